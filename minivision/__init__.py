@@ -1,0 +1,1 @@
+"""minivision: a computer-vision course that runs."""

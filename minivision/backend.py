@@ -1,0 +1,95 @@
+"""NumPy or CuPy: which library an array belongs to, where it lives, and how it moves.
+
+Every function of the engine is written once and runs on both libraries: it calls methods and
+operators of its arrays, and asks `array_module(x)` where it needs a name such as `xp.exp`.
+Nothing moves between host and GPU unless `to_device` or `to_host` is called.
+
+Read next: autograd.py
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+# An array of NumPy or of CuPy. Both are duck-typed here, so that CuPy stays optional.
+Array: TypeAlias = Any
+
+
+@cache
+def find_cupy() -> ModuleType | None:
+    """CuPy, or None where it is not installed. The only place that imports it."""
+    try:
+        import cupy  # optional, and it takes seconds
+    except ImportError:
+        return None
+    return cupy
+
+
+def array_module(*arrays: Array) -> Any:
+    """The library the arrays belong to: `numpy` or `cupy`.
+
+    >>> array_module(np.zeros(3)).__name__
+    'numpy'
+    """
+    for array in arrays:
+        # Not isinstance(array, cupy.ndarray): that would import CuPy for every NumPy user.
+        if not isinstance(array, np.ndarray | np.generic) and hasattr(array, "device"):
+            cupy = find_cupy()
+            if cupy is not None and isinstance(array, cupy.ndarray):
+                return cupy
+    return np
+
+
+def is_array(value: Any) -> bool:
+    """True for an array of NumPy or CuPy, false for numbers, lists and everything else."""
+    return isinstance(value, np.ndarray) or array_module(value) is not np
+
+
+def device_of(array: Array) -> str:
+    """"cpu", or "gpu:0", "gpu:1", … by the number of the card that holds the array."""
+    return "cpu" if array_module(array) is np else f"gpu:{array.device.id}"
+
+
+def resolve_device(device: str = "auto") -> str:
+    """The device meant by "cpu", "gpu", "gpu:N" or "auto" (a GPU where there is one).
+
+    Raises ValueError where the word is unknown or no GPU can be used.
+
+    >>> resolve_device("cpu")
+    'cpu'
+    """
+    if device == "cpu":
+        return device
+    if device not in ("auto", "gpu") and not (device.startswith("gpu:") and device[4:].isdigit()):
+        raise ValueError(f'device is {device!r}; expected "cpu", "gpu", "gpu:N" or "auto"')
+    cupy = find_cupy()
+    usable = cupy is not None and cupy.is_available()
+    if device == "auto":
+        return "gpu:0" if usable else "cpu"
+    if not usable:
+        reason = "CuPy is not installed" if cupy is None else "CuPy finds no CUDA device"
+        raise ValueError(f'device is {device!r}, but {reason}; use "cpu" or "auto"')
+    return "gpu:0" if device == "gpu" else device
+
+
+def to_device(array: Array, device: str) -> Array:
+    """The array on "cpu" or "gpu:N"; itself where it already is."""
+    if device == "cpu":
+        return to_host(array)
+    if device_of(array) == device:
+        return array
+    cupy = find_cupy()
+    if cupy is None:
+        raise ValueError(f"device is {device!r}, but CuPy is not installed")
+    with cupy.cuda.Device(int(device.partition(":")[2])):
+        return cupy.asarray(array)
+
+
+def to_host(array: Array) -> np.ndarray:
+    """The array as NumPy's; itself where it is one already. From a GPU this waits for the result."""
+    xp = array_module(array)
+    return array if xp is np else xp.asnumpy(array)
