@@ -50,7 +50,7 @@ def is_array(value: Any) -> bool:
 
 
 def device_of(array: Array) -> str:
-    """"cpu", or "gpu:0", "gpu:1", … by the number of the card that holds the array."""
+    """ "cpu", or "gpu:0", "gpu:1", … by the number of the card that holds the array."""
     return "cpu" if array_module(array) is np else f"gpu:{array.device.id}"
 
 
@@ -90,6 +90,6 @@ def to_device(array: Array, device: str) -> Array:
 
 
 def to_host(array: Array) -> np.ndarray:
-    """The array as NumPy's; itself where it is one already. From a GPU this waits for the result."""
+    """The array as NumPy's; itself where it is one. From a GPU this waits for the result."""
     xp = array_module(array)
     return array if xp is np else xp.asnumpy(array)

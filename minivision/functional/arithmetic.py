@@ -1,0 +1,123 @@
+"""Arithmetic, entry by entry, with broadcasting.
+
+Each function computes its value and defines `backward(dy)`, which turns ∂L/∂y into the gradients
+of the inputs. Where an input was broadcast, its gradient is summed over the repeats.
+
+Read next: functional/reduction.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minivision.autograd import Tensor, record
+from minivision.backend import Array, array_module
+from minivision.functional.checks import operands, tensors
+from minivision.kernels.broadcasting import unbroadcast
+
+
+def add(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
+    """a + b.  da = dy, db = dy.
+
+    >>> add(Tensor([1.0, 2.0]), 10.0)
+    Tensor([11., 12.], float32)
+    """
+    a, b = operands("add", a, b)
+    a_shape, b_shape = a.shape, b.shape
+
+    def backward(dy):
+        return unbroadcast(dy, a_shape), unbroadcast(dy, b_shape)
+
+    return record(a.data + b.data, (a, b), backward)
+
+
+def subtract(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
+    """a - b.  da = dy, db = -dy."""
+    a, b = operands("subtract", a, b)
+    a_shape, b_shape = a.shape, b.shape
+    want_db = b.requires_grad
+
+    def backward(dy):
+        return unbroadcast(dy, a_shape), unbroadcast(-dy, b_shape) if want_db else None
+
+    return record(a.data - b.data, (a, b), backward)
+
+
+def multiply(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
+    """a·b.  da = dy·b, db = dy·a."""
+    a, b = operands("multiply", a, b)
+    u, v = a.data, b.data
+    want_da, want_db = a.requires_grad, b.requires_grad
+
+    def backward(dy):
+        da = unbroadcast(dy * v, u.shape) if want_da else None
+        db = unbroadcast(dy * u, v.shape) if want_db else None
+        return da, db
+
+    return record(u * v, (a, b), backward)
+
+
+def divide(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
+    """a / b.  da = dy / b, db = -dy·a / b²."""
+    a, b = operands("divide", a, b)
+    u, v = a.data, b.data
+    want_da, want_db = a.requires_grad, b.requires_grad
+
+    def backward(dy):
+        da = unbroadcast(dy / v, u.shape) if want_da else None
+        db = unbroadcast(-dy * u / (v * v), v.shape) if want_db else None
+        return da, db
+
+    return record(u / v, (a, b), backward)
+
+
+def negative(x: Tensor | Array) -> Tensor:
+    """-x.  dx = -dy."""
+    (x,) = tensors("negative", x=x)
+
+    def backward(dy):
+        return (-dy,)
+
+    return record(-x.data, (x,), backward)
+
+
+def power(x: Tensor | Array, exponent: float) -> Tensor:
+    """xᵖ for a fixed number p.  dx = dy·p·xᵖ⁻¹.
+
+    Raises TypeError where the exponent is no number: aᵇ of two Tensors is exp(b·log(a)).
+
+    >>> power(Tensor([1.0, 2.0, 3.0]), 2)
+    Tensor([1., 4., 9.], float32)
+    """
+    (x,) = tensors("power", x=x)
+    if not isinstance(exponent, int | float | np.integer | np.floating):
+        came = type(exponent).__name__
+        raise TypeError(f"power: exponent is a {came}; expected a number, or write exp(b * log(a))")
+    a, p = x.data, float(exponent)
+
+    def backward(dy):
+        return (dy * (p * a ** (p - 1)) if p != 0 else dy * 0,)
+
+    return record(a**p, (x,), backward)
+
+
+def exp(x: Tensor | Array) -> Tensor:
+    """eˣ.  dx = dy·eˣ."""
+    (x,) = tensors("exp", x=x)
+    y = array_module(x.data).exp(x.data)
+
+    def backward(dy):
+        return (dy * y,)
+
+    return record(y, (x,), backward)
+
+
+def log(x: Tensor | Array) -> Tensor:
+    """ln x.  dx = dy / x.  At 0 it is -∞, and below 0 it is NaN."""
+    (x,) = tensors("log", x=x)
+    a = x.data
+
+    def backward(dy):
+        return (dy / a,)
+
+    return record(array_module(a).log(a), (x,), backward)

@@ -1,0 +1,131 @@
+"""The first lines of every function: its arguments are what they should be, or a sentence says so.
+
+Each check names the function and the argument, what came and what was expected, before anything
+is computed.
+
+Read next: functional/arithmetic.py
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minivision.autograd import Tensor
+from minivision.backend import array_module, device_of, is_array
+
+
+def tensors(function: str, **arguments: Any) -> list[Any]:
+    """The named arguments as Tensors of one float dtype on one device; None stays None.
+
+    Arrays are wrapped. Raises TypeError for anything else and for mixed dtypes, ValueError for
+    mixed devices.
+    """
+    checked: list[Any] = []
+    first, first_name = None, ""
+    for name, value in arguments.items():
+        if value is None:
+            checked.append(None)
+            continue
+        if not isinstance(value, Tensor):
+            if not is_array(value):
+                came = type(value).__name__
+                raise TypeError(f"{function}: {name} is a {came}; expected a Tensor or an array")
+            value = Tensor(value)
+        if value.dtype.kind != "f":
+            raise TypeError(f"{function}: {name} is {value.dtype}; expected float32 or float64")
+        if first is None:
+            first, first_name = value, name
+        else:
+            _require_alike(function, first_name, first, name, value)
+        checked.append(value)
+    return checked
+
+
+def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """The two operands of an arithmetic function, of which one may be a number.
+
+    A Python number or a NumPy scalar takes the other's dtype and device.
+    """
+    if not isinstance(a, Tensor):
+        a = _constant(function, "a", a, b)
+    if not isinstance(b, Tensor):
+        b = _constant(function, "b", b, a)
+    _require_alike(function, "a", a, "b", b)
+    return a, b
+
+
+def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...]:
+    """The sizes of x's axes, one for each name, as in `N, C, H, W = sizes("f", "x", x, "N C H W")`.
+
+    >>> N, C = sizes("softmax", "logits", Tensor(np.zeros((2, 3))), "N C")
+    >>> sizes("conv2d", "x", Tensor(np.zeros((2, 3))), "N C H W")
+    Traceback (most recent call last):
+        ...
+    ValueError: conv2d: x has shape (2, 3); expected 4 axes (N, C, H, W)
+    """
+    expected = names.split()
+    if x.ndim != len(expected):
+        axes = "axis" if len(expected) == 1 else "axes"
+        raise ValueError(
+            f"{function}: {argument} has shape {x.shape}; "
+            f"expected {len(expected)} {axes} ({', '.join(expected)})"
+        )
+    return x.shape
+
+
+def pair(function: str, argument: str, value: Any, least: int) -> tuple[int, int]:
+    """A size given once for both directions, or as (vertical, horizontal); at least `least`."""
+    both = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(both) == 2 and all(isinstance(n, int | np.integer) and n >= least for n in both):
+        return int(both[0]), int(both[1])
+    raise ValueError(
+        f"{function}: {argument} is {value!r}; expected an integer >= {least} or a pair of them"
+    )
+
+
+def normalized_axes(function: str, axis: Any, ndim: int) -> tuple[int, ...]:
+    """axis=None, a number or a tuple, as a tuple of different numbers from 0 to ndim - 1."""
+    if axis is None:
+        return tuple(range(ndim))
+    try:
+        given = tuple(map(operator.index, axis if isinstance(axis, Sequence) else (axis,)))
+    except TypeError:
+        raise TypeError(
+            f"{function}: axis is {axis!r}; expected an integer, a tuple of integers or None"
+        ) from None
+    axes = tuple(i + ndim if i < 0 else i for i in given)
+    if any(not 0 <= i < ndim for i in axes) or len(set(axes)) != len(axes):
+        raise ValueError(
+            f"{function}: axis is {axis!r}; expected different axes from {-ndim} to {ndim - 1}"
+        )
+    return axes
+
+
+def _constant(function: str, name: str, value: Any, other: Any) -> Tensor:
+    if is_array(value) and (value.ndim > 0 or not isinstance(other, Tensor)):
+        return Tensor(value)
+    if isinstance(value, bool | int | float | np.generic | np.ndarray):
+        if not isinstance(other, Tensor):
+            return Tensor(value)
+        xp = array_module(other.data)
+        return Tensor(xp.asarray(value, dtype=other.dtype))
+    came = type(value).__name__
+    raise TypeError(f"{function}: {name} is a {came}; expected a Tensor, an array or a number")
+
+
+def _require_alike(function: str, first_name: str, first: Tensor, name: str, value: Tensor) -> None:
+    a, b = first.data, value.data
+    if a.dtype != b.dtype:
+        raise TypeError(
+            f"{function}: {first_name} is {a.dtype} but {name} is {b.dtype}; "
+            f"make them alike, for instance with array.astype(np.{a.dtype})"
+        )
+    if type(a) is not type(b) or device_of(a) != device_of(b):
+        raise ValueError(
+            f"{function}: {first_name} is on {device_of(a)} but {name} is on {device_of(b)}; "
+            "move one with minivision.backend.to_device, or a whole model with model.to(device)"
+        )

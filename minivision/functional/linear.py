@@ -1,0 +1,78 @@
+"""Matrix products: `matmul` as NumPy's @, and `linear`, the fully connected layer.
+
+Read next: functional/convolution.py
+"""
+
+from __future__ import annotations
+
+from minivision.autograd import Tensor, record
+from minivision.backend import Array
+from minivision.functional.checks import sizes, tensors
+from minivision.kernels.broadcasting import unbroadcast
+
+
+def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
+    """a @ b, with NumPy's rules: the last two axes are matrices, the ones before broadcast.
+
+    a (…, R, M), b (…, M, S) -> (…, R, S); a vector a is one row, a vector b one column.
+
+        da = dy @ bᵀ        db = aᵀ @ dy
+    """
+    a, b = tensors("matmul", a=a, b=b)
+    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        raise ValueError(f"matmul: a has shape {a.shape} and b {b.shape}; expected (…, M) @ (M, …)")
+    u, v = a.data, b.data
+    want_da, want_db = a.requires_grad, b.requires_grad
+
+    def backward(dy):
+        # A vector is seen as a matrix of one row or one column, and dy likewise.
+        rows = u[None, :] if u.ndim == 1 else u
+        columns = v[:, None] if v.ndim == 1 else v
+        if v.ndim == 1:
+            dy = dy[..., None]
+        if u.ndim == 1:
+            dy = dy[..., None, :]
+        da = dy @ columns.swapaxes(-1, -2) if want_da else None
+        db = rows.swapaxes(-1, -2) @ dy if want_db else None
+        if want_da:
+            da = unbroadcast(da, rows.shape).reshape(u.shape)
+        if want_db:
+            db = unbroadcast(db, columns.shape).reshape(v.shape)
+        return da, db
+
+    return record(u @ v, (a, b), backward)
+
+
+def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | None = None) -> Tensor:
+    """A fully connected layer: every output sees every input.
+
+    x (N, I), weight (O, I), bias (O) -> (N, O)
+
+        y  = x Wᵀ + b
+        dx = dy W        dW = dyᵀ x        db = Σ_n dy_n
+
+    >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([5.0]))
+    Tensor([[16.]], float32)
+    """
+    x, weight, bias = tensors("linear", x=x, weight=weight, bias=bias)
+    N, I = sizes("linear", "x", x, "N I")
+    O, M = sizes("linear", "weight", weight, "O I")
+    if I != M:
+        raise ValueError(f"linear: x has {I} features but weight expects {M} (weight ({O}, {M}))")
+    if bias is not None and bias.shape != (O,):
+        raise ValueError(f"linear: bias has shape {bias.shape}; expected ({O},)")
+    a, w = x.data, weight.data
+    want_dx, want_dw = x.requires_grad, weight.requires_grad
+    want_db = bias is not None and bias.requires_grad
+
+    y = a @ w.T  # (N, O)
+    if bias is not None:
+        y += bias.data
+
+    def backward(dy):
+        dx = dy @ w if want_dx else None
+        dw = dy.T @ a if want_dw else None
+        db = dy.sum(axis=0) if want_db else None
+        return dx, dw, db
+
+    return record(y, (x, weight, bias), backward)

@@ -1,0 +1,70 @@
+"""Softmax: scores become probabilities, at a temperature.
+
+Read next: functional/losses.py
+"""
+
+from __future__ import annotations
+
+from minivision.autograd import Tensor, record
+from minivision.backend import Array, array_module
+from minivision.functional.checks import normalized_axes, tensors
+
+
+def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) -> Tensor:
+    """Probabilities proportional to exp(logit / T) along an axis.
+
+        q_i = exp(z_i / T) / Σ_j exp(z_j / T)        dz = q·(dy - Σ_j dy_j q_j) / T
+
+    T > 1 smooths, T < 1 sharpens (Hinton et al. 2015, §2). The largest logit is subtracted first,
+    which changes nothing and keeps exp within its range.
+
+    >>> softmax(Tensor([2.0, 1.0, 0.0])).numpy().round(4)
+    array([0.6652, 0.2447, 0.09  ], dtype=float32)
+    """
+    (logits,) = tensors("softmax", logits=logits)
+    (axis,) = _one_axis("softmax", axis, logits.ndim)
+    T = _positive("softmax", temperature)
+    q = array_module(logits.data).exp(log_probabilities(logits.data, axis, T))
+
+    def backward(dy):
+        inner = (dy * q).sum(axis=axis, keepdims=True)
+        return (q * (dy - inner) / T,)
+
+    return record(q, (logits,), backward)
+
+
+def log_softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) -> Tensor:
+    """log softmax, without the detour over probabilities that may underflow to 0.
+
+    y_i = z_i / T - log Σ_j exp(z_j / T)        dz = (dy - q·Σ_j dy_j) / T,  q = exp(y)
+    """
+    (logits,) = tensors("log_softmax", logits=logits)
+    (axis,) = _one_axis("log_softmax", axis, logits.ndim)
+    T = _positive("log_softmax", temperature)
+    xp = array_module(logits.data)
+    y = log_probabilities(logits.data, axis, T)
+
+    def backward(dy):
+        return ((dy - xp.exp(y) * dy.sum(axis=axis, keepdims=True)) / T,)
+
+    return record(y, (logits,), backward)
+
+
+def log_probabilities(logits: Array, axis: int, temperature: float) -> Array:
+    """log softmax of an array: z/T - max - log Σ exp(z/T - max)."""
+    xp = array_module(logits)
+    scaled = (logits - logits.max(axis=axis, keepdims=True)) / temperature
+    return scaled - xp.log(xp.exp(scaled).sum(axis=axis, keepdims=True))
+
+
+def _one_axis(function: str, axis: int, ndim: int) -> tuple[int, ...]:
+    axes = normalized_axes(function, axis, ndim)
+    if len(axes) != 1:
+        raise ValueError(f"{function}: axis is {axis}; expected one axis")
+    return axes
+
+
+def _positive(function: str, temperature: float) -> float:
+    if not temperature > 0:
+        raise ValueError(f"{function}: temperature is {temperature}; expected a number above 0")
+    return float(temperature)

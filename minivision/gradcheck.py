@@ -1,0 +1,139 @@
+"""Is the gradient right? Compare what a rule says with what the function does.
+
+A gradient is a promise about small steps: f(x + ε·v) - f(x - ε·v) ≈ 2ε·⟨∇f, v⟩ for every direction
+v. `gradcheck` draws directions, takes the steps in float64 and compares. It works on your own
+functions as well as on the engine's, and refuses to be satisfied by a check that shows nothing.
+
+Read next: kernels/__init__.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivision.autograd import Tensor
+from minivision.backend import Array, array_module
+
+
+class GradientError(AssertionError):
+    """An analytic gradient differs from the numerical one, or the check could show nothing."""
+
+
+class GradcheckReport(NamedTuple):
+    """What a passed check has seen."""
+
+    worst_error: float  # the largest |analytic - numerical| / scale over inputs and directions
+    directions: int  # how many directions were compared, over all inputs
+
+
+def gradcheck(
+    function: Callable[..., Tensor],
+    inputs: Sequence[Any],
+    *,
+    rng: np.random.Generator,
+    directions: int = 3,
+    eps: float = 1e-5,
+    tolerance: float = 1e-6,
+) -> GradcheckReport:
+    """Check ∂f/∂x of every input against central differences along random directions.
+
+    function(*inputs) -> a Tensor of any shape. inputs: float64 arrays or Tensors; what else
+    function needs, bind beforehand (`lambda x, w: conv2d(x, w, stride=2)`).
+
+        analytic  = ⟨dx, v⟩                       with dx from backward(u), u and v random
+        numerical = ⟨f(x + ε·v) - f(x - ε·v), u⟩ / 2ε
+        error     = |analytic - numerical| / max(|numerical|, |u|·|∂f/∂v| / √(size of f))
+
+    The upstream gradient u is random, never ones: under ones the gradient of softmax is zero, and
+    a wrong rule passes. eps is ε in units of x; v has entries of about 1.
+
+    Raises GradientError where an error exceeds tolerance; and, because such a check shows nothing,
+    where every numerical derivative is zero, where the function changed its input, where two
+    calls with the same input differ, and where f has a kink within the step.
+
+    >>> from minivision import functional as F
+    >>> rng = np.random.default_rng(0)
+    >>> report = gradcheck(F.tanh, [rng.normal(size=(2, 3))], rng=rng)
+    >>> report.worst_error < 1e-8
+    True
+    """
+    arrays = [_float64(i, x) for i, x in enumerate(inputs)]
+    before = [a.copy() for a in arrays]
+    leaves = [Tensor(a, requires_grad=True) for a in arrays]
+    y = function(*leaves)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"gradcheck: function returned a {type(y).__name__}; expected a Tensor")
+    xp = array_module(y.data)
+    u = xp.asarray(rng.normal(size=y.shape))
+    y.backward(u)
+    for i, (a, b) in enumerate(zip(arrays, before, strict=True)):
+        if not (a == b).all():
+            raise GradientError(f"gradcheck: the function or its rule changed input {i}")
+
+    def value() -> Array:  # a copy, for the value may be a view of an input
+        return function(*[Tensor(a) for a in arrays]).data.copy()
+
+    middle = value()
+    if not (middle == y.data).all():
+        raise GradientError(
+            "gradcheck: two calls with the same inputs differ; fix the seed of what is random"
+        )
+    worst = 0.0
+    for i, (a, leaf) in enumerate(zip(arrays, leaves, strict=True)):
+        seen = 0.0
+        for _ in range(directions if a.size else 0):
+            v = xp.asarray(rng.normal(size=a.shape))
+            start = a.copy()
+            a += eps * v
+            ahead = value()
+            a[...] = start - eps * v
+            behind = value()
+            a[...] = start
+            slopes = (ahead - behind) / (2 * eps)  # ∂f/∂v, for each entry of f
+            _refuse_kink(i, ahead, middle, behind, slopes, eps)
+            numerical = float((slopes * u).sum())
+            analytic = 0.0 if leaf.grad is None else float((leaf.grad * v).sum())
+            scale = max(abs(numerical), float(xp.sqrt((slopes**2).sum() * (u**2).mean())))
+            seen = max(seen, scale)
+            error = abs(analytic - numerical) / scale if scale else abs(analytic)
+            worst = max(worst, error)
+            if not error <= tolerance:
+                raise GradientError(
+                    f"gradcheck: along a random direction of input {i} (shape {a.shape}) the "
+                    f"gradient gives {analytic:.9g}, the function changes by {numerical:.9g} "
+                    f"(relative error {error:.1e}, tolerance {tolerance:.0e})"
+                )
+        if a.size and seen == 0:
+            raise GradientError(
+                f"gradcheck: the function does not depend on input {i}; the check shows nothing"
+            )
+    return GradcheckReport(worst, directions * len(arrays))
+
+
+def _float64(i: int, x: Any) -> Array:
+    array = x.data if isinstance(x, Tensor) else x
+    if getattr(array, "dtype", None) != np.float64:
+        came = getattr(array, "dtype", type(array).__name__)
+        raise TypeError(f"gradcheck: input {i} is {came}; expected a float64 array")
+    return array.copy()
+
+
+def _refuse_kink(
+    i: int, ahead: Array, middle: Array, behind: Array, slopes: Array, eps: float
+) -> None:
+    """Raise where the slopes on the two sides of x differ by more than curvature explains.
+
+    Over a step of ε a smooth function's two slopes differ by about ε·f''; at a kink they differ
+    by as much as the slopes themselves.
+    """
+    xp = array_module(middle)
+    bend = abs(ahead - 2 * middle + behind) / eps
+    largest = float(xp.abs(slopes).max()) if slopes.size else 0.0
+    if slopes.size and float(bend.max()) > 0.01 * largest + 1e-4 * float(xp.abs(middle).max()):
+        raise GradientError(
+            f"gradcheck: the function has a kink or a jump within {eps:g} of input {i}; "
+            "there its gradient is one-sided. Keep the inputs away from it"
+        )

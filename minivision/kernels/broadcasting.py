@@ -1,0 +1,22 @@
+"""The adjoint of broadcasting: what was repeated on the way in is summed on the way back.
+
+Read next: kernels/windows.py
+"""
+
+from __future__ import annotations
+
+from minivision.backend import Array
+
+
+def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
+    """Sum dy over the axes along which an array of this shape was repeated to give dy's shape.
+
+    >>> import numpy as np
+    >>> unbroadcast(np.ones((4, 2, 3)), (2, 1)).tolist()
+    [[12.0], [12.0]]
+    """
+    if dy.shape == shape:
+        return dy
+    added = dy.ndim - len(shape)
+    stretched = [added + i for i, n in enumerate(shape) if n == 1 and dy.shape[added + i] != 1]
+    return dy.sum(axis=(*range(added), *stretched)).reshape(shape)

@@ -1,0 +1,234 @@
+"""The tape: nodes in the order of their creation, and the chain rule that walks them back.
+
+A node remembers which nodes its value was computed from and the *rule* that turns the gradient of
+the value, dy, into the gradients of the inputs. Nodes are numbered as they are made, so walking
+them by descending number meets every operation after all the operations that used its result:
+the chain rule without recursion, however long the tape.
+
+A node holds no array but a leaf's gradient, and a rule keeps arrays only, so nothing points in a
+circle and memory goes the moment a loss is dropped. A tape belongs to the thread that made it.
+
+Read next: autograd.py
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import signature
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+
+from minivision.backend import Array, array_module
+
+Rule: TypeAlias = Callable[[Array], tuple]
+
+_numbers = itertools.count()
+
+
+class _Mode(threading.local):
+    recording = True
+    anomaly = False
+
+
+mode = _Mode()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Compute without a tape: nothing is kept for gradients. A context, or a decorator.
+
+    >>> from minivision import Tensor
+    >>> w = Tensor([2.0], requires_grad=True)
+    >>> with no_grad():
+    ...     y = w * w
+    >>> y.requires_grad
+    False
+    """
+    before, mode.recording = mode.recording, False
+    try:
+        yield
+    finally:
+        mode.recording = before
+
+
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """Look at every value and gradient, and stop at the first that is not finite.
+
+    The FloatingPointError names the function and the line that called it. It costs a pass over
+    every array, so it is for finding a fault, not for training.
+    """
+    before, mode.anomaly = mode.anomaly, True
+    try:
+        yield
+    finally:
+        mode.anomaly = before
+
+
+class Node:
+    """One value on the tape: how it was made, and what has happened to it since.
+
+    A leaf (a weight, an input) has no rule; its gradient is kept here, and `version` counts how
+    often its array was changed in place. `versions` are those of the parents when the rule was
+    recorded: a rule that kept an array which has changed since would give a wrong gradient.
+    """
+
+    __slots__ = (
+        "number", "shape", "dtype", "requires_grad", "rule", "parents", "versions",
+        "version", "grad", "keeps_grad", "line", "__weakref__",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        data: Array,
+        requires_grad: bool,
+        rule: Rule | None = None,
+        parents: tuple[Node | None, ...] = (),
+    ):
+        self.number = next(_numbers)
+        self.shape = data.shape
+        self.dtype = data.dtype
+        self.requires_grad = requires_grad
+        self.rule = rule
+        self.parents = parents
+        self.version = 0
+        self.versions = tuple([0 if parent is None else parent.version for parent in parents])
+        self.grad: Array | None = None
+        self.keeps_grad = False
+        self.line: str | None = None
+
+
+def walk(order: list[Node], root: Node, dy: Array, retain_graph: bool) -> Iterator:
+    arriving = {root: dy}  # the gradient that has arrived at a node so far
+    summed = set()  # the nodes whose gradient is a sum of our own, and may be added to in place
+    if root.rule is None:  # ∂x/∂x = 1
+        _give_to_leaf(root, dy, ())
+        return
+    while order:
+        node = order.pop()
+        dy = arriving.pop(node, None)
+        rule, parents = node.rule, node.parents
+        if not retain_graph:
+            node.rule, node.parents, node.versions = _freed, (), ()
+        if dy is None:
+            continue
+        if node.keeps_grad:
+            node.grad = dy.copy() if node.grad is None else node.grad + dy
+        gradients = rule(dy)
+        _check_gradients(rule, parents, gradients, node.line)
+        for i, (parent, dx) in enumerate(zip(parents, gradients, strict=True)):
+            if dx is None or parent is None or not parent.requires_grad:
+                continue
+            if parent.rule is None:
+                _give_to_leaf(parent, dx, (dy, *gradients[:i], *gradients[i + 1 :]))
+            elif parent not in arriving:
+                arriving[parent] = dx
+            elif parent not in summed:
+                arriving[parent] = arriving[parent] + dx
+                summed.add(parent)
+            else:
+                arriving[parent] += dx
+        yield function_name(rule), dy, gradients
+        del rule, parents, parent, dy, gradients, dx  # before the next rule asks for memory
+
+
+def reachable(root: Node) -> list[Node]:
+    """The computed nodes that root depends on (and root), in the order of their creation."""
+    seen, waiting = {root}, [root]
+    while waiting:
+        node = waiting.pop()
+        if node.rule is _freed:
+            raise RuntimeError(
+                "backward: this graph was walked before and what it kept is freed; "
+                "call backward(retain_graph=True) the first time, or compute the loss again"
+            )
+        for i, (parent, version) in enumerate(zip(node.parents, node.versions, strict=True)):
+            if parent is None:
+                continue
+            if parent.version != version:
+                name, function = argument_name(node.rule, i), function_name(node.rule)
+                raise RuntimeError(
+                    f"backward: the {name} of {function} was changed after the forward pass; "
+                    "compute the loss again, or change it after backward()"
+                )
+            if parent.requires_grad and parent.rule is not None and parent not in seen:
+                seen.add(parent)
+                waiting.append(parent)
+    return sorted(seen, key=lambda node: node.number)
+
+
+def _give_to_leaf(leaf: Node, dx: Array, others: tuple) -> None:
+    """Add dx to the leaf's gradient; a first one is taken over without a copy where that is safe.
+
+    It is not where dx overlaps the arrays around it (`others`: dy and the rule's other gradients)
+    or repeats one number (a broadcast view), for later gradients are added in place.
+    """
+    if leaf.grad is not None:
+        leaf.grad += dx
+        return
+    xp = array_module(dx)
+    repeated = dx.size > 1 and 0 in dx.strides
+    overlaps = any(other is not None and xp.may_share_memory(dx, other) for other in others)
+    scalar = isinstance(dx, np.generic)  # NumPy's numbers without axes are not arrays
+    leaf.grad = xp.array(dx) if scalar or repeated or overlaps or not others else dx
+
+
+def _check_gradients(rule: Rule, parents: tuple, gradients: tuple, line: str | None) -> None:
+    function = function_name(rule)
+    if not isinstance(gradients, tuple) or len(gradients) != len(parents):
+        came = len(gradients) if isinstance(gradients, tuple) else type(gradients).__name__
+        raise ValueError(f"{function}: its rule returned {came}; expected {len(parents)} gradients")
+    for i, (parent, dx) in enumerate(zip(parents, gradients, strict=True)):
+        if dx is None or parent is None:
+            continue
+        if dx.shape != parent.shape or dx.dtype != parent.dtype:
+            raise ValueError(
+                f"{function}: the gradient of {argument_name(rule, i)} is {form(dx)}; "
+                f"expected {form(parent)}"
+            )
+        if mode.anomaly and not array_module(dx).isfinite(dx).all():
+            raise FloatingPointError(
+                f"{function}: the gradient of {argument_name(rule, i)} is not finite; "
+                f"called from {line or 'outside detect_anomaly()'}"
+            )
+
+
+def _freed(dy: Array) -> NoReturn:
+    """Stands for the rule of a node whose graph was walked; `_reachable` looks for it."""
+    raise RuntimeError("backward: this graph was walked before")
+
+
+def function_name(rule: Rule | None) -> str:
+    """The function a rule belongs to: the one whose body defines `backward`."""
+    return rule.__qualname__.partition(".<locals>")[0] if rule else "leaf"
+
+
+def argument_name(rule: Rule | None, position: int) -> str:
+    """The name, in its function's signature, of the input at this position."""
+    module = sys.modules.get(getattr(rule, "__module__", ""))
+    function = getattr(module, function_name(rule), None)
+    names = list(signature(function).parameters) if callable(function) else []
+    return names[position] if position < len(names) else f"input {position}"
+
+
+def calling_line() -> str:
+    """The innermost line outside the engine, as "file:line: source"."""
+    package = Path(__file__).parent
+    engine = tuple(str(package / room) for room in ("tape.py", "autograd.py", "functional", "nn"))
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(engine):
+        frame = frame.f_back
+    name, number = frame.f_code.co_filename, frame.f_lineno
+    return f"{name}:{number}: {linecache.getline(name, number).strip()}"
+
+
+def form(value: Any) -> str:
+    """How an array looks from outside, for messages: "(3, 4) float32"."""
+    return f"{value.shape} {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
