@@ -1,0 +1,31 @@
+"""Network: a convolutional body that sees, and fully connected layers that decide.
+
+Every network of the course has these two parts, under PyTorch's names: `features`, whose result
+is flattened, and `classifier`. So `features.0.weight` is the first convolution's weight in all.
+
+Read next: models/lenet.py
+"""
+
+from __future__ import annotations
+
+from minivision.autograd import Tensor
+from minivision.nn import Flatten, Module, Sequential
+from minivision.nn.sequential import run
+
+
+class Network(Module):
+    """x (N, C, H, W) -> logits (N, K): features, flatten, classifier.
+
+    input_shape: (C, H, W) of the images it is made for. An image that does not fit is refused
+    with the chain of sizes that led there.
+    """
+
+    def __init__(
+        self, features: Sequential, classifier: Sequential, input_shape: tuple[int, int, int]
+    ):
+        self.input_shape = input_shape
+        self.features = features
+        self.classifier = classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        return run([*self.features, Flatten(), *self.classifier], x)

@@ -1,0 +1,204 @@
+"""Module: parameters, buffers and smaller modules, found by walking a module's own attributes.
+
+A layer holds parameters and calls one function of `functional`; a network holds layers. There is
+no registry: whatever is assigned to `self` is found again in the order of assignment, under its
+attribute's name, so `features.0.weight` is what it says.
+
+Read next: nn/initializers.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minivision.autograd import Tensor
+from minivision.backend import Array, device_of, resolve_device, to_device, to_host
+
+
+class Parameter(Tensor):
+    """A Tensor that training changes. `to()` replaces its array; the object stays the same."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, *, requires_grad: bool = True):
+        super().__init__(data, requires_grad=requires_grad)
+
+
+class Buffer:
+    """An array that belongs to a module's state but is not trained (a running mean)."""
+
+    def __init__(self, data: Array):
+        self.data = data
+
+
+class Module:
+    """Base of layers and networks. A subclass assigns its parts in __init__ and writes forward."""
+
+    training = True
+
+    def forward(self, *inputs: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} has no forward(); write def forward(self, x): …")
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.forward(*inputs)
+
+    # ── the parts ────────────────────────────────────────────────────────────────────────────
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules assigned to this one, also inside lists, tuples and dicts."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+            elif isinstance(value, list | tuple):
+                yield from ((f"{name}.{i}", m) for i, m in enumerate(value) if _is_module(m))
+            elif isinstance(value, dict):
+                yield from ((f"{name}.{key}", m) for key, m in value.items() if _is_module(m))
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with dotted names; itself is ""."""
+        seen: set[int] = set()
+        waiting = [(prefix, self)]
+        while waiting:
+            name, module = waiting.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            children = [(f"{name}.{n}" if name else n, m) for n, m in module.named_children()]
+            waiting.extend(reversed(children))
+
+    def modules(self) -> Iterator[Module]:
+        return (module for _, module in self.named_modules())
+
+    def _named(self, kind: type) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, kind) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{prefix}.{name}" if prefix else name, value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        return self._named(Parameter)
+
+    def parameters(self) -> Iterator[Parameter]:
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        return self._named(Buffer)
+
+    def parameter_count(self) -> int:
+        """How many numbers training changes."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    # ── modes ────────────────────────────────────────────────────────────────────────────────
+
+    def train(self, training: bool = True) -> Module:
+        """Switch all modules to training (dropout drops, batch statistics are used)."""
+        for module in self.modules():
+            module.training = training
+        return self
+
+    def eval(self) -> Module:
+        """Switch all modules to evaluation."""
+        return self.train(False)
+
+    def seed(self, seed: int, step: int) -> None:
+        """Give every random layer its key for this step: (seed, step, position in the network).
+
+        The same key draws the same numbers, whatever was drawn before; `fit` calls this.
+        """
+        for position, module in enumerate(self.modules()):
+            if hasattr(module, "key"):
+                module.key = (seed, step, position)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def requires_grad_(self, wanted: bool = True) -> Module:
+        """Freeze (False) or thaw (True) every parameter."""
+        for parameter in self.parameters():
+            parameter.requires_grad = wanted
+        return self
+
+    def to(self, device: str | None = None, dtype: Any = None) -> Module:
+        """Move to "cpu", "gpu" or "auto", or change to float32 or float64, in place."""
+        where = None if device is None else resolve_device(device)
+        for _, part in (*self.named_parameters(), *self.named_buffers()):
+            gradient = part.grad if isinstance(part, Parameter) else None
+            moved = [
+                _moved(array, where, dtype) if array is not None else None
+                for array in (part.data, gradient)
+            ]
+            part.data = moved[0]
+            if gradient is not None:
+                part.grad = moved[1]
+        return self
+
+    # ── state ────────────────────────────────────────────────────────────────────────────────
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies, on the host, of every parameter and buffer by name."""
+        parts = (*self.named_parameters(), *self.named_buffers())
+        return {name: np.array(to_host(part.data)) for name, part in parts}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Copy a state into the parameters and buffers of the same names.
+
+        Raises ValueError, and changes nothing, where a name is missing or unknown or a shape
+        differs.
+        """
+        parts: dict[str, Any] = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        missing = [name for name in parts if name not in state]
+        extra = [name for name in state if name not in parts]
+        misshaped = [
+            f"{name} is {tuple(state[name].shape)}, expected {tuple(part.data.shape)}"
+            for name, part in parts.items()
+            if name in state and state[name].shape != part.data.shape
+        ]
+        faults = [
+            f"{what}: {', '.join(names)}"
+            for what, names in (
+                ("missing", missing),
+                ("not in this model", extra),
+                ("of another shape", misshaped),
+            )
+            if names
+        ]
+        if faults:
+            raise ValueError(
+                f"load_state_dict: the state does not fit {type(self).__name__}; "
+                + "; ".join(faults)
+            )
+        for name, part in parts.items():
+            array = np.array(to_host(state[name])).astype(part.data.dtype)
+            part.data = to_device(array, device_of(part.data))
+
+    # ── how it prints ────────────────────────────────────────────────────────────────────────
+
+    def extra_repr(self) -> str:
+        """A layer's settings, as they stand in its constructor."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [
+            f"  ({name}): {line}" if i == 0 else f"  {line}"
+            for name, child in self.named_children()
+            for i, line in enumerate(repr(child).splitlines())
+        ]
+        head = f"{type(self).__name__}({self.extra_repr()}"
+        return "\n".join([head, *lines, ")"]) if lines else head + ")"
+
+
+def _is_module(value: Any) -> bool:
+    return isinstance(value, Module)
+
+
+def _moved(array: Array, device: str | None, dtype: Any) -> Array:
+    array = array if device is None else to_device(array, device)
+    return array if dtype is None else array.astype(dtype)

@@ -1,0 +1,52 @@
+"""MaxPool2d and AvgPool2d: each window summed up in one number.
+
+Read next: nn/activation.py
+"""
+
+from __future__ import annotations
+
+from minivision import functional as F
+from minivision.autograd import Tensor
+from minivision.functional.checks import pair
+from minivision.kernels.windows import Geometry
+from minivision.nn.module import Module
+
+Pair = int | tuple[int, int]
+
+
+class MaxPool2d(Module):
+    """The largest value of every window: x (N, C, H, W) -> (N, C, OH, OW).
+
+    stride defaults to the kernel's size.
+    """
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0):
+        self.geometry = _geometry("MaxPool2d", kernel_size, stride, padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, *self.geometry[:3])
+
+    def extra_repr(self) -> str:
+        return f"{self.geometry.kernel}, stride={self.geometry.stride}"
+
+
+class AvgPool2d(Module):
+    """The mean of every window: x (N, C, H, W) -> (N, C, OH, OW)."""
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0):
+        self.geometry = _geometry("AvgPool2d", kernel_size, stride, padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, *self.geometry[:3])
+
+    def extra_repr(self) -> str:
+        return f"{self.geometry.kernel}, stride={self.geometry.stride}"
+
+
+def _geometry(layer: str, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Geometry:
+    kernel = pair(layer, "kernel_size", kernel_size, least=1)
+    return Geometry(
+        kernel,
+        kernel if stride is None else pair(layer, "stride", stride, least=1),
+        pair(layer, "padding", padding, least=0),
+    )
