@@ -129,7 +129,8 @@ class Module:
     def to(self, device: str | None = None, dtype: Any = None) -> Module:
         """Move to "cpu", "gpu" or "auto", or change to float32 or float64, in place."""
         where = None if device is None else resolve_device(device)
-        for _, part in (*self.named_parameters(), *self.named_buffers()):
+        parts: list[Any] = [*self.named_parameters(), *self.named_buffers()]
+        for _, part in parts:
             gradient = part.grad if isinstance(part, Parameter) else None
             moved = [
                 _moved(array, where, dtype) if array is not None else None
@@ -144,7 +145,7 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies, on the host, of every parameter and buffer by name."""
-        parts = (*self.named_parameters(), *self.named_buffers())
+        parts: list[Any] = [*self.named_parameters(), *self.named_buffers()]
         return {name: np.array(to_host(part.data)) for name, part in parts}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:

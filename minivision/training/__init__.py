@@ -1,0 +1,25 @@
+"""Training: the loop, its measures, and the folder that remembers a run.
+
+    metrics.py     how good is a classifier?
+    run.py         a run's folder
+    checkpoint.py  everything a run needs to go on
+    loop.py        fit, evaluate
+
+Read next: training/metrics.py
+"""
+
+from minivision.training.checkpoint import load_model
+from minivision.training.loop import (
+    Batch,
+    History,
+    classification_loss,
+    evaluate,
+    fit,
+    predict_logits,
+)
+from minivision.training.run import Run, next_run_path
+
+__all__ = [
+    "fit", "evaluate", "predict_logits", "classification_loss", "Batch", "History",
+    "Run", "next_run_path", "load_model",
+]  # fmt: skip

@@ -1,0 +1,59 @@
+"""Adam: every weight has a step size of its own.
+
+Read next: optim/schedules.py
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minivision.autograd import Tensor
+from minivision.backend import Array, array_module
+from minivision.optim.optimizer import Optimizer
+
+
+class Adam(Optimizer):
+    """Divide the mean gradient by its typical size (Kingma & Ba 2015, Algorithm 1).
+
+        m ← β₁·m + (1 - β₁)·g                v ← β₂·v + (1 - β₂)·g²
+        w ← w - lr · m/(1 - β₁ᵗ) / (√(v/(1 - β₂ᵗ)) + eps)
+
+    m and v begin at 0, which the divisions correct; t counts the updates of this parameter.
+    weight_decay is added to the gradient, w·weight_decay, as in PyTorch's Adam.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"Adam: betas is {betas}; expected two numbers from 0 to below 1")
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(parameters, defaults)
+
+    def update(
+        self, parameter: Tensor, gradient: Array, state: dict, group: dict[str, Any]
+    ) -> None:
+        xp = array_module(gradient)
+        w, g, (beta1, beta2) = parameter.data, gradient, group["betas"]
+        if group["weight_decay"]:
+            g = g + group["weight_decay"] * w
+        if not state:
+            state["m"], state["v"] = xp.zeros_like(w), xp.zeros_like(w)
+            state["t"] = np.zeros((), np.int64)  # on the host, so that reading it waits for nothing
+        state["t"] += 1
+        m, v, t = state["m"], state["v"], int(state["t"])
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * (g * g)
+        step_size = group["lr"] / (1 - beta1**t)
+        w -= step_size * m / (xp.sqrt(v) / math.sqrt(1 - beta2**t) + group["eps"])

@@ -1,0 +1,91 @@
+"""Checkpoints: everything a run needs to go on as if nothing had happened, in one file.
+
+The weights, what the optimizer carries along, the running average and how far the run has come.
+No state of a random generator is among them: all that is random is keyed by seed, epoch and step.
+The file is replaced in one step, so a run killed at any moment finds the old one or the new one.
+
+Read next: training/loop.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from minivision.nn import Module
+from minivision.nn.weights import load_weights, save_weights
+from minivision.optim import Optimizer, WeightAverage
+
+
+class Progress(NamedTuple):
+    """How far a run has come: finished epochs, finished steps, and the seed of its keys."""
+
+    epoch: int
+    step: int
+    seed: int
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str],
+    model: Module,
+    optimizer: Optimizer,
+    average: WeightAverage | None,
+    progress: Progress,
+) -> None:
+    """Write model, optimizer, average and progress to a safetensors file, atomically."""
+    parts = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    if average is not None:
+        parts["average"] = average.state_dict()
+    arrays = {f"{part}.{name}": a for part, state in parts.items() for name, a in state.items()}
+    save_weights(path, arrays, {"progress": json.dumps(progress._asdict())})
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str],
+    model: Module,
+    optimizer: Optimizer,
+    average: WeightAverage | None,
+) -> Progress:
+    """Read a checkpoint back into the same objects; returns the progress it was written at.
+
+    Raises ValueError where the file is damaged or belongs to another model.
+    """
+    parts, metadata = _read(path)
+    if "progress" not in metadata:
+        raise ValueError(f"{path} holds weights but no progress; it is not a run's checkpoint")
+    try:
+        model.load_state_dict(parts["model"])
+        optimizer.load_state_dict(parts["optimizer"])
+    except ValueError as error:
+        raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
+    if average is not None:
+        average.load_state_dict(parts["average"] or parts["model"])
+    return Progress(**json.loads(metadata["progress"]))
+
+
+def load_model(path: str | os.PathLike[str], model: Module) -> None:
+    """Load a checkpoint's weights for use: the running average where there is one.
+
+    Raises ValueError where the file is damaged or belongs to another model.
+    """
+    parts, _ = _read(path)
+    try:
+        model.load_state_dict(parts["average"] or parts["model"])
+    except ValueError as error:
+        raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
+
+
+def _read(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+    arrays, metadata = load_weights(path)
+    parts: dict[str, dict[str, np.ndarray]] = {"model": {}, "optimizer": {}, "average": {}}
+    for key, array in arrays.items():
+        part, _, name = key.partition(".")
+        if part not in parts:
+            raise ValueError(f"{path} is not a run's checkpoint: it holds {key!r}")
+        parts[part][name] = array
+    return parts, metadata

@@ -1,0 +1,249 @@
+"""The one training loop: batches go in, the loss is walked back, the weights move.
+
+Every method of the course is this loop with another loss, other batches or another schedule.
+Everything random is keyed by (seed, epoch) or (seed, step), so a run that was killed and resumed
+ends with the same weights, to the bit, as one that was not.
+
+Read next: analysis/__init__.py
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from minivision import functional as F
+from minivision.autograd import Tensor, detect_anomaly, no_grad
+from minivision.backend import array_module, device_of, resolve_device, to_device, to_host
+from minivision.nn import Module
+from minivision.optim import Optimizer, WeightAverage
+from minivision.optim.schedules import Schedule
+from minivision.training import metrics
+from minivision.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from minivision.training.run import Run
+
+STEPS_BETWEEN_LOOKS = {"cpu": 1, "gpu": 50}  # reading the loss makes the host wait for a GPU
+
+
+class Batch(NamedTuple):
+    """What a loss function is given: images (N, C, H, W) on the device, and their targets."""
+
+    images: Tensor
+    targets: Any  # labels (N,) on the host, or soft targets (N, K) on the device
+
+
+class History(list):
+    """One record (a dict of numbers) for every epoch; `history["train_loss"]` is a column."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return [record.get(key) for record in self] if isinstance(key, str) else list(self)[key]
+
+
+Loss = Callable[[Module, Batch, int], Tensor | tuple[Tensor, Mapping[str, Any]]]
+
+
+def classification_loss(model: Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Any]]:
+    """Cross-entropy of the model's logits; reports train_accuracy."""
+    logits = model(batch.images)
+    loss = F.cross_entropy(logits, batch.targets)
+    xp = array_module(logits.data)
+    labels = xp.asarray(batch.targets)
+    if labels.ndim == 2:  # soft targets: the likeliest class counts
+        labels = labels.argmax(axis=1)
+    return loss, {"train_accuracy": (logits.data.argmax(axis=1) == labels).mean()}
+
+
+def fit(
+    model: Module,
+    batches: Callable[[int], Iterable],
+    loss: Loss,
+    optimizer: Optimizer,
+    epochs: int,
+    *,
+    schedule: Schedule | None = None,
+    validate: Callable[[Module], Mapping[str, float]] | None = None,
+    batch_transform: Callable | None = None,
+    average: WeightAverage | None = None,
+    seed: int = 0,
+    run: Run | None = None,
+    device: str = "auto",
+) -> History:
+    """Train a model, and return one record for every epoch.
+
+    batches(epoch) -> an iterable of (images float32 (N, C, H, W), labels int64 (N,)) host arrays
+        that knows its length; a DataLoader is one.
+    loss(model, batch, step) -> a scalar Tensor, or (Tensor, {name: scalar}); the named scalars
+        are averaged over the epoch and recorded.
+    schedule: the factor on the initial rates as a function of the time in epochs.
+    validate(model) -> numbers recorded as validation_…, for example from `evaluate`.
+    batch_transform(images, targets, rng) -> (images, targets, …) on the device (CutMix, Mixup).
+    average: a WeightAverage of the model; it is what `validate` sees.
+    run: the folder for metrics and checkpoint. If it has a checkpoint, training goes on from it.
+
+    Stops with FloatingPointError on a loss that is not finite, before the weights are touched,
+    and names the function and the line where it arose.
+    """
+    where = resolve_device(device)
+    model.to(where)
+    progress, history = Progress(0, 0, seed), History()
+    if run is not None and run.checkpoint_path.exists():
+        progress = load_checkpoint(run.checkpoint_path, model, optimizer, average)
+        if progress.seed != seed:
+            raise ValueError(f"fit: seed is {seed}, but {run.path} was begun with {progress.seed}")
+        run.truncate(progress.epoch)
+        history.extend(run.history())
+    was_training = model.training
+    for epoch in range(progress.epoch, epochs):
+        model.train()
+        start = time.perf_counter()
+        epoch_batches = batches(epoch)
+        if len(epoch_batches) == 0:  # type: ignore[arg-type]
+            raise ValueError("fit: batches has no batch; is the dataset smaller than one batch?")
+        with _bar(epoch, epochs, len(epoch_batches)) as bar:  # type: ignore[arg-type]
+            means = _Means()
+            for i, host_batch in enumerate(epoch_batches):
+                step = progress.step + i
+                if schedule is not None:
+                    optimizer.scale_lr(schedule(epoch + i / len(epoch_batches)))  # type: ignore
+                batch = _prepare(host_batch, batch_transform, where, (seed, step))
+                value, scalars = _forward(model, loss, batch, seed, step)
+                if _looks(where, i, len(epoch_batches)):  # type: ignore[arg-type]
+                    _refuse_non_finite(value, model, loss, batch, seed, step)
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
+                if average is not None:
+                    average.update()
+                means.add(len(batch.images), train_loss=value.data, **scalars)
+                del value, scalars
+                bar.update()
+            record = {"epoch": epoch + 1, **means.result()}
+            if validate is not None:
+                record |= _validate(model, validate, average)
+            record["seconds"] = round(time.perf_counter() - start, 3)
+            _tell(bar, epoch, epochs, record)
+        progress = Progress(epoch + 1, progress.step + len(epoch_batches), seed)  # type: ignore
+        history.append(record)
+        if run is not None:
+            run.log(record)
+            save_checkpoint(run.checkpoint_path, model, optimizer, average, progress)
+    model.train(was_training)
+    return history
+
+
+def predict_logits(model: Module, batches: Iterable) -> tuple[np.ndarray, np.ndarray]:
+    """The logits (N, K) and labels (N,) of all batches, in evaluation mode, on the host."""
+    where = device_of(next(iter(model.parameters())).data)
+    was_training = model.training
+    model.eval()
+    logits, labels = [], []
+    with no_grad():
+        for images, targets in batches:
+            logits.append(to_host(model(Tensor(to_device(images, where))).data))
+            labels.append(np.asarray(targets))
+    model.train(was_training)
+    if not logits:
+        raise ValueError("predict_logits: batches is empty; there is nothing to predict")
+    return np.concatenate(logits), np.concatenate(labels)
+
+
+def evaluate(model: Module, batches: Iterable) -> dict[str, float]:
+    """Loss (cross-entropy, nats) and accuracy (0 to 1) of a classifier over all batches."""
+    logits, labels = predict_logits(model, batches)
+    return {
+        "loss": F.cross_entropy(logits, labels).item(),
+        "accuracy": metrics.accuracy(logits, labels),
+    }
+
+
+def _prepare(host_batch: Any, transform: Callable | None, where: str, key: tuple) -> Batch:
+    images, targets = host_batch
+    images = to_device(images, where)
+    if transform is not None:
+        # Layers draw from (seed, step, position, call); position 0 is the model itself.
+        rng = np.random.default_rng((*key, 0, 1))
+        images, targets = transform(images, targets, rng)[:2]
+    if targets.dtype.kind == "f":
+        targets = to_device(targets, where)
+    return Batch(Tensor(images), targets)
+
+
+def _forward(
+    model: Module, loss: Loss, batch: Batch, seed: int, step: int
+) -> tuple[Tensor, Mapping[str, Any]]:
+    model.seed(seed, step)
+    result = loss(model, batch, step)
+    return result if isinstance(result, tuple) else (result, {})
+
+
+def _looks(where: str, i: int, batches: int) -> bool:
+    return i % STEPS_BETWEEN_LOOKS[where[:3]] == 0 or i == batches - 1
+
+
+def _refuse_non_finite(
+    value: Tensor, model: Module, loss: Loss, batch: Batch, seed: int, step: int
+) -> None:
+    """Raise where the loss is NaN or infinite; computing it again finds the function to blame."""
+    number = value.item()
+    if np.isfinite(number):
+        return
+    story = f"fit: the loss is {number} at step {step}; nothing was updated"
+    try:
+        with detect_anomaly():
+            _forward(model, loss, batch, seed, step)
+    except FloatingPointError as error:
+        raise FloatingPointError(f"{story}. {error}. A lower learning rate often helps") from error
+    raise FloatingPointError(f"{story}, though no function of the engine made it so")
+
+
+def _validate(
+    model: Module, validate: Callable[[Module], Mapping[str, float]], average: WeightAverage | None
+) -> dict[str, float]:
+    if average is None:
+        numbers = validate(model)
+    else:
+        with average.applied():
+            numbers = validate(model)
+    return {f"validation_{name}": number for name, number in numbers.items()}
+
+
+class _Means:
+    """Means over an epoch, weighted by batch size, added up where the numbers are."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.totals: dict[str, Any] = {}
+
+    def add(self, n: int, **values: Any) -> None:
+        self.images += n
+        for name, value in values.items():
+            array = value.data if isinstance(value, Tensor) else value
+            xp = array_module(array)
+            total = xp.asarray(array, dtype=np.float64) * n
+            self.totals[name] = self.totals[name] + total if name in self.totals else total
+
+    def result(self) -> dict[str, float]:
+        return {name: float(total) / self.images for name, total in self.totals.items()}
+
+
+def _bar(epoch: int, epochs: int, batches: int) -> Any:
+    """A progress bar on a terminal or in a notebook; silent where the output goes to a file."""
+    return tqdm(total=batches, desc=f"epoch {epoch + 1}/{epochs}", unit="batch", disable=None)
+
+
+def _tell(bar: Any, epoch: int, epochs: int, record: Mapping[str, float]) -> None:
+    names = {"train_loss": "loss", "train_accuracy": "accuracy", "validation_accuracy": "held out"}
+    told = [
+        f"{name} {record[key]:.2%}" if "accuracy" in key else f"{name} {record[key]:.4f}"
+        for key, name in names.items()
+        if key in record
+    ]
+    if bar.disable:
+        print(f"epoch {epoch + 1}/{epochs}  " + "  ".join(told), file=sys.stderr)
+    else:
+        bar.set_postfix_str("  ".join(told))
