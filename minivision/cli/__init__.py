@@ -1,0 +1,61 @@
+"""The command line: one file a command, each readable as an example of the rooms below.
+
+`COMMANDS` names them. Only the module of the command that was asked for is imported, so `--help`
+answers at once. Errors of the user's making, which the rooms raise as sentences, are printed as
+one line and the command ends with exit code 2.
+
+Read next: cli/train.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "train": "train a network on a dataset and keep the run in a folder",
+    "evaluate": "measure a trained run on its test set",
+    "predict": "read image files with a trained run",
+    "gradcheck": "compare every gradient rule with numbers",
+}
+
+ABOUT = """\
+minivision is a computer-vision course that runs. Begin with
+
+  minivision train                     LeNet-5 learns to read 1,257 real handwritten digits
+  minivision evaluate runs/NAME        how good is it, and what does it confuse?
+  minivision predict runs/NAME a.png   read a picture of your own
+
+minivision COMMAND --help explains a command."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="minivision", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    asked = next((word for word in argv if not word.startswith("-")), None)
+    for name, help_line in COMMANDS.items():
+        module = import_module(f"minivision.cli.{name}") if name == asked else None
+        sub = commands.add_parser(
+            name,
+            help=help_line,
+            description=module.__doc__ and module.__doc__.split("\nRead next")[0] if module else "",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if module is not None:
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"minivision {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; continue a training run with --resume", file=sys.stderr)
+        return 130

@@ -1,0 +1,63 @@
+"""Measure a trained run on its test set: accuracy, loss, and what it confuses.
+
+  minivision evaluate runs/lenet5-digits-1
+
+The dataset and the preprocessing are the run's own.
+
+Read next: cli/predict.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from minivision.analysis import plots
+from minivision.backend import resolve_device
+from minivision.cli.setup import load_run, load_splits, loader
+from minivision.functional import cross_entropy, softmax
+from minivision.training import predict_logits
+from minivision.training.metrics import (
+    accuracy,
+    confusion_matrix,
+    expected_calibration_error,
+    per_class_accuracy,
+    top_k_accuracy,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a training run")
+    parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    run, model = load_run(arguments.folder)
+    model.to(resolve_device(arguments.device))
+    settings, classes = run.settings, run.settings["classes"]
+    test = load_splits(settings["dataset"], settings["model"]).test
+    logits, labels = predict_logits(model, loader(test, settings, "dataset"))
+    probabilities = softmax(logits).numpy()
+    confusion = confusion_matrix(logits.argmax(axis=1), labels, len(classes))
+    top = min(3, len(classes))
+    print(f"{settings['model']} on {len(labels):,} test images of {settings['dataset']}")
+    print(f"  accuracy            {accuracy(logits, labels):.2%}")
+    print(f"  among the top {top}     {top_k_accuracy(logits, labels, top):.2%}")
+    print(f"  loss                {cross_entropy(logits, labels).item():.4f} nats")
+    print(f"  calibration error   {expected_calibration_error(probabilities, labels):.2%}")
+    print("  class               images  correct")
+    for name, images, share in zip(
+        classes, confusion.sum(axis=1), per_class_accuracy(confusion), strict=True
+    ):
+        print(f"    {name:<16} {images:>8} {share:>8.1%}")
+    mistakes = confusion - np.diag(confusion.diagonal())
+    for cell in np.argsort(-mistakes, axis=None, kind="stable")[:3]:
+        true, predicted = divmod(int(cell), len(classes))
+        if mistakes[true, predicted]:
+            times = mistakes[true, predicted]
+            print(f"  {classes[true]} was read as {classes[predicted]} {times} times")
+    path = run.path / "confusion.png"
+    plots.save_figure(plots.plot_confusion(confusion, classes), path)
+    print(f"see {path}")

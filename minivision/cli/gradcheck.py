@@ -1,0 +1,41 @@
+"""Compare every gradient rule of the engine with numbers, and print a table.
+
+  minivision gradcheck                     every function, 20 random geometries each
+  minivision gradcheck conv2d tanh -n 200
+
+Each function is run in float64 on random shapes; its rule is compared with central differences
+along random directions, under a random upstream gradient.
+
+Read next: __main__.py
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from minivision.analysis.gradient_cases import CASES, check_all
+from minivision.gradcheck import GradientError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "functions", nargs="*", metavar="FUNCTION", help=f"(default: all) {', '.join(CASES)}"
+    )
+    parser.add_argument("-n", "--geometries", type=int, default=20, help="a function (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, help="decides the shapes (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    for name in arguments.functions:
+        if name not in CASES:
+            raise ValueError(f"no function is called {name!r}; there are {', '.join(CASES)}")
+    print(f"{'function':<18} {'worst relative error':>20} {'geometries':>12} {'seconds':>9}")
+    try:
+        for row in check_all(arguments.geometries, arguments.seed, arguments.functions or None):
+            error = f"{row.worst_error:.1e}"
+            print(f"{row.name:<18} {error:>20} {row.geometries:>12} {row.seconds:>9.2f}")
+    except GradientError as error:
+        print(f"WRONG: {error}")
+        return 1
+    print("every gradient agrees with its function")
+    return 0

@@ -1,0 +1,75 @@
+"""Read image files with a trained run, and show what the network was fed.
+
+  minivision predict runs/lenet5-digits-1 seven.png photo_of_a_three.jpg
+
+Any size will do, and dark ink on light paper as well as light on dark: each image is prepared as
+the run's training images were. What comes out of that is drawn in the terminal and, beside the
+original and the likeliest classes, in predictions.png in the run's folder.
+
+Read next: cli/gradcheck.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from minivision.analysis import plots
+from minivision.autograd import no_grad
+from minivision.backend import resolve_device, to_device
+from minivision.cli.setup import load_run
+from minivision.datasets import read_image
+from minivision.functional import softmax
+from minivision.transforms import from_description
+
+SHADES = " .:-=+*#%@"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a training run")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="PNG, JPEG or BMP")
+    parser.add_argument("--top", type=int, default=3, help="classes to print (default: 3)")
+    parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    device = resolve_device(arguments.device)
+    run, model = load_run(arguments.folder)
+    model.to(device)
+    classes = run.settings["classes"]
+    prepare = from_description(run.settings["preprocessing"]["image"])
+    originals = [read_image(path, run.settings["channels"]) for path in arguments.images]
+    fed = []
+    for path, image in zip(arguments.images, originals, strict=True):
+        try:
+            fed.append(prepare(image))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    batch = np.stack(fed)
+    with no_grad():
+        probabilities = softmax(model(to_device(batch, device))).numpy()
+    for path, x, p in zip(arguments.images, batch, probabilities, strict=True):
+        print(f"{path}")
+        print(in_characters(x))
+        for k in np.argsort(-p, kind="stable")[: max(1, arguments.top)]:
+            print(f"  {classes[k]:<12} {p[k]:7.2%} {'█' * round(30 * float(p[k]))}")
+    names = [path.name for path in arguments.images]
+    picture = run.path / "predictions.png"
+    figure = plots.plot_predictions(originals, batch, probabilities, classes, names)
+    plots.save_figure(figure, picture)
+    print(f"see {picture}")
+
+
+def in_characters(x: np.ndarray) -> str:
+    """What the network was fed, float32 (C, H, W), as text of half as many lines as pixels.
+
+    >>> print(in_characters(np.float32([[[0, 1], [0, 1]]])))
+      | @|
+    """
+    grey = x.mean(axis=0)
+    grey = grey[: len(grey) // 2 * 2].reshape(len(grey) // 2, 2, -1).mean(axis=1)
+    span = max(float(np.ptp(grey)), 1e-12)
+    levels = ((grey - grey.min()) / span * (len(SHADES) - 1)).round().astype(int)
+    return "\n".join("  |" + "".join(SHADES[level] for level in row) + "|" for row in levels)

@@ -1,0 +1,100 @@
+"""From settings to objects: the dataset, the network and the transforms that a run names.
+
+`train` makes the settings; `evaluate` and `predict` rebuild the same objects from the run's
+settings.json, so that a network is always fed as it was trained.
+
+Read next: cli/evaluate.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minivision.datasets import DATASETS, DataLoader, Splits, load_dataset
+from minivision.models import MODELS, Network
+from minivision.training import Run, load_model
+from minivision.transforms import (
+    Compose,
+    FrameDigit,
+    Normalize,
+    RandomTranslate,
+    Resize,
+    ToArray,
+    describe,
+    from_description,
+)
+from minivision.transforms.handwriting import usual_extent
+
+EVALUATION_BATCH = 250
+
+
+def build_model(name: str, classes: int, channels: int, seed: int | None) -> Network:
+    """The network of this name; without a seed its weights are left to be loaded."""
+    if name not in MODELS:
+        raise ValueError(f"model is {name!r}; expected one of {', '.join(MODELS)}")
+    rng = None if seed is None else np.random.default_rng(seed)
+    return MODELS[name](classes, in_channels=channels, rng=rng, initialize=seed is not None)
+
+
+def load_splits(dataset: str, model: str) -> Splits:
+    """The dataset's parts; the images of a folder get the size that the network expects."""
+    if model not in MODELS:
+        raise ValueError(f"model is {model!r}; expected one of {', '.join(MODELS)}")
+    if dataset in DATASETS:
+        return load_dataset(dataset)
+    H, W = MODELS[model](initialize=False).input_shape[1:]
+    return load_dataset(dataset, size=(H, W))
+
+
+def preprocessing(splits: Splits, input_size: tuple[int, int], shift: int) -> dict[str, list]:
+    """How images become the network's input, as plain JSON for settings.json.
+
+    "dataset": the dataset's images; "training": the same, shifted at random by up to `shift`
+    pixels; "image": any picture, for `predict`. Mean and standard deviation are the training
+    set's, over at most 10,000 of its images.
+    """
+    indices = np.arange(len(splits.train))[:: max(1, len(splits.train) // 10_000)]
+    images, _ = splits.train.batch(indices)
+    mean = (images.mean(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
+    std = (images.std(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
+    fits = images.shape[1:3] == input_size
+    end = [ToArray(), Normalize(tuple(mean), tuple(np.maximum(std, 1e-3)))]
+    resize = [] if fits else [Resize(input_size)]
+    grey = images.shape[3] == 1
+    frame = FrameDigit(images.shape[1:3], usual_extent(images)) if grey else Resize(input_size)
+    return {
+        "dataset": describe(Compose([*resize, *end])),
+        "training": describe(
+            Compose([*([RandomTranslate(shift)] if shift else []), *resize, *end])
+        ),
+        "image": describe(Compose([frame, *(resize if grey else []), *end])),
+    }
+
+
+def loader(dataset: Any, settings: dict[str, Any], part: str) -> DataLoader:
+    """Batches of one split: shuffled and shifted for "training", in order for "dataset"."""
+    training = part == "training"
+    return DataLoader(
+        dataset,
+        batch_size=settings["batch_size"] if training else EVALUATION_BATCH,
+        shuffle=training,
+        seed=settings["seed"],
+        transform=from_description(settings["preprocessing"][part]),
+        workers=settings["workers"],
+    )
+
+
+def load_run(path: str | Path) -> tuple[Run, Network]:
+    """A finished or interrupted run, and its network with the newest weights."""
+    run = Run.open(path)
+    settings = run.settings
+    try:
+        model = build_model(settings["model"], len(settings["classes"]), settings["channels"], None)
+    except KeyError as error:
+        raise ValueError(f"{run.path / 'settings.json'} has no {error}; is it a run?") from error
+    load_model(run.checkpoint_path, model)
+    model.eval()
+    return run, model

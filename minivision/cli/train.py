@@ -1,0 +1,191 @@
+"""Train a network on a dataset and keep everything about the run in one folder.
+
+  minivision train                                    LeNet-5 on the bundled digits, 20 s
+  minivision train --dataset mnist --seed 1           60,000 digits (MINIVISION_DATA or download)
+  minivision train --dataset my_photos --epochs 30    a folder with one folder for each class
+  minivision train --out runs/mine --resume           go on with a run that was stopped
+
+The folder holds settings.json, metrics.jsonl (a line an epoch), checkpoint.safetensors,
+result.json (the test set, read once, at the end), curves.png and confusion.png.
+
+Read next: cli/setup.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minivision.analysis import plots
+from minivision.backend import resolve_device
+from minivision.cli.setup import build_model, load_splits, loader, preprocessing
+from minivision.datasets import Subset
+from minivision.functional import cross_entropy
+from minivision.models import MODELS
+from minivision.optim import SGD, Adam, Optimizer, cosine
+from minivision.training import (
+    Run,
+    classification_loss,
+    evaluate,
+    fit,
+    next_run_path,
+    predict_logits,
+)
+from minivision.training.metrics import accuracy, confusion_matrix
+
+
+class Defaults(NamedTuple):
+    """What a dataset is trained with where the command line says nothing."""
+
+    epochs: int
+    batch_size: int
+    shift: int  # random shifts in pixels, the one augmentation that no digit minds
+
+
+DEFAULTS = {"digits": Defaults(20, 32, 2), "mnist": Defaults(5, 64, 1)}
+FOLDER = Defaults(20, 32, 0)
+LEARNING_RATES = {"adam": 2e-3, "sgd": 0.05}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--model", default="lenet5", help=f"{', '.join(MODELS)} (default: lenet5)")
+    add(
+        "--dataset", default="digits", metavar="NAME|PATH",
+        help="digits (bundled), mnist, or a folder of class folders (default: digits)",
+    )  # fmt: skip
+    add("--epochs", type=positive(int), help="passes over the data (default: 20; mnist: 5)")
+    add("--batch-size", type=positive(int), help="images a step (default: 32; mnist: 64)")
+    add("--lr", type=positive(float), help="first learning rate (default: adam 0.002, sgd 0.05)")
+    add("--optimizer", choices=["adam", "sgd"], default="adam", help="(default: adam)")
+    add("--shift", type=whole, help="random shifts in pixels (default: digits 2, mnist 1, else 0)")
+    add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
+    add("--seed", type=whole, default=0, help="decides everything random (default: 0)")
+    add("--out", type=Path, help="the run's folder (default: runs/MODEL-DATASET-N)")
+    add("--resume", action="store_true", help="go on with the run in --out, with its settings")
+    add("--limit", type=positive(int), help="use only the first N training images")
+    add("--workers", type=whole, default=0, help="threads that prepare images (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    device = resolve_device(arguments.device)
+    if arguments.resume:
+        if arguments.out is None:
+            raise ValueError("--resume needs --out FOLDER, the run to go on with")
+        folder = Run.open(arguments.out)
+        settings = folder.settings
+        splits = load_splits(settings["dataset"], settings["model"])
+        print(f"going on with {folder.path}: {len(folder.history())} epochs are done")
+    else:
+        splits = load_splits(arguments.dataset, arguments.model)
+        settings = make_settings(arguments, splits)
+        name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
+        folder = Run.create(arguments.out or next_run_path(name), settings)
+        settings = folder.settings
+    train(folder, settings, splits, device)
+
+
+def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> None:
+    """The lesson of this file: data, model, optimizer, fit, and one look at the test set."""
+    classes, epochs = settings["classes"], settings["epochs"]
+    training = splits.train
+    if settings["limit"] is not None:
+        training = Subset(training, range(min(settings["limit"], len(training))))
+    model = build_model(settings["model"], len(classes), settings["channels"], settings["seed"])
+    print(
+        f"{settings['model']}: {model.parameter_count():,} parameters; "
+        f"{settings['dataset']}: {len(training):,} training, {len(splits.validation):,} validation "
+        f"and {len(splits.test):,} test images of {len(classes)} classes; on {device}"
+    )
+    validation = loader(splits.validation, settings, "dataset")
+    history = fit(
+        model,
+        loader(training, settings, "training"),
+        classification_loss,
+        make_optimizer(settings["optimizer"], model, settings["lr"]),
+        epochs,
+        schedule=cosine(epochs),
+        validate=lambda model: evaluate(model, validation),
+        seed=settings["seed"],
+        run=folder,
+        device=device,
+    )
+    test = test_result(model, loader(splits.test, settings, "dataset"), classes)
+    confusion = test.pop("confusion")
+    seconds = round(sum(history["seconds"]), 1)
+    folder.write_result({**test, "epochs": epochs, "training_seconds": seconds})
+    title = f"{settings['model']} on {settings['dataset']}"
+    plots.save_figure(plots.plot_history(history, title), folder.path / "curves.png")
+    plots.save_figure(plots.plot_confusion(confusion, classes), folder.path / "confusion.png")
+    print(
+        f"test accuracy {test['test_accuracy']:.2%} on {test['test_images']:,} images it has never "
+        f"seen, after {seconds:.0f} s of training"
+    )
+    print(f"see {folder.path / 'curves.png'}; try: minivision predict {folder.path} IMAGE.png")
+
+
+def test_result(model: Any, batches: Any, classes: list[str]) -> dict[str, Any]:
+    """What a run's result.json says, and the confusion matrix (K, K)."""
+    logits, labels = predict_logits(model, batches)
+    return {
+        "test_accuracy": accuracy(logits, labels),
+        "test_loss": cross_entropy(logits, labels).item(),
+        "test_images": len(labels),
+        "confusion": confusion_matrix(logits.argmax(axis=1), labels, len(classes)),
+    }
+
+
+def make_settings(arguments: argparse.Namespace, splits: Any) -> dict[str, Any]:
+    """Everything needed to repeat the run, as plain JSON."""
+    usual = DEFAULTS.get(arguments.dataset, FOLDER)
+    shift = usual.shift if arguments.shift is None else arguments.shift
+    input_size = MODELS[arguments.model](initialize=False).input_shape[1:]
+    named = arguments.dataset in DEFAULTS
+    return {
+        "model": arguments.model,
+        "dataset": arguments.dataset if named else str(Path(arguments.dataset).resolve()),
+        "classes": list(splits.train.classes),
+        "channels": splits.train[0][0].shape[2],
+        "epochs": arguments.epochs or usual.epochs,
+        "batch_size": arguments.batch_size or usual.batch_size,
+        "lr": arguments.lr or LEARNING_RATES[arguments.optimizer],
+        "optimizer": arguments.optimizer,
+        "schedule": "cosine",
+        "seed": arguments.seed,
+        "limit": arguments.limit,
+        "workers": arguments.workers,
+        "preprocessing": preprocessing(splits, input_size, shift),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("minivision", "numpy", "opencv-python-headless")},
+        },
+    }
+
+
+def make_optimizer(name: str, model: Any, lr: float) -> Optimizer:
+    if name == "adam":
+        return Adam(model.parameters(), lr)
+    return SGD(model.parameters(), lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
+
+
+def positive(kind: type) -> Any:
+    """An argument type: a number above zero."""
+
+    def parse(text: str) -> Any:
+        number = kind(text)
+        if not 0 < number < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not a number above zero")
+        return number
+
+    return parse
+
+
+def whole(text: str) -> int:
+    """An argument type: a whole number from zero up."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below zero")
+    return number

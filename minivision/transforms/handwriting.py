@@ -1,0 +1,106 @@
+"""A photographed or scanned digit, framed as the training images are.
+
+A network that learned bright 20-pixel strokes in the middle of a dark 28x28 image cannot read a
+large black digit in the corner of a white page. The makers of MNIST framed their scans in the same
+way: cut out the ink, scale it into a box, put its centre of mass in the middle.
+
+Read next: datasets/__init__.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from minivision.transforms.checks import check_image, check_size
+
+
+@dataclass(frozen=True)
+class FrameDigit:
+    """Any grey image of one digit, uint8 (H, W, 1) -> `size` (H, W), bright ink on black.
+
+    The paper is the median grey of the border; what differs from it is ink, whichever is darker.
+    An image that has the right size already gets the right polarity and no more. Others are cut
+    to their ink, scaled so that its longer side measures `extent` pixels, and laid on black with
+    the centre of mass in the middle (LeCun et al. 1998, §III-A).
+
+    Raises ValueError where the image is all of one grey.
+    """
+
+    size: tuple[int, int] = (28, 28)
+    extent: int = 20
+
+    random: ClassVar[bool] = False
+    takes_batches: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_size("FrameDigit", "size", self.size)
+        if not 1 <= self.extent <= min(self.size):
+            raise ValueError(f"FrameDigit: extent is {self.extent}; expected 1 to {min(self.size)}")
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        check_image("FrameDigit", image)
+        ink = ink_of(image)
+        if image.shape[:2] == self.size:
+            return ink[:, :, None]
+        ys, xs = np.nonzero(ink > 64)  # a quarter of full ink: more than the noise of the paper
+        cut = ink[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+        return self.lay_down(cut)[:, :, None]
+
+    def lay_down(self, ink: np.ndarray) -> np.ndarray:
+        """Scale the cut-out ink and lay it on black, as far inside as the image allows."""
+        factor = self.extent / max(ink.shape)
+        H, W = (max(1, round(n * factor)) for n in ink.shape)
+        shrinks = factor < 1
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        ink = cv2.resize(ink, (W, H), interpolation=method)
+        page = np.zeros(self.size, np.uint8)
+        total = max(float(ink.sum(dtype=np.float64)), 1.0)
+        rows, columns = np.arange(H) + 0.5, np.arange(W) + 0.5
+        centre_y = (ink.sum(axis=1, dtype=np.float64) * rows).sum() / total
+        centre_x = (ink.sum(axis=0, dtype=np.float64) * columns).sum() / total
+        top = round(min(max(self.size[0] / 2 - centre_y, 0), self.size[0] - H))
+        left = round(min(max(self.size[1] / 2 - centre_x, 0), self.size[1] - W))
+        page[top : top + H, left : left + W] = ink
+        return page
+
+
+def ink_of(image: np.ndarray) -> np.ndarray:
+    """How much each pixel differs from the paper, (H, W) from 0 to 255 at the darkest ink.
+
+    >>> page = np.full((5, 5, 1), 250, np.uint8)
+    >>> page[2, 2] = 30
+    >>> int(ink_of(page)[2, 2]), int(ink_of(page)[0, 0])
+    (255, 0)
+    """
+    grey = image.astype(np.int16).mean(axis=2)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    paper = np.median(border)
+    darker, brighter = paper - grey.min(), grey.max() - paper
+    if max(darker, brighter) < 16:
+        raise ValueError(
+            f"FrameDigit: the image is all of one grey ({grey.min():.0f} to {grey.max():.0f}); "
+            "expected a digit that stands out from its background"
+        )
+    ink = paper - grey if darker > brighter else grey - paper
+    return np.rint(ink.clip(0) * (255 / ink.max())).astype(np.uint8)
+
+
+def usual_extent(images: np.ndarray) -> int:
+    """The median, over images uint8 (N, H, W, 1), of the longer side of what is brighter than 64.
+
+    >>> images = np.zeros((1, 28, 28, 1), np.uint8)
+    >>> images[0, 4:24, 10:16] = 255
+    >>> usual_extent(images)
+    20
+    """
+    bright = images[..., 0] > 64
+    extents = [
+        max(np.ptp(np.flatnonzero(b.any(1))), np.ptp(np.flatnonzero(b.any(0)))) + 1
+        for b in bright
+        if b.any()
+    ]
+    return int(np.median(extents)) if extents else min(images.shape[1:3])
