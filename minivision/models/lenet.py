@@ -4,7 +4,7 @@ Here are its two modern forms. Both replace the 1998 network's trainable sub-sam
 pooling, its squashing by ReLU, its sparse connection table by full connections and its radial
 basis outputs by a linear layer with softmax. (LeCun, Bottou, Bengio & Haffner 1998, §II-B.)
 
-Read next: training/__init__.py
+Read next: transforms/__init__.py
 """
 
 from __future__ import annotations

@@ -1,0 +1,242 @@
+"""A run's folder: what was asked, how each epoch went, the newest weights, the final result.
+
+    settings.json            everything needed to repeat the run, and the preprocessing
+    metrics.jsonl            one JSON object a line, one line an epoch
+    checkpoint.safetensors   weights and optimiser state (training/checkpoint.py writes it)
+    result.json              numbers measured once, after the last epoch
+
+Every file can be read by eye and by any program. JSON has no word for infinity or "not a number":
+in metrics and results, where a measurement may fail, such a number is written as null and read as
+None; in settings, where it would silently change the run when resumed, it is an error.
+
+Read next: training/checkpoint.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minivision.nn.weights import write_atomically
+
+FILES = ("settings.json", "metrics.jsonl", "checkpoint.safetensors", "result.json")
+
+
+class Run:
+    """One run's folder. `Run.create` starts a new one, `Run.open` returns to an existing one.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = Run.create(f"{folder}/lenet5-digits-1", {"lr": 0.1})
+    ...     run.log({"epoch": 1, "train_loss": 0.5})
+    ...     Run.open(run.path).history()
+    [{'epoch': 1, 'train_loss': 0.5}]
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]):
+        self.path = path
+        self.settings = settings
+        self.metrics_path = path / "metrics.jsonl"
+        self.checkpoint_path = path / "checkpoint.safetensors"
+        self.result_path = path / "result.json"
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], settings: Mapping[str, Any]) -> Run:
+        """Start a run: make the folder, and its parents, and write settings.json.
+
+        Raises FileExistsError where the folder already holds a run, NotADirectoryError where a
+        file stands in the way, TypeError or ValueError for settings that JSON cannot hold.
+        """
+        path = Path(path)
+        data = _json_bytes("Run.create: settings", settings, indent=2)
+        _refuse_files("Run.create", path)
+        for name in FILES:
+            if (path / name).exists():
+                raise FileExistsError(
+                    f"{path} already holds a run (it has a {name}); continue that run with "
+                    "--resume, or choose another folder with --out"
+                )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise type(error)(f"cannot make the folder {path}: {error.strerror}") from error
+        write_atomically(path / "settings.json", data)
+        # Read back, so that a run has the same settings now and when it is resumed (JSON makes
+        # lists of tuples).
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """Return to a run that was created before.
+
+        Raises FileNotFoundError or NotADirectoryError where no run's folder stands there,
+        ValueError where its settings.json is broken.
+        """
+        path = Path(path)
+        _refuse_files("Run.open", path)
+        if not path.is_dir():
+            raise FileNotFoundError(f"there is no run at {path}: the folder does not exist")
+        if not (path / "settings.json").exists():
+            raise FileNotFoundError(f"{path} is not a run's folder: it has no settings.json")
+        return cls(path, _read_object(path / "settings.json"))
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append an epoch's numbers to metrics.jsonl; on the disk when this returns.
+
+        The record needs an integer "epoch". Infinite numbers and NaN are written as null.
+        """
+        _epoch_of("Run.log: the record", record)
+        line = _json_bytes("Run.log: record", record, null=True)
+        records, whole = self._read_metrics()
+        if not whole:
+            self._rewrite(records)  # or the new line would continue the half-written one
+        try:
+            with self.metrics_path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise type(error)(f"cannot write {self.metrics_path}: {error.strerror}") from error
+
+    def history(self) -> list[dict[str, Any]]:
+        """The records logged so far, oldest first; an empty list before the first epoch.
+
+        A last line that a kill left half-written is ignored. Any other line that is not a JSON
+        object raises ValueError with its number.
+        """
+        return self._read_metrics()[0]
+
+    def truncate(self, epoch: int) -> None:
+        """Forget the records after an epoch, in one indivisible step.
+
+        A killed run may have logged an epoch whose checkpoint was not written; resuming repeats
+        that epoch, and it must not appear twice.
+        """
+        where = f"{self.metrics_path}: a record"
+        self._rewrite([r for r in self.history() if _epoch_of(where, r) <= epoch])
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Write result.json. Infinite numbers and NaN are written as null."""
+        data = _json_bytes("Run.write_result: result", result, indent=2, null=True)
+        write_atomically(self.result_path, data)
+
+    def read_result(self) -> dict[str, Any]:
+        """The content of result.json; FileNotFoundError before the run has finished."""
+        if not self.result_path.exists():
+            raise FileNotFoundError(f"{self.path} has no result.json yet: the run is not finished")
+        return _read_object(self.result_path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def _read_metrics(self) -> tuple[list[dict[str, Any]], bool]:
+        """The records, and whether the file ends where a line ends."""
+        if not self.metrics_path.exists():
+            return [], True
+        try:
+            *lines, rest = self.metrics_path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise type(error)(f"cannot read {self.metrics_path}: {error.strerror}") from error
+        records = [
+            _parse(f"{self.metrics_path}, line {n}", line) for n, line in enumerate(lines, 1)
+        ]
+        # After the last newline comes nothing, or a line without its end. The beginning of an
+        # object is never an object itself, so a rest that can be read lacks only its newline.
+        with contextlib.suppress(ValueError):
+            records.append(_parse("the rest", rest))
+        return records, not rest
+
+    def _rewrite(self, records: list[dict[str, Any]]) -> None:
+        lines = [_json_bytes(f"{self.metrics_path}: record", record) for record in records]
+        write_atomically(self.metrics_path, b"".join(lines))
+
+
+def next_run_path(name: str, root: str | os.PathLike[str] = "runs") -> Path:
+    """A folder for a new run: the root, the name, and the number after the highest there is.
+
+    Numbers of deleted runs below the highest are not used again, so that a higher number is
+    always a later run. Characters that make poor folder names become hyphens.
+
+    >>> next_run_path("lenet5-digits", root="no such folder").as_posix()
+    'no such folder/lenet5-digits-1'
+    """
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    root = Path(root)
+    taken = [0]
+    if root.is_dir():
+        for entry in root.iterdir():
+            number = entry.name.removeprefix(f"{name}-")
+            if number != entry.name and re.fullmatch("[0-9]+", number):
+                taken.append(int(number))
+    return root / f"{name}-{max(taken) + 1}"
+
+
+def _refuse_files(where: str, path: Path) -> None:
+    for place in (path, *path.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise NotADirectoryError(
+                    f"{where}: {place} is a file; expected {path} to be a run's folder"
+                )
+            return
+
+
+def _parse(where: str, text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:  # broken JSON, or bytes that are no text
+        raise ValueError(f"{where}: not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: expected a JSON object in braces, not {value!r}")
+    return value
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        return _parse(str(path), path.read_bytes())
+    except OSError as error:
+        raise type(error)(f"cannot read {path}: {error.strerror}") from error
+
+
+def _json_bytes(where: str, value: Any, indent: int | None = None, null: bool = False) -> bytes:
+    """The value as JSON and a newline; `null` says that infinity and NaN may become null."""
+    return json.dumps(_plain(where, value, null), indent=indent, allow_nan=False).encode() + b"\n"
+
+
+def _plain(where: str, value: Any, null: bool) -> Any:
+    """The value in Python's own types; `where` grows into the name of what JSON cannot hold."""
+    if isinstance(value, Mapping):
+        for key in value:
+            # json.dumps would turn the key 1 into "1", and the run would not come back the same.
+            if not isinstance(key, str):
+                raise TypeError(f"{where} has the key {key!r}; JSON needs strings as keys")
+        return {key: _plain(f"{where}[{key!r}]", item, null) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(f"{where}[{i}]", item, null) for i, item in enumerate(value)]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        if not null:
+            raise ValueError(f"{where} is {value}; JSON has no word for it, give a finite number")
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(
+        f"{where} is a {type(value).__name__}; expected numbers, strings, True, False, None, "
+        "or lists and dictionaries of them"
+    )
+
+
+def _epoch_of(where: str, record: Mapping[str, Any]) -> int:
+    epoch = record.get("epoch")
+    if not isinstance(epoch, int | np.integer) or isinstance(epoch, bool):
+        raise ValueError(f'{where} needs an integer "epoch"; its "epoch" is {epoch!r}')
+    return int(epoch)

@@ -1,0 +1,276 @@
+"""Weights come back from a file as they went in, and a crash never costs the old file."""
+
+import os
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision.nn import weights
+from minivision.nn.weights import load_weights, save_weights, write_atomically
+
+DTYPES = ["bool", "int8", "uint8", "int16", "int64", "float16", "float32", "float64", ">f4", ">i8"]
+
+
+def random_array(rng, shape, dtype):
+    return (100 * rng.standard_normal(shape)).astype(dtype)
+
+
+def assert_same_arrays(loaded, saved):
+    assert sorted(loaded) == sorted(saved)
+    for name, array in saved.items():
+        assert loaded[name].shape == np.shape(array)
+        assert loaded[name].dtype == array.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(loaded[name], array)
+
+
+@given(
+    shape=st.lists(st.integers(0, 4), max_size=4),
+    dtype=st.sampled_from(DTYPES),
+    reverse=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_arrays_of_any_shape_dtype_and_memory_order_round_trip(
+    tmp_path_factory, shape, dtype, reverse, seed
+):
+    rng = np.random.default_rng(seed)
+    array = random_array(rng, shape, dtype).transpose(rng.permutation(len(shape)))
+    if reverse and array.ndim:
+        array = array[::-1]
+    path = tmp_path_factory.getbasetemp() / "any.safetensors"
+    save_weights(path, {"weight": array, "other": np.float32(2.5)}, {"epoch": "3", "π": "“é”"})
+    arrays, metadata = load_weights(path)
+    assert_same_arrays(arrays, {"weight": array, "other": np.float32(2.5)})
+    assert metadata == {"epoch": "3", "π": "“é”"}
+
+
+def test_a_transposed_weight_and_a_0d_array_round_trip(tmp_path):
+    saved = {"weight": np.arange(6.0).reshape(2, 3).T, "step": np.array(7)}
+    save_weights(tmp_path / "w.safetensors", saved)
+    arrays, metadata = load_weights(tmp_path / "w.safetensors")
+    assert arrays["weight"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert arrays["step"].shape == ()
+    assert arrays["step"] == 7
+    assert metadata == {}
+
+
+def test_no_arrays_at_all_round_trip(tmp_path):
+    save_weights(tmp_path / "w.safetensors", {})
+    assert load_weights(tmp_path / "w.safetensors") == ({}, {})
+
+
+def test_loaded_arrays_can_be_changed_without_changing_the_file(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, {"weight": np.ones(3)})
+    arrays, _ = load_weights(path)
+    arrays["weight"] += 1
+    assert load_weights(path)[0]["weight"].tolist() == [1, 1, 1]
+
+
+def test_the_file_is_an_ordinary_safetensors_file(tmp_path):
+    path = tmp_path / "w.safetensors"
+    weight = np.arange(6.0, dtype=np.float32).reshape(2, 3).T
+    save_weights(path, {"weight": weight}, {"epoch": "3"})
+    np.testing.assert_array_equal(safetensors.numpy.load_file(path)["weight"], weight)
+
+
+def test_a_file_of_another_program_is_read_without_a_checksum(tmp_path):
+    path = tmp_path / "w.safetensors"
+    safetensors.numpy.save_file({"weight": np.arange(3)}, path)
+    arrays, metadata = load_weights(path)
+    assert arrays["weight"].tolist() == [0, 1, 2]
+    assert metadata == {}
+
+
+# What the file refuses
+
+
+@pytest.mark.parametrize(
+    ("arrays", "metadata", "error", "words"),
+    [
+        ({"weight": np.ones(2)}, {"epoch": 3}, TypeError, "'epoch': 3 .* must be strings"),
+        ({0: np.ones(2)}, None, TypeError, "0: '' .* must be strings"),
+        ({"weight": [1.0, 2.0]}, None, TypeError, "'weight' is a list; expected an array"),
+        ({"names": np.array(["a", "b"])}, None, ValueError, "str.*the arrays have dtypes"),
+        ({"weight": np.ones(2, np.complex128)}, None, ValueError, "'weight': 'complex128'"),
+        ({"__metadata__": np.ones(2)}, None, ValueError, "'__metadata__' is reserved"),
+        ({}, {weights.CHECKSUM: "0"}, ValueError, "is reserved"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_before_anything_is_written(
+    tmp_path, arrays, metadata, error, words
+):
+    with pytest.raises(error, match=words):
+        save_weights(tmp_path / "w.safetensors", arrays, metadata)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Damaged files
+
+
+def sample_file(folder):
+    path = folder / "sample.safetensors"
+    saved = {"weight": np.arange(12.0).reshape(3, 4).T, "bias": np.ones(3, np.float32)}
+    save_weights(path, saved, {"epoch": "3"})
+    return path, saved
+
+
+def test_a_file_truncated_anywhere_is_refused_by_name(tmp_path):
+    path, _ = sample_file(tmp_path)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"sample\.safetensors is truncated or not a safet"):
+            load_weights(path)
+
+
+def test_a_flipped_bit_never_changes_an_array_unnoticed(tmp_path):
+    path, saved = sample_file(tmp_path)
+    whole = path.read_bytes()
+    unnoticed = 0
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            arrays, _ = load_weights(path)
+        except ValueError:
+            continue
+        assert_same_arrays(arrays, saved)
+        unnoticed += 1
+    # Only flips inside the checksum's own name are let through: then the file has none.
+    assert unnoticed <= 8 * len(weights.CHECKSUM)
+
+
+def test_a_flipped_bit_in_the_numbers_is_called_corrupted(tmp_path):
+    path, _ = sample_file(tmp_path)
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match=r"sample\.safetensors is corrupted: .* checksum"):
+        load_weights(path)
+
+
+def test_the_checksum_is_what_notices_the_flipped_bit(tmp_path, monkeypatch):
+    path, _ = sample_file(tmp_path)
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    monkeypatch.setattr(weights, "CHECKSUM", "a name that no file has")
+    load_weights(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"cannot read .*absent\.safetensors: No such file"):
+        load_weights(tmp_path / "absent.safetensors")
+
+
+def test_a_folder_is_not_a_weights_file(tmp_path):
+    with pytest.raises(OSError, match="load_weights: cannot read"):
+        load_weights(tmp_path)
+
+
+def test_numbers_that_numpy_does_not_have_are_named(tmp_path):
+    header = b'{"weight":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'
+    path = tmp_path / "eight_bits.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\x00\x00")
+    with pytest.raises(ValueError, match=r"eight_bits\.safetensors holds numbers of a type NumPy"):
+        load_weights(path)
+
+
+# Writing atomically
+
+
+def test_writing_replaces_the_old_file_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_a_new_file_has_the_permissions_that_the_umask_gives(tmp_path, mask):
+    path = tmp_path / "file"
+    before = os.umask(mask)
+    try:
+        save_weights(path, {"weight": np.ones(2)})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"cannot write .*absent/file: No such file"):
+        write_atomically(tmp_path / "absent" / "file", b"data")
+
+
+def test_a_file_cannot_be_written_below_a_file_or_over_a_folder(tmp_path):
+    (tmp_path / "file").write_bytes(b"here")
+    with pytest.raises(NotADirectoryError, match=r"cannot write .*file/below"):
+        write_atomically(tmp_path / "file" / "below", b"data")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"cannot write .*folder: Is a directory"):
+        write_atomically(tmp_path / "folder", b"data")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_an_interruption_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def interrupted(descriptor):
+        assert len(list(tmp_path.iterdir())) == 2  # the temporary file is there now
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_bytes_are_on_the_disk_before_the_file_gets_its_name(tmp_path, monkeypatch):
+    events = []
+    flush, rename = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (events.append("flush"), flush(fd)))
+    monkeypatch.setattr(Path, "replace", lambda a, b: (events.append("rename"), rename(a, b)))
+    write_atomically(tmp_path / "file", b"data")
+    assert events[:2] == ["flush", "rename"]
+    assert os.name == "nt" or events == ["flush", "rename", "flush"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, {"weight": np.arange(3)})
+    program = f"""
+        import resource, signal
+        import numpy as np
+        from minivision.nn.weights import save_weights
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        try:
+            save_weights({str(path)!r}, {{"weight": np.zeros(100_000)}})
+        except OSError as error:
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.stdout.strip() == f"cannot write {path}: File too large"
+    assert load_weights(path)[0]["weight"].tolist() == [0, 1, 2]
+    assert list(tmp_path.iterdir()) == [path]
