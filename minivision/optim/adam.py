@@ -26,6 +26,8 @@ class Adam(Optimizer):
     weight_decay is added to the gradient, w·weight_decay, as in PyTorch's Adam.
     """
 
+    carries = ("m", "v", "t")
+
     def __init__(
         self,
         parameters: Iterable,

@@ -25,6 +25,8 @@ class Optimizer:
     Raises ValueError where there are none, one comes twice or a setting is unknown or negative.
     """
 
+    carries: tuple[str, ...] = ()  # the names of what an update keeps for the next one
+
     def __init__(self, parameters: Iterable, defaults: dict[str, Any]):
         given = list(parameters)
         groups = given if given and isinstance(given[0], dict) else [{"params": given}]
@@ -78,11 +80,20 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over a state; raises ValueError where it belongs to other parameters."""
+        """Take over a state.
+
+        Raises ValueError, and changes nothing, where it is another kind of optimizer's or belongs
+        to other parameters.
+        """
         parameters = list(self.state)
         loaded: dict[Tensor, dict[str, Array]] = {parameter: {} for parameter in parameters}
         for key, array in state.items():
             index, _, name = key.partition(".")
+            if name not in self.carries:
+                raise ValueError(
+                    f"{type(self).__name__}: the state has {key}, which this optimizer does not "
+                    "know; it is another optimizer's"
+                )
             i = int(index) if index.isdigit() else len(parameters)
             if i >= len(parameters) or array.shape not in (parameters[i].shape, ()):
                 raise ValueError(

@@ -23,6 +23,8 @@ class SGD(Optimizer):
     The first velocity is the first gradient. With nesterov=True the step is g + momentum·v.
     """
 
+    carries = ("velocity",)
+
     def __init__(
         self,
         parameters: Iterable,

@@ -51,15 +51,17 @@ def load_checkpoint(
 ) -> Progress:
     """Read a checkpoint back into the same objects; returns the progress it was written at.
 
-    Raises ValueError where the file is damaged or belongs to another model.
+    Raises ValueError, and changes nothing, where the file is damaged or belongs to another model.
     """
     parts, metadata = _read(path)
     if "progress" not in metadata:
         raise ValueError(f"{path} holds weights but no progress; it is not a run's checkpoint")
+    before = model.state_dict()
     try:
         model.load_state_dict(parts["model"])
         optimizer.load_state_dict(parts["optimizer"])
     except ValueError as error:
+        model.load_state_dict(before)
         raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
     if average is not None:
         average.load_state_dict(parts["average"] or parts["model"])

@@ -58,6 +58,8 @@ def classification_loss(model: Module, batch: Batch, step: int) -> tuple[Tensor,
     return loss, {"train_accuracy": (logits.data.argmax(axis=1) == labels).mean()}
 
 
+# NumPy's warnings about NaN and infinity would come before the sentence that fit has for them.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def fit(
     model: Module,
     batches: Callable[[int], Iterable],

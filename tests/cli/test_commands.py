@@ -1,0 +1,260 @@
+"""The commands as a user meets them: real processes, real files, real interruptions."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from minivision.cli import COMMANDS, main
+from minivision.datasets import digits
+from minivision.nn.weights import load_weights
+
+QUICK = ["--limit", "256", "--epochs", "3"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A short run on all training digits: good enough to read most of them."""
+    folder = tmp_path_factory.mktemp("runs") / "lenet5"
+    assert main(["train", "--epochs", "5", "--out", str(folder)]) == 0
+    return folder
+
+
+def refused(capsys, *argv):
+    """The one line that a refused command prints, after checking that it is one and code 2."""
+    assert main([str(word) for word in argv]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1, error
+    return error
+
+
+def test_train_leaves_a_complete_run_folder(trained):
+    assert sorted(path.name for path in trained.iterdir()) == [
+        "checkpoint.safetensors",
+        "confusion.png",
+        "curves.png",
+        "metrics.jsonl",
+        "result.json",
+        "settings.json",
+    ]
+    records = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in records] == [1, 2, 3, 4, 5]
+    assert set(records[0]) == {
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "seconds",
+    }
+    result = json.loads((trained / "result.json").read_text())
+    assert result["test_images"] == 360
+    assert result["test_accuracy"] > 0.9
+    assert cv2.imread(str(trained / "curves.png")).shape[1] > 800
+
+
+def test_evaluate_agrees_with_the_result_of_training(trained, capsys):
+    assert main(["evaluate", str(trained)]) == 0
+    printed = capsys.readouterr().out
+    result = json.loads((trained / "result.json").read_text())
+    assert f"accuracy            {result['test_accuracy']:.2%}" in printed
+    assert f"{result['test_loss']:.4f} nats" in printed
+
+
+def test_predict_reads_any_size_and_polarity(trained, tmp_path, capsys):
+    """Test digits as they are, black on white, and enlarged into the corner of a white page."""
+    test = digits().test
+    right = {"plain": 0, "inverted": 0, "large": 0}
+    count = 20
+    paths, expected = [], []
+    for i in range(count):
+        image, label = test[i]
+        page = np.full((300, 260, 1), 235, np.uint8)
+        big = cv2.resize(image, (160, 160), interpolation=cv2.INTER_CUBIC)
+        page[100:260, 40:200, 0] -= (big * 0.8).astype(np.uint8)
+        for kind, picture in (("plain", image), ("inverted", 255 - image), ("large", page)):
+            path = tmp_path / f"{kind}-{i}.png"
+            cv2.imwrite(str(path), picture)
+            paths.append(path)
+            expected.append((kind, label))
+    assert main(["predict", str(trained), *map(str, paths), "--top", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    answers = [
+        line.split()[0]
+        for line in lines
+        if line.startswith("  ") and "%" in line and "|" not in line
+    ]
+    assert len(answers) == len(paths)
+    for (kind, label), answer in zip(expected, answers, strict=True):
+        right[kind] += answer == str(label)
+    assert right["plain"] == right["inverted"] >= 0.9 * count
+    assert right["large"] >= 0.8 * count
+    assert (trained / "predictions.png").exists()
+
+
+def test_predict_shows_what_it_fed(trained, tmp_path, capsys):
+    image = digits().test[0][0]
+    cv2.imwrite(str(tmp_path / "digit.png"), 255 - image)
+    assert main(["predict", str(trained), str(tmp_path / "digit.png")]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  |")]
+    assert len(rows) == 14
+    assert {len(row) for row in rows} == {28 + 4}
+    assert "@" in "".join(rows)
+
+
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
+    """kill -9 in the middle of an epoch, then --resume: the weights of a run left in peace."""
+    command = [sys.executable, "-m", "minivision", "train", "--limit", "256", "--epochs", "8"]
+    peaceful, killed = tmp_path / "peaceful", tmp_path / "killed"
+    subprocess.run([*command, "--out", str(peaceful)], check=True, capture_output=True)
+    process = subprocess.Popen(
+        [*command, "--out", str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    metrics = killed / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not metrics.exists() or metrics.read_text().count("\n") < 2:
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = metrics.read_text().count("\n")
+    assert 2 <= done < 8
+    assert not (killed / "result.json").exists()
+    subprocess.run(
+        [*command[:4], "--out", str(killed), "--resume"], check=True, capture_output=True
+    )
+    ours, theirs = (
+        load_weights(folder / "checkpoint.safetensors") for folder in (killed, peaceful)
+    )
+    assert ours[1] == theirs[1]
+    assert {k: a.tobytes() for k, a in ours[0].items()} == {
+        k: a.tobytes() for k, a in theirs[0].items()
+    }
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, 9))
+    result, peace = (json.loads((f / "result.json").read_text()) for f in (killed, peaceful))
+    assert result["test_loss"] == peace["test_loss"]
+
+
+def test_training_on_a_folder_of_class_folders(tmp_path, capsys):
+    """Colour photographs of two classes, of different sizes: dark circles and bright squares."""
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(("circle", "square")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(30):
+            H, W = rng.integers(40, 90, 2)
+            image = rng.integers(90, 110, (H, W, 3)).astype(np.uint8)
+            if k == 0:
+                cv2.circle(image, (int(W) // 2, int(H) // 2), int(min(H, W)) // 3, (10, 30, 20), -1)
+            else:
+                cv2.rectangle(image, (10, 10), (int(W) - 10, int(H) - 10), (250, 220, 230), -1)
+            cv2.imwrite(str(tmp_path / "photos" / name / f"{i}.png"), image)
+    photos, out = str(tmp_path / "photos"), str(tmp_path / "run")
+    assert main(["train", "--dataset", photos, "--epochs", "5", "--out", out, "--lr", "0.001"]) == 0
+    assert json.loads(Path(out, "result.json").read_text())["test_accuracy"] >= 0.9
+    assert main(["predict", out, str(tmp_path / "photos" / "circle" / "0.png")]) == 0
+    assert "circle" in capsys.readouterr().out
+
+
+def test_gradcheck_prints_a_row_for_every_function(capsys):
+    assert main(["gradcheck", "relu", "softmax", "-n", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["function", "relu", "softmax", "every"]
+    assert float(lines[1].split()[1]) < 1e-6
+    assert lines[1].split()[2] == "3"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert f"  minivision {command} " in printed
+    assert "Read next" not in printed
+
+
+def test_bare_help_names_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    assert all(command in printed for command in COMMANDS)
+
+
+def test_unknown_names_list_the_known_ones(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert "expected one of lenet5, lenet5_lecture" in refused(
+        capsys, "train", "--model", "resnet", "--out", out
+    )
+    assert "neither a known dataset (digits, mnist)" in refused(
+        capsys, "train", "--dataset", "nowhere", "--out", out
+    )
+    assert 'expected "cpu", "gpu", "gpu:N" or "auto"' in refused(
+        capsys, "train", "--device", "tpu", "--out", out
+    )
+    assert "there are add, subtract" in refused(capsys, "gradcheck", "conv3d")
+    assert not out.exists()
+
+
+def test_a_run_is_not_overwritten(trained, capsys):
+    error = refused(capsys, "train", "--out", trained)
+    assert "already holds a run" in error
+    assert "--resume" in error
+
+
+def test_a_file_where_the_run_folder_should_be(tmp_path, capsys):
+    (tmp_path / "file").write_text("a letter")
+    assert f"{tmp_path / 'file'} is a file" in refused(
+        capsys, "train", *QUICK, "--out", tmp_path / "file"
+    )
+    assert (tmp_path / "file").read_text() == "a letter"
+
+
+def test_resume_needs_a_run(tmp_path, capsys):
+    assert "--resume needs --out" in refused(capsys, "train", "--resume")
+    assert "there is no run at" in refused(capsys, "train", "--resume", "--out", tmp_path / "x")
+
+
+def test_predict_names_the_file_it_cannot_read(trained, tmp_path, capsys):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    cv2.imwrite(str(tmp_path / "white.png"), np.full((50, 50), 255, np.uint8))
+    assert "none.png" in refused(capsys, "predict", trained, tmp_path / "none.png")
+    assert "broken.png" in refused(capsys, "predict", trained, tmp_path / "broken.png")
+    error = refused(capsys, "predict", trained, tmp_path / "white.png")
+    assert "white.png: FrameDigit: the image is all of one grey" in error
+
+
+def test_a_run_with_a_damaged_checkpoint_or_settings(trained, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("settings.json", "checkpoint.safetensors"):
+        (copy / name).write_bytes((trained / name).read_bytes()[:-40])
+    assert "settings.json: not valid JSON" in refused(capsys, "evaluate", copy)
+    (copy / "settings.json").write_bytes((trained / "settings.json").read_bytes())
+    assert "truncated or not a safetensors file" in refused(capsys, "evaluate", copy)
+    (copy / "checkpoint.safetensors").write_bytes((trained / "checkpoint.safetensors").read_bytes())
+    settings = json.loads((copy / "settings.json").read_text())
+    (copy / "settings.json").write_text(json.dumps({**settings, "model": "lenet5_lecture"}))
+    error = refused(capsys, "evaluate", copy)
+    assert "is a checkpoint of another model" in error
+    assert "classifier.0.weight is (120, 400), expected (120, 256)" in error
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--epochs", "0"], ["--lr", "-1"], ["--lr", "nan"], ["--limit", "few"], ["--seed", "-1"]],
+    ids=" ".join,
+)
+def test_arguments_out_of_range_are_refused_by_name(argv, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *argv])
+    assert stopped.value.code == 2
+    assert f"argument {argv[0]}" in capsys.readouterr().err

@@ -1,0 +1,196 @@
+"""Optimizers against hand calculations; PyTorch's own results are in tests/parity."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from minivision import Tensor
+from minivision.nn import Linear, Parameter
+from minivision.optim import SGD, Adam, WeightAverage, clip_grad_norm_, cosine, step_decay
+
+
+def weight(value, gradient):
+    parameter = Parameter(np.array([value], dtype=np.float64))
+    parameter.grad = np.array([gradient], dtype=np.float64)
+    return parameter
+
+
+def test_sgd_steps_against_the_gradient():
+    w = weight(1.0, 0.5)
+    SGD([w], lr=0.1).step()
+    np.testing.assert_allclose(w.data, [0.95])
+
+
+def test_sgd_momentum_remembers_earlier_gradients():
+    w = weight(1.0, 0.5)
+    optimizer = SGD([w], lr=0.1, momentum=0.9)
+    optimizer.step()  # v = 0.5
+    np.testing.assert_allclose(w.data, [0.95])
+    w.grad = np.array([0.2])
+    optimizer.step()  # v = 0.9·0.5 + 0.2 = 0.65
+    np.testing.assert_allclose(w.data, [0.95 - 0.065])
+
+
+def test_sgd_nesterov_looks_ahead_along_the_velocity():
+    w = weight(1.0, 0.5)
+    SGD([w], lr=0.1, momentum=0.9, nesterov=True).step()  # g + 0.9·v = 0.5 + 0.45
+    np.testing.assert_allclose(w.data, [1 - 0.095])
+
+
+def test_sgd_weight_decay_pulls_towards_zero():
+    w = weight(2.0, 0.0)
+    SGD([w], lr=0.1, weight_decay=0.5).step()
+    np.testing.assert_allclose(w.data, [1.9])
+
+
+def test_sgd_leaves_the_gradient_as_it_was():
+    w = weight(2.0, 0.3)
+    optimizer = SGD([w], lr=0.1, momentum=0.9, weight_decay=0.5)
+    for _ in range(3):
+        optimizer.step()
+        assert w.grad.tolist() == [0.3]
+
+
+def test_adam_first_step_is_the_learning_rate_in_the_gradients_direction():
+    w = weight(1.0, -123.0)
+    Adam([w], lr=0.01).step()
+    np.testing.assert_allclose(w.data, [1.01], rtol=1e-9)
+
+
+def test_adam_second_step_by_hand():
+    w = weight(0.0, 1.0)
+    optimizer = Adam([w], lr=0.1, betas=(0.5, 0.5), eps=0.0)
+    optimizer.step()
+    w.grad = np.array([3.0])
+    optimizer.step()
+    m = (0.5 * 0.5 * 1 + 0.5 * 3) / (1 - 0.5**2)
+    v = (0.5 * 0.5 * 1 + 0.5 * 9) / (1 - 0.5**2)
+    np.testing.assert_allclose(w.data, [-0.1 - 0.1 * m / np.sqrt(v)])
+
+
+def test_adam_corrects_a_parameter_that_joins_late_as_if_it_were_new():
+    early, late = weight(0.0, 1.0), Parameter(np.zeros(1))
+    optimizer = Adam([early, late], lr=0.1)
+    for _ in range(10):
+        optimizer.step()
+    late.grad = np.array([5.0])
+    optimizer.step()
+    np.testing.assert_allclose(late.data, [-0.1], rtol=1e-6)
+
+
+def test_groups_have_their_own_rates_and_are_scaled_together():
+    body, head = weight(1.0, 1.0), weight(1.0, 1.0)
+    optimizer = SGD([{"params": [body], "lr": 0.01}, {"params": [head]}], lr=0.1)
+    optimizer.scale_lr(0.5)
+    optimizer.step()
+    np.testing.assert_allclose([body.data[0], head.data[0]], [1 - 0.005, 1 - 0.05])
+    optimizer.scale_lr(1.0)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.1]
+
+
+def test_frozen_parameters_and_those_without_gradient_stay():
+    frozen, idle = weight(1.0, 1.0), Parameter(np.ones(1))
+    frozen.requires_grad = False
+    SGD([frozen, idle], lr=0.1, weight_decay=0.5).step()
+    assert frozen.data.tolist() == idle.data.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: SGD(p, 0.1, 0.9), lambda p: Adam(p, 0.1)], ids=["SGD", "Adam"]
+)
+def test_a_restored_optimizer_goes_on_to_the_bit(make):
+    def steps(w, optimizer, gradients):
+        for g in gradients:
+            w.grad = np.array([g])
+            optimizer.step()
+
+    whole = Parameter(np.ones(1))
+    steps(whole, make([whole]), [0.3, -0.2, 0.7])
+    first = Parameter(np.ones(1))
+    optimizer = make([first])
+    steps(first, optimizer, [0.3, -0.2])
+    second = Parameter(first.data.copy())
+    restored = make([second])
+    restored.load_state_dict(optimizer.state_dict())
+    steps(second, restored, [0.7])
+    assert second.data.tobytes() == whole.data.tobytes()
+
+
+def test_an_optimizer_state_of_another_model_is_refused():
+    optimizer = SGD([Parameter(np.ones(3))], 0.1, 0.9)
+    with pytest.raises(ValueError, match=r"0\.velocity of shape \(2,\).*another model"):
+        optimizer.load_state_dict({"0.velocity": np.ones(2)})
+    with pytest.raises(ValueError, match=r"1\.velocity"):
+        optimizer.load_state_dict({"1.velocity": np.ones(3)})
+
+
+def test_stepping_marks_the_weights_as_changed():
+    w, x = Parameter([1.0]), Tensor([2.0])
+    loss = (w * x).sum()
+    w.grad = np.ones(1, np.float32)
+    SGD([w], 0.1).step()
+    with pytest.raises(RuntimeError, match="the a of multiply was changed after the forward pass"):
+        loss.backward()
+
+
+BAD_SETTINGS = [
+    (lambda: SGD([], 0.1), "expected Tensors"),
+    (lambda: SGD([np.ones(3)], 0.1), r"array\(.*expected Tensors"),
+    (lambda: SGD([weight(1, 1)], -0.1), r"lr is -0\.1; expected >= 0"),
+    (lambda: SGD([weight(1, 1)], 0.1, momentum=-1), "momentum is -1"),
+    (lambda: SGD([{"params": [weight(1, 1)], "rate": 1}], 0.1), r"unknown settings \['rate'\]"),
+    (lambda: Adam([weight(1, 1)], betas=(1.0, 0.9)), "betas is"),
+    (lambda: clip_grad_norm_([weight(1, 1)], 0), "max_norm is 0"),
+    (lambda: cosine(0), "epochs is 0"),
+    (lambda: step_decay(every=-1), "every is -1"),
+    (lambda: WeightAverage(Linear(1, 1, initialize=False), 1.0), "decay is 1"),
+]
+
+
+@pytest.mark.parametrize(("make", "sentence"), BAD_SETTINGS, ids=[s for _, s in BAD_SETTINGS])
+def test_bad_settings_are_refused_with_a_sentence(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
+
+
+def test_one_parameter_given_twice_is_refused():
+    w = weight(1.0, 1.0)
+    with pytest.raises(ValueError, match="comes twice"):
+        SGD([w, w], 0.1)
+
+
+def test_clipping_scales_all_gradients_to_the_common_norm():
+    a, b = weight(0.0, 3.0), weight(0.0, 4.0)
+    norm = clip_grad_norm_([a, b], 1.0)
+    assert float(norm) == 5.0
+    np.testing.assert_allclose([a.grad[0], b.grad[0]], [0.6, 0.8], rtol=1e-6)
+
+
+def test_clipping_leaves_short_gradients_alone():
+    a = weight(0.0, 0.3)
+    clip_grad_norm_([a], 1.0)
+    assert a.grad[0] == 0.3
+
+
+def test_cosine_falls_from_one_to_the_lowest():
+    schedule = cosine(epochs=4, lowest=0.1)
+    values = [schedule(t) for t in np.linspace(0, 5, 21)]
+    assert values[0] == 1.0
+    assert all(a >= b for a, b in pairwise(values))
+    np.testing.assert_allclose([schedule(2), schedule(4), schedule(5)], [0.55, 0.1, 0.1])
+
+
+def test_weight_average_follows_the_weights_and_gives_them_back():
+    model = Linear(1, 1, bias=False, initialize=False)
+    average = WeightAverage(model, decay=0.75)
+    model.weight.data = np.ones((1, 1), np.float32)
+    average.update()
+    with average.applied():
+        assert model.weight.data[0, 0] == 0.25
+    assert model.weight.data[0, 0] == 1.0
+    state = average.state_dict()
+    other = WeightAverage(model, decay=0.75)
+    other.load_state_dict(state)
+    assert other.average["weight"][0, 0] == 0.25
+    assert model.weight.data[0, 0] == 1.0

@@ -1,0 +1,130 @@
+"""Checkpoints under attack: damaged files, other models, a full disk."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from minivision.nn import Linear, Sequential
+from minivision.nn.weights import save_weights
+from minivision.optim import SGD, Adam, WeightAverage
+from minivision.training.checkpoint import (
+    Progress,
+    load_checkpoint,
+    load_model,
+    save_checkpoint,
+)
+
+
+def network(seed):
+    rng = np.random.default_rng(seed)
+    return Sequential(Linear(4, 3, rng=rng), Linear(3, 2, rng=rng))
+
+
+def trained(seed=0):
+    model = network(seed)
+    optimizer = Adam(model.parameters(), 0.1)
+    for parameter in model.parameters():
+        parameter.grad = np.ones_like(parameter.data)
+    optimizer.step()
+    return model, optimizer, WeightAverage(model, 0.5)
+
+
+def test_everything_comes_back(tmp_path):
+    model, optimizer, average = trained()
+    save_checkpoint(tmp_path / "c.safetensors", model, optimizer, average, Progress(3, 17, 5))
+    other = network(1)
+    restored, restored_average = Adam(other.parameters(), 0.1), WeightAverage(other, 0.5)
+    progress = load_checkpoint(tmp_path / "c.safetensors", other, restored, restored_average)
+    assert progress == Progress(epoch=3, step=17, seed=5)
+    for part, other_part in ((model, other), (optimizer, restored), (average, restored_average)):
+        ours, theirs = part.state_dict(), other_part.state_dict()
+        assert ours.keys() == theirs.keys()
+        assert all(ours[k].tobytes() == theirs[k].tobytes() for k in ours)
+
+
+def test_for_use_the_average_is_loaded_where_there_is_one(tmp_path):
+    model, optimizer, average = trained()
+    average.average["0.weight"] = np.full((3, 4), 7, np.float32)
+    save_checkpoint(tmp_path / "c.safetensors", model, optimizer, average, Progress(1, 1, 0))
+    other = network(1)
+    load_model(tmp_path / "c.safetensors", other)
+    assert (other[0].weight.data == 7).all()
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, -1], ids=lambda n: f"keep {n} bytes")
+def test_a_truncated_checkpoint_is_refused_and_nothing_changes(tmp_path, keep):
+    path = tmp_path / "c.safetensors"
+    model, optimizer, _ = trained()
+    save_checkpoint(path, model, optimizer, None, Progress(1, 1, 0))
+    path.write_bytes(path.read_bytes()[:keep])
+    other = network(1)
+    before = other.state_dict()
+    with pytest.raises(ValueError, match=r"c\.safetensors is truncated or not a safetensors"):
+        load_checkpoint(path, other, Adam(other.parameters(), 0.1), None)
+    after = other.state_dict()
+    assert all((before[k] == after[k]).all() for k in before)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_refused(tmp_path):
+    path = tmp_path / "c.safetensors"
+    model, optimizer, _ = trained()
+    save_checkpoint(path, model, optimizer, None, Progress(1, 1, 0))
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 16
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="is corrupted"):
+        load_model(path, network(1))
+
+
+def test_an_optimizer_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / "c.safetensors"
+    model, optimizer, _ = trained()
+    save_checkpoint(path, model, optimizer, None, Progress(1, 1, 0))
+    other = network(1)
+    with pytest.raises(ValueError, match="another optimizer's"):
+        load_checkpoint(path, other, SGD(other.parameters(), 0.1, momentum=0.9), None)
+
+
+def test_weights_that_are_no_checkpoint_are_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, network(0).state_dict())
+    with pytest.raises(ValueError, match=r"not a run's checkpoint: it holds '0\.bias'"):
+        load_model(path, network(1))
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
+        load_model(tmp_path / "none.safetensors", network(0))
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path):
+    """The file size is limited to less than a checkpoint, as on a disk that has run full."""
+    path = tmp_path / "c.safetensors"
+    model, optimizer, _ = trained()
+    save_checkpoint(path, model, optimizer, None, Progress(1, 1, 0))
+    old = path.read_bytes()
+    program = f"""
+        import resource, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+        import numpy as np
+        from minivision.nn import Linear, Sequential
+        from minivision.optim import Adam
+        from minivision.training.checkpoint import Progress, save_checkpoint
+        rng = np.random.default_rng(5)
+        model = Sequential(Linear(4, 3, rng=rng), Linear(3, 2, rng=rng))
+        save_checkpoint({str(path)!r}, model, Adam(model.parameters()), None, Progress(9, 9, 0))
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True
+    )
+    assert result.returncode != 0
+    assert "OSError" in result.stderr
+    assert "cannot write" in result.stderr
+    assert str(path) in result.stderr
+    assert path.read_bytes() == old
+    assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+    assert load_checkpoint(path, model, optimizer, None) == Progress(1, 1, 0)

@@ -1,0 +1,255 @@
+"""fit: that it learns, records, refuses, and comes back after a kill as if nothing had happened."""
+
+import numpy as np
+import pytest
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.nn import Dropout, Linear, ReLU, Sequential
+from minivision.optim import SGD, Adam, WeightAverage, step_decay
+from minivision.training import (
+    Run,
+    classification_loss,
+    evaluate,
+    fit,
+    load_model,
+    predict_logits,
+)
+
+
+class Batches:
+    """A tiny stand-in for a DataLoader: two separable classes, an order keyed by the epoch."""
+
+    def __init__(self, n=40, batch_size=8, features=5):
+        rng = np.random.default_rng(0)
+        self.labels = rng.integers(0, 2, n)
+        self.images = rng.normal(size=(n, features)).astype(np.float32)
+        self.images[:, 0] += 3 * (2 * self.labels - 1)
+        self.batch_size = batch_size
+
+    def __call__(self, epoch):
+        order = np.random.default_rng((7, epoch)).permutation(len(self.labels))
+        parts = np.array_split(order, len(order) // self.batch_size)
+        return [(self.images[p], self.labels[p]) for p in parts]
+
+
+def network(p=0.5, seed=0):
+    rng = np.random.default_rng(seed)
+    return Sequential(Linear(5, 8, rng=rng), ReLU(), Dropout(p), Linear(8, 2, rng=rng))
+
+
+def train(model, epochs, run=None, average=None, **options):
+    optimizer = Adam(model.parameters(), 0.02)
+    return fit(
+        model,
+        Batches(),
+        classification_loss,
+        optimizer,
+        epochs,
+        run=run,
+        average=average,
+        schedule=step_decay(every=1.5, factor=0.5),
+        device="cpu",
+        **options,
+    )
+
+
+def weights(model):
+    return {name: array.tobytes() for name, array in model.state_dict().items()}
+
+
+def test_fit_learns_and_records_every_epoch():
+    model = network(p=0.0)
+    history = train(model, 6)
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4, 5, 6]
+    assert history["train_loss"][-1] < history["train_loss"][0] / 2
+    assert history["train_accuracy"][-1] > 0.9
+    assert all(seconds >= 0 for seconds in history["seconds"])
+
+
+def test_recorded_means_weigh_every_image_equally():
+    """40 images in batches of 13, 13, 14: the epoch's mean is over images, not over batches."""
+    batches = Batches(batch_size=13)
+    model = network(p=0.0)
+    expected = F.cross_entropy(model(Tensor(batches.images)), batches.labels).item()
+    history = fit(
+        model, batches, classification_loss, SGD(model.parameters(), lr=0.0), 1, device="cpu"
+    )
+    assert history[0]["train_loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_named_scalars_of_the_loss_are_averaged_into_the_record():
+    model = network(p=0.0)
+
+    def loss(model, batch, step):
+        return F.cross_entropy(model(batch.images), batch.targets), {"step_seen": float(step)}
+
+    optimizer = SGD(model.parameters(), lr=0.1)
+    history = fit(model, Batches(), loss, optimizer, 2, device="cpu")
+    assert history["step_seen"] == [2.0, 7.0]  # the means of steps 0..4 and 5..9
+
+
+def test_a_loss_may_return_the_tensor_alone():
+    model = network(p=0.0)
+    history = fit(
+        model,
+        Batches(),
+        lambda model, batch, step: F.cross_entropy(model(batch.images), batch.targets),
+        SGD(model.parameters(), lr=0.1),
+        1,
+        device="cpu",
+    )
+    assert set(history[0]) == {"epoch", "train_loss", "seconds"}
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
+    a, b, c = network(), network(), network()
+    train(a, 2, seed=3)
+    train(b, 2, seed=3)
+    train(c, 2, seed=4)  # other dropout masks
+    assert weights(a) == weights(b) != weights(c)
+
+
+def test_a_stopped_run_resumes_to_the_bit(tmp_path):
+    whole = network()
+    average = WeightAverage(whole, 0.9)
+    full = train(whole, 5, Run.create(tmp_path / "whole", {}), average)
+
+    first = network()
+    train(first, 2, Run.create(tmp_path / "parts", {}), WeightAverage(first, 0.9))
+    second = network(seed=99)  # whatever it begins with is replaced
+    resumed_average = WeightAverage(second, 0.9)
+    resumed = train(second, 5, Run.open(tmp_path / "parts"), resumed_average)
+
+    assert weights(second) == weights(whole)
+    assert resumed_average.average.keys() == average.average.keys()
+    for name, array in average.average.items():
+        assert resumed_average.average[name].tobytes() == array.tobytes()
+    assert resumed["train_loss"] == full["train_loss"]
+    assert [record["epoch"] for record in Run.open(tmp_path / "parts").history()] == [1, 2, 3, 4, 5]
+
+
+def test_an_epoch_that_was_logged_but_not_saved_is_repeated_once(tmp_path):
+    run = Run.create(tmp_path / "run", {})
+    model = network()
+    train(model, 2, run)
+    run.log({"epoch": 3, "train_loss": 123.0})  # killed before the checkpoint of epoch 3
+    train(network(), 3, Run.open(run.path))
+    records = run.history()
+    assert [record["epoch"] for record in records] == [1, 2, 3]
+    assert records[2]["train_loss"] != 123.0
+
+
+def test_resuming_with_another_seed_is_refused(tmp_path):
+    train(network(), 1, Run.create(tmp_path / "run", {}), seed=1)
+    with pytest.raises(ValueError, match=r"seed is 2, but .* was begun with 1"):
+        train(network(), 2, Run.open(tmp_path / "run"), seed=2)
+
+
+def test_a_checkpoint_of_another_model_is_refused_and_nothing_changes(tmp_path):
+    run = Run.create(tmp_path / "run", {})
+    train(network(), 1, run)
+    other = Sequential(Linear(5, 3, rng=np.random.default_rng(0)))
+    before = weights(other)
+    with pytest.raises(ValueError, match=r"checkpoint of another model.*missing|not in this model"):
+        train(other, 2, Run.open(run.path))
+    with pytest.raises(
+        ValueError, match=r"another model.*0\.weight is \(8, 5\), expected \(3, 5\)"
+    ):
+        load_model(run.checkpoint_path, other)
+    assert weights(other) == before
+
+
+def test_a_nan_stops_before_the_update_and_names_function_and_line():
+    model = network(p=0.5)
+    before = weights(model)
+
+    def loss(model, batch, step):
+        logits = model(batch.images)
+        return F.log(logits - logits.max() - 1.0).mean()
+
+    with pytest.raises(FloatingPointError) as caught:
+        fit(model, Batches(), loss, SGD(model.parameters(), lr=0.1), 1, device="cpu")
+    message = str(caught.value)
+    assert "the loss is nan at step 0; nothing was updated" in message
+    assert "log: its value is not finite" in message
+    assert "test_loop.py:" in message
+    assert "F.log(logits - logits.max() - 1.0)" in message
+    assert weights(model) == before
+
+
+def test_an_exploding_run_is_stopped():
+    model = network(p=0.0)
+    optimizer = SGD(model.parameters(), lr=1e30)
+    with pytest.raises(FloatingPointError, match="A lower learning rate often helps"):
+        fit(model, Batches(), classification_loss, optimizer, 3, device="cpu")
+
+
+def test_validation_sees_evaluation_mode_and_the_averaged_weights():
+    model = network(p=0.5)
+    average = WeightAverage(model, decay=0.5)
+    seen = []
+
+    def validate(model):
+        seen.append(model[0].weight.data is average.average["0.weight"])
+        return evaluate(model, Batches()(0))
+
+    history = train(model, 2, average=average, validate=validate)
+    assert seen == [True, True]
+    assert model[0].weight.data is not average.average["0.weight"]
+    assert set(history[0]) >= {"validation_loss", "validation_accuracy"}
+
+
+def test_evaluate_needs_no_keys_keeps_no_tape_and_restores_the_mode():
+    model = network(p=0.5)
+    logits, labels = predict_logits(model, Batches()(0))
+    assert logits.shape == (40, 2)
+    assert model.training
+    again, _ = predict_logits(model, Batches()(0))
+    np.testing.assert_array_equal(logits, again)  # no dropout
+    result = evaluate(model, Batches()(0))
+    assert result["accuracy"] == (logits.argmax(1) == labels).mean()
+    assert result["loss"] == pytest.approx(F.cross_entropy(logits, labels).item())
+
+
+def test_a_batch_transform_gets_a_generator_keyed_by_seed_and_step():
+    draws = []
+
+    def transform(images, targets, rng):
+        draws.append(rng.random())
+        soft = np.eye(2, dtype=np.float32)[targets]
+        return images[::-1].copy(), soft[::-1].copy(), 0.5
+
+    for _ in range(2):
+        model = network(p=0.0)
+        optimizer = SGD(model.parameters(), lr=0.1)
+        history = fit(
+            model,
+            Batches(),
+            classification_loss,
+            optimizer,
+            1,
+            batch_transform=transform,
+            device="cpu",
+        )
+        assert history[0]["train_accuracy"] > 0.3
+    assert len(set(draws)) == 5
+    assert draws[:5] == draws[5:]
+
+
+def test_fit_without_a_single_batch_says_so():
+    model = network()
+    with pytest.raises(ValueError, match="batches has no batch"):
+        fit(model, lambda epoch: [], classification_loss, SGD(model.parameters(), 0.1), 1)
+
+
+def test_fit_returns_the_model_in_the_mode_it_came_in():
+    model = network().eval()
+    train(model, 1)
+    assert not model.training
+
+
+def test_an_unknown_device_is_refused_before_anything_happens():
+    model = network()
+    with pytest.raises(ValueError, match=r'device is .tpu.; expected "cpu", "gpu"'):
+        fit(model, Batches(), classification_loss, SGD(model.parameters(), 0.1), 1, device="tpu")
