@@ -53,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments) or 0
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        sys.stderr.close()
+        return 0
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"minivision {arguments.command}: {error}", file=sys.stderr)
         return 2

@@ -25,6 +25,7 @@ from minivision.functional import softmax
 from minivision.transforms import from_description
 
 SHADES = " .:-=+*#%@"
+MOST_DRAWN = 24  # rows of a picture that can still be looked at
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,9 +58,12 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"  {classes[k]:<12} {p[k]:7.2%} {'█' * round(30 * float(p[k]))}")
     names = [path.name for path in arguments.images]
     picture = run.path / "predictions.png"
-    figure = plots.plot_predictions(originals, batch, probabilities, classes, names)
+    few = slice(MOST_DRAWN)
+    figure = plots.plot_predictions(
+        originals[few], batch[few], probabilities[few], classes, names[few]
+    )
     plots.save_figure(figure, picture)
-    print(f"see {picture}")
+    print(f"see {picture}" + (f" (the first {MOST_DRAWN})" if len(names) > MOST_DRAWN else ""))
 
 
 def in_characters(x: np.ndarray) -> str:

@@ -75,6 +75,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.resume:
         if arguments.out is None:
             raise ValueError("--resume needs --out FOLDER, the run to go on with")
+        given = ("epochs", "batch_size", "lr", "shift", "limit")
+        for name in (name for name in given if getattr(arguments, name) is not None):
+            raise ValueError(
+                f"--resume goes on with the run's own settings; leave out --{name.replace('_', '-')}"
+            )
         folder = Run.open(arguments.out)
         settings = folder.settings
         splits = load_splits(settings["dataset"], settings["model"])

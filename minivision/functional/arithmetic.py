@@ -24,9 +24,12 @@ def add(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
     """
     a, b = operands("add", a, b)
     a_shape, b_shape = a.shape, b.shape
+    want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
-        return unbroadcast(dy, a_shape), unbroadcast(dy, b_shape)
+        da = unbroadcast(dy, a_shape) if want_da else None
+        db = unbroadcast(dy, b_shape) if want_db else None
+        return da, db
 
     return record(a.data + b.data, (a, b), backward)
 
@@ -35,10 +38,12 @@ def subtract(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
     """a - b.  da = dy, db = -dy."""
     a, b = operands("subtract", a, b)
     a_shape, b_shape = a.shape, b.shape
-    want_db = b.requires_grad
+    want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
-        return unbroadcast(dy, a_shape), unbroadcast(-dy, b_shape) if want_db else None
+        da = unbroadcast(dy, a_shape) if want_da else None
+        db = -unbroadcast(dy, b_shape) if want_db else None
+        return da, db
 
     return record(a.data - b.data, (a, b), backward)
 

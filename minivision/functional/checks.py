@@ -54,6 +54,9 @@ def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
         a = _constant(function, "a", a, b)
     if not isinstance(b, Tensor):
         b = _constant(function, "b", b, a)
+    for name, x in (("a", a), ("b", b)):
+        if x.dtype.kind != "f":
+            raise TypeError(f"{function}: {name} is {x.dtype}; expected float32 or float64")
     _require_alike(function, "a", a, "b", b)
     return a, b
 

@@ -43,8 +43,9 @@ def weight_gradient(
     dweight: Array = 0
     for batch in _slices(x, geometry):
         columns = im2col(x[batch], geometry)
+        columns = columns.reshape(groups, len(columns) // groups, -1)
         upstream = _rows(dy[batch]).reshape(groups, F // groups, -1)
-        dweight += upstream @ columns.reshape(groups, -1, columns.shape[1]).transpose(0, 2, 1)
+        dweight += upstream @ columns.transpose(0, 2, 1)
     return dweight.reshape(shape)
 
 

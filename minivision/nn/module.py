@@ -18,6 +18,9 @@ from minivision.autograd import Tensor
 from minivision.backend import Array, device_of, resolve_device, to_device, to_host
 
 
+LAYER = 3  # the first word of the keys that layers draw from
+
+
 class Parameter(Tensor):
     """A Tensor that training changes. `to()` replaces its array; the object stays the same."""
 
@@ -107,13 +110,14 @@ class Module:
         return self.train(False)
 
     def seed(self, seed: int, step: int) -> None:
-        """Give every random layer its key for this step: (seed, step, position in the network).
+        """Give every random layer its key for this step: (3, seed, step, position in the network).
 
-        The same key draws the same numbers, whatever was drawn before; `fit` calls this.
+        The same key draws the same numbers, whatever was drawn before; `fit` calls this. The 3
+        says what the numbers are for: the DataLoader's keys begin with 1 and 2.
         """
         for position, module in enumerate(self.modules()):
             if hasattr(module, "key"):
-                module.key = (seed, step, position)
+                module.key = (LAYER, seed, step, position)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

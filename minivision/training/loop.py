@@ -27,6 +27,7 @@ from minivision.training import metrics
 from minivision.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from minivision.training.run import Run
 
+MIXING = 4  # the first word of the keys that batch transforms draw from
 STEPS_BETWEEN_LOOKS = {"cpu": 1, "gpu": 50}  # reading the loss makes the host wait for a GPU
 
 
@@ -167,8 +168,7 @@ def _prepare(host_batch: Any, transform: Callable | None, where: str, key: tuple
     images, targets = host_batch
     images = to_device(images, where)
     if transform is not None:
-        # Layers draw from (seed, step, position, call); position 0 is the model itself.
-        rng = np.random.default_rng((*key, 0, 1))
+        rng = np.random.default_rng((MIXING, *key))
         images, targets = transform(images, targets, rng)[:2]
     if targets.dtype.kind == "f":
         targets = to_device(targets, where)

@@ -1,0 +1,124 @@
+"""Image transforms: uint8 images (H, W, C) in, then float32 arrays (C, H, W) for the network.
+
+The room in reading order: `pipeline` says what a transform is, chains several and makes the final
+array; `checks` holds the sentences for wrong arguments; `geometry` moves pixels about;
+`handwriting` frames a photographed digit as the training images are framed. This file adds the
+table of their names, with which a run's preprocessing is written into its settings as plain JSON,
+and rebuilt from them when the run is used again.
+
+>>> import json
+>>> transform = Compose([Resize((32, 32)), ToArray()])
+>>> text = json.dumps(describe(transform))
+>>> text
+'[{"transform": "Resize", "size": [32, 32]}, {"transform": "ToArray"}]'
+>>> from_description(json.loads(text)) == transform
+True
+
+Read next: transforms/pipeline.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from minivision.transforms.geometry import (
+    PixelMap,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomScale,
+    RandomTranslate,
+    Resize,
+    Scale,
+    Translate,
+)
+from minivision.transforms.handwriting import FrameDigit
+from minivision.transforms.pipeline import Compose, Normalize, ToArray, Transform
+
+# The only names that a description may use: a settings file cannot ask for other code.
+TRANSFORMS: dict[str, Any] = {
+    "ToArray": ToArray,
+    "Normalize": Normalize,
+    "Resize": Resize,
+    "Translate": Translate,
+    "Scale": Scale,
+    "RandomTranslate": RandomTranslate,
+    "RandomScale": RandomScale,
+    "RandomHorizontalFlip": RandomHorizontalFlip,
+    "RandomCrop": RandomCrop,
+    "FrameDigit": FrameDigit,
+}
+
+
+def describe(transform: Any) -> list | dict:
+    """The transform as plain JSON: a dict of name and settings, and a list for a Compose.
+
+    Raises ValueError for a transform that is not in the table `TRANSFORMS`.
+    """
+    if isinstance(transform, Compose):
+        return [describe(step) for step in transform.transforms]
+    name = type(transform).__name__
+    if TRANSFORMS.get(name) is not type(transform):
+        raise ValueError(
+            f"describe: transform is {transform!r}, which has no name in the table of transforms; "
+            f"expected Compose or one of {', '.join(TRANSFORMS)}"
+        )
+    settings = {field.name: getattr(transform, field.name) for field in fields(transform)}
+    return {"transform": name} | {
+        key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()
+    }
+
+
+def from_description(description: list | dict) -> Any:
+    """The transform that `describe` described.
+
+    Raises ValueError for an unknown name, an unknown or missing setting, or another kind of value.
+    """
+    if isinstance(description, list):
+        return Compose([from_description(step) for step in description])
+    if not isinstance(description, dict) or "transform" not in description:
+        raise ValueError(
+            f"from_description: description is {description!r}; "
+            'expected a list, or a dict with the key "transform"'
+        )
+    settings = dict(description)
+    name = settings.pop("transform")
+    if not isinstance(name, str) or name not in TRANSFORMS:
+        raise ValueError(
+            f"from_description: the transform is called {name!r}; "
+            f"expected one of {', '.join(TRANSFORMS)}"
+        )
+    kind = TRANSFORMS[name]
+    expected = [field.name for field in fields(kind)]
+    if sorted(settings) != sorted(expected):
+        raise ValueError(
+            f"from_description: {name} came with the settings {sorted(settings)}; "
+            f"expected {sorted(expected)}"
+        )
+    # JSON has no tuples: it made lists of them.
+    return kind(
+        **{
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in settings.items()
+        }
+    )
+
+
+__all__ = [
+    "Transform",
+    "Compose",
+    "ToArray",
+    "Normalize",
+    "PixelMap",
+    "Resize",
+    "Translate",
+    "Scale",
+    "RandomTranslate",
+    "RandomScale",
+    "RandomHorizontalFlip",
+    "RandomCrop",
+    "FrameDigit",
+    "TRANSFORMS",
+    "describe",
+    "from_description",
+]

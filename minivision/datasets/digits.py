@@ -1,0 +1,50 @@
+"""The default dataset: 1,797 real handwritten digits that come with scikit-learn.
+
+They need no download, so every lesson runs on a train without a network. They were written by 43
+people on a tablet and reduced to 8x8 pixels of 17 greys (Alpaydin and Kaynak 1998, UCI "Optical
+Recognition of Handwritten Digits", its test part). We enlarge them to MNIST's 28x28.
+
+Read next: datasets/idx.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from minivision.datasets.dataset import ArrayDataset
+from minivision.datasets.splits import Splits, stratified_split
+
+
+def digits(data_dir: str | Path | None = None) -> Splits:
+    """The 1,797 digits as uint8 (28, 28, 1), bright on dark: 1,257 train, 180 validation, 360 test.
+
+    The split is stratified and always the same, so results of different runs can be compared.
+    `data_dir` is there so that all datasets are called alike; nothing is read from it.
+
+    >>> train, validation, test = digits()
+    >>> len(train), len(validation), len(test), train[0][0].shape
+    (1257, 180, 360, (28, 28, 1))
+    """
+    from sklearn.datasets import load_digits  # imported here because it takes a second
+
+    bundled = load_digits()
+    images = np.stack([enlarge(image) for image in bundled.images])
+    dataset = ArrayDataset(images, bundled.target, tuple("0123456789"))
+    train, validation, test = stratified_split(dataset, (1257, 180, 360), seed=0)
+    return Splits(train, validation, test)
+
+
+def enlarge(image: np.ndarray) -> np.ndarray:
+    """A digit (8, 8) of values 0 to 16 -> uint8 (28, 28, 1) of values 0 to 255.
+
+    A dark frame of one pixel makes it 10x10, so that strokes end smoothly at the border; cubic
+    interpolation enlarges that three times; one pixel is cut off all round. The digit lies in the
+    middle 24x24 pixels.
+    """
+    framed = np.pad(image, 1).astype(np.float32) * (255 / 16)
+    large = cv2.resize(framed, (30, 30), interpolation=cv2.INTER_CUBIC)
+    # Cubic interpolation overshoots beside sharp edges: clip before the values become bytes.
+    return np.rint(large[1:-1, 1:-1, None]).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,117 @@
+"""Finding the files of a dataset on this machine, and downloading those that are missing.
+
+We look in `data_dir`, in the folder that the environment variable MINIVISION_DATA names, and in
+the user's cache; then we download into the cache. A local copy is good when its *content* is,
+however it was compressed. A bad one is reported and never passed over or replaced.
+
+Read next: datasets/mnist.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from minivision.datasets.idx import decompress
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a dataset: where it is published, and the checksums that identify it.
+
+    `sha256` is that of the file as it is downloaded, `md5` that of its content, uncompressed.
+    """
+
+    name: str
+    url: str
+    sha256: str
+    md5: str
+
+
+def load_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> bytes:
+    """The uncompressed content of a file of a collection such as "mnist", checked.
+
+    In each folder it may lie as COLLECTION/NAME or NAME, with or without the ending .gz.
+    Raises ValueError, with the path, for a file that is damaged or has other content, and OSError
+    where the file is nowhere and cannot be downloaded.
+    """
+    path = find_file(collection, file, data_dir)
+    if path is None:
+        path = download(collection, file)
+    content = decompress(path.read_bytes(), str(path))
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if md5 != file.md5:
+        raise ValueError(
+            f"{path} is not the {file.name} of {collection}: its uncompressed content has the MD5 "
+            f"checksum {md5}; expected {file.md5}. Remove or replace the file"
+        )
+    return content
+
+
+def find_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> Path | None:
+    """The first file of that name in the folders we look in, or None. Its content is not read."""
+    plain = file.name.removesuffix(".gz")
+    for folder in [*given_folders(data_dir), cache_folder()]:
+        for name in (file.name, plain):
+            for path in (folder / collection / name, folder / name):
+                if path.is_file():
+                    return path
+    return None
+
+
+def given_folders(data_dir: str | Path | None = None) -> list[Path]:
+    """The folders the user named: `data_dir`, then $MINIVISION_DATA.
+
+    Raises ValueError where one of them is not there: to look elsewhere would hide a typing error.
+    """
+    named = [("data_dir", data_dir), ("$MINIVISION_DATA", os.environ.get("MINIVISION_DATA"))]
+    folders = []
+    for source, folder in named:
+        if folder:
+            if not Path(folder).is_dir():
+                raise ValueError(f'{source} is "{folder}", which is not a folder')
+            folders.append(Path(folder))
+    return folders
+
+
+def cache_folder() -> Path:
+    """The user's cache of minivision, where the operating system wants such files to be."""
+    import pooch  # imported here because those who name a folder seldom need it
+
+    return Path(pooch.os_cache("minivision"))
+
+
+def download(collection: str, file: RemoteFile) -> Path:
+    """Download a file into the user's cache and give its path there.
+
+    A failed download is tried twice more; the file appears in the cache only when its checksum is
+    right. Raises ValueError for a wrong checksum, and OSError where the network does not answer.
+    """
+    import pooch
+
+    folder = cache_folder() / collection
+    store = pooch.create(
+        path=folder,
+        base_url="",
+        registry={file.name: f"sha256:{file.sha256}"},
+        urls={file.name: file.url},
+        retry_if_failed=2,
+    )
+    fetcher = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
+    try:
+        return Path(store.fetch(file.name, downloader=fetcher))
+    except ValueError as error:
+        raise ValueError(
+            f"{file.url} was downloaded, but its SHA-256 checksum is not {file.sha256}, "
+            f"so nothing was kept: {error}"
+        ) from error
+    except OSError as error:
+        raise OSError(
+            f"{file.name} of {collection} is not on this machine (data_dir and $MINIVISION_DATA "
+            f"were searched, if given, and {folder}) and could not be downloaded from {file.url}: "
+            f"{error}. Download it elsewhere and put it in DIR/{collection}/{file.name}, "
+            "where DIR is data_dir or $MINIVISION_DATA"
+        ) from error

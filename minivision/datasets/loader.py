@@ -1,0 +1,198 @@
+"""The DataLoader: shuffled, augmented batches, the same ones however they are computed.
+
+Chance is keyed, not remembered: the order follows from (seed, epoch), the augmentation of an image
+from (seed, epoch, index). So a batch is the same for any number of threads and after a resume.
+Arrays without augmentation are prepared a batch at a time; everything else image by image, in
+threads if you like. Threads pay for files and large images, where OpenCV lets go of Python's lock
+for long; for 28x28 digits the lock is the work, and workers=0 is as fast.
+
+Read next: training/__init__.py
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import cv2
+import numpy as np
+
+from minivision.transforms.checks import kind_of
+from minivision.transforms.pipeline import ToArray
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+# The first word of a key says what the numbers are for. Without it the keys (seed, epoch) and
+# (seed, epoch, 0) would give the same numbers: NumPy fills short keys up with zeros.
+ORDER, IMAGE = 1, 2  # layers draw with 3 (nn/module.py), batch transforms with 4 (training/loop.py)
+
+
+class DataLoader:
+    """Batches of a dataset: images float32 (N, C, H, W) and labels int64 (N,), on the host.
+
+    dataset: anything with `len` and `[i] -> (image, label)`.
+    batch_size: examples in a batch; the last one may be smaller, or is left out by `drop_last`.
+    shuffle: a new order in every epoch; otherwise the order of the dataset.
+    seed: of the order and of random transforms, 0 or more.
+    transform: called as transform(image, rng); it must end with float32 (C, H, W). Default ToArray.
+    workers: threads that prepare batches ahead; 0 prepares each when it is asked for, in the
+        caller. Arrays without per-image transforms are always prepared in the caller. Threads of
+        OpenCV itself are switched off beside ours (cv2.setNumThreads(0)).
+
+    `loader(epoch)` is an iterable that knows its length; `iter(loader)` is that of epoch 0.
+    Departure from PyTorch: there the epoch is hidden in the state of a generator.
+
+    >>> from minivision.datasets.dataset import ArrayDataset
+    >>> data = ArrayDataset(np.zeros((5, 8, 9, 1), np.uint8), np.arange(5) % 2, ("even", "odd"))
+    >>> loader = DataLoader(data, 2, shuffle=True)
+    >>> [images.shape for images, labels in loader(epoch=3)]
+    [(2, 1, 8, 9), (2, 1, 8, 9), (1, 1, 8, 9)]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        transform: Callable | None = None,
+        workers: int = 0,
+        drop_last: bool = False,
+    ):
+        check_whole("batch_size", batch_size, 1)
+        check_whole("seed", seed, 0)
+        check_whole("workers", workers, 0)
+        if len(dataset) == 0:
+            raise ValueError("DataLoader: dataset is empty; expected at least one example")
+        if drop_last and len(dataset) < batch_size:
+            raise ValueError(
+                f"DataLoader: batch_size is {batch_size}, but dataset has {len(dataset)} examples; "
+                "drop_last=True would leave no batch"
+            )
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.transform = ToArray() if transform is None else transform
+        self.workers = workers
+        self.drop_last = drop_last
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        N = len(self.dataset)
+        return N // self.batch_size if self.drop_last else -(-N // self.batch_size)
+
+    def __call__(self, epoch: int) -> Epoch:
+        return Epoch(self, epoch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self(0))
+
+
+class Epoch:
+    """The batches of one epoch. It can be walked several times, and is always the same."""
+
+    def __init__(self, loader: DataLoader, epoch: int):
+        check_whole("epoch", epoch, 0)
+        self.loader = loader
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        loader = self.loader
+        in_memory = getattr(loader.dataset, "in_memory", False)
+        if in_memory and getattr(loader.transform, "takes_batches", False):
+            return map(self.prepare_at_once, self.index_batches())
+        if loader.workers == 0:
+            return map(self.prepare_one_by_one, self.index_batches())
+        return self.prepare_in_threads()
+
+    def index_batches(self) -> list[np.ndarray]:
+        """The positions in the dataset of the examples of each batch."""
+        N, B = len(self.loader.dataset), self.loader.batch_size
+        order = np.arange(N)
+        if self.loader.shuffle:
+            order = np.random.default_rng((ORDER, self.loader.seed, self.epoch)).permutation(N)
+        return [order[k * B : (k + 1) * B] for k in range(len(self))]
+
+    def prepare_at_once(self, indices: np.ndarray) -> Batch:
+        """One indexing and one transform for the whole batch."""
+        images, labels = self.loader.dataset.batch(indices)
+        return check_arrays(self.loader.transform(images), 4), labels
+
+    def prepare_one_by_one(self, indices: np.ndarray) -> Batch:
+        """Each image with the chance that belongs to it alone."""
+        images: list[np.ndarray] = []
+        labels: list[int] = []
+        for index in indices.tolist():
+            image, label = self.prepare_image(index)
+            if images and image.shape != images[0].shape:
+                raise ValueError(
+                    f"DataLoader: image {index} of the dataset is {image.shape}, but image "
+                    f"{indices[0]} of the same batch is {images[0].shape}; "
+                    "put Resize((H, W)) in front of the transform"
+                )
+            images.append(image)
+            labels.append(label)
+        return np.stack(images), np.array(labels, np.int64)
+
+    def prepare_image(self, index: int) -> tuple[np.ndarray, int]:
+        """One image float32 (C, H, W) and its label. An error is told with the index."""
+        transform = self.loader.transform
+        try:
+            image, label = self.loader.dataset[index]
+            rng = None
+            # A transform that does not say whether it draws may draw.
+            if getattr(transform, "random", True):
+                rng = np.random.default_rng((IMAGE, self.loader.seed, self.epoch, index))
+            return check_arrays(transform(image, rng), 3), label
+        except Exception as error:
+            # A bad file stays a ValueError or OSError; a mistake in the code becomes RuntimeError.
+            kinds = (ValueError, OSError)
+            kind = next((k for k in kinds if isinstance(error, k)), RuntimeError)
+            raise kind(
+                f"DataLoader: image {index} of the dataset could not be prepared: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def prepare_in_threads(self) -> Iterator[Batch]:
+        """The same batches in the same order, a few of them prepared ahead by threads."""
+        workers = self.loader.workers
+        cv2.setNumThreads(0)
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="minivision-loader")
+        ahead: deque[Future[Batch]] = deque()
+        try:
+            for indices in self.index_batches():
+                ahead.append(pool.submit(self.prepare_one_by_one, indices))
+                # Two batches a thread are enough to keep it busy, and bound the memory.
+                if len(ahead) == 2 * workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            # Also reached when the caller leaves the loop early or an image cannot be read.
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def check_arrays(images: Any, rank: int) -> np.ndarray:
+    """The transformed images; ValueError where they are not ready for the network."""
+    if not isinstance(images, np.ndarray) or images.dtype != np.float32 or images.ndim != rank:
+        expected = "(C, H, W)" if rank == 3 else "(N, C, H, W)"
+        raise ValueError(
+            f"the transform gave {kind_of(images)}; expected float32 {expected}: "
+            "let it end with ToArray()"
+        )
+    return images
+
+
+def check_whole(argument: str, value: Any, least: int) -> None:
+    """Raise ValueError where `value` is not a whole number from `least` up."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise ValueError(
+            f"DataLoader: {argument} is {value!r}; expected a whole number, {least} or more"
+        )

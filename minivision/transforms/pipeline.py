@@ -1,0 +1,160 @@
+"""What a transform is, how several are chained, and the last two steps before the network.
+
+An image is uint8 (H, W, C), RGB or grey, until `ToArray` makes float32 (C, H, W) of it. A random
+transform works in two halves: `draw` chooses its parameters, `apply` uses them. So what happened
+to an image can be printed, and can be done again to its mask or its marked points.
+
+Read next: transforms/checks.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minivision.transforms.checks import check_image, kind_of
+
+
+class Transform:
+    """A step from image to image, uint8 (H, W, C) -> uint8 (H', W', C), that may need chance.
+
+    A subclass writes `draw` and `apply`, and sets `random = True` where `draw` uses its `rng`.
+    It never writes into the image it is given. Called with an image, it applies what it draws.
+    """
+
+    random: ClassVar[bool] = False
+    # Whether a whole batch (N, H, W, C) may come in place of one image; the loader asks.
+    takes_batches: ClassVar[bool] = False
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Any:
+        """The parameters for one image of the given size (H, W): a small frozen dataclass."""
+        raise NotImplementedError(f"{type(self).__name__} has no draw method")
+
+    def apply(self, image: np.ndarray, parameters: Any) -> np.ndarray:
+        """The image changed as the parameters say; the same parameters give the same result."""
+        raise NotImplementedError(f"{type(self).__name__} has no apply method")
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        check_image(type(self).__name__, image)
+        H, W, _ = image.shape
+        return self.apply(image, self.draw((H, W), rng))
+
+
+@dataclass
+class Compose:
+    """Apply transforms one after another; each draws from the same `rng`, in order.
+
+    Raises ValueError where one of them is not a transform.
+
+    >>> image = np.zeros((4, 6, 1), np.uint8)
+    >>> Compose([ToArray(), Normalize(0.5, 0.5)])(image).shape
+    (1, 4, 6)
+    """
+
+    transforms: Sequence[Callable]
+
+    def __post_init__(self) -> None:
+        self.transforms = tuple(self.transforms)
+        for i, step in enumerate(self.transforms):
+            if isinstance(step, type) or not callable(step) or not hasattr(step, "random"):
+                raise ValueError(
+                    f"Compose: transforms[{i}] is {step!r}; expected an object that is called as "
+                    "step(image, rng) and says by its attributes `random` and `takes_batches` "
+                    "what it needs, such as ToArray()"
+                )
+
+    @property
+    def random(self) -> bool:
+        """Whether any step draws."""
+        return any(step.random for step in self.transforms)  # type: ignore[attr-defined]
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether every step takes a whole batch in place of one image."""
+        return all(getattr(step, "takes_batches", False) for step in self.transforms)
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        for step in self.transforms:
+            image = step(image, rng)
+        return image
+
+
+@dataclass
+class ToArray:
+    """Bytes to numbers: uint8 (H, W, C) -> float32 (C, H, W), 0..255 -> 0..1.
+
+    A batch (N, H, W, C) -> (N, C, H, W) at once. `torchvision` calls this step ToTensor.
+
+    >>> ToArray()(np.full((2, 3, 1), 255, np.uint8))
+    array([[[1., 1., 1.],
+            [1., 1., 1.]]], dtype=float32)
+    """
+
+    random: ClassVar[bool] = False
+    takes_batches: ClassVar[bool] = True
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim not in (3, 4):
+            raise ValueError(
+                f"ToArray: image is {kind_of(image)}; expected uint8 (H, W, C) or (N, H, W, C)"
+            )
+        channels_first = (
+            image.transpose(2, 0, 1) if image.ndim == 3 else image.transpose(0, 3, 1, 2)
+        )
+        return np.divide(channels_first, np.float32(255), dtype=np.float32, order="C")
+
+
+@dataclass
+class Normalize:
+    """Shift and scale each channel: y = (x - mean) / std, on float32 (C, H, W) or (N, C, H, W).
+
+    `mean` and `std` are one number, or one for each channel, in the units of `ToArray` (0..1).
+
+    >>> Normalize(0.5, 0.25)(np.ones((1, 1, 2), np.float32))
+    array([[[2., 2.]]], dtype=float32)
+    """
+
+    mean: float | Sequence[float]
+    std: float | Sequence[float]
+
+    random: ClassVar[bool] = False
+    takes_batches: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.mean = tuple(float(m) for m in np.atleast_1d(self.mean))
+        self.std = tuple(float(s) for s in np.atleast_1d(self.std))
+        if len(self.mean) != len(self.std):
+            raise ValueError(
+                f"Normalize: mean has {len(self.mean)} numbers but std has {len(self.std)}; "
+                "expected one for each channel in both"
+            )
+        if not np.all(np.isfinite(self.mean + self.std)) or min(self.std) <= 0:
+            raise ValueError(
+                f"Normalize: mean is {self.mean} and std is {self.std}; "
+                "expected finite numbers, and each std above zero"
+            )
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        if (
+            not isinstance(image, np.ndarray)
+            or image.dtype != np.float32
+            or image.ndim not in (3, 4)
+        ):
+            raise ValueError(
+                f"Normalize: image is {kind_of(image)}; expected float32 (C, H, W) or "
+                "(N, C, H, W), as ToArray makes it"
+            )
+        mean = np.array(self.mean, np.float32)
+        std = np.array(self.std, np.float32)
+        C = image.shape[-3]
+        if mean.size not in (1, C):
+            raise ValueError(
+                f"Normalize: image has {C} channels (shape {image.shape}), "
+                f"but mean and std have {mean.size} numbers"
+            )
+        y = image - mean[:, None, None]
+        y /= std[:, None, None]
+        return y

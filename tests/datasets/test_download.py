@@ -1,0 +1,256 @@
+"""Tests of finding and downloading files, against a server on this machine, and of MNIST on top."""
+
+import gzip
+import hashlib
+import importlib
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from minivision.datasets import download, load_dataset
+from minivision.datasets import mnist as mnist_function
+from minivision.datasets.download import RemoteFile, find_file, load_file
+
+CONTENT = b"the content of the file " * 50
+PACKED = gzip.compress(CONTENT, mtime=0)
+
+
+def remote(name, content, packed, url=""):
+    return RemoteFile(
+        name, url, hashlib.sha256(packed).hexdigest(), hashlib.md5(content).hexdigest()
+    )
+
+
+FILE = remote("some-file.gz", CONTENT, PACKED)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache and an environment of our own, and no network at all."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(download, "cache_folder", lambda: folder)
+    monkeypatch.delenv("MINIVISION_DATA", raising=False)
+    return folder
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*args):
+        raise AssertionError("a download was started")
+
+    monkeypatch.setattr(download, "download", refuse)
+
+
+def put(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    "place", ["set/some-file.gz", "some-file.gz", "set/some-file", "some-file"]
+)
+@pytest.mark.parametrize("data", [CONTENT, PACKED, gzip.compress(CONTENT, 1, mtime=1)])
+def test_a_local_copy_is_accepted_by_its_content(tmp_path, place, data):
+    put(tmp_path / "mine" / place, data)
+    assert load_file("set", FILE, tmp_path / "mine") == CONTENT
+
+
+@pytest.mark.usefixtures("no_network")
+def test_data_dir_comes_first_then_the_environment_then_the_cache(tmp_path, cache, monkeypatch):
+    assert find_file("set", FILE) is None
+    in_cache = put(cache / "set" / FILE.name, PACKED)
+    assert find_file("set", FILE) == in_cache
+    in_environment = put(tmp_path / "env" / FILE.name, PACKED)
+    monkeypatch.setenv("MINIVISION_DATA", str(tmp_path / "env"))
+    assert find_file("set", FILE) == in_environment
+    in_data_dir = put(tmp_path / "mine" / "set" / "some-file", CONTENT)
+    assert find_file("set", FILE, tmp_path / "mine") == in_data_dir
+    in_data_dir.unlink()
+    assert find_file("set", FILE, tmp_path / "mine") == in_environment
+
+
+def test_the_cache_is_where_the_system_keeps_such_files(monkeypatch):
+    monkeypatch.undo()
+    assert "minivision" in str(download.cache_folder())
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (CONTENT + b"!", "has the MD5 checksum .*; expected"),
+        (b"", "has the MD5 checksum"),
+        (PACKED[:-10], "is truncated: its gzip data end too early"),
+        (PACKED[:12] + b"\xff" * 20 + PACKED[32:], "is damaged: its gzip data are corrupt"),
+    ],
+)
+@pytest.mark.parametrize("place", ["data_dir", "environment", "cache"])
+def test_a_bad_local_copy_is_reported_and_kept(tmp_path, cache, monkeypatch, place, data, sentence):
+    folders = {"data_dir": tmp_path / "mine", "environment": tmp_path / "env", "cache": cache}
+    path = put(folders[place] / "set" / FILE.name, data)
+    if place != "cache":
+        put(cache / "set" / FILE.name, PACKED)  # a good copy elsewhere does not hide a bad one
+    if place == "environment":
+        monkeypatch.setenv("MINIVISION_DATA", str(tmp_path / "env"))
+    with pytest.raises(ValueError, match=sentence) as caught:
+        load_file("set", FILE, tmp_path / "mine" if place == "data_dir" else None)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == data
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_folder_that_is_not_there_is_a_typing_error(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r'data_dir is ".*typo", which is not a folder'):
+        load_file("set", FILE, tmp_path / "typo")
+    monkeypatch.setenv("MINIVISION_DATA", str(tmp_path / "typo"))
+    with pytest.raises(ValueError, match=r'\$MINIVISION_DATA is ".*typo", which is not a folder'):
+        load_file("set", FILE)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `server.answers` one after another, and the last one for ever.
+
+    An answer is (length the header promises, bytes that are sent).
+    """
+
+    def do_GET(self):
+        answers = self.server.answers
+        length, data = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.server.requests += 1
+        self.send_response(200)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)  # between two tries
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.requests = 0
+        server.url = f"http://127.0.0.1:{server.server_port}/some-file.gz"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+WHOLE = (len(PACKED), PACKED)
+CUT = (len(PACKED), PACKED[:20])
+OTHER = (5, b"other")
+
+
+def test_a_missing_file_is_downloaded_once(server, cache):
+    server.answers = [WHOLE]
+    file = remote("some-file.gz", CONTENT, PACKED, server.url)
+    assert load_file("set", file) == CONTENT
+    assert load_file("set", file) == CONTENT
+    assert server.requests == 1
+    assert [path.name for path in (cache / "set").iterdir()] == ["some-file.gz"]
+
+
+@pytest.mark.parametrize("failure", [CUT, OTHER])
+def test_a_failed_download_is_tried_again(server, failure):
+    server.answers = [failure, failure, WHOLE]
+    file = remote("some-file.gz", CONTENT, PACKED, server.url)
+    assert load_file("set", file) == CONTENT
+    assert server.requests == 3
+
+
+def test_a_download_with_another_checksum_is_refused_and_not_kept(server, cache):
+    server.answers = [OTHER]
+    file = remote("some-file.gz", CONTENT, PACKED, server.url)
+    with pytest.raises(ValueError, match=r"but its SHA-256 checksum is not .* nothing was kept"):
+        load_file("set", file)
+    assert server.requests == 3
+    assert not list((cache / "set").iterdir())
+
+
+def test_an_interrupted_download_leaves_nothing_behind(server, cache):
+    server.answers = [CUT]
+    file = remote("some-file.gz", CONTENT, PACKED, server.url)
+    with pytest.raises(OSError, match="could not be downloaded from http://127"):
+        load_file("set", file)
+    assert not list((cache / "set").iterdir())
+
+
+def test_without_a_network_the_error_says_where_to_put_the_file(cache, monkeypatch):
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/some-file.gz"
+        with pytest.raises(OSError, match="could not be downloaded") as caught:
+            load_file("set", remote("some-file.gz", CONTENT, PACKED, url))
+    sentence = str(caught.value)
+    for part in ("some-file.gz of set is not on this machine", str(cache / "set"), url):
+        assert part in sentence
+    assert "put it in DIR/set/some-file.gz, where DIR is data_dir or $MINIVISION_DATA" in sentence
+
+
+def idx_bytes(array):
+    shape = b"".join(int(n).to_bytes(4) for n in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + shape + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def small_mnist(tmp_path, monkeypatch):
+    """Four small IDX files in the place of MNIST's, with a table of their checksums."""
+    # `minivision.datasets.mnist` is the function; this is the file of that name.
+    module = importlib.import_module("minivision.datasets.mnist")
+    rng = np.random.default_rng(0)
+    arrays = [
+        rng.integers(0, 256, (5200, 28, 28)),
+        rng.permutation(np.arange(5200) % 10),
+        rng.integers(0, 256, (30, 28, 28)),
+        np.arange(30) % 10,
+    ]
+    folder = tmp_path / "data"
+    files = []
+    for file, array in zip(module.FILES, arrays, strict=True):
+        content = idx_bytes(array)
+        put(folder / "mnist" / file.name, gzip.compress(content, 1))
+        files.append(remote(file.name, content, b""))
+    monkeypatch.setattr(module, "FILES", tuple(files))
+    return folder, arrays
+
+
+def test_mnist_has_a_fixed_validation_split_and_its_own_test_set(small_mnist):
+    folder, (train_images, train_labels, test_images, test_labels) = small_mnist
+    splits = mnist_function(folder)
+    assert [len(part) for part in splits] == [200, 5000, 30]
+    assert splits.train.classes == tuple("0123456789")
+    np.testing.assert_array_equal(splits.test.images[..., 0], test_images)
+    np.testing.assert_array_equal(splits.test.labels, test_labels)
+    for part in splits[:2]:
+        np.testing.assert_array_equal(part.images[..., 0], train_images[part.indices])
+        np.testing.assert_array_equal(part.labels, train_labels[part.indices])
+        np.testing.assert_array_equal(np.bincount(part.labels), len(part) // 10)
+    assert splits.train[0][0].shape == (28, 28, 1)
+    np.testing.assert_array_equal(mnist_function(folder).train.indices, splits.train.indices)
+
+
+def test_mnist_is_found_by_name_and_through_the_environment(small_mnist, monkeypatch):
+    folder, _ = small_mnist
+    monkeypatch.setenv("MINIVISION_DATA", str(folder))
+    assert len(load_dataset("mnist").test) == 30
+    monkeypatch.delenv("MINIVISION_DATA")
+    assert len(load_dataset("mnist", data_dir=folder).test) == 30
+
+
+def test_a_damaged_file_of_mnist_is_named(small_mnist):
+    folder, _ = small_mnist
+    path = folder / "mnist" / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz is truncated"):
+        mnist_function(folder)

@@ -1,0 +1,331 @@
+"""Tests of read_image and image_folder, on real files that are whole, cut, damaged or absurd."""
+
+import shutil
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision.datasets import DataLoader, image_folder, read_image
+from minivision.datasets.images import PNG, image_size
+from minivision.transforms import Resize
+
+
+def smooth_image(H=40, W=60):
+    y, x = np.mgrid[0:H, 0:W]
+    return np.stack([4 * x, 255 - 6 * y, 2 * (x + y)], axis=2).clip(0, 255).astype(np.uint8)
+
+
+def encode(image, suffix=".png"):
+    """An RGB (or grey, or RGBA) image as the bytes of a file."""
+    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[image.shape[2]]
+    done, data = cv2.imencode(suffix, image[:, :, order])
+    assert done
+    return data.tobytes()
+
+
+def write(path, data):
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(("suffix", "error"), [(".png", 0), (".bmp", 0), (".jpg", 12)])
+def test_an_image_comes_back_in_rgb(tmp_path, suffix, error):
+    image = smooth_image()
+    read = read_image(write(tmp_path / f"ä{suffix}", encode(image, suffix)))
+    assert read.dtype == np.uint8
+    assert read.shape == (40, 60, 3)
+    assert read.flags.c_contiguous
+    assert np.abs(read.astype(int) - image).max() <= error
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
+def test_a_colour_image_is_read_as_grey_when_asked(tmp_path, suffix):
+    image = smooth_image()
+    read = read_image(write(tmp_path / "x", encode(image, suffix)), channels=1)
+    assert read.shape == (40, 60, 1)
+    grey = image @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(read[:, :, 0], grey, atol=1 if suffix != ".jpg" else 4)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
+def test_a_grey_file_has_three_equal_channels_or_one(tmp_path, suffix):
+    path = write(tmp_path / "x", encode(smooth_image()[:, :, :1], suffix))
+    colour, grey = read_image(path), read_image(path, channels=1)
+    assert grey.shape == (40, 60, 1)
+    for c in range(3):
+        np.testing.assert_array_equal(colour[:, :, c], grey[:, :, 0])
+
+
+def test_sixteen_bits_are_scaled_to_eight(tmp_path):
+    image = np.array([[[0], [257], [32896], [65535]]], np.uint16)
+    read = read_image(write(tmp_path / "x.png", encode(image)), channels=1)
+    assert read[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_what_is_transparent_is_laid_on_white(tmp_path):
+    image = np.array([[[100, 0, 50, 255], [100, 0, 50, 0], [100, 0, 50, 51]]], np.uint8)
+    read = read_image(write(tmp_path / "x.png", encode(image)))
+    assert read[0].tolist() == [[100, 0, 50], [255, 255, 255], [224, 204, 214]]
+
+
+def test_a_photograph_is_turned_as_its_camera_noted(tmp_path):
+    jpeg = encode(smooth_image(), ".jpg")
+    # An EXIF segment with one entry: orientation (0x0112) is 6, a quarter turn.
+    tiff = b"MM\0*\0\0\0\x08" + b"\0\x01" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\0" * 4
+    body = b"Exif\0\0" + tiff
+    segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    upright = read_image(write(tmp_path / "a.jpg", jpeg))
+    turned = read_image(write(tmp_path / "b.jpg", jpeg[:2] + segment + jpeg[2:]))
+    np.testing.assert_array_equal(turned, np.rot90(upright, -1))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
+@given(st.integers(0, 10_000))
+def test_every_cut_file_is_refused(tmp_path_factory, suffix, seed):
+    data = encode(smooth_image(), suffix)
+    length = int(np.random.default_rng(seed).integers(len(data)))
+    path = write(tmp_path_factory.mktemp("cut") / "x", data[:length])
+    with pytest.raises(ValueError, match=r"x (is|begins)") as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "keep", "sentence"),
+    [
+        (".jpg", -2, "is truncated: it ends after .* bytes without an end marker"),
+        (".jpg", 30, "is truncated: it ends after 30 bytes, in a header"),
+        (".png", -12, "is truncated: it ends after .* bytes without an IEND chunk"),
+        (".png", -20, "is truncated: it ends after .* bytes, in a chunk 'IDAT'"),
+        (".bmp", -1, "is truncated: it has .* of the .* bytes it promises"),
+    ],
+)
+def test_the_sentence_says_where_a_file_ends(tmp_path, suffix, keep, sentence):
+    path = write(tmp_path / f"cut{suffix}", encode(smooth_image(), suffix)[:keep])
+    with pytest.raises(ValueError, match=sentence) as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+
+
+def test_opencv_alone_would_read_a_cut_photograph_as_a_whole_one(tmp_path):
+    path = write(tmp_path / "cut.jpg", encode(smooth_image(), ".jpg")[:-40])
+    assert cv2.imread(str(path)).shape == (40, 60, 3)
+
+
+def chunk(kind, data):
+    checksum = zlib.crc32(kind + data)
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+
+def header(W, H):
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 8, 0, 0, 0, 0))
+
+
+def damaged_png():
+    data = bytearray(encode(smooth_image()))
+    data[len(data) // 2] ^= 255
+    return bytes(data)
+
+
+def damaged_jpeg():
+    data = encode(smooth_image(), ".jpg")
+    return data[:20] + b"\x00\x00" + data[22:]  # where the second segment begins
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "is empty"),
+        (b"GIF89a..", "begins with 47 49 46 38 39 61 2e 2e; expected a PNG, JPEG or BMP file"),
+        (damaged_png(), "is damaged: the checksum of its chunk 'IDAT' is wrong"),
+        (damaged_jpeg(), "is damaged: no JPEG marker at byte 20"),
+        (b"\xff\xd8\xff\xda\x00\x02\xff\xd9", "is damaged: its JPEG header does not state a size"),
+        (
+            PNG + header(4, 3) + chunk(b"IDAT", b"no pixels") + chunk(b"IEND", b""),
+            "is damaged: OpenCV cannot decode it",
+        ),
+        (
+            PNG + header(100_000, 50_000) + chunk(b"IEND", b""),
+            "has 50000 x 100000 pixels; expected at most 64,000,000 in all",
+        ),
+        (
+            b"BM" + struct.pack("<IIIIii", 26, 0, 26, 12, 90_000, -80_000),
+            "has 80000 x 90000 pixels",
+        ),
+    ],
+)
+def test_a_broken_file_raises_a_sentence_with_its_name(tmp_path, data, sentence):
+    path = write(tmp_path / "broken", data)
+    with pytest.raises(ValueError, match=sentence) as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
+def test_the_size_is_read_from_the_header(suffix):
+    assert image_size(encode(smooth_image(7, 19), suffix)) == (7, 19)
+
+
+def test_a_missing_file_a_folder_and_odd_channels_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing"):
+        read_image(tmp_path / "nothing.png")
+    with pytest.raises(ValueError, match="is a folder; expected an image file"):
+        read_image(tmp_path)
+    with pytest.raises(ValueError, match=r"channels is 4; expected 3 \(RGB\) or 1 \(grey\)"):
+        read_image(tmp_path, channels=4)
+
+
+def fill(folder, classes, count, start=0):
+    """`count` images for each class, each of one value that tells it from all others."""
+    for k, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            image = np.full((6 + i % 3, 8, 3), start + k * count + i, np.uint8)
+            write(folder / name / f"{i:03}.png", encode(image))
+
+
+def values(dataset):
+    return sorted(int(dataset[i][0][0, 0, 0]) for i in range(len(dataset)))
+
+
+def test_a_folder_of_class_folders_is_split_for_us(tmp_path):
+    fill(tmp_path, ["dog", "cat"], 20)
+    (tmp_path / "cat" / "notes.txt").write_text("not an image")
+    (tmp_path / "cat" / "._000.png").write_text("what some systems leave behind")
+    (tmp_path / ".git").mkdir()
+    splits = image_folder(tmp_path, (5, 7))
+    assert splits.train.classes == ("cat", "dog")
+    assert [len(part) for part in splits] == [28, 4, 8]
+    for part in splits:
+        np.testing.assert_array_equal(np.bincount(part.labels), len(part) // 2)
+        image, label = part[0]
+        assert image.shape == (5, 7, 3)
+        # Values from 20 up were written into "cat", which is class 0.
+        assert label == (0 if image[0, 0, 0] >= 20 else 1)
+    assert sorted(v for part in splits for v in values(part)) == list(range(40))
+    again = image_folder(tmp_path, (5, 7))
+    assert values(again.test) == values(splits.test)
+
+
+@pytest.mark.parametrize("given_parts", [("test",), ("validation",), ("validation", "test")])
+def test_sub_folders_are_the_splits_and_the_rest_is_split_off(tmp_path, given_parts):
+    fill(tmp_path / "train", ["a", "b"], 10)
+    for i, name in enumerate(given_parts):
+        fill(tmp_path / name, ["a", "b"], 3, start=100 * (i + 1))
+    splits = image_folder(tmp_path, (5, 7), channels=1)
+    for i, name in enumerate(given_parts):
+        assert values(getattr(splits, name)) == list(range(100 * (i + 1), 100 * (i + 1) + 6))
+    off = {"validation": 2, "test": 4}
+    expected = 20 - sum(size for name, size in off.items() if name not in given_parts)
+    assert len(splits.train) == expected
+    assert splits.train[0][0].shape == (5, 7, 1)
+
+
+def test_images_are_resized_as_the_transform_does_it(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            write(tmp_path / name / f"{i}.JPG", encode(smooth_image(), ".jpg"))
+    image, _ = image_folder(tmp_path, (11, 13)).train[0]
+    whole = read_image(tmp_path / "a" / "0.JPG")
+    np.testing.assert_array_equal(image, Resize((11, 13))(whole))
+
+
+def test_a_batch_of_files_is_what_its_examples_are(tmp_path):
+    fill(tmp_path, ["a", "b"], 6)
+    part = image_folder(tmp_path, (5, 7)).train
+    images, labels = part.batch(np.array([3, 0]))
+    np.testing.assert_array_equal(images, np.stack([part[3][0], part[0][0]]))
+    assert labels.tolist() == [part[3][1], part[0][1]]
+    assert not part.in_memory
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_image_is_named_with_its_index(tmp_path, workers):
+    fill(tmp_path / "train", ["a", "b"], 10)
+    fill(tmp_path / "test", ["a", "b"], 4)
+    write(tmp_path / "test" / "b" / "001.png", encode(smooth_image())[:-30])
+    loader = DataLoader(image_folder(tmp_path, (5, 7)).test, 2, workers=workers)
+    with pytest.raises(ValueError, match=r"image 5 of the dataset .*b.001\.png is truncated"):
+        list(loader)
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"image_folder: there is no folder .*nothing"):
+        image_folder(tmp_path / "nothing", (5, 7))
+
+
+def no_class(path):
+    pass
+
+
+def one_class(path):
+    fill(path, ["a"], 3)
+
+
+def empty_class(path):
+    fill(path, ["a", "b"], 3)
+    (path / "c").mkdir()
+
+
+def too_few(path):
+    fill(path, ["a", "b"], 1)
+
+
+def unknown_class(path):
+    fill(path / "train", ["a", "b"], 3)
+    fill(path / "test", ["a", "c"], 3)
+
+
+def no_train(path):
+    fill(path / "test", ["a", "b"], 3)
+
+
+def stray_folder(path):
+    fill(path / "train", ["a", "b"], 3)
+    fill(path / "val", ["a", "b"], 3)
+
+
+def empty_test(path):
+    fill(path / "train", ["a", "b"], 3)
+    (path / "test").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (no_class, r"has 0 class folders \[\]; expected at least two"),
+        (one_class, r"has 1 class folders \['a'\]; expected at least two"),
+        (empty_class, r"c has no images; expected files that end in \.png, \.jpg"),
+        (too_few, "has 2 images, too few to be split"),
+        (unknown_class, r"test has a class 'c', which the training images do not have; .* a, b"),
+        (no_train, r"has the folders \['test'\]; expected class folders only, or train beside"),
+        (stray_folder, r"has the folders \['train', 'val'\]; expected"),
+        (empty_test, "test has no class folders with images"),
+    ],
+)
+def test_a_folder_in_disorder_raises_a_sentence(tmp_path, build, sentence):
+    build(tmp_path)
+    with pytest.raises(ValueError, match=f"image_folder: .*{sentence}") as caught:
+        image_folder(tmp_path, (5, 7))
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_size_and_channels_of_a_folder_are_checked(tmp_path):
+    with pytest.raises(ValueError, match="image_folder: size is 32; expected a tuple"):
+        image_folder(tmp_path, 32)
+    with pytest.raises(ValueError, match="image_folder: channels is 2"):
+        image_folder(tmp_path, (5, 7), channels=2)
+
+
+def test_a_file_that_vanishes_is_an_os_error_with_the_index(tmp_path):
+    fill(tmp_path, ["a", "b"], 6)
+    loader = DataLoader(image_folder(tmp_path, (5, 7)).train, 2)
+    shutil.rmtree(tmp_path / "a")
+    with pytest.raises(OSError, match=r"image 0 of the dataset .*there is no file"):
+        list(loader)
