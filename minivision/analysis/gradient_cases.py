@@ -5,7 +5,7 @@ square, strides that do not divide, groups, padding) and returns a call and its 
 inputs keep away from kinks and ties, where a gradient is one-sided. `minivision gradcheck` and the
 tests read the same table, so a new function without a case is noticed.
 
-Read next: analysis/plots.py
+Read next: analysis/graph.py
 """
 
 from __future__ import annotations

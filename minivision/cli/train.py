@@ -76,10 +76,10 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.out is None:
             raise ValueError("--resume needs --out FOLDER, the run to go on with")
         given = ("epochs", "batch_size", "lr", "shift", "limit")
-        for name in (name for name in given if getattr(arguments, name) is not None):
-            raise ValueError(
-                f"--resume goes on with the run's own settings; leave out --{name.replace('_', '-')}"
-            )
+        for name in given:
+            if getattr(arguments, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"--resume keeps the run's own settings; leave out {option}")
         folder = Run.open(arguments.out)
         settings = folder.settings
         splits = load_splits(settings["dataset"], settings["model"])

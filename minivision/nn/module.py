@@ -17,7 +17,6 @@ import numpy as np
 from minivision.autograd import Tensor
 from minivision.backend import Array, device_of, resolve_device, to_device, to_host
 
-
 LAYER = 3  # the first word of the keys that layers draw from
 
 

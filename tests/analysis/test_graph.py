@@ -1,0 +1,40 @@
+"""The picture of the tape shows every node once and every arrow."""
+
+import numpy as np
+import pytest
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.analysis.graph import plot_tape, tape_nodes
+from minivision.models import lenet5
+
+
+def parts(figure, kind):
+    return [patch for patch in figure.axes[0].patches if isinstance(patch, kind)]
+
+
+def test_every_node_and_every_arrow_of_lenet_is_drawn_and_named():
+    model = lenet5(rng=np.random.default_rng(0))
+    loss = F.cross_entropy(model(Tensor(np.zeros((2, 1, 28, 28), np.float32))), [3, 7])
+    nodes = tape_nodes(loss)
+    figure = plot_tape(loss, dict(model.named_parameters()), {loss: "L = 2.3"})
+    texts = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert len(parts(figure, FancyBboxPatch)) == len(nodes) == 11 + 12 + 1
+    arrows = sum(parent is not None for node in nodes for parent in node.parents)
+    assert len(parts(figure, FancyArrowPatch)) == arrows
+    for word in ("features\n0.weight", "conv2d", "max_pool2d", "flatten", "input", "L = 2.3"):
+        assert word in texts
+
+
+def test_no_two_boxes_overlap():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x + x) * (3 * x)
+    figure = plot_tape(y.sum())
+    corners = [(box.get_x(), box.get_y()) for box in parts(figure, FancyBboxPatch)]
+    assert len(set(corners)) == len(corners)
+
+
+def test_a_tensor_without_a_tape_is_refused():
+    with pytest.raises(ValueError, match="the tape has 1 nodes"):
+        plot_tape(Tensor([1.0]))

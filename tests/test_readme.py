@@ -1,0 +1,69 @@
+"""The README tells the truth: its programs run, and print what it says they print."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+
+
+def block_after(mark):
+    """The code block that follows <!-- mark --> in the README."""
+    return re.search(rf"<!-- {mark} -->\n```\w+\n(.*?)```", README, re.DOTALL).group(1)
+
+
+def run(program):
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_program_prints_the_output_that_is_shown():
+    """Word for word; numbers within 0.03 or 3 %, for another machine's BLAS rounds otherwise."""
+    shown, printed = block_after("output"), run(block_after("program"))
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", shown)
+    numbers = [
+        [float(n.replace(",", "")) for n in NUMBER.findall(text)] for text in (printed, shown)
+    ]
+    assert numbers[0] == pytest.approx(numbers[1], rel=0.03, abs=0.03)
+
+
+def test_the_program_has_about_twenty_lines():
+    lines = [line for line in block_after("program").splitlines() if line.strip()]
+    assert len(lines) <= 20
+
+
+def test_the_function_of_your_own_passes_its_check():
+    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    printed = run(next(program for program in programs if "def cube" in program))
+    assert float(re.search(r"worst_error=([-\d.e]+)", printed).group(1)) < 1e-6
+
+
+def test_breaking_the_relu_rule_is_caught_as_shown(tmp_path):
+    """The README's experiment, on a copy of the package."""
+    root = Path(__file__).parent.parent
+    for path in (root / "minivision").rglob("*.py"):
+        target = tmp_path / path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(path.read_text())
+    rule = tmp_path / "minivision" / "functional" / "activation.py"
+    right, wrong = re.search(r"from `(dy \* .*?)` to `(dy)`", README).groups()
+    text = rule.read_text()
+    assert text.count(right) == 1
+    rule.write_text(text.replace(right, wrong))
+    command = [sys.executable, "-m", "minivision", "gradcheck", "relu"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 1
+    shown = re.search(r"(WRONG: .*?)```", README, re.DOTALL).group(1)
+    assert result.stdout.split()[6:] == shown.split()
+
+
+def test_every_file_that_is_linked_exists():
+    root = Path(__file__).parent.parent
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert all((root / link).exists() for link in links if not link.startswith("http"))
