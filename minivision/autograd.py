@@ -190,17 +190,10 @@ class Tensor:
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise TypeError("a Tensor has no item assignment; change t.data[…] before it is used")
 
-    def __iadd__(self, other: Any) -> NoReturn:  # type: ignore[misc]
+    def _no_in_place(self, other: Any) -> NoReturn:
         raise TypeError("a Tensor has no in-place operators; write x = x + y instead of x += y")
 
-    def __isub__(self, other: Any) -> NoReturn:  # type: ignore[misc]
-        raise TypeError("a Tensor has no in-place operators; write x = x - y instead of x -= y")
-
-    def __imul__(self, other: Any) -> NoReturn:  # type: ignore[misc]
-        raise TypeError("a Tensor has no in-place operators; write x = x * y instead of x *= y")
-
-    def __itruediv__(self, other: Any) -> NoReturn:  # type: ignore[misc]
-        raise TypeError("a Tensor has no in-place operators; write x = x / y instead of x /= y")
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = _no_in_place  # type: ignore[assignment]
 
     if TYPE_CHECKING:
         # Given to the class by the table in functional/__init__.py, where the mathematics is.

@@ -117,7 +117,7 @@ def walk(order: list[Node], root: Node, dy: Array, retain_graph: bool) -> Iterat
         rule, parents = node.rule, node.parents
         if not retain_graph:
             node.rule, node.parents, node.versions = _freed, (), ()
-        if dy is None:
+        if dy is None or rule is None:
             continue
         if node.keeps_grad:
             node.grad = dy.copy() if node.grad is None else node.grad + dy

@@ -93,7 +93,7 @@ def plot_tape(
 
 def _places(nodes: list[Node]) -> dict[Node, tuple[int, int]]:
     """(column, row) of every node: a column later than its parents, operations in the top row."""
-    column = {}
+    column: dict[Node, int] = {}
     for node in nodes:
         parents = [column[parent] for parent in node.parents if parent is not None]
         column[node] = 1 + max(parents, default=-1)

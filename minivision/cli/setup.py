@@ -49,7 +49,7 @@ def load_splits(dataset: str, model: str) -> Splits:
     return load_dataset(dataset, size=(H, W))
 
 
-def preprocessing(splits: Splits, input_size: tuple[int, int], shift: int) -> dict[str, list]:
+def preprocessing(splits: Splits, input_size: tuple[int, int], shift: int) -> dict[str, Any]:
     """How images become the network's input, as plain JSON for settings.json.
 
     "dataset": the dataset's images; "training": the same, shifted at random by up to `shift`
@@ -60,18 +60,17 @@ def preprocessing(splits: Splits, input_size: tuple[int, int], shift: int) -> di
     images, _ = splits.train.batch(indices)
     mean = (images.mean(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
     std = (images.std(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
-    fits = images.shape[1:3] == input_size
-    end = [ToArray(), Normalize(tuple(mean), tuple(np.maximum(std, 1e-3)))]
-    resize = [] if fits else [Resize(input_size)]
-    grey = images.shape[3] == 1
-    frame = FrameDigit(images.shape[1:3], usual_extent(images)) if grey else Resize(input_size)
-    return {
-        "dataset": describe(Compose([*resize, *end])),
-        "training": describe(
-            Compose([*([RandomTranslate(shift)] if shift else []), *resize, *end])
-        ),
-        "image": describe(Compose([frame, *(resize if grey else []), *end])),
+    size = images.shape[1:3]
+    shifted = [RandomTranslate(shift)] if shift else []
+    framed = [FrameDigit(size, usual_extent(images)) if images.shape[3] == 1 else Resize(size)]
+    resized = [] if size == input_size else [Resize(input_size)]
+    numbers = [ToArray(), Normalize(tuple(mean), tuple(np.maximum(std, 1e-3)))]
+    steps: dict[str, list[Any]] = {
+        "dataset": [*resized, *numbers],
+        "training": [*shifted, *resized, *numbers],
+        "image": [*framed, *resized, *numbers],
     }
+    return {part: describe(Compose(transforms)) for part, transforms in steps.items()}
 
 
 def loader(dataset: Any, settings: dict[str, Any], part: str) -> DataLoader:

@@ -19,6 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minivision.analysis import plots
 from minivision.backend import resolve_device
 from minivision.cli.setup import build_model, load_splits, loader, preprocessing
@@ -98,7 +100,7 @@ def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> No
     classes, epochs = settings["classes"], settings["epochs"]
     training = splits.train
     if settings["limit"] is not None:
-        training = Subset(training, range(min(settings["limit"], len(training))))
+        training = Subset(training, np.arange(min(settings["limit"], len(training))))
     model = build_model(settings["model"], len(classes), settings["channels"], settings["seed"])
     print(
         f"{settings['model']}: {model.parameter_count():,} parameters; "

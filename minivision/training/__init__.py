@@ -1,6 +1,7 @@
 """Training: the loop, its measures, and the folder that remembers a run.
 
     metrics.py     how good is a classifier?
+    plain_json.py  what may be written into it
     run.py         a run's folder
     checkpoint.py  everything a run needs to go on
     loop.py        fit, evaluate

@@ -4,7 +4,7 @@ Everything here takes NumPy arrays on the host (`to_host` brings them there) and
 NumPy numbers; nothing is differentiable. A score that is not a number is an error, because any
 ranking of it would be a guess.
 
-Read next: training/run.py
+Read next: training/plain_json.py
 """
 
 from __future__ import annotations

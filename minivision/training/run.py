@@ -15,8 +15,6 @@ Read next: training/checkpoint.py
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -26,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from minivision.nn.weights import write_atomically
+from minivision.training.plain_json import json_bytes, parse_object, read_object
 
 FILES = ("settings.json", "metrics.jsonl", "checkpoint.safetensors", "result.json")
 
@@ -56,7 +55,7 @@ class Run:
         file stands in the way, TypeError or ValueError for settings that JSON cannot hold.
         """
         path = Path(path)
-        data = _json_bytes("Run.create: settings", settings, indent=2)
+        data = json_bytes("Run.create: settings", settings, indent=2)
         _refuse_files("Run.create", path)
         for name in FILES:
             if (path / name).exists():
@@ -86,7 +85,7 @@ class Run:
             raise FileNotFoundError(f"there is no run at {path}: the folder does not exist")
         if not (path / "settings.json").exists():
             raise FileNotFoundError(f"{path} is not a run's folder: it has no settings.json")
-        return cls(path, _read_object(path / "settings.json"))
+        return cls(path, read_object(path / "settings.json"))
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append an epoch's numbers to metrics.jsonl; on the disk when this returns.
@@ -94,7 +93,7 @@ class Run:
         The record needs an integer "epoch". Infinite numbers and NaN are written as null.
         """
         _epoch_of("Run.log: the record", record)
-        line = _json_bytes("Run.log: record", record, null=True)
+        line = json_bytes("Run.log: record", record, null=True)
         records, whole = self._read_metrics()
         if not whole:
             self._rewrite(records)  # or the new line would continue the half-written one
@@ -125,14 +124,14 @@ class Run:
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write result.json. Infinite numbers and NaN are written as null."""
-        data = _json_bytes("Run.write_result: result", result, indent=2, null=True)
+        data = json_bytes("Run.write_result: result", result, indent=2, null=True)
         write_atomically(self.result_path, data)
 
     def read_result(self) -> dict[str, Any]:
         """The content of result.json; FileNotFoundError before the run has finished."""
         if not self.result_path.exists():
             raise FileNotFoundError(f"{self.path} has no result.json yet: the run is not finished")
-        return _read_object(self.result_path)
+        return read_object(self.result_path)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -146,16 +145,16 @@ class Run:
         except OSError as error:
             raise type(error)(f"cannot read {self.metrics_path}: {error.strerror}") from error
         records = [
-            _parse(f"{self.metrics_path}, line {n}", line) for n, line in enumerate(lines, 1)
+            parse_object(f"{self.metrics_path}, line {n}", line) for n, line in enumerate(lines, 1)
         ]
         # After the last newline comes nothing, or a line without its end. The beginning of an
         # object is never an object itself, so a rest that can be read lacks only its newline.
         with contextlib.suppress(ValueError):
-            records.append(_parse("the rest", rest))
+            records.append(parse_object("the rest", rest))
         return records, not rest
 
     def _rewrite(self, records: list[dict[str, Any]]) -> None:
-        lines = [_json_bytes(f"{self.metrics_path}: record", record) for record in records]
+        lines = [json_bytes(f"{self.metrics_path}: record", record) for record in records]
         write_atomically(self.metrics_path, b"".join(lines))
 
 
@@ -187,52 +186,6 @@ def _refuse_files(where: str, path: Path) -> None:
                     f"{where}: {place} is a file; expected {path} to be a run's folder"
                 )
             return
-
-
-def _parse(where: str, text: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:  # broken JSON, or bytes that are no text
-        raise ValueError(f"{where}: not valid JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected a JSON object in braces, not {value!r}")
-    return value
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        return _parse(str(path), path.read_bytes())
-    except OSError as error:
-        raise type(error)(f"cannot read {path}: {error.strerror}") from error
-
-
-def _json_bytes(where: str, value: Any, indent: int | None = None, null: bool = False) -> bytes:
-    """The value as JSON and a newline; `null` says that infinity and NaN may become null."""
-    return json.dumps(_plain(where, value, null), indent=indent, allow_nan=False).encode() + b"\n"
-
-
-def _plain(where: str, value: Any, null: bool) -> Any:
-    """The value in Python's own types; `where` grows into the name of what JSON cannot hold."""
-    if isinstance(value, Mapping):
-        for key in value:
-            # json.dumps would turn the key 1 into "1", and the run would not come back the same.
-            if not isinstance(key, str):
-                raise TypeError(f"{where} has the key {key!r}; JSON needs strings as keys")
-        return {key: _plain(f"{where}[{key!r}]", item, null) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(f"{where}[{i}]", item, null) for i, item in enumerate(value)]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        if not null:
-            raise ValueError(f"{where} is {value}; JSON has no word for it, give a finite number")
-        return None
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(
-        f"{where} is a {type(value).__name__}; expected numbers, strings, True, False, None, "
-        "or lists and dictionaries of them"
-    )
 
 
 def _epoch_of(where: str, record: Mapping[str, Any]) -> int:

@@ -22,18 +22,15 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from minivision.transforms.geometry import (
-    PixelMap,
+from minivision.transforms.geometry import PixelMap, Resize, Scale, Translate
+from minivision.transforms.handwriting import FrameDigit
+from minivision.transforms.pipeline import Compose, Normalize, ToArray, Transform
+from minivision.transforms.random_geometry import (
     RandomCrop,
     RandomHorizontalFlip,
     RandomScale,
     RandomTranslate,
-    Resize,
-    Scale,
-    Translate,
 )
-from minivision.transforms.handwriting import FrameDigit
-from minivision.transforms.pipeline import Compose, Normalize, ToArray, Transform
 
 # The only names that a description may use: a settings file cannot ask for other code.
 TRANSFORMS: dict[str, Any] = {

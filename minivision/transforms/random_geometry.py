@@ -1,0 +1,146 @@
+"""Random geometry: shift, scale, flip and crop by chance, so that a network sees more than it has.
+
+Each draws a `PixelMap` from an explicit generator and applies it; the same map can be applied
+again, to a mask or to marked points.
+
+Read next: transforms/handwriting.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from minivision.transforms.checks import (
+    check_count,
+    check_fill,
+    check_finite,
+    check_size,
+    needed_rng,
+)
+from minivision.transforms.geometry import (
+    GeometricTransform,
+    PixelMap,
+    about_centre,
+    check_source,
+)
+
+
+@dataclass(frozen=True)
+class RandomTranslate(GeometricTransform):
+    """Move the image by whole pixels, dx and dy each uniform from -pixels to +pixels."""
+
+    pixels: int
+    fill: int = 0
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_count("RandomTranslate", "pixels", self.pixels)
+        check_fill("RandomTranslate", self.fill)
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
+        rng = needed_rng("RandomTranslate", rng)
+        dx = rng.integers(-self.pixels, self.pixels, endpoint=True)
+        dy = rng.integers(-self.pixels, self.pixels, endpoint=True)
+        return PixelMap(size, size, shift_x=float(dx), shift_y=float(dy))
+
+
+@dataclass(frozen=True)
+class RandomScale(GeometricTransform):
+    """Magnify about the true centre by a factor that is uniform from low to high."""
+
+    low: float
+    high: float
+    fill: int = 0
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_finite("RandomScale", "low", self.low)
+        check_finite("RandomScale", "high", self.high)
+        if not 0 < self.low <= self.high:
+            raise ValueError(
+                f"RandomScale: low is {self.low} and high is {self.high}; "
+                "expected 0 < low <= high, such as 0.9 and 1.1"
+            )
+        check_fill("RandomScale", self.fill)
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
+        rng = needed_rng("RandomScale", rng)
+        return about_centre(size, rng.uniform(self.low, self.high))
+
+
+@dataclass(frozen=True)
+class RandomHorizontalFlip(GeometricTransform):
+    """Mirror left and right with probability p: x -> (W-1) - x. Digits and text do not like it."""
+
+    p: float = 0.5
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.p <= 1:
+            raise ValueError(f"RandomHorizontalFlip: p is {self.p}; expected a number from 0 to 1")
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
+        rng = needed_rng("RandomHorizontalFlip", rng)
+        if rng.random() < self.p:
+            return PixelMap(size, size, scale_x=-1.0, shift_x=float(size[1] - 1))
+        return PixelMap(size, size)
+
+    def apply(self, image: np.ndarray, parameters: PixelMap) -> np.ndarray:
+        check_source("RandomHorizontalFlip", image, parameters)
+        return (image[:, ::-1] if parameters.scale_x < 0 else image).copy()
+
+
+@dataclass(frozen=True)
+class RandomCrop(GeometricTransform):
+    """Cut a window of size (H, W) out at a random place; first pad with `fill` on all sides.
+
+    With the image's own size and a padding of 4 this is the standard augmentation of CIFAR-10
+    (He et al. 2016, §4.2).
+    """
+
+    size: tuple[int, int]
+    padding: int = 0
+    fill: int = 0
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_size("RandomCrop", "size", self.size)
+        check_count("RandomCrop", "padding", self.padding)
+        check_fill("RandomCrop", self.fill)
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
+        rng = needed_rng("RandomCrop", rng)
+        OH, OW = self.size
+        spare_y = size[0] + 2 * self.padding - OH
+        spare_x = size[1] + 2 * self.padding - OW
+        if spare_y < 0 or spare_x < 0:
+            raise ValueError(
+                f"RandomCrop: the image is {size[0]} x {size[1]}, with a padding of "
+                f"{self.padding} {size[0] + 2 * self.padding} x {size[1] + 2 * self.padding}; "
+                f"expected at least size {OH} x {OW}"
+            )
+        top = int(rng.integers(spare_y, endpoint=True))
+        left = int(rng.integers(spare_x, endpoint=True))
+        return PixelMap(
+            size,
+            (OH, OW),
+            shift_x=float(self.padding - left),
+            shift_y=float(self.padding - top),
+        )
+
+    def apply(self, image: np.ndarray, parameters: PixelMap) -> np.ndarray:
+        check_source("RandomCrop", image, parameters)
+        H, W, C = image.shape
+        OH, OW = parameters.size
+        P = self.padding
+        padded = np.full((H + 2 * P, W + 2 * P, C), self.fill, np.uint8)
+        padded[P : P + H, P : P + W] = image
+        top, left = P - int(parameters.shift_y), P - int(parameters.shift_x)
+        return padded[top : top + OH, left : left + OW].copy()
