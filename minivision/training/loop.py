@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -36,6 +36,13 @@ class Batch(NamedTuple):
 
     images: Tensor
     targets: Any  # labels (N,) on the host, or soft targets (N, K) on the device
+
+
+class EpochBatches(Protocol):
+    """The batches of one epoch: they can be walked, and their number is known beforehand."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[Any, Any]]: ...
 
 
 class History(list):
@@ -63,7 +70,7 @@ def classification_loss(model: Module, batch: Batch, step: int) -> tuple[Tensor,
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def fit(
     model: Module,
-    batches: Callable[[int], Iterable],
+    batches: Callable[[int], EpochBatches],
     loss: Loss,
     optimizer: Optimizer,
     epochs: int,
@@ -105,17 +112,17 @@ def fit(
         model.train()
         start = time.perf_counter()
         epoch_batches = batches(epoch)
-        if len(epoch_batches) == 0:  # type: ignore[arg-type]
+        if len(epoch_batches) == 0:
             raise ValueError("fit: batches has no batch; is the dataset smaller than one batch?")
-        with _bar(epoch, epochs, len(epoch_batches)) as bar:  # type: ignore[arg-type]
+        with _bar(epoch, epochs, len(epoch_batches)) as bar:
             means = _Means()
             for i, host_batch in enumerate(epoch_batches):
                 step = progress.step + i
                 if schedule is not None:
-                    optimizer.scale_lr(schedule(epoch + i / len(epoch_batches)))  # type: ignore
+                    optimizer.scale_lr(schedule(epoch + i / len(epoch_batches)))
                 batch = _prepare(host_batch, batch_transform, where, (seed, step))
                 value, scalars = _forward(model, loss, batch, seed, step)
-                if _looks(where, i, len(epoch_batches)):  # type: ignore[arg-type]
+                if _looks(where, i, len(epoch_batches)):
                     _refuse_non_finite(value, model, loss, batch, seed, step)
                 optimizer.zero_grad()
                 value.backward()
@@ -130,7 +137,7 @@ def fit(
                 record |= _validate(model, validate, average)
             record["seconds"] = round(time.perf_counter() - start, 3)
             _tell(bar, epoch, epochs, record)
-        progress = Progress(epoch + 1, progress.step + len(epoch_batches), seed)  # type: ignore
+        progress = Progress(epoch + 1, progress.step + len(epoch_batches), seed)
         history.append(record)
         if run is not None:
             run.log(record)
