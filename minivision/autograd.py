@@ -60,6 +60,8 @@ class Tensor:
             array = _as_array(array)
             if array.shape != self._data.shape:
                 raise ValueError(f"data has shape {array.shape}; expected {self._data.shape}")
+            if array.dtype.kind != self.dtype.kind:
+                raise TypeError(f"data is {array.dtype}; expected a {self.dtype.name}, as before")
             self._data, self.node.dtype = array, array.dtype
         self.mark_changed()
 
@@ -146,7 +148,7 @@ class Tensor:
         return np.array(self._data, dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
-        made = "" if self.is_leaf else f", from {function_name(self.node.rule)}"
+        made = f", from {function_name(self.node.rule)}" if self.node.parents else ""
         values = np.array2string(self.numpy(), separator=", ", threshold=50, prefix="Tensor(")
         grad = ", requires_grad=True" if self.is_leaf and self.requires_grad else ""
         return f"Tensor({values}, {self.dtype}{grad}{made})"
@@ -194,6 +196,7 @@ class Tensor:
         raise TypeError("a Tensor has no in-place operators; write x = x + y instead of x += y")
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = _no_in_place  # type: ignore[assignment]
+    __ipow__ = __imatmul__ = _no_in_place  # type: ignore[assignment]
 
     if TYPE_CHECKING:
         # Given to the class by the table in functional/__init__.py, where the mathematics is.
@@ -289,7 +292,10 @@ def _first_gradient(y: Tensor, gradient: Array | None) -> Array:
                 "with .sum() or .mean(), or pass its gradient: backward(gradient)"
             )
         return xp.ones_like(y.data)
-    gradient = gradient.data if isinstance(gradient, Tensor) else gradient
+    if isinstance(gradient, Tensor):
+        gradient = gradient.data
+    elif isinstance(gradient, np.generic):
+        gradient = np.asarray(gradient)
     if not is_array(gradient) or (gradient.shape, gradient.dtype) != (y.shape, y.dtype):
         raise ValueError(f"backward: gradient is {form(gradient)}; expected {form(y)}")
     return gradient

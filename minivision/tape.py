@@ -155,8 +155,9 @@ def reachable(root: Node) -> list[Node]:
             if parent.version != version:
                 name, function = argument_name(node.rule, i), function_name(node.rule)
                 raise RuntimeError(
-                    f"backward: the {name} of {function} was changed after the forward pass; "
-                    "compute the loss again, or change it after backward()"
+                    f"backward: the {name} of {function} was changed after the forward pass "
+                    f"(it has shape {parent.shape}); compute the loss again, or change it after "
+                    "backward()"
                 )
             if parent.requires_grad and parent.rule is not None and parent not in seen:
                 seen.add(parent)
@@ -188,7 +189,7 @@ def _check_gradients(rule: Rule, parents: tuple, gradients: tuple, line: str | N
     for i, (parent, dx) in enumerate(zip(parents, gradients, strict=True)):
         if dx is None or parent is None:
             continue
-        if dx.shape != parent.shape or dx.dtype != parent.dtype:
+        if getattr(dx, "shape", None) != parent.shape or dx.dtype != parent.dtype:
             raise ValueError(
                 f"{function}: the gradient of {argument_name(rule, i)} is {form(dx)}; "
                 f"expected {form(parent)}"
@@ -201,13 +202,16 @@ def _check_gradients(rule: Rule, parents: tuple, gradients: tuple, line: str | N
 
 
 def _freed(dy: Array) -> NoReturn:
-    """Stands for the rule of a node whose graph was walked; `_reachable` looks for it."""
+    """Stands for the rule of a node whose graph was walked; `reachable` looks for it."""
     raise RuntimeError("backward: this graph was walked before")
 
 
 def function_name(rule: Rule | None) -> str:
     """The function a rule belongs to: the one whose body defines `backward`."""
-    return rule.__qualname__.partition(".<locals>")[0] if rule else "leaf"
+    if rule is None or rule is _freed:
+        return "leaf"
+    function = rule.__qualname__.rpartition(".<locals>.")[0]
+    return function.rpartition(".<locals>.")[2] or rule.__qualname__
 
 
 def argument_name(rule: Rule | None, position: int) -> str:
@@ -221,7 +225,9 @@ def argument_name(rule: Rule | None, position: int) -> str:
 def calling_line() -> str:
     """The innermost line outside the engine, as "file:line: source"."""
     package = Path(__file__).parent
-    engine = tuple(str(package / room) for room in ("tape.py", "autograd.py", "functional", "nn"))
+    engine = tuple(
+        str(package / room) for room in ("tape.py", "autograd.py", "functional", "nn", "models")
+    )
     frame: Any = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(engine):
         frame = frame.f_back

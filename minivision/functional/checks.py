@@ -58,6 +58,14 @@ def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
         if x.dtype.kind != "f":
             raise TypeError(f"{function}: {name} is {x.dtype}; expected float32 or float64")
     _require_alike(function, "a", a, "b", b)
+    if a.shape != b.shape and a.ndim and b.ndim:
+        try:
+            np.broadcast_shapes(a.shape, b.shape)
+        except ValueError:
+            raise ValueError(
+                f"{function}: a has shape {a.shape} and b {b.shape}, which do not broadcast; "
+                "from the last axis on, sizes must be equal or 1"
+            ) from None
     return a, b
 
 
@@ -127,7 +135,7 @@ def _require_alike(function: str, first_name: str, first: Tensor, name: str, val
             f"{function}: {first_name} is {a.dtype} but {name} is {b.dtype}; "
             f"make them alike, for instance with array.astype(np.{a.dtype})"
         )
-    if type(a) is not type(b) or device_of(a) != device_of(b):
+    if a is not b and device_of(a) != device_of(b):
         raise ValueError(
             f"{function}: {first_name} is on {device_of(a)} but {name} is on {device_of(b)}; "
             "move one with minivision.backend.to_device, or a whole model with model.to(device)"

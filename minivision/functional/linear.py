@@ -5,6 +5,8 @@ Read next: functional/convolution.py
 
 from __future__ import annotations
 
+import numpy as np
+
 from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import sizes, tensors
@@ -21,6 +23,13 @@ def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
     a, b = tensors("matmul", a=a, b=b)
     if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ValueError(f"matmul: a has shape {a.shape} and b {b.shape}; expected (…, M) @ (M, …)")
+    try:
+        np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"matmul: a has shape {a.shape} and b {b.shape}; "
+            "the axes before the last two do not broadcast"
+        ) from None
     u, v = a.data, b.data
     want_da, want_db = a.requires_grad, b.requires_grad
 

@@ -42,7 +42,9 @@ def cross_entropy(logits: Tensor | Array, targets: Any) -> Tensor:
     def backward(dy):
         return ((xp.exp(log_q) - p) * (dy / N),)
 
-    return record(-(p * log_q).sum() / N, (logits,), backward)
+    # Where p is 0 its term is 0, also for a class that is masked out with a logit of -∞.
+    y = -(p * xp.where(p != 0, log_q, 0)).sum() / N
+    return record(y, (logits,), backward)
 
 
 def _distributions(targets: Any, N: int, K: int, like: Array) -> Array:
@@ -62,7 +64,7 @@ def _distributions(targets: Any, N: int, K: int, like: Array) -> Array:
             )
         if isinstance(targets, np.ndarray):
             _require_probabilities(targets)
-        return xp.asarray(targets, dtype=like.dtype)
+        return xp.array(targets, dtype=like.dtype)  # a copy: the caller may reuse the array
     if targets.shape != (N,):
         raise ValueError(f"cross_entropy: targets has shape {targets.shape}; not {(N,)}")
     if not isinstance(targets, np.ndarray):

@@ -22,7 +22,7 @@ def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) ->
     array([0.6652, 0.2447, 0.09  ], dtype=float32)
     """
     (logits,) = tensors("softmax", logits=logits)
-    (axis,) = _one_axis("softmax", axis, logits.ndim)
+    axis = _one_axis("softmax", axis, logits)
     T = _positive("softmax", temperature)
     q = array_module(logits.data).exp(log_probabilities(logits.data, axis, T))
 
@@ -39,7 +39,7 @@ def log_softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0
     y_i = z_i / T - log Σ_j exp(z_j / T)        dz = (dy - q·Σ_j dy_j) / T,  q = exp(y)
     """
     (logits,) = tensors("log_softmax", logits=logits)
-    (axis,) = _one_axis("log_softmax", axis, logits.ndim)
+    axis = _one_axis("log_softmax", axis, logits)
     T = _positive("log_softmax", temperature)
     xp = array_module(logits.data)
     y = log_probabilities(logits.data, axis, T)
@@ -57,11 +57,13 @@ def log_probabilities(logits: Array, axis: int, temperature: float) -> Array:
     return scaled - xp.log(xp.exp(scaled).sum(axis=axis, keepdims=True))
 
 
-def _one_axis(function: str, axis: int, ndim: int) -> tuple[int, ...]:
-    axes = normalized_axes(function, axis, ndim)
+def _one_axis(function: str, axis: int, logits: Tensor) -> int:
+    axes = normalized_axes(function, axis, logits.ndim)
     if len(axes) != 1:
         raise ValueError(f"{function}: axis is {axis}; expected one axis")
-    return axes
+    if logits.shape[axes[0]] == 0:
+        raise ValueError(f"{function}: logits has shape {logits.shape}; axis {axis} has no classes")
+    return axes[0]
 
 
 def _positive(function: str, temperature: float) -> float:

@@ -63,8 +63,13 @@ class Conv2d(Module):
         return F.conv2d(x, self.weight, self.bias, stride, padding, dilation, self.groups)
 
     def extra_repr(self) -> str:
-        kernel, stride, padding, _ = self.geometry
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={kernel}, "
-            f"stride={stride}, padding={padding}, groups={self.groups}"
-        )
+        kernel, stride, padding, dilation = self.geometry
+        settings = f"{self.in_channels}, {self.out_channels}, kernel_size={kernel}"
+        for name, value, usual in (
+            ("stride", stride, (1, 1)),
+            ("padding", padding, (0, 0)),
+            ("dilation", dilation, (1, 1)),
+            ("groups", self.groups, 1),
+        ):
+            settings += f", {name}={value}" if value != usual else ""
+        return settings

@@ -179,9 +179,12 @@ class Module:
                 f"load_state_dict: the state does not fit {type(self).__name__}; "
                 + "; ".join(faults)
             )
+        converted = {  # all of them before the first is assigned
+            name: to_device(np.array(to_host(state[name]), part.data.dtype), device_of(part.data))
+            for name, part in parts.items()
+        }
         for name, part in parts.items():
-            array = np.array(to_host(state[name])).astype(part.data.dtype)
-            part.data = to_device(array, device_of(part.data))
+            part.data = converted[name]
 
     # ── how it prints ────────────────────────────────────────────────────────────────────────
 

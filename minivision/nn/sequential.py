@@ -58,13 +58,13 @@ def run(layers: Iterable[Module], x: Tensor) -> Tensor:
     try:
         for layer in layers:
             x = layer(x)
-    except SizeError:
-        raise
     except ValueError as error:
+        # A network inside this one has told its own part of the story; ours begins earlier.
+        fault = error.__cause__ if isinstance(error, SizeError) else error
         story = size_chain(layers, shape)
         if story is None:
             raise
-        raise SizeError(f"{error}; {story}") from error
+        raise SizeError(f"{fault}; {story}") from fault
     return x
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from minivision import functional as F
@@ -66,6 +67,8 @@ def classification_loss(model: Module, batch: Batch, step: int) -> tuple[Tensor,
     return loss, {"train_accuracy": (logits.data.argmax(axis=1) == labels).mean()}
 
 
+# BLAS in several threads spins between small products and disturbs whatever runs beside it.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 # NumPy's warnings about NaN and infinity would come before the sentence that fit has for them.
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def fit(
@@ -146,6 +149,7 @@ def fit(
     return history
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def predict_logits(model: Module, batches: Iterable) -> tuple[np.ndarray, np.ndarray]:
     """The logits (N, K) and labels (N,) of all batches, in evaluation mode, on the host."""
     where = device_of(next(iter(model.parameters())).data)

@@ -1,0 +1,20 @@
+"""Settings of every test: how many examples Hypothesis draws, and one BLAS thread a worker.
+
+Profiles: `dev` (the default), `ci` (where CI is set; the same examples in every run) and `nightly`.
+Choose one with HYPOTHESIS_PROFILE=nightly.
+"""
+
+import os
+
+# Before NumPy is imported, and for the processes that tests start: with several BLAS threads in
+# each of several processes, all wait for one another.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from hypothesis import settings
+
+settings.register_profile("dev", max_examples=25, deadline=None)
+settings.register_profile("ci", max_examples=40, deadline=None, derandomize=True)
+settings.register_profile("nightly", max_examples=1000, deadline=None)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+)

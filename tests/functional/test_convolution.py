@@ -1,0 +1,252 @@
+"""conv2d against seven loops, and the laws of convolution."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.functional import convolution
+from minivision.gradcheck import gradcheck
+from minivision.kernels import convolution as kernel
+from tests import oracles
+from tests.strategies import ODD_CONVOLUTIONS, convolutions
+
+odd = pytest.mark.parametrize("case", ODD_CONVOLUTIONS.values(), ids=ODD_CONVOLUTIONS)
+
+
+def assert_equals_loops(case):
+    x, weight, bias = case.arrays()
+    for b in (bias, None):
+        y = F.conv2d(x, weight, b, **case.settings)
+        expected = oracles.conv2d(x, weight, b, **case.settings)
+        assert y.shape == expected.shape
+        np.testing.assert_allclose(y.data, expected, rtol=1e-11, atol=1e-11)
+
+
+@given(case=convolutions())
+def test_conv2d_equals_its_definition(case):
+    assert_equals_loops(case)
+
+
+@odd
+def test_conv2d_equals_its_definition_in_odd_geometries(case):
+    assert_equals_loops(case)
+
+
+@given(case=convolutions(least_batch=1))
+def test_the_gradients_of_conv2d_are_right_in_every_geometry(case):
+    """Along directions in all inputs at once: a border that no tap meets is no fault here."""
+    x, weight, bias = case.arrays()
+    gradcheck(
+        lambda b: F.conv2d(x, weight, b, **case.settings),
+        [bias],
+        rng=np.random.default_rng(case.seed),
+    )
+    assert_gradients_are_adjoint(case)
+
+
+@odd
+def test_the_gradients_of_conv2d_are_right_in_odd_geometries(case):
+    assert_gradients_are_adjoint(case)
+
+
+def assert_gradients_are_adjoint(case):
+    """conv2d is linear in x and in weight, so ⟨conv(v), dy⟩ = ⟨v, dx⟩ is the whole gradient."""
+    x, weight, bias = case.arrays()
+    leaves = [Tensor(a, requires_grad=True) for a in (x, weight, bias)]
+    y = F.conv2d(*leaves, **case.settings)
+    rng = np.random.default_rng(case.seed + 1)
+    dy = rng.normal(size=y.shape)
+    y.backward(dy)
+    for _ in range(3):
+        v, w = rng.normal(size=x.shape), rng.normal(size=weight.shape)
+        along_x = (F.conv2d(v, weight, **case.settings).data * dy).sum()
+        along_weight = (F.conv2d(x, w, **case.settings).data * dy).sum()
+        scale = 1 + np.abs(dy).sum()
+        assert along_x == pytest.approx((v * leaves[0].grad).sum(), abs=1e-12 * scale)
+        assert along_weight == pytest.approx((w * leaves[1].grad).sum(), abs=1e-12 * scale)
+    np.testing.assert_allclose(leaves[2].grad, dy.sum(axis=(0, 2, 3)), rtol=1e-12, atol=1e-12)
+
+
+def test_an_edge_by_hand():
+    x = Tensor(np.array([[[[0.0, 0, 1, 1]]]]), requires_grad=True)
+    weight = Tensor(np.array([[[[-1.0, 1.0]]]]), requires_grad=True)
+    bias = Tensor(np.array([0.5]), requires_grad=True)
+    y = F.conv2d(x, weight, bias)
+    y.backward(np.array([[[[1.0, 10.0, 100.0]]]]))
+    assert y.data.tolist() == [[[[0.5, 1.5, 0.5]]]]
+    assert x.grad.tolist() == [[[[-1, -9, -90, 100]]]]
+    assert weight.grad.tolist() == [[[[100, 110]]]]
+    assert bias.grad.tolist() == [111]
+
+
+def test_the_kernel_is_not_flipped():
+    image = np.zeros((1, 1, 3, 3))
+    image[0, 0, 1, 1] = 1
+    weight = np.arange(9.0).reshape(1, 1, 3, 3)
+    assert (
+        F.conv2d(image, weight, padding=1).data[0, 0].tolist() == weight[0, 0, ::-1, ::-1].tolist()
+    )
+
+
+@given(case=convolutions(least_batch=1))
+def test_conv2d_is_linear_in_image_and_weights(case):
+    x, weight, _ = case.arrays()
+    x2, weight2, _ = case._replace(seed=case.seed + 1).arrays()
+
+    def conv(x, weight):
+        return F.conv2d(x, weight, **case.settings).data
+
+    np.testing.assert_allclose(
+        conv(2 * x + x2, weight), 2 * conv(x, weight) + conv(x2, weight), atol=1e-11
+    )
+    np.testing.assert_allclose(
+        conv(x, 2 * weight + weight2), 2 * conv(x, weight) + conv(x, weight2), atol=1e-11
+    )
+
+
+@given(case=convolutions(least_batch=1))
+def test_a_shifted_image_has_a_shifted_convolution(case):
+    """By one stride: every output moves by one place; the first row and column are new."""
+    case = case._replace(padding=(0, 0), size=tuple(7 + 2 * k for k in case.kernel))
+    x, weight, bias = case.arrays()
+    SH, SW = case.stride
+    shifted = x[:, :, SH:, SW:]
+    y = F.conv2d(x, weight, bias, **case.settings).data
+    y_shifted = F.conv2d(shifted, weight, bias, **case.settings).data
+    np.testing.assert_allclose(y_shifted, y[:, :, 1:, 1:], rtol=1e-11, atol=1e-11)
+
+
+@given(case=convolutions(least_batch=1))
+def test_groups_are_independent_convolutions(case):
+    x, weight, bias = case.arrays()
+    settings = {**case.settings, "groups": 1}
+    parts = zip(*[np.split(a, case.groups, axis) for a, axis in ((x, 1), (weight, 0), (bias, 0))],
+                strict=True)  # fmt: skip
+    expected = np.concatenate([F.conv2d(*part, **settings).data for part in parts], axis=1)
+    np.testing.assert_allclose(
+        F.conv2d(x, weight, bias, **case.settings).data, expected, atol=1e-11
+    )
+
+
+@given(case=convolutions(least_batch=1))
+def test_padding_is_a_border_of_zeros(case):
+    x, weight, bias = case.arrays()
+    PH, PW = case.padding
+    padded = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+    np.testing.assert_allclose(
+        F.conv2d(x, weight, bias, **case.settings).data,
+        F.conv2d(padded, weight, bias, **{**case.settings, "padding": 0}).data,
+        atol=1e-11,
+    )
+
+
+@given(case=convolutions(least_batch=1))
+def test_a_convolution_as_large_as_its_image_is_a_linear_layer(case):
+    case = case._replace(size=case.kernel, padding=(0, 0), dilation=(1, 1), groups=1)
+    x, weight, bias = case.arrays()
+    flat = F.linear(x.reshape(case.N, -1), weight.reshape(len(weight), -1), bias)
+    y = F.conv2d(x, weight, bias, stride=case.stride)
+    np.testing.assert_allclose(y.data[:, :, 0, 0], flat.data, rtol=1e-11, atol=1e-11)
+
+
+def test_a_1x1_convolution_is_one_linear_layer_for_all_pixels():
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(6, 3, 1, 1))
+    pixels = x.transpose(0, 2, 3, 1).reshape(-1, 3)
+    expected = F.linear(pixels, weight[:, :, 0, 0]).data.reshape(2, 4, 5, 6).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(F.conv2d(x, weight).data, expected, rtol=1e-12)
+
+
+def test_one_number_means_both_directions():
+    case = ODD_CONVOLUTIONS["two groups"]
+    x, weight, bias = case.arrays()
+    for settings in ({"stride": 2}, {"padding": 1}, {"dilation": 2}):
+        ((name, n),) = settings.items()
+        one = F.conv2d(x, weight[..., :2, :2], bias, groups=2, **settings)
+        two = F.conv2d(x, weight[..., :2, :2], bias, groups=2, **{name: (n, n)})
+        np.testing.assert_array_equal(one.data, two.data)
+
+
+@pytest.mark.parametrize("limit", [1, 2000, 10**9])
+@pytest.mark.parametrize("name", ["two groups", "1x1 image", "dilated over the border"])
+def test_a_batch_worked_through_in_slices_gives_the_same_numbers(monkeypatch, name, limit):
+    case = ODD_CONVOLUTIONS[name]._replace(N=7)
+
+    def step():
+        leaves = [Tensor(a, requires_grad=True) for a in case.arrays()]
+        y = F.conv2d(*leaves, **case.settings)
+        dy = np.random.default_rng(5).normal(size=y.shape)
+        y.backward(dy)
+        return [y.data, *[leaf.grad for leaf in leaves]]
+
+    whole = step()
+    monkeypatch.setattr(kernel, "MAX_COLUMN_BYTES", limit)
+    columns = []
+    real = kernel.im2col
+    monkeypatch.setattr(kernel, "im2col", lambda *args: columns.append(real(*args)) or columns[-1])
+    for one, other in zip(whole, step(), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-12)
+    assert sum(part.nbytes for part in columns) > 0
+    # One image is the least that a slice can hold.
+    assert all(part.nbytes <= limit or part.shape[1] <= whole[0][0, 0].size for part in columns)
+    assert len(columns) == {1: 14, 10**9: 2}.get(limit, len(columns))  # forward and backward
+
+
+def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch):
+    """The first layer's images need no gradient, and it would be the dearest of all."""
+    called = []
+    for name in ("input_gradient", "weight_gradient"):
+        real = getattr(convolution, name)
+        monkeypatch.setattr(
+            convolution, name, lambda *a, name=name, real=real: called.append(name) or real(*a)
+        )
+    arrays = ODD_CONVOLUTIONS["two groups"].arrays()
+    for wanted, expected in [
+        ((False, True, True), ["weight_gradient"]),
+        ((True, False, False), ["input_gradient"]),
+        ((False, False, True), []),
+    ]:
+        called.clear()
+        x, weight, bias = [Tensor(a, requires_grad=w) for a, w in zip(arrays, wanted, strict=True)]
+        F.conv2d(x, weight, bias, groups=2).sum().backward()
+        assert called == expected
+
+
+# ── what it refuses ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "settings", "sentence"),
+    [
+        ((3, 5, 4), (8, 3, 3, 3), {}, r"x has shape \(3, 5, 4\); expected 4 axes \(N, C, H, W\)"),
+        ((1, 3, 5, 4), (8, 3, 3), {}, r"weight has shape \(8, 3, 3\); expected 4 axes \(F, "),
+        ((1, 4, 5, 4), (8, 3, 3, 3), {},
+         r"x has 4 channels but weight expects 3 \(weight \(8, 3, 3, 3\), groups=1\)"),
+        ((1, 4, 5, 4), (8, 4, 3, 3), {"groups": 2}, r"weight expects 8 .*groups=2"),
+        ((1, 4, 5, 4), (8, 2, 3, 3), {"groups": 3},
+         r"groups is 3; expected a number that divides the 4 channels of x and the 8 filters"),
+        ((1, 4, 5, 4), (7, 2, 3, 3), {"groups": 2}, r"groups is 2; expected .* the 7 filters"),
+        ((1, 4, 5, 4), (8, 2, 3, 3), {"groups": 0}, r"groups is 0; expected a number"),
+        ((1, 4, 5, 4), (8, 2, 3, 3), {"groups": 2.0}, r"groups is 2.0; expected a number"),
+        ((1, 1, 5, 4), (1, 1, 6, 3), {},
+         r"the kernel \(6x3, dilation \(1, 1\)\) is larger than the padded image \(5x4, "),
+        ((1, 1, 5, 4), (1, 1, 3, 3), {"dilation": (1, 2)}, r"kernel \(3x3, dilation \(1, 2\)\)"),
+        ((1, 1, 5, 4), (1, 1, 1, 7), {"padding": 1}, r"padded image \(5x4, padding \(1, 1\)\)"),
+        ((1, 1, 5, 4), (1, 1, 0, 3), {}, r"the kernel \(0x3"),
+        ((1, 1, 0, 4), (1, 1, 1, 1), {}, r"is larger than the padded image \(0x4"),
+        ((1, 1, 5, 4), (1, 1, 3, 3), {"stride": 0}, r"stride is 0; expected an integer >= 1"),
+        ((1, 1, 5, 4), (1, 1, 3, 3), {"stride": (1, 2, 3)}, r"stride is \(1, 2, 3\); expected"),
+        ((1, 1, 5, 4), (1, 1, 3, 3), {"stride": 1.5}, r"stride is 1.5; expected an integer"),
+        ((1, 1, 5, 4), (1, 1, 3, 3), {"padding": -1}, r"padding is -1; expected an integer >= 0"),
+        ((1, 1, 5, 4), (1, 1, 3, 3), {"padding": "same"}, r"padding is 'same'; expected"),
+        ((1, 1, 5, 4), (1, 1, 3, 3), {"dilation": 0}, r"dilation is 0; expected an integer >= 1"),
+        ((1, 1, 5, 4), (2, 1, 3, 3), {"bias": np.ones(3)}, r"bias has shape \(3,\); expected"),
+        ((1, 1, 5, 4), (2, 1, 3, 3), {"bias": np.ones((2, 1))}, r"bias has shape \(2, 1\); "),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_conv2d_says_what_does_not_fit(x, weight, settings, sentence):
+    with pytest.raises(ValueError, match=r"^conv2d: .*" + sentence):
+        F.conv2d(np.ones(x), np.ones(weight), **settings)

@@ -1,0 +1,99 @@
+"""Dropout: what is kept, what is scaled, and that the mask is the generator's alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.functional.dropout import LEVELS
+from tests.strategies import memory_orders, seeds
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+@given(p=st.floats(0.01, 0.99), seed=seeds)
+def test_survivors_are_scaled_by_exactly_what_is_kept_and_the_gradient_wears_the_same_mask(p, seed):
+    array = rng(seed).normal(size=(20, 30))
+    x = Tensor(array, requires_grad=True)
+    y = F.dropout(x, p, rng=rng(seed))
+    kept = y.data != 0
+    scale = LEVELS / (LEVELS - round(p * LEVELS))
+    assert scale == pytest.approx(1 / (1 - p), rel=1e-2)
+    np.testing.assert_allclose(y.data[kept], array[kept] * scale, rtol=1e-15)
+    dy = rng(seed + 1).normal(size=x.shape)
+    y.backward(dy)
+    np.testing.assert_allclose(x.grad, np.where(kept, dy * scale, 0), rtol=1e-15)
+
+
+class EveryNumberOnce(np.random.Generator):
+    """Stands for a generator that draws each of the 65,536 numbers once."""
+
+    def integers(self, low, high, size, dtype):
+        return np.arange(low, high, dtype=dtype).reshape(size)
+
+
+@pytest.mark.parametrize("p", [1 / LEVELS, 0.25, 0.3, 1 - 1 / LEVELS])
+def test_exactly_the_share_p_is_dropped_and_the_sum_stays(p):
+    y = F.dropout(np.ones(LEVELS), p, rng=EveryNumberOnce(np.random.PCG64(0))).data
+    assert (y == 0).sum() == round(p * LEVELS)
+    assert y.sum() == pytest.approx(LEVELS, rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
+def test_the_expectation_stays(p):
+    n = 200_000
+    y = F.dropout(np.ones(n), p, rng=rng()).data
+    deviation = np.sqrt(p / (1 - p) / n)  # of the mean of n such numbers
+    assert abs(y.mean() - 1) < 5 * deviation
+    assert abs((y == 0).mean() - p) < 5 * np.sqrt(p * (1 - p) / n)
+
+
+def test_the_same_state_of_the_generator_draws_the_same_mask():
+    x = np.ones((5, 7))
+    one, two = F.dropout(x, rng=rng(3)), F.dropout(x, rng=rng(3))
+    np.testing.assert_array_equal(one.data, two.data)
+    generator = rng(3)
+    F.dropout(x, rng=generator)
+    assert (F.dropout(x, rng=generator).data != one.data).any()
+
+
+def test_the_mask_follows_the_logical_order_not_the_memory():
+    orders = memory_orders(np.ones((3, 4, 5, 2)))
+    masks = [F.dropout(x, rng=rng(1)).data for x in orders.values()]
+    for mask in masks:
+        np.testing.assert_array_equal(mask, masks[0])
+
+
+def test_float32_and_float64_wear_the_same_mask():
+    x = np.ones((5, 7))
+    single, double = F.dropout(np.float32(x), rng=rng(1)), F.dropout(x, rng=rng(1))
+    np.testing.assert_array_equal(single.data == 0, double.data == 0)
+
+
+def test_in_evaluation_and_at_p_zero_nothing_happens_and_nothing_is_drawn():
+    x = Tensor(np.ones(3), requires_grad=True)
+    assert F.dropout(x, 0.5, training=False, rng=None) is x
+    assert F.dropout(x, 0.0, rng=None) is x
+
+
+@pytest.mark.parametrize("p", [1.0, -0.1, 1.5, float("nan")])
+def test_p_out_of_range_is_named(p):
+    with pytest.raises(ValueError, match=rf"^dropout: p is {p}; expected a probability from 0 to"):
+        F.dropout(np.ones(3), p, rng=rng())
+
+
+@pytest.mark.parametrize("wrong", [None, 0, np.random])
+def test_a_missing_generator_is_named(wrong):
+    with pytest.raises(TypeError, match=r"^dropout: rng is a \w+; expected np.random.default_rng"):
+        F.dropout(np.ones(3), rng=wrong)
+    with pytest.raises(TypeError, match=r"rng"):
+        F.dropout(np.ones(3))
+
+
+def test_almost_everything_can_be_dropped():
+    y = F.dropout(np.ones(1000), 1 - 1e-9, rng=rng()).data
+    assert np.isfinite(y).all()

@@ -1,0 +1,202 @@
+"""What holds for every differentiable function, whatever it computes.
+
+`CASES` draws a geometry and its inputs for each; `minivision gradcheck` uses the same table.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from minivision import Tensor, functional, no_grad
+from minivision.analysis.gradient_cases import CASES, check_all
+from minivision.gradcheck import gradcheck
+from minivision.tape import reachable
+from tests.strategies import memory_orders, seeds
+
+every_function = pytest.mark.parametrize("name", CASES)
+
+
+def drawn(name, seed):
+    rng = np.random.default_rng(seed)
+    function, inputs = CASES[name](rng)
+    return function, inputs, rng
+
+
+def run(function, inputs, dy=None, seed=0):
+    """The value, and the gradients of all inputs under a random (or the given) dy."""
+    leaves = [Tensor(x, requires_grad=True) for x in inputs]
+    y = function(*leaves)
+    if dy is None:
+        dy = np.random.default_rng(seed).normal(size=y.shape).astype(y.dtype)
+    y.backward(dy)
+    return y.data, [leaf.grad for leaf in leaves]
+
+
+def test_every_function_has_a_case():
+    assert set(CASES) == set(functional.__all__)
+
+
+@every_function
+@given(seed=seeds)
+def test_gradients_are_what_the_function_does(name, seed):
+    function, inputs, rng = drawn(name, seed)
+    gradcheck(function, inputs, rng=rng)
+
+
+@every_function
+@given(seed=seeds)
+def test_float32_stays_float32_and_agrees_with_float64(name, seed):
+    function, inputs, rng = drawn(name, seed)
+    y, gradients = run(function, inputs, seed=seed)
+    small = [x.astype(np.float32) for x in inputs]
+    y32, gradients32 = run(function, small, seed=seed)
+    for exact, single in zip([y, *gradients], [y32, *gradients32], strict=True):
+        assert exact.dtype == np.float64
+        assert single.dtype == np.float32
+        assert single.shape == exact.shape
+        # A sum whose terms of about 1 cancel is only as exact as its terms.
+        np.testing.assert_allclose(single, exact, rtol=1e-4, atol=1e-5 * max(1, abs(exact).max()))
+
+
+@every_function
+@given(seed=seeds)
+def test_nothing_that_came_in_is_changed(name, seed):
+    function, inputs, rng = drawn(name, seed)
+    before = [x.copy() for x in inputs]
+    dy = rng.normal(size=function(*inputs).shape)
+    dy_before = dy.copy()
+    run(function, inputs, dy)
+    for x, x_before in zip([*inputs, dy], [*before, dy_before], strict=True):
+        np.testing.assert_array_equal(x, x_before)
+
+
+@every_function
+@given(seed=seeds)
+def test_read_only_arrays_are_good_enough(name, seed):
+    function, inputs, rng = drawn(name, seed)
+    dy = rng.normal(size=function(*inputs).shape)
+    for x in [*inputs, dy]:
+        x.flags.writeable = False
+    _, gradients = run(function, inputs, dy)
+    assert all(dx.flags.writeable for dx in gradients)
+
+
+@every_function
+def test_arrays_are_accepted_where_tensors_are_expected(name):
+    function, inputs, _ = drawn(name, 1)
+    y = function(*inputs)
+    assert isinstance(y, Tensor)
+    assert not y.requires_grad
+    np.testing.assert_array_equal(y.data, function(*map(Tensor, inputs)).data)
+
+
+@every_function
+@given(seed=seeds)
+def test_the_memory_order_of_the_inputs_does_not_matter(name, seed):
+    function, inputs, rng = drawn(name, seed)
+    dy = rng.normal(size=function(*inputs).shape)
+    y, gradients = run(function, inputs, dy)
+    every_order = [memory_orders(array) for array in [*inputs, dy]]
+    for order in every_order[0]:
+        *ordered, ordered_dy = [orders[order] for orders in every_order]
+        y2, gradients2 = run(function, ordered, ordered_dy)
+        for one, other in zip([y, *gradients], [y2, *gradients2], strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-12, err_msg=order)
+
+
+@every_function
+@given(seed=seeds)
+def test_a_gradient_that_nobody_asked_for_costs_nothing(name, seed):
+    function, inputs, rng = drawn(name, seed)
+    for wanted in range(len(inputs)):
+        leaves = [Tensor(x, requires_grad=i == wanted) for i, x in enumerate(inputs)]
+        y = function(*leaves)
+        dy = rng.normal(size=y.shape)
+        for i, dx in enumerate(y.node.rule(dy)):
+            # None, or dy itself: whatever was computed has memory of its own.
+            if i < len(inputs) and i != wanted:
+                assert dx is None or np.may_share_memory(dx, dy)
+
+
+@every_function
+def test_under_no_grad_nothing_is_kept(name):
+    function, inputs, _ = drawn(name, 2)
+    with no_grad():
+        y = function(*[Tensor(x, requires_grad=True) for x in inputs])
+    assert y.is_leaf
+    assert not y.requires_grad
+    assert y.node.parents == ()
+
+
+@every_function
+@given(seed=seeds)
+def test_rules_keep_arrays_sizes_and_flags_but_no_tensor(name, seed):
+    function, inputs, _ = drawn(name, seed)
+    y = function(*[Tensor(x, requires_grad=True) for x in inputs])
+    for node in reachable(y.node):
+        rule = node.rule
+        assert rule.__defaults__ is None
+        for free, cell in zip(rule.__code__.co_freevars, rule.__closure__ or (), strict=True):
+            for kept in everything_in(cell.cell_contents):
+                assert not isinstance(kept, Tensor), f"{name} keeps the Tensor {free}"
+
+
+def everything_in(value):
+    yield value
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple | set):
+        for part in value:
+            yield from everything_in(part)
+    for cell in getattr(value, "__closure__", None) or ():
+        yield from everything_in(cell.cell_contents)
+
+
+@every_function
+def test_a_function_shows_its_name_on_the_tape(name):
+    function, inputs, _ = drawn(name, 3)
+    y = function(*[Tensor(x, requires_grad=True) for x in inputs])
+    assert repr(y).endswith(f"from {name})")
+
+
+@every_function
+def test_lists_and_words_are_refused_by_name(name):
+    function = getattr(functional, name)
+    first = next(iter(inspect.signature(function).parameters))
+    others = {"exponent": 2, "index": 0, "targets": [0], "kernel_size": 1}
+    needed = [
+        others.get(parameter.name, np.zeros((1, 1)))
+        for parameter in list(inspect.signature(function).parameters.values())[1:]
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.KEYWORD_ONLY)
+    ]
+    keywords = {"rng": np.random.default_rng(0)} if name == "dropout" else {}
+    for wrong, came in (([1.0, 2.0], "list"), ("cat", "str")):
+        with pytest.raises(TypeError, match=rf"^{name}: {first} is a {came}; expected a Tensor"):
+            function(wrong, *needed, **keywords)
+
+
+@every_function
+def test_integers_are_refused_by_name(name):
+    function, inputs, _ = drawn(name, 4)
+    first = next(iter(inspect.signature(getattr(functional, name)).parameters))
+    with pytest.raises(TypeError, match=rf"^{name}: {first} is int64; expected float32 or float64"):
+        function(*[np.ones(x.shape, np.int64) for x in inputs])
+
+
+@every_function
+def test_mixed_dtypes_are_refused_by_name(name):
+    function, inputs, _ = drawn(name, 5)
+    for i in range(1, len(inputs)):
+        mixed = [x.astype(np.float32) if i == j else x for j, x in enumerate(inputs)]
+        with pytest.raises(TypeError, match=rf"^{name}: \w+ is float64 but \w+ is float32"):
+            function(*mixed)
+
+
+def test_check_all_yields_one_row_for_each_function():
+    rows = list(check_all(geometries=2, seed=3))
+    assert [row.name for row in rows] == list(CASES)
+    assert all(row.geometries == 2 and 0 <= row.worst_error < 1e-6 for row in rows)
+    assert [row.worst_error for row in rows] == [row.worst_error for row in check_all(2, 3)]

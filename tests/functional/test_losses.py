@@ -1,0 +1,169 @@
+"""Cross-entropy: the mean surprise, for hard and soft targets, and every target it refuses."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision import Tensor
+from minivision import functional as F
+from tests import oracles
+from tests.strategies import seeds
+
+
+@given(N=st.integers(1, 5), K=st.integers(1, 6), seed=seeds)
+def test_cross_entropy_equals_loops(N, K, seed):
+    rng = np.random.default_rng(seed)
+    logits, labels = 2 * rng.normal(size=(N, K)), rng.integers(0, K, N)
+    soft = rng.dirichlet(np.ones(K), N)
+    for targets in (labels, soft):
+        expected = oracles.cross_entropy(logits, targets)
+        assert F.cross_entropy(logits, targets).item() == pytest.approx(
+            expected, rel=1e-12, abs=1e-14
+        )
+
+
+@given(N=st.integers(1, 5), seed=seeds)
+def test_it_is_minus_the_logarithm_of_softmax_at_the_label(N, seed):
+    rng = np.random.default_rng(seed)
+    logits, labels = rng.normal(size=(N, 4)), rng.integers(0, 4, N)
+    picked = F.softmax(logits)[np.arange(N), labels]
+    assert F.cross_entropy(logits, labels).item() == pytest.approx(
+        -F.log(picked).mean().item(), rel=1e-12
+    )
+
+
+def test_values_and_gradient_by_hand():
+    logits = Tensor(np.log([[1.0, 3.0], [1.0, 1.0]]), requires_grad=True)
+    loss = F.cross_entropy(logits, [1, 0])
+    loss.backward(np.array(8.0))
+    assert loss.item() == pytest.approx((np.log(4 / 3) + np.log(2)) / 2)
+    np.testing.assert_allclose(logits.grad, [[1, -1], [-2, 2]], rtol=1e-14)
+
+
+@given(N=st.integers(1, 5), seed=seeds)
+def test_hard_targets_are_soft_targets_that_are_certain(N, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, N)
+    a, b = (Tensor(rng.normal(size=(N, 4)), requires_grad=True) for _ in range(2))
+    b.data[...] = a.data
+    hard, soft = F.cross_entropy(a, labels), F.cross_entropy(b, np.eye(4)[labels])
+    hard.backward()
+    soft.backward()
+    assert hard.item() == soft.item()
+    np.testing.assert_array_equal(a.grad, b.grad)
+
+
+@given(N=st.integers(1, 5), seed=seeds)
+def test_the_gradient_is_softmax_minus_target_and_sums_to_zero(N, seed):
+    rng = np.random.default_rng(seed)
+    logits = Tensor(rng.normal(size=(N, 4)), requires_grad=True)
+    p = rng.dirichlet(np.ones(4), N)
+    F.cross_entropy(logits, p).backward()
+    np.testing.assert_allclose(logits.grad, (F.softmax(logits.data).data - p) / N, atol=1e-15)
+    np.testing.assert_allclose(logits.grad.sum(axis=1), 0, atol=1e-15)
+
+
+def test_no_guess_costs_the_logarithm_of_the_number_of_classes():
+    assert F.cross_entropy(np.zeros((3, 10)), [0, 5, 9]).item() == pytest.approx(np.log(10))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_logits_lose_nothing(dtype):
+    logits = Tensor(np.array([[1e4, -1e4], [1e4, -1e4]], dtype), requires_grad=True)
+    loss = F.cross_entropy(logits, [0, 1])
+    loss.backward()
+    assert loss.item() == 1e4
+    assert loss.dtype == dtype
+    assert logits.grad.tolist() == [[0, 0], [0.5, -0.5]]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.int8])
+def test_labels_of_every_integer_dtype_are_taken(dtype):
+    logits = np.eye(3)
+    assert F.cross_entropy(logits, np.array([0, 1, 2], dtype)).item() == pytest.approx(
+        F.cross_entropy(logits, [0, 1, 2]).item()
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_soft_targets_take_the_dtype_of_the_logits(dtype):
+    targets = np.array([[0.25, 0.75]], dtype)
+    for logits in (np.zeros((1, 2), np.float32), np.zeros((1, 2))):
+        assert F.cross_entropy(logits, targets).dtype == logits.dtype
+
+
+def test_targets_may_be_tensors_without_gradient():
+    p = Tensor(np.array([[0.25, 0.75]]), requires_grad=True)
+    logits = np.zeros((1, 2))
+    assert F.cross_entropy(logits, p.detach()).item() == pytest.approx(np.log(2))
+    with pytest.raises(ValueError, match=r"targets require a gradient; pass targets.detach\(\)"):
+        F.cross_entropy(logits, p)
+
+
+@pytest.mark.parametrize(
+    ("targets", "sentence"),
+    [
+        ([0, 3], r"targets\[1\] is 3; expected 0 to 2 \(logits have 3 classes\)"),
+        ([-1, 0], r"targets\[0\] is -1; expected 0 to 2"),
+        ([0], r"targets has shape \(1,\); not \(2,\)"),
+        ([[0], [1]], r"targets has shape \(2, 1\); not \(2, 3\)"),
+        (1, r"targets has shape \(\); not \(2,\)"),
+        ([[0.5, 0.6, 0.0], [0.0, 0.0, 1.0]], r"targets\[0\] sums to 1.1; expected 1"),
+        ([[1.0, 0.0, 0.0], [0.5, 0.0, 0.499]], r"targets\[1\] sums to 0.999; expected 1"),
+        ([[1.0, 0.0, 0.0], [np.nan, 0.0, 1.0]], r"targets\[1\] sums to nan; expected 1"),
+        ([[1.5, -0.5, 0.0], [0.0, 0.0, 1.0]], r"targets\[0\] has a negative probability"),
+        ([[np.inf, -np.inf, 1.0], [0.0, 0.0, 1.0]], r"targets\[0\] sums to nan"),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")
+def test_targets_that_make_no_sense_are_named(targets, sentence):
+    with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
+        F.cross_entropy(np.ones((2, 3)), np.array(targets))
+
+
+@pytest.mark.parametrize(
+    ("targets", "sentence"),
+    [
+        ([0.0, 1.0], "labels are float64; expected integers"),
+        ([True, False], "labels are bool; expected integers"),
+        ([[0, 0, 1], [1, 0, 0]], "soft targets are int64; expected probabilities as floats"),
+        ([[True, False, False]] * 2, "soft targets are bool; expected probabilities"),
+    ],
+    ids=str,
+)
+def test_targets_of_a_wrong_dtype_are_named(targets, sentence):
+    with pytest.raises(TypeError, match=r"^cross_entropy: " + sentence):
+        F.cross_entropy(np.ones((2, 3)), np.array(targets))
+
+
+@pytest.mark.parametrize(
+    ("logits", "sentence"),
+    [((3,), r"logits has shape \(3,\); expected 2 axes \(N, K\)"), ((0, 3), "logits has no rows")],
+)
+def test_logits_that_do_not_fit_are_named(logits, sentence):
+    with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
+        F.cross_entropy(np.ones(logits), np.zeros(logits[0], int))
+
+
+def test_changing_the_labels_after_the_forward_pass_changes_nothing():
+    logits, labels = Tensor(np.zeros((2, 2)), requires_grad=True), np.array([0, 1])
+    loss = F.cross_entropy(logits, labels)
+    labels[...] = 0
+    loss.backward()
+    assert logits.grad.tolist() == [[-0.25, 0.25], [0.25, -0.25]]
+
+
+def test_changing_soft_targets_after_the_forward_pass_changes_nothing():
+    logits, p = Tensor(np.zeros((1, 2)), requires_grad=True), np.array([[1.0, 0.0]])
+    loss = F.cross_entropy(logits, p)
+    p[...] = 0.5
+    loss.backward()
+    assert logits.grad.tolist() == [[-0.5, 0.5]]
+
+
+def test_a_class_that_is_masked_out_is_no_obstacle_for_the_others():
+    logits = np.array([[0.0, 0.0, -np.inf]])
+    with np.errstate(invalid="ignore"):
+        assert F.cross_entropy(logits, [0]).item() == pytest.approx(np.log(2))

@@ -1,0 +1,130 @@
+"""Pooling against loops; whose pixel gets the gradient where several are largest."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.gradcheck import gradcheck
+from tests import oracles
+from tests.strategies import ODD_POOLINGS, poolings
+
+POOLS = {
+    "max_pool2d": (F.max_pool2d, oracles.max_pool2d),
+    "avg_pool2d": (F.avg_pool2d, oracles.avg_pool2d),
+}
+pools = pytest.mark.parametrize(("function", "loops"), POOLS.values(), ids=POOLS)
+odd = pytest.mark.parametrize("case", ODD_POOLINGS.values(), ids=ODD_POOLINGS)
+
+
+def assert_equals_loops(function, loops, case):
+    x = case.array()
+    y, expected = function(x, **case.settings), loops(x, case.kernel, case.stride, case.padding)
+    assert y.shape == expected.shape
+    np.testing.assert_allclose(y.data, expected, rtol=1e-12, atol=1e-13)
+
+
+@pools
+@given(case=poolings())
+def test_pooling_equals_its_definition(function, loops, case):
+    assert_equals_loops(function, loops, case)
+
+
+@pools
+@odd
+def test_pooling_equals_its_definition_in_odd_geometries(function, loops, case):
+    assert_equals_loops(function, loops, case)
+
+
+@pools
+@given(case=poolings(least_batch=1))
+def test_the_gradients_of_pooling_are_right_in_every_geometry(function, loops, case):
+    rng = np.random.default_rng(case.seed)
+    gradcheck(lambda x: function(x, **case.settings), [case.array()], rng=rng)
+
+
+def max_pool_and_gradient(x, dy, case):
+    leaf = Tensor(x, requires_grad=True)
+    F.max_pool2d(leaf, **case.settings).backward(dy)
+    return leaf.grad
+
+
+@given(case=poolings())
+def test_the_first_of_equal_maxima_gets_the_gradient(case):
+    """Three values only, so that most windows have ties."""
+    rng = np.random.default_rng(case.seed)
+    x = rng.integers(0, 3, case.array().shape).astype(float)
+    dy = rng.normal(size=F.max_pool2d(x, **case.settings).shape)
+    expected = oracles.max_pool2d_gradient(dy, x, case.kernel, case.stride, case.padding)
+    np.testing.assert_allclose(max_pool_and_gradient(x, dy, case), expected, atol=1e-13)
+
+
+@given(case=poolings())
+def test_max_pooling_gives_away_all_of_its_gradient(case):
+    x = case.array()
+    y = F.max_pool2d(x, **case.settings)
+    dy = np.random.default_rng(case.seed).normal(size=y.shape)
+    dx = max_pool_and_gradient(x, dy, case)
+    np.testing.assert_allclose(dx.sum(axis=(2, 3)), dy.sum(axis=(2, 3)), atol=1e-12)
+
+
+@given(case=poolings(least_batch=1))
+def test_average_pooling_and_its_gradient_are_adjoint(case):
+    x = Tensor(case.array(), requires_grad=True)
+    y = F.avg_pool2d(x, **case.settings)
+    dy = np.random.default_rng(case.seed).normal(size=y.shape)
+    y.backward(dy)
+    assert (y.data * dy).sum() == pytest.approx((x.data * x.grad).sum(), rel=1e-9, abs=1e-11)
+
+
+def test_max_pooling_by_hand():
+    x = Tensor(np.array([[[[1.0, 5.0, 2.0], [5.0, 4.0, 9.0]]]]), requires_grad=True)
+    y = F.max_pool2d(x, 2, stride=1)
+    y.backward(np.array([[[[10.0, 20.0]]]]))
+    assert y.data.tolist() == [[[[5, 9]]]]
+    assert x.grad.tolist() == [[[[0, 10, 0], [0, 0, 20]]]]
+
+
+def test_a_pixel_that_wins_twice_gets_both_gradients():
+    x = Tensor(np.array([[[[1.0, 7.0, 2.0]]]]), requires_grad=True)
+    F.max_pool2d(x, (1, 2), stride=1).backward(np.array([[[[10.0, 20.0]]]]))
+    assert x.grad.tolist() == [[[[0, 30, 0]]]]
+
+
+def test_the_border_never_wins_and_counts_in_the_mean():
+    x = -np.ones((1, 1, 2, 3))
+    assert F.max_pool2d(x, 2, padding=1).data.max() == -1
+    assert F.avg_pool2d(x, 2, padding=1).data[0, 0].tolist() == [[-0.25, -0.5], [-0.25, -0.5]]
+
+
+@pools
+def test_the_stride_is_the_kernel_unless_given(function, loops):
+    x = ODD_POOLINGS["overlapping"].array()
+    np.testing.assert_array_equal(function(x, (3, 2)).data, function(x, (3, 2), (3, 2)).data)
+    assert function(x, 2).shape == (2, 1, 3, 3)
+
+
+@pools
+def test_pooling_a_constant_image_changes_nothing(function, loops):
+    x = np.full((2, 3, 6, 4), 1.25)
+    assert (function(x, 2).data == 1.25).all()
+
+
+@pools
+@pytest.mark.parametrize(
+    ("x", "settings", "sentence"),
+    [
+        ((3, 5, 4), {}, r"x has shape \(3, 5, 4\); expected 4 axes \(N, C, H, W\)"),
+        ((1, 1, 1, 4), {}, r"the kernel \(2x2\) is larger than the padded image \(1x4, "),
+        ((1, 1, 5, 4), {"kernel_size": 0}, r"kernel_size is 0; expected an integer >= 1 or a pair"),
+        ((1, 1, 5, 4), {"kernel_size": (2, 2.0)}, r"kernel_size is \(2, 2.0\); expected"),
+        ((1, 1, 5, 4), {"stride": (1, 0)}, r"stride is \(1, 0\); expected an integer >= 1"),
+        ((1, 1, 5, 4), {"padding": -1}, r"padding is -1; expected an integer >= 0"),
+        ((1, 1, 5, 4), {"padding": 2}, r"padding is \(2, 2\); expected at most half the kernel"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_pooling_says_what_does_not_fit(function, loops, x, settings, sentence):
+    with pytest.raises(ValueError, match=rf"^{function.__name__}: " + sentence):
+        function(np.ones(x), **{"kernel_size": 2, **settings})

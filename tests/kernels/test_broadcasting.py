@@ -1,0 +1,35 @@
+"""unbroadcast is the adjoint of broadcasting."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from minivision.analysis.gradient_cases import broadcast_pair
+from minivision.kernels.broadcasting import unbroadcast
+from tests.strategies import seeds
+
+
+@given(seed=seeds)
+def test_unbroadcast_is_the_adjoint_of_broadcast(seed):
+    rng = np.random.default_rng(seed)
+    one, other = broadcast_pair(rng)
+    x = rng.normal(size=one)
+    wide = np.broadcast_to(x, np.broadcast_shapes(one, other))
+    dy = rng.normal(size=wide.shape)
+    dx = unbroadcast(dy, one)
+    assert dx.shape == one
+    assert (wide * dy).sum() == pytest.approx((x * dx).sum(), rel=1e-11, abs=1e-11)
+
+
+def test_unbroadcast_returns_dy_itself_where_nothing_was_repeated():
+    dy = np.ones((2, 3))
+    assert unbroadcast(dy, (2, 3)) is dy
+
+
+@pytest.mark.parametrize(
+    ("dy", "shape"), [((0, 3), (1, 3)), ((0, 3), (3,)), ((2, 0), (1, 1)), ((3,), ())]
+)
+def test_unbroadcast_of_nothing_is_zero_and_to_a_number_is_the_sum(dy, shape):
+    dx = unbroadcast(np.ones(dy), shape)
+    assert dx.shape == shape
+    assert (dx == (3 if shape == () else 0)).all()

@@ -1,0 +1,54 @@
+"""The three products of a convolution, on arrays."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from minivision.kernels import convolution as kernel
+from minivision.kernels.convolution import convolve, input_gradient, weight_gradient
+from minivision.kernels.windows import Geometry
+from tests.strategies import ODD_CONVOLUTIONS, convolutions
+
+
+def products(case):
+    x, weight, _ = case.arrays()
+    geometry = Geometry(case.kernel, case.stride, case.padding, case.dilation)
+    y = convolve(x, weight, geometry, case.groups)
+    dy = np.random.default_rng(case.seed).normal(size=y.shape)
+    dx = input_gradient(dy, weight, x.shape, geometry, case.groups)
+    dw = weight_gradient(dy, x, weight.shape, geometry, case.groups)
+    return x, weight, y, dy, dx, dw
+
+
+def assert_adjoint(case):
+    """y is linear in x and in weight, so both gradients give back ⟨y, dy⟩."""
+    x, weight, y, dy, dx, dw = products(case)
+    inner = (y * dy).sum()
+    assert (dx.shape, dw.shape) == (x.shape, weight.shape)
+    assert inner == pytest.approx((x * dx).sum(), rel=1e-9, abs=1e-9)
+    assert inner == pytest.approx((weight * dw).sum(), rel=1e-9, abs=1e-9)
+
+
+@given(case=convolutions())
+def test_both_gradients_are_adjoints_of_the_convolution(case):
+    assert_adjoint(case)
+
+
+@pytest.mark.parametrize("case", ODD_CONVOLUTIONS.values(), ids=ODD_CONVOLUTIONS)
+def test_both_gradients_are_adjoints_in_odd_geometries(case):
+    assert_adjoint(case)
+
+
+@pytest.mark.parametrize("case", ODD_CONVOLUTIONS.values(), ids=ODD_CONVOLUTIONS)
+def test_images_do_not_see_one_another(case, monkeypatch):
+    """One image a slice is the plainest form of all."""
+    whole = products(case)
+    monkeypatch.setattr(kernel, "MAX_COLUMN_BYTES", 1)
+    for one, other in zip(whole, products(case), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-12)
+
+
+def test_what_leaves_is_the_callers_own():
+    x, weight, y, dy, dx, dw = products(ODD_CONVOLUTIONS["1x1 image"])
+    for result in (y, dx, dw):
+        assert not any(np.may_share_memory(result, array) for array in (x, weight, dy))

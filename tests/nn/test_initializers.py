@@ -1,0 +1,76 @@
+"""Initializers: the variance that their papers derive, and the generator's numbers only."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minivision.nn import Linear
+from minivision.nn.initializers import draw_weights, fans, glorot_uniform, he_normal, normal
+
+SHAPES = [(400, 500), (64, 32, 5, 6)]
+every = pytest.mark.parametrize("initializer", [he_normal, glorot_uniform, normal(0.01)])
+
+
+def draw(initializer, shape, seed=0):
+    return initializer(shape, np.random.default_rng(seed))
+
+
+def test_fans_count_the_inputs_and_outputs_of_a_unit():
+    assert fans((16, 6, 5, 4)) == (120, 320)
+    assert fans((10, 84)) == (84, 10)
+
+
+def assert_standard_deviation(weights, expected):
+    """Within five standard errors, of the deviation and of the mean."""
+    n = weights.size
+    assert abs(weights.std() / expected - 1) < 5 / math.sqrt(2 * n)
+    assert abs(weights.mean()) < 5 * expected / math.sqrt(n)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_he_normal_has_variance_two_over_fan_in(shape):
+    weights = draw(he_normal, shape)
+    assert_standard_deviation(weights, math.sqrt(2 / fans(shape)[0]))
+    assert abs(weights).max() > 3 * weights.std()  # normal, not uniform
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_glorot_uniform_has_variance_two_over_the_sum_of_fans_within_its_bounds(shape):
+    weights = draw(glorot_uniform, shape)
+    a = math.sqrt(6 / sum(fans(shape)))
+    assert_standard_deviation(weights, a / math.sqrt(3))
+    assert 0.99 * a < abs(weights).max() <= a
+
+
+def test_normal_has_the_deviation_that_was_asked_for():
+    assert_standard_deviation(draw(normal(0.01), (300, 400)), 0.01)
+
+
+@every
+def test_the_same_state_of_the_generator_gives_the_same_weights(initializer):
+    one, two, other = (draw(initializer, (5, 6), seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert (one != other).any()
+    assert one.dtype == np.float32
+
+
+def test_he_weights_keep_the_signal_through_relu():
+    """Twenty layers of ReLU: the mean square neither grows nor vanishes."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(50, 400))
+    start = (x**2).mean()
+    for _ in range(20):
+        x = np.maximum(x, 0) @ he_normal((400, 400), generator).T
+    assert 0.3 < (x**2).mean() / start < 3
+
+
+def test_layers_use_the_initializer_that_they_are_given():
+    layer = Linear(30, 20, rng=np.random.default_rng(3), initializer=glorot_uniform)
+    np.testing.assert_array_equal(layer.weight.data, draw(glorot_uniform, (20, 30), 3))
+
+
+def test_without_initializing_nothing_is_drawn():
+    zeros = draw_weights("Linear", (2, 3), he_normal, None, initialize=False)
+    assert zeros.tolist() == [[0] * 3] * 2
+    assert zeros.dtype == np.float32

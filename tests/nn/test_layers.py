@@ -1,0 +1,161 @@
+"""A layer holds parameters and calls one function: both are checked here, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.nn import (
+    AvgPool2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Tanh,
+)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def images(*shape):
+    return Tensor(rng(1).normal(size=shape).astype(np.float32))
+
+
+CONVOLUTION = Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), 2, rng=rng())
+UNBIASED = Conv2d(4, 6, 3, bias=False, rng=rng())
+LINEAR = Linear(5, 3, rng=rng())
+CALLS = {
+    "Conv2d": (
+        CONVOLUTION, (2, 4, 7, 6),
+        lambda x: F.conv2d(x, CONVOLUTION.weight, CONVOLUTION.bias, (2, 1), (1, 0), (1, 2), 2),
+    ),
+    "Conv2d without bias": (UNBIASED, (2, 4, 7, 6), lambda x: F.conv2d(x, UNBIASED.weight)),
+    "Linear": (LINEAR, (2, 5), lambda x: F.linear(x, LINEAR.weight, LINEAR.bias)),
+    "MaxPool2d": (MaxPool2d((3, 2), 2, (1, 0)), (2, 4, 7, 6),
+                  lambda x: F.max_pool2d(x, (3, 2), 2, (1, 0))),
+    "AvgPool2d": (AvgPool2d(2), (2, 4, 7, 6), lambda x: F.avg_pool2d(x, 2)),
+    "ReLU": (ReLU(), (2, 5), F.relu),
+    "Tanh": (Tanh(), (2, 5), F.tanh),
+    "Flatten": (Flatten(), (2, 4, 7, 6), F.flatten),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "shape", "call"), CALLS.values(), ids=CALLS)
+def test_a_layer_calls_its_function(layer, shape, call):
+    x = images(*shape)
+    np.testing.assert_array_equal(layer(x).data, call(x).data)
+
+
+def test_weights_have_pytorchs_names_and_shapes_and_biases_are_zero():
+    layers = {
+        Conv2d(4, 6, (3, 2), groups=2, rng=rng()): ((6, 2, 3, 2), (6,)),
+        Linear(5, 3, rng=rng()): ((3, 5), (3,)),
+    }
+    for layer, (weight, bias) in layers.items():
+        state = layer.state_dict()
+        assert {name: array.shape for name, array in state.items()} == {
+            "weight": weight,
+            "bias": bias,
+        }
+        assert state["weight"].all()
+        assert not state["bias"].any()
+        assert {array.dtype for array in state.values()} == {np.dtype(np.float32)}
+    assert list(UNBIASED.state_dict()) == ["weight"]
+    assert list(Linear(5, 3, bias=False, rng=rng()).state_dict()) == ["weight"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "build"),
+    [("Linear", lambda **k: Linear(5, 3, **k)), ("Conv2d", lambda **k: Conv2d(1, 2, 3, **k))],
+)
+def test_weights_are_drawn_from_the_generator_only(layer, build):
+    one, two, other = build(rng=rng(3)), build(rng=rng(3)), build(rng=rng(4))
+    np.testing.assert_array_equal(one.weight.data, two.weight.data)
+    assert (one.weight.data != other.weight.data).any()
+    for wrong in (None, 3, np.random):
+        with pytest.raises(
+            TypeError, match=rf"^{layer}: rng is .*explicit generator: {layer}\(…, rng="
+        ):
+            build(rng=wrong)
+    with pytest.raises(TypeError, match=rf"^{layer}: rng is None"):
+        build()
+    assert not build(initialize=False).weight.data.any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"groups": 3}, r"groups is 3; expected a number that divides in_channels \(4\) and out"),
+        ({"groups": 0}, r"groups is 0"),
+        ({"kernel_size": 0}, r"kernel_size is 0; expected an integer >= 1"),
+        ({"stride": (1, 0)}, r"stride is \(1, 0\); expected an integer >= 1"),
+        ({"padding": -1}, r"padding is -1; expected an integer >= 0"),
+        ({"dilation": 0}, r"dilation is 0; expected an integer >= 1"),
+    ],
+    ids=str,
+)
+def test_conv2d_refuses_bad_settings_when_it_is_made(arguments, sentence):
+    with pytest.raises(ValueError, match=r"^Conv2d: " + sentence):
+        Conv2d(4, 6, **{"kernel_size": 3, "initialize": False, **arguments})
+
+
+@pytest.mark.parametrize("Pool", [MaxPool2d, AvgPool2d])
+def test_pools_refuse_bad_settings_when_they_are_made(Pool):
+    for arguments, sentence in [
+        ((0,), "kernel_size is 0"),
+        ((2, 0), "stride is 0"),
+        ((2, 2, -1), "padding is -1"),
+    ]:
+        with pytest.raises(ValueError, match=rf"^{Pool.__name__}: {sentence}; expected an integer"):
+            Pool(*arguments)
+
+
+# ── dropout ──────────────────────────────────────────────────────────────────────────────────
+
+
+def ones():
+    return Tensor(np.ones((4, 50), np.float32))
+
+
+def test_dropout_without_a_key_says_what_to_call():
+    with pytest.raises(RuntimeError, match=r"no key to draw from; call model.seed\(seed, step\)"):
+        Dropout()(ones())
+
+
+def test_dropout_in_evaluation_needs_no_key_and_does_nothing():
+    x = ones()
+    assert Dropout().eval()(x) is x
+    assert Dropout(0)(x) is x
+
+
+def test_the_same_key_draws_the_same_mask_whatever_was_drawn_before():
+    layer = Dropout()
+    masks = []
+    for seed, step in [(1, 1), (1, 2), (2, 1), (1, 1)]:
+        layer.seed(seed, step)
+        masks.append(layer(ones()).data)
+    np.testing.assert_array_equal(masks[0], masks[3])
+    for i, j in [(0, 1), (0, 2), (1, 2)]:
+        assert (masks[i] != masks[j]).any()
+
+
+def test_a_second_call_within_a_step_draws_another_mask():
+    layer = Dropout()
+    layer.seed(1, 1)
+    one, two = layer(ones()).data, layer(ones()).data
+    assert (one != two).any()
+    layer.seed(1, 1)
+    np.testing.assert_array_equal(layer(ones()).data, one)
+    np.testing.assert_array_equal(layer(ones()).data, two)
+
+
+@pytest.mark.parametrize("p", [1, 1.0, -0.1, float("nan")])
+def test_dropout_names_a_probability_out_of_range(p):
+    with pytest.raises(
+        ValueError, match=r"^Dropout: p is .*; expected a probability from 0 to below 1"
+    ):
+        Dropout(p)

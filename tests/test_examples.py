@@ -1,0 +1,84 @@
+"""Every lesson runs as a reader would run it, and has the head and the end that all have."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LESSONS = sorted((ROOT / "examples").glob("plot_*.py"))
+SECONDS = 60  # twice what a lesson may take on two slow cores; a lesson that hangs is stopped
+
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=[path.stem for path in LESSONS])
+
+
+def faults_of(text):
+    """What a lesson's text lacks, as a list of sentences."""
+    head = ast.get_docstring(ast.parse(text)) or ""
+    title, underline = [*head.splitlines(), "", ""][:2]
+    prose = "\n".join(line[1:].strip() for line in text.splitlines() if line.startswith("#"))
+    end = prose.partition("Three things to try\n-------------------\n")[2]
+    faults = []
+    if not title or underline != "=" * len(title):
+        faults.append("the head has no title with an underline of its length")
+    if not re.search(r"\n\n\*[^*]+\*\n\n", head):
+        faults.append("the head has no promise in italics")
+    for word in ("Prerequisites", "Minutes"):
+        if not re.search(rf"\n\*\*{word}:\*\* \S", head):
+            faults.append(f"the head has no {word}")
+    if "to run" not in head.partition("**Minutes:**")[2]:
+        faults.append("the minutes do not say how long it runs")
+    if len(re.findall(r"^\* ", head.partition("**You will be able to**\n\n")[2], re.M)) != 3:
+        faults.append("the head has not three objectives")
+    if re.findall(r"^(\d)\. ", end, re.M) != ["1", "2", "3"]:
+        faults.append("the end has not three things to try")
+    if not re.search(r"^\*\*Next lesson:\*\* \S", end, re.M):
+        faults.append("the end names no next lesson")
+    if not text.rstrip().endswith("\nplt.show()"):
+        faults.append("the last line does not show the figures")
+    return faults
+
+
+def test_there_are_lessons_to_test():
+    assert len(LESSONS) >= 3
+
+
+@each_lesson
+def test_a_lesson_has_the_common_head_and_end(lesson):
+    assert faults_of(lesson.read_text(encoding="utf-8")) == []
+
+
+@each_lesson
+@pytest.mark.parametrize(
+    "part",
+    [
+        "\n===", "**Prerequisites:**", "**Minutes:**", "to run.", "**You will be able to**", "\n* ",
+        "Three things to try", "\n# 2. ", "**Next lesson:**", "plt.show()",
+    ],
+)  # fmt: skip
+def test_the_checks_of_the_form_notice_a_missing_part(lesson, part):
+    text = lesson.read_text(encoding="utf-8")
+    before, found, after = text.rpartition(part)
+    assert found, f"the sabotage finds no {part!r} to remove"
+    assert faults_of(before + after) != []
+
+
+@pytest.mark.slow
+@each_lesson
+def test_a_lesson_runs_without_a_warning_and_writes_no_file(lesson, tmp_path):
+    quiet = {"MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
+    environment = {k: v for k, v in os.environ.items() if k != "DISPLAY"} | quiet
+    # Off Linux, Agg warns that it has no window to show the figures in.
+    ignored = "ignore:FigureCanvasAgg is non-interactive"
+    command = [sys.executable, "-W", "error", "-W", ignored, str(lesson), "--device", "cpu"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, timeout=SECONDS
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"Warning" not in done.stderr
+    assert done.stdout, "a lesson prints numbers"
+    assert list(tmp_path.iterdir()) == []

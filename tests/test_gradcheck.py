@@ -1,0 +1,202 @@
+"""gradcheck lets nothing wrong pass, and refuses checks that show nothing."""
+
+import numpy as np
+import pytest
+
+from minivision import Tensor, functional, record
+from minivision import functional as F
+from minivision.analysis.gradient_cases import CASES
+from minivision.gradcheck import GradientError, gradcheck
+from tests.sabotage import SABOTAGE, spoiled
+
+EVERY_SABOTAGE = [(name, how) for name, ways in SABOTAGE.items() for how in ways]
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def caught(name, spoil, draws):
+    """In how many of so many geometries the wrong gradient is noticed."""
+    generator = rng(7)
+    count = 0
+    for _ in range(draws):
+        function, inputs = CASES[name](generator)
+        try:
+            gradcheck(spoiled(function, spoil), inputs, rng=generator)
+        except GradientError as error:
+            count += "the gradient gives" in str(error)
+    return count
+
+
+def test_there_is_a_sabotage_for_every_function():
+    assert set(SABOTAGE) == set(functional.__all__)
+
+
+@pytest.mark.parametrize(("name", "how"), EVERY_SABOTAGE, ids=": ".join)
+def test_a_wrong_gradient_is_caught(name, how):
+    assert caught(name, SABOTAGE[name][how], draws=25) > 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_geometries_pass_without_sabotage(name):
+    assert caught(name, lambda dy, gradients, inputs, y: gradients, draws=25) == 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_error_of_one_in_ten_thousand_is_caught_in_nearly_every_geometry(name):
+    def spoil(dy, gradients, inputs, y):
+        return [1.0001 * dx for dx in gradients]
+
+    assert caught(name, spoil, draws=10) >= 9
+
+
+def test_ones_from_above_would_not_have_noticed():
+    """Why u is random: under ones the gradient of softmax is zero, right or wrong."""
+    z = Tensor(rng().normal(size=(2, 5)), requires_grad=True)
+    F.softmax(z).backward(np.ones((2, 5)))
+    assert abs(z.grad).max() < 1e-15
+
+
+def test_the_report_tells_the_worst_error_and_how_often_was_compared():
+    report = gradcheck(F.multiply, [rng().normal(size=3), rng().normal(size=3)], rng=rng(),
+                       directions=5)  # fmt: skip
+    assert 0 < report.worst_error < 1e-8
+    assert report.directions == 10
+
+
+def test_inputs_may_be_tensors_and_stay_as_they_are():
+    x = Tensor(rng().normal(size=(2, 3)), requires_grad=True)
+    before = x.data.copy()
+    gradcheck(F.tanh, [x], rng=rng())
+    np.testing.assert_array_equal(x.data, before)
+    assert x.grad is None
+
+
+# ── checks that show nothing ─────────────────────────────────────────────────────────────────
+
+
+def test_a_function_that_does_not_depend_on_its_input_shows_nothing():
+    def constant(x):
+        return record(np.ones(3), (x,), lambda dy: (np.zeros(4),))
+
+    with pytest.raises(
+        GradientError, match=r"does not depend on input 0 \(x\); the check shows nothing"
+    ):
+        gradcheck(constant, [rng().normal(size=4)], rng=rng())
+
+
+def test_every_input_is_looked_at():
+    def ignores_its_second_input(a, b):
+        return F.tanh(a)
+
+    with pytest.raises(GradientError, match=r"does not depend on input 1"):
+        gradcheck(ignores_its_second_input, [rng().normal(size=4)] * 2, rng=rng())
+
+
+def test_a_gradient_where_there_is_none_is_caught():
+    def constant(x):
+        return record(np.ones(3), (x,), lambda dy: (np.ones(4),))
+
+    with pytest.raises(GradientError, match=r"input 0"):
+        gradcheck(constant, [rng().normal(size=4)], rng=rng())
+
+
+def test_a_gradient_that_does_not_come_is_caught():
+    def forgets(x, w):
+        return record(x.data * w.data, (x, w), lambda dy: (dy * w.data, None))
+
+    with pytest.raises(GradientError, match=r"input 1 \(w\) the gradient gives 0,"):
+        gradcheck(forgets, [rng().normal(size=4), rng(1).normal(size=4)], rng=rng())
+
+
+def test_a_probability_summed_up_is_constant_and_shows_nothing():
+    with pytest.raises(GradientError):
+        gradcheck(lambda z: F.softmax(z).sum(), [rng().normal(size=5)], rng=rng())
+
+
+def test_a_nan_is_no_agreement():
+    def strange(x):
+        return record(x.data * 1, (x,), lambda dy: (dy * np.nan,))
+
+    with pytest.raises(GradientError, match=r"the gradient gives nan"):
+        gradcheck(strange, [rng().normal(size=4)], rng=rng())
+
+
+def test_an_input_that_the_value_changes_is_reported():
+    def doubles_in_place(x):
+        x._data *= 2
+        return F.tanh(x)
+
+    with pytest.raises(GradientError, match=r"changed input 0"):
+        gradcheck(doubles_in_place, [rng().normal(size=4)], rng=rng())
+
+
+def test_an_input_that_the_rule_changes_is_reported():
+    def tidies_up(a, b):
+        u, v = a.data, b.data
+
+        def backward(dy):
+            da, db = dy * v, dy * u
+            v[...] = 0
+            return da, db
+
+        return record(u * v, (a, b), backward)
+
+    with pytest.raises(GradientError, match=r"changed input 1"):
+        gradcheck(tidies_up, [rng().normal(size=4), rng(1).normal(size=4)], rng=rng())
+
+
+@pytest.mark.parametrize("function", [F.relu, lambda x: F.max(x, axis=0)], ids=["relu", "max"])
+def test_a_kink_within_the_step_is_reported(function):
+    x = rng().normal(size=(2, 3))
+    x[0, 0] = x[1, 0] = 0.0
+    with pytest.raises(GradientError, match=r"a kink or a jump within 1e-05 of input 0"):
+        gradcheck(function, [x], rng=rng())
+
+
+def test_a_jump_is_reported():
+    def step(x):
+        return record(np.where(x.data > 0, x.data + 1, x.data), (x,), lambda dy: (dy,))
+
+    with pytest.raises(GradientError, match=r"a kink or a jump"):
+        gradcheck(step, [np.array([1e-7, 1.0])], rng=rng())
+
+
+def test_strong_curvature_is_no_kink():
+    gradcheck(F.exp, [np.array([5.0, -3.0])], rng=rng())
+    gradcheck(lambda x: F.power(x, 3), [np.array([20.0, 0.1])], rng=rng())
+
+
+def test_a_function_that_is_random_is_reported():
+    generator = rng(1)
+    with pytest.raises(GradientError, match=r"two calls with the same inputs differ; fix the seed"):
+        gradcheck(lambda x: F.dropout(x, rng=generator), [rng().normal(size=(5, 6))], rng=rng())
+
+
+@pytest.mark.parametrize(
+    ("x", "came"),
+    [(np.ones(3, np.float32), "float32"), (np.arange(3), "int64"), ([1.0], "list"), (1.0, "float"),
+     (Tensor([1.0]), "float32")],
+    ids=["float32", "int64", "list", "float", "Tensor"],
+)  # fmt: skip
+def test_an_input_of_another_dtype_is_named(x, came):
+    with pytest.raises(TypeError, match=rf"gradcheck: input 1 is {came}; expected a float64 array"):
+        gradcheck(F.add, [np.ones(1), x], rng=rng())
+
+
+def test_a_function_that_returns_no_tensor_is_named():
+    with pytest.raises(TypeError, match=r"function returned a ndarray; expected a Tensor"):
+        gradcheck(lambda x: x.data, [np.ones(3)], rng=rng())
+
+
+class Orthogonal:
+    """Stands for a generator whose direction happens to be orthogonal to the gradient, nearly."""
+
+    def normal(self, size):
+        return np.ones(()) if size == () else np.array([1.0, -1.0 + 1e-6])
+
+
+def test_a_direction_along_which_a_scalar_hardly_changes_is_no_false_alarm():
+    """Both numbers are 1e-6, equal to within 1e-11, the rounding of f over ε. All is right."""
+    gradcheck(lambda x: x.sum(), [np.array([0.3, 0.9])], rng=Orthogonal())

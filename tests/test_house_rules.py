@@ -1,0 +1,297 @@
+"""The rules of the house: imports go downward, files are read in order, comments are true."""
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minivision.analysis.gradient_cases import CASES
+from tests.shape_comments import checking, claims_in
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "minivision"
+SOURCES = {str(p.relative_to(PACKAGE)): p.read_text("utf-8") for p in sorted(PACKAGE.rglob("*.py"))}
+
+# From the ground up. `minivision` itself, the face, brings in the engine, nn and optim only.
+ROOMS = [
+    "backend", "kernels", "tape", "autograd", "gradcheck", "functional", "transforms", "datasets",
+    "nn", "optim", "minivision", "models", "distributed", "training", "analysis", "methods", "cli",
+    "__main__",
+]  # fmt: skip
+DATA = {"transforms": {"backend", "transforms"}, "datasets": {"backend", "transforms", "datasets"}}
+
+
+# ── imports ──────────────────────────────────────────────────────────────────────────────────
+
+
+def room_of(file):
+    """kernels/im2col.py -> kernels, tape.py -> tape, __init__.py -> minivision."""
+    first = Path(file).parts[0].removesuffix(".py")
+    return "minivision" if first == "__init__" else first
+
+
+def imported_rooms(file, source):
+    """Yield (line, room, whether inside a function) for every import of minivision's own."""
+    tree = ast.parse(source)
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        modules = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:  # from ..nn import Linear
+                package = ["minivision", *Path(file).parent.parts]
+                base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [base])])
+            modules = (
+                [f"{base}.{alias.name}" for alias in node.names] if "." not in base else [base]
+            )
+        for module in modules:
+            parts = module.split(".")
+            if parts[0] == "minivision":
+                name = parts[1] if len(parts) > 1 else "minivision"
+                yield node.lineno, name if name in ROOMS else "minivision", id(node) in inside
+
+
+def wrong_imports(sources):
+    """A sentence for every import that goes upward, or brings the engine into the data rooms."""
+    for file, source in sources.items():
+        here = room_of(file)
+        for line, room, _ in imported_rooms(file, source):
+            if ROOMS.index(room) > ROOMS.index(here):
+                yield f"{file}:{line} imports {room}, which lies above {here}"
+            elif here in DATA and room not in DATA[here]:
+                yield f"{file}:{line} imports {room}; {here} may import {sorted(DATA[here])} only"
+
+
+def test_imports_go_downward_only():
+    assert {room_of(file) for file in SOURCES} <= set(ROOMS)
+    assert list(wrong_imports(SOURCES)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "sentence"),
+    [
+        ("kernels/new.py", "from minivision.autograd import Tensor", "autograd, which lies above"),
+        ("kernels/new.py", "from minivision import autograd", "autograd, which lies above"),
+        ("backend.py", "import minivision.nn.linear", "nn, which lies above backend"),
+        ("nn/new.py", "from minivision import Tensor", "minivision, which lies above nn"),
+        ("nn/new.py", "from ..models import lenet", "models, which lies above nn"),
+        ("nn/new.py", "from .. import training", "training, which lies above nn"),
+        ("tape.py", "from . import autograd", "autograd, which lies above tape"),
+        ("optim/new.py", "def f():\n    from minivision.models import lenet5", "models, which"),
+        ("__init__.py", "from minivision.models import lenet5", "models, which lies above"),
+        ("datasets/new.py", "from minivision.autograd import Tensor", "autograd; datasets may"),
+        (
+            "transforms/new.py",
+            "from minivision.datasets import mnist",
+            "datasets, which lies above",
+        ),
+    ],
+)
+def test_an_upward_import_is_caught(file, source, sentence):
+    (caught,) = wrong_imports({file: source})
+    assert sentence in caught
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("nn/new.py", "from . import module\nfrom .module import Module\nimport numpy"),
+        ("nn/new.py", "from minivision import functional as F"),
+        ("datasets/new.py", "from minivision.transforms.pipeline import Compose"),
+        ("cli/new.py", "from minivision import Tensor"),
+    ],
+)
+def test_a_downward_import_is_not_caught(file, source):
+    assert list(wrong_imports({file: source})) == []
+
+
+def test_no_room_but_the_command_imports_inside_a_function():
+    dodges = [
+        f"{file}:{line} imports {room} inside a function"
+        for file, source in SOURCES.items()
+        if room_of(file) != "cli"
+        for line, room, inside in imported_rooms(file, source)
+        if inside
+    ]
+    assert dodges == []
+
+
+def run_without(modules, program):
+    """Run a program in a Python in which these modules are not installed."""
+    blocker = f"""
+        import sys
+
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in {set(modules)!r}:
+                    raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+        sys.meta_path.insert(0, Absent())
+    """
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(blocker) + textwrap.dedent(program)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+HEAVY = ["cv2", "tqdm", "sklearn", "matplotlib", "safetensors", "pooch", "scipy", "cupy"]
+
+
+def test_the_engine_is_imported_and_trains_a_step_without_the_heavy_libraries():
+    result = run_without(HEAVY, """
+        import numpy as np
+        import minivision
+        from minivision import Tensor, functional as F
+        from minivision.models import lenet5
+        import minivision.analysis.gradient_cases
+
+        net = lenet5(rng=np.random.default_rng(0))
+        F.cross_entropy(net(Tensor(np.zeros((2, 1, 28, 28), np.float32))), [0, 1]).backward()
+    """)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_engines_tests_are_imported_without_the_heavy_libraries():
+    """They run on a bare machine with a GPU."""
+    folders = ["kernels", "functional", "models"]
+    tests = [path for folder in folders for path in (ROOT / "tests" / folder).glob("test_*.py")]
+    tests += [ROOT / "tests" / "nn" / f"test_{name}.py"
+              for name in ("module", "layers", "sequential", "initializers")]  # fmt: skip
+    tests += [ROOT / "tests" / f"test_{name}.py" for name in ("tape", "autograd", "gradcheck")]
+    result = run_without(HEAVY, f"""
+        import importlib.util
+        import sys
+
+        sys.path.insert(0, ".")
+        for number, path in enumerate({[str(path) for path in tests]!r}):
+            spec = importlib.util.spec_from_file_location(f"test_{{number}}", path)
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        assert number > 20
+    """)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_missing_library_is_really_missing_there():
+    result = run_without(HEAVY, "import cv2")
+    assert "No module named 'cv2'" in result.stderr
+
+
+# ── the order of reading ─────────────────────────────────────────────────────────────────────
+
+
+def next_of(source):
+    """The file that a docstring's last line names, or None."""
+    last = (ast.get_docstring(ast.parse(source)) or "").strip().splitlines()[-1:]
+    found = re.match(r"Read next: (\S+?)[.,]?(\s|$)", last[0]) if last else None
+    return found and found.group(1)
+
+
+def test_every_file_opens_with_a_docstring_that_ends_by_naming_the_next():
+    assert [file for file, source in SOURCES.items() if next_of(source) is None] == []
+
+
+def test_the_order_of_reading_visits_every_file_once_and_ends_at_the_readme():
+    seen, file = [], "__init__.py"
+    while file in SOURCES and file not in seen:
+        seen.append(file)
+        file = next_of(SOURCES[file])
+    assert file == "README.md", f"after {seen[-1]} comes {file}"
+    assert sorted(set(SOURCES) - set(seen)) == []
+
+
+# ── shape comments ───────────────────────────────────────────────────────────────────────────
+
+
+def test_every_shape_comment_is_true_and_reached():
+    with checking([PACKAGE / file for file in SOURCES]) as findings:
+        for draw in CASES.values():
+            rng = np.random.default_rng(0)
+            for _ in range(10):
+                function, inputs = draw(rng)
+                function(*inputs)
+    assert findings.lies == []
+    assert findings.claims, "no shape comment was found; does the pattern still fit?"
+    assert sorted(claim.place for claim in findings.claims - findings.reached) == []
+
+
+EXAMPLE = """
+import numpy as np
+
+def outer(N, C, flag=False):
+    M = N + 1
+    x = np.zeros((N, C, 2))  # (N, C, 2)
+    if flag:
+        x = x.reshape(N, 2 * C)  # (N, C)
+    y = (
+        x.reshape(-1)
+    )  # {comment}
+    return y
+"""
+
+
+@pytest.fixture
+def example(tmp_path):
+    def make(comment):
+        path = tmp_path / "example.py"
+        path.write_text(EXAMPLE.format(comment=comment), "utf-8")
+        spec = importlib.util.spec_from_file_location("example", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return path, module
+
+    return make
+
+
+@pytest.mark.parametrize("comment", ["(N·C·2)", "(M·2·C - 2·C)", "(2·N·C//1 + 0)", "(12,)"])
+def test_a_true_shape_comment_passes_and_one_that_is_not_reached_is_noticed(example, comment):
+    path, module = example(comment)
+    assert len(list(claims_in(path))) == 3
+    with checking([path]) as findings:
+        module.outer(2, 3)
+    assert findings.lies == []
+    assert {claim.place for claim in findings.claims - findings.reached} == {"example.py:8"}
+
+
+@pytest.mark.parametrize(
+    ("comment", "sentence"),
+    [
+        ("(N·C)", "example.py:9: y has shape (12,), not (6,)"),
+        ("(N, C·2)", "example.py:9: y has shape (12,), not (2, 6)"),
+        ("(W·H)", "name 'W' is not defined"),
+        ("(len(x))", None),
+        ("(x.size)", "is made of more than names"),
+        ("(N**C)", "is made of more than names"),
+        ("(N C)", "cannot be read"),
+    ],
+)
+def test_a_lying_shape_comment_is_caught(example, comment, sentence):
+    path, module = example(comment)
+    with checking([path]) as findings:
+        module.outer(2, 3)
+    if sentence is None:  # brackets within: no shape comment at all
+        assert len(findings.claims) == 2
+    else:
+        (lie,) = findings.lies
+        assert sentence in lie
+
+
+def test_a_lie_that_only_one_call_shows_is_caught(example):
+    path, module = example("(N·C·2)")
+    with checking([path]) as findings:
+        module.outer(2, 3)
+        module.outer(2, 3, flag=True)
+    (lie,) = findings.lies
+    assert "example.py:8: x has shape (2, 6), not (2, 3)" in lie

@@ -1,0 +1,602 @@
+"""The tape: long, shared, freed, guarded by versions, and silent where nothing is recorded."""
+
+import gc
+import linecache
+import threading
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+
+from minivision import Tensor, backward_steps, detect_anomaly, no_grad, record
+from minivision import functional as F
+from minivision.models import lenet5
+from minivision.nn import Linear, Parameter
+
+
+def scalar(value=3.0):
+    return Tensor(np.array(value), requires_grad=True)
+
+
+def weight(*shape, seed=0):
+    return Tensor(np.random.default_rng(seed).normal(size=shape), requires_grad=True)
+
+
+# ── long tapes ───────────────────────────────────────────────────────────────────────────────
+
+
+def chain(x, length):
+    for _ in range(length):
+        x = -x
+    return x
+
+
+def test_a_chain_of_100_000_operations_can_be_walked():
+    x = scalar()
+    chain(x, 100_000).backward()
+    assert x.grad == 1
+    chain(x, 100_001).backward()
+    assert x.grad == 0
+
+
+def test_a_chain_of_100_000_operations_can_be_dropped_without_being_walked():
+    x = scalar()
+    y = chain(x, 100_000)
+    first = weakref.ref(y.node.parents[0])
+    del y
+    assert first() is None
+
+
+def test_long_chains_need_no_more_stack_than_a_small_thread_has():
+    faults = []
+
+    def work():
+        try:
+            x = scalar()
+            chain(x, 100_000).backward(retain_graph=True)  # walked, then dropped whole
+            assert x.grad == 1
+        except BaseException as fault:  # an exception in a thread would pass unnoticed
+            faults.append(fault)
+
+    before = threading.stack_size(256 * 1024)
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert faults == []
+
+
+def test_a_ladder_of_diamonds_is_walked_once_a_node():
+    """60 doublings have 2^60 paths; visiting each node once is the whole point of the tape."""
+    x = scalar(1.0)
+    y = x
+    for _ in range(60):
+        y = y + y
+    assert len(list(backward_steps(y))) == 60
+    assert x.grad == 2.0**60
+
+
+# ── the order of evaluation ──────────────────────────────────────────────────────────────────
+
+
+def test_steps_come_in_the_reverse_order_of_computation():
+    x = scalar()
+    a = F.exp(x)
+    b = F.tanh(a)
+    c = F.relu(a)
+    y = b * c
+    assert [name for name, _, _ in backward_steps(y)] == ["multiply", "relu", "tanh", "exp"]
+
+
+def test_a_node_waits_for_all_gradients_that_come_to_it():
+    x = scalar(2.0)
+    shared = x * x
+    y = (shared * 3.0) + F.exp(shared * 0.0) + shared
+    steps = [(name, np.copy(dy)) for name, dy, _ in backward_steps(y)]
+    assert steps[-1] == ("multiply", 4.0)  # x·x is last, and gets 3 + 0 + 1
+    assert x.grad == 16
+
+
+def test_a_step_shows_the_function_its_dy_and_its_gradients():
+    x, w = scalar(2.0), scalar(5.0)
+    ((name, dy, gradients),) = backward_steps(x * w)
+    assert (name, dy, gradients) == ("multiply", 1, (5, 2))
+
+
+def test_only_what_the_root_depends_on_is_walked():
+    x = scalar()
+    a, b = F.exp(x), F.log(x)
+    assert [name for name, _, _ in backward_steps(a)] == ["exp"]
+    b.backward()
+
+
+def test_branches_without_requires_grad_are_not_walked():
+    x, constant = scalar(), Tensor(np.array(2.0))
+    y = x * F.exp(constant)
+    assert [name for name, _, _ in backward_steps(y)] == ["multiply"]
+    assert constant.grad is None
+
+
+def test_stepping_by_hand_is_the_same_as_backward():
+    x, w = weight(3, 4), weight(2, 4, seed=1)
+    F.tanh(F.linear(x, w)).sum().backward()
+    expected = w.grad
+    w.grad = None
+    for _ in backward_steps(F.tanh(F.linear(x, w)).sum()):
+        pass
+    np.testing.assert_array_equal(w.grad, expected)
+
+
+def test_a_leaf_is_its_own_gradient():
+    x = scalar()
+    x.backward()
+    assert x.grad == 1
+    assert list(backward_steps(x, np.array(2.0))) == []
+    assert x.grad == 3
+
+
+# ── freeing, and keeping ─────────────────────────────────────────────────────────────────────
+
+
+def test_a_second_backward_says_so_and_writes_nothing():
+    x = scalar()
+    y = x * x
+    y.backward()
+    with pytest.raises(RuntimeError, match=r"walked before.*retain_graph=True"):
+        y.backward()
+    assert x.grad == 6
+
+
+def test_a_shared_part_that_was_freed_is_noticed_before_anything_is_written():
+    x, other = scalar(), scalar(7.0)
+    shared = x * x
+    one, two = shared * 2.0, shared * other
+    one.backward()
+    with pytest.raises(RuntimeError, match=r"walked before"):
+        two.backward()
+    assert x.grad == 12
+    assert other.grad is None
+
+
+def test_retain_graph_lets_backward_be_called_again():
+    x = scalar()
+    y = x * x
+    y.backward(retain_graph=True)
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad == 18
+    with pytest.raises(RuntimeError, match=r"walked before"):
+        y.backward()
+
+
+def test_retain_grad_keeps_an_intermediate_gradient():
+    x = scalar(2.0)
+    h = (x * x).retain_grad()
+    (h * 5.0 + h).backward(retain_graph=True)
+    assert h.grad == 6
+    y = h * 1.0
+    y.backward()
+    assert h.grad == 7
+    assert x.grad == 28
+
+
+def test_a_retained_gradient_is_a_copy():
+    x = weight(3)
+    h = (x * 2.0).retain_grad()
+    y = (h + 0.0).retain_grad()
+    dy = np.ones(3)
+    y.backward(dy)
+    for one, other in ((h, y), (h, x), (y, x)):
+        assert not np.may_share_memory(one.grad, other.grad)
+    assert not np.may_share_memory(y.grad, dy)
+
+
+def test_without_retain_grad_intermediate_gradients_are_not_kept():
+    x = scalar()
+    h = x * x
+    (h * 2.0).backward()
+    assert h.grad is None
+
+
+def test_arrays_are_let_go_while_the_graph_is_walked():
+    """When a rule runs, the arrays of the rules before it are gone: half the memory."""
+    x = weight(4)
+    kept = []
+    y = x
+    for _ in range(5):
+        y = F.exp(y * 0.1)
+        kept.append(weakref.ref(y.data))
+    loss = y.sum()
+    del y
+    alive = [
+        sum(ref() is not None for ref in kept)
+        for name, _, _ in backward_steps(loss)
+        if name == "multiply"
+    ]
+    assert alive == [4, 3, 2, 1, 0]
+
+
+def test_gradients_that_were_added_up_are_gone_when_the_next_rule_runs():
+    made, alive = [], []
+
+    def start(x):
+        def backward(dy):
+            alive.append([ref() is not None for ref in made])
+            return (2 * dy,)
+
+        return record(x.data + 0, (x,), backward)
+
+    def fork(a, b):
+        def backward(dy):
+            gradients = 2 * dy, 3 * dy
+            made.extend(map(weakref.ref, gradients))
+            return gradients
+
+        return record(a.data + b.data, (a, b), backward)
+
+    x = weight(4)
+    h = start(x)
+    fork(h, h).sum().backward()
+    assert alive == [[False, False]]
+    assert x.grad.tolist() == [10] * 4
+
+
+def test_dropping_the_loss_drops_every_array_at_once_without_the_garbage_collector():
+    x = weight(4, 5)
+    gc.collect()
+    gc.disable()
+    try:
+        h = F.tanh(x)
+        loss = (h * h).sum()
+        kept = [weakref.ref(h.data), weakref.ref(h.node), weakref.ref(loss.node)]
+        del h, loss
+        assert [ref() for ref in kept] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def training_step(model, x, labels):
+    loss = F.cross_entropy(model(x), labels)
+    model.zero_grad()
+    loss.backward()
+    for parameter in model.parameters():
+        parameter.data -= np.float32(0.01) * parameter.grad
+
+
+def test_a_training_step_makes_no_garbage_and_live_bytes_stay_constant():
+    rng = np.random.default_rng(0)
+    model = lenet5(rng=rng)
+    x = Tensor(rng.normal(size=(4, 1, 28, 28)).astype(np.float32))
+    labels = rng.integers(0, 10, 4)
+    for _ in range(2):
+        training_step(model, x, labels)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        live = []
+        for _ in range(4):
+            training_step(model, x, labels)
+            live.append(bytes_of_arrays())
+        assert gc.collect() == 0
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    # What is new since the counting began is one gradient for each of the 61,706 weights.
+    assert live == [4 * 61_706] * 4
+
+
+def bytes_of_arrays():
+    """What NumPy's arrays hold; Python's own recycled tuples are not counted."""
+    arrays = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
+    return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([arrays]).traces)
+
+
+# ── no_grad ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_grad_records_nothing_inside_and_everything_after():
+    x = scalar()
+    with no_grad():
+        assert not (x * x).requires_grad
+        with no_grad():
+            pass
+        assert not (x * x).requires_grad  # the inner one does not switch recording on
+    assert (x * x).requires_grad
+
+
+def test_no_grad_is_a_decorator_too():
+    @no_grad()
+    def predict(x):
+        return x * x
+
+    x = scalar()
+    for _ in range(2):
+        assert not predict(x).requires_grad
+    assert (x * x).requires_grad
+
+
+def test_no_grad_ends_when_an_exception_passes():
+    x = scalar()
+    with pytest.raises(KeyError), no_grad():
+        raise KeyError
+    assert (x * x).requires_grad
+
+
+def test_no_grad_belongs_to_one_thread():
+    x = scalar()
+    seen = []
+    with no_grad():
+        thread = threading.Thread(target=lambda: seen.append((x * x).requires_grad))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+def test_leaves_made_under_no_grad_may_require_gradients():
+    with no_grad():
+        x = scalar()
+    (x * x).backward()
+    assert x.grad == 6
+
+
+# ── detect_anomaly ───────────────────────────────────────────────────────────────────────────
+
+
+def this_line(text):
+    """A pattern for "file:line" of the line in this file that contains the text, once."""
+    lines = linecache.getlines(__file__)
+    (number,) = [i for i, line in enumerate(lines, 1) if text in line and "this_line" not in line]
+    return rf"test_tape\.py:{number}: "
+
+
+def test_a_value_that_is_not_finite_names_the_function_and_the_line_that_called_it():
+    x = Tensor(np.array([1.0, -1.0]), requires_grad=True)
+    line = this_line("F.log(x)  # NaN")
+    with (
+        np.errstate(invalid="ignore"),
+        detect_anomaly(),
+        pytest.raises(FloatingPointError, match=r"^log: its value is not finite; .*" + line),
+    ):
+        F.log(x)  # NaN
+
+
+def test_a_method_and_an_operator_name_the_line_that_called_them_too():
+    x = scalar(0.0)
+    line = this_line("1.0 / x  # infinite")
+    with (
+        np.errstate(divide="ignore"),
+        detect_anomaly(),
+        pytest.raises(FloatingPointError, match=r"^divide: its value.*" + line),
+    ):
+        1.0 / x  # infinite
+
+
+def test_an_input_that_is_not_finite_is_told_from_a_value_that_is_not():
+    layer = Linear(2, 3, rng=np.random.default_rng(0))
+    layer.weight.data[1, 1] = np.inf
+    x = Tensor(np.ones((1, 2), np.float32))
+    line = this_line("layer(x)  # infinite weight")
+    with (
+        np.errstate(invalid="ignore"),
+        detect_anomaly(),
+        pytest.raises(FloatingPointError, match=r"^linear: weight came in not finite; .*" + line),
+    ):
+        layer(x)  # infinite weight
+
+
+def test_a_gradient_that_is_not_finite_names_function_argument_and_line():
+    x = scalar(0.0)
+    line = this_line("F.power(x, 0.5)  # slope")
+    with np.errstate(divide="ignore"), detect_anomaly():
+        y = F.power(x, 0.5)  # slope
+        with pytest.raises(
+            FloatingPointError, match=r"^power: the gradient of x is not finite; .*" + line
+        ):
+            y.backward()
+    assert x.grad is None
+
+
+def test_a_nan_in_the_loss_is_found():
+    logits = Tensor(np.array([[1.0, np.nan]]), requires_grad=True)
+    with (
+        detect_anomaly(),
+        pytest.raises(FloatingPointError, match=r"^cross_entropy: logits came in not finite"),
+    ):
+        F.cross_entropy(logits, [0])
+
+
+def test_outside_detect_anomaly_nothing_is_looked_at():
+    x = Tensor(np.array([np.nan]), requires_grad=True)
+    with pytest.raises(FloatingPointError), detect_anomaly():
+        x * 2.0
+    (x * 2.0).sum().backward()
+    assert x.grad == 2
+
+
+def test_an_anomaly_in_a_network_names_a_line_outside_the_library():
+    model = lenet5(rng=np.random.default_rng(0))
+    x = Tensor(np.full((1, 1, 28, 28), np.nan, np.float32))
+    line = this_line("model(x)  # a NaN image")
+    with (
+        np.errstate(invalid="ignore"),
+        detect_anomaly(),
+        pytest.raises(FloatingPointError, match=line),
+    ):
+        model(x)  # a NaN image
+
+
+# ── versions ─────────────────────────────────────────────────────────────────────────────────
+
+
+def subtract_in_place(layer):
+    layer.weight.data -= np.float32(0.1)
+
+
+def assign_data(layer):
+    layer.weight.data = layer.weight.data * np.float32(2)
+
+
+def load(layer):
+    layer.load_state_dict({name: 2 * array for name, array in layer.state_dict().items()})
+
+
+def mark(layer):
+    layer.weight.data[0, 0] = 7
+    layer.weight.mark_changed()
+
+
+@pytest.mark.parametrize("change", [subtract_in_place, assign_data, load, mark])
+def test_a_weight_changed_between_forward_and_backward_is_named(change):
+    layer = Linear(3, 2, rng=np.random.default_rng(0))
+    x = Tensor(np.ones((4, 3), np.float32), requires_grad=True)
+    loss = layer(x).sum()
+    change(layer)
+    with pytest.raises(
+        RuntimeError, match=r"the weight of linear was changed after the forward pass"
+    ):
+        loss.backward()
+    assert [p.grad for p in (*layer.parameters(), x)] == [None] * 3
+    layer(x).sum().backward()  # computed again, it is right
+
+
+def test_the_change_is_found_however_deep_it_lies():
+    w = Parameter(np.eye(3))
+    x = Tensor(np.ones((2, 3)))
+    y = F.linear(x, w)
+    for _ in range(5):
+        y = F.tanh(y)
+    w.data *= 2.0
+    with pytest.raises(RuntimeError, match=r"the weight of linear"):
+        y.sum().backward()
+
+
+def test_a_change_before_the_forward_pass_or_after_backward_is_welcome():
+    w = Parameter(np.array(2.0))
+    w.data -= 1.0
+    y = w * w
+    y.backward()
+    w.data -= 1.0
+    assert w.grad == 2
+
+
+# ── what backward refuses ────────────────────────────────────────────────────────────────────
+
+
+def test_backward_on_a_non_scalar_says_what_to_do():
+    x = weight(2, 3)
+    y = x * 2.0
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) and is no scalar; reduce it with .sum"):
+        y.backward()
+    assert x.grad is None
+    y.backward(np.ones((2, 3)))  # and the graph is still there
+
+
+def test_backward_of_something_that_requires_no_gradient_says_so():
+    with pytest.raises(RuntimeError, match=r"not computed from one with requires_grad"):
+        (Tensor([1.0]) * 2.0).sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("gradient", "came"),
+    [
+        (np.ones(3), r"\(3,\) float64"),
+        (np.ones((2, 3), np.float32), r"\(2, 3\) float32"),
+        ([1.0, 2.0], "list"),
+    ],
+)
+def test_a_gradient_that_does_not_fit_is_refused(gradient, came):
+    x = weight(2, 3)
+    y = x * 2.0
+    with pytest.raises(ValueError, match=rf"gradient is {came}; expected \(2, 3\) float64"):
+        y.backward(gradient)
+    assert x.grad is None
+
+
+def test_the_checks_come_when_steps_are_asked_for_not_when_they_are_taken():
+    with pytest.raises(RuntimeError):
+        backward_steps(Tensor([1.0]))
+
+
+# ── what a rule must return ──────────────────────────────────────────────────────────────────
+
+
+def with_rule(rule):
+    """A function whose value is x, with this rule."""
+
+    def strange(x, w):
+        def backward(dy):
+            return rule(dy)
+
+        return record(x.data + 0, (x, w), backward)
+
+    return strange
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        (lambda dy: dy, "its rule returned ndarray; expected 2 gradients"),
+        (lambda dy: [dy, dy], "its rule returned list; expected 2 gradients"),
+        (lambda dy: (dy,), "its rule returned 1; expected 2 gradients"),
+        (lambda dy: (dy[0], dy), r"is \(3,\) float64; expected \(2, 3\) float64"),
+        (lambda dy: (dy, dy.astype("f")), r"is \(2, 3\) float32; expected \(2, 3\) float64"),
+    ],
+)
+def test_a_rule_that_returns_something_else_is_named(rule, sentence):
+    x, w = weight(2, 3), weight(2, 3)
+    with pytest.raises(ValueError, match=sentence):
+        with_rule(rule)(x, w).sum().backward()
+
+
+def halved(x, factor):
+    """A function of this module, so that its arguments have names."""
+
+    def backward(dy):
+        return dy, dy.astype(np.float32)
+
+    return record(x.data * factor.data, (x, factor), backward)
+
+
+def test_the_argument_of_a_readers_own_function_is_named():
+    with pytest.raises(ValueError, match=r"^halved: the gradient of factor is"):
+        halved(weight(2), weight(2)).sum().backward()
+
+
+def test_a_function_defined_inside_another_has_its_own_name():
+    x, w = weight(2, 3), weight(2, 3)
+    with pytest.raises(ValueError, match=r"^strange: the gradient of input 0 is"):
+        with_rule(lambda dy: (dy[0], dy))(x, w).sum().backward()
+
+
+def test_a_rule_that_returns_a_python_number_is_named():
+    with pytest.raises(ValueError, match=r"gradient of .* is float"):
+        with_rule(lambda dy: (1.0, None))(scalar(), scalar()).backward()
+
+
+def test_none_is_a_gradient_that_is_not_there():
+    x, w = weight(2), weight(2)
+    with_rule(lambda dy: (dy, None))(x, w).sum().backward()
+    assert w.grad is None
+    assert x.grad.tolist() == [1, 1]
+
+
+def test_tensors_can_be_used_from_many_threads_each_with_its_own_tape():
+    results = {}
+
+    def work(k):
+        x = Tensor(np.array(float(k)), requires_grad=True)
+        for _ in range(200):
+            x.grad = None
+            (x * x * 2.0).backward()
+        results[k] = float(x.grad)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {k: 4.0 * k for k in range(4)}
