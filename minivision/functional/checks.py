@@ -18,16 +18,16 @@ from minivision.autograd import Tensor
 from minivision.backend import array_module, device_of, is_array
 
 
-def tensors(function: str, **arguments: Any) -> list[Any]:
-    """The named arguments as Tensors of one float dtype on one device; None stays None.
+def tensors(function: str, optional: tuple[str, ...] = (), **arguments: Any) -> list[Any]:
+    """The named arguments as Tensors of one float dtype on one device.
 
-    Arrays are wrapped. Raises TypeError for anything else and for mixed dtypes, ValueError for
-    mixed devices.
+    Arrays are wrapped; None stays None for the names in `optional`. Raises TypeError for anything
+    else and for mixed dtypes, ValueError for mixed devices.
     """
     checked: list[Any] = []
     first, first_name = None, ""
     for name, value in arguments.items():
-        if value is None:
+        if value is None and name in optional:
             checked.append(None)
             continue
         if not isinstance(value, Tensor):

@@ -10,6 +10,8 @@ Read next: functional/pooling.py
 
 from __future__ import annotations
 
+import numpy as np
+
 from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import pair, sizes, tensors
@@ -49,7 +51,7 @@ def conv2d(
     >>> conv2d(image, edge)
     Tensor([[[[0., 1., 0.]]]], float32)
     """
-    x, weight, bias = tensors("conv2d", x=x, weight=weight, bias=bias)
+    x, weight, bias = tensors("conv2d", ("bias",), x=x, weight=weight, bias=bias)
     N, C, H, W = sizes("conv2d", "x", x, "N C H W")
     F, channels, KH, KW = sizes("conv2d", "weight", weight, "F C/groups KH KW")
     geometry = Geometry(
@@ -58,7 +60,7 @@ def conv2d(
         pair("conv2d", "padding", padding, least=0),
         pair("conv2d", "dilation", dilation, least=1),
     )
-    if not isinstance(groups, int) or groups < 1 or C % groups or F % groups:
+    if not isinstance(groups, int | np.integer) or groups < 1 or C % groups or F % groups:
         raise ValueError(
             f"conv2d: groups is {groups!r}; expected a number that divides "
             f"the {C} channels of x and the {F} filters of weight"

@@ -40,6 +40,8 @@ class Module:
     """Base of layers and networks. A subclass assigns its parts in __init__ and writes forward."""
 
     training = True
+    random = False  # whether forward draws; such a layer is given a key by `seed`
+    key: tuple[int, ...] | None
 
     def forward(self, *inputs: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has no forward(); write def forward(self, x): …")
@@ -115,7 +117,7 @@ class Module:
         says what the numbers are for: the DataLoader's keys begin with 1 and 2.
         """
         for position, module in enumerate(self.modules()):
-            if hasattr(module, "key"):
+            if module.random:
                 module.key = (LAYER, seed, step, position)
 
     def zero_grad(self) -> None:
@@ -208,4 +210,4 @@ def _is_module(value: Any) -> bool:
 
 def _moved(array: Array, device: str | None, dtype: Any) -> Array:
     array = array if device is None else to_device(array, device)
-    return array if dtype is None else array.astype(dtype)
+    return array.astype(dtype) if dtype is not None and array.dtype.kind == "f" else array

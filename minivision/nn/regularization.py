@@ -20,6 +20,8 @@ class Dropout(Module):
     every step; in a loop of your own, call it yourself.
     """
 
+    random = True
+
     def __init__(self, p: float = 0.5):
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p is {p}; expected a probability from 0 to below 1")
@@ -27,13 +29,13 @@ class Dropout(Module):
         self._key: tuple[int, ...] | None = None
         self._calls = 0
 
-    @property
+    @property  # type: ignore[override]
     def key(self) -> tuple[int, ...] | None:
         """What the next masks are drawn from; `Module.seed` sets it."""
         return self._key
 
     @key.setter
-    def key(self, key: tuple[int, ...]) -> None:
+    def key(self, key: tuple[int, ...] | None) -> None:
         self._key, self._calls = key, 0
 
     def forward(self, x: Tensor) -> Tensor:

@@ -44,9 +44,14 @@ def test_a_memory_mapped_array_is_an_array_on_the_host(tmp_path):
     F.linear(x, np.ones((4, 3), np.float32))
 
 
+def test_none_is_refused_where_an_argument_is_needed():
+    with pytest.raises(TypeError, match=r"conv2d: x is a NoneType; expected a Tensor or an array"):
+        F.conv2d(None, np.ones((1, 1, 2, 2)))
+
+
 def test_tensors_wraps_arrays_and_leaves_none_and_tensors_alone():
     t = Tensor(np.ones(2))
-    x, y, z = tensors("f", x=t, y=np.ones(2), z=None)
+    x, y, z = tensors("f", ("z",), x=t, y=np.ones(2), z=None)
     assert x is t
     assert isinstance(y, Tensor)
     assert z is None

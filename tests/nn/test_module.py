@@ -232,6 +232,26 @@ def test_seed_gives_every_random_layer_a_key_of_its_own():
 # ── how it prints ────────────────────────────────────────────────────────────────────────────
 
 
+def test_seeding_leaves_a_layer_alone_that_calls_something_else_key():
+    class Attention(Module):
+        def __init__(self):
+            self.key = Linear(2, 2, initialize=False)
+
+    net = Sequential(Attention(), Dropout(0.5))
+    net.seed(0, 0)
+    assert isinstance(net[0].key, Linear)
+    assert net[1].key == (LAYER, 0, 0, 3)
+
+
+def test_counters_keep_their_integers_when_the_dtype_changes():
+    class Counting(Module):
+        def __init__(self):
+            self.seen, self.mean = Buffer(np.array(3)), Buffer(np.zeros(2, np.float32))
+
+    net = Counting().to(dtype=np.float64)
+    assert (net.seen.data.dtype.kind, net.mean.data.dtype) == ("i", np.float64)
+
+
 def test_a_module_prints_its_parts():
     net = Sequential(Conv2d(1, 6, 5, padding=2, rng=rng()), Sequential(ReLU(), Dropout(0.25)))
     assert repr(net) == "\n".join([
