@@ -213,11 +213,15 @@ class Tensor:
         __matmul__: Any
         __rmatmul__: Any
         __getitem__: Any
+        __abs__: Any
         exp: Any
         log: Any
+        sqrt: Any
         sum: Any
         mean: Any
+        var: Any
         max: Any
+        min: Any
         reshape: Any
         flatten: Any
         transpose: Any

@@ -1,8 +1,8 @@
 """Analysis: look at data, at runs and at the engine itself.
 
-    gradient_cases.py  a random example for every differentiable function
+    gradient_cases/    a random example for every differentiable function
     graph.py           a picture of the tape behind a loss
     plots.py           curves, confusion, images
 
-Read next: analysis/gradient_cases.py
+Read next: analysis/gradient_cases/__init__.py
 """

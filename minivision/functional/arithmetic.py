@@ -3,7 +3,7 @@
 Each function computes its value and defines `backward(dy)`, which turns ∂L/∂y into the gradients
 of the inputs. Where an input was broadcast, its gradient is summed over the repeats.
 
-Read next: functional/reduction.py
+Read next: functional/selection.py
 """
 
 from __future__ import annotations
@@ -126,3 +126,25 @@ def log(x: Tensor | Array) -> Tensor:
         return (dy / a,)
 
     return record(array_module(a).log(a), (x,), backward)
+
+
+def sqrt(x: Tensor | Array) -> Tensor:
+    """√x.  dx = dy / (2√x), which is infinite at 0."""
+    (x,) = tensors("sqrt", x=x)
+    y = array_module(x.data).sqrt(x.data)
+
+    def backward(dy):
+        return (dy / (2 * y),)
+
+    return record(y, (x,), backward)
+
+
+def absolute(x: Tensor | Array) -> Tensor:
+    """|x|.  dx = dy·sign(x); at 0 it is 0."""
+    (x,) = tensors("absolute", x=x)
+    a, xp = x.data, array_module(x.data)
+
+    def backward(dy):
+        return (dy * xp.sign(a),)
+
+    return record(xp.absolute(a), (x,), backward)

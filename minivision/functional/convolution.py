@@ -5,7 +5,7 @@ matrix of filters with the matrix of columns; fold the product back into maps. T
 the same product with one factor exchanged. How the columns are built stands in
 kernels/im2col.py, the products in kernels/convolution.py.
 
-Read next: functional/pooling.py
+Read next: functional/local.py
 """
 
 from __future__ import annotations

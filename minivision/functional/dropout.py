@@ -1,4 +1,4 @@
-"""Dropout: each unit is silenced at random, so that none can rely on another.
+"""Dropout: units, or whole branches, are silenced at random, so that none can rely on another.
 
 Read next: functional/softmax.py
 """
@@ -29,19 +29,58 @@ def dropout(
     1/65536 and the survivors are scaled by exactly what was kept. rng: where the mask comes from.
     """
     (x,) = tensors("dropout", x=x)
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout: p is {p}; expected a probability from 0 to below 1")
-    if not training or p == 0:
+    mask = _mask("dropout", x, x.shape, p, training, rng)
+    if mask is None:
         return x
-    if not isinstance(rng, np.random.Generator):
-        came = type(rng).__name__
-        raise TypeError(f"dropout: rng is a {came}; expected np.random.default_rng(seed)")
-    dropped = min(round(p * LEVELS), LEVELS - 1)
-    keep = rng.integers(0, LEVELS, x.shape, dtype=np.uint16) >= dropped
-    scale = np.asarray(LEVELS / (LEVELS - dropped), x.dtype)
-    mask = array_module(x.data).asarray(keep * scale)
 
     def backward(dy):
         return (dy * mask,)
 
     return record(x.data * mask, (x,), backward)
+
+
+def drop_path(
+    x: Tensor | Array, p: float = 0.5, training: bool = True, *, rng: np.random.Generator
+) -> Tensor:
+    """Dropout of whole examples: stochastic depth, where x is the output of a residual branch.
+
+    x (N, …) -> (N, …): each example is set to 0 with probability p, the others scaled up.
+
+        y_n = x_n·m_n / (1 - p)        dx_n = dy_n·m_n / (1 - p)
+
+    Added to its input, a branch that is dropped leaves the identity, so the network is shallower
+    for that example (Huang et al. 2016, who scale at test time instead).
+    """
+    (x,) = tensors("drop_path", x=x)
+    if x.ndim == 0:
+        raise ValueError("drop_path: x has no axes; expected (N, …)")
+    mask = _mask("drop_path", x, (x.shape[0], *[1] * (x.ndim - 1)), p, training, rng)
+    if mask is None:
+        return x
+
+    def backward(dy):
+        return (dy * mask,)
+
+    return record(x.data * mask, (x,), backward)
+
+
+def _mask(
+    function: str,
+    x: Tensor,
+    shape: tuple[int, ...],
+    p: float,
+    training: bool,
+    rng: np.random.Generator,
+) -> Array | None:
+    """0 with probability p, else 1 / (kept share), on x's device; None where nothing is dropped."""
+    if not 0 <= p < 1:
+        raise ValueError(f"{function}: p is {p}; expected a probability from 0 to below 1")
+    if not training or p == 0:
+        return None
+    if not isinstance(rng, np.random.Generator):
+        came = type(rng).__name__
+        raise TypeError(f"{function}: rng is a {came}; expected np.random.default_rng(seed)")
+    dropped = min(round(p * LEVELS), LEVELS - 1)
+    keep = rng.integers(0, LEVELS, shape, dtype=np.uint16) >= dropped
+    scale = np.asarray(LEVELS / (LEVELS - dropped), x.dtype)
+    return array_module(x.data).asarray(keep * scale)

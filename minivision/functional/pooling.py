@@ -1,6 +1,6 @@
 """Pooling: each window of a map is summed up in one number, its maximum or its mean.
 
-Read next: functional/dropout.py
+Read next: functional/normalization.py
 """
 
 from __future__ import annotations
@@ -58,6 +58,29 @@ def avg_pool2d(
         return (pooling.average_pool_gradient(dy, shape, geometry),)
 
     return record(pooling.average_pool(x.data, geometry), (x,), backward)
+
+
+def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
+    """Average over windows that are chosen so that the result has a given size.
+
+    x (N, C, H, W) -> (N, C, OH, OW), (OH, OW) = output_size
+
+        y[i, j] = mean of x over rows ⌊i·H/OH⌋ to ⌈(i+1)·H/OH⌉ and columns likewise
+        dx = dy / (pixels of the window), summed over the windows a pixel lies in
+
+    With output_size=1 it is the mean of every map, "global average pooling" (Lin et al. 2014).
+    """
+    (x,) = tensors("adaptive_avg_pool2d", x=x)
+    N, C, H, W = sizes("adaptive_avg_pool2d", "x", x, "N C H W")
+    size = pair("adaptive_avg_pool2d", "output_size", output_size, least=1)
+    if min(H, W) < 1:
+        raise ValueError(f"adaptive_avg_pool2d: x has shape {x.shape}; there are no pixels")
+    shape = x.shape
+
+    def backward(dy):
+        return (pooling.adaptive_average_pool_gradient(dy, shape),)
+
+    return record(pooling.adaptive_average_pool(x.data, size), (x,), backward)
 
 
 def _prepare(

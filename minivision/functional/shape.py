@@ -1,4 +1,4 @@
-"""Reshape, flatten, transpose and indexing: the numbers stay, their places change.
+"""Reshape, transpose, index, join and pad: the numbers stay, their places change.
 
 Each is a permutation or a selection of entries; its gradient puts every entry of dy back where
 the value came from.
@@ -9,11 +9,15 @@ Read next: functional/activation.py
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
 from minivision.functional.checks import normalized_axes, tensors
+from minivision.kernels.broadcasting import unbroadcast
 
 
 def reshape(x: Tensor | Array, *shape: int | tuple[int, ...]) -> Tensor:
@@ -100,3 +104,90 @@ def getitem(x: Tensor | Array, index: Any) -> Tensor:
         return (dx,)
 
     return record(x.data[parts], (x,), backward)
+
+
+def concatenate(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
+    """Tensors one after the other along an axis they already have.  Each gets its part of dy.
+
+    >>> concatenate([Tensor([1.0]), Tensor([2.0, 3.0])])
+    Tensor([1., 2., 3.], float32)
+    """
+    tensors_, axis = _joined("concatenate", parts, axis, 0)
+    ends = np.cumsum([part.shape[axis] for part in tensors_])[:-1]
+    data = [part.data for part in tensors_]
+
+    def backward(dy):
+        return tuple(array_module(dy).split(dy, ends.tolist(), axis))
+
+    return record(array_module(*data).concatenate(data, axis), tuple(tensors_), backward)
+
+
+def stack(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
+    """Tensors of one shape along a new axis.  Each gets its slice of dy."""
+    tensors_, axis = _joined("stack", parts, axis, 1)
+    data = [part.data for part in tensors_]
+    before = (slice(None),) * axis
+
+    def backward(dy):
+        return tuple([dy[(*before, i)] for i in range(len(data))])
+
+    return record(array_module(*data).stack(data, axis), tuple(tensors_), backward)
+
+
+def pad(x: Tensor | Array, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor:
+    """A border of `value`.  dx = the inner part of dy.
+
+    widths: (before, after) for every axis, as in NumPy. (PyTorch lists them from the last axis.)
+    """
+    (x,) = tensors("pad", x=x)
+    given = [tuple(width) for width in widths]
+    if len(given) != x.ndim or any(len(w) != 2 or min(w) < 0 for w in given):
+        raise ValueError(
+            f"pad: widths is {widths!r}; expected (before, after), 0 or more, for each of "
+            f"{x.ndim} axes"
+        )
+    inner = tuple([slice(b, b + n) for (b, _), n in zip(given, x.shape, strict=True)])
+    xp = array_module(x.data)
+    y = xp.full([b + n + a for (b, a), n in zip(given, x.shape, strict=True)], value, x.dtype)
+    y[inner] = x.data
+
+    def backward(dy):
+        return (dy[inner],)
+
+    return record(y, (x,), backward)
+
+
+def broadcast_to(x: Tensor | Array, shape: tuple[int, ...]) -> Tensor:
+    """x repeated along axes of size 1 and new axes in front.  dx = dy, summed over the repeats."""
+    (x,) = tensors("broadcast_to", x=x)
+    old, new = x.shape, tuple(shape)
+    try:
+        fits = np.broadcast_shapes(old, new) == new
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"broadcast_to: x has shape {old}, which does not broadcast to {new}")
+
+    def backward(dy):
+        return (unbroadcast(dy, old),)
+
+    return record(array_module(x.data).broadcast_to(x.data, new), (x,), backward)
+
+
+def _joined(function: str, parts: Any, axis: int, added: int) -> tuple[list[Tensor], int]:
+    """The checked parts, and the axis counted from the front."""
+    parts = list(parts)
+    if not parts:
+        raise ValueError(f"{function}: parts is empty; expected at least one Tensor")
+    checked = tensors(function, **{f"parts[{i}]": part for i, part in enumerate(parts)})
+    (axis,) = normalized_axes(function, axis, checked[0].ndim + added)
+    for i, part in enumerate(checked):
+        ours, first = list(part.shape), list(checked[0].shape)
+        if not added and len(ours) == len(first):
+            ours[axis] = first[axis] = 0
+        if ours != first:
+            raise ValueError(
+                f"{function}: parts[{i}] has shape {part.shape} and parts[0] {checked[0].shape}; "
+                + ("expected the same" if added else f"expected the same beside axis {axis}")
+            )
+    return checked, axis

@@ -23,7 +23,7 @@ def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) ->
     """
     (logits,) = tensors("softmax", logits=logits)
     axis = _one_axis("softmax", axis, logits)
-    T = _positive("softmax", temperature)
+    T = positive_temperature("softmax", temperature)
     q = array_module(logits.data).exp(log_probabilities(logits.data, axis, T))
 
     def backward(dy):
@@ -40,7 +40,7 @@ def log_softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0
     """
     (logits,) = tensors("log_softmax", logits=logits)
     axis = _one_axis("log_softmax", axis, logits)
-    T = _positive("log_softmax", temperature)
+    T = positive_temperature("log_softmax", temperature)
     xp = array_module(logits.data)
     y = log_probabilities(logits.data, axis, T)
 
@@ -66,7 +66,7 @@ def _one_axis(function: str, axis: int, logits: Tensor) -> int:
     return axes[0]
 
 
-def _positive(function: str, temperature: float) -> float:
+def positive_temperature(function: str, temperature: float) -> float:
     if not temperature > 0:
         raise ValueError(f"{function}: temperature is {temperature}; expected a number above 0")
     return float(temperature)

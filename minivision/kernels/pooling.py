@@ -1,5 +1,8 @@
 """Maximum and average over windows, and their gradients: one pass over the KH·KW window views.
 
+Also sums over windows of channels, which local response normalisation divides by, and averages
+over windows that adapt to the size of the result.
+
 Read next: functional/__init__.py
 """
 
@@ -66,3 +69,51 @@ def average_pool_gradient(dy: Array, shape: tuple[int, ...], geometry: Geometry)
     for _, _, dview in windows(dpadded, geometry):
         dview += share
     return crop(dpadded, geometry.padding)
+
+
+def channel_window_sum(x: Array, size: int) -> Array:
+    """x (N, C, H, W) -> Σ over the `size` (odd) channels around each one; outside counts as 0.
+
+    The window is symmetric, so this is its own adjoint.
+
+    >>> import numpy as np
+    >>> channel_window_sum(np.ones((1, 4, 1, 1)), 3).ravel()
+    array([2., 3., 3., 2.])
+    """
+    C = x.shape[1]
+    y = array_module(x).copy(x)  # in the memory order of x
+    for shift in range(1, min(size // 2, C - 1) + 1):
+        y[:, shift:] += x[:, :-shift]
+        y[:, :-shift] += x[:, shift:]
+    return y
+
+
+def adaptive_bounds(n: int, parts: int) -> list[tuple[int, int]]:
+    """Cut n pixels into `parts` windows as even as can be: ⌊i·n/parts⌋ to ⌈(i+1)·n/parts⌉.
+
+    >>> adaptive_bounds(7, 3)
+    [(0, 3), (2, 5), (4, 7)]
+    """
+    return [(i * n // parts, -(-(i + 1) * n // parts)) for i in range(parts)]
+
+
+def adaptive_average_pool(x: Array, size: tuple[int, int]) -> Array:
+    """x (N, C, H, W) -> (N, C, OH, OW), each the mean over its window of adaptive_bounds."""
+    N, C, H, W = x.shape
+    y = empty((N, C, *size), x, BATCH_INNERMOST)
+    for i, (top, bottom) in enumerate(adaptive_bounds(H, size[0])):
+        for j, (left, right) in enumerate(adaptive_bounds(W, size[1])):
+            y[:, :, i, j] = x[:, :, top:bottom, left:right].mean(axis=(2, 3))
+    return y
+
+
+def adaptive_average_pool_gradient(dy: Array, shape: tuple[int, ...]) -> Array:
+    """dy (N, C, OH, OW) -> dx of this shape: every pixel of a window gets an equal share."""
+    H, W = shape[2:]
+    dx = empty(shape, dy, BATCH_INNERMOST)
+    dx[...] = 0
+    for i, (top, bottom) in enumerate(adaptive_bounds(H, dy.shape[2])):
+        for j, (left, right) in enumerate(adaptive_bounds(W, dy.shape[3])):
+            pixels = (bottom - top) * (right - left)
+            dx[:, :, top:bottom, left:right] += dy[:, :, i : i + 1, j : j + 1] / pixels
+    return dx

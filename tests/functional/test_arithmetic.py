@@ -6,7 +6,7 @@ from hypothesis import given
 
 from minivision import Tensor
 from minivision import functional as F
-from minivision.analysis.gradient_cases import broadcast_pair
+from minivision.analysis.gradient_cases.draws import broadcast_pair
 from tests.strategies import seeds
 
 BINARY = {

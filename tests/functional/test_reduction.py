@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minivision import Tensor
 from minivision import functional as F
-from minivision.analysis.gradient_cases import shape, some_axes
+from minivision.analysis.gradient_cases.draws import shape, some_axes
 from tests import oracles
 from tests.strategies import seeds
 

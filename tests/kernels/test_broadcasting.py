@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from minivision.analysis.gradient_cases import broadcast_pair
+from minivision.analysis.gradient_cases.draws import broadcast_pair
 from minivision.kernels.broadcasting import unbroadcast
 from tests.strategies import seeds
 

@@ -1,0 +1,115 @@
+"""Comparing distributions: Kullback-Leibler divergence, the distillation loss, entropy.
+
+A trained network's answer is a whole distribution, and how it ranks the wrong classes is knowledge
+too. These losses let one network learn from another's distributions. Means over the batch, nats.
+
+Read next: functional/warp.py
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minivision.autograd import Tensor, record
+from minivision.backend import Array, array_module
+from minivision.functional.checks import sizes, tensors
+from minivision.functional.losses import check_probabilities, constant, reduce, spread
+from minivision.functional.softmax import log_probabilities, positive_temperature
+
+
+def kl_divergence(log_q: Tensor | Array, p: Any, *, reduction: str = "mean") -> Tensor:
+    """KL(p‖q): the extra surprise of who expects q where p is true.
+
+    log_q (N, K) log probabilities, p (N, K) probabilities -> a scalar
+
+        KL = 1/N Σ_n Σ_k p_nk (log p_nk - log q_nk)        dlog_q = -p / N
+
+    p has no gradient; where it is 0 its term is 0. The mean is over the batch: PyTorch's
+    `kl_div(log_q, p, reduction="batchmean")`, whose default "mean" divides by N·K and is not the
+    divergence. KL(p‖q) = CE(p, q) - H(p), so both have the same gradient.
+
+    >>> import numpy as np
+    >>> kl_divergence(np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]])).item().__round__(4)
+    0.6931
+    """
+    (log_q,) = tensors("kl_divergence", log_q=log_q)
+    N, K = sizes("kl_divergence", "log_q", log_q, "N K")
+    p = _distribution("kl_divergence", p, log_q)
+    xp = array_module(p)
+    log_p = xp.log(xp.where(p > 0, p, 1))
+
+    def backward(dy):
+        return (-p * spread(dy, reduction, N),)
+
+    losses = (p * (log_p - log_q.data)).sum(axis=1)  # (N,)
+    return record(reduce("kl_divergence", losses, reduction, N), (log_q,), backward)
+
+
+def distillation_loss(
+    student_logits: Tensor | Array, teacher_logits: Any, temperature: float = 4.0
+) -> Tensor:
+    """T²·KL(teacher‖student) at temperature T, averaged over the batch.
+
+    student_logits z, teacher_logits v, both (N, K) -> a scalar
+
+        L = T²/N Σ_n KL(p‖q),  q = softmax(z/T),  p = softmax(v/T)        dz = T·(q - p) / N
+
+    Hinton et al. 2015, §2: the gradient of KL shrinks as 1/T², and the factor T² keeps its share
+    in a mixed loss. For large T it tends to matching the logits, (z - v) / (K·N) of centred ones.
+    The teacher has no gradient. Labels are not needed.
+
+    Raises ValueError where the shapes differ or T is not above 0.
+    """
+    (student_logits,) = tensors("distillation_loss", student_logits=student_logits)
+    N, K = sizes("distillation_loss", "student_logits", student_logits, "N K")
+    teacher = constant("distillation_loss", "teacher_logits", teacher_logits)
+    (teacher,) = tensors("distillation_loss", teacher_logits=teacher)
+    if teacher.shape != (N, K) or N == 0:
+        raise ValueError(
+            f"distillation_loss: student_logits has shape {(N, K)} and teacher_logits "
+            f"{teacher.shape}; expected the same, and not empty"
+        )
+    tensors("distillation_loss", student_logits=student_logits, teacher_logits=teacher)
+    T = positive_temperature("distillation_loss", temperature)
+    xp = array_module(student_logits.data)
+    log_q = log_probabilities(student_logits.data, 1, T)
+    log_p = log_probabilities(teacher.data, 1, T)
+    p = xp.exp(log_p)
+
+    def backward(dy):
+        return ((xp.exp(log_q) - p) * (dy * (T / N)),)
+
+    divergence = (p * (log_p - log_q)).sum() / N
+    return record(divergence * T**2, (student_logits,), backward)
+
+
+def entropy(logits: Tensor | Array) -> Tensor:
+    """How undecided the answers are: the mean of H(q) = -Σ_k q_k log q_k, q = softmax(logits).
+
+    logits (N, K) -> a scalar from 0 (certain) to log K (uniform)
+
+        dz_i = -q_i (log q_i + H) / N
+
+    Adding it to a loss asks for decided answers on unlabelled images (Grandvalet & Bengio 2004).
+    """
+    (logits,) = tensors("entropy", logits=logits)
+    N, K = sizes("entropy", "logits", logits, "N K")
+    xp = array_module(logits.data)
+    log_q = log_probabilities(logits.data, 1, 1.0)
+    q = xp.exp(log_q)
+    H = -(q * log_q).sum(axis=1)  # (N,)
+
+    def backward(dy):
+        return (-q * (log_q + H[:, None]) * (dy / N),)
+
+    return record(reduce("entropy", H, "mean", N), (logits,), backward)
+
+
+def _distribution(function: str, p: Any, like: Tensor) -> Array:
+    p = constant(function, "p", p)
+    (p,) = tensors(function, p=p)
+    if p.shape != like.shape:
+        raise ValueError(f"{function}: p has shape {p.shape}; expected {like.shape}")
+    tensors(function, log_q=like, p=p)
+    check_probabilities(function, "p", p.data)
+    return p.data

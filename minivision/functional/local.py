@@ -1,0 +1,166 @@
+"""Local connectivity without shared weights, and the windows themselves as differentiable columns.
+
+Convolution is two ideas: a unit looks at a small window, and all windows share their weights.
+`locally_connected2d` has the first without the second, so the gain of each can be seen.
+
+Read next: functional/pooling.py
+"""
+
+from __future__ import annotations
+
+from minivision.autograd import Tensor, record
+from minivision.backend import Array
+from minivision.functional.checks import pair, sizes, tensors
+from minivision.kernels.im2col import col2im, im2col
+from minivision.kernels.windows import Geometry
+
+Pair = int | tuple[int, int]
+
+
+def unfold(
+    x: Tensor | Array,
+    kernel_size: Pair,
+    dilation: Pair = 1,
+    padding: Pair = 0,
+    stride: Pair = 1,
+) -> Tensor:
+    """im2col: every window of an image as a column.
+
+    x (N, C, H, W) -> (N, C·KH·KW, OH·OW)        dx = fold(dy)
+
+    Arguments in PyTorch's order. Convolution is one matrix product with these columns.
+
+    >>> import numpy as np
+    >>> unfold(np.arange(9.0).reshape(1, 1, 3, 3), 2).numpy()[0, :, 0]
+    array([0., 1., 3., 4.])
+    """
+    (x,) = tensors("unfold", x=x)
+    N, C, H, W = sizes("unfold", "x", x, "N C H W")
+    geometry = _geometry("unfold", (H, W), kernel_size, dilation, padding, stride)
+    shape = x.shape
+
+    def backward(dy):
+        return (_folded(dy, shape, geometry),)
+
+    return record(_unfolded(x.data, geometry), (x,), backward)
+
+
+def fold(
+    columns: Tensor | Array,
+    output_size: Pair,
+    kernel_size: Pair,
+    dilation: Pair = 1,
+    padding: Pair = 0,
+    stride: Pair = 1,
+) -> Tensor:
+    """col2im: add every column back to its window; the adjoint of `unfold`, not its inverse.
+
+    columns (N, C·KH·KW, OH·OW) -> (N, C, H, W), (H, W) = output_size        dcolumns = unfold(dy)
+    """
+    (columns,) = tensors("fold", columns=columns)
+    N, rows, L = sizes("fold", "columns", columns, "N C·KH·KW OH·OW")
+    H, W = pair("fold", "output_size", output_size, least=1)
+    geometry = _geometry("fold", (H, W), kernel_size, dilation, padding, stride)
+    KH, KW = geometry.kernel
+    OH, OW = geometry.output_size(H, W)
+    if rows % (KH * KW) or L != OH * OW:
+        raise ValueError(
+            f"fold: columns has shape {columns.shape}; a {H}x{W} image with these windows has "
+            f"{OH}·{OW} = {OH * OW} columns of C·{KH}·{KW} rows"
+        )
+
+    def backward(dy):
+        return (_unfolded(dy, geometry),)
+
+    y = _folded(columns.data, (N, rows // (KH * KW), H, W), geometry)  # (N, rows//(KH·KW), H, W)
+    return record(y, (columns,), backward)
+
+
+def locally_connected2d(
+    x: Tensor | Array,
+    weight: Tensor | Array,
+    bias: Tensor | Array | None = None,
+    stride: Pair = 1,
+    padding: Pair = 0,
+) -> Tensor:
+    """A convolution whose weights are not shared: every place has filters of its own.
+
+    x (N, C, H, W), weight (OH, OW, F, C, KH, KW), bias (F, OH, OW) -> (N, F, OH, OW)
+
+        y[n,f,i,j] = b[f,i,j] + Σ_{c,u,v} W[i,j,f,c,u,v] · x[n, c, i·stride + u - padding, …]
+
+    With every W[i, j] alike it is conv2d. (cuda-convnet2 calls it an unshared `local` layer.)
+    """
+    x, weight, bias = tensors("locally_connected2d", ("bias",), x=x, weight=weight, bias=bias)
+    N, C, H, W = sizes("locally_connected2d", "x", x, "N C H W")
+    OH, OW, F, channels, KH, KW = sizes("locally_connected2d", "weight", weight, "OH OW F C KH KW")
+    geometry = _geometry("locally_connected2d", (H, W), (KH, KW), 1, padding, stride)
+    if channels != C or geometry.output_size(H, W) != (OH, OW):
+        expected = (*geometry.output_size(H, W), F, C, KH, KW)
+        raise ValueError(
+            f"locally_connected2d: weight has shape {weight.shape}; expected {expected} "
+            f"for x of shape {x.shape}"
+        )
+    if bias is not None and bias.shape != (F, OH, OW):
+        raise ValueError(
+            f"locally_connected2d: bias has shape {bias.shape}; expected {(F, OH, OW)}"
+        )
+    want_dx, want_dw = x.requires_grad, weight.requires_grad
+    want_db = bias is not None and bias.requires_grad
+    a, x_shape = x.data, x.shape
+    w = weight.data.reshape(OH * OW, F, C * KH * KW)  # (OH·OW, F, C·KH·KW)
+
+    # One matrix product a place: (F, C·KH·KW) · (C·KH·KW, N)
+    columns = _places(im2col(a, geometry), OH * OW, N)  # (OH·OW, C·KH·KW, N)
+    y = (w @ columns).reshape(OH, OW, F, N).transpose(3, 2, 0, 1)  # (N, F, OH, OW)
+    if bias is not None:
+        y = y + bias.data
+
+    def backward(dy):
+        upstream = dy.transpose(2, 3, 1, 0).reshape(OH * OW, F, N)  # (OH·OW, F, N)
+        dx = dw = None
+        if want_dw:
+            windows = _places(im2col(a, geometry), OH * OW, N)
+            dw = (upstream @ windows.swapaxes(1, 2)).reshape(OH, OW, F, C, KH, KW)
+        if want_dx:
+            dcolumns = w.swapaxes(1, 2) @ upstream  # (OH·OW, C·KH·KW, N)
+            dx = col2im(dcolumns.transpose(1, 0, 2), x_shape, geometry)
+        return dx, dw, dy.sum(axis=0) if want_db else None
+
+    return record(y, (x, weight, bias), backward)
+
+
+def _places(columns: Array, places: int, N: int) -> Array:
+    """im2col's (C·KH·KW, places·N) with the place in front: (places, C·KH·KW, N)."""
+    return columns.reshape(len(columns), places, N).transpose(1, 0, 2)
+
+
+def _unfolded(x: Array, geometry: Geometry) -> Array:
+    columns = im2col(x, geometry)
+    return columns.reshape(len(columns), -1, len(x)).transpose(2, 0, 1)
+
+
+def _folded(columns: Array, shape: tuple[int, ...], geometry: Geometry) -> Array:
+    return col2im(columns.transpose(1, 2, 0), shape, geometry)
+
+
+def _geometry(
+    function: str,
+    image: tuple[int, int],
+    kernel_size: Pair,
+    dilation: Pair,
+    padding: Pair,
+    stride: Pair,
+) -> Geometry:
+    geometry = Geometry(
+        pair(function, "kernel_size", kernel_size, least=1),
+        pair(function, "stride", stride, least=1),
+        pair(function, "padding", padding, least=0),
+        pair(function, "dilation", dilation, least=1),
+    )
+    if min(geometry.output_size(*image)) < 1:
+        raise ValueError(
+            f"{function}: the kernel {geometry.kernel} with dilation {geometry.dilation} is larger "
+            f"than the padded image ({image[0]}x{image[1]}, padding {geometry.padding})"
+        )
+    return geometry

@@ -1,0 +1,84 @@
+"""Choosing between numbers: the larger, the smaller, one of two, or what lies within bounds.
+
+Each entry of the result is a copy of one entry that came in, so the gradient goes back to that
+entry. At a tie no choice is right; each docstring says which is made.
+
+Read next: functional/reduction.py
+"""
+
+from __future__ import annotations
+
+from minivision.autograd import Tensor, record
+from minivision.backend import Array, array_module
+from minivision.functional.checks import operands, tensors
+from minivision.kernels.broadcasting import unbroadcast
+
+
+def maximum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
+    """The larger of two, entry by entry.  dy goes to the larger; at a tie half to each.
+
+    >>> maximum(Tensor([1.0, 5.0]), 3.0)
+    Tensor([3., 5.], float32)
+    """
+    a, b = operands("maximum", a, b)
+    u, v = a.data, b.data
+
+    def backward(dy):
+        return _shared(dy, u > v, u == v, u.shape, v.shape)
+
+    return record(array_module(u).maximum(u, v), (a, b), backward)
+
+
+def minimum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
+    """The smaller of two, entry by entry.  dy goes to the smaller; at a tie half to each."""
+    a, b = operands("minimum", a, b)
+    u, v = a.data, b.data
+
+    def backward(dy):
+        return _shared(dy, u < v, u == v, u.shape, v.shape)
+
+    return record(array_module(u).minimum(u, v), (a, b), backward)
+
+
+def where(condition: Array, a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
+    """a where the condition holds, else b.  da = dy where it holds, db = dy elsewhere.
+
+    condition: a boolean array that broadcasts with a and b, such as x > 0; it has no gradient.
+
+    >>> import numpy as np
+    >>> where(np.array([True, False]), Tensor([1.0, 2.0]), 0.0)
+    Tensor([1., 0.], float32)
+    """
+    a, b = operands("where", a, b)
+    xp = array_module(a.data)
+    chosen = xp.asarray(condition)
+    if chosen.dtype.kind != "b":
+        raise TypeError(f"where: condition is {chosen.dtype}; expected booleans, such as x > 0")
+    a_shape, b_shape = a.shape, b.shape
+
+    def backward(dy):
+        return None, unbroadcast(dy * chosen, a_shape), unbroadcast(dy * ~chosen, b_shape)
+
+    return record(xp.where(chosen, a.data, b.data), (None, a, b), backward)
+
+
+def clip(x: Tensor | Array, low: float | None = None, high: float | None = None) -> Tensor:
+    """x within low..high; None is no bound.  dx = dy where low ≤ x ≤ high, else 0."""
+    (x,) = tensors("clip", x=x)
+    if (low is None and high is None) or (low is not None and high is not None and low > high):
+        raise ValueError(f"clip: low is {low} and high {high}; expected one of them, low <= high")
+    a = x.data
+    y = array_module(a).clip(a, low, high)
+
+    def backward(dy):
+        return (dy * (a == y),)
+
+    return record(y, (x,), backward)
+
+
+def _shared(
+    dy: Array, first: Array, tie: Array, a_shape: tuple[int, ...], b_shape: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """dy where the first was chosen, the rest of it for the second; a tie is halved."""
+    da = dy * first + dy * tie * 0.5
+    return unbroadcast(da, a_shape), unbroadcast(dy - da, b_shape)

@@ -1,0 +1,116 @@
+"""Warp an image along a grid of places, differentiable in the image and in the grid.
+
+`affine_grid` says where each output pixel looks, `grid_sample` looks there and interpolates.
+Together they rotate, shift and zoom, and a network can learn by how much (Jaderberg et al. 2015,
+spatial transformer networks). Names, coordinates and align_corners are PyTorch's.
+
+Read next: nn/__init__.py
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minivision.autograd import Tensor, record
+from minivision.backend import Array, array_module
+from minivision.functional.checks import sizes, tensors
+
+
+def affine_grid(
+    theta: Tensor | Array, size: tuple[int, int, int, int], align_corners: bool = False
+) -> Tensor:
+    """Where each pixel of the output looks in the input, for one affine map an image.
+
+    theta (N, 2, 3), size = (N, C, H, W) of the output -> grid (N, H, W, 2), each (x, y)
+
+        (x, y) = θ · (u, v, 1)        dθ = Σ_pixels d(x, y) · (u, v, 1)ᵀ
+
+    Coordinates run from -1 to 1 across the image: with align_corners from the centre of the first
+    pixel to that of the last, otherwise from edge to edge.
+    """
+    (theta,) = tensors("affine_grid", theta=theta)
+    N, rows, columns = sizes("affine_grid", "theta", theta, "N 2 3")
+    if (rows, columns) != (2, 3) or len(size) != 4 or size[0] != N:
+        raise ValueError(
+            f"affine_grid: theta has shape {theta.shape} and size is {tuple(size)}; "
+            "expected (N, 2, 3) and (N, C, H, W) with the same N"
+        )
+    H, W = size[2:]
+    xp, dtype = array_module(theta.data), theta.dtype
+    base = xp.ones((H, W, 3), dtype)
+    base[..., 0] = _centres(xp, W, align_corners, dtype)
+    base[..., 1] = _centres(xp, H, align_corners, dtype)[:, None]
+    places = base.reshape(H * W, 3)
+
+    def backward(dy):
+        return ((places.T @ dy.reshape(N, H * W, 2)).swapaxes(1, 2),)
+
+    y = (places @ theta.data.swapaxes(1, 2)).reshape(N, H, W, 2)  # (N, H, W, 2)
+    return record(y, (theta,), backward)
+
+
+def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = False) -> Tensor:
+    """Bilinear interpolation of an image at the places of a grid; outside it counts as 0.
+
+    x (N, C, H, W), grid (N, OH, OW, 2) with (x, y) in -1..1 -> (N, C, OH, OW)
+
+        y = Σ over the four neighbours of weight · pixel, weight = (1 - |Δx|)·(1 - |Δy|)
+        dx = every neighbour gets weight · dy        dgrid = Σ_c dy · ∂weight·pixel
+
+    In the grid's coordinates the value has kinks where a place crosses a pixel's centre.
+    """
+    x, grid = tensors("grid_sample", x=x, grid=grid)
+    N, C, H, W = sizes("grid_sample", "x", x, "N C H W")
+    M, OH, OW, two = sizes("grid_sample", "grid", grid, "N OH OW 2")
+    if M != N or two != 2:
+        raise ValueError(
+            f"grid_sample: grid has shape {grid.shape}; expected ({N}, OH, OW, 2) for x {x.shape}"
+        )
+    a, xp, dtype = x.data, array_module(x.data), x.dtype
+    want_dx, want_dgrid = x.requires_grad, grid.requires_grad
+    # From -1..1 to pixels: the first pixel's centre is 0.
+    span_x, span_y = (W - 1, H - 1) if align_corners else (W, H)
+    shift = 0.0 if align_corners else 0.5
+    px = (grid.data[..., 0] + 1) * (span_x / 2) - shift
+    py = (grid.data[..., 1] + 1) * (span_y / 2) - shift
+    left, top = xp.floor(px), xp.floor(py)
+    fx, fy = px - left, py - top  # how far into the cell, 0 to 1
+    image = xp.arange(N)[:, None, None]
+
+    # Each neighbour: its row and column, its weight, and the weight's slopes along x and y.
+    neighbours = []
+    for row, wy, sy in ((top, 1 - fy, -1.0), (top + 1, fy, 1.0)):
+        for column, wx, sx in ((left, 1 - fx, -1.0), (left + 1, fx, 1.0)):
+            inside = (row >= 0) & (row < H) & (column >= 0) & (column < W)
+            r = xp.clip(row, 0, H - 1).astype(xp.int64)
+            c = xp.clip(column, 0, W - 1).astype(xp.int64)
+            neighbours.append((r, c, wx * wy * inside, sx * wy * inside, sy * wx * inside))
+
+    y = xp.zeros((N, OH, OW, C), dtype)
+    for r, c, weight, _, _ in neighbours:
+        y += weight[..., None] * a[image, :, r, c]
+
+    def backward(dy):
+        dy = dy.transpose(0, 2, 3, 1)
+        dx = dgrid = None
+        if want_dx:
+            dx = xp.zeros((N, H, W, C), dtype)
+            for r, c, weight, _, _ in neighbours:
+                xp.add.at(dx, (image, r, c), weight[..., None] * dy)
+            dx = dx.transpose(0, 3, 1, 2)
+        if want_dgrid:
+            dgrid = xp.zeros((N, OH, OW, 2), dtype)
+            for r, c, _, slope_x, slope_y in neighbours:
+                pixel = (a[image, :, r, c] * dy).sum(axis=-1)
+                dgrid[..., 0] += slope_x * pixel * (span_x / 2)
+                dgrid[..., 1] += slope_y * pixel * (span_y / 2)
+        return dx, dgrid
+
+    return record(y.transpose(0, 3, 1, 2), (x, grid), backward)
+
+
+def _centres(xp: Any, n: int, align_corners: bool, dtype: Any) -> Array:
+    """The centres of n pixels in coordinates from -1 to 1."""
+    if align_corners:
+        return xp.linspace(-1, 1, n, dtype=dtype) if n > 1 else xp.zeros(1, dtype)
+    return ((2 * xp.arange(n) + 1) / n - 1).astype(dtype)
