@@ -5,23 +5,31 @@
     sequential.py      layers one after the other
     linear.py          Linear, Flatten
     convolution.py     Conv2d
-    pooling.py         MaxPool2d, AvgPool2d
-    activation.py      ReLU, Tanh
-    regularization.py  Dropout
+    local.py           LocallyConnected2d
+    pooling.py         MaxPool2d, AvgPool2d, AdaptiveAvgPool2d
+    activation.py      ReLU, LeakyReLU, Tanh, ScaledTanh, Sigmoid
+    normalization.py   LocalResponseNorm, BatchNorm1d, BatchNorm2d
+    regularization.py  Dropout, DropPath
+    losses.py          CrossEntropyLoss, MSELoss, DistillationLoss
     weights.py         safetensors in and out
 
 Read next: nn/module.py
 """
 
-from minivision.nn.activation import ReLU, Tanh
+from minivision.nn.activation import LeakyReLU, ReLU, ScaledTanh, Sigmoid, Tanh
 from minivision.nn.convolution import Conv2d
 from minivision.nn.linear import Flatten, Linear
+from minivision.nn.local import LocallyConnected2d
+from minivision.nn.losses import CrossEntropyLoss, DistillationLoss, MSELoss
 from minivision.nn.module import Buffer, Module, Parameter
-from minivision.nn.pooling import AvgPool2d, MaxPool2d
-from minivision.nn.regularization import Dropout
+from minivision.nn.normalization import BatchNorm1d, BatchNorm2d, LocalResponseNorm
+from minivision.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from minivision.nn.regularization import Dropout, DropPath
 from minivision.nn.sequential import Sequential
 
 __all__ = [
     "Module", "Parameter", "Buffer", "Sequential", "Linear", "Flatten", "Conv2d",
-    "MaxPool2d", "AvgPool2d", "ReLU", "Tanh", "Dropout",
+    "LocallyConnected2d", "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "ReLU", "LeakyReLU",
+    "Tanh", "ScaledTanh", "Sigmoid", "LocalResponseNorm", "BatchNorm1d", "BatchNorm2d", "Dropout",
+    "DropPath", "CrossEntropyLoss", "MSELoss", "DistillationLoss",
 ]  # fmt: skip

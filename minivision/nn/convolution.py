@@ -1,6 +1,6 @@
 """Conv2d: filters that slide over the image.
 
-Read next: nn/pooling.py
+Read next: nn/local.py
 """
 
 from __future__ import annotations

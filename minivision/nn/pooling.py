@@ -1,4 +1,4 @@
-"""MaxPool2d and AvgPool2d: each window summed up in one number.
+"""MaxPool2d, AvgPool2d and AdaptiveAvgPool2d: each window summed up in one number.
 
 Read next: nn/activation.py
 """
@@ -41,6 +41,22 @@ class AvgPool2d(Module):
 
     def extra_repr(self) -> str:
         return f"{self.geometry.kernel}, stride={self.geometry.stride}"
+
+
+class AdaptiveAvgPool2d(Module):
+    """Averages over windows that give a result of this size: x (N, C, H, W) -> (N, C, OH, OW).
+
+    AdaptiveAvgPool2d(1) is global average pooling; with it a network takes images of any size.
+    """
+
+    def __init__(self, output_size: Pair):
+        self.output_size = pair("AdaptiveAvgPool2d", "output_size", output_size, least=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        return str(self.output_size)
 
 
 def _geometry(layer: str, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Geometry:

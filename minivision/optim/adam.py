@@ -1,4 +1,4 @@
-"""Adam: every weight has a step size of its own.
+"""Adam and AdamW: every weight has a step size of its own.
 
 Read next: optim/schedules.py
 """
@@ -27,6 +27,7 @@ class Adam(Optimizer):
     """
 
     carries = ("m", "v", "t")
+    decoupled = False  # whether weight decay stays outside of m and v
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Adam(Optimizer):
     ) -> None:
         xp = array_module(gradient)
         w, g, (beta1, beta2) = parameter.data, gradient, group["betas"]
-        if group["weight_decay"]:
+        if group["weight_decay"] and not self.decoupled:
             g = g + group["weight_decay"] * w
         if not state:
             state["m"], state["v"] = xp.zeros_like(w), xp.zeros_like(w)
@@ -57,5 +58,29 @@ class Adam(Optimizer):
         m += (1 - beta1) * g
         v *= beta2
         v += (1 - beta2) * (g * g)
+        if group["weight_decay"] and self.decoupled:
+            w *= 1 - group["lr"] * group["weight_decay"]
         step_size = group["lr"] / (1 - beta1**t)
         w -= step_size * m / (xp.sqrt(v) / math.sqrt(1 - beta2**t) + group["eps"])
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, Algorithm 2).
+
+        w ← w - lr·weight_decay·w, and then Adam's step with the loss's own gradient
+
+    In Adam the decay is divided by √v like the rest of the gradient, so weights with large
+    gradients hardly decay; here all decay alike.
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        parameters: Iterable,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ):
+        super().__init__(parameters, lr, betas, eps, weight_decay)

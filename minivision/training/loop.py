@@ -23,7 +23,7 @@ from minivision.autograd import Tensor, detect_anomaly, no_grad
 from minivision.backend import array_module, device_of, resolve_device, to_device, to_host
 from minivision.nn import Module
 from minivision.optim import Optimizer, WeightAverage
-from minivision.optim.schedules import Schedule
+from minivision.optim.schedules import DivideWhenStalled, Schedule
 from minivision.training import metrics
 from minivision.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from minivision.training.run import Run
@@ -92,7 +92,8 @@ def fit(
         that knows its length; a DataLoader is one.
     loss(model, batch, step) -> a scalar Tensor, or (Tensor, {name: scalar}); the named scalars
         are averaged over the epoch and recorded.
-    schedule: the factor on the initial rates as a function of the time in epochs.
+    schedule: the factor on the initial rates as a function of the time in epochs; or
+        DivideWhenStalled, which follows the results.
     validate(model) -> numbers recorded as validation_…, for example from `evaluate`.
     batch_transform(images, targets, rng) -> (images, targets, …) on the device (CutMix, Mixup).
     average: a WeightAverage of the model; it is what `validate` sees.
@@ -110,6 +111,8 @@ def fit(
             raise ValueError(f"fit: seed is {seed}, but {run.path} was begun with {progress.seed}")
         run.truncate(progress.epoch)
         history.extend(run.history())
+        for record in history:
+            _show(schedule, record)
     was_training = model.training
     for epoch in range(progress.epoch, epochs):
         model.train()
@@ -142,6 +145,7 @@ def fit(
             _tell(bar, epoch, epochs, record)
         progress = Progress(epoch + 1, progress.step + len(epoch_batches), seed)
         history.append(record)
+        _show(schedule, record)
         if run is not None:
             run.log(record)
             save_checkpoint(run.checkpoint_path, model, optimizer, average, progress)
@@ -173,6 +177,12 @@ def evaluate(model: Module, batches: Iterable) -> dict[str, float]:
         "loss": F.cross_entropy(logits, labels).item(),
         "accuracy": metrics.accuracy(logits, labels),
     }
+
+
+def _show(schedule: Schedule | None, record: Mapping[str, float]) -> None:
+    """Let a schedule that follows the results see an epoch's record."""
+    if isinstance(schedule, DivideWhenStalled):
+        schedule.observe(record)
 
 
 def _prepare(host_batch: Any, transform: Callable | None, where: str, key: tuple) -> Batch:
