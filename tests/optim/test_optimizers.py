@@ -7,7 +7,17 @@ import pytest
 
 from minivision import Tensor
 from minivision.nn import Linear, Parameter
-from minivision.optim import SGD, Adam, WeightAverage, clip_grad_norm_, cosine, step_decay
+from minivision.optim import (
+    SGD,
+    Adam,
+    AdamW,
+    DivideWhenStalled,
+    WeightAverage,
+    clip_grad_norm_,
+    cosine,
+    step_decay,
+    warm_up,
+)
 
 
 def weight(value, gradient):
@@ -144,11 +154,15 @@ BAD_SETTINGS = [
     (lambda: clip_grad_norm_([weight(1, 1)], 0), "max_norm is 0"),
     (lambda: cosine(0), "epochs is 0"),
     (lambda: step_decay(every=-1), "every is -1"),
+    (lambda: warm_up(0), "epochs is 0"),
+    (lambda: DivideWhenStalled(factor=2), "factor 2"),
     (lambda: WeightAverage(Linear(1, 1, initialize=False), 1.0), "decay is 1"),
 ]
 
 
-@pytest.mark.parametrize(("make", "sentence"), BAD_SETTINGS, ids=[s for _, s in BAD_SETTINGS])
+@pytest.mark.parametrize(
+    ("make", "sentence"), BAD_SETTINGS, ids=[str(i) for i in range(len(BAD_SETTINGS))]
+)
 def test_bad_settings_are_refused_with_a_sentence(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
@@ -194,3 +208,34 @@ def test_weight_average_follows_the_weights_and_gives_them_back():
     other.load_state_dict(state)
     assert other.average["weight"][0, 0] == 0.25
     assert model.weight.data[0, 0] == 1.0
+
+
+def test_adamw_decays_all_weights_alike_whatever_their_gradient():
+    small, large = weight(1.0, 1e-3), weight(1.0, 1e3)
+    AdamW([small, large], lr=0.1, weight_decay=0.5).step()
+    np.testing.assert_allclose([small.data[0], large.data[0]], 0.95 - 0.1, rtol=1e-4)
+    idle = weight(1.0, 0.0)
+    AdamW([idle], lr=0.1, weight_decay=0.5).step()
+    np.testing.assert_allclose(idle.data, [0.95])
+
+
+def test_warm_up_rises_in_a_straight_line_and_hands_over():
+    schedule = warm_up(4, then=step_decay(every=2, factor=0.5))
+    assert [schedule(t) for t in (0, 1, 3, 4, 5.9, 6)] == [0, 0.25, 0.75, 1.0, 1.0, 0.5]
+    assert warm_up(1)(7) == 1.0
+
+
+def test_the_rate_is_divided_when_the_watched_number_stalls():
+    schedule = DivideWhenStalled(patience=2, factor=0.1)
+    factors = []
+    for loss in (1.0, 0.8, 0.9, 0.8, 0.81, 0.7, 0.7, 0.7, 0.7):
+        schedule.observe({"validation_loss": loss})
+        factors.append(round(schedule(0.0), 6))
+    assert factors == [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01]
+
+
+def test_a_record_without_the_watched_number_is_refused():
+    with pytest.raises(
+        ValueError, match="no 'validation_loss' is recorded, only epoch, train_loss"
+    ):
+        DivideWhenStalled().observe({"epoch": 1, "train_loss": 0.5})

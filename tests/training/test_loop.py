@@ -6,7 +6,7 @@ import pytest
 from minivision import Tensor
 from minivision import functional as F
 from minivision.nn import Dropout, Linear, ReLU, Sequential
-from minivision.optim import SGD, Adam, WeightAverage, step_decay
+from minivision.optim import SGD, Adam, DivideWhenStalled, WeightAverage, step_decay
 from minivision.training import (
     Run,
     classification_loss,
@@ -253,3 +253,28 @@ def test_an_unknown_device_is_refused_before_anything_happens():
     model = network()
     with pytest.raises(ValueError, match=r'device is .tpu.; expected "cpu", "gpu"'):
         fit(model, Batches(), classification_loss, SGD(model.parameters(), 0.1), 1, device="tpu")
+
+
+def test_a_schedule_that_follows_the_results_resumes_to_the_bit(tmp_path):
+    def run(model, epochs, folder):
+        optimizer = SGD(model.parameters(), lr=0.5)
+        schedule = DivideWhenStalled("train_loss", patience=0, factor=0.5)
+        return fit(
+            model,
+            Batches(),
+            classification_loss,
+            optimizer,
+            epochs,
+            schedule=schedule,
+            run=folder,
+            device="cpu",
+        ), schedule
+
+    whole, parts = network(), network()
+    _, schedule = run(whole, 8, Run.create(tmp_path / "whole", {}))
+    assert schedule.now < 1  # it did stall, or the test would show nothing
+    run(parts, 5, Run.create(tmp_path / "parts", {}))
+    resumed = network(seed=9)
+    _, again = run(resumed, 8, Run.open(tmp_path / "parts"))
+    assert weights(resumed) == weights(whole)
+    assert (again.now, again.best, again.waited) == (schedule.now, schedule.best, schedule.waited)
