@@ -60,14 +60,19 @@ class Tensor:
             array = _as_array(array)
             if array.shape != self._data.shape:
                 raise ValueError(f"data has shape {array.shape}; expected {self._data.shape}")
-            if array.dtype.kind != self.dtype.kind:
-                raise TypeError(f"data is {array.dtype}; expected a {self.dtype.name}, as before")
-            self._data, self.node.dtype = array, array.dtype
+            if array.dtype != self.dtype:
+                raise TypeError(f"data is {array.dtype}; expected {self.dtype}, as before")
+            self._data = array
+        self.mark_changed()
+
+    def replace(self, array: Array) -> None:
+        """Take another array of this shape, of any float dtype, on any device (Module.to)."""
+        self._data, self.node.dtype = array, array.dtype
         self.mark_changed()
 
     def mark_changed(self) -> None:
         """Say that the array was changed in place, so that an older tape refuses to use it."""
-        self.node.version += 1
+        self.node.changes[0] += 1
 
     @property
     def grad(self) -> Array | None:
@@ -98,8 +103,10 @@ class Tensor:
         return self
 
     def detach(self) -> Tensor:
-        """The same array, cut off from the tape."""
-        return Tensor(self._data)
+        """The same array, cut off from the tape. A change made through it is still noticed."""
+        detached = Tensor(self._data)
+        detached.node.changes = self.node.changes
+        return detached
 
     def backward(self, gradient: Array | None = None, *, retain_graph: bool = False) -> None:
         """Add ∂self/∂leaf to `.grad` of every leaf that requires it, and free the graph.
@@ -163,6 +170,9 @@ class Tensor:
 
     def __bool__(self) -> bool:
         return bool(self._data)
+
+    def __format__(self, form: str) -> str:
+        return format(self.item() if form and self.size == 1 else str(self), form)
 
     def __float__(self) -> float:
         return float(self._data)

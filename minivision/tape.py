@@ -5,8 +5,9 @@ the value, dy, into the gradients of the inputs. Nodes are numbered as they are 
 them by descending number meets every operation after all the operations that used its result:
 the chain rule without recursion, however long the tape.
 
-A node holds no array but a leaf's gradient, and a rule keeps arrays only, so nothing points in a
-circle and memory goes the moment a loss is dropped. A tape belongs to the thread that made it.
+There is no object called tape: it is all nodes together, from a loss back to its leaves. A node
+holds no array but a gradient, and a rule keeps arrays only, so nothing points in a circle and
+memory goes the moment a loss is dropped. A tape belongs to the thread that made it.
 
 Read next: autograd.py
 """
@@ -75,14 +76,15 @@ def detect_anomaly() -> Iterator[None]:
 class Node:
     """One value on the tape: how it was made, and what has happened to it since.
 
-    A leaf (a weight, an input) has no rule; its gradient is kept here, and `version` counts how
-    often its array was changed in place. `versions` are those of the parents when the rule was
-    recorded: a rule that kept an array which has changed since would give a wrong gradient.
+    A leaf (a weight, an input) has no rule; its gradient is kept here. `version` counts how often
+    its array was changed in place; `changes` is that counter, shared with every detached handle.
+    `versions` are those of the parents when the rule was recorded: a rule that kept an array which
+    has changed since would give a wrong gradient.
     """
 
     __slots__ = (
         "number", "shape", "dtype", "requires_grad", "rule", "parents", "versions",
-        "version", "grad", "keeps_grad", "line", "__weakref__",
+        "changes", "grad", "keeps_grad", "line", "__weakref__",
     )  # fmt: skip
 
     def __init__(
@@ -91,6 +93,7 @@ class Node:
         requires_grad: bool,
         rule: Rule | None = None,
         parents: tuple[Node | None, ...] = (),
+        changes: list[int] | None = None,
     ):
         self.number = next(_numbers)
         self.shape = data.shape
@@ -98,14 +101,25 @@ class Node:
         self.requires_grad = requires_grad
         self.rule = rule
         self.parents = parents
-        self.version = 0
-        self.versions = tuple([0 if parent is None else parent.version for parent in parents])
+        self.changes = [0] if changes is None else changes
+        self.versions = tuple([0 if parent is None else parent.changes[0] for parent in parents])
         self.grad: Array | None = None
         self.keeps_grad = False
         self.line: str | None = None
 
+    @property
+    def version(self) -> int:
+        return self.changes[0]
+
 
 def walk(order: list[Node], root: Node, dy: Array, retain_graph: bool) -> Iterator:
+    """The chain rule: call every rule, last operation first, and hand its gradients on.
+
+    order: the nodes to walk, first operation first (from `reachable`); dy: the gradient of root.
+    When a node's turn comes, every operation that used its value has had its own, so all of its
+    gradient has arrived. A leaf keeps what arrives, a computed node passes it to its rule.
+    Yields (function name, dy, gradients) after every rule.
+    """
     arriving = {root: dy}  # the gradient that has arrived at a node so far
     summed = set()  # the nodes whose gradient is a sum of our own, and may be added to in place
     if root.rule is None:  # ∂x/∂x = 1
@@ -219,6 +233,8 @@ def argument_name(rule: Rule | None, position: int) -> str:
     module = sys.modules.get(getattr(rule, "__module__", ""))
     function = getattr(module, function_name(rule), None)
     names = list(signature(function).parameters) if callable(function) else []
+    if names[:1] == ["parts"]:  # concatenate and stack take any number of inputs in one list
+        return f"parts[{position}]"
     return names[position] if position < len(names) else f"input {position}"
 
 

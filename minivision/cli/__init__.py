@@ -10,6 +10,7 @@ Read next: cli/train.py
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -51,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
     arguments = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that has no █ shows ? for it
+        sys.stdout.reconfigure(errors="replace")
     try:
         return arguments.run(arguments) or 0
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough

@@ -16,7 +16,7 @@ import numpy as np
 
 from minivision.analysis import plots
 from minivision.backend import resolve_device
-from minivision.cli.setup import load_run, load_splits, loader
+from minivision.cli.setup import check_classes, load_run, load_splits, loader
 from minivision.functional import cross_entropy, softmax
 from minivision.training import predict_logits
 from minivision.training.metrics import (
@@ -37,7 +37,9 @@ def run(arguments: argparse.Namespace) -> None:
     run, model = load_run(arguments.folder)
     model.to(resolve_device(arguments.device))
     settings, classes = run.settings, run.settings["classes"]
-    test = load_splits(settings["dataset"], settings["model"]).test
+    splits = load_splits(settings["dataset"], settings["model"])
+    check_classes(run, splits)
+    test = splits.test
     logits, labels = predict_logits(model, loader(test, settings, "dataset"))
     probabilities = softmax(logits).numpy()
     confusion = confusion_matrix(logits.argmax(axis=1), labels, len(classes))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 
 from minivision.analysis.gradient_cases import CASES, check_all
+from minivision.cli.train import positive, whole
 from minivision.gradcheck import GradientError
 
 
@@ -21,8 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "functions", nargs="*", metavar="FUNCTION", help=f"(default: all) {', '.join(CASES)}"
     )
-    parser.add_argument("-n", "--geometries", type=int, default=20, help="a function (default: 20)")
-    parser.add_argument("--seed", type=int, default=0, help="decides the shapes (default: 0)")
+    parser.add_argument(
+        "-n", "--geometries", type=positive(int), default=20, help="a function (default: 20)"
+    )
+    parser.add_argument("--seed", type=whole, default=0, help="decides the shapes (default: 0)")
 
 
 def run(arguments: argparse.Namespace) -> int:

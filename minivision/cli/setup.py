@@ -30,6 +30,22 @@ from minivision.transforms.handwriting import usual_extent
 
 EVALUATION_BATCH = 250
 
+# What settings.json has to say, and as what.
+SETTINGS: dict[str, type | tuple[type, ...]] = {
+    "model": str,
+    "dataset": str,
+    "classes": list,
+    "channels": int,
+    "epochs": int,
+    "batch_size": int,
+    "lr": (int, float),
+    "optimizer": str,
+    "seed": int,
+    "limit": (int, type(None)),
+    "workers": int,
+    "preprocessing": dict,
+}
+
 
 def build_model(name: str, classes: int, channels: int, seed: int | None) -> Network:
     """The network of this name; without a seed its weights are left to be loaded."""
@@ -56,7 +72,7 @@ def preprocessing(splits: Splits, input_size: tuple[int, int], shift: int) -> di
     pixels; "image": any picture, for `predict`. Mean and standard deviation are the training
     set's, over at most 10,000 of its images.
     """
-    indices = np.arange(len(splits.train))[:: max(1, len(splits.train) // 10_000)]
+    indices = np.arange(len(splits.train))[:: -(-len(splits.train) // 10_000)]
     images, _ = splits.train.batch(indices)
     mean = (images.mean(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
     std = (images.std(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
@@ -86,14 +102,35 @@ def loader(dataset: Any, settings: dict[str, Any], part: str) -> DataLoader:
     )
 
 
+def open_run(path: str | Path) -> Run:
+    """An existing run, whose settings have all that the commands read.
+
+    Raises ValueError where one is missing or of another type.
+    """
+    run = Run.open(path)
+    for name, kind in SETTINGS.items():
+        value = run.settings.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            file = run.path / "settings.json"
+            raise ValueError(f"{file}: {name!r} is {value!r:.60}; it was not written by train")
+    return run
+
+
+def check_classes(run: Run, splits: Splits) -> None:
+    """Raise where the dataset no longer has the classes that the run was trained on."""
+    now, then = list(splits.train.classes), run.settings["classes"]
+    if now != then:
+        raise ValueError(
+            f"{run.path} was trained on the classes {', '.join(then)}, but "
+            f"{run.settings['dataset']} has {', '.join(now)}"
+        )
+
+
 def load_run(path: str | Path) -> tuple[Run, Network]:
     """A finished or interrupted run, and its network with the newest weights."""
-    run = Run.open(path)
+    run = open_run(path)
     settings = run.settings
-    try:
-        model = build_model(settings["model"], len(settings["classes"]), settings["channels"], None)
-    except KeyError as error:
-        raise ValueError(f"{run.path / 'settings.json'} has no {error}; is it a run?") from error
+    model = build_model(settings["model"], len(settings["classes"]), settings["channels"], None)
     load_model(run.checkpoint_path, model)
     model.eval()
     return run, model

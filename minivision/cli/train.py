@@ -19,12 +19,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from minivision.analysis import plots
 from minivision.backend import resolve_device
-from minivision.cli.setup import build_model, load_splits, loader, preprocessing
-from minivision.datasets import Subset
+from minivision.cli.setup import (
+    build_model,
+    check_classes,
+    load_splits,
+    loader,
+    open_run,
+    preprocessing,
+)
+from minivision.datasets import stratified_split
 from minivision.functional import cross_entropy
 from minivision.models import MODELS
 from minivision.optim import SGD, Adam, Optimizer, cosine
@@ -49,27 +54,31 @@ class Defaults(NamedTuple):
 
 DEFAULTS = {"digits": Defaults(20, 32, 2), "mnist": Defaults(5, 64, 1)}
 FOLDER = Defaults(20, 32, 0)
+# What decides the weights a run ends with, and so cannot be given again when it is resumed.
+DECIDED = (
+    "model", "dataset", "epochs", "batch_size", "lr", "optimizer", "shift", "seed", "limit",
+)  # fmt: skip
 LEARNING_RATES = {"adam": 2e-3, "sgd": 0.05}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--model", default="lenet5", help=f"{', '.join(MODELS)} (default: lenet5)")
+    add("--model", help=f"{', '.join(MODELS)} (default: lenet5)")
     add(
-        "--dataset", default="digits", metavar="NAME|PATH",
+        "--dataset", metavar="NAME|PATH",
         help="digits (bundled), mnist, or a folder of class folders (default: digits)",
     )  # fmt: skip
     add("--epochs", type=positive(int), help="passes over the data (default: 20; mnist: 5)")
     add("--batch-size", type=positive(int), help="images a step (default: 32; mnist: 64)")
     add("--lr", type=positive(float), help="first learning rate (default: adam 0.002, sgd 0.05)")
-    add("--optimizer", choices=["adam", "sgd"], default="adam", help="(default: adam)")
+    add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
     add("--shift", type=whole, help="random shifts in pixels (default: digits 2, mnist 1, else 0)")
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
-    add("--seed", type=whole, default=0, help="decides everything random (default: 0)")
+    add("--seed", type=whole, help="decides everything random (default: 0)")
     add("--out", type=Path, help="the run's folder (default: runs/MODEL-DATASET-N)")
     add("--resume", action="store_true", help="go on with the run in --out, with its settings")
-    add("--limit", type=positive(int), help="use only the first N training images")
-    add("--workers", type=whole, default=0, help="threads that prepare images (default: 0)")
+    add("--limit", type=positive(int), help="use only N training images, of all classes")
+    add("--workers", type=whole, help="threads that prepare images (default: 0)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -77,16 +86,24 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.resume:
         if arguments.out is None:
             raise ValueError("--resume needs --out FOLDER, the run to go on with")
-        given = ("epochs", "batch_size", "lr", "shift", "limit")
-        for name in given:
+        for name in DECIDED:
             if getattr(arguments, name) is not None:
                 option = f"--{name.replace('_', '-')}"
                 raise ValueError(f"--resume keeps the run's own settings; leave out {option}")
-        folder = Run.open(arguments.out)
+        folder = open_run(arguments.out)
+        if folder.result_path.exists():  # the test set is read once
+            accuracy = folder.read_result()["test_accuracy"]
+            print(f"{folder.path} is finished: test accuracy {accuracy:.2%}")
+            return
         settings = folder.settings
+        if arguments.workers is not None:
+            settings["workers"] = arguments.workers
         splits = load_splits(settings["dataset"], settings["model"])
+        check_classes(folder, splits)
         print(f"going on with {folder.path}: {len(folder.history())} epochs are done")
     else:
+        arguments.model = arguments.model or "lenet5"
+        arguments.dataset = arguments.dataset or "digits"
         splits = load_splits(arguments.dataset, arguments.model)
         settings = make_settings(arguments, splits)
         name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
@@ -100,7 +117,7 @@ def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> No
     classes, epochs = settings["classes"], settings["epochs"]
     training = splits.train
     if settings["limit"] is not None:
-        training = Subset(training, np.arange(min(settings["limit"], len(training))))
+        (training,) = stratified_split(training, (min(settings["limit"], len(training)),))
     model = build_model(settings["model"], len(classes), settings["channels"], settings["seed"])
     print(
         f"{settings['model']}: {model.parameter_count():,} parameters; "
@@ -151,6 +168,7 @@ def make_settings(arguments: argparse.Namespace, splits: Any) -> dict[str, Any]:
     shift = usual.shift if arguments.shift is None else arguments.shift
     input_size = MODELS[arguments.model](initialize=False).input_shape[1:]
     named = arguments.dataset in DEFAULTS
+    optimizer = arguments.optimizer or "adam"
     return {
         "model": arguments.model,
         "dataset": arguments.dataset if named else str(Path(arguments.dataset).resolve()),
@@ -158,12 +176,12 @@ def make_settings(arguments: argparse.Namespace, splits: Any) -> dict[str, Any]:
         "channels": splits.train[0][0].shape[2],
         "epochs": arguments.epochs or usual.epochs,
         "batch_size": arguments.batch_size or usual.batch_size,
-        "lr": arguments.lr or LEARNING_RATES[arguments.optimizer],
-        "optimizer": arguments.optimizer,
+        "lr": arguments.lr or LEARNING_RATES[optimizer],
+        "optimizer": optimizer,
         "schedule": "cosine",
-        "seed": arguments.seed,
+        "seed": arguments.seed or 0,
         "limit": arguments.limit,
-        "workers": arguments.workers,
+        "workers": arguments.workers or 0,
         "preprocessing": preprocessing(splits, input_size, shift),
         "versions": {
             "python": platform.python_version(),
@@ -182,7 +200,10 @@ def positive(kind: type) -> Any:
     """An argument type: a number above zero."""
 
     def parse(text: str) -> Any:
-        number = kind(text)
+        try:
+            number = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero") from None
         if not 0 < number < float("inf"):
             raise argparse.ArgumentTypeError(f"{text} is not a number above zero")
         return number
@@ -192,7 +213,6 @@ def positive(kind: type) -> Any:
 
 def whole(text: str) -> int:
     """An argument type: a whole number from zero up."""
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below zero")
-    return number
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)

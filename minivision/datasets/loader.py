@@ -106,7 +106,8 @@ class Epoch:
     def __iter__(self) -> Iterator[Batch]:
         loader = self.loader
         in_memory = getattr(loader.dataset, "in_memory", False)
-        if in_memory and getattr(loader.transform, "takes_batches", False):
+        takes_batches = getattr(loader.transform, "takes_batches", False)
+        if in_memory and takes_batches and not getattr(loader.transform, "random", False):
             return map(self.prepare_at_once, self.index_batches())
         if loader.workers == 0:
             return map(self.prepare_one_by_one, self.index_batches())

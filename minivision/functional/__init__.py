@@ -75,7 +75,7 @@ __all__ = [
 ]  # fmt: skip
 
 Tensor.__add__ = add
-Tensor.__radd__ = lambda b, a: add(a, b)
+Tensor.__radd__ = lambda b, a: add(a, b)  # Python calls b.__radd__(a) for a + b
 Tensor.__sub__ = subtract
 Tensor.__rsub__ = lambda b, a: subtract(a, b)
 Tensor.__mul__ = multiply

@@ -133,7 +133,7 @@ def _require_alike(function: str, first_name: str, first: Tensor, name: str, val
     if a.dtype != b.dtype:
         raise TypeError(
             f"{function}: {first_name} is {a.dtype} but {name} is {b.dtype}; "
-            f"make them alike, for instance with array.astype(np.{a.dtype})"
+            "make them alike, for instance with array.astype(np.float32)"
         )
     if a is not b and device_of(a) != device_of(b):
         raise ValueError(

@@ -41,7 +41,8 @@ def kl_divergence(log_q: Tensor | Array, p: Any, *, reduction: str = "mean") -> 
     def backward(dy):
         return (-p * spread(dy, reduction, N),)
 
-    losses = (p * (log_p - log_q.data)).sum(axis=1)  # (N,)
+    # Where p is 0 its term is 0, also where q is 0 too and its logarithm -∞.
+    losses = (p * (log_p - xp.where(p > 0, log_q.data, 0))).sum(axis=1)  # (N,)
     return record(reduce("kl_divergence", losses, reduction, N), (log_q,), backward)
 
 

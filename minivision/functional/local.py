@@ -136,8 +136,9 @@ def _places(columns: Array, places: int, N: int) -> Array:
 
 
 def _unfolded(x: Array, geometry: Geometry) -> Array:
+    OH, OW = geometry.output_size(*x.shape[2:])
     columns = im2col(x, geometry)
-    return columns.reshape(len(columns), -1, len(x)).transpose(2, 0, 1)
+    return columns.reshape(len(columns), OH * OW, len(x)).transpose(2, 0, 1)
 
 
 def _folded(columns: Array, shape: tuple[int, ...], geometry: Geometry) -> Array:

@@ -1,5 +1,8 @@
 """Losses: how wrong an answer is, as one number. Means over the batch, in nats.
 
+Surprise is -log of the probability that was given to what happened; with the natural logarithm its
+unit is the nat (1 nat = 1.44 bits).
+
 Read next: functional/distillation.py
 """
 
@@ -49,10 +52,11 @@ def cross_entropy(
     (logits,) = tensors("cross_entropy", logits=logits)
     N, K = sizes("cross_entropy", "logits", logits, "N K")
     xp = array_module(logits.data)
+    label_smoothing = float(label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
     p, divisor = _distributions(
-        "cross_entropy", targets, N, K, logits.data, weight, ignore_index, label_smoothing
+        "cross_entropy", targets, N, K, logits.data, weight, ignore_index, float(label_smoothing)
     )
     log_q = log_probabilities(logits.data, 1, 1.0)
 
@@ -81,8 +85,8 @@ def nll_loss(
     (log_probabilities,) = tensors(name, log_probabilities=log_probabilities)
     N, K = sizes(name, "log_probabilities", log_probabilities, "N K")
     log_q = log_probabilities.data
-    if getattr(targets, "ndim", 1) != 1:
-        raise ValueError(f"{name}: targets has shape {targets.shape}; expected ({N},)")
+    if np.ndim(constant(name, "targets", targets)) != 1:
+        raise ValueError(f"{name}: targets has shape {np.shape(targets)}; expected ({N},)")
     p, divisor = _distributions(name, targets, N, K, log_q, weight, ignore_index, 0.0)
 
     def backward(dy):
@@ -107,11 +111,12 @@ def mse_loss(
         )
     difference = predictions.data - targets.data
     n = difference.size
+    want_dx, want_dt = predictions.requires_grad, targets.requires_grad
 
     def backward(dy):
         scale = dy / n if reduction == "mean" else dy
         dx = 2 * difference * scale
-        return dx, -dx
+        return dx if want_dx else None, -dx if want_dt else None
 
     squares = difference * difference
     return record(reduce("mse_loss", squares, reduction, n), (predictions, targets), backward)

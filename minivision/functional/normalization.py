@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
 from minivision.functional.checks import sizes, tensors
@@ -42,7 +44,7 @@ def local_response_norm(
     """
     (x,) = tensors("local_response_norm", x=x)
     N, C, H, W = sizes("local_response_norm", "x", x, "N C H W")
-    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+    if not isinstance(size, int | np.integer) or size < 1 or size % 2 == 0:
         raise ValueError(
             f"local_response_norm: size is {size!r}; expected an odd number of channels"
         )
@@ -50,8 +52,9 @@ def local_response_norm(
         raise ValueError(
             f"local_response_norm: k is {k}, alpha {alpha}; expected k > 0, alpha >= 0"
         )
+    alpha, beta, k = float(alpha), float(beta), float(k)
     if alpha_over_size:
-        alpha = alpha / size
+        alpha = alpha / int(size)
     a = x.data
     scale = k + alpha * channel_window_sum(a * a, size)
     shrink = scale**-beta
@@ -103,10 +106,15 @@ def batch_norm(
     for name, part in (("weight", weight), ("bias", bias)):
         if part is not None and part.shape != (C,):
             raise ValueError(f"batch_norm: {name} has shape {part.shape}; expected ({C},)")
-    if running is not None and running.mean.shape != (C,):
-        raise ValueError(f"batch_norm: running.mean is {running.mean.shape}; expected ({C},)")
     if not training and running is None:
         raise ValueError("batch_norm: training is False, which needs running statistics")
+    for name in ("mean", "var") if running is not None else ():
+        part = getattr(running, name)
+        if part.shape != (C,):
+            raise ValueError(f"batch_norm: running.{name} is {part.shape}; expected ({C},)")
+        if part.dtype != x.dtype:
+            raise TypeError(f"batch_norm: x is {x.dtype} but running.{name} is {part.dtype}")
+    momentum, eps = float(momentum), float(eps)
     a, xp = x.data, array_module(x.data)
     axes = (0,) if a.ndim == 2 else (0, 2, 3)
     wide = (1, C, *[1] * (a.ndim - 2))  # a channel's number beside its maps
@@ -114,6 +122,8 @@ def batch_norm(
     gamma = xp.ones(C, a.dtype) if weight is None else weight.data
     beta = xp.zeros(C, a.dtype) if bias is None else bias.data
     want_dx = x.requires_grad
+    want_dw = weight is not None and weight.requires_grad
+    want_db = bias is not None and bias.requires_grad
 
     if training:
         if m < 2:
@@ -135,15 +145,16 @@ def batch_norm(
     y = normed * gamma.reshape(wide) + beta.reshape(wide)
 
     def backward(dy):
-        dbias = dy.sum(axis=axes)
-        dweight = (dy * normed).sum(axis=axes)
+        follow = want_dx and training  # then x moves the batch's mean and variance too
+        db = dy.sum(axis=axes) if want_db or follow else None
+        dw = (dy * normed).sum(axis=axes) if want_dw or follow else None
         dx = None
         if want_dx:
             dx = dy
-            if training:
-                dx = dx - (dbias / m).reshape(wide) - normed * (dweight / m).reshape(wide)
+            if follow:
+                dx = dx - (db / m).reshape(wide) - normed * (dw / m).reshape(wide)
             dx = dx * (gamma * scale).reshape(wide)
-        return dx, dweight, dbias
+        return dx, dw if want_dw else None, db if want_db else None
 
     return record(y, (x, weight, bias), backward)
 

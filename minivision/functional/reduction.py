@@ -52,7 +52,7 @@ def var(
     """
     (x,) = tensors("var", x=x)
     axes = normalized_axes("var", axis, x.ndim)
-    n = _count("var", x, axes, axis) - correction
+    n = _count("var", x, axes, axis) - int(correction)
     if n <= 0:
         raise ValueError(f"var: x has {n + correction} entries over axis {axis}; expected more")
     a = x.data

@@ -8,6 +8,8 @@ Read next: functional/reduction.py
 
 from __future__ import annotations
 
+import numpy as np
+
 from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
 from minivision.functional.checks import operands, tensors
@@ -22,9 +24,12 @@ def maximum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
     """
     a, b = operands("maximum", a, b)
     u, v = a.data, b.data
+    want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
-        return _shared(dy, u > v, u == v, u.shape, v.shape)
+        da = unbroadcast(_share(dy, u > v, u == v), u.shape) if want_da else None
+        db = unbroadcast(_share(dy, v > u, u == v), v.shape) if want_db else None
+        return da, db
 
     return record(array_module(u).maximum(u, v), (a, b), backward)
 
@@ -33,9 +38,12 @@ def minimum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
     """The smaller of two, entry by entry.  dy goes to the smaller; at a tie half to each."""
     a, b = operands("minimum", a, b)
     u, v = a.data, b.data
+    want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
-        return _shared(dy, u < v, u == v, u.shape, v.shape)
+        da = unbroadcast(_share(dy, u < v, u == v), u.shape) if want_da else None
+        db = unbroadcast(_share(dy, v < u, u == v), v.shape) if want_db else None
+        return da, db
 
     return record(array_module(u).minimum(u, v), (a, b), backward)
 
@@ -51,13 +59,23 @@ def where(condition: Array, a: Tensor | Array | float, b: Tensor | Array | float
     """
     a, b = operands("where", a, b)
     xp = array_module(a.data)
-    chosen = xp.asarray(condition)
+    chosen = xp.array(condition)  # a copy: the caller may change it
     if chosen.dtype.kind != "b":
         raise TypeError(f"where: condition is {chosen.dtype}; expected booleans, such as x > 0")
+    try:
+        np.broadcast_shapes(chosen.shape, a.shape, b.shape)
+    except ValueError:
+        raise ValueError(
+            f"where: condition has shape {chosen.shape}, which does not broadcast with a "
+            f"{a.shape} and b {b.shape}"
+        ) from None
     a_shape, b_shape = a.shape, b.shape
+    want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
-        return None, unbroadcast(dy * chosen, a_shape), unbroadcast(dy * ~chosen, b_shape)
+        da = unbroadcast(dy * chosen, a_shape) if want_da else None
+        db = unbroadcast(dy * ~chosen, b_shape) if want_db else None
+        return None, da, db
 
     return record(xp.where(chosen, a.data, b.data), (None, a, b), backward)
 
@@ -68,6 +86,7 @@ def clip(x: Tensor | Array, low: float | None = None, high: float | None = None)
     if (low is None and high is None) or (low is not None and high is not None and low > high):
         raise ValueError(f"clip: low is {low} and high {high}; expected one of them, low <= high")
     a = x.data
+    low, high = (None if bound is None else float(bound) for bound in (low, high))
     y = array_module(a).clip(a, low, high)
 
     def backward(dy):
@@ -76,9 +95,6 @@ def clip(x: Tensor | Array, low: float | None = None, high: float | None = None)
     return record(y, (x,), backward)
 
 
-def _shared(
-    dy: Array, first: Array, tie: Array, a_shape: tuple[int, ...], b_shape: tuple[int, ...]
-) -> tuple[Array, Array]:
-    """dy where the first was chosen, the rest of it for the second; a tie is halved."""
-    da = dy * first + dy * tie * 0.5
-    return unbroadcast(da, a_shape), unbroadcast(dy - da, b_shape)
+def _share(dy: Array, chosen: Array, tie: Array) -> Array:
+    """dy where an operand was chosen, half of it at a tie."""
+    return dy * chosen + dy * tie * 0.5

@@ -9,13 +9,14 @@ Read next: functional/activation.py
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minivision.autograd import Tensor, record
-from minivision.backend import Array, array_module
+from minivision.backend import Array, array_module, is_array
 from minivision.functional.checks import normalized_axes, tensors
 from minivision.kernels.broadcasting import unbroadcast
 
@@ -62,7 +63,7 @@ def flatten(x: Tensor | Array, start_axis: int = 1) -> Tensor:
 def transpose(x: Tensor | Array, axes: tuple[int, ...] | None = None) -> Tensor:
     """Axis i of the result is axis axes[i] of x; reversed by default.  dx = dy transposed back.
 
-    That is NumPy's `transpose` and PyTorch's `permute`.
+    axes is one tuple, as in `numpy.transpose(x, axes)`; PyTorch calls this `permute`.
     """
     (x,) = tensors("transpose", x=x)
     order = normalized_axes("transpose", axes, x.ndim) if axes is not None else None
@@ -92,6 +93,7 @@ def getitem(x: Tensor | Array, index: Any) -> Tensor:
     (x,) = tensors("getitem", x=x)
     parts = index if isinstance(index, tuple) else (index,)
     parts = tuple([part.data if isinstance(part, Tensor) else part for part in parts])
+    parts = tuple([part.copy() if is_array(part) else part for part in parts])  # it may change
     basic = all(part is None or isinstance(part, int | slice | type(...)) for part in parts)
     shape, dtype, xp = x.shape, x.dtype, array_module(x.data)
 
@@ -126,10 +128,10 @@ def stack(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
     """Tensors of one shape along a new axis.  Each gets its slice of dy."""
     tensors_, axis = _joined("stack", parts, axis, 1)
     data = [part.data for part in tensors_]
-    before = (slice(None),) * axis
+    before, count = (slice(None),) * axis, len(data)
 
     def backward(dy):
-        return tuple([dy[(*before, i)] for i in range(len(data))])
+        return tuple([dy[(*before, i)] for i in range(count)])
 
     return record(array_module(*data).stack(data, axis), tuple(tensors_), backward)
 
@@ -140,8 +142,11 @@ def pad(x: Tensor | Array, widths: Sequence[tuple[int, int]], value: float = 0.0
     widths: (before, after) for every axis, as in NumPy. (PyTorch lists them from the last axis.)
     """
     (x,) = tensors("pad", x=x)
-    given = [tuple(width) for width in widths]
-    if len(given) != x.ndim or any(len(w) != 2 or min(w) < 0 for w in given):
+    try:
+        given = [(operator.index(before), operator.index(after)) for before, after in widths]
+    except (TypeError, ValueError):  # no pairs, or not of integers
+        given = [(-1, -1)]
+    if len(given) != x.ndim or any(min(width) < 0 for width in given):
         raise ValueError(
             f"pad: widths is {widths!r}; expected (before, after), 0 or more, for each of "
             f"{x.ndim} axes"
@@ -160,13 +165,14 @@ def pad(x: Tensor | Array, widths: Sequence[tuple[int, int]], value: float = 0.0
 def broadcast_to(x: Tensor | Array, shape: tuple[int, ...]) -> Tensor:
     """x repeated along axes of size 1 and new axes in front.  dx = dy, summed over the repeats."""
     (x,) = tensors("broadcast_to", x=x)
-    old, new = x.shape, tuple(shape)
+    old = x.shape
     try:
+        new = tuple(shape)
         fits = np.broadcast_shapes(old, new) == new
-    except ValueError:
+    except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise ValueError(f"broadcast_to: x has shape {old}, which does not broadcast to {new}")
+        raise ValueError(f"broadcast_to: x has shape {old}, which does not broadcast to {shape}")
 
     def backward(dy):
         return (unbroadcast(dy, old),)
@@ -176,10 +182,16 @@ def broadcast_to(x: Tensor | Array, shape: tuple[int, ...]) -> Tensor:
 
 def _joined(function: str, parts: Any, axis: int, added: int) -> tuple[list[Tensor], int]:
     """The checked parts, and the axis counted from the front."""
-    parts = list(parts)
+    try:
+        parts = list(parts)
+    except TypeError:
+        came = type(parts).__name__
+        raise TypeError(f"{function}: parts is a {came}; expected a list of Tensors") from None
     if not parts:
         raise ValueError(f"{function}: parts is empty; expected at least one Tensor")
     checked = tensors(function, **{f"parts[{i}]": part for i, part in enumerate(parts)})
+    if axis is None:
+        raise TypeError(f"{function}: axis is None; expected one axis")
     (axis,) = normalized_axes(function, axis, checked[0].ndim + added)
     for i, part in enumerate(checked):
         ours, first = list(part.shape), list(checked[0].shape)

@@ -1,5 +1,7 @@
 """Softmax: scores become probabilities, at a temperature.
 
+The scores of a classifier, one for each class and not yet normalised, are called logits.
+
 Read next: functional/losses.py
 """
 

@@ -66,6 +66,8 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
         raise ValueError(
             f"grid_sample: grid has shape {grid.shape}; expected ({N}, OH, OW, 2) for x {x.shape}"
         )
+    if min(H, W) < 1:
+        raise ValueError(f"grid_sample: x has shape {x.shape}; there are no pixels")
     a, xp, dtype = x.data, array_module(x.data), x.dtype
     want_dx, want_dgrid = x.requires_grad, grid.requires_grad
     # From -1..1 to pixels: the first pixel's centre is 0.

@@ -1,5 +1,9 @@
 """The adjoint of broadcasting: what was repeated on the way in is summed on the way back.
 
+The adjoint of a linear map A is the map Aᵀ for which ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for all x and y, where
+⟨u, v⟩ is the sum of all products of corresponding entries. If y = Ax, then dx = Aᵀ dy: the gradient
+of a linear function is its adjoint, and the same pair of functions serves both directions.
+
 Read next: kernels/windows.py
 """
 

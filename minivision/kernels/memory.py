@@ -34,11 +34,7 @@ def memory_order(x: Array) -> tuple[int, ...]:
 
 
 def batch_innermost(x: Array) -> Array:
-    """x (N, C, H, W), copied where its batch does not lie innermost in memory.
-
-    The copy goes image by image through a C-ordered source, the fastest way to transpose.
-    """
-    N, C, H, W = x.shape
+    """x (N, C, H, W), copied where its batch does not lie innermost in memory."""
     if x.transpose(BATCH_INNERMOST).flags.c_contiguous:
         return x
     y = empty(x.shape, x, BATCH_INNERMOST)

@@ -70,6 +70,7 @@ class Conv2d(Module):
             ("padding", padding, (0, 0)),
             ("dilation", dilation, (1, 1)),
             ("groups", self.groups, 1),
+            ("bias", self.bias is not None, True),
         ):
             settings += f", {name}={value}" if value != usual else ""
         return settings

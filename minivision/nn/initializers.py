@@ -56,6 +56,8 @@ def draw_weights(
     initialize: bool,
 ) -> np.ndarray:
     """A layer's weights; zeros with initialize=False, a sentence where the generator is missing."""
+    if min(shape) < 1:
+        raise ValueError(f"{layer}: its weight would be {shape}; every size must be at least 1")
     if not initialize:
         return np.zeros(shape, np.float32)
     if not isinstance(rng, np.random.Generator):

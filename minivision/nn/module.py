@@ -53,13 +53,7 @@ class Module:
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules assigned to this one, also inside lists, tuples and dicts."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-            elif isinstance(value, list | tuple):
-                yield from ((f"{name}.{i}", m) for i, m in enumerate(value) if _is_module(m))
-            elif isinstance(value, dict):
-                yield from ((f"{name}.{key}", m) for key, m in value.items() if _is_module(m))
+        return ((name, part) for name, part in _parts(vars(self)) if isinstance(part, Module))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and all below it, each once, with dotted names; itself is ""."""
@@ -80,7 +74,7 @@ class Module:
     def _named(self, kind: type) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         for prefix, module in self.named_modules():
-            for name, value in vars(module).items():
+            for name, value in _parts(vars(module)):
                 if isinstance(value, kind) and id(value) not in seen:
                     seen.add(id(value))
                     yield f"{prefix}.{name}" if prefix else name, value
@@ -141,8 +135,10 @@ class Module:
                 _moved(array, where, dtype) if array is not None else None
                 for array in (part.data, gradient)
             ]
-            part.data = moved[0]
-            if gradient is not None:
+            if isinstance(part, Buffer):
+                part.data = moved[0]
+            else:
+                part.replace(moved[0])
                 part.grad = moved[1]
         return self
 
@@ -204,8 +200,15 @@ class Module:
         return "\n".join([head, *lines, ")"]) if lines else head + ")"
 
 
-def _is_module(value: Any) -> bool:
-    return isinstance(value, Module)
+def _parts(values: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Named values, and those inside lists, tuples and dicts, with dotted names."""
+    for name, value in values.items():
+        if isinstance(value, list | tuple):
+            value = dict(enumerate(value))
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", part) for inner, part in _parts(value))
+        else:
+            yield str(name), value
 
 
 def _moved(array: Array, device: str | None, dtype: Any) -> Array:

@@ -27,7 +27,8 @@ class MaxPool2d(Module):
         return F.max_pool2d(x, *self.geometry[:3])
 
     def extra_repr(self) -> str:
-        return f"{self.geometry.kernel}, stride={self.geometry.stride}"
+        kernel, stride, padding, _ = self.geometry
+        return f"{kernel}, stride={stride}" + (f", padding={padding}" if any(padding) else "")
 
 
 class AvgPool2d(Module):
@@ -40,7 +41,8 @@ class AvgPool2d(Module):
         return F.avg_pool2d(x, *self.geometry[:3])
 
     def extra_repr(self) -> str:
-        return f"{self.geometry.kernel}, stride={self.geometry.stride}"
+        kernel, stride, padding, _ = self.geometry
+        return f"{kernel}, stride={stride}" + (f", padding={padding}" if any(padding) else "")
 
 
 class AdaptiveAvgPool2d(Module):

@@ -54,6 +54,8 @@ class Sequential(Module):
 def run(layers: Iterable[Module], x: Tensor) -> Tensor:
     """Apply the layers in order; a ValueError on the way is told with the chain of sizes."""
     layers = list(layers)
+    if not hasattr(x, "shape"):
+        raise TypeError(f"a network was called with a {type(x).__name__}; expected a Tensor")
     shape = x.shape
     try:
         for layer in layers:
@@ -91,6 +93,9 @@ def _follow(layers: list[Module], H: int, W: int) -> tuple[list[tuple[int, int]]
                 return sizes, f"no pixel is left for {type(layer).__name__}"
             sizes.append((H, W))
             channels = getattr(layer, "out_channels", channels)
+        elif hasattr(layer, "output_size"):  # adaptive pooling
+            H, W = layer.output_size
+            sizes.append((H, W))
         elif hasattr(layer, "in_features"):
             wanted = layer.in_features
             if channels is not None and channels * H * W != wanted:

@@ -28,12 +28,16 @@ class Optimizer:
     carries: tuple[str, ...] = ()  # the names of what an update keeps for the next one
 
     def __init__(self, parameters: Iterable, defaults: dict[str, Any]):
+        name = type(self).__name__
+        if isinstance(parameters, Tensor):
+            raise ValueError(f"{name}: parameters is one Tensor; expected a list, such as [weight]")
         given = list(parameters)
         groups = given if given and isinstance(given[0], dict) else [{"params": given}]
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Array]] = {}
-        name = type(self).__name__
         for group in groups:
+            if not isinstance(group, dict) or "params" not in group:
+                raise ValueError(f'{name}: a group is {group!r:.60}; expected {{"params": [...]}}')
             params = list(group["params"])
             unknown = set(group) - set(defaults) - {"params"}
             if unknown:
@@ -41,12 +45,18 @@ class Optimizer:
             if not params or not all(isinstance(p, Tensor) for p in params):
                 raise ValueError(f"{name}: a group's params are {params!r:.60}; expected Tensors")
             for parameter in params:
+                if not parameter.is_leaf or parameter.dtype.kind != "f":
+                    raise ValueError(
+                        f"{name}: {parameter!r:.60} cannot be trained; it is no weight"
+                    )
                 if parameter in self.state:
                     raise ValueError(f"{name}: a parameter of shape {parameter.shape} comes twice")
                 self.state[parameter] = {}
             settings = {**defaults, **group, "params": params}
-            for setting in ("lr", "weight_decay", "momentum"):
-                if settings.get(setting, 0) < 0:
+            for setting in ("lr", "weight_decay", "momentum", "eps"):
+                if setting in settings:  # NumPy's numbers would make float64 of float32
+                    settings[setting] = float(settings[setting])
+                if not settings.get(setting, 0) >= 0:
                     raise ValueError(f"{name}: {setting} is {settings[setting]}; expected >= 0")
             self.param_groups.append({**settings, "initial_lr": settings["lr"]})
 
@@ -69,7 +79,7 @@ class Optimizer:
     def scale_lr(self, factor: float) -> None:
         """Set every group's rate to `factor` times the rate it began with."""
         for group in self.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+            group["lr"] = group["initial_lr"] * float(factor)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies, on the host, of all that the next update depends on: "3.velocity", "3.m", …"""
@@ -95,13 +105,20 @@ class Optimizer:
                     "know; it is another optimizer's"
                 )
             i = int(index) if index.isdigit() else len(parameters)
-            if i >= len(parameters) or array.shape not in (parameters[i].shape, ()):
+            counter = name == "t"
+            if i >= len(parameters) or array.shape != (() if counter else parameters[i].shape):
                 raise ValueError(
                     f"{type(self).__name__}: the state has {key} of shape {array.shape}, "
                     "which fits none of the parameters; it belongs to another model"
                 )
-            where = device_of(parameters[i].data) if array.ndim else "cpu"  # counters stay here
+            where = "cpu" if counter else device_of(parameters[i].data)
             loaded[parameters[i]][name] = to_device(np.array(array), where)
+        for i, state_of_one in enumerate(loaded.values()):
+            if state_of_one and set(state_of_one) != set(self.carries):
+                missing = ", ".join(set(self.carries) - set(state_of_one))
+                raise ValueError(
+                    f"{type(self).__name__}: the state of parameter {i} lacks {missing}"
+                )
         self.state = loaded
 
 

@@ -1,8 +1,8 @@
 """Schedules: how the learning rate changes while training goes on.
 
-A schedule is a plain function of the time in epochs (2.5 is the middle of the third epoch) that
-returns the factor on every group's initial rate. It has no state, so a resumed run finds the
-rate it would have had.
+A schedule is a function of the time in epochs (2.5 is the middle of the third epoch) that returns
+the factor on every group's initial rate. It depends on the time alone, or on the records of the
+epochs so far, so a resumed run finds the rate it would have had.
 
 Read next: optim/weight_average.py
 """
@@ -10,8 +10,8 @@ Read next: optim/weight_average.py
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 Schedule: TypeAlias = Callable[[float], float]
 
@@ -47,39 +47,35 @@ def cosine(epochs: float, lowest: float = 0.0) -> Schedule:
     return factor
 
 
-def warm_up(epochs: float, then: Schedule | None = None) -> Schedule:
-    """Raise the rate in a straight line from 0 over the first epochs, then follow `then`.
+class FollowsResults:
+    """A schedule that depends on how training goes; `fit` shows it the record of every epoch.
 
-    Large steps from random weights can do lasting harm (Goyal et al. 2017, §2.2). The time that
-    `then` sees begins when the warm-up ends.
-
-    >>> schedule = warm_up(2, then=cosine(8))
-    >>> schedule(0.0), schedule(1.0), schedule(2.0)
-    (0.0, 0.5, 1.0)
+    What it knows follows from the records alone: `begin` forgets everything and looks at the
+    records of the epochs that a resumed run has done before.
     """
-    if not epochs > 0:
-        raise ValueError(f"warm_up: epochs is {epochs}; expected a number above 0")
 
-    def factor(epoch: float) -> float:
-        if epoch < epochs:
-            return epoch / epochs
-        return 1.0 if then is None else then(epoch - epochs)
+    def begin(self, records: Sequence[Mapping[str, Any]], validated: bool) -> None:
+        """Start, or start again. validated: whether records will have validation numbers."""
+        raise TypeError(f"{type(self).__name__} has no begin()")
 
-    return factor
+    def observe(self, record: Mapping[str, Any]) -> None:
+        """Take note of an epoch's record."""
+        raise TypeError(f"{type(self).__name__} has no observe()")
+
+    def __call__(self, epoch: float) -> float:
+        raise TypeError(f"{type(self).__name__} has no __call__()")
 
 
-class DivideWhenStalled:
+class DivideWhenStalled(FollowsResults):
     """Multiply the rate by `factor` whenever a recorded number has stopped falling.
 
-    "Divided by 10 when the validation error stopped improving" (Krizhevsky et al. 2012, §5).
-    `fit` shows it every epoch's record. What it knows follows from the records alone, so a
-    resumed run shows it the old ones again. PyTorch's ReduceLROnPlateau.
+    "Divided by 10 when the validation error stopped improving" (Krizhevsky et al. 2012, §5);
+    PyTorch's ReduceLROnPlateau.
 
     watch: the number's name, which has to fall. patience: epochs without a new best to wait for.
 
     >>> schedule = DivideWhenStalled(patience=1)
-    >>> for loss in (1.0, 0.9, 0.95, 0.97):
-    ...     schedule.observe({"validation_loss": loss})
+    >>> schedule.begin([{"validation_loss": loss} for loss in (1.0, 0.9, 0.95, 0.97)], True)
     >>> schedule(4.0)
     0.1
     """
@@ -93,14 +89,21 @@ class DivideWhenStalled:
         self.watch, self.patience, self.factor = watch, patience, factor
         self.best, self.waited, self.now = math.inf, 0, 1.0
 
-    def observe(self, record: Mapping[str, float]) -> None:
-        """Take note of an epoch's record; ValueError where the watched number is not in it."""
+    def begin(self, records: Sequence[Mapping[str, Any]], validated: bool) -> None:
+        if self.watch.startswith("validation_") and not validated:
+            raise ValueError(f"DivideWhenStalled: watches {self.watch!r}, but validate is None")
+        self.best, self.waited, self.now = math.inf, 0, 1.0
+        for record in records:
+            self.observe(record)
+
+    def observe(self, record: Mapping[str, Any]) -> None:
         if self.watch not in record:
             raise ValueError(
                 f"DivideWhenStalled: no {self.watch!r} is recorded, only {', '.join(record)}"
             )
-        if record[self.watch] < self.best:
-            self.best, self.waited = record[self.watch], 0
+        number = record[self.watch]  # None stands for NaN or infinity in a record that was read
+        if number is not None and number < self.best:
+            self.best, self.waited = number, 0
             return
         self.waited += 1
         if self.waited > self.patience:
@@ -108,3 +111,26 @@ class DivideWhenStalled:
 
     def __call__(self, epoch: float) -> float:
         return self.now
+
+
+def warm_up(epochs: float, then: Schedule | None = None) -> Schedule:
+    """Raise the rate in a straight line from 0 over the first epochs, then follow `then`.
+
+    Large steps from random weights can do lasting harm (Goyal et al. 2017, §2.2). The time that
+    `then` sees begins when the warm-up ends.
+
+    >>> schedule = warm_up(2, then=cosine(8))
+    >>> schedule(0.0), schedule(1.0), schedule(2.0)
+    (0.0, 0.5, 1.0)
+    """
+    if not epochs > 0:
+        raise ValueError(f"warm_up: epochs is {epochs}; expected a number above 0")
+    if isinstance(then, FollowsResults):
+        raise TypeError("warm_up: then follows the results; expected a function of the time only")
+
+    def factor(epoch: float) -> float:
+        if epoch < epochs:
+            return epoch / epochs
+        return 1.0 if then is None else then(epoch - epochs)
+
+    return factor

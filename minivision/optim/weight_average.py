@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from minivision.backend import device_of, to_device
 from minivision.nn import Module
 
 
@@ -31,7 +32,8 @@ class WeightAverage:
     def update(self) -> None:
         """Take the model's present weights into the average."""
         for name, parameter in self.model.named_parameters():
-            average = self.average[name]
+            average = to_device(self.average[name], device_of(parameter.data))
+            self.average[name] = average
             average += (1 - self.decay) * (parameter.data - average)
 
     @contextmanager

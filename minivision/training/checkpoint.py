@@ -48,24 +48,35 @@ def load_checkpoint(
     model: Module,
     optimizer: Optimizer,
     average: WeightAverage | None,
+    seed: int,
 ) -> Progress:
     """Read a checkpoint back into the same objects; returns the progress it was written at.
 
-    Raises ValueError, and changes nothing, where the file is damaged or belongs to another model.
+    Raises ValueError, and changes nothing, where the file is damaged, belongs to another model or
+    was begun with another seed, or where one side has a running average and the other has none.
     """
     parts, metadata = _read(path)
-    if "progress" not in metadata:
-        raise ValueError(f"{path} holds weights but no progress; it is not a run's checkpoint")
+    try:
+        progress = Progress(**json.loads(metadata["progress"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not say how far the run had come; it cannot go on"
+        ) from error
+    if progress.seed != seed:
+        raise ValueError(f"the seed is {seed}, but {path} was begun with {progress.seed}")
+    if bool(parts["average"]) != (average is not None):
+        has, given = ("a", "none") if parts["average"] else ("no", "one")
+        raise ValueError(f"{path} has {has} running average of the weights, but {given} is given")
     before = model.state_dict()
     try:
         model.load_state_dict(parts["model"])
+        if average is not None:
+            average.load_state_dict(parts["average"])
         optimizer.load_state_dict(parts["optimizer"])
     except ValueError as error:
         model.load_state_dict(before)
         raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
-    if average is not None:
-        average.load_state_dict(parts["average"] or parts["model"])
-    return Progress(**json.loads(metadata["progress"]))
+    return progress
 
 
 def load_model(path: str | os.PathLike[str], model: Module) -> None:

@@ -23,12 +23,13 @@ from minivision.autograd import Tensor, detect_anomaly, no_grad
 from minivision.backend import array_module, device_of, resolve_device, to_device, to_host
 from minivision.nn import Module
 from minivision.optim import Optimizer, WeightAverage
-from minivision.optim.schedules import DivideWhenStalled, Schedule
+from minivision.optim.schedules import FollowsResults, Schedule
 from minivision.training import metrics
 from minivision.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from minivision.training.run import Run
 
 MIXING = 4  # the first word of the keys that batch transforms draw from
+RESERVED = ("epoch", "train_loss", "seconds")  # names in a record that are ours
 STEPS_BETWEEN_LOOKS = {"cpu": 1, "gpu": 50}  # reading the loss makes the host wait for a GPU
 
 
@@ -102,17 +103,20 @@ def fit(
     Stops with FloatingPointError on a loss that is not finite, before the weights are touched,
     and names the function and the line where it arose.
     """
+    if not callable(batches):
+        came = type(batches).__name__
+        raise TypeError(f"fit: batches is a {came}; expected batches(epoch), such as a DataLoader")
     where = resolve_device(device)
     model.to(where)
     progress, history = Progress(0, 0, seed), History()
-    if run is not None and run.checkpoint_path.exists():
-        progress = load_checkpoint(run.checkpoint_path, model, optimizer, average)
-        if progress.seed != seed:
-            raise ValueError(f"fit: seed is {seed}, but {run.path} was begun with {progress.seed}")
-        run.truncate(progress.epoch)
+    if run is not None:
+        if run.checkpoint_path.exists():
+            progress = load_checkpoint(run.checkpoint_path, model, optimizer, average, seed)
+        run.truncate(progress.epoch)  # an epoch may have been logged, but not saved
         history.extend(run.history())
-        for record in history:
-            _show(schedule, record)
+    follower = schedule if isinstance(schedule, FollowsResults) else None
+    if follower is not None:
+        follower.begin(history, validated=validate is not None)
     was_training = model.training
     for epoch in range(progress.epoch, epochs):
         model.train()
@@ -135,7 +139,7 @@ def fit(
                 optimizer.step()
                 if average is not None:
                     average.update()
-                means.add(len(batch.images), train_loss=value.data, **scalars)
+                means.add(len(batch.images), {"train_loss": value.data, **scalars})
                 del value, scalars
                 bar.update()
             record = {"epoch": epoch + 1, **means.result()}
@@ -145,7 +149,8 @@ def fit(
             _tell(bar, epoch, epochs, record)
         progress = Progress(epoch + 1, progress.step + len(epoch_batches), seed)
         history.append(record)
-        _show(schedule, record)
+        if follower is not None:
+            follower.observe(record)
         if run is not None:
             run.log(record)
             save_checkpoint(run.checkpoint_path, model, optimizer, average, progress)
@@ -160,11 +165,13 @@ def predict_logits(model: Module, batches: Iterable) -> tuple[np.ndarray, np.nda
     was_training = model.training
     model.eval()
     logits, labels = [], []
-    with no_grad():
-        for images, targets in batches:
-            logits.append(to_host(model(Tensor(to_device(images, where))).data))
-            labels.append(np.asarray(targets))
-    model.train(was_training)
+    try:
+        with no_grad():
+            for images, targets in batches:
+                logits.append(to_host(model(Tensor(to_device(images, where))).data))
+                labels.append(np.asarray(targets))
+    finally:
+        model.train(was_training)
     if not logits:
         raise ValueError("predict_logits: batches is empty; there is nothing to predict")
     return np.concatenate(logits), np.concatenate(labels)
@@ -177,12 +184,6 @@ def evaluate(model: Module, batches: Iterable) -> dict[str, float]:
         "loss": F.cross_entropy(logits, labels).item(),
         "accuracy": metrics.accuracy(logits, labels),
     }
-
-
-def _show(schedule: Schedule | None, record: Mapping[str, float]) -> None:
-    """Let a schedule that follows the results see an epoch's record."""
-    if isinstance(schedule, DivideWhenStalled):
-        schedule.observe(record)
 
 
 def _prepare(host_batch: Any, transform: Callable | None, where: str, key: tuple) -> Batch:
@@ -201,7 +202,14 @@ def _forward(
 ) -> tuple[Tensor, Mapping[str, Any]]:
     model.seed(seed, step)
     result = loss(model, batch, step)
-    return result if isinstance(result, tuple) else (result, {})
+    value, scalars = result if isinstance(result, tuple) else (result, {})
+    if not isinstance(value, Tensor) or value.size != 1:
+        came = f"of shape {value.shape}" if isinstance(value, Tensor) else type(value).__name__
+        raise TypeError(f"fit: loss returned a {came}; expected a Tensor with one number")
+    for name in scalars:
+        if name in RESERVED or name.startswith("validation_"):
+            raise ValueError(f"fit: loss reports {name!r}, a name that fit gives; choose another")
+    return value, scalars
 
 
 def _looks(where: str, i: int, batches: int) -> bool:
@@ -215,7 +223,7 @@ def _refuse_non_finite(
     number = value.item()
     if np.isfinite(number):
         return
-    story = f"fit: the loss is {number} at step {step}; nothing was updated"
+    story = f"fit: the loss is {number} at step {step}; no weight was updated"
     try:
         with detect_anomaly():
             _forward(model, loss, batch, seed, step)
@@ -239,19 +247,19 @@ class _Means:
     """Means over an epoch, weighted by batch size, added up where the numbers are."""
 
     def __init__(self) -> None:
-        self.images = 0
+        self.images: dict[str, int] = {}
         self.totals: dict[str, Any] = {}
 
-    def add(self, n: int, **values: Any) -> None:
-        self.images += n
+    def add(self, n: int, values: Mapping[str, Any]) -> None:
         for name, value in values.items():
+            self.images[name] = self.images.get(name, 0) + n
             array = value.data if isinstance(value, Tensor) else value
             xp = array_module(array)
             total = xp.asarray(array, dtype=np.float64) * n
             self.totals[name] = self.totals[name] + total if name in self.totals else total
 
     def result(self) -> dict[str, float]:
-        return {name: float(total) / self.images for name, total in self.totals.items()}
+        return {name: float(total) / self.images[name] for name, total in self.totals.items()}
 
 
 def _bar(epoch: int, epochs: int, batches: int) -> Any:

@@ -45,8 +45,9 @@ class FrameDigit:
         check_image("FrameDigit", image)
         ink = ink_of(image)
         if image.shape[:2] == self.size:
-            return ink[:, :, None]
-        ys, xs = np.nonzero(ink > 64)  # a quarter of full ink: more than the noise of the paper
+            bright_on_dark = ink.any() and image[ink > 128].mean() > image[ink < 128].mean()
+            return image.copy() if bright_on_dark else 255 - image
+        ys, xs = np.nonzero(without_specks(ink > 64))  # a quarter of full ink: more than noise
         cut = ink[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
         return self.lay_down(cut)[:, :, None]
 
@@ -87,6 +88,14 @@ def ink_of(image: np.ndarray) -> np.ndarray:
         )
     ink = paper - grey if darker > brighter else grey - paper
     return np.rint(ink.clip(0) * (255 / ink.max())).astype(np.uint8)
+
+
+def without_specks(ink: np.ndarray) -> np.ndarray:
+    """A mask (H, W) without its connected parts that are far smaller than the largest: dust."""
+    count, parts, sizes, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8))
+    areas = sizes[:, cv2.CC_STAT_AREA]
+    areas[0] = 0  # the background
+    return np.isin(parts, np.flatnonzero(areas > areas.max() / 20))
 
 
 def usual_extent(images: np.ndarray) -> int:

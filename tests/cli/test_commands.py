@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from minivision.cli import COMMANDS, main
-from minivision.datasets import digits
+from minivision.datasets import digits, stratified_split
 from minivision.nn.weights import load_weights
 
 QUICK = ["--limit", "256", "--epochs", "3"]
@@ -218,6 +218,64 @@ def test_a_file_where_the_run_folder_should_be(tmp_path, capsys):
     assert (tmp_path / "file").read_text() == "a letter"
 
 
+def test_resume_keeps_the_settings_of_the_run(trained, capsys):
+    for option, value in (("--dataset", "mnist"), ("--seed", "7"), ("--epochs", "3")):
+        error = refused(capsys, "train", "--resume", "--out", trained, option, value)
+        assert f"--resume keeps the run's own settings; leave out {option}" in error
+
+
+def test_a_finished_run_is_not_measured_again(trained, capsys):
+    before = (trained / "result.json").stat().st_mtime_ns
+    assert main(["train", "--resume", "--out", str(trained)]) == 0
+    assert "is finished: test accuracy" in capsys.readouterr().out
+    assert (trained / "result.json").stat().st_mtime_ns == before
+
+
+def test_a_folder_whose_classes_changed_is_refused(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for i in range(12):
+            image = rng.integers(0, 255, (30, 30, 3)).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / "pets" / name / f"{i}.png"), image)
+    pets, out = str(tmp_path / "pets"), str(tmp_path / "run")
+    limited = ["train", "--dataset", pets, "--epochs", "1", "--limit", "4", "--out", out]
+    assert main(limited) == 0
+    (tmp_path / "pets" / "cat").rename(tmp_path / "pets" / "zebra")
+    capsys.readouterr()
+    error = refused(capsys, "evaluate", out)
+    assert "was trained on the classes cat, dog, but" in error
+    assert "has dog, zebra" in error
+
+
+def test_a_limit_takes_images_of_all_classes(tmp_path):
+    out = tmp_path / "run"
+    assert main(["train", "--limit", "20", "--epochs", "1", "--out", str(out)]) == 0
+    settings = json.loads((out / "settings.json").read_text())
+    (part,) = stratified_split(digits().train, (settings["limit"],))
+    assert sorted(part.labels.tolist()) == sorted(list(range(10)) * 2)
+
+
+def test_settings_that_were_not_written_by_train_are_named(trained, tmp_path, capsys):
+    settings = json.loads((trained / "settings.json").read_text())
+    for name, value in (("classes", 10), ("preprocessing", [1]), ("dataset", None)):
+        (tmp_path / "settings.json").write_text(json.dumps({**settings, name: value}))
+        for command in (["evaluate", tmp_path], ["train", "--resume", "--out", tmp_path]):
+            assert f"settings.json: {name!r} is {value!r}" in refused(capsys, *command)
+
+
+def test_output_that_cannot_show_blocks_gets_question_marks(trained, tmp_path):
+    cv2.imwrite(str(tmp_path / "digit.png"), digits().test[0][0])
+    command = [sys.executable, "-m", "minivision", "predict", str(trained)]
+    result = subprocess.run(
+        [*command, str(tmp_path / "digit.png")],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert b"?" in result.stdout
+
+
 def test_resume_needs_a_run(tmp_path, capsys):
     assert "--resume needs --out" in refused(capsys, "train", "--resume")
     assert "there is no run at" in refused(capsys, "train", "--resume", "--out", tmp_path / "x")
@@ -250,7 +308,15 @@ def test_a_run_with_a_damaged_checkpoint_or_settings(trained, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "argv",
-    [["--epochs", "0"], ["--lr", "-1"], ["--lr", "nan"], ["--limit", "few"], ["--seed", "-1"]],
+    [
+        ["--epochs", "0"],
+        ["--lr", "-1"],
+        ["--lr", "abc"],
+        ["--seed", "x"],
+        ["--lr", "nan"],
+        ["--limit", "few"],
+        ["--seed", "-1"],
+    ],
     ids=" ".join,
 )
 def test_arguments_out_of_range_are_refused_by_name(argv, capsys):

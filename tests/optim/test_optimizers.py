@@ -135,6 +135,29 @@ def test_an_optimizer_state_of_another_model_is_refused():
         optimizer.load_state_dict({"1.velocity": np.ones(3)})
 
 
+def test_half_a_state_is_refused():
+    optimizer = Adam([Parameter(np.ones(3))])
+    with pytest.raises(ValueError, match=r"the state of parameter 0 lacks (t, v|v, t)"):
+        optimizer.load_state_dict({"0.m": np.ones(3)})
+
+
+@pytest.mark.parametrize("make", [SGD, Adam], ids=["SGD", "Adam"])
+def test_numpys_numbers_among_the_settings_do_not_widen_float32(make):
+    w = Parameter(np.ones(3, np.float32))
+    optimizer = make([w], np.float64(0.1), weight_decay=np.float64(0.1))
+    optimizer.scale_lr(np.float64(0.5))
+    for _ in range(2):
+        w.grad = np.ones(3, np.float32)
+        optimizer.step()
+    assert w.dtype == np.float32
+    assert all(a.dtype.itemsize == 4 for a in optimizer.state[w].values() if a.ndim)
+
+
+def test_a_warm_up_refuses_a_schedule_that_follows_the_results():
+    with pytest.raises(TypeError, match="expected a function of the time only"):
+        warm_up(1, then=DivideWhenStalled())
+
+
 def test_stepping_marks_the_weights_as_changed():
     w, x = Parameter([1.0]), Tensor([2.0])
     loss = (w * x).sum()
@@ -156,6 +179,11 @@ BAD_SETTINGS = [
     (lambda: step_decay(every=-1), "every is -1"),
     (lambda: warm_up(0), "epochs is 0"),
     (lambda: DivideWhenStalled(factor=2), "factor 2"),
+    (lambda: SGD(weight(1, 1), 0.1), "parameters is one Tensor; expected a list"),
+    (lambda: SGD([weight(1, 1) * 2.0], 0.1), "cannot be trained"),
+    (lambda: SGD([Tensor(np.arange(3))], 0.1), "cannot be trained"),
+    (lambda: SGD([weight(1, 1)], float("nan")), "lr is nan"),
+    (lambda: SGD([{"lr": 0.1}], 0.1), 'expected {"params"'),
     (lambda: WeightAverage(Linear(1, 1, initialize=False), 1.0), "decay is 1"),
 ]
 

@@ -37,7 +37,7 @@ def test_everything_comes_back(tmp_path):
     save_checkpoint(tmp_path / "c.safetensors", model, optimizer, average, Progress(3, 17, 5))
     other = network(1)
     restored, restored_average = Adam(other.parameters(), 0.1), WeightAverage(other, 0.5)
-    progress = load_checkpoint(tmp_path / "c.safetensors", other, restored, restored_average)
+    progress = load_checkpoint(tmp_path / "c.safetensors", other, restored, restored_average, 5)
     assert progress == Progress(epoch=3, step=17, seed=5)
     for part, other_part in ((model, other), (optimizer, restored), (average, restored_average)):
         ours, theirs = part.state_dict(), other_part.state_dict()
@@ -63,7 +63,7 @@ def test_a_truncated_checkpoint_is_refused_and_nothing_changes(tmp_path, keep):
     other = network(1)
     before = other.state_dict()
     with pytest.raises(ValueError, match=r"c\.safetensors is truncated or not a safetensors"):
-        load_checkpoint(path, other, Adam(other.parameters(), 0.1), None)
+        load_checkpoint(path, other, Adam(other.parameters(), 0.1), None, 0)
     after = other.state_dict()
     assert all((before[k] == after[k]).all() for k in before)
 
@@ -85,7 +85,7 @@ def test_an_optimizer_of_another_kind_is_refused(tmp_path):
     save_checkpoint(path, model, optimizer, None, Progress(1, 1, 0))
     other = network(1)
     with pytest.raises(ValueError, match="another optimizer's"):
-        load_checkpoint(path, other, SGD(other.parameters(), 0.1, momentum=0.9), None)
+        load_checkpoint(path, other, SGD(other.parameters(), 0.1, momentum=0.9), None, 0)
 
 
 def test_weights_that_are_no_checkpoint_are_refused(tmp_path):
@@ -127,4 +127,22 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path):
     assert str(path) in result.stderr
     assert path.read_bytes() == old
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
-    assert load_checkpoint(path, model, optimizer, None) == Progress(1, 1, 0)
+    assert load_checkpoint(path, model, optimizer, None, 0) == Progress(1, 1, 0)
+
+
+def test_another_seed_or_a_missing_average_is_refused_and_nothing_changes(tmp_path):
+    path = tmp_path / "c.safetensors"
+    model, optimizer, average = trained()
+    save_checkpoint(path, model, optimizer, average, Progress(1, 1, 0))
+    other = network(1)
+    before = other.state_dict()
+    adam, other_average = Adam(other.parameters(), 0.1), WeightAverage(other, 0.5)
+    with pytest.raises(ValueError, match=r"the seed is 7, but .* was begun with 0"):
+        load_checkpoint(path, other, adam, other_average, 7)
+    with pytest.raises(
+        ValueError, match=r"has a running average of the weights, but none is given"
+    ):
+        load_checkpoint(path, other, adam, None, 0)
+    after = other.state_dict()
+    assert all((before[k] == after[k]).all() for k in before)
+    assert not any(adam.state.values())

@@ -171,7 +171,7 @@ def test_a_nan_stops_before_the_update_and_names_function_and_line():
     with pytest.raises(FloatingPointError) as caught:
         fit(model, Batches(), loss, SGD(model.parameters(), lr=0.1), 1, device="cpu")
     message = str(caught.value)
-    assert "the loss is nan at step 0; nothing was updated" in message
+    assert "the loss is nan at step 0; no weight was updated" in message
     assert "log: its value is not finite" in message
     assert "test_loop.py:" in message
     assert "F.log(logits - logits.max() - 1.0)" in message
@@ -241,6 +241,76 @@ def test_fit_without_a_single_batch_says_so():
     model = network()
     with pytest.raises(ValueError, match="batches has no batch"):
         fit(model, lambda epoch: [], classification_loss, SGD(model.parameters(), 0.1), 1)
+
+
+def test_an_epoch_logged_before_the_first_checkpoint_is_not_logged_twice(tmp_path):
+    run = Run.create(tmp_path / "run", {})
+    run.log({"epoch": 1, "train_loss": 9.0})  # and then the power failed
+    train(network(), 2, Run.open(run.path))
+    assert [record["epoch"] for record in run.history()] == [1, 2]
+
+
+def test_a_scalar_reported_in_some_steps_is_averaged_over_those():
+    def loss(model, batch, step):
+        value = F.cross_entropy(model(batch.images), batch.targets)
+        return (value, {"rare": 1.0}) if step == 2 else value
+
+    model = network(p=0.0)
+    history = fit(model, Batches(), loss, SGD(model.parameters(), 0.1), 1, device="cpu")
+    assert history["rare"] == [1.0]
+
+
+@pytest.mark.parametrize("name", ["seconds", "epoch", "train_loss", "validation_loss"])
+def test_a_scalar_may_not_take_a_name_that_fit_gives(name):
+    def loss(model, batch, step):
+        return F.cross_entropy(model(batch.images), batch.targets), {name: 1.0}
+
+    model = network(p=0.0)
+    with pytest.raises(ValueError, match=f"loss reports '{name}', a name that fit gives"):
+        fit(model, Batches(), loss, SGD(model.parameters(), 0.1), 1, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("loss", "came"),
+    [
+        (lambda model, batch, step: None, "NoneType"),
+        (lambda model, batch, step: model(batch.images), r"of shape \(8, 2\)"),
+    ],
+    ids=["None", "logits"],
+)
+def test_a_loss_that_is_no_number_is_refused(loss, came):
+    model = network(p=0.0)
+    with pytest.raises(TypeError, match=f"loss returned a .*{came}; expected a Tensor with one"):
+        fit(model, Batches(), loss, SGD(model.parameters(), 0.1), 1, device="cpu")
+
+
+def test_a_list_of_batches_is_refused_with_what_is_expected():
+    model = network()
+    with pytest.raises(TypeError, match=r"batches is a list; expected batches\(epoch\)"):
+        fit(model, Batches()(0), classification_loss, SGD(model.parameters(), 0.1), 1)
+
+
+def test_a_schedule_object_used_again_starts_again():
+    schedule = DivideWhenStalled("train_loss", patience=0)
+    for _ in range(2):
+        schedule.begin([{"train_loss": loss} for loss in (1.0, None, 2.0)], validated=False)
+        assert schedule.now == pytest.approx(0.01)  # None, a number that was not finite, is no best
+
+
+def test_a_schedule_that_watches_validation_needs_it_from_the_start():
+    model = network()
+    before = weights(model)
+    optimizer = SGD(model.parameters(), 0.1)
+    with pytest.raises(ValueError, match="watches 'validation_loss', but validate is None"):
+        fit(model, Batches(), classification_loss, optimizer, 1, schedule=DivideWhenStalled())
+    assert weights(model) == before
+
+
+def test_a_broken_evaluation_gives_the_mode_back():
+    model = network()
+    with pytest.raises(ValueError, match="linear: x has 3 features"):
+        evaluate(model, [(np.zeros((2, 3), np.float32), np.zeros(2, np.int64))])
+    assert model.training
 
 
 def test_fit_returns_the_model_in_the_mode_it_came_in():

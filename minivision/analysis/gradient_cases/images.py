@@ -114,7 +114,7 @@ def batch_norm_case(rng: Rng) -> Case:
     mean, var = rng.normal(size=C), rng.uniform(0.5, 2.0, C)
 
     def function(x, weight=None, bias=None):
-        running = RunningStatistics(mean.copy(), var.copy(), np.array(0))
+        running = RunningStatistics(mean.astype(x.dtype), var.astype(x.dtype), np.array(0))
         return F.batch_norm(x, weight, bias, running, training)
 
     inputs = [rng.normal(size=size), rng.uniform(0.5, 2.0, C), rng.normal(size=C)]

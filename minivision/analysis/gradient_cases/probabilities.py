@@ -64,13 +64,19 @@ def kl_case(rng: Rng) -> Case:
     N, K = int(rng.integers(1, 5)), int(rng.integers(2, 7))
     p, reduction = rng.dirichlet(np.ones(K), N), str(rng.choice(["mean", "sum", "none"]))
     p[0, 0], p[0, 1] = 0.0, p[0, 0] + p[0, 1]
-    return lambda log_q: F.kl_divergence(log_q, p, reduction=reduction), [rng.normal(size=(N, K))]
+    return (
+        lambda log_q: F.kl_divergence(log_q, p.astype(log_q.dtype), reduction=reduction),
+        [rng.normal(size=(N, K))],
+    )
 
 
 def distillation_case(rng: Rng) -> Case:
     N, K = int(rng.integers(1, 5)), int(rng.integers(2, 7))
     teacher, T = 2 * rng.normal(size=(N, K)), float(rng.uniform(0.5, 8.0))
-    return lambda z: F.distillation_loss(z, teacher, T), [rng.normal(size=(N, K))]
+    return (
+        lambda z: F.distillation_loss(z, teacher.astype(z.dtype), T),
+        [rng.normal(size=(N, K))],
+    )
 
 
 def entropy_case(rng: Rng) -> Case:
