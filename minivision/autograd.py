@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from html import escape
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -159,6 +160,14 @@ class Tensor:
         values = np.array2string(self.numpy(), separator=", ", threshold=50, prefix="Tensor(")
         grad = ", requires_grad=True" if self.is_leaf and self.requires_grad else ""
         return f"Tensor({values}, {self.dtype}{grad}{made})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what it is and the range of its values, before the values."""
+        values = self.numpy()
+        words = f"Tensor {self.shape} {self.dtype} on {self.device}"
+        if values.size:
+            words += f", from {values.min():.4g} to {values.max():.4g}, mean {values.mean():.4g}"
+        return f"<b>{words}</b><pre>{escape(repr(self))}</pre>"
 
     def __len__(self) -> int:
         if self.ndim == 0:

@@ -66,27 +66,30 @@ def resolve_device(device: str = "auto") -> str:
         return device
     if device not in ("auto", "gpu") and not (device.startswith("gpu:") and device[4:].isdigit()):
         raise ValueError(f'device is {device!r}; expected "cpu", "gpu", "gpu:N" or "auto"')
-    cupy = find_cupy()
+    cupy: Any = find_cupy()
     usable = cupy is not None and cupy.is_available()
     if device == "auto":
         return "gpu:0" if usable else "cpu"
     if not usable:
         reason = "CuPy is not installed" if cupy is None else "CuPy finds no CUDA device"
         raise ValueError(f'device is {device!r}, but {reason}; use "cpu" or "auto"')
-    return "gpu:0" if device == "gpu" else device
+    number, cards = int(device[4:] or 0), cupy.cuda.runtime.getDeviceCount()
+    if number >= cards:
+        raise ValueError(f"device is {device!r}, but the last of {cards} GPUs is gpu:{cards - 1}")
+    return f"gpu:{number}"
 
 
 def to_device(array: Array, device: str) -> Array:
-    """The array on "cpu" or "gpu:N"; itself where it already is."""
+    """The array on the device meant by a word, as in `resolve_device`; itself where it already is.
+
+    CuPy computes on one card at a time, the current one: this makes the GPU it.
+    """
+    device = resolve_device(device)
     if device == "cpu":
         return to_host(array)
-    if device_of(array) == device:
-        return array
-    cupy = find_cupy()
-    if cupy is None:
-        raise ValueError(f"device is {device!r}, but CuPy is not installed")
-    with cupy.cuda.Device(int(device.partition(":")[2])):
-        return cupy.asarray(array)
+    cupy: Any = find_cupy()
+    cupy.cuda.Device(int(device[4:])).use()
+    return array if device_of(array) == device else cupy.asarray(array)
 
 
 def to_host(array: Array) -> np.ndarray:

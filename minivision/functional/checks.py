@@ -124,6 +124,8 @@ def _constant(function: str, name: str, value: Any, other: Any) -> Tensor:
             return Tensor(value)
         xp = array_module(other.data)
         return Tensor(xp.asarray(value, dtype=other.dtype))
+    if is_array(value):  # of CuPy, without axes: a number that stays where it is
+        return Tensor(value.astype(other.dtype))
     came = type(value).__name__
     raise TypeError(f"{function}: {name} is a {came}; expected a Tensor, an array or a number")
 

@@ -85,8 +85,10 @@ def nll_loss(
     (log_probabilities,) = tensors(name, log_probabilities=log_probabilities)
     N, K = sizes(name, "log_probabilities", log_probabilities, "N K")
     log_q = log_probabilities.data
-    if np.ndim(constant(name, "targets", targets)) != 1:
-        raise ValueError(f"{name}: targets has shape {np.shape(targets)}; expected ({N},)")
+    targets = constant(name, "targets", targets)
+    targets = targets if is_array(targets) else np.asarray(targets)
+    if targets.ndim != 1:
+        raise ValueError(f"{name}: targets has shape {targets.shape}; expected ({N},)")
     p, divisor = _distributions(name, targets, N, K, log_q, weight, ignore_index, 0.0)
 
     def backward(dy):

@@ -96,6 +96,8 @@ def getitem(x: Tensor | Array, index: Any) -> Tensor:
     parts = tuple([part.copy() if is_array(part) else part for part in parts])  # it may change
     basic = all(part is None or isinstance(part, int | slice | type(...)) for part in parts)
     shape, dtype, xp = x.shape, x.dtype, array_module(x.data)
+    if xp is not np and not basic and array_module(*parts) is np:
+        np.broadcast_to(False, shape)[parts]  # CuPy lets a bad index wrap around; this raises
 
     def backward(dy):
         dx = xp.zeros(shape, dtype)

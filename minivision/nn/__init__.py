@@ -1,6 +1,7 @@
 """Layers: each holds parameters and calls one function; no mathematics stands here.
 
     module.py          Module, Parameter, Buffer: how parts are found, saved and moved
+    notebook.py        how a network shows itself in a notebook
     initializers.py    random weights of the right size
     sequential.py      layers one after the other
     linear.py          Linear, Flatten

@@ -4,7 +4,7 @@ A layer holds parameters and calls one function of `functional`; a network holds
 no registry: whatever is assigned to `self` is found again in the order of assignment, under its
 attribute's name, so `features.0.weight` is what it says.
 
-Read next: nn/initializers.py
+Read next: nn/notebook.py
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from minivision.autograd import Tensor
 from minivision.backend import Array, device_of, resolve_device, to_device, to_host
+from minivision.nn.notebook import layer_table
 
 LAYER = 3  # the first word of the keys that layers draw from
 
@@ -198,6 +199,9 @@ class Module:
         ]
         head = f"{type(self).__name__}({self.extra_repr()}"
         return "\n".join([head, *lines, ")"]) if lines else head + ")"
+
+    def _repr_html_(self) -> str:
+        return layer_table(self)
 
 
 def _parts(values: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:

@@ -108,6 +108,7 @@ def fit(
         raise TypeError(f"fit: batches is a {came}; expected batches(epoch), such as a DataLoader")
     where = resolve_device(device)
     model.to(where)
+    optimizer.load_state_dict(optimizer.state_dict())  # what it carries follows the weights
     progress, history = Progress(0, 0, seed), History()
     if run is not None:
         if run.checkpoint_path.exists():
