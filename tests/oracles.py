@@ -157,3 +157,136 @@ def reduce_over(x, axes, summary):
         ]
         y[place] = summary(values)
     return y
+
+
+# ── local windows ────────────────────────────────────────────────────────────────────────────
+
+
+def unfold(x, kernel, stride, padding, dilation):
+    """(N, C·KH·KW, OH·OW): every window of every image, as a column."""
+    N, C, H, W = x.shape
+    places = list(positions(H, W, kernel, stride, padding, dilation))
+    taps_each = kernel[0] * kernel[1]
+    y = np.zeros((N, C * taps_each, len(places)))
+    for n in range(N):
+        for place, (_, _, taps) in enumerate(places):
+            for c in range(C):
+                for t, (_, _, row, column) in enumerate(taps):
+                    y[n, c * taps_each + t, place] = pixel(x[n, c], row, column)
+    return y
+
+
+def fold(columns, size, kernel, stride, padding, dilation):
+    """Every column back to its window; where windows overlap, the numbers add up."""
+    taps_each = kernel[0] * kernel[1]
+    N, rows, _ = columns.shape
+    C = rows // taps_each
+    y = np.zeros((N, C, *size))
+    for n in range(N):
+        for place, (_, _, taps) in enumerate(positions(*size, kernel, stride, padding, dilation)):
+            for c in range(C):
+                for t, (_, _, row, column) in enumerate(taps):
+                    if 0 <= row < size[0] and 0 <= column < size[1]:
+                        y[n, c, row, column] += columns[n, c * taps_each + t, place]
+    return y
+
+
+def locally_connected2d(x, weight, bias, stride, padding):
+    """A convolution, with weight[i, j] for the place (i, j)."""
+    N, C, H, W = x.shape
+    OH, OW, F, _, KH, KW = weight.shape
+    y = np.zeros((N, F, OH, OW))
+    for n in range(N):
+        for f in range(F):
+            for i, j, taps in positions(H, W, (KH, KW), stride, padding):
+                total = 0.0 if bias is None else float(bias[f, i, j])
+                for c in range(C):
+                    for u, v, row, column in taps:
+                        total += float(weight[i, j, f, c, u, v]) * pixel(x[n, c], row, column)
+                y[n, f, i, j] = total
+    return y
+
+
+def adaptive_avg_pool2d(x, size):
+    """Lay size[0] x size[1] equal tiles over the image: the mean of all pixels each one touches."""
+    N, C, H, W = x.shape
+    y = np.zeros((N, C, *size))
+    for n, c, i, j in np.ndindex(y.shape):
+        values = [
+            float(x[n, c, row, column])
+            for row in range(H)
+            for column in range(W)
+            if i * H < (row + 1) * size[0] and row * size[0] < (i + 1) * H
+            if j * W < (column + 1) * size[1] and column * size[1] < (j + 1) * W
+        ]
+        y[n, c, i, j] = sum(values) / len(values)
+    return y
+
+
+# ── normalisation ────────────────────────────────────────────────────────────────────────────
+
+
+def local_response_norm(x, size, alpha, beta, k):
+    """x / (k + α·Σ of squares over the channels at most size//2 away)^β."""
+    N, C, H, W = x.shape
+    y = np.zeros(x.shape)
+    for n, c, h, w in np.ndindex(x.shape):
+        energy = 0.0
+        for other in range(C):
+            if abs(other - c) <= size // 2:
+                energy += float(x[n, other, h, w]) ** 2
+        y[n, c, h, w] = x[n, c, h, w] / (k + alpha * energy) ** beta
+    return y
+
+
+def batch_norm(x, weight, bias, eps):
+    """(y, means, unbiased variances) of training; x (N, C, …)."""
+    y, means, variances = np.zeros(x.shape), [], []
+    for c in range(x.shape[1]):
+        values = [float(value) for value in x[:, c].reshape(-1)]
+        mean = sum(values) / len(values)
+        squares = sum((value - mean) ** 2 for value in values)
+        for n in range(len(x)):
+            for place in np.ndindex(x.shape[2:]):
+                normed = (x[n, c, *place] - mean) / math.sqrt(squares / len(values) + eps)
+                y[n, c, *place] = normed * weight[c] + bias[c]
+        means.append(mean)
+        variances.append(squares / (len(values) - 1))
+    return y, means, variances
+
+
+# ── warps ────────────────────────────────────────────────────────────────────────────────────
+
+
+def coordinate(i, n, align_corners):
+    """Where the centre of pixel i of n lies, from -1 to 1."""
+    if align_corners:
+        return -1 + 2 * i / (n - 1) if n > 1 else 0.0
+    return -1 + (2 * i + 1) / n
+
+
+def affine_grid(theta, size, align_corners):
+    N, _, H, W = size
+    y = np.zeros((N, H, W, 2))
+    for n, i, j in np.ndindex(N, H, W):
+        u, v = coordinate(j, W, align_corners), coordinate(i, H, align_corners)
+        for axis in range(2):
+            a, b, c = (float(number) for number in theta[n, axis])
+            y[n, i, j, axis] = a * u + b * v + c
+    return y
+
+
+def grid_sample(x, grid, align_corners):
+    """Every pixel counts by a tent: 1 at its centre, falling to 0 at its neighbours' centres."""
+    N, C, H, W = x.shape
+    _, OH, OW, _ = grid.shape
+    y = np.zeros((N, C, OH, OW))
+    for n, c, i, j in np.ndindex(y.shape):
+        right, down = (float(number) for number in grid[n, i, j])
+        column = (right + 1) / 2 * (W - 1) if align_corners else ((right + 1) * W - 1) / 2
+        row = (down + 1) / 2 * (H - 1) if align_corners else ((down + 1) * H - 1) / 2
+        for r in range(H):
+            for s in range(W):
+                tent = max(0.0, 1 - abs(row - r)) * max(0.0, 1 - abs(column - s))
+                y[n, c, i, j] += tent * float(x[n, c, r, s])
+    return y

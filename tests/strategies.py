@@ -76,6 +76,7 @@ ODD_CONVOLUTIONS = {
     "one group for each channel": Convolution(2, 1, 2, (5, 4), (3, 2), groups=3),
     "two groups": Convolution(2, 2, 3, (5, 4), (2, 3), groups=2),
     "dilated over the border": Convolution(1, 2, 1, (5, 6), (3, 2), (1, 1), (2, 1), (2, 3)),
+    "padding beyond half the kernel": Convolution(2, 2, 3, (5, 4), (2, 3), (2, 1), (2, 3)),
     "a single row": Convolution(2, 2, 2, (1, 7), (1, 3), stride=(1, 2)),
 }  # fmt: skip
 

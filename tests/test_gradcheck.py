@@ -7,9 +7,15 @@ from minivision import Tensor, functional, record
 from minivision import functional as F
 from minivision.analysis.gradient_cases import CASES
 from minivision.gradcheck import GradientError, gradcheck
-from tests.sabotage import SABOTAGE, spoiled
+from tests.sabotage import MISTAKES, SABOTAGE, mistaken, spoiled
 
-EVERY_SABOTAGE = [(name, how) for name, ways in SABOTAGE.items() for how in ways]
+
+def every(table):
+    """Parametrize a test by every (name, how) of a table {name: {how: …}}."""
+    return pytest.mark.parametrize(
+        ("name", "how"),
+        [pytest.param(name, how, id=f"{name}: {how}") for name in table for how in table[name]],
+    )
 
 
 def rng(seed=0):
@@ -33,14 +39,32 @@ def test_there_is_a_sabotage_for_every_function():
     assert set(SABOTAGE) == set(functional.__all__)
 
 
-@pytest.mark.parametrize(("name", "how"), EVERY_SABOTAGE, ids=": ".join)
+@every(SABOTAGE)
 def test_a_wrong_gradient_is_caught(name, how):
     assert caught(name, SABOTAGE[name][how], draws=25) > 0
 
 
+@every(MISTAKES)
+def test_the_rule_of_another_function_is_caught(monkeypatch, name, how):
+    right = getattr(functional, name)
+    monkeypatch.setattr(functional, name, mistaken(right, MISTAKES[name][how]))
+    assert caught(name, unspoiled, draws=25) > 0
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_functions_own_rule_is_not_mistaken(monkeypatch, name):
+    right = getattr(functional, name)
+    monkeypatch.setattr(functional, name, mistaken(right, right))
+    assert caught(name, unspoiled, draws=25) == 0
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_geometries_pass_without_sabotage(name):
-    assert caught(name, lambda dy, gradients, inputs, y: gradients, draws=25) == 0
+    assert caught(name, unspoiled, draws=25) == 0
+
+
+def unspoiled(dy, gradients, inputs, y):
+    return gradients
 
 
 @pytest.mark.parametrize("name", CASES)

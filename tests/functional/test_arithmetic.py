@@ -35,6 +35,23 @@ def test_values_and_gradients_by_hand():
     assert gradients(lambda x: F.power(x, -1), 2.0, dy=8.0) == (0.5, -2)
     assert gradients(F.exp, 0.0, dy=10.0) == (1, 10)
     assert gradients(F.log, 4.0, dy=10.0) == (np.log(4), 2.5)
+    assert gradients(F.sqrt, 4.0, dy=8.0) == (2, 2)
+    assert gradients(F.absolute, -3.0, dy=10.0) == (3, -10)
+    assert gradients(F.absolute, 3.0, dy=10.0) == (3, 10)
+    assert gradients(F.absolute, 0.0, dy=10.0) == (0, 0)
+
+
+def test_tensors_have_these_as_methods_and_operators():
+    x = Tensor(np.array([-4.0, 9.0]))
+    assert abs(x).data.tolist() == [4, 9]
+    assert abs(x).sqrt().data.tolist() == [2, 3]
+
+
+@given(seed=seeds)
+def test_the_root_and_the_absolute_value_are_powers(seed):
+    x = np.random.default_rng(seed).uniform(0.5, 2, (3, 4))
+    np.testing.assert_allclose(F.sqrt(x).data, F.power(x, 0.5).data, rtol=1e-14)
+    np.testing.assert_allclose(F.absolute(-x).data, F.sqrt(x * x).data, rtol=1e-14)
 
 
 @binary

@@ -97,3 +97,52 @@ def test_a_missing_generator_is_named(wrong):
 def test_almost_everything_can_be_dropped():
     y = F.dropout(np.ones(1000), 1 - 1e-9, rng=rng()).data
     assert np.isfinite(y).all()
+
+
+# ── whole examples ───────────────────────────────────────────────────────────────────────────
+
+
+@given(p=st.floats(0.1, 0.9), seed=seeds)
+def test_drop_path_drops_whole_examples_and_the_gradient_wears_the_same_mask(p, seed):
+    array = rng(seed).uniform(1, 2, (40, 3, 2))
+    x = Tensor(array, requires_grad=True)
+    y = F.drop_path(x, p, rng=rng(seed))
+    scale = LEVELS / (LEVELS - round(p * LEVELS))
+    factors = y.data / array
+    np.testing.assert_allclose(factors, np.broadcast_to(factors[:, :1, :1], (40, 3, 2)), rtol=1e-14)
+    kept = factors[:, 0, 0] > 0
+    np.testing.assert_allclose(factors[kept], scale, rtol=1e-14)
+    dy = rng(seed + 1).normal(size=x.shape)
+    y.backward(dy)
+    np.testing.assert_allclose(x.grad[kept], dy[kept] * scale, rtol=1e-14)
+    assert not x.grad[~kept].any()
+
+
+@pytest.mark.parametrize("p", [1 / LEVELS, 0.25, 1 - 1 / LEVELS])
+def test_exactly_the_share_p_of_the_examples_is_dropped(p):
+    y = F.drop_path(np.ones((LEVELS, 1, 2)), p, rng=EveryNumberOnce(np.random.PCG64(0))).data
+    assert (y[:, 0, 0] == 0).sum() == round(p * LEVELS)
+    assert y.sum() == pytest.approx(2 * LEVELS, rel=1e-12)
+
+
+def test_a_dropped_branch_leaves_the_identity():
+    x = rng().normal(size=(50, 3))
+    y = (Tensor(x) + F.drop_path(10 * x, 0.5, rng=rng())).data
+    unchanged = (y == x).all(axis=1)
+    assert 0 < unchanged.sum() < 50
+    np.testing.assert_allclose(y[~unchanged], x[~unchanged] * (1 + 10 * 2), rtol=1e-13)
+
+
+def test_drop_path_in_evaluation_and_at_p_zero_does_nothing():
+    x = Tensor(np.ones((3, 2)), requires_grad=True)
+    assert F.drop_path(x, 0.5, training=False, rng=None) is x
+    assert F.drop_path(x, 0.0, rng=None) is x
+
+
+def test_drop_path_says_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"^drop_path: x has no axes; expected \(N, …\)"):
+        F.drop_path(np.array(1.0), rng=rng())
+    with pytest.raises(ValueError, match=r"^drop_path: p is 1; expected a probability from 0 to"):
+        F.drop_path(np.ones(3), 1, rng=rng())
+    with pytest.raises(TypeError, match=r"^drop_path: rng is a NoneType; expected np.random.def"):
+        F.drop_path(np.ones(3), rng=None)

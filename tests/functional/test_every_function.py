@@ -4,6 +4,7 @@
 """
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -114,9 +115,9 @@ def test_a_gradient_that_nobody_asked_for_costs_nothing(name, seed):
         leaves = [Tensor(x, requires_grad=i == wanted) for i, x in enumerate(inputs)]
         y = function(*leaves)
         dy = rng.normal(size=y.shape)
-        for i, dx in enumerate(y.node.rule(dy)):
+        for parent, dx in zip(y.node.parents, y.node.rule(dy), strict=True):
             # None, or dy itself: whatever was computed has memory of its own.
-            if i < len(inputs) and i != wanted:
+            if parent is not leaves[wanted].node:
                 assert dx is None or np.may_share_memory(dx, dy)
 
 
@@ -161,27 +162,33 @@ def test_a_function_shows_its_name_on_the_tape(name):
     assert repr(y).endswith(f"from {name})")
 
 
+def first_differentiable_argument(name):
+    """What a sentence calls it: the first in the signature, mostly."""
+    first = next(iter(inspect.signature(getattr(functional, name)).parameters))
+    return {"parts": "parts[0]", "condition": "a"}.get(first, first)
+
+
 @every_function
 def test_lists_and_words_are_refused_by_name(name):
-    function = getattr(functional, name)
-    first = next(iter(inspect.signature(function).parameters))
-    others = {"exponent": 2, "index": 0, "targets": [0], "kernel_size": 1}
-    needed = [
-        others.get(parameter.name, np.zeros((1, 1)))
-        for parameter in list(inspect.signature(function).parameters.values())[1:]
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.KEYWORD_ONLY)
-    ]
-    keywords = {"rng": np.random.default_rng(0)} if name == "dropout" else {}
+    function, first = getattr(functional, name), first_differentiable_argument(name)
+    others = {"exponent": 2, "index": 0, "targets": [0], "kernel_size": 1, "widths": [(0, 0)],
+              "rng": np.random.default_rng(0), "condition": np.array(True)}  # fmt: skip
+    needed = {
+        parameter.name: others.get(parameter.name, np.zeros((1, 1)))
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+    }
     for wrong, came in (([1.0, 2.0], "list"), ("cat", "str")):
-        with pytest.raises(TypeError, match=rf"^{name}: {first} is a {came}; expected a Tensor"):
-            function(wrong, *needed, **keywords)
+        given = {"parts": [wrong]} if first == "parts[0]" else {first: wrong}
+        with pytest.raises(TypeError) as refused:
+            function(**{**needed, **given})
+        assert str(refused.value).startswith(f"{name}: {first} is a {came}; expected a Tensor")
 
 
 @every_function
 def test_integers_are_refused_by_name(name):
     function, inputs, _ = drawn(name, 4)
-    first = next(iter(inspect.signature(getattr(functional, name)).parameters))
+    first = re.escape(first_differentiable_argument(name))
     with pytest.raises(TypeError, match=rf"^{name}: {first} is int64; expected float32 or float64"):
         function(*[np.ones(x.shape, np.int64) for x in inputs])
 
@@ -191,8 +198,45 @@ def test_mixed_dtypes_are_refused_by_name(name):
     function, inputs, _ = drawn(name, 5)
     for i in range(1, len(inputs)):
         mixed = [x.astype(np.float32) if i == j else x for j, x in enumerate(inputs)]
-        with pytest.raises(TypeError, match=rf"^{name}: \w+ is float64 but \w+ is float32"):
+        with pytest.raises(
+            TypeError, match=rf"^{name}: [\w\[\]]+ is float64 but [\w\[\]]+ is float32"
+        ):
             function(*mixed)
+
+
+# Settings that are NumPy's numbers, as a loop over np.linspace gives them.
+ONE, HALF = np.float64(1.0), np.float64(0.5)
+WITH_NUMPY_SETTINGS = {
+    "power": lambda x: functional.power(x, HALF),
+    "clip": lambda x: functional.clip(x, HALF, ONE),
+    "pad": lambda x: functional.pad(x, [(np.int64(1), np.int64(0))] * 4, ONE),
+    "leaky_relu": lambda x: functional.leaky_relu(x, HALF),
+    "dropout": lambda x: functional.dropout(x, HALF, rng=np.random.default_rng(0)),
+    "softmax": lambda x: functional.softmax(x, np.int64(1), HALF),
+    "maximum": lambda x: functional.maximum(x, HALF),
+    "where": lambda x: functional.where(x.data > 1, x, HALF),
+    "local_response_norm": lambda x: functional.local_response_norm(
+        x, np.int64(3), ONE, HALF, ONE, alpha_over_size=True
+    ),
+    "batch_norm": lambda x: functional.batch_norm(x, momentum=HALF, eps=HALF),
+    "avg_pool2d": lambda x: functional.avg_pool2d(x, np.int64(2)),
+    "cross_entropy": lambda x: functional.cross_entropy(
+        x.reshape(6, 20), [0] * 6, np.full(20, HALF), label_smoothing=HALF
+    ),
+    "distillation_loss": lambda x: functional.distillation_loss(
+        x.reshape(6, 20), np.ones((6, 20), np.float32), HALF
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_NUMPY_SETTINGS)
+def test_settings_that_are_numpy_numbers_leave_the_dtype_alone(name):
+    array = np.random.default_rng(0).uniform(0.5, 2, (2, 3, 4, 5)).astype(np.float32)
+    x = Tensor(array, requires_grad=True)
+    y = WITH_NUMPY_SETTINGS[name](x)
+    assert y.dtype == np.float32
+    y.backward(np.ones(y.shape, np.float32))
+    assert x.grad.dtype == np.float32
 
 
 def test_check_all_yields_one_row_for_each_function():

@@ -97,18 +97,18 @@ def test_targets_may_be_tensors_without_gradient():
     p = Tensor(np.array([[0.25, 0.75]]), requires_grad=True)
     logits = np.zeros((1, 2))
     assert F.cross_entropy(logits, p.detach()).item() == pytest.approx(np.log(2))
-    with pytest.raises(ValueError, match=r"targets require a gradient; pass targets.detach\(\)"):
+    with pytest.raises(ValueError, match=r"targets requires a gradient; pass targets.detach\(\)"):
         F.cross_entropy(logits, p)
 
 
 @pytest.mark.parametrize(
     ("targets", "sentence"),
     [
-        ([0, 3], r"targets\[1\] is 3; expected 0 to 2 \(logits have 3 classes\)"),
+        ([0, 3], r"targets\[1\] is 3; expected 0 to 2 \(there are 3 classes\)"),
         ([-1, 0], r"targets\[0\] is -1; expected 0 to 2"),
-        ([0], r"targets has shape \(1,\); not \(2,\)"),
-        ([[0], [1]], r"targets has shape \(2, 1\); not \(2, 3\)"),
-        (1, r"targets has shape \(\); not \(2,\)"),
+        ([0], r"targets has shape \(1,\); expected \(2,\)"),
+        ([[0], [1]], r"targets has shape \(2, 1\); expected \(2, 3\)"),
+        (1, r"targets has shape \(\); expected \(2,\)"),
         ([[0.5, 0.6, 0.0], [0.0, 0.0, 1.0]], r"targets\[0\] sums to 1.1; expected 1"),
         ([[1.0, 0.0, 0.0], [0.5, 0.0, 0.499]], r"targets\[1\] sums to 0.999; expected 1"),
         ([[1.0, 0.0, 0.0], [np.nan, 0.0, 1.0]], r"targets\[1\] sums to nan; expected 1"),
@@ -128,8 +128,8 @@ def test_targets_that_make_no_sense_are_named(targets, sentence):
     [
         ([0.0, 1.0], "labels are float64; expected integers"),
         ([True, False], "labels are bool; expected integers"),
-        ([[0, 0, 1], [1, 0, 0]], "soft targets are int64; expected probabilities as floats"),
-        ([[True, False, False]] * 2, "soft targets are bool; expected probabilities"),
+        ([[0, 0, 1], [1, 0, 0]], "targets is int64; expected probabilities as floats"),
+        ([[True, False, False]] * 2, "targets is bool; expected probabilities"),
     ],
     ids=str,
 )
@@ -140,7 +140,10 @@ def test_targets_of_a_wrong_dtype_are_named(targets, sentence):
 
 @pytest.mark.parametrize(
     ("logits", "sentence"),
-    [((3,), r"logits has shape \(3,\); expected 2 axes \(N, K\)"), ((0, 3), "logits has no rows")],
+    [
+        ((3,), r"logits has shape \(3,\); expected 2 axes \(N, K\)"),
+        ((0, 3), "the batch is empty; there is no mean over it"),
+    ],
 )
 def test_logits_that_do_not_fit_are_named(logits, sentence):
     with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
@@ -167,3 +170,137 @@ def test_a_class_that_is_masked_out_is_no_obstacle_for_the_others():
     logits = np.array([[0.0, 0.0, -np.inf]])
     with np.errstate(invalid="ignore"):
         assert F.cross_entropy(logits, [0]).item() == pytest.approx(np.log(2))
+
+
+# ── settings of the loss ─────────────────────────────────────────────────────────────────────
+
+
+def test_label_smoothing_by_hand():
+    """q = (1/4, 3/4); a fifth of the target is spread over both classes: p = (1/10, 9/10)."""
+    logits = Tensor(np.log([[1.0, 3.0]]), requires_grad=True)
+    loss = F.cross_entropy(logits, [1], label_smoothing=0.2)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.1 * np.log(4) + 0.9 * np.log(4 / 3), rel=1e-14)
+    np.testing.assert_allclose(logits.grad, [[0.15, -0.15]], rtol=1e-14)
+
+
+def test_with_all_of_the_label_smoothed_away_only_the_uniform_distribution_is_left():
+    logits = np.random.default_rng(0).normal(size=(3, 4))
+    smoothed = F.cross_entropy(logits, [0, 1, 2], label_smoothing=1.0).item()
+    assert smoothed == pytest.approx(F.cross_entropy(logits, np.full((3, 4), 0.25)).item())
+
+
+def test_class_weights_by_hand_divide_by_the_weights_of_the_targets():
+    logits = Tensor(np.log([[1.0, 3.0], [1.0, 1.0]]), requires_grad=True)
+    weight = np.array([3.0, 1.0])
+    loss = F.cross_entropy(logits, [1, 0], weight)
+    loss.backward()
+    assert loss.item() == pytest.approx((1 * np.log(4 / 3) + 3 * np.log(2)) / 4, rel=1e-14)
+    np.testing.assert_allclose(logits.grad, [[1 / 16, -1 / 16], [-3 / 8, 3 / 8]], rtol=1e-14)
+
+
+@given(N=st.integers(2, 5), ignored=st.sampled_from([-100, -1, 2]), seed=seeds)
+def test_a_row_that_is_ignored_might_as_well_be_missing(N, ignored, seed):
+    rng = np.random.default_rng(seed)
+    logits = Tensor(rng.normal(size=(N, 4)), requires_grad=True)
+    labels = np.where(np.arange(N) == 1, ignored, rng.choice([0, 1, 3], N))
+    loss = F.cross_entropy(logits, labels, ignore_index=ignored, label_smoothing=0.1)
+    loss.backward()
+    others = np.arange(N) != 1
+    rest = F.cross_entropy(logits.data[others], labels[others], label_smoothing=0.1)
+    assert loss.item() == pytest.approx(rest.item(), rel=1e-12)
+    assert not logits.grad[1].any()
+
+
+LOSSES = {
+    "cross_entropy": lambda z, **settings: F.cross_entropy(z, [0, 2, 1], **settings),
+    "nll_loss": lambda z, **settings: F.nll_loss(z, [0, 2, 1], **settings),
+    "mse_loss": lambda z, **settings: F.mse_loss(z, np.ones((3, 4)), **settings),
+    "kl_divergence": lambda z, **settings: F.kl_divergence(z, np.full((3, 4), 0.25), **settings),
+}
+losses = pytest.mark.parametrize("name", LOSSES)
+
+
+@losses
+@given(seed=seeds)
+def test_the_mean_and_the_sum_are_those_of_the_losses_one_by_one(name, seed):
+    z = np.random.default_rng(seed).normal(size=(3, 4))
+    each = LOSSES[name](z, reduction="none").data
+    assert each.shape == ((3, 4) if name == "mse_loss" else (3,))
+    assert LOSSES[name](z, reduction="sum").item() == pytest.approx(each.sum(), rel=1e-12)
+    assert LOSSES[name](z).item() == pytest.approx(each.mean(), rel=1e-12)
+
+
+@losses
+def test_a_reduction_of_another_name_is_named(name):
+    with pytest.raises(ValueError, match=rf'^{name}: reduction is \'average\'; not "mean", "sum"'):
+        LOSSES[name](np.zeros((3, 4)), reduction="average")
+
+
+@given(N=st.integers(1, 5), seed=seeds)
+def test_nll_loss_of_log_softmax_is_cross_entropy_and_so_is_the_gradient(N, seed):
+    rng = np.random.default_rng(seed)
+    a, labels = Tensor(rng.normal(size=(N, 4)), requires_grad=True), rng.integers(0, 4, N)
+    b = Tensor(a.data, requires_grad=True)
+    one, other = F.nll_loss(F.log_softmax(a), labels), F.cross_entropy(b, labels)
+    one.backward()
+    other.backward()
+    assert one.item() == pytest.approx(other.item(), rel=1e-13)
+    np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=1e-15)
+
+
+def test_the_mean_squared_error_by_hand():
+    x = Tensor(np.array([[1.0, 5.0]]), requires_grad=True)
+    t = Tensor(np.array([[3.0, 2.0]]), requires_grad=True)
+    loss = F.mse_loss(x, t)
+    loss.backward(np.array(10.0))
+    assert loss.item() == (4 + 9) / 2
+    assert x.grad.tolist() == [[-20, 30]]
+    assert t.grad.tolist() == [[20, -30]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"label_smoothing": -0.1}, r"label_smoothing is -0.1; expected 0 to 1"),
+        ({"label_smoothing": 1.1}, r"label_smoothing is 1.1; expected 0 to 1"),
+        ({"label_smoothing": float("nan")}, r"label_smoothing is nan; expected 0 to 1"),
+        ({"weight": np.ones(2)}, r"weight has shape \(2,\); expected \(3,\)"),
+        ({"weight": Tensor(np.ones(3), requires_grad=True)}, r"weight requires a gradient; pass"),
+        ({"targets": [7, 7], "ignore_index": 7}, r"every target is ignore_index \(7\)"),
+        ({"targets": [-100, 1], "ignore_index": 0}, r"targets\[0\] is -100; expected 0 to 2"),
+    ],
+    ids=str,
+)
+def test_settings_that_make_no_sense_are_named(settings, sentence):
+    with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
+        F.cross_entropy(np.ones((2, 3)), **{"targets": [0, 1], **settings})
+
+
+@pytest.mark.parametrize(
+    ("targets", "error", "sentence"),
+    [
+        ([[0.5, 0.5, 0.0]] * 2, ValueError, r"targets has shape \(2, 3\); expected \(2,\)"),
+        (np.eye(3)[:2], ValueError, r"targets has shape \(2, 3\); expected \(2,\)"),
+        ([0], ValueError, r"targets has shape \(1,\); expected \(2,\)"),
+        ([0, 3], ValueError, r"targets\[1\] is 3; expected 0 to 2"),
+        ([0.0, 1.0], TypeError, r"labels are float64; expected integers"),
+    ],
+    ids=["list of soft", "soft", "too few", "no such class", "floats"],
+)
+def test_nll_loss_takes_labels_only(targets, error, sentence):
+    with pytest.raises(error, match=r"^nll_loss: " + sentence):
+        F.nll_loss(np.ones((2, 3)), targets)
+
+
+@pytest.mark.parametrize(
+    ("x", "t", "sentence"),
+    [
+        ((2, 3), (3, 2), r"predictions has shape \(2, 3\) and targets \(3, 2\); expected the same"),
+        ((2, 3), (3,), r"predictions has shape \(2, 3\) and targets \(3,\); expected the same"),
+        ((0, 3), (0, 3), r"the batch is empty; there is no mean over it"),
+    ],
+)
+def test_mse_loss_does_not_broadcast_and_says_so(x, t, sentence):
+    with pytest.raises(ValueError, match=r"^mse_loss: " + sentence):
+        F.mse_loss(np.ones(x), np.ones(t))

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from minivision import Tensor
 from minivision import functional as F
 from minivision.gradcheck import gradcheck
 from tests import oracles
-from tests.strategies import ODD_POOLINGS, poolings
+from tests.strategies import ODD_POOLINGS, poolings, seeds
 
 POOLS = {
     "max_pool2d": (F.max_pool2d, oracles.max_pool2d),
@@ -128,3 +129,59 @@ def test_pooling_a_constant_image_changes_nothing(function, loops):
 def test_pooling_says_what_does_not_fit(function, loops, x, settings, sentence):
     with pytest.raises(ValueError, match=rf"^{function.__name__}: " + sentence):
         function(np.ones(x), **{"kernel_size": 2, **settings})
+
+
+# ── windows that adapt ───────────────────────────────────────────────────────────────────────
+
+sizes = st.integers(1, 7)
+
+
+@given(N=st.integers(0, 2), C=st.integers(1, 2), H=sizes, W=sizes, OH=sizes, OW=sizes, seed=seeds)
+def test_adaptive_pooling_equals_its_definition(N, C, H, W, OH, OW, seed):
+    x = np.random.default_rng(seed).normal(size=(N, C, H, W))
+    np.testing.assert_allclose(
+        F.adaptive_avg_pool2d(x, (OH, OW)).data,
+        oracles.adaptive_avg_pool2d(x, (OH, OW)),
+        rtol=1e-12,
+        atol=1e-13,
+    )
+
+
+def test_seven_pixels_in_three_windows_by_hand():
+    """Rows 0 to 2, 2 to 4 and 4 to 6: neighbours share a pixel, which gets both gradients."""
+    x = Tensor(np.arange(7.0).reshape(1, 1, 7, 1), requires_grad=True)
+    y = F.adaptive_avg_pool2d(x, (3, 1))
+    y.backward(np.array([3.0, 30.0, 300.0]).reshape(1, 1, 3, 1))
+    assert y.data.ravel().tolist() == [1, 3, 5]
+    assert x.grad.ravel().tolist() == [1, 1, 11, 10, 110, 100, 100]
+
+
+@given(C=st.integers(1, 3), H=sizes, W=sizes, seed=seeds)
+def test_to_one_pixel_it_is_the_mean_and_to_its_own_size_nothing_happens(C, H, W, seed):
+    x = np.random.default_rng(seed).normal(size=(2, C, H, W))
+    whole = F.adaptive_avg_pool2d(x, 1).data
+    np.testing.assert_allclose(whole[:, :, 0, 0], x.mean(axis=(2, 3)), rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(F.adaptive_avg_pool2d(x, (H, W)).data, x)
+
+
+@given(OH=st.integers(1, 3), OW=st.integers(1, 3), KH=st.integers(1, 3), KW=st.integers(1, 3))
+def test_where_the_size_divides_it_is_average_pooling(OH, OW, KH, KW):
+    x = np.random.default_rng(0).normal(size=(2, 3, OH * KH, OW * KW))
+    np.testing.assert_allclose(
+        F.adaptive_avg_pool2d(x, (OH, OW)).data, F.avg_pool2d(x, (KH, KW)).data, atol=1e-14
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "size", "sentence"),
+    [
+        ((3, 5, 4), 1, r"x has shape \(3, 5, 4\); expected 4 axes \(N, C, H, W\)"),
+        ((1, 1, 5, 4), 0, r"output_size is 0; expected an integer >= 1 or a pair"),
+        ((1, 1, 5, 4), (1, None), r"output_size is \(1, None\); expected an integer"),
+        ((1, 1, 0, 4), 1, r"x has shape \(1, 1, 0, 4\); there are no pixels"),
+    ],
+    ids=repr,
+)
+def test_adaptive_pooling_says_what_does_not_fit(x, size, sentence):
+    with pytest.raises(ValueError, match=r"^adaptive_avg_pool2d: " + sentence):
+        F.adaptive_avg_pool2d(np.ones(x), size)

@@ -1,4 +1,6 @@
-"""Sum, mean and max against loops; what is shared where several are largest."""
+"""Sum, mean, variance and extremes against loops; what is shared where several are largest."""
+
+import math
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ REDUCTIONS = {
     "sum": (F.sum, lambda values: sum(values)),
     "mean": (F.mean, lambda values: sum(values) / len(values)),
     "max": (F.max, lambda values: max(values)),
+    "min": (F.min, lambda values: min(values)),
+    "logsumexp": (F.logsumexp, lambda values: math.log(sum(map(math.exp, values)))),
 }
 reductions = pytest.mark.parametrize(("function", "summary"), REDUCTIONS.values(), ids=REDUCTIONS)
 
@@ -90,13 +94,70 @@ def test_an_axis_that_is_no_integer_is_named(function, summary, axis):
         function(np.ones((2, 3)), axis=axis)
 
 
-@pytest.mark.parametrize(("function", "what"), [(F.mean, "average"), (F.max, "largest entry")])
-def test_there_is_no_mean_and_no_maximum_of_nothing(function, what):
+@pytest.mark.parametrize("function", [F.mean, F.max, F.min, F.logsumexp, F.var])
+def test_of_nothing_there_is_only_a_sum(function):
     x = np.ones((2, 0))
-    with pytest.raises(ValueError, match=rf"^{function.__name__}: x has shape \(2, 0\); .*{what}"):
+    sentence = rf"^{function.__name__}: x has shape \(2, 0\); there is no entry over axis 1"
+    with pytest.raises(ValueError, match=sentence):
         function(x, axis=1)
     assert function(x, axis=0).shape == (0,)
 
 
 def test_the_sum_of_nothing_is_zero():
     assert F.sum(np.ones((2, 0)), axis=1).data.tolist() == [0, 0]
+
+
+# ── variance and log-sum-exp ─────────────────────────────────────────────────────────────────
+
+
+@given(n=st.integers(2, 6), correction=st.integers(0, 1), seed=seeds)
+def test_the_variance_equals_loops(n, correction, seed):
+    x = np.random.default_rng(seed).normal(size=(3, n))
+    y = F.var(x, axis=1, correction=correction).data
+    for row, found in zip(x.tolist(), y, strict=True):
+        mean = sum(row) / n
+        expected = sum((value - mean) ** 2 for value in row) / (n - correction)
+        assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_variance_by_hand():
+    x = Tensor(np.array([1.0, 3.0, 8.0]), requires_grad=True)
+    y = F.var(x)
+    y.backward(np.array(10.0))
+    assert y.item() == (9 + 1 + 16) / 2
+    assert x.grad.tolist() == [-30, -10, 40]
+    assert F.var(x, correction=0).item() == pytest.approx(26 / 3)
+
+
+def test_one_number_has_no_unbiased_variance():
+    with pytest.raises(ValueError, match=r"^var: x has 1 entries over axis 1; expected more"):
+        F.var(np.ones((2, 1)), axis=1)
+    assert F.var(np.ones((2, 1)), axis=1, correction=0).data.tolist() == [0, 0]
+
+
+@given(seed=seeds)
+def test_the_smallest_is_minus_the_largest_of_the_negatives(seed):
+    x = np.random.default_rng(seed).integers(0, 4, (3, 4)).astype(float)
+    a, b = Tensor(x, requires_grad=True), Tensor(x, requires_grad=True)
+    dy = np.random.default_rng(seed).normal(size=3)
+    one, other = F.min(a, axis=1), -F.max(-b, axis=1)
+    np.testing.assert_array_equal(one.data, other.data)
+    one.backward(dy)
+    other.backward(dy)
+    np.testing.assert_array_equal(a.grad, b.grad)
+
+
+@given(shift=st.floats(-1e3, 1e3), seed=seeds)
+def test_logsumexp_lies_above_the_maximum_and_moves_with_a_shift(shift, seed):
+    x = np.random.default_rng(seed).normal(size=(3, 4))
+    y = F.logsumexp(x, axis=1).data
+    assert (y > x.max(axis=1)).all()
+    assert (y <= x.max(axis=1) + np.log(4)).all()
+    np.testing.assert_allclose(F.logsumexp(x + shift, axis=1).data, y + shift, atol=1e-11)
+
+
+def test_the_gradient_of_logsumexp_is_softmax():
+    x = Tensor(np.random.default_rng(0).normal(size=(3, 4)), requires_grad=True)
+    F.logsumexp(x, axis=1).backward(np.array([1.0, 2.0, 3.0]))
+    expected = F.softmax(x.data).data * [[1], [2], [3]]
+    np.testing.assert_allclose(x.grad, expected, rtol=1e-14)

@@ -119,3 +119,98 @@ def test_a_tensor_of_integers_is_an_index():
 def test_getitem_refuses_what_numpy_refuses():
     with pytest.raises(IndexError):
         Tensor([1.0, 2.0])[2]
+
+
+# ── joining, padding, repeating ──────────────────────────────────────────────────────────────
+
+
+def column(*numbers):
+    return Tensor(np.array(numbers, float)[:, None], requires_grad=True)
+
+
+def test_concatenate_lists_the_parts_and_gives_each_its_part_of_the_gradient():
+    a, b = column(1, 2), column(3)
+    y = F.concatenate([a, b])
+    y.backward(np.array([[10.0], [20.0], [30.0]]))
+    assert y.data.ravel().tolist() == [1, 2, 3]
+    assert (a.grad.ravel().tolist(), b.grad.ravel().tolist()) == ([10, 20], [30])
+
+
+def test_stack_makes_an_axis_and_takes_it_away_from_the_gradient():
+    a, b = column(1, 2), column(3, 4)
+    y = F.stack((a, b), axis=-1)
+    y.backward(np.array([[[1.0, 10.0]], [[2.0, 20.0]]]))
+    assert y.data.tolist() == [[[1, 3]], [[2, 4]]]
+    assert (a.grad.ravel().tolist(), b.grad.ravel().tolist()) == ([1, 2], [10, 20])
+
+
+def test_one_tensor_twice_gets_both_gradients():
+    a = column(1, 2)
+    F.concatenate([a, a], axis=1).backward(np.array([[1.0, 10.0], [2.0, 20.0]]))
+    assert a.grad.ravel().tolist() == [11, 22]
+
+
+@given(seed=seeds)
+def test_indexing_takes_apart_what_was_joined(seed):
+    parts = np.random.default_rng(seed).normal(size=(3, 2, 4))
+    joined, stacked = F.concatenate(list(parts), axis=1), F.stack(list(parts), axis=1)
+    for i, part in enumerate(parts):
+        np.testing.assert_array_equal(joined[:, 4 * i : 4 * i + 4].data, part)
+        np.testing.assert_array_equal(stacked[:, i].data, part)
+
+
+def test_pad_lists_the_widths_from_the_first_axis():
+    x = Tensor(np.array([[1.0, 2.0]]), requires_grad=True)
+    y = F.pad(x, [(1, 0), (0, 2)], value=9.0)
+    y.backward(np.arange(8.0).reshape(2, 4))
+    assert y.data.tolist() == [[9, 9, 9, 9], [1, 2, 9, 9]]
+    assert x.grad.tolist() == [[4, 5]]
+
+
+def test_broadcast_to_repeats_and_sums_over_the_repeats():
+    x = Tensor(np.array([[1.0], [2.0]]), requires_grad=True)
+    y = F.broadcast_to(x, (3, 2, 2))
+    y.backward(np.arange(12.0).reshape(3, 2, 2))
+    assert y.data.tolist() == [[[1, 1], [2, 2]]] * 3
+    assert x.grad.tolist() == [[0 + 1 + 4 + 5 + 8 + 9], [2 + 3 + 6 + 7 + 10 + 11]]
+
+
+def test_of_what_is_joined_the_rule_keeps_nothing():
+    """The gradients are parts of dy; the arrays that were joined may go."""
+    for function in (F.concatenate, F.stack):
+        rule = function([column(1, 2), column(3, 4)]).node.rule
+        assert not any(isinstance(cell.cell_contents, list) for cell in rule.__closure__)
+
+
+@pytest.mark.parametrize("function", [F.concatenate, F.stack])
+@pytest.mark.parametrize(
+    ("parts", "axis", "error", "sentence"),
+    [
+        ([], 0, ValueError, r"parts is empty; expected at least one Tensor"),
+        (None, 0, TypeError, r"parts is a NoneType; expected a list of Tensors"),
+        ([np.ones(2), None], 0, TypeError, r"parts\[1\] is a NoneType; expected a Tensor or an ar"),
+        ([np.ones((2, 3)), np.ones((3, 2))], 0, ValueError,
+         r"parts\[1\] has shape \(3, 2\) and parts\[0\] \(2, 3\); expected the same"),
+        ([np.ones((2, 3)), np.ones(3)], 0, ValueError, r"parts\[1\] has shape \(3,\) and parts"),
+        ([np.ones((2, 3))], 5, ValueError, r"axis is 5; expected different axes from"),
+        ([np.ones((2, 3))], "x", TypeError, r"axis is 'x'; expected an integer"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_parts_that_cannot_be_joined_are_named(function, parts, axis, error, sentence):
+    with pytest.raises(error, match=rf"^{function.__name__}: " + sentence):
+        function(parts, axis)
+
+
+@pytest.mark.parametrize(
+    "widths", [[(1, 1)], [(1, 1)] * 3, [(1, -1), (0, 0)], [(1,), (1,)], 1, [1, 1], [(0.5, 1)] * 2]
+)
+def test_pad_names_bad_widths(widths):
+    with pytest.raises(ValueError, match=r"^pad: widths is .*; expected \(before, after\), 0 or m"):
+        F.pad(np.ones((2, 3)), widths)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 1), (3, 3), 6, "x", (2, -3)])
+def test_a_shape_that_x_cannot_be_repeated_to_is_named(shape):
+    with pytest.raises(ValueError, match=r"^broadcast_to: x has shape \(2, 3\), which does not br"):
+        F.broadcast_to(np.ones((2, 3)), shape)

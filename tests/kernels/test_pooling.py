@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from minivision.kernels import pooling
 from minivision.kernels.windows import Geometry
 from tests import oracles
-from tests.strategies import ODD_POOLINGS, memory_orders, poolings
+from tests.strategies import ODD_POOLINGS, memory_orders, poolings, seeds
 
 
 def geometry_of(case):
@@ -52,3 +53,33 @@ def test_nothing_that_came_in_is_changed_whatever_its_memory(case):
         pooling.max_pool_gradient(dy, x, y, geometry_of(case))
         pooling.average_pool_gradient(dy, x.shape, geometry_of(case))
         np.testing.assert_array_equal(x, before)
+
+
+@given(C=st.integers(1, 8), size=st.sampled_from([1, 3, 5, 7]), seed=seeds)
+def test_the_window_over_channels_equals_loops_and_is_its_own_adjoint(C, size, seed):
+    x, y = np.random.default_rng(seed).normal(size=(2, 2, C, 3, 4))
+    sums = pooling.channel_window_sum(x, size)
+    for c in range(C):
+        near = [other for other in range(C) if abs(other - c) <= size // 2]
+        np.testing.assert_allclose(sums[:, c], x[:, near].sum(axis=1), rtol=1e-12, atol=1e-13)
+    assert (sums * y).sum() == pytest.approx(
+        (x * pooling.channel_window_sum(y, size)).sum(), rel=1e-10, abs=1e-11
+    )
+
+
+@given(n=st.integers(1, 12), parts=st.integers(1, 12))
+def test_adaptive_windows_cover_every_pixel_and_mirror_one_another(n, parts):
+    bounds = pooling.adaptive_bounds(n, parts)
+    assert len(bounds) == parts
+    assert {pixel for start, end in bounds for pixel in range(start, end)} == set(range(n))
+    assert [(n - end, n - start) for start, end in bounds[::-1]] == bounds
+
+
+@given(H=st.integers(1, 6), W=st.integers(1, 6), OH=st.integers(1, 6), OW=st.integers(1, 6),
+       seed=seeds)  # fmt: skip
+def test_adaptive_averaging_and_its_gradient_are_adjoint(H, W, OH, OW, seed):
+    rng = np.random.default_rng(seed)
+    x, dy = rng.normal(size=(2, 3, H, W)), rng.normal(size=(2, 3, OH, OW))
+    y = pooling.adaptive_average_pool(x, (OH, OW))
+    dx = pooling.adaptive_average_pool_gradient(dy, x.shape)
+    assert (y * dy).sum() == pytest.approx((x * dx).sum(), rel=1e-10, abs=1e-11)

@@ -1,0 +1,242 @@
+"""Local response normalisation and batch normalisation: reference values, loops and laws."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.functional.normalization import RunningStatistics
+from tests import oracles
+from tests.strategies import seeds
+
+sizes = st.integers(1, 6)
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+# ── local response normalisation ─────────────────────────────────────────────────────────────
+
+ONE_TO_SEVEN = np.arange(1.0, 8.0).reshape(1, 7, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, [0.594292, 1.187871, 1.780140, 2.370419, 2.958055, 3.550857, 4.145138]),
+        ({"alpha": 1.0}, [0.125, 0.148651, 0.144616, 0.134654, 0.124862, 0.157668, 0.203322]),
+        (
+            {"alpha": 1.0, "k": 1.0, "alpha_over_size": True},
+            [0.367420, 0.464736, 0.465302, 0.439536, 0.410773, 0.518114, 0.666503],
+        ),
+    ],
+    ids=["the paper's constants", "alpha 1", "alpha over the size, as Caffe and PyTorch"],
+)
+def test_seven_channels_have_the_reference_values(settings, expected):
+    y = F.local_response_norm(ONE_TO_SEVEN, **settings).data.ravel()
+    np.testing.assert_allclose(y, expected, rtol=0, atol=5e-7)
+
+
+@given(
+    N=st.integers(0, 3), C=st.integers(1, 8), H=sizes, W=sizes,
+    size=st.sampled_from([1, 3, 5, 7]), alpha=st.floats(0.5, 2), beta=st.floats(0.3, 1.5),
+    k=st.floats(0.5, 2), seed=seeds,
+)  # fmt: skip
+def test_lrn_equals_its_definition(N, C, H, W, size, alpha, beta, k, seed):
+    x = normal(seed, N, C, H, W)
+    y = F.local_response_norm(x, size, alpha, beta, k).data
+    np.testing.assert_allclose(y, oracles.local_response_norm(x, size, alpha, beta, k), rtol=1e-12)
+
+
+def test_why_the_tests_take_alpha_of_about_one():
+    """With the paper's α a window that ends one channel early is off by a ten-thousandth."""
+
+    def off_by_one(alpha):
+        y = F.local_response_norm(ONE_TO_SEVEN, alpha=alpha).data.ravel()
+        a = ONE_TO_SEVEN.ravel()
+        energies = np.array([(a[max(0, c - 2) : min(7, c + 2)] ** 2).sum() for c in range(7)])
+        return abs(a / (2 + alpha * energies) ** 0.75 - y).max() / abs(y).max()
+
+    assert off_by_one(1e-4) < 1e-2
+    assert off_by_one(1.0) > 0.2
+
+
+def test_small_activations_are_multiplied_by_k_to_the_minus_beta():
+    y = F.local_response_norm(np.full((1, 3, 1, 1), 1e-6)).data
+    np.testing.assert_allclose(y / 1e-6, 2**-0.75, rtol=1e-12)
+    np.testing.assert_allclose(y / 1e-6, 0.5946, atol=5e-5)
+
+
+@given(C=st.integers(1, 8), size=st.sampled_from([1, 3, 5]), seed=seeds)
+def test_the_window_is_symmetric_so_channels_in_reverse_have_the_norm_in_reverse(C, size, seed):
+    x = normal(seed, 2, C, 3, 2)
+    y = F.local_response_norm(x, size, 1.0).data
+    np.testing.assert_allclose(
+        F.local_response_norm(x[:, ::-1], size, 1.0).data[:, ::-1], y, rtol=1e-13
+    )
+
+
+@given(C=st.integers(1, 5), seed=seeds)
+def test_dividing_alpha_by_the_size_is_a_size_times_smaller_alpha(C, seed):
+    x = normal(seed, 2, C, 3, 2)
+    one = F.local_response_norm(x, 5, alpha=5.0, alpha_over_size=True).data
+    np.testing.assert_array_equal(one, F.local_response_norm(x, 5, alpha=1.0).data)
+
+
+@pytest.mark.parametrize(
+    ("x", "settings", "sentence"),
+    [
+        ((3, 5, 4), {}, r"x has shape \(3, 5, 4\); expected 4 axes \(N, C, H, W\)"),
+        ((1, 3, 5, 4), {"size": 4}, r"size is 4; expected an odd number of channels"),
+        ((1, 3, 5, 4), {"size": 0}, r"size is 0; expected an odd number"),
+        ((1, 3, 5, 4), {"size": -3}, r"size is -3; expected an odd number"),
+        ((1, 3, 5, 4), {"size": 5.0}, r"size is 5.0; expected an odd number"),
+        ((1, 3, 5, 4), {"k": 0}, r"k is 0, alpha 0.0001; expected k > 0, alpha >= 0"),
+        ((1, 3, 5, 4), {"alpha": -1.0}, r"k is 2.0, alpha -1.0; expected"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_lrn_says_what_does_not_fit(x, settings, sentence):
+    with pytest.raises(ValueError, match=r"^local_response_norm: " + sentence):
+        F.local_response_norm(np.ones(x), **settings)
+
+
+# ── batch normalisation ──────────────────────────────────────────────────────────────────────
+
+feature_or_map = st.one_of(
+    st.tuples(st.integers(2, 5), sizes), st.tuples(st.integers(2, 4), sizes, sizes, sizes)
+)
+
+
+def statistics(C, seed=None):
+    """Fresh ones, as a new layer has them; or drawn."""
+    if seed is None:
+        return RunningStatistics(np.zeros(C), np.ones(C), np.array(0))
+    rng = np.random.default_rng(seed)
+    return RunningStatistics(rng.normal(size=C), rng.uniform(0.5, 2, C), np.array(7))
+
+
+def test_two_batches_by_hand():
+    """One channel. Batch 1, 3: mean 2, variance 1, unbiased 2. Batch 0, 6: 3, 9 and 18."""
+    running = statistics(1)
+    y = F.batch_norm(np.array([[1.0], [3.0]]), running=running, momentum=0.1, eps=3.0)
+    assert y.data.tolist() == [[-0.5], [0.5]]
+    assert running.mean[0] == pytest.approx(0.1 * 2, rel=1e-15)
+    assert running.var[0] == pytest.approx(0.9 * 1 + 0.1 * 2, rel=1e-15)
+    assert running.num_batches_tracked == 1
+    y = F.batch_norm(np.array([[0.0], [6.0]]), running=running, momentum=0.1, eps=7.0)
+    assert y.data.tolist() == [[-0.75], [0.75]]
+    assert running.mean[0] == pytest.approx(0.9 * 0.2 + 0.1 * 3, rel=1e-15)
+    assert running.var[0] == pytest.approx(0.9 * 1.1 + 0.1 * 18, rel=1e-15)
+    assert running.num_batches_tracked == 2
+
+
+def test_evaluation_by_hand_uses_the_running_statistics_and_leaves_them_alone():
+    running = RunningStatistics(np.array([10.0]), np.array([3.0]), np.array(5))
+    x = Tensor(np.array([[12.0], [8.0]]), requires_grad=True)
+    weight, bias = Tensor(np.array([6.0])), Tensor(np.array([100.0]))
+    y = F.batch_norm(x, weight, bias, running, training=False, eps=1.0)
+    y.backward(np.array([[1.0], [10.0]]))
+    assert y.data.tolist() == [[106], [94]]
+    assert x.grad.tolist() == [[3], [30]]
+    assert [s.tolist() for s in running] == [[10], [3], 5]
+
+
+@given(shape=feature_or_map, eps=st.floats(1e-6, 1), seed=seeds)
+def test_batch_norm_equals_its_definition(shape, eps, seed):
+    x, weight, bias = normal(seed, *shape), normal(seed + 1, shape[1]), normal(seed + 2, shape[1])
+    running = statistics(shape[1])
+    y = F.batch_norm(x, weight, bias, running, momentum=1.0, eps=eps).data
+    expected, means, variances = oracles.batch_norm(x, weight, bias, eps)
+    np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(running.mean, means, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(running.var, variances, rtol=1e-12, atol=1e-13)
+
+
+@given(shape=feature_or_map, seed=seeds)
+def test_every_channel_has_mean_0_and_variance_1(shape, seed):
+    x = 10 + 3 * normal(seed, *shape)
+    eps = 1e-12
+    y = np.moveaxis(F.batch_norm(x, eps=eps).data, 1, 0).reshape(shape[1], -1)
+    np.testing.assert_allclose(y.mean(axis=1), 0, atol=1e-10)
+    np.testing.assert_allclose(y.var(axis=1), 1, rtol=1e-6)
+
+
+@given(shape=feature_or_map, factor=st.floats(0.5, 3), shift=st.floats(-5, 5), seed=seeds)
+def test_a_scale_and_a_shift_of_the_input_are_forgotten(shape, factor, shift, seed):
+    x = normal(seed, *shape)
+    np.testing.assert_allclose(
+        F.batch_norm(factor * x + shift, eps=factor**2 * 1e-3).data,
+        F.batch_norm(x, eps=1e-3).data,
+        rtol=1e-9,
+        atol=1e-10,
+    )
+
+
+@given(shape=feature_or_map, eps=st.floats(1e-3, 1), seed=seeds)
+def test_so_the_gradient_has_no_part_along_a_shift_and_along_x_only_what_eps_lets_by(
+    shape, eps, seed
+):
+    """Σ dx = 0 and Σ dx·x̂ = ε / (σ² + ε)^1.5 · Σ dy·x̂ for every channel."""
+    x = Tensor(normal(seed, *shape), requires_grad=True)
+    dy = normal(seed + 1, *shape)
+    y = F.batch_norm(x, eps=eps)
+    y.backward(dy)
+    axes = (0, *range(2, len(shape)))
+    np.testing.assert_allclose(x.grad.sum(axis=axes), 0, atol=1e-10)
+    passed = eps / (x.data.var(axis=axes) + eps) ** 1.5
+    np.testing.assert_allclose(
+        (x.grad * y.data).sum(axis=axes), passed * (dy * y.data).sum(axis=axes), atol=1e-10
+    )
+
+
+@given(shape=feature_or_map, seed=seeds)
+def test_in_evaluation_it_is_one_line_for_each_channel_and_the_batch_does_not_matter(shape, seed):
+    x, running = normal(seed, *shape), statistics(shape[1], seed)
+    y = F.batch_norm(x, running=running, training=False).data
+    one = F.batch_norm(x[:1], running=running, training=False).data
+    np.testing.assert_array_equal(y[:1], one)
+    assert F.batch_norm(x[:0], running=running, training=False).shape == (0, *shape[1:])
+
+
+def test_a_network_without_scale_and_shift_has_them_1_and_0():
+    x = normal(0, 4, 3, 2, 5)
+    np.testing.assert_array_equal(
+        F.batch_norm(x).data, F.batch_norm(x, np.ones(3), np.zeros(3)).data
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "settings", "sentence"),
+    [
+        ((4, 3, 5), {}, r"x has shape \(4, 3, 5\); expected \(N, C\) or \(N, C, H, W\)"),
+        ((4, 3), {"weight": np.ones(4)}, r"weight has shape \(4,\); expected \(3,\)"),
+        ((4, 3), {"bias": np.ones((1, 3))}, r"bias has shape \(1, 3\); expected \(3,\)"),
+        ((4, 3), {"running": statistics(4)}, r"running.mean is \(4,\); expected \(3,\)"),
+        ((4, 3), {"running": statistics(3)._replace(var=np.ones(2))},
+         r"running.var is \(2,\); expected \(3,\)"),
+        ((4, 3), {"training": False}, r"training is False, which needs running statistics"),
+        ((1, 3), {}, r"x has shape \(1, 3\), one value to a channel; it has no variance"),
+        ((1, 3, 1, 1), {}, r"x has shape \(1, 3, 1, 1\), one value to a channel"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_batch_norm_says_what_does_not_fit(x, settings, sentence):
+    with pytest.raises(ValueError, match=r"^batch_norm: " + sentence):
+        F.batch_norm(np.ones(x), **settings)
+
+
+def test_what_it_refuses_does_not_move_the_running_statistics():
+    running = statistics(3)
+    with pytest.raises(ValueError, match=r"^batch_norm: x has shape"):
+        F.batch_norm(np.ones((1, 3)), running=running)
+    assert [s.tolist() for s in running] == [[0, 0, 0], [1, 1, 1], 0]
+
+
+def test_running_statistics_of_another_dtype_are_named():
+    """They would turn a float32 network into a float64 one, silently."""
+    with pytest.raises(TypeError, match=r"^batch_norm: x is float32 but running.mean is float64"):
+        F.batch_norm(np.ones((4, 3), np.float32), running=statistics(3))
