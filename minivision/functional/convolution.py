@@ -16,6 +16,7 @@ from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import pair, sizes, tensors
 from minivision.kernels.convolution import convolve, input_gradient, weight_gradient
+from minivision.kernels.memory import in_order, memory_order
 from minivision.kernels.windows import Geometry
 
 Pair = int | tuple[int, int]
@@ -80,7 +81,7 @@ def conv2d(
     a, w = x.data, weight.data
     want_dx, want_dw = x.requires_grad, weight.requires_grad
     want_db = bias is not None and bias.requires_grad
-    x_shape = x.shape
+    x_shape, x_order = x.shape, memory_order(a)
 
     OH, OW = geometry.output_size(H, W)
     y = convolve(a, w, geometry, groups)  # (N, F, OH, OW)
@@ -88,7 +89,9 @@ def conv2d(
         y += bias.data[:, None, None]
 
     def backward(dy):
-        dx = input_gradient(dy, w, x_shape, geometry, groups) if want_dx else None
+        dx = None
+        if want_dx:
+            dx = in_order(input_gradient(dy, w, x_shape, geometry, groups), x_order)
         dw = weight_gradient(dy, a, w.shape, geometry, groups) if want_dw else None
         db = dy.sum(axis=(0, 2, 3)) if want_db else None
         return dx, dw, db

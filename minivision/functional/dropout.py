@@ -10,6 +10,7 @@ import numpy as np
 from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
 from minivision.functional.checks import tensors
+from minivision.kernels.memory import in_order, memory_order
 
 LEVELS = 2**16
 
@@ -83,4 +84,5 @@ def _mask(
     dropped = min(round(p * LEVELS), LEVELS - 1)
     keep = rng.integers(0, LEVELS, shape, dtype=np.uint16) >= dropped
     scale = np.asarray(LEVELS / (LEVELS - dropped), x.dtype)
-    return array_module(x.data).asarray(keep * scale)
+    mask = array_module(x.data).asarray(keep * scale)
+    return in_order(mask, memory_order(x.data)) if shape == x.shape else mask

@@ -11,6 +11,7 @@ from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import sizes, tensors
 from minivision.kernels.broadcasting import unbroadcast
+from minivision.kernels.memory import in_order, memory_order
 
 
 def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
@@ -74,12 +75,15 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
     want_dx, want_dw = x.requires_grad, weight.requires_grad
     want_db = bias is not None and bias.requires_grad
 
-    y = a @ w.T  # (N, O)
+    x_order = memory_order(a)
+
+    # (w aᵀ)ᵀ is a wᵀ with the batch innermost in memory, as it is in the images before.
+    y = (w @ a.T).T  # (N, O)
     if bias is not None:
         y += bias.data
 
     def backward(dy):
-        dx = dy @ w if want_dx else None
+        dx = in_order((w.T @ dy.T).T, x_order) if want_dx else None
         dw = dy.T @ a if want_dw else None
         db = dy.sum(axis=0) if want_db else None
         return dx, dw, db

@@ -9,6 +9,7 @@ from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import pair, sizes, tensors
 from minivision.kernels import pooling
+from minivision.kernels.memory import in_order, memory_order
 from minivision.kernels.windows import Geometry
 
 Pair = int | tuple[int, int]
@@ -32,10 +33,11 @@ def max_pool2d(
     """
     x, geometry = _prepare("max_pool2d", x, kernel_size, stride, padding)
     a = x.data
+    order = memory_order(a)
     y = pooling.max_pool(a, geometry)
 
     def backward(dy):
-        return (pooling.max_pool_gradient(dy, a, y, geometry),)
+        return (in_order(pooling.max_pool_gradient(dy, a, y, geometry), order),)
 
     return record(y, (x,), backward)
 
@@ -52,10 +54,10 @@ def avg_pool2d(
     The border added by padding counts as zeros in the mean, PyTorch's `count_include_pad=True`.
     """
     x, geometry = _prepare("avg_pool2d", x, kernel_size, stride, padding)
-    shape = x.shape
+    shape, order = x.shape, memory_order(x.data)
 
     def backward(dy):
-        return (pooling.average_pool_gradient(dy, shape, geometry),)
+        return (in_order(pooling.average_pool_gradient(dy, shape, geometry), order),)
 
     return record(pooling.average_pool(x.data, geometry), (x,), backward)
 
@@ -75,10 +77,10 @@ def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
     size = pair("adaptive_avg_pool2d", "output_size", output_size, least=1)
     if min(H, W) < 1:
         raise ValueError(f"adaptive_avg_pool2d: x has shape {x.shape}; there are no pixels")
-    shape = x.shape
+    shape, order = x.shape, memory_order(x.data)
 
     def backward(dy):
-        return (pooling.adaptive_average_pool_gradient(dy, shape),)
+        return (in_order(pooling.adaptive_average_pool_gradient(dy, shape), order),)
 
     return record(pooling.adaptive_average_pool(x.data, size), (x,), backward)
 

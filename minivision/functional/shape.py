@@ -19,6 +19,7 @@ from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module, is_array
 from minivision.functional.checks import normalized_axes, tensors
 from minivision.kernels.broadcasting import unbroadcast
+from minivision.kernels.memory import memory_order
 
 
 def reshape(x: Tensor | Array, *shape: int | tuple[int, ...]) -> Tensor:
@@ -52,12 +53,23 @@ def flatten(x: Tensor | Array, start_axis: int = 1) -> Tensor:
     if not 0 <= start_axis <= x.ndim:
         raise ValueError(f"flatten: start_axis is {start_axis}; expected 0 to {x.ndim}")
     old = x.shape
-    new = (*old[:start_axis], math.prod(old[start_axis:]))
+    batch, entries = old[:start_axis], math.prod(old[start_axis:])
+    # Images lie in memory with the batch innermost, and so do their vectors: seen from behind, the
+    # other axes are one block, and nothing is copied. Other arrays are taken as they come.
+    batch_last = (*range(start_axis, x.ndim), *range(start_axis))
+    images = memory_order(x.data) == batch_last and start_axis == 1
 
     def backward(dy):
+        if images:
+            return (dy.T.reshape(*old[1:], *batch).transpose(x_axes),)
         return (dy.reshape(old),)
 
-    return record(x.data.reshape(new), (x,), backward)
+    x_axes = tuple([batch_last.index(axis) for axis in range(len(old))])
+    if images:
+        y = x.data.transpose(batch_last).reshape(entries, *batch).T
+    else:
+        y = x.data.reshape(*batch, entries)
+    return record(y, (x,), backward)
 
 
 def transpose(x: Tensor | Array, axes: tuple[int, ...] | None = None) -> Tensor:

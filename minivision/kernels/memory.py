@@ -33,10 +33,20 @@ def memory_order(x: Array) -> tuple[int, ...]:
     return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
 
 
+def in_order(array: Array, order: tuple[int, ...]) -> Array:
+    """The array, copied where its axes do not lie in memory in this order, outermost first.
+
+    >>> import numpy as np
+    >>> in_order(np.zeros((2, 3, 4, 5)), BATCH_INNERMOST).strides
+    (8, 320, 80, 16)
+    """
+    if array.transpose(order).flags.c_contiguous:
+        return array
+    y = empty(array.shape, array, order)
+    y[...] = array
+    return y
+
+
 def batch_innermost(x: Array) -> Array:
     """x (N, C, H, W), copied where its batch does not lie innermost in memory."""
-    if x.transpose(BATCH_INNERMOST).flags.c_contiguous:
-        return x
-    y = empty(x.shape, x, BATCH_INNERMOST)
-    y[...] = x
-    return y
+    return in_order(x, BATCH_INNERMOST)

@@ -101,12 +101,13 @@ def test_a_divergence_is_positive_and_zero_only_between_equals(N, K, T, seed):
 @given(N=st.integers(1, 4), K=st.integers(2, 6), seed=seeds)
 def test_at_a_high_temperature_the_student_matches_the_teachers_logits(N, K, seed):
     """Hinton et al. 2015, eq. 4: T²·∂KL/∂z → (z - v) / (K·N) for centred logits."""
-    student, teacher = draw(N, K, seed)
+    student, teacher = np.random.default_rng(seed).uniform(-0.5, 0.5, (2, N, K))
+    teacher[:, 0] += 3  # the two never agree
     z = Tensor(student, requires_grad=True)
     F.distillation_loss(z, teacher, 1e5).backward()
     centred = [a - a.mean(axis=1, keepdims=True) for a in (student, teacher)]
-    np.testing.assert_allclose(z.grad, (centred[0] - centred[1]) / (K * N), rtol=0, atol=1e-3)
-    assert abs(z.grad).max() > 5e-3 / K  # so that a gradient of zero does not pass
+    expected = (centred[0] - centred[1]) / (K * N)
+    assert abs(z.grad - expected).max() < 1e-4 * abs(expected).max()
 
 
 def test_the_factor_keeps_the_share_of_the_gradient_when_the_temperature_changes():

@@ -429,9 +429,11 @@ def test_optimizer_state_comes_back_from_the_host():
             optimizer.load_state_dict(state)
             average.load_state_dict(averaged)
         train(network, optimizer, average, "gpu:0", steps=2)
-        runs.append({**network.state_dict(), **optimizer.state_dict(), **average.state_dict()})
-    for name, array in runs[0].items():
-        np.testing.assert_allclose(runs[1][name], array, rtol=1e-6, atol=1e-7, err_msg=name)
+        runs.append(
+            [a for part in (network, optimizer, average) for a in part.state_dict().values()]
+        )
+    for whole, resumed in zip(*runs, strict=True):
+        np.testing.assert_allclose(resumed, whole, rtol=1e-6, atol=1e-7)
 
 
 def test_the_average_stands_in_for_the_weights_on_the_device():
