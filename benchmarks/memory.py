@@ -72,7 +72,8 @@ torch.manual_seed(0)
 x, labels = torch.randn(shape), torch.randint(0, 10, shape[:1])
 torch.ones(512, 512) @ torch.ones(512, 512)
 before = peak()
-model = nn.Sequential(*layers(name, shape[1], nn.Conv2d, nn.MaxPool2d, nn.ReLU, nn.Flatten, nn.Linear))
+kinds = nn.Conv2d, nn.MaxPool2d, nn.ReLU, nn.Flatten, nn.Linear
+model = nn.Sequential(*layers(name, shape[1], *kinds))
 optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
 for _ in range(3):
     loss = nn.functional.cross_entropy(model(x), labels)

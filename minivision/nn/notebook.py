@@ -6,14 +6,11 @@ Read next: nn/initializers.py
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from minivision.nn.module import Module
+from typing import Any
 
 
-def layer_table(module: Module) -> str:
-    """An HTML table with a row for every layer: its name, what it is, its parameters."""
+def layer_table(module: Any) -> str:
+    """An HTML table of a Module with a row for every layer: its name, what it is, its parameters."""
     rows = []
     for name, layer in module.named_modules():
         if next(layer.named_children(), None) is not None:
