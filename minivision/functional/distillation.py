@@ -80,7 +80,8 @@ def distillation_loss(
     def backward(dy):
         return ((xp.exp(log_q) - p) * (dy * (T / N)),)
 
-    divergence = (p * (log_p - log_q)).sum() / N
+    # Where p is 0 its term is 0, also for a class that a logit of -∞ masks out in both.
+    divergence = (p * (xp.where(p > 0, log_p, 0) - xp.where(p > 0, log_q, 0))).sum() / N
     return record(divergence * T**2, (student_logits,), backward)
 
 
@@ -98,6 +99,7 @@ def entropy(logits: Tensor | Array) -> Tensor:
     xp = array_module(logits.data)
     log_q = log_probabilities(logits.data, 1, 1.0)
     q = xp.exp(log_q)
+    log_q = xp.where(q > 0, log_q, 0)  # 0·log 0 is 0
     H = -(q * log_q).sum(axis=1)  # (N,)
 
     def backward(dy):

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def layer_table(module: Any) -> str:
-    """An HTML table of a Module with a row for every layer: its name, what it is, its parameters."""
+    """An HTML table of a Module, a row for every layer: name, what it is, parameters."""
     rows = []
     for name, layer in module.named_modules():
         if next(layer.named_children(), None) is not None:

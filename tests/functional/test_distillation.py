@@ -227,3 +227,20 @@ def test_entropy_says_what_does_not_fit():
         F.entropy(np.ones(3))
     with pytest.raises(ValueError, match=r"^entropy: the batch is empty"):
         F.entropy(np.ones((0, 3)))
+
+
+def test_a_class_that_is_masked_out_is_no_obstacle_for_the_others():
+    masked = np.array([[0.0, 1.0, -np.inf]])
+    two = masked[:, :2]
+    with np.errstate(invalid="ignore"):
+        z = Tensor(masked, requires_grad=True)
+        F.entropy(z).backward()
+        assert F.entropy(masked).item() == pytest.approx(F.entropy(two).item())
+        assert np.isfinite(z.grad).all()
+        z = Tensor(masked, requires_grad=True)
+        loss = F.distillation_loss(z, np.array([[2.0, 0.0, -np.inf]]), 2.0)
+        loss.backward()
+        assert loss.item() == pytest.approx(
+            F.distillation_loss(two, np.array([[2.0, 0.0]]), 2.0).item()
+        )
+        assert np.isfinite(z.grad).all()
