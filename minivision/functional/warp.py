@@ -38,8 +38,8 @@ def affine_grid(
     H, W = size[2:]
     xp, dtype = array_module(theta.data), theta.dtype
     base = xp.ones((H, W, 3), dtype)
-    base[..., 0] = _centres(xp, W, align_corners, dtype)
-    base[..., 1] = _centres(xp, H, align_corners, dtype)[:, None]
+    base[..., 0] = _centres(xp, W, align_corners)
+    base[..., 1] = _centres(xp, H, align_corners)[:, None]
     places = base.reshape(H * W, 3)
 
     def backward(dy):
@@ -111,8 +111,8 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
     return record(y.transpose(0, 3, 1, 2), (x, grid), backward)
 
 
-def _centres(xp: Any, n: int, align_corners: bool, dtype: Any) -> Array:
+def _centres(xp: Any, n: int, align_corners: bool) -> Array:
     """The centres of n pixels in coordinates from -1 to 1."""
     if align_corners:
-        return xp.linspace(-1, 1, n, dtype=dtype) if n > 1 else xp.zeros(1, dtype)
-    return ((2 * xp.arange(n) + 1) / n - 1).astype(dtype)
+        return xp.linspace(-1, 1, n) if n > 1 else xp.zeros(1)
+    return (2 * xp.arange(n) + 1) / n - 1

@@ -18,9 +18,10 @@ from minivision.analysis.gradient_cases.draws import (
     some_axes,
 )
 from tests.parity import test_image_parity, test_loss_parity
-from tests.parity.agreement import assert_agree, torch
+from tests.parity.agreement import assert_agree
 from tests.strategies import seeds
 
+torch = pytest.importorskip("torch")
 TF = torch.nn.functional
 pytestmark = pytest.mark.parity
 

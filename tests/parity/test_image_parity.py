@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from minivision import Tensor
 from minivision import functional as F
 from minivision.functional.normalization import RunningStatistics
-from tests.parity.agreement import assert_agree, torch
+from tests.parity.agreement import assert_agree
 from tests.strategies import ODD_CONVOLUTIONS, ODD_POOLINGS, convolutions, poolings, seeds
 
+torch = pytest.importorskip("torch")
 TF = torch.nn.functional
 pytestmark = pytest.mark.parity
 

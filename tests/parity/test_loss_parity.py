@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from minivision import functional as F
 from minivision.analysis.gradient_cases.draws import shape
-from tests.parity.agreement import assert_agree, torch
+from tests.parity.agreement import assert_agree
 from tests.strategies import seeds
 
+torch = pytest.importorskip("torch")
 TF = torch.nn.functional
 pytestmark = pytest.mark.parity
 
