@@ -2,9 +2,9 @@
 
 import argparse
 
-from benchmarks import memory
+from benchmarks import memory, mutation
 
-MEASUREMENTS = {"memory": memory.measure}
+MEASUREMENTS = {"memory": memory.measure, "mutation": mutation.measure}
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("name", choices=MEASUREMENTS)

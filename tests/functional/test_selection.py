@@ -139,3 +139,11 @@ def test_a_condition_that_does_not_broadcast_is_named():
 def test_bounds_that_bound_nothing_are_named(low, high):
     with pytest.raises(ValueError, match=rf"^clip: low is {low} and high {high}; expected one of"):
         F.clip(np.ones(2), low, high)
+
+
+def test_a_condition_that_changes_later_changes_nothing():
+    a, condition = Tensor(np.zeros(2), requires_grad=True), np.array([True, False])
+    y = F.where(condition, a, 1.0)
+    condition[...] = False
+    y.sum().backward()
+    assert a.grad.tolist() == [1, 0]

@@ -214,3 +214,27 @@ def test_pad_names_bad_widths(widths):
 def test_a_shape_that_x_cannot_be_repeated_to_is_named(shape):
     with pytest.raises(ValueError, match=r"^broadcast_to: x has shape \(2, 3\), which does not br"):
         F.broadcast_to(np.ones((2, 3)), shape)
+
+
+def test_an_index_array_that_changes_later_changes_nothing():
+    x, index = Tensor(np.zeros(4), requires_grad=True), np.array([0, 1])
+    y = x[index]
+    index[...] = 3
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1, 0, 0]
+
+
+def test_a_tensor_of_integers_is_an_index_too():
+    x = Tensor(np.arange(4.0), requires_grad=True)
+    y = x[Tensor(np.array([3, 3, 1]))]
+    assert y.data.tolist() == [3, 3, 1]
+    y.sum().backward()
+    assert x.grad.tolist() == [0, 1, 0, 2]
+
+
+@pytest.mark.parametrize("shape", [(-2, 3), (-1, -1), (4,), (0, -1), (2, -3)], ids=str)
+def test_sizes_that_no_reshape_has_are_refused(shape):
+    with pytest.raises(
+        ValueError, match=r"^reshape: x has shape \(2, 3\) and 6 entries; not those"
+    ):
+        F.reshape(np.ones((2, 3)), shape)
