@@ -1,4 +1,5 @@
-"""Measurements against other libraries, each in a process of its own.
+"""Measurements, each in processes of its own; each writes docs/results/NAME.json.
 
-python -m benchmarks memory    peak memory of a training step, beside PyTorch's
+    python -m benchmarks memory     peak memory of a training step, beside PyTorch's
+    python -m benchmarks mutation   what mutation testing found (run mutmut first)
 """

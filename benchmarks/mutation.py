@@ -1,7 +1,7 @@
 """Can the tests fail? What `mutmut run` found, as docs/results/mutation.json.
 
-mutmut changes the engine in one place at a time (a + for a -, a word of a sentence, an argument left
-out) and runs the tests, which should fail. Run it first; it may be interrupted and goes on later:
+mutmut changes the engine in one place at a time (a + for a -, a word of a sentence, an argument
+left out) and runs the tests, which should fail. Run it first; interrupted, it goes on later:
 
     HYPOTHESIS_PROFILE=ci mutmut run
     python -m benchmarks mutation
