@@ -52,23 +52,21 @@ def flatten(x: Tensor | Array, start_axis: int = 1) -> Tensor:
     (x,) = tensors("flatten", x=x)
     if not 0 <= start_axis <= x.ndim:
         raise ValueError(f"flatten: start_axis is {start_axis}; expected 0 to {x.ndim}")
-    old = x.shape
-    batch, entries = old[:start_axis], math.prod(old[start_axis:])
-    # Images lie in memory with the batch innermost, and so do their vectors: seen from behind, the
-    # other axes are one block, and nothing is copied. Other arrays are taken as they come.
-    batch_last = (*range(start_axis, x.ndim), *range(start_axis))
-    images = memory_order(x.data) == batch_last and start_axis == 1
+    old, xp = x.shape, array_module(x.data)
+    entries = math.prod(old[start_axis:])
+    # Images that lie (C, H, W, N) in memory are a block of C·H·W rows of N numbers. The transpose
+    # of that block is the result, and nothing needs to be copied.
+    innermost = start_axis == 1 and memory_order(x.data) == (*range(1, x.ndim), 0)
 
     def backward(dy):
-        if images:
-            return (dy.T.reshape(*old[1:], *batch).transpose(x_axes),)
+        if innermost:
+            return (xp.moveaxis(dy.T.reshape(*old[1:], old[0]), -1, 0),)
         return (dy.reshape(old),)
 
-    x_axes = tuple([batch_last.index(axis) for axis in range(len(old))])
-    if images:
-        y = x.data.transpose(batch_last).reshape(entries, *batch).T
+    if innermost:
+        y = xp.moveaxis(x.data, 0, -1).reshape(entries, old[0]).T
     else:
-        y = x.data.reshape(*batch, entries)
+        y = x.data.reshape(*old[:start_axis], entries)
     return record(y, (x,), backward)
 
 
