@@ -33,3 +33,11 @@ def test_unbroadcast_of_nothing_is_zero_and_to_a_number_is_the_sum(dy, shape):
     dx = unbroadcast(np.ones(dy), shape)
     assert dx.shape == shape
     assert (dx == (3 if shape == () else 0)).all()
+
+
+def test_an_axis_of_one_on_both_sides_does_not_hide_a_stretched_one_behind_it():
+    dy = np.arange(15.0).reshape(3, 1, 5)
+    summed = unbroadcast(dy, (3, 1, 1))
+    np.testing.assert_array_equal(summed, dy.sum(axis=2, keepdims=True))
+    summed = unbroadcast(dy.reshape(1, 3, 1, 5), (1, 1, 5))
+    np.testing.assert_array_equal(summed, dy.sum(axis=0).reshape(1, 1, 5))

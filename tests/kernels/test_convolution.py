@@ -52,3 +52,15 @@ def test_what_leaves_is_the_callers_own():
     x, weight, y, dy, dx, dw = products(ODD_CONVOLUTIONS["1x1 image"])
     for result in (y, dx, dw):
         assert not any(np.may_share_memory(result, array) for array in (x, weight, dy))
+
+
+def test_a_slice_of_the_batch_has_as_many_images_as_its_columns_allow(monkeypatch):
+    """2 channels, 3x3 taps, 4x5 places: 360 numbers of 4 bytes an image."""
+    geometry = Geometry((3, 3))
+    x, dy = np.zeros((7, 2, 6, 7), np.float32), np.zeros((7, 5, 4, 5), np.float32)
+    for limit, images in ((1440, 1), (2879, 1), (2880, 2), (4320, 3), (10**9, 7), (5, 1)):
+        monkeypatch.setattr(kernel, "MAX_COLUMN_BYTES", limit)
+        expected = [slice(i, i + images) for i in range(0, 7, images)]
+        starts = [part.start for part in kernel._slices(x, geometry)]
+        assert starts == [part.start for part in expected]
+        assert starts == [part.start for part in kernel._slices(dy, geometry, channels=2)]
