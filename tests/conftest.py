@@ -1,4 +1,4 @@
-"""Settings of every test: how many examples Hypothesis draws, and one BLAS thread a worker.
+"""Settings of every test: how many examples Hypothesis draws, and one thread for each process.
 
 Profiles: `dev` (the default), `ci` (where CI is set; the same examples in every run) and `nightly`.
 Choose one with HYPOTHESIS_PROFILE=nightly.
@@ -6,9 +6,10 @@ Choose one with HYPOTHESIS_PROFILE=nightly.
 
 import os
 
-# Before NumPy is imported, and for the processes that tests start: with several BLAS threads in
-# each of several processes, all wait for one another.
+# Before NumPy is imported, and for the processes that tests start: with several threads in each of
+# several processes, all wait for one another. tests/kernels/test_workers.py asks for more.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MINIVISION_WORKERS", "1")
 
 from hypothesis import settings
 

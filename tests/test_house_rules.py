@@ -32,7 +32,7 @@ DATA = {"transforms": {"backend", "transforms"}, "datasets": {"backend", "transf
 
 
 def room_of(file):
-    """kernels/im2col.py -> kernels, tape.py -> tape, __init__.py -> minivision."""
+    """kernels/memory.py -> kernels, tape.py -> tape, __init__.py -> minivision."""
     first = Path(file).parts[0].removesuffix(".py")
     return "minivision" if first == "__init__" else first
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
 from minivision.functional.checks import tensors
+from minivision.kernels import choice, fast, plain
 
 
 def relu(x: Tensor | Array) -> Tensor:
@@ -19,10 +20,11 @@ def relu(x: Tensor | Array) -> Tensor:
     Tensor([0., 2.], float32)
     """
     (x,) = tensors("relu", x=x)
-    y = array_module(x.data).maximum(x.data, 0)
+    kernel = fast.activation if choice.use_blocks(x.data) else plain.activation
+    y = kernel.relu(x.data)
 
     def backward(dy):
-        return (dy * (y > 0),)
+        return (kernel.relu_gradient(dy, y),)
 
     return record(y, (x,), backward)
 

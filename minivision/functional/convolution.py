@@ -2,8 +2,8 @@
 
 The plain idea is three lines. Cut out every window of the image as a column (im2col); multiply the
 matrix of filters with the matrix of columns; fold the product back into maps. The gradients are
-the same product with one factor exchanged. How the columns are built stands in
-kernels/im2col.py, the products in kernels/convolution.py.
+the same product with one factor exchanged. kernels/plain/ has it in so many lines, kernels/fast/
+computes the same sums in tiles.
 
 Read next: functional/local.py
 """
@@ -15,8 +15,8 @@ import numpy as np
 from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import pair, sizes, tensors
-from minivision.kernels.convolution import convolve, input_gradient, weight_gradient
-from minivision.kernels.memory import in_order, memory_order
+from minivision.kernels import choice, fast, plain
+from minivision.kernels.memory import batch_innermost, in_order, memory_order
 from minivision.kernels.windows import Geometry
 
 Pair = int | tuple[int, int]
@@ -78,22 +78,18 @@ def conv2d(
             f"conv2d: the kernel ({KH}x{KW}, dilation {geometry.dilation}) is larger than the "
             f"padded image ({H}x{W}, padding {geometry.padding})"
         )
-    a, w = x.data, weight.data
+    a, w = batch_innermost(x.data), weight.data
     want_dx, want_dw = x.requires_grad, weight.requires_grad
     want_db = bias is not None and bias.requires_grad
-    x_shape, x_order = x.shape, memory_order(a)
+    x_order = memory_order(x.data)
+    stacked = choice.use_stacked_rows(a, geometry)
+    kernel = fast.convolution if stacked else plain.convolution
 
-    OH, OW = geometry.output_size(H, W)
-    y = convolve(a, w, geometry, groups)  # (N, F, OH, OW)
-    if bias is not None:
-        y += bias.data[:, None, None]
+    y = kernel.convolve(a, w, None if bias is None else bias.data, geometry, groups)
 
     def backward(dy):
-        dx = None
-        if want_dx:
-            dx = in_order(input_gradient(dy, w, x_shape, geometry, groups), x_order)
-        dw = weight_gradient(dy, a, w.shape, geometry, groups) if want_dw else None
+        dx, dw = kernel.gradients(dy, a, w, geometry, groups, want_dx, want_dw)
         db = dy.sum(axis=(0, 2, 3)) if want_db else None
-        return dx, dw, db
+        return None if dx is None else in_order(dx, x_order), dw, db
 
     return record(y, (x, weight, bias), backward)

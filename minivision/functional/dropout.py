@@ -5,6 +5,8 @@ Read next: functional/softmax.py
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minivision.autograd import Tensor, record
@@ -82,7 +84,8 @@ def _mask(
         came = type(rng).__name__
         raise TypeError(f"{function}: rng is a {came}; expected np.random.default_rng(seed)")
     dropped = min(round(p * LEVELS), LEVELS - 1)
-    keep = rng.integers(0, LEVELS, shape, dtype=np.uint16) >= dropped
+    draws = np.frombuffer(rng.bytes(2 * math.prod(shape)), "<u2").reshape(shape)
+    keep = draws >= dropped
     scale = np.asarray(LEVELS / (LEVELS - dropped), x.dtype)
     mask = array_module(x.data).asarray(keep * scale)
     return in_order(mask, memory_order(x.data)) if shape == x.shape else mask

@@ -5,11 +5,14 @@ Read next: functional/convolution.py
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import sizes, tensors
+from minivision.kernels import choice, fast
 from minivision.kernels.broadcasting import unbroadcast
 from minivision.kernels.memory import in_order, memory_order
 
@@ -76,15 +79,16 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
     want_db = bias is not None and bias.requires_grad
 
     x_order = memory_order(a)
+    multiply = fast.products.multiply if choice.use_fast(a) else operator.matmul
 
     # (w aᵀ)ᵀ is a wᵀ with the batch innermost in memory, as it is in the images before.
-    y = (w @ a.T).T  # (N, O)
+    y = multiply(w, a.T).T  # (N, O)
     if bias is not None:
         y += bias.data
 
     def backward(dy):
-        dx = in_order((w.T @ dy.T).T, x_order) if want_dx else None
-        dw = dy.T @ a if want_dw else None
+        dx = in_order(multiply(w.T, dy.T).T, x_order) if want_dx else None
+        dw = multiply(dy.T, a) if want_dw else None
         db = dy.sum(axis=0) if want_db else None
         return dx, dw, db
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import pair, sizes, tensors
-from minivision.kernels.im2col import col2im, im2col
+from minivision.kernels.plain.im2col import col2im, im2col
 from minivision.kernels.windows import Geometry
 
 Pair = int | tuple[int, int]

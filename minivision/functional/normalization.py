@@ -15,7 +15,8 @@ import numpy as np
 from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
 from minivision.functional.checks import sizes, tensors
-from minivision.kernels.pooling import channel_window_sum
+from minivision.kernels import choice, fast, plain
+from minivision.kernels.memory import in_order, memory_order
 
 
 def local_response_norm(
@@ -55,16 +56,14 @@ def local_response_norm(
     alpha, beta, k = float(alpha), float(beta), float(k)
     if alpha_over_size:
         alpha = alpha / int(size)
-    a = x.data
-    scale = k + alpha * channel_window_sum(a * a, size)
-    shrink = scale**-beta
-    y = a * shrink
+    a, order, size = x.data, memory_order(x.data), int(size)
+    kernel = fast.normalization if choice.use_blocks(a) else plain.normalization
 
     def backward(dy):
-        shared = channel_window_sum(dy * y / scale, size)
-        return (dy * shrink - 2 * alpha * beta * a * shared,)
+        dx = kernel.local_response_gradient(dy, a, size, alpha, beta, k)
+        return (in_order(dx, order),)
 
-    return record(y, (x,), backward)
+    return record(kernel.local_response(a, size, alpha, beta, k), (x,), backward)
 
 
 class RunningStatistics(NamedTuple):

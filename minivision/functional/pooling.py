@@ -8,7 +8,7 @@ from __future__ import annotations
 from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import pair, sizes, tensors
-from minivision.kernels import pooling
+from minivision.kernels import choice, fast, plain
 from minivision.kernels.memory import in_order, memory_order
 from minivision.kernels.windows import Geometry
 
@@ -34,10 +34,11 @@ def max_pool2d(
     x, geometry = _prepare("max_pool2d", x, kernel_size, stride, padding)
     a = x.data
     order = memory_order(a)
-    y = pooling.max_pool(a, geometry)
+    kernel = fast.pooling if choice.use_fast(a) else plain.pooling
+    y = kernel.max_pool(a, geometry)
 
     def backward(dy):
-        return (in_order(pooling.max_pool_gradient(dy, a, y, geometry), order),)
+        return (in_order(kernel.max_pool_gradient(dy, a, y, geometry), order),)
 
     return record(y, (x,), backward)
 
@@ -57,9 +58,9 @@ def avg_pool2d(
     shape, order = x.shape, memory_order(x.data)
 
     def backward(dy):
-        return (in_order(pooling.average_pool_gradient(dy, shape, geometry), order),)
+        return (in_order(plain.pooling.average_pool_gradient(dy, shape, geometry), order),)
 
-    return record(pooling.average_pool(x.data, geometry), (x,), backward)
+    return record(plain.pooling.average_pool(x.data, geometry), (x,), backward)
 
 
 def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
@@ -80,9 +81,9 @@ def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
     shape, order = x.shape, memory_order(x.data)
 
     def backward(dy):
-        return (in_order(pooling.adaptive_average_pool_gradient(dy, shape), order),)
+        return (in_order(plain.pooling.adaptive_average_pool_gradient(dy, shape), order),)
 
-    return record(pooling.adaptive_average_pool(x.data, size), (x,), backward)
+    return record(plain.pooling.adaptive_average_pool(x.data, size), (x,), backward)
 
 
 def _prepare(

@@ -1,16 +1,20 @@
 """Arrays in, arrays out: the loops under the differentiable functions. No Tensor comes here.
 
-The rooms above say *what* is computed; here stands how. These are the plain forms, a few lines
-each, that run on NumPy and CuPy alike: windows are strided views, convolution is im2col and one
-matrix product. Activations lie in memory with the batch innermost, (C, H, W, N), whatever their
-logical shape (N, C, H, W): long contiguous runs, and the matrix product needs no copy.
+The rooms above say *what* is computed; here stands how. Activations lie in memory with the batch
+innermost, (C, H, W, N), whatever their logical shape (N, C, H, W): long contiguous runs, and the
+matrix product needs no copy.
 
     memory.py        arrays in a chosen memory order
     broadcasting.py  the adjoint of broadcasting
     windows.py       the pixels that each tap of a kernel meets
-    im2col.py        windows as the columns of a matrix, and back
-    convolution.py   convolution and its two gradients as matrix products
-    pooling.py       maximum and average over windows, and their gradients
+    plain/           convolution, pooling and others in a few lines each, for NumPy and CuPy
+
+A first reading may stop there. How the same sums become as fast as in the large libraries:
+
+    free_list.py     memory that is used again
+    workers.py       threads that share one operation
+    choice.py        which kernel runs, and how work is cut: every rule
+    fast/            the same functions as in plain/, in tiles
 
 Read next: kernels/memory.py
 """

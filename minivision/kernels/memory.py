@@ -9,7 +9,12 @@ Read next: kernels/broadcasting.py
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from minivision.backend import Array, array_module
+from minivision.kernels.free_list import ALIGNMENT, SMALLEST, free_list
 
 BATCH_INNERMOST = (1, 2, 3, 0)  # (N, C, H, W) as it lies in memory: C, H, W, N
 
@@ -17,15 +22,26 @@ BATCH_INNERMOST = (1, 2, 3, 0)  # (N, C, H, W) as it lies in memory: C, H, W, N
 def empty(shape: tuple[int, ...], like: Array, order: tuple[int, ...] | None = None) -> Array:
     """An unfilled array of `like`'s library and dtype; `order` lists its axes, outermost first.
 
+    On the CPU large ones lie in memory that was used before (free_list.py).
+
     >>> import numpy as np
     >>> empty((2, 3, 4, 5), np.zeros(1), BATCH_INNERMOST).strides
     (8, 320, 80, 16)
     """
-    xp = array_module(like)
-    if order is None:
-        return xp.empty(shape, like.dtype)
-    block = xp.empty([shape[axis] for axis in order], like.dtype)
-    return block.transpose([order.index(axis) for axis in range(len(shape))])
+    if order is not None:
+        array = empty(tuple([shape[axis] for axis in order]), like)
+        return array.transpose([order.index(axis) for axis in range(len(shape))])
+    size = math.prod(shape) * like.dtype.itemsize
+    if size < SMALLEST or not isinstance(like, np.ndarray):
+        return array_module(like).empty(shape, like.dtype)
+    block = free_list.take(size)
+    start = -block.ctypes.data % ALIGNMENT
+    return block[start : start + size].view(like.dtype).reshape(shape)
+
+
+def empty_like(x: Array) -> Array:
+    """An unfilled array of x's shape and dtype that lies in memory as x does."""
+    return empty(x.shape, x, memory_order(x))
 
 
 def memory_order(x: Array) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ A kernel of KH x KW taps is laid on every position of the output. Seen from one 
 pixels it meets form a regular grid: a strided view of the padded image, which costs nothing. Both
 im2col and pooling, and their gradients, are one loop over these KH·KW views.
 
-Read next: kernels/im2col.py
+Read next: kernels/plain/__init__.py
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import numpy as np
 
 from minivision.autograd import Tensor
 from minivision.backend import Array, array_module
+from minivision.kernels.fast.blocks import in_blocks
 from minivision.optim.optimizer import Optimizer
 
 
@@ -46,22 +47,27 @@ class Adam(Optimizer):
         self, parameter: Tensor, gradient: Array, state: dict, group: dict[str, Any]
     ) -> None:
         xp = array_module(gradient)
-        w, g, (beta1, beta2) = parameter.data, gradient, group["betas"]
-        if group["weight_decay"] and not self.decoupled:
-            g = g + group["weight_decay"] * w
+        lr, eps, (beta1, beta2) = group["lr"], group["eps"], group["betas"]
+        decay = group["weight_decay"]
         if not state:
-            state["m"], state["v"] = xp.zeros_like(w), xp.zeros_like(w)
+            state["m"], state["v"] = (xp.zeros_like(parameter.data) for _ in range(2))
             state["t"] = np.zeros((), np.int64)  # on the host, so that reading it waits for nothing
         state["t"] += 1
-        m, v, t = state["m"], state["v"], int(state["t"])
-        m *= beta1
-        m += (1 - beta1) * g
-        v *= beta2
-        v += (1 - beta2) * (g * g)
-        if group["weight_decay"] and self.decoupled:
-            w *= 1 - group["lr"] * group["weight_decay"]
-        step_size = group["lr"] / (1 - beta1**t)
-        w -= step_size * m / (xp.sqrt(v) / math.sqrt(1 - beta2**t) + group["eps"])
+        t = int(state["t"])
+        step_size, root = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
+
+        def rule(w, g, m, v):
+            if decay and self.decoupled:
+                w *= 1 - lr * decay
+            elif decay:
+                g = g + decay * w
+            m *= beta1
+            m += (1 - beta1) * g
+            v *= beta2
+            v += (1 - beta2) * (g * g)
+            w -= step_size * m / (xp.sqrt(v) / root + eps)
+
+        in_blocks(rule, parameter.data, gradient, state["m"], state["v"])
 
 
 class AdamW(Adam):

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from minivision.autograd import Tensor
-from minivision.backend import Array
+from minivision.backend import Array, array_module
+from minivision.kernels.fast.blocks import in_blocks
 from minivision.optim.optimizer import Optimizer
 
 
@@ -20,7 +21,8 @@ class SGD(Optimizer):
 
     PyTorch's convention: v is a sum of gradients and lr applies to all of it at once. In the
     papers (Krizhevsky et al. 2012, §5) lr stands inside v; the two agree while lr is constant.
-    The first velocity is the first gradient. With nesterov=True the step is g + momentum·v.
+    v begins at 0, so the first velocity is the first gradient. With nesterov=True the step is
+    g + momentum·v.
     """
 
     carries = ("velocity",)
@@ -45,15 +47,20 @@ class SGD(Optimizer):
     def update(
         self, parameter: Tensor, gradient: Array, state: dict, group: dict[str, Any]
     ) -> None:
-        w, g = parameter.data, gradient
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * w
-        if group["momentum"]:
+        lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
+        arrays = [parameter.data, gradient]
+        if momentum:
             if "velocity" not in state:
-                state["velocity"] = g.copy()
-            else:
-                state["velocity"] *= group["momentum"]
-                state["velocity"] += g
-            v = state["velocity"]
-            g = g + group["momentum"] * v if group["nesterov"] else v
-        w -= group["lr"] * g
+                state["velocity"] = array_module(gradient).zeros_like(parameter.data)
+            arrays.append(state["velocity"])
+
+        def rule(w, g, v=None):
+            if decay:
+                g = g + decay * w
+            if momentum:
+                v *= momentum
+                v += g
+                g = g + momentum * v if group["nesterov"] else v
+            w -= lr * g
+
+        in_blocks(rule, *arrays)

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from minivision import functional as F
 from minivision.autograd import Tensor, detect_anomaly, no_grad
 from minivision.backend import array_module, device_of, resolve_device, to_device, to_host
+from minivision.kernels.workers import one_blas_thread
 from minivision.nn import Module
 from minivision.optim import Optimizer, WeightAverage
 from minivision.optim.schedules import FollowsResults, Schedule
@@ -69,7 +69,7 @@ def classification_loss(model: Module, batch: Batch, step: int) -> tuple[Tensor,
 
 
 # BLAS in several threads spins between small products and disturbs whatever runs beside it.
-@threadpool_limits.wrap(limits=1, user_api="blas")
+@one_blas_thread()
 # NumPy's warnings about NaN and infinity would come before the sentence that fit has for them.
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def fit(
@@ -159,7 +159,7 @@ def fit(
     return history
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")
+@one_blas_thread()
 def predict_logits(model: Module, batches: Iterable) -> tuple[np.ndarray, np.ndarray]:
     """The logits (N, K) and labels (N,) of all batches, in evaluation mode, on the host."""
     where = device_of(next(iter(model.parameters())).data)

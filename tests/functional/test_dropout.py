@@ -32,8 +32,9 @@ def test_survivors_are_scaled_by_exactly_what_is_kept_and_the_gradient_wears_the
 class EveryNumberOnce(np.random.Generator):
     """Stands for a generator that draws each of the 65,536 numbers once."""
 
-    def integers(self, low, high, size, dtype):
-        return np.arange(low, high, dtype=dtype).reshape(size)
+    def bytes(self, length):
+        assert length == 2 * LEVELS
+        return np.arange(LEVELS, dtype="<u2").tobytes()
 
 
 @pytest.mark.parametrize("p", [1 / LEVELS, 0.25, 0.3, 1 - 1 / LEVELS])

@@ -17,7 +17,7 @@ from minivision.autograd import backward_steps, record
 from minivision.backend import array_module, device_of, resolve_device, to_device, to_host
 from minivision.functional.normalization import RunningStatistics
 from minivision.gradcheck import GradientError, gradcheck
-from minivision.kernels import convolution
+from minivision.kernels.plain import convolution
 from minivision.models import lenet5
 from minivision.optim import SGD, Adam, AdamW, WeightAverage, clip_grad_norm_, cosine
 from tests.cupy_stand_in import LOG

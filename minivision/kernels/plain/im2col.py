@@ -5,7 +5,7 @@ one matrix and the convolution is one matrix product, which the machine does bes
 al. 2006). A pixel that lies in several windows is copied several times; going back, its gradients
 are added. The two functions are exact adjoints: ⟨im2col(x), c⟩ = ⟨x, col2im(c)⟩.
 
-Read next: kernels/convolution.py
+Read next: kernels/plain/convolution.py
 """
 
 from __future__ import annotations

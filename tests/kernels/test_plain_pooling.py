@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minivision.kernels import pooling
+from minivision.kernels.plain import pooling
 from minivision.kernels.windows import Geometry
 from tests import oracles
 from tests.strategies import ODD_POOLINGS, memory_orders, poolings, seeds

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from minivision.kernels import convolution as kernel
-from minivision.kernels.convolution import convolve, input_gradient, weight_gradient
+from minivision.kernels.plain import convolution as kernel
+from minivision.kernels.plain.convolution import convolve, input_gradient, weight_gradient
 from minivision.kernels.windows import Geometry
 from tests.strategies import ODD_CONVOLUTIONS, convolutions
 
@@ -13,7 +13,7 @@ from tests.strategies import ODD_CONVOLUTIONS, convolutions
 def products(case):
     x, weight, _ = case.arrays()
     geometry = Geometry(case.kernel, case.stride, case.padding, case.dilation)
-    y = convolve(x, weight, geometry, case.groups)
+    y = convolve(x, weight, None, geometry, case.groups)
     dy = np.random.default_rng(case.seed).normal(size=y.shape)
     dx = input_gradient(dy, weight, x.shape, geometry, case.groups)
     dw = weight_gradient(dy, x, weight.shape, geometry, case.groups)

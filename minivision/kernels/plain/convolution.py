@@ -8,7 +8,7 @@ With groups, channels and filters are dealt out into independent convolutions: t
 once for each group. Columns are KH·KW times as large as the image, so they are built anew where
 they are needed, never kept, and a large batch is worked through in slices.
 
-Read next: kernels/pooling.py
+Read next: kernels/plain/pooling.py
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from minivision.backend import Array, array_module
-from minivision.kernels.im2col import col2im, im2col
+from minivision.kernels.plain.im2col import col2im, im2col
 from minivision.kernels.windows import Geometry
 
 MAX_COLUMN_BYTES = 256 * 2**20
 
 
-def convolve(x: Array, weight: Array, geometry: Geometry, groups: int) -> Array:
-    """x (N, C, H, W), weight (F, C/groups, KH, KW) -> y (N, F, OH, OW)."""
+def convolve(x: Array, weight: Array, bias: Array | None, geometry: Geometry, groups: int) -> Array:
+    """x (N, C, H, W), weight (F, C/groups, KH, KW), bias (F) -> y (N, F, OH, OW)."""
     F = len(weight)
     OH, OW = geometry.output_size(*x.shape[2:])
     filters = weight.reshape(groups, F // groups, -1)
@@ -32,7 +32,25 @@ def convolve(x: Array, weight: Array, geometry: Geometry, groups: int) -> Array:
         columns = im2col(x[batch], geometry)
         product = filters @ columns.reshape(groups, filters.shape[2], -1)
         parts.append(product.reshape(F, OH, OW, -1).transpose(3, 0, 1, 2))
-    return _join(parts)
+    y = _join(parts)
+    if bias is not None:
+        y += bias[:, None, None]
+    return y
+
+
+def gradients(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    geometry: Geometry,
+    groups: int,
+    want_dx: bool,
+    want_dw: bool,
+) -> tuple[Array | None, Array | None]:
+    """dy (N, F, OH, OW) -> dx (N, C, H, W), dW (F, C/groups, KH, KW); None where not wanted."""
+    dx = input_gradient(dy, weight, x.shape, geometry, groups) if want_dx else None
+    dw = weight_gradient(dy, x, weight.shape, geometry, groups) if want_dw else None
+    return dx, dw
 
 
 def weight_gradient(

@@ -1,9 +1,8 @@
 """Maximum and average over windows, and their gradients: one pass over the KH·KW window views.
 
-Also sums over windows of channels, which local response normalisation divides by, and averages
-over windows that adapt to the size of the result.
+Also averages over windows that adapt to the size of the result.
 
-Read next: functional/__init__.py
+Read next: kernels/plain/activation.py
 """
 
 from __future__ import annotations
@@ -69,23 +68,6 @@ def average_pool_gradient(dy: Array, shape: tuple[int, ...], geometry: Geometry)
     for _, _, dview in windows(dpadded, geometry):
         dview += share
     return crop(dpadded, geometry.padding)
-
-
-def channel_window_sum(x: Array, size: int) -> Array:
-    """x (N, C, H, W) -> Σ over the `size` (odd) channels around each one; outside counts as 0.
-
-    The window is symmetric, so this is its own adjoint.
-
-    >>> import numpy as np
-    >>> channel_window_sum(np.ones((1, 4, 1, 1)), 3).ravel()
-    array([2., 3., 3., 2.])
-    """
-    C = x.shape[1]
-    y = array_module(x).copy(x)  # in the memory order of x
-    for shift in range(1, min(size // 2, C - 1) + 1):
-        y[:, shift:] += x[:, :-shift]
-        y[:, :-shift] += x[:, shift:]
-    return y
 
 
 def adaptive_bounds(n: int, parts: int) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from minivision.kernels.im2col import col2im, im2col
+from minivision.kernels.plain.im2col import col2im, im2col
 from minivision.kernels.windows import Geometry
 from tests import oracles
 from tests.strategies import ODD_CONVOLUTIONS, convolutions, memory_orders

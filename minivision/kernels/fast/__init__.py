@@ -1,0 +1,18 @@
+"""The fast forms, for NumPy on a processor: the same sums, cut into tiles that stay in the cache.
+
+    stacked_rows.py     the columns of im2col with KW copies instead of KH·KW
+    convolution.py      tiles, one matrix product for every output row
+    weight_gradient.py  the same products with the other factor
+    input_gradient.py   the way back to the image, in two forms
+    pooling.py          running maxima, and a gradient that is peeled off
+    blocks.py           elementwise formulas, block by block
+    activation.py       ReLU
+    normalization.py    local response normalisation, with s^-0.75 from square roots
+    products.py         matrix products shared by the workers
+
+Read next: kernels/fast/stacked_rows.py
+"""
+
+from minivision.kernels.fast import activation, convolution, normalization, pooling, products
+
+__all__ = ["activation", "convolution", "normalization", "pooling", "products"]

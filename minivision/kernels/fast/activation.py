@@ -1,0 +1,45 @@
+"""ReLU and its gradient, block by block.
+
+Read next: kernels/fast/normalization.py
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from minivision.backend import Array
+from minivision.kernels import choice
+from minivision.kernels.fast.blocks import in_blocks
+from minivision.kernels.memory import empty_like, in_order, memory_order
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    y = empty_like(x)
+    in_blocks(_relu, x, y)
+    return y
+
+
+def relu_gradient(dy: Array, y: Array) -> Array:
+    """dy where y > 0, else 0, in the memory order of y."""
+    dx = empty_like(y)
+    in_blocks(_relu_gradient, in_order(dy, memory_order(y)), y, dx)
+    return dx
+
+
+def _relu(x: Array, y: Array) -> None:
+    # Against an array of zeros, because NumPy's loop against one number is 2.6 times slower.
+    zeros = _zeros(x.dtype)[: x.size] if x.ndim == 1 and x.size <= choice.BLOCK else 0
+    np.maximum(x, zeros, out=y)
+
+
+def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
+    np.greater(y, 0, out=dx, casting="unsafe")  # 1 or 0, as floats
+    dx *= dy
+
+
+@cache
+def _zeros(dtype: np.dtype) -> Array:
+    return np.zeros(choice.BLOCK, dtype)

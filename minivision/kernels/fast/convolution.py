@@ -1,0 +1,116 @@
+"""Fast convolution: tiles of stacked rows, one matrix product for every output row of a tile.
+
+    y = W · windows            (F, KH·C·KW) · (KH·C·KW, w·N)
+
+A tile is a few output rows and columns, small enough that what `stack_rows` copies is still in
+the cache when the product reads it. The tiles are dealt out to the workers. Its two gradients are
+two files; both are computed in one hand-over to the workers.
+
+Arrays in here lie as they are named: `image` (G, C, H, W, N), `maps` (G, F, OH, OW, N), with the
+groups in front, C channels and F filters to each group.
+
+Read next: kernels/fast/weight_gradient.py
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from minivision.backend import Array
+from minivision.kernels import choice
+from minivision.kernels.fast.input_gradient import adjoint_work, flipped
+from minivision.kernels.fast.stacked_rows import covered, cut, stack_rows, windows_of
+from minivision.kernels.fast.weight_gradient import sum_in_order, weight_work
+from minivision.kernels.memory import batch_innermost, empty
+from minivision.kernels.windows import Geometry
+from minivision.kernels.workers import Work, part, share
+
+
+def convolve(x: Array, weight: Array, bias: Array | None, geometry: Geometry, groups: int) -> Array:
+    """x (N, C, H, W), weight (F, C/groups, KH, KW), bias (F) -> y (N, F, OH, OW)."""
+    image, filters = in_groups(x, groups), stacked_filters(weight, groups)
+    N, F = len(x), len(weight)
+    y = empty((F, *geometry.output_size(*x.shape[2:]), N), x)
+    workers = choice.workers(multiply_adds=y.size * filters.shape[2])
+    maps = y.reshape(groups, F // groups, *y.shape[1:])
+    share(convolution_work(image, filters, bias, maps, geometry, workers), workers)
+    return y.transpose(3, 0, 1, 2)
+
+
+def gradients(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    geometry: Geometry,
+    groups: int,
+    want_dx: bool,
+    want_dw: bool,
+) -> tuple[Array | None, Array | None]:
+    """dy (N, F, OH, OW) -> dx (N, C, H, W), dW (F, C/groups, KH, KW); None where not wanted."""
+    image, upstream = in_groups(x, groups), in_groups(dy, groups)
+    workers = choice.workers(multiply_adds=dy.size * weight[0].size * (want_dx + want_dw))
+    works: list[Work] = []
+    if want_dw:
+        sums, work = weight_work(image, upstream, geometry, workers)
+        works.append(work)
+    if want_dx:
+        dx = empty(image.shape, x)
+        if choice.flip_kernels(geometry, channels=image.shape[1]):
+            back, turned = flipped(weight, geometry, groups)
+            filters = stacked_filters(back, groups)
+            works.append(convolution_work(upstream, filters, None, dx, turned, workers))
+        else:
+            filters = stacked_filters(weight, groups)
+            works.append(adjoint_work(upstream, filters, dx, geometry, workers))
+
+    def work_of_all(worker: int) -> None:
+        for work in works:
+            work(worker)
+
+    share(work_of_all, workers)
+    return (
+        dx.reshape(-1, *dx.shape[2:]).transpose(3, 0, 1, 2) if want_dx else None,
+        sum_in_order(sums, weight.shape, groups) if want_dw else None,
+    )
+
+
+def convolution_work(
+    image: Array,
+    filters: Array,
+    bias: Array | None,
+    maps: Array,
+    geometry: Geometry,
+    workers: int,
+) -> Work:
+    """What each worker does to fill its part of maps (G, F, OH, OW, N)."""
+    G, F, OH, OW, N = maps.shape
+    height, width = choice.tile(filters.shape, geometry, OW, N, image.itemsize)
+    tiles = list(product(range(G), cut(OH, height), cut(OW, width)))
+    places = maps.reshape(G, F, OH, OW * N).transpose(0, 2, 1, 3)  # (G, OH, F, OW·N)
+    column = None if bias is None else bias.reshape(G, F, 1)
+
+    def work(worker: int) -> None:
+        for group, rows, columns in part(tiles, worker, workers):
+            stacked = stack_rows(image[group], geometry, covered(geometry, rows), columns)
+            windows = windows_of(stacked, geometry, len(rows))
+            across = slice(columns.start * N, columns.stop * N)
+            y = places[group, rows.start : rows.stop, :, across]
+            np.matmul(filters[group], windows, out=y)
+            if column is not None:
+                y += column[group]  # while the tile is in the cache
+
+    return work
+
+
+def in_groups(x: Array, groups: int) -> Array:
+    """x (N, C, H, W) -> (groups, C/groups, H, W, N)."""
+    image = batch_innermost(x).transpose(1, 2, 3, 0)
+    return image.reshape(groups, -1, *image.shape[1:])
+
+
+def stacked_filters(weight: Array, groups: int) -> Array:
+    """weight (F, C, KH, KW) -> (groups, F/groups, KH·C·KW), in the order of stacked rows."""
+    F = len(weight)
+    return weight.transpose(0, 2, 1, 3).reshape(groups, F // groups, -1)

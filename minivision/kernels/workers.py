@@ -1,0 +1,162 @@
+"""Workers: the calling thread and a few helpers share one operation.
+
+NumPy lets go of Python's lock inside matrix products and long loops, so threads do run side by
+side. An operation is cut into parts that write to different memory; each worker gets its parts
+beforehand, and the caller, who is worker 0, waits for all. Handing over costs about as much as a
+small product, so small operations stay with the caller (kernels/choice.py says which).
+
+BLAS, the library under `@`, has threads of its own, which spin for a while after each product and
+get in the helpers' way. It is held to one thread while workers run.
+
+Read next: kernels/choice.py
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+from threadpoolctl import ThreadpoolController
+
+Work: TypeAlias = Callable[[int], None]  # what the worker of this number does
+
+MOST_WORKERS = 8
+
+
+@cache
+def worker_count() -> int:
+    """How many threads share an operation: MINIVISION_WORKERS, or one for each usable core.
+
+    1 where no thread can be started, as in a browser.
+    """
+    wanted = os.environ.get("MINIVISION_WORKERS", "")
+    if wanted and not (wanted.isdigit() and int(wanted)):
+        raise ValueError(
+            f"MINIVISION_WORKERS is {wanted!r}; expected a number of threads, 1 or more"
+        )
+    if hasattr(os, "sched_getaffinity"):  # the cores that this process may use
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    count = int(wanted or min(cores, MOST_WORKERS))
+    try:
+        probe = threading.Thread(target=int)
+        probe.start()
+        probe.join()
+    except RuntimeError:
+        return 1
+    return count
+
+
+def share(work: Work, workers: int) -> None:
+    """Call work(0), …, work(workers - 1), each in a thread of its own, and wait for all.
+
+    The parts must write to different memory. What one of them raises is raised here, after all
+    have ended. Called from inside a part, or while another thread's parts run, everything happens
+    in the calling thread: the same parts, so the same numbers.
+    """
+    with one_blas_thread():
+        if workers == 1 or not _helpers.lock.acquire(blocking=False):
+            for worker in range(workers):
+                work(worker)
+            return
+        try:
+            _helpers.run(work, workers)
+        finally:
+            _helpers.lock.release()
+
+
+def part(items: list, worker: int, workers: int) -> list:
+    """The worker's share of the items: consecutive ones, as many as the others have.
+
+    >>> [part(list("abcde"), worker, 2) for worker in range(2)]
+    [['a', 'b'], ['c', 'd', 'e']]
+    """
+    return items[worker * len(items) // workers : (worker + 1) * len(items) // workers]
+
+
+class _Helpers:
+    """Threads that wait for parts; they are started when first needed and end with the program."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inboxes: list[SimpleQueue] = []
+
+    def run(self, work: Work, workers: int) -> None:
+        while len(self.inboxes) < workers - 1:
+            inbox: SimpleQueue = SimpleQueue()
+            name = f"minivision-{len(self.inboxes) + 1}"
+            threading.Thread(target=_help, args=(inbox,), name=name, daemon=True).start()
+            self.inboxes.append(inbox)
+        ended: SimpleQueue = SimpleQueue()
+        for i in range(workers - 1):
+            self.inboxes[i].put((work, i + 1, ended))
+        try:
+            work(0)
+        finally:
+            faults = [ended.get() for _ in range(workers - 1)]
+        for fault in faults:
+            if fault is not None:
+                raise fault
+
+
+def _help(inbox: SimpleQueue) -> None:
+    while True:
+        work, worker, ended = inbox.get()
+        fault = None
+        try:
+            work(worker)
+        except BaseException as error:
+            fault = error
+        del work  # before the caller goes on: a free block must not look used
+        ended.put(fault)
+
+
+_held = threading.Lock()
+_holders = 0
+_before: list[tuple[Any, int]] = []
+
+
+@cache
+def _blas_libraries() -> list[Any]:
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread, here and in every other thread; a context, or a decorator."""
+    global _holders, _before
+    with _held:
+        if _holders == 0:
+            _before = [(library, library.get_num_threads()) for library in _blas_libraries()]
+            for library, threads in _before:
+                if threads != 1:
+                    library.set_num_threads(1)
+        _holders += 1
+    try:
+        yield
+    finally:
+        with _held:
+            _holders -= 1
+            if _holders == 0:
+                for library, threads in _before:
+                    if threads != 1:
+                        library.set_num_threads(threads)
+
+
+_helpers = _Helpers()
+
+
+def _forget_helpers() -> None:
+    """A forked process has none of its parent's threads."""
+    global _helpers, _held, _holders
+    _helpers, _held, _holders = _Helpers(), threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_helpers)
