@@ -18,9 +18,11 @@ import numpy as np
 
 from minivision import tape
 from minivision.backend import Array, array_module, device_of, is_array, to_host
-from minivision.tape import Node, Rule, detect_anomaly, form, function_name, no_grad
+from minivision.tape import Node, Rule, detect_anomaly, form, function_name, mode, no_grad
 
 __all__ = ["Tensor", "backward_steps", "detect_anomaly", "no_grad", "record"]
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Tensor:
@@ -73,7 +75,7 @@ class Tensor:
 
     def mark_changed(self) -> None:
         """Say that the array was changed in place, so that an older tape refuses to use it."""
-        self.node.changes[0] += 1
+        self.node.changed[0] = next(tape.clock)
 
     @property
     def grad(self) -> Array | None:
@@ -106,7 +108,7 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same array, cut off from the tape. A change made through it is still noticed."""
         detached = Tensor(self._data)
-        detached.node.changes = self.node.changes
+        detached.node.changed = self.node.changed
         return detached
 
     def backward(self, gradient: Array | None = None, *, retain_graph: bool = False) -> None:
@@ -116,11 +118,11 @@ class Tensor:
         retain_graph: keep what the rules kept, so that backward can be called again.
         """
         # A deque of length 0 lets go of every step at once; a loop variable would hold it.
-        deque(backward_steps(self, gradient, retain_graph=retain_graph), maxlen=0)
+        deque(_steps(self, gradient, retain_graph), maxlen=0)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._data.shape
+        return self.node.shape
 
     @property
     def ndim(self) -> int:
@@ -132,7 +134,7 @@ class Tensor:
 
     @property
     def dtype(self) -> np.dtype:
-        return self._data.dtype
+        return self.node.dtype
 
     @property
     def device(self) -> str:
@@ -219,32 +221,10 @@ class Tensor:
 
     if TYPE_CHECKING:
         # Given to the class by the table in functional/__init__.py, where the mathematics is.
-        __add__: Any
-        __radd__: Any
-        __sub__: Any
-        __rsub__: Any
-        __mul__: Any
-        __rmul__: Any
-        __truediv__: Any
-        __rtruediv__: Any
-        __neg__: Any
-        __pow__: Any
-        __matmul__: Any
-        __rmatmul__: Any
-        __getitem__: Any
-        __abs__: Any
-        exp: Any
-        log: Any
-        sqrt: Any
-        sum: Any
-        mean: Any
-        var: Any
-        max: Any
-        min: Any
-        reshape: Any
-        flatten: Any
-        transpose: Any
-        T: Any
+        _: Any = None
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _
+        __rtruediv__ = __neg__ = __pow__ = __matmul__ = __rmatmul__ = __getitem__ = __abs__ = _
+        exp = log = sqrt = sum = mean = var = max = min = reshape = flatten = transpose = T = _
 
 
 def record(y: Array, inputs: tuple, backward: Rule) -> Tensor:
@@ -264,19 +244,23 @@ def record(y: Array, inputs: tuple, backward: Rule) -> Tensor:
     >>> double(Tensor([3.0], requires_grad=True))
     Tensor([6.], float32, from double)
     """
-    if type(y) is not np.ndarray and isinstance(y, np.generic):
+    if isinstance(y, np.generic):
         y = np.asarray(y)  # NumPy turns results without axes into scalars
-    parents = tuple([x.node if isinstance(x, Tensor) else None for x in inputs])
-    if tape.mode.anomaly:
-        _refuse_non_finite_value(y, inputs, backward)
+    parents: list[Node | None] = []
+    wanted = False
+    for x in inputs:
+        parent = x.node if isinstance(x, Tensor) else None
+        parents.append(parent)
+        wanted = wanted or (parent is not None and parent.requires_grad)
     result = Tensor.__new__(Tensor)
     result._data = y
-    if tape.mode.recording and any([p is not None and p.requires_grad for p in parents]):
-        result.node = Node(y, True, backward, parents)
-        if tape.mode.anomaly:
-            result.node.line = tape.calling_line()
+    if wanted and mode.recording:
+        result.node = Node(y, True, backward, tuple(parents))
     else:
         result.node = Node(y, False)
+    if mode.anomaly:
+        _refuse_non_finite_value(y, inputs, backward)
+        result.node.line = tape.calling_line()
     return result
 
 
@@ -300,6 +284,16 @@ def backward_steps(
     freed by an earlier walk, and where a weight was changed since; ValueError where y is no
     scalar and no gradient is given.
     """
+    # A map lets go of a step before it asks for the next; a loop variable would hold it.
+    return map(_with_name, _steps(y, gradient, retain_graph))
+
+
+def _with_name(step: tuple[Rule, Array, tuple]) -> tuple[str, Array, tuple]:
+    rule, dy, gradients = step
+    return function_name(rule), dy, gradients
+
+
+def _steps(y: Tensor, gradient: Array | None, retain_graph: bool) -> Iterator:
     if not y.requires_grad:
         raise RuntimeError("backward: this Tensor was not computed from one with requires_grad")
     dy = _first_gradient(y, gradient)
@@ -343,7 +337,7 @@ def _as_array(data: Any) -> Array:
     array = data if is_array(data) else np.asarray(data)
     if array is not data and array.dtype.kind in "fiu":
         array = array.astype(np.float32)
-    if array.dtype.kind not in "iub" and array.dtype not in (np.float32, np.float64):
+    if array.dtype not in _FLOATS and array.dtype.kind not in "iub":
         raise TypeError(f"Tensor: data is {array.dtype}; expected float32, float64 or integers")
     return array
 

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -30,7 +31,7 @@ from minivision.backend import Array, array_module
 
 Rule: TypeAlias = Callable[[Array], tuple]
 
-_numbers = itertools.count()
+clock = itertools.count(1)  # numbers the nodes, and the changes of arrays in place
 
 
 class _Mode(threading.local):
@@ -76,40 +77,34 @@ def detect_anomaly() -> Iterator[None]:
 class Node:
     """One value on the tape: how it was made, and what has happened to it since.
 
-    A leaf (a weight, an input) has no rule; its gradient is kept here. `version` counts how often
-    its array was changed in place; `changes` is that counter, shared with every detached handle.
-    `versions` are those of the parents when the rule was recorded: a rule that kept an array which
-    has changed since would give a wrong gradient.
+    A leaf (a weight, an input) has no rule; its gradient is kept here. `number` is the time at
+    which the node was made and `version` the time of its array's last change in place, from one
+    clock: a rule that kept an array whose version is above the rule's own number would give a
+    wrong gradient. `changed` holds that time for all detached handles of the array together.
     """
 
     __slots__ = (
-        "number", "shape", "dtype", "requires_grad", "rule", "parents", "versions",
-        "changes", "grad", "keeps_grad", "line", "__weakref__",
+        "number", "shape", "dtype", "requires_grad", "rule", "parents",
+        "changed", "grad", "keeps_grad", "line", "__weakref__",
     )  # fmt: skip
 
     def __init__(
-        self,
-        data: Array,
-        requires_grad: bool,
-        rule: Rule | None = None,
-        parents: tuple[Node | None, ...] = (),
-        changes: list[int] | None = None,
+        self, data: Array, requires_grad: bool, rule: Rule | None = None, parents: tuple = ()
     ):
-        self.number = next(_numbers)
+        self.number = next(clock)
         self.shape = data.shape
         self.dtype = data.dtype
         self.requires_grad = requires_grad
         self.rule = rule
-        self.parents = parents
-        self.changes = [0] if changes is None else changes
-        self.versions = tuple([0 if parent is None else parent.changes[0] for parent in parents])
+        self.parents: tuple[Node | None, ...] = parents
+        self.changed = [0]
         self.grad: Array | None = None
         self.keeps_grad = False
         self.line: str | None = None
 
     @property
     def version(self) -> int:
-        return self.changes[0]
+        return self.changed[0]
 
 
 def walk(order: list[Node], root: Node, dy: Array, retain_graph: bool) -> Iterator:
@@ -118,30 +113,31 @@ def walk(order: list[Node], root: Node, dy: Array, retain_graph: bool) -> Iterat
     order: the nodes to walk, first operation first (from `reachable`); dy: the gradient of root.
     When a node's turn comes, every operation that used its value has had its own, so all of its
     gradient has arrived. A leaf keeps what arrives, a computed node passes it to its rule.
-    Yields (function name, dy, gradients) after every rule.
+    Yields (rule, dy, gradients) after every rule.
     """
     arriving = {root: dy}  # the gradient that has arrived at a node so far
     summed = set()  # the nodes whose gradient is a sum of our own, and may be added to in place
     if root.rule is None:  # ∂x/∂x = 1
-        _give_to_leaf(root, dy, ())
+        _give_to_leaf(root, dy, dy, (dy,))
         return
     while order:
         node = order.pop()
         dy = arriving.pop(node, None)
         rule, parents = node.rule, node.parents
         if not retain_graph:
-            node.rule, node.parents, node.versions = _freed, (), ()
+            node.rule, node.parents = _freed, ()
         if dy is None or rule is None:
             continue
         if node.keeps_grad:
             node.grad = dy.copy() if node.grad is None else node.grad + dy
         gradients = rule(dy)
         _check_gradients(rule, parents, gradients, node.line)
-        for i, (parent, dx) in enumerate(zip(parents, gradients, strict=True)):
+        for i, dx in enumerate(gradients):
+            parent = parents[i]
             if dx is None or parent is None or not parent.requires_grad:
                 continue
             if parent.rule is None:
-                _give_to_leaf(parent, dx, (dy, *gradients[:i], *gradients[i + 1 :]))
+                _give_to_leaf(parent, dx, dy, gradients)
             elif parent not in arriving:
                 arriving[parent] = dx
             elif parent not in summed:
@@ -149,68 +145,71 @@ def walk(order: list[Node], root: Node, dy: Array, retain_graph: bool) -> Iterat
                 summed.add(parent)
             else:
                 arriving[parent] += dx
-        yield function_name(rule), dy, gradients
+        yield rule, dy, gradients
         del rule, parents, parent, dy, gradients, dx  # before the next rule asks for memory
 
 
 def reachable(root: Node) -> list[Node]:
     """The computed nodes that root depends on (and root), in the order of their creation."""
-    seen, waiting = {root}, [root]
-    while waiting:
-        node = waiting.pop()
+    order, seen = [root], {root}
+    for node in order:  # which grows as their parents are found
         if node.rule is _freed:
             raise RuntimeError(
                 "backward: this graph was walked before and what it kept is freed; "
                 "call backward(retain_graph=True) the first time, or compute the loss again"
             )
-        for i, (parent, version) in enumerate(zip(node.parents, node.versions, strict=True)):
+        for parent in node.parents:
             if parent is None:
                 continue
-            if parent.version != version:
-                name, function = argument_name(node.rule, i), function_name(node.rule)
+            if parent.changed[0] > node.number:
+                i, function = node.parents.index(parent), function_name(node.rule)
                 raise RuntimeError(
-                    f"backward: the {name} of {function} was changed after the forward pass "
-                    f"(it has shape {parent.shape}); compute the loss again, or change it after "
-                    "backward()"
+                    f"backward: the {argument_name(node.rule, i)} of {function} was changed after "
+                    f"the forward pass (it has shape {parent.shape}); compute the loss again, or "
+                    "change it after backward()"
                 )
-            if parent.requires_grad and parent.rule is not None and parent not in seen:
+            if parent.rule is not None and parent not in seen:
                 seen.add(parent)
-                waiting.append(parent)
-    return sorted(seen, key=lambda node: node.number)
+                order.append(parent)
+    return sorted(order, key=attrgetter("number"))
 
 
-def _give_to_leaf(leaf: Node, dx: Array, others: tuple) -> None:
+def _give_to_leaf(leaf: Node, dx: Array, dy: Array, gradients: tuple) -> None:
     """Add dx to the leaf's gradient; a first one is taken over without a copy where that is safe.
 
-    It is not where dx overlaps the arrays around it (`others`: dy and the rule's other gradients)
-    or repeats one number (a broadcast view), for later gradients are added in place.
+    It is not where dx, one of a rule's gradients, overlaps dy or another of them or repeats one
+    number (a broadcast view), for later gradients are added in place.
     """
     if leaf.grad is not None:
         leaf.grad += dx
         return
     xp = array_module(dx)
     repeated = dx.size > 1 and 0 in dx.strides
-    overlaps = any(other is not None and xp.may_share_memory(dx, other) for other in others)
+    around = [array for array in (dy, *gradients) if array is not None]  # dx is one of them
+    overlaps = sum([xp.may_share_memory(dx, array) for array in around]) > 1
     scalar = isinstance(dx, np.generic)  # NumPy's numbers without axes are not arrays
-    leaf.grad = xp.array(dx) if scalar or repeated or overlaps or not others else dx
+    leaf.grad = xp.array(dx) if scalar or repeated or overlaps else dx
 
 
 def _check_gradients(rule: Rule, parents: tuple, gradients: tuple, line: str | None) -> None:
-    function = function_name(rule)
+    anomaly = mode.anomaly
     if not isinstance(gradients, tuple) or len(gradients) != len(parents):
         came = len(gradients) if isinstance(gradients, tuple) else type(gradients).__name__
-        raise ValueError(f"{function}: its rule returned {came}; expected {len(parents)} gradients")
-    for i, (parent, dx) in enumerate(zip(parents, gradients, strict=True)):
+        raise ValueError(
+            f"{function_name(rule)}: its rule returned {came}; expected {len(parents)} gradients"
+        )
+    for i, dx in enumerate(gradients):
+        parent = parents[i]
         if dx is None or parent is None:
             continue
         if getattr(dx, "shape", None) != parent.shape or dx.dtype != parent.dtype:
             raise ValueError(
-                f"{function}: the gradient of {argument_name(rule, i)} is {form(dx)}; "
+                f"{function_name(rule)}: the gradient of {argument_name(rule, i)} is {form(dx)}; "
                 f"expected {form(parent)}"
             )
-        if mode.anomaly and not array_module(dx).isfinite(dx).all():
+        if anomaly and not array_module(dx).isfinite(dx).all():
             raise FloatingPointError(
-                f"{function}: the gradient of {argument_name(rule, i)} is not finite; "
+                f"{function_name(rule)}: the gradient of {argument_name(rule, i)} is not finite; "
                 f"called from {line or 'outside detect_anomaly()'}"
             )
 

@@ -16,6 +16,9 @@ import numpy as np
 
 from minivision.autograd import Tensor
 from minivision.backend import array_module, device_of, is_array
+from minivision.kernels.broadcasting import broadcasts
+
+_NUMBERS = (int, float, np.generic)  # and bool, which is an int
 
 
 def tensors(function: str, optional: tuple[str, ...] = (), **arguments: Any) -> list[Any]:
@@ -27,18 +30,17 @@ def tensors(function: str, optional: tuple[str, ...] = (), **arguments: Any) -> 
     checked: list[Any] = []
     first, first_name = None, ""
     for name, value in arguments.items():
-        if value is None and name in optional:
-            checked.append(None)
-            continue
         if not isinstance(value, Tensor):
+            if value is None and name in optional:
+                checked.append(None)
+                continue
             if not is_array(value):
                 came = type(value).__name__
                 raise TypeError(f"{function}: {name} is a {came}; expected a Tensor or an array")
             value = Tensor(value)
-        if value.dtype.kind != "f":
-            raise TypeError(f"{function}: {name} is {value.dtype}; expected float32 or float64")
         if first is None:
             first, first_name = value, name
+            _require_float(function, name, value)
         else:
             _require_alike(function, first_name, first, name, value)
         checked.append(value)
@@ -54,18 +56,12 @@ def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
         a = _constant(function, "a", a, b)
     if not isinstance(b, Tensor):
         b = _constant(function, "b", b, a)
-    for name, x in (("a", a), ("b", b)):
-        if x.dtype.kind != "f":
-            raise TypeError(f"{function}: {name} is {x.dtype}; expected float32 or float64")
     _require_alike(function, "a", a, "b", b)
-    if a.shape != b.shape and a.ndim and b.ndim:
-        try:
-            np.broadcast_shapes(a.shape, b.shape)
-        except ValueError:
-            raise ValueError(
-                f"{function}: a has shape {a.shape} and b {b.shape}, which do not broadcast; "
-                "from the last axis on, sizes must be equal or 1"
-            ) from None
+    if a.node.shape != b.node.shape and a.ndim and b.ndim and not broadcasts(a.shape, b.shape):
+        raise ValueError(
+            f"{function}: a has shape {a.shape} and b {b.shape}, which do not broadcast; "
+            "from the last axis on, sizes must be equal or 1"
+        )
     return a, b
 
 
@@ -117,27 +113,36 @@ def normalized_axes(function: str, axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def _constant(function: str, name: str, value: Any, other: Any) -> Tensor:
-    if is_array(value) and (value.ndim > 0 or not isinstance(other, Tensor)):
+    number = isinstance(value, _NUMBERS)
+    if not number and not is_array(value):
+        came = type(value).__name__
+        raise TypeError(f"{function}: {name} is a {came}; expected a Tensor, an array or a number")
+    if not isinstance(other, Tensor) or (not number and value.ndim > 0):
         return Tensor(value)
-    if isinstance(value, bool | int | float | np.generic | np.ndarray):
-        if not isinstance(other, Tensor):
-            return Tensor(value)
+    if number or isinstance(value, np.ndarray):
         xp = array_module(other.data)
         return Tensor(xp.asarray(value, dtype=other.dtype))
-    if is_array(value):  # of CuPy, without axes: a number that stays where it is
-        return Tensor(value.astype(other.dtype))
-    came = type(value).__name__
-    raise TypeError(f"{function}: {name} is a {came}; expected a Tensor, an array or a number")
+    return Tensor(value.astype(other.dtype))  # of CuPy, without axes: it stays where it is
+
+
+def _require_float(function: str, name: str, value: Tensor) -> None:
+    if value.node.dtype.kind != "f":
+        raise TypeError(f"{function}: {name} is {value.dtype}; expected float32 or float64")
 
 
 def _require_alike(function: str, first_name: str, first: Tensor, name: str, value: Tensor) -> None:
     a, b = first.data, value.data
+    dtype = first.node.dtype
+    if dtype is value.node.dtype and dtype.kind == "f" and type(a) is type(b) is np.ndarray:
+        return  # as most are, and this line runs for every operation
+    _require_float(function, first_name, first)
+    _require_float(function, name, value)
     if a.dtype != b.dtype:
         raise TypeError(
             f"{function}: {first_name} is {a.dtype} but {name} is {b.dtype}; "
             "make them alike, for instance with array.astype(np.float32)"
         )
-    if a is not b and device_of(a) != device_of(b):
+    if device_of(a) != device_of(b):
         raise ValueError(
             f"{function}: {first_name} is on {device_of(a)} but {name} is on {device_of(b)}; "
             "move one with minivision.backend.to_device, or a whole model with model.to(device)"

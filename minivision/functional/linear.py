@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import operator
 
-import numpy as np
-
 from minivision.autograd import Tensor, record
 from minivision.backend import Array
 from minivision.functional.checks import sizes, tensors
 from minivision.kernels import choice, fast
-from minivision.kernels.broadcasting import unbroadcast
+from minivision.kernels.broadcasting import broadcasts, unbroadcast
 from minivision.kernels.memory import in_order, memory_order
 
 
@@ -25,16 +23,14 @@ def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
         da = dy @ bᵀ        db = aᵀ @ dy
     """
     a, b = tensors("matmul", a=a, b=b)
-    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+    u, v = a.data, b.data
+    if u.ndim == 0 or v.ndim == 0 or u.shape[-1] != v.shape[-2 if v.ndim > 1 else 0]:
         raise ValueError(f"matmul: a has shape {a.shape} and b {b.shape}; expected (…, M) @ (M, …)")
-    try:
-        np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    except ValueError:
+    if u.ndim > 2 and not broadcasts(u.shape[:-2], v.shape[:-2]):
         raise ValueError(
             f"matmul: a has shape {a.shape} and b {b.shape}; "
             "the axes before the last two do not broadcast"
-        ) from None
-    u, v = a.data, b.data
+        )
     want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
@@ -45,12 +41,10 @@ def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
             dy = dy[..., None]
         if u.ndim == 1:
             dy = dy[..., None, :]
-        da = dy @ columns.swapaxes(-1, -2) if want_da else None
-        db = rows.swapaxes(-1, -2) @ dy if want_db else None
-        if want_da:
-            da = unbroadcast(da, rows.shape).reshape(u.shape)
-        if want_db:
-            db = unbroadcast(db, columns.shape).reshape(v.shape)
+        da = unbroadcast(dy @ columns.mT, u.shape) if want_da else None
+        db = unbroadcast(rows.mT @ dy, columns.shape) if want_db else None
+        if v.ndim == 1 and db is not None:
+            db = db[:, 0]
         return da, db
 
     return record(u @ v, (a, b), backward)

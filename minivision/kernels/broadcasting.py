@@ -12,6 +12,15 @@ from __future__ import annotations
 from minivision.backend import Array
 
 
+def broadcasts(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes go together: from the last axis on, sizes are equal or one of them is 1.
+
+    >>> broadcasts((4, 2, 3), (2, 1)), broadcasts((4, 2, 3), (4, 2))
+    (True, False)
+    """
+    return all([m == n or 1 in (m, n) for m, n in zip(one[::-1], other[::-1], strict=False)])
+
+
 def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
     """Sum dy over the axes along which an array of this shape was repeated to give dy's shape.
 

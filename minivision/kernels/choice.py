@@ -1,7 +1,7 @@
 """Which kernel runs, and how work is cut: every rule in one place.
 
-Each rule was chosen by measuring (docs/results/kernels.json); none depends on measured time at
-run time, so the same settings compute the same numbers.
+Each rule was chosen by measuring (`python -m benchmarks rules`, docs/results/rules.json); none
+depends on measured time at run time, so the same settings compute the same numbers.
 
 `MINIVISION_KERNELS` in the environment names the kernels: "plain", a few lines each, which CuPy
 arrays always get; "direct", the fast forms of the same sums; "fast", the default, which may also
@@ -93,40 +93,45 @@ def pooling_tile(geometry: Geometry, OH: int, bytes_per_line: int) -> tuple[int,
     whole = (OH - 1) * geometry.stride[0] + geometry.kernel[0]
     if lines >= whole:
         return lines // whole, OH
-    return 1, max(1, (lines - geometry.kernel[0]) // geometry.stride[0] + 1)
+    return 1, _rows_of(lines, geometry)
 
 
 # ── convolution ──────────────────────────────────────────────────────────────────────────────
 
-TILE_BYTES = 1024 * 1024
-SMALL_PRODUCT = 1_000_000
+TILE_BYTES = 2 * 2**20  # of stacked rows
+PRODUCT_WIDTH = 512  # columns of one matrix product
+SMALL_PRODUCT = 1_000_000  # multiply-adds; up to here BLAS does not rearrange its factors first
+GRADIENT_BYTES = 8 * 2**20  # of stacked rows, where the gradient of the weights is summed
 
 
 def tile(
     filters: tuple[int, ...], geometry: Geometry, OW: int, N: int, itemsize: int
 ) -> tuple[int, int]:
-    """How many output rows and columns a tile of a convolution has.
+    """How many output rows and columns a tile of a convolution has; filters: (G, F, KH·C·KW).
 
-    The columns make the product's width: about 512 (w·N), which the BLAS library cuts well, or so
-    few that it takes its path for small products (up to 10⁶ multiply-adds), which does not
-    rearrange its factors first. The rows fill the cache.
+    The columns make the product's width, the rows fill the cache.
     """
-    _, F, K = filters
-    width = 512
-    if F < 64:
-        small = SMALL_PRODUCT // (F * K)
-        width = small if small >= 128 else 512
-    width = max(1, min(OW, width // N))
-    KH = geometry.kernel[0]
-    bytes_per_row = K // KH * width * N * itemsize
-    lines = TILE_BYTES // bytes_per_row
-    height = max(1, (lines - KH) // geometry.stride[0] + 1)
-    return height, width
+    width = max(1, min(OW, PRODUCT_WIDTH // N))
+    bytes_per_line = filters[2] // geometry.kernel[0] * width * N * itemsize
+    return _rows_of(TILE_BYTES // bytes_per_line, geometry), width
+
+
+def adjoint_tile(
+    filters: tuple[int, ...], geometry: Geometry, OW: int, N: int, itemsize: int
+) -> tuple[int, int]:
+    """How many image rows and output columns are gathered at once in the adjoint form."""
+    _, F, M = filters
+    width = max(1, min(OW, max(SMALL_PRODUCT // (F * M), 128) // N))
+    return max(1, TILE_BYTES // (M // geometry.kernel[0] * width * N * itemsize)), width
 
 
 def gradient_rows(bytes_per_line: int, geometry: Geometry) -> int:
-    """How many output rows are stacked at once for the gradient of the weights: up to 8 MB."""
-    lines = 8 * 2**20 // bytes_per_line
+    """How many output rows are stacked at once for the gradient of the weights."""
+    return _rows_of(GRADIENT_BYTES // bytes_per_line, geometry)
+
+
+def _rows_of(lines: int, geometry: Geometry) -> int:
+    """How many output rows so many image rows serve, at least one."""
     return max(1, (lines - geometry.kernel[0]) // geometry.stride[0] + 1)
 
 
@@ -138,13 +143,3 @@ def sum_by_kernel_rows(channels_times_width: int) -> bool:
 def flip_kernels(geometry: Geometry, channels: int) -> bool:
     """Whether the gradient of the image is a convolution with the flipped kernels."""
     return geometry.stride == (1, 1) and channels >= 16
-
-
-def adjoint_tile(
-    filters: tuple[int, ...], geometry: Geometry, OW: int, N: int, itemsize: int
-) -> tuple[int, int]:
-    """How many image rows and output columns are gathered at once in the adjoint form."""
-    _, F, K = filters
-    width = max(1, min(OW, max(SMALL_PRODUCT // (F * K), 128) // N))
-    height = max(1, TILE_BYTES // (K // geometry.kernel[0] * width * N * itemsize))
-    return height, width

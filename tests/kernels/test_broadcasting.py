@@ -1,11 +1,13 @@
-"""unbroadcast is the adjoint of broadcasting."""
+"""Which shapes go together, and that unbroadcast is the adjoint of broadcasting."""
+
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given
 
 from minivision.analysis.gradient_cases.draws import broadcast_pair
-from minivision.kernels.broadcasting import unbroadcast
+from minivision.kernels.broadcasting import broadcasts, unbroadcast
 from tests.strategies import seeds
 
 
@@ -19,6 +21,17 @@ def test_unbroadcast_is_the_adjoint_of_broadcast(seed):
     dx = unbroadcast(dy, one)
     assert dx.shape == one
     assert (wide * dy).sum() == pytest.approx((x * dx).sum(), rel=1e-11, abs=1e-11)
+
+
+def test_shapes_broadcast_where_numpy_says_so():
+    shapes = [shape for n in range(4) for shape in itertools.product((0, 1, 2, 3), repeat=n)]
+    for one, other in itertools.product(shapes, repeat=2):
+        try:
+            np.broadcast(np.empty(one), np.empty(other))
+            expected = True
+        except ValueError:
+            expected = False
+        assert broadcasts(one, other) is expected
 
 
 def test_unbroadcast_returns_dy_itself_where_nothing_was_repeated():

@@ -1,0 +1,253 @@
+"""
+21 · How it is fast
+===================
+
+*The same convolution, computed seven times: from the three lines of a textbook to the kernel that
+trains the networks of this course. Every step changes only where the numbers lie and when they are
+read, never what is computed, and every step is measured on your machine.*
+
+**Prerequisites:** lesson 6 (LeNet-5 reads digits).
+
+**Minutes:** 20 to read, less than 30 seconds to run.
+
+**You will be able to**
+
+* say how fast a convolution could be at best on your machine, and how far a program is from it,
+* explain why the order of an image's axes in memory matters more than the number of operations,
+* build the matrix of windows with KW copies instead of KH·KW.
+"""
+
+# sphinx_gallery_thumbnail_number = 3
+
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from minivision.kernels import choice, fast, plain
+from minivision.kernels.fast.stacked_rows import covered, stack_rows, windows_of
+from minivision.kernels.free_list import free_list
+from minivision.kernels.memory import BATCH_INNERMOST, in_order
+from minivision.kernels.windows import Geometry
+from minivision.kernels.workers import one_blas_thread, worker_count
+
+BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
+
+# %%
+# How fast could it be?
+# ---------------------
+# A convolution is a matrix product in disguise: every filter meets every window. So the speed of
+# the matrix product is the ceiling. We take a layer from the middle of a small VGG network, 32
+# channels in, 64 filters of 3x3, on 64 images of 16x16, count its multiplications and additions,
+# and ask how many of them a large matrix product does in a second.
+
+N, C, F, H, W, KH, KW = 64, 32, 64, 16, 16, 3, 3
+geometry = Geometry(kernel=(KH, KW), padding=(1, 1))
+rng = np.random.default_rng(0)
+images = rng.normal(size=(N, C, H, W)).astype(np.float32)
+weight = rng.normal(size=(F, C, KH, KW)).astype(np.float32)
+operations = 2 * N * F * H * W * C * KH * KW  # one multiplication and one addition each
+
+
+def seconds(function, *arguments):
+    """The median time of nine calls, after one to warm up."""
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        function(*arguments)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))
+
+
+a, b = rng.normal(size=(2, 1024, 1024)).astype(np.float32)
+with one_blas_thread():
+    peak = 2 * 1024**3 / seconds(np.matmul, a, b)
+print(f"the layer: {operations / 1e6:.0f} million operations")
+print(f"a matrix product, one thread: {peak / 1e9:.0f} thousand million a second")
+print(f"so the layer could take {operations / peak * 1e3:.1f} ms")
+
+# %%
+# Seven ways
+# ----------
+# **1, the textbook.** ``sliding_window_view`` shows every window without copying, and ``tensordot``
+# multiplies. It is short and right. Inside, tensordot copies all windows into a matrix, picking
+# single numbers from all over the image.
+
+
+def textbook():
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))  # (N, C, H, W, KH, KW)
+    return np.tensordot(windows, weight, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+
+
+# %%
+# **2, columns by slices.** For a fixed tap of the kernel, the pixels that it meets are a shifted
+# image. So the matrix is filled with KH·KW copies of whole images, in runs of a row each.
+
+
+def columns_by_slices():
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    columns = np.empty((N, C, KH, KW, H, W), np.float32)
+    for i in range(KH):
+        for j in range(KW):
+            columns[:, :, i, j] = padded[:, :, i : i + H, j : j + W]
+    filters = weight.reshape(F, -1)
+    return (filters @ columns.reshape(N, C * KH * KW, H * W)).reshape(N, F, H, W)
+
+
+# %%
+# **3, the batch innermost.** A row of 16 pixels is a short run. If the images lie in memory pixel
+# by pixel, each pixel with its value in all 64 images, then every run is 64 numbers long and more,
+# and all windows of all images are one matrix product. The array keeps its shape (N, C, H, W);
+# only its strides differ. This is the plain kernel of this package, ``kernels/plain``, and it is
+# the layout of the first AlexNet code.
+
+pixels_first = in_order(images, BATCH_INNERMOST)
+print("shape", pixels_first.shape, " strides in bytes", pixels_first.strides)
+
+
+def batch_innermost():
+    return plain.convolution.convolve(pixels_first, weight, None, geometry, 1)
+
+
+# %%
+# **4, stacked rows.** Windows that lie above one another share most of their rows. Expand the image
+# along the kernel's *width* only; the windows of an output row are then KH rows of the expanded
+# image, one after the other. No number is copied KH times. Here is the idea on one image of 4x4
+# pixels, numbered from 1; 0 is the border.
+
+small = np.arange(1.0, 17.0, dtype=np.float32).reshape(1, 4, 4, 1)  # (C, H, W, N)
+stacked = stack_rows(small, geometry, covered(geometry, range(4)), range(4))
+windows = windows_of(stacked, geometry, 4)  # four views of the same memory
+matrix = np.concatenate(list(windows), axis=1)
+
+figure, axes = plt.subplots(1, 2, figsize=(9.6, 5.2), width_ratios=[16, 5.2], layout="constrained")
+for panel, numbers in zip(axes, (matrix, stacked.reshape(-1, 4)), strict=True):
+    panel.imshow(numbers, cmap="Blues", vmin=-4, vmax=26)
+    for (y, x), number in np.ndenumerate(numbers):
+        panel.text(x, y, f"{number:.0f}", ha="center", va="center", fontsize=8)
+    panel.set(xticks=[], yticks=[])
+axes[0].set_title("im2col: 9 x 16 numbers, one column a window")
+axes[1].set_title("stacked rows: 18 x 4")
+for r, colour in ((0, VERMILION), (1, "black")):
+    frame = {"fill": False, "edgecolor": colour, "linewidth": 2.5, "clip_on": False}
+    axes[0].add_patch(plt.Rectangle((4 * r - 0.5, -0.5), 4, 9, **frame))
+    axes[1].add_patch(plt.Rectangle((0.08 * r - 0.5, 3 * r - 0.5), 4 - 0.16 * r, 9, **frame))
+figure.suptitle("The windows of output row 0 (red) and row 1 (black) overlap in the stacked rows")
+
+# %%
+# **5, tiles.** The columns of the whole layer are far larger than a processor's cache, so they
+# travel to the main memory and back between the copy and the product. A tile of a few output rows
+# and columns does not. There is a second reason for narrow tiles: the matrix product itself has
+# widths that it likes.
+
+print(f"columns of the whole layer: {C * KH * KW * H * W * N * 4 / 2**20:.0f} MB")
+
+
+def many_products(columns, out):
+    for _ in range(8192 // columns.shape[1] + 1):  # long enough to be timed
+        np.matmul(weight.reshape(F, -1), columns, out=out)
+
+
+widths = 2 ** np.arange(5, 15)
+speeds = []
+with one_blas_thread():
+    for width in widths:
+        columns = rng.normal(size=(C * KH * KW, width)).astype(np.float32)
+        elapsed = seconds(many_products, columns, np.empty((F, width), np.float32))
+        count = 8192 // width + 1
+        speeds.append(count * 2 * F * C * KH * KW * width / elapsed / 1e9)
+
+figure, axes = plt.subplots(figsize=(6.6, 3.6), layout="constrained")
+axes.plot(widths, speeds, "o-", color=BLUE)
+axes.axhline(peak / 1e9, color=GREY, linestyle="--", linewidth=1)
+axes.annotate("1024 x 1024 x 1024", (widths[0], peak / 1e9), (0, 4), textcoords="offset points")
+axes.set_xscale("log", base=2)
+axes.set_ylim(0, 1.15 * max(peak / 1e9, *speeds))
+axes.set(
+    xlabel="width of the columns", ylabel="thousand million operations a second",
+    title=f"({F} x {C * KH * KW}) times columns of different widths",
+)  # fmt: skip
+axes.spines[["top", "right"]].set_visible(False)
+
+# %%
+# **6, memory that is used again.** Fresh memory comes from the operating system page by page, at
+# the first write. A training step asks for the same sizes again and again, so the package keeps
+# blocks whose arrays are gone (``kernels/free_list.py``).
+#
+# **7, all workers.** The tiles are dealt out to one thread for each core.
+#
+# Now we measure. Steps 1 to 5 run with the free list switched off, and 1 to 6 in one thread.
+
+
+def stacked_kernel():
+    return fast.convolution.convolve(pixels_first, weight, None, geometry, 1)
+
+
+settings = choice.TILE_BYTES, choice.workers, free_list.limit
+whole, alone = 2**40, lambda **size: 1  # one tile for all; one worker
+steps = {
+    "1 textbook": (textbook, whole, alone, 0),
+    "2 columns by slices": (columns_by_slices, whole, alone, 0),
+    "3 batch innermost": (batch_innermost, whole, alone, 0),
+    "4 stacked rows": (stacked_kernel, whole, alone, 0),
+    "5 tiles": (stacked_kernel, settings[0], alone, 0),
+    "6 used memory": (stacked_kernel, settings[0], alone, settings[2]),
+    f"7 workers ({worker_count()})": (stacked_kernel, *settings),
+}
+expected = textbook()
+measured = {}
+with one_blas_thread():
+    for name, (function, *changed) in steps.items():
+        free_list.clear()
+        choice.TILE_BYTES, choice.workers, free_list.limit = changed
+        np.testing.assert_allclose(function(), expected, rtol=1e-3, atol=1e-3)
+        measured[name] = seconds(function)
+        rate = operations / measured[name] / 1e9
+        print(f"{name:<22} {measured[name] * 1e3:6.1f} ms   {rate:4.0f} thousand million a second")
+choice.TILE_BYTES, choice.workers, free_list.limit = settings
+
+figure, axes = plt.subplots(figsize=(7.6, 4.0), layout="constrained")
+names, times = list(measured), 1e3 * np.array(list(measured.values()))
+axes.barh(names, times, color=[GREY, GREY, GREY, BLUE, BLUE, BLUE, VERMILION], height=0.65)
+beside = {"textcoords": "offset points", "va": "center", "fontsize": 9}
+for name, milliseconds in zip(names, times, strict=True):
+    words = f"{milliseconds:.1f} ms, {times[0] / milliseconds:.1f} times as fast as the textbook"
+    axes.annotate(words, (milliseconds, name), (4, 0), **beside)
+ceiling = operations / peak * 1e3
+axes.axvline(ceiling, color="black", linestyle="--", linewidth=1)
+top = (ceiling, 1)
+axes.annotate("matrix product, one thread", top, (4, 8), ("data", "axes fraction"), **beside)
+axes.set_xlim(0, 1.5 * times[0])
+axes.invert_yaxis()
+axes.set(xlabel="milliseconds for one forward pass")
+axes.spines[["top", "right"]].set_visible(False)
+
+# %%
+# What the backward pass does
+# ---------------------------
+# The gradient of the weights needs the windows again. They are *rebuilt*, tile by tile, because
+# keeping them would take KH·KW times the memory of the image and save little. The gradient of the
+# image goes the same way back: the adjoint of stacking rows adds every number to the pixel that it
+# was copied from.
+
+dy = in_order(rng.normal(size=(N, F, H, W)).astype(np.float32), BATCH_INNERMOST)
+for name, kernel in (("plain", plain.convolution), ("fast", fast.convolution)):
+    forward = seconds(kernel.convolve, pixels_first, weight, None, geometry, 1)
+    backward = seconds(kernel.gradients, dy, pixels_first, weight, geometry, 1, True, True)
+    print(f"{name:<6} forward {forward * 1e3:5.1f} ms   both gradients {backward * 1e3:5.1f} ms")
+
+# %%
+# Look back
+# ---------
+# Nothing here is a new formula. The seven results agree to rounding, and the fastest still does
+# every one of the multiplications that the textbook does. What changed is the way of the numbers
+# through the memory. Cleverer algorithms that multiply less exist (Winograd's, for 3x3 kernels);
+# they come on top.
+#
+# **Try it**
+#
+# 1. Change ``N`` to 1. Which steps lose their point, and why is step 3 the same as step 2 then?
+# 2. Make the kernel 1x1 and then 7x7 (with padding 3). Where does stacking rows gain most?
+# 3. Set ``choice.TILE_BYTES`` to 64 KB and to 64 MB, and explain both times.
