@@ -11,6 +11,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MINIVISION_WORKERS", "1")
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("dev", max_examples=25, deadline=None)
@@ -19,3 +20,16 @@ settings.register_profile("nightly", max_examples=1000, deadline=None)
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
+
+
+@pytest.fixture(scope="module", params=["plain", "direct", "fast"])
+def every_kernel(request):
+    """All tests of the module run on the plain, the direct and the fast kernels, in this order.
+
+    Images in tests are small, so the fast ones serve small arrays too.
+    """
+    from minivision.kernels import choice  # after the environment is set
+
+    with choice.kernels(request.param), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choice, "LEAST", 1)
+        yield request.param

@@ -113,6 +113,27 @@ def convolutions(draw, least_batch=0):
 
 
 @st.composite
+def convolutions_of_stacked_rows(draw):
+    """A convolution for the fast kernels: no vertical dilation, and borders wider than kernels."""
+    taps, step, border = st.integers(1, 4), st.integers(1, 5), st.integers(0, 4)
+    kernel, padding = draw(st.tuples(taps, taps)), draw(st.tuples(border, border))
+    dilation = (1, draw(st.integers(1, 3)))
+    extents = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    return Convolution(
+        N=draw(st.integers(1, 5)),
+        channels=draw(st.integers(1, 3)),
+        filters=draw(st.integers(1, 3)),
+        size=_size(draw, extents, padding),
+        kernel=kernel,
+        stride=draw(st.one_of(st.just((1, 1)), st.tuples(step, step))),
+        padding=padding,
+        dilation=dilation,
+        groups=draw(st.integers(1, 3)),
+        seed=draw(seeds),
+    )
+
+
+@st.composite
 def poolings(draw, least_batch=0):
     """A pooling that fits, with padding of at most half the kernel."""
     taps, step = st.integers(1, 4), st.integers(1, 5)

@@ -17,6 +17,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeAlias
@@ -88,38 +89,75 @@ class _Helpers:
         self.inboxes: list[SimpleQueue] = []
 
     def run(self, work: Work, workers: int) -> None:
-        while len(self.inboxes) < workers - 1:
-            inbox: SimpleQueue = SimpleQueue()
-            name = f"minivision-{len(self.inboxes) + 1}"
-            threading.Thread(target=_help, args=(inbox,), name=name, daemon=True).start()
-            self.inboxes.append(inbox)
+        self._start(workers - 1)
         ended: SimpleQueue = SimpleQueue()
-        for i in range(workers - 1):
-            self.inboxes[i].put((work, i + 1, ended))
+        helping = self.inboxes[: workers - 1]
+        for worker, inbox in enumerate(helping, 1):
+            # NumPy's errstate lives in the context, and each thread has its own.
+            inbox.put((copy_context().run, work, worker, ended))
         try:
-            work(0)
+            for worker in (0, *range(1 + len(helping), workers)):
+                work(worker)
         finally:
-            faults = [ended.get() for _ in range(workers - 1)]
+            faults = [ended.get() for _ in helping]
         for fault in faults:
             if fault is not None:
                 raise fault
 
+    def _start(self, count: int) -> None:
+        while len(self.inboxes) < count:
+            inbox: SimpleQueue = SimpleQueue()
+            name = f"minivision-{len(self.inboxes) + 1}"
+            try:
+                threading.Thread(target=_help, args=(inbox,), name=name, daemon=True).start()
+            except RuntimeError:  # no more threads: the caller does their parts
+                return
+            self.inboxes.append(inbox)
+
 
 def _help(inbox: SimpleQueue) -> None:
     while True:
-        work, worker, ended = inbox.get()
+        run, work, worker, ended = inbox.get()
         fault = None
         try:
-            work(worker)
+            run(work, worker)
         except BaseException as error:
             fault = error
-        del work  # before the caller goes on: a free block must not look used
+        del run, work  # before the caller goes on: a free block must not look used
         ended.put(fault)
+        del fault
 
 
-_held = threading.Lock()
-_holders = 0
-_before: list[tuple[Any, int]] = []
+class _Blas:
+    """How many hold BLAS to one thread, and how many threads it had before."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.holders = 0
+        self.before: list[int] = []
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.holders == 0:
+                self.before = [library.get_num_threads() for library in _blas_libraries()]
+                _set_threads([1] * len(self.before))
+            self.holders += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.holders -= 1
+            if self.holders == 0:
+                _set_threads(self.before)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread, here and in every other thread; a context, or a decorator."""
+    _blas.enter()
+    try:
+        yield
+    finally:
+        _blas.leave()
 
 
 @cache
@@ -127,36 +165,28 @@ def _blas_libraries() -> list[Any]:
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread, here and in every other thread; a context, or a decorator."""
-    global _holders, _before
-    with _held:
-        if _holders == 0:
-            _before = [(library, library.get_num_threads()) for library in _blas_libraries()]
-            for library, threads in _before:
-                if threads != 1:
-                    library.set_num_threads(1)
-        _holders += 1
-    try:
-        yield
-    finally:
-        with _held:
-            _holders -= 1
-            if _holders == 0:
-                for library, threads in _before:
-                    if threads != 1:
-                        library.set_num_threads(threads)
+def _set_threads(counts: list[int]) -> None:
+    for library, count in zip(_blas_libraries(), counts, strict=True):
+        if library.get_num_threads() != count:
+            _release(library)
+            library.set_num_threads(count)
+            _release(library)
 
 
-_helpers = _Helpers()
+def _release(library: Any) -> None:
+    """threadpoolctl lets the first thread that sets a number keep all others from doing so."""
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread(force=True)
 
 
-def _forget_helpers() -> None:
-    """A forked process has none of its parent's threads."""
-    global _helpers, _held, _holders
-    _helpers, _held, _holders = _Helpers(), threading.Lock(), 0
+_helpers, _blas = _Helpers(), _Blas()
+
+
+def _after_fork() -> None:
+    """A forked process has none of its parent's other threads, and nobody to open their locks."""
+    global _helpers
+    _helpers, _blas.lock = _Helpers(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_helpers)
+    os.register_at_fork(after_in_child=_after_fork)

@@ -10,6 +10,8 @@ from minivision import Tensor
 from minivision import functional as F
 from tests.strategies import seeds
 
+pytestmark = pytest.mark.usefixtures("every_kernel")
+
 
 def test_relu_by_hand_with_gradient_zero_at_zero():
     x = Tensor(np.array([-2.0, -0.0, 0.0, 0.5, 3.0]), requires_grad=True)

@@ -6,12 +6,14 @@ from hypothesis import given
 
 from minivision import Tensor
 from minivision import functional as F
-from minivision.functional import convolution
 from minivision.gradcheck import gradcheck
-from minivision.kernels import convolution as kernel
+from minivision.kernels import choice
+from minivision.kernels.fast import convolution as fast
+from minivision.kernels.plain import convolution as plain
 from tests import oracles
 from tests.strategies import ODD_CONVOLUTIONS, convolutions
 
+pytestmark = pytest.mark.usefixtures("every_kernel")
 odd = pytest.mark.parametrize("case", ODD_CONVOLUTIONS.values(), ids=ODD_CONVOLUTIONS)
 
 
@@ -169,49 +171,35 @@ def test_one_number_means_both_directions():
         np.testing.assert_array_equal(one.data, two.data)
 
 
-@pytest.mark.parametrize("limit", [1, 2000, 10**9])
-@pytest.mark.parametrize("name", ["two groups", "1x1 image", "dilated over the border"])
-def test_a_batch_worked_through_in_slices_gives_the_same_numbers(monkeypatch, name, limit):
-    case = ODD_CONVOLUTIONS[name]._replace(N=7)
-
-    def step():
-        leaves = [Tensor(a, requires_grad=True) for a in case.arrays()]
-        y = F.conv2d(*leaves, **case.settings)
-        dy = np.random.default_rng(5).normal(size=y.shape)
-        y.backward(dy)
-        return [y.data, *[leaf.grad for leaf in leaves]]
-
-    whole = step()
-    monkeypatch.setattr(kernel, "MAX_COLUMN_BYTES", limit)
-    columns = []
-    real = kernel.im2col
-    monkeypatch.setattr(kernel, "im2col", lambda *args: columns.append(real(*args)) or columns[-1])
-    for one, other in zip(whole, step(), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-12)
-    assert sum(part.nbytes for part in columns) > 0
-    # One image is the least that a slice can hold.
-    assert all(part.nbytes <= limit or part.shape[1] <= whole[0][0, 0].size for part in columns)
-    assert len(columns) == {1: 14, 10**9: 2}.get(limit, len(columns))  # forward and backward
-
-
-def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch):
+@pytest.mark.parametrize("flip", [True, False], ids=["flipped kernels", "the way back"])
+def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch, flip):
     """The first layer's images need no gradient, and it would be the dearest of all."""
     called = []
-    for name in ("input_gradient", "weight_gradient"):
-        real = getattr(convolution, name)
-        monkeypatch.setattr(
-            convolution, name, lambda *a, name=name, real=real: called.append(name) or real(*a)
-        )
+    parts = {
+        "dx": [(plain, "input_gradient"), (fast, "adjoint_work"), (fast, "convolution_work")],
+        "dw": [(plain, "weight_gradient"), (fast, "weight_work")],
+    }
+    for gradient, functions in parts.items():
+        for kernel, name in functions:
+            real = getattr(kernel, name)
+            monkeypatch.setattr(
+                kernel,
+                name,
+                lambda *a, gradient=gradient, real=real: called.append(gradient) or real(*a),
+            )
+    monkeypatch.setattr(choice, "flip_kernels", lambda geometry, **_: flip)
     arrays = ODD_CONVOLUTIONS["two groups"].arrays()
     for wanted, expected in [
-        ((False, True, True), ["weight_gradient"]),
-        ((True, False, False), ["input_gradient"]),
+        ((False, True, True), ["dw"]),
+        ((True, False, False), ["dx"]),
         ((False, False, True), []),
+        ((True, True, False), ["dw", "dx"]),
     ]:
-        called.clear()
         x, weight, bias = [Tensor(a, requires_grad=w) for a, w in zip(arrays, wanted, strict=True)]
-        F.conv2d(x, weight, bias, groups=2).sum().backward()
-        assert called == expected
+        loss = F.conv2d(x, weight, bias, groups=2).sum()
+        called.clear()  # the value is no gradient
+        loss.backward()
+        assert sorted(called) == expected
 
 
 # ── what it refuses ──────────────────────────────────────────────────────────────────────────

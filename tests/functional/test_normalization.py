@@ -11,6 +11,8 @@ from minivision.functional.normalization import RunningStatistics
 from tests import oracles
 from tests.strategies import seeds
 
+pytestmark = pytest.mark.usefixtures("every_kernel")
+
 sizes = st.integers(1, 6)
 
 

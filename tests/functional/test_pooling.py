@@ -11,6 +11,8 @@ from minivision.gradcheck import gradcheck
 from tests import oracles
 from tests.strategies import ODD_POOLINGS, poolings, seeds
 
+pytestmark = pytest.mark.usefixtures("every_kernel")
+
 POOLS = {
     "max_pool2d": (F.max_pool2d, oracles.max_pool2d),
     "avg_pool2d": (F.avg_pool2d, oracles.avg_pool2d),

@@ -4,13 +4,18 @@ import gc
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from minivision import functional as F
 from minivision.functional.normalization import RunningStatistics
+from minivision.kernels import choice, memory
+from minivision.kernels.free_list import free_list
 from minivision.nn import Parameter
 
 
-def test_live_bytes_stay_constant_from_the_second_step_on_without_the_garbage_collector():
+@pytest.fixture
+def network():
+    """(step, weights, running): a function that does one step of training, and what it changes."""
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(8, 2, 9, 7)).astype("f"), rng.integers(0, 5, 8)
     weights = [Parameter(0.1 * rng.normal(size=shape).astype("f"))
@@ -23,12 +28,17 @@ def test_live_bytes_stay_constant_from_the_second_step_on_without_the_garbage_co
         y = F.local_response_norm(F.relu(y), size=3, alpha=1.0)
         y = F.batch_norm(y, scale, shift, running)
         y = F.dropout(F.leaky_relu(y), 0.3, rng=rng)
-        y = F.flatten(F.adaptive_avg_pool2d(y, 1))
+        y = F.flatten(F.adaptive_avg_pool2d(F.max_pool2d(y, 2), 1))
         loss = F.cross_entropy(F.linear(y, classifier), labels, label_smoothing=0.1)
         for weight in weights:
             weight.grad = None
         loss.backward()
 
+    return step, weights, running
+
+
+def test_live_bytes_stay_constant_from_the_second_step_on_without_the_garbage_collector(network):
+    step, weights, running = network
     gc.collect()
     gc.disable()
     tracemalloc.start()
@@ -44,6 +54,27 @@ def test_live_bytes_stay_constant_from_the_second_step_on_without_the_garbage_co
     # What is new since the counting began is one gradient for each weight.
     assert live == [sum(weight.data.nbytes for weight in weights)] * 5
     assert running.num_batches_tracked == 5
+
+
+def test_the_free_list_holds_the_same_blocks_from_the_second_step_on(network, monkeypatch):
+    """Here for arrays of every size: each step asks for the same ones, and all are let go."""
+    monkeypatch.setattr(memory, "SMALLEST", 1)
+    monkeypatch.setattr(choice, "LEAST", 1)
+    step, _, _ = network
+    free_list.clear()
+    gc.disable()
+    try:
+        held = []
+        for _ in range(6):
+            step()
+            held.append({size: len(blocks) for size, blocks in free_list.blocks.items()})
+        total = free_list.held
+    finally:
+        gc.enable()
+        free_list.clear()
+    assert sum(held[0].values()) > 10
+    assert held[1:] == [held[1]] * 5
+    assert total == sum(size * blocks for size, blocks in held[-1].items())
 
 
 def bytes_of_arrays():

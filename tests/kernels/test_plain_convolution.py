@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from minivision import Tensor
+from minivision import functional as F
+from minivision.kernels import choice
 from minivision.kernels.plain import convolution as kernel
 from minivision.kernels.plain.convolution import convolve, input_gradient, weight_gradient
 from minivision.kernels.windows import Geometry
@@ -64,3 +67,29 @@ def test_a_slice_of_the_batch_has_as_many_images_as_its_columns_allow(monkeypatc
         starts = [part.start for part in kernel._slices(x, geometry)]
         assert starts == [part.start for part in expected]
         assert starts == [part.start for part in kernel._slices(dy, geometry, channels=2)]
+
+
+@pytest.mark.parametrize("limit", [1, 2000, 10**9])
+@pytest.mark.parametrize("name", ["two groups", "1x1 image", "dilated over the border"])
+def test_a_batch_worked_through_in_slices_gives_the_same_numbers(monkeypatch, name, limit):
+    case = ODD_CONVOLUTIONS[name]._replace(N=7)
+
+    def step():
+        leaves = [Tensor(a, requires_grad=True) for a in case.arrays()]
+        with choice.kernels("plain"):
+            y = F.conv2d(*leaves, **case.settings)
+        dy = np.random.default_rng(5).normal(size=y.shape)
+        y.backward(dy)
+        return [y.data, *[leaf.grad for leaf in leaves]]
+
+    whole = step()
+    monkeypatch.setattr(kernel, "MAX_COLUMN_BYTES", limit)
+    columns = []
+    real = kernel.im2col
+    monkeypatch.setattr(kernel, "im2col", lambda *args: columns.append(real(*args)) or columns[-1])
+    for one, other in zip(whole, step(), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-12)
+    assert sum(part.nbytes for part in columns) > 0
+    # One image is the least that a slice can hold.
+    assert all(part.nbytes <= limit or part.shape[1] <= whole[0][0, 0].size for part in columns)
+    assert len(columns) == {1: 14, 10**9: 2}.get(limit, len(columns))  # forward and backward

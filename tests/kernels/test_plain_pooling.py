@@ -55,18 +55,6 @@ def test_nothing_that_came_in_is_changed_whatever_its_memory(case):
         np.testing.assert_array_equal(x, before)
 
 
-@given(C=st.integers(1, 8), size=st.sampled_from([1, 3, 5, 7]), seed=seeds)
-def test_the_window_over_channels_equals_loops_and_is_its_own_adjoint(C, size, seed):
-    x, y = np.random.default_rng(seed).normal(size=(2, 2, C, 3, 4))
-    sums = pooling.channel_window_sum(x, size)
-    for c in range(C):
-        near = [other for other in range(C) if abs(other - c) <= size // 2]
-        np.testing.assert_allclose(sums[:, c], x[:, near].sum(axis=1), rtol=1e-12, atol=1e-13)
-    assert (sums * y).sum() == pytest.approx(
-        (x * pooling.channel_window_sum(y, size)).sum(), rel=1e-10, abs=1e-11
-    )
-
-
 @given(n=st.integers(1, 12), parts=st.integers(1, 12))
 def test_adaptive_windows_cover_every_pixel_and_mirror_one_another(n, parts):
     bounds = pooling.adaptive_bounds(n, parts)

@@ -1,0 +1,67 @@
+"""The fast kernels told how to cut their work, so that small arrays meet every border.
+
+With the rules of kernels/choice.py the arrays of a test are one tile each. Here a tile is a few
+rows and columns, and what the rules decide by size is decided by the test.
+"""
+
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import pytest
+from hypothesis import strategies as st
+
+from minivision.kernels import choice
+from minivision.kernels.fast import activation
+
+
+class Cuts(NamedTuple):
+    """How large a tile is, which form computes a gradient, how many workers share the tiles."""
+
+    height: int = 1
+    width: int = 1
+    flip: bool = False  # the gradient of the image by flipped kernels, where the stride is 1
+    by_kernel_rows: bool = False  # the gradient of the weights by kernel rows, not output rows
+    workers: int = 1
+
+
+def always(value):
+    """A rule that says the same of every size."""
+    return lambda *sizes, **more: value
+
+
+@contextmanager
+def cut_into(cuts):
+    """Every fast kernel cuts its work so, whatever its size; None leaves the rules as they are."""
+    if cuts is None:
+        yield
+        return
+    rules = {
+        "LEAST": 1,
+        "BLOCK": cuts.width,
+        "workers": always(cuts.workers),
+        "tile": always((cuts.height, cuts.width)),
+        "adjoint_tile": always((cuts.height, cuts.width)),
+        "gradient_rows": always(cuts.height),
+        "sum_by_kernel_rows": always(cuts.by_kernel_rows),
+        "flip_kernels": lambda geometry, **_: cuts.flip and geometry.stride == (1, 1),
+        "pooling_tile": always((cuts.width, cuts.height)),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, rule in rules.items():
+            assert hasattr(choice, name)
+            patch.setattr(choice, name, rule)
+        activation._zeros.cache_clear()  # a block's worth of zeros
+        try:
+            yield
+        finally:
+            activation._zeros.cache_clear()
+
+
+cuts = st.builds(
+    Cuts,
+    height=st.integers(1, 5),
+    width=st.integers(1, 5),
+    flip=st.booleans(),
+    by_kernel_rows=st.booleans(),
+    workers=st.integers(1, 3),
+)
