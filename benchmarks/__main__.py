@@ -1,11 +1,78 @@
 """`python -m benchmarks NAME` runs one measurement and writes docs/results/NAME.json."""
 
 import argparse
+from pathlib import Path
+from types import ModuleType
 
-from benchmarks import memory, mutation
+import benchmarks
+from benchmarks import growth, layers, leak, memory, mutation, predict, rules, steps, tape
+from benchmarks.report import RESULTS
 
-MEASUREMENTS = {"memory": memory.measure, "mutation": mutation.measure}
+# What is measured, and rounds by default; leak counts steps, not rounds.
+MEASUREMENTS = {
+    "steps": (steps, 9),
+    "predict": (predict, 9),
+    "layers": (layers, 9),
+    "tape": (tape, 9),
+    "memory": (memory, 5),
+    "growth": (growth, 5),
+    "leak": (leak, None),
+    "rules": (rules, 9),
+}
 
-parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-parser.add_argument("name", choices=MEASUREMENTS)
-MEASUREMENTS[parser.parse_args().name]()
+
+def told(module: ModuleType) -> str:
+    """The docstring without its last line, which is for readers of the code."""
+    return (module.__doc__ or "").partition("\nRead next")[0]
+
+
+plain = argparse.RawDescriptionHelpFormatter
+parser = argparse.ArgumentParser(
+    prog="python -m benchmarks", description=told(benchmarks), formatter_class=plain
+)
+commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+for name, (module, rounds) in MEASUREMENTS.items():
+    text = told(module)
+    command = commands.add_parser(
+        name, help=text.splitlines()[0], description=text, formatter_class=plain
+    )
+    command.set_defaults(measure=module.measure)
+    command.add_argument(
+        "--model", action="append", metavar="MODEL",
+        help=f"only this; can be repeated. One of: {', '.join(module.MODELS)}. Only its rows of "
+        "the results are replaced",
+    )  # fmt: skip
+    command.add_argument(
+        "--peer", action="append", choices=module.PEERS, metavar="PEER",
+        help=f"beside minivision, only this; can be repeated. One of: {', '.join(module.PEERS)}",
+    )  # fmt: skip
+    if rounds:
+        command.add_argument("--rounds", type=int, default=rounds, help="default: %(default)s")
+        command.add_argument(
+            "--seconds", type=float, default=0.5,
+            help="least length of a timed round (default: %(default)s)",
+        )  # fmt: skip
+    command.add_argument(
+        "--missing", action="store_true",
+        help="skip what was measured at this commit: go on after an interruption",
+    )  # fmt: skip
+    command.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="DIR",
+        help="write the results here, not into docs/results",
+    )  # fmt: skip
+text = told(mutation)
+commands.add_parser(
+    "mutation", help=text.splitlines()[0], description=text, formatter_class=plain
+).set_defaults(measure=mutation.measure)
+
+options = parser.parse_args()
+if options.name == "mutation":
+    mutation.measure()
+else:
+    module = MEASUREMENTS[options.name][0]
+    options.model = options.model or module.MODELS
+    unknown = set(options.model) - set(module.MODELS)
+    if unknown:
+        parser.error(f"unknown model {', '.join(unknown)}; expected {', '.join(module.MODELS)}")
+    options.peer = list(dict.fromkeys(["minivision", *(options.peer or module.PEERS)]))
+    options.measure(options)

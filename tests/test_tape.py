@@ -2,6 +2,7 @@
 
 import gc
 import linecache
+import re
 import threading
 import tracemalloc
 import weakref
@@ -146,7 +147,11 @@ def test_a_second_backward_says_so_and_writes_nothing():
     x = scalar()
     y = x * x
     y.backward()
-    with pytest.raises(RuntimeError, match=r"walked before.*retain_graph=True"):
+    sentence = (
+        "backward: this graph was walked before and what it kept is freed; "
+        "call backward(retain_graph=True) the first time, or compute the loss again"
+    )
+    with pytest.raises(RuntimeError, match=rf"^{re.escape(sentence)}$"):
         y.backward()
     assert x.grad == 6
 
@@ -160,6 +165,17 @@ def test_a_shared_part_that_was_freed_is_noticed_before_anything_is_written():
         two.backward()
     assert x.grad == 12
     assert other.grad is None
+
+
+def test_a_graph_that_is_freed_between_two_steps_says_so():
+    """Another loss was walked meanwhile, and took the part that both share with it."""
+    shared = F.exp(scalar())
+    one, two = shared * 2.0, shared * 3.0
+    steps = backward_steps(one)
+    next(steps)
+    two.backward()
+    with pytest.raises(RuntimeError, match=r"^backward: this graph was walked before$"):
+        next(steps)
 
 
 def test_retain_graph_lets_backward_be_called_again():
@@ -350,10 +366,10 @@ def test_leaves_made_under_no_grad_may_require_gradients():
 
 
 def this_line(text):
-    """A pattern for "file:line" of the line in this file that contains the text, once."""
+    """A pattern for "file:line: source" of the line in this file that contains the text, once."""
     lines = linecache.getlines(__file__)
     (number,) = [i for i, line in enumerate(lines, 1) if text in line and "this_line" not in line]
-    return rf"test_tape\.py:{number}: "
+    return rf"test_tape\.py:{number}: {re.escape(lines[number - 1].strip())}$"
 
 
 def test_a_value_that_is_not_finite_names_the_function_and_the_line_that_called_it():
@@ -401,6 +417,16 @@ def test_a_gradient_that_is_not_finite_names_function_argument_and_line():
         ):
             y.backward()
     assert x.grad is None
+
+
+def test_where_a_graph_was_recorded_before_no_line_is_known():
+    y = F.power(scalar(0.0), 0.5)
+    with (
+        np.errstate(divide="ignore"),
+        detect_anomaly(),
+        pytest.raises(FloatingPointError, match=r"; called from outside detect_anomaly\(\)$"),
+    ):
+        y.backward()
 
 
 def test_a_nan_in_the_loss_is_found():
@@ -459,7 +485,9 @@ def test_a_weight_changed_between_forward_and_backward_is_named(change):
     loss = layer(x).sum()
     change(layer)
     with pytest.raises(
-        RuntimeError, match=r"the weight of linear was changed after the forward pass"
+        RuntimeError,
+        match=r"^backward: the weight of linear was changed after the forward pass \(it has shape "
+        r"\(2, 3\)\); compute the loss again, or change it after backward\(\)$",
     ):
         loss.backward()
     assert [p.grad for p in (*layer.parameters(), x)] == [None] * 3
@@ -521,6 +549,24 @@ def test_only_operations_from_before_the_change_are_refused():
     assert w.grad.tolist() == [3] * 3
 
 
+def test_every_further_change_is_noticed_too():
+    w = weight(3)
+    for _ in range(3):
+        w.mark_changed()
+        loss = (w * 2.0).sum()
+        w.mark_changed()
+        with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+            loss.backward()
+
+
+def test_of_parts_in_a_list_the_one_that_was_changed_is_named():
+    parts = [weight(3), weight(3, seed=1)]
+    loss = F.concatenate(parts).sum()
+    parts[1].mark_changed()
+    with pytest.raises(RuntimeError, match=r"the parts\[1\] of concatenate was changed"):
+        loss.backward()
+
+
 def test_a_change_before_the_forward_pass_or_after_backward_is_welcome():
     w = Parameter(np.array(2.0))
     w.data -= 1.0
@@ -543,7 +589,7 @@ def test_backward_on_a_non_scalar_says_what_to_do():
 
 
 def test_backward_of_something_that_requires_no_gradient_says_so():
-    with pytest.raises(RuntimeError, match=r"not computed from one with requires_grad"):
+    with pytest.raises(RuntimeError, match=r"^backward: this Tensor was not computed from one "):
         (Tensor([1.0]) * 2.0).sum().backward()
 
 
@@ -619,6 +665,19 @@ def test_a_function_defined_inside_another_has_its_own_name():
         with_rule(lambda dy: (dy[0], dy))(x, w).sum().backward()
 
 
+def test_so_has_one_inside_a_function_inside_another():
+    def outer():
+        def inner(x):
+            def backward(dy):
+                return (dy,)
+
+            return record(x.data + 0, (x,), backward)
+
+        return inner
+
+    assert [name for name, _, _ in backward_steps(outer()(scalar()))] == ["inner"]
+
+
 def test_a_rule_of_which_one_gradient_is_wrong_gives_none_of_them():
     x, w = weight(2, 3), weight(2, 3)
     with pytest.raises(ValueError, match=r"^strange: the gradient of input 1 is"):
@@ -636,6 +695,26 @@ def test_none_is_a_gradient_that_is_not_there():
     with_rule(lambda dy: (dy, None))(x, w).sum().backward()
     assert w.grad is None
     assert x.grad.tolist() == [1, 1]
+
+
+def test_a_computed_value_that_no_gradient_comes_to_is_passed_over():
+    x, w = weight(2), weight(2)
+    used, idle = F.exp(x), F.exp(w)
+    with_rule(lambda dy: (dy, None))(used, idle).sum().backward()
+    np.testing.assert_array_equal(x.grad, used.data)
+    assert w.grad is None
+
+
+def test_a_wrong_gradient_behind_none_is_named_too():
+    with pytest.raises(ValueError, match=r"^strange: the gradient of input 1 is"):
+        with_rule(lambda dy: (None, dy[0]))(weight(2, 3), weight(2, 3)).sum().backward()
+
+
+def test_behind_an_input_that_needs_no_gradient_the_graph_goes_on():
+    x = scalar()
+    y = F.where(np.array(True), F.exp(F.exp(x)), 0.0)  # the condition is not on the tape
+    assert [name for name, _, _ in backward_steps(y)] == ["where", "exp", "exp"]
+    assert x.grad != 0
 
 
 def test_tensors_can_be_used_from_many_threads_each_with_its_own_tape():

@@ -53,6 +53,8 @@ def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
     A Python number or a NumPy scalar takes the other's dtype and device.
     """
     if not isinstance(a, Tensor):
+        if not isinstance(b, Tensor) and is_array(b) and b.ndim:
+            b = Tensor(b)  # so that a number in front of an array takes its dtype too
         a = _constant(function, "a", a, b)
     if not isinstance(b, Tensor):
         b = _constant(function, "b", b, a)
@@ -86,6 +88,8 @@ def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...
 
 def pair(function: str, argument: str, value: Any, least: int) -> tuple[int, int]:
     """A size given once for both directions, or as (vertical, horizontal); at least `least`."""
+    if type(value) is int and value >= least:
+        return value, value
     both = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(both) == 2 and all(isinstance(n, int | np.integer) and n >= least for n in both):
         return int(both[0]), int(both[1])

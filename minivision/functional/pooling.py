@@ -34,7 +34,7 @@ def max_pool2d(
     x, geometry = _prepare("max_pool2d", x, kernel_size, stride, padding)
     a = x.data
     order = memory_order(a)
-    kernel = fast.pooling if choice.use_fast(a) else plain.pooling
+    kernel = fast.pooling if choice.use_blocks(a) else plain.pooling
     y = kernel.max_pool(a, geometry)
 
     def backward(dy):

@@ -65,21 +65,26 @@ def use_stacked_rows(x: Array, geometry: Geometry) -> bool:
     return use_fast(x) and geometry.dilation[0] == 1
 
 
+PRODUCT_TO_SHARE = 32_000_000  # multiply-adds
+ELEMENTS_TO_SHARE = 2 * 2**20
+
+
 def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
     """How many workers share an operation of so many multiply-adds, or a pass over elements.
 
-    Handing over and waiting costs about 60 µs, as long as one core needs for 3 million
-    multiply-adds of a matrix product or for 100 thousand elements.
+    Threads hand Python's lock to one another at every call of NumPy, and the one that waits takes
+    long to wake up. So each call should last, and a worker's share be many calls' worth.
     """
-    if multiply_adds >= 8_000_000 or elements >= 512 * 1024:
+    if multiply_adds >= PRODUCT_TO_SHARE or elements >= ELEMENTS_TO_SHARE:
         return worker_count()
     return 1
 
 
 # ── elementwise functions and pooling ────────────────────────────────────────────────────────
 
-BLOCK = 32 * 1024  # elements: a few arrays of so many stay in a core's cache
-LEAST = 4096  # elements; below this, looking for blocks costs more than they bring
+BLOCK = 128 * 1024  # elements of each array
+POOLING_BYTES = 2**20  # of the image
+LEAST = 64 * 1024  # elements; below this, cutting costs more than it brings
 
 
 def use_blocks(x: Array) -> bool:
@@ -88,8 +93,8 @@ def use_blocks(x: Array) -> bool:
 
 
 def pooling_tile(geometry: Geometry, OH: int, bytes_per_line: int) -> tuple[int, int]:
-    """How many channels and output rows are pooled at once: up to 256 KB of the image."""
-    lines = 256 * 1024 // bytes_per_line
+    """How many channels and output rows are pooled at once."""
+    lines = POOLING_BYTES // bytes_per_line
     whole = (OH - 1) * geometry.stride[0] + geometry.kernel[0]
     if lines >= whole:
         return lines // whole, OH
@@ -98,9 +103,8 @@ def pooling_tile(geometry: Geometry, OH: int, bytes_per_line: int) -> tuple[int,
 
 # ── convolution ──────────────────────────────────────────────────────────────────────────────
 
-TILE_BYTES = 2 * 2**20  # of stacked rows
-PRODUCT_WIDTH = 512  # columns of one matrix product
-SMALL_PRODUCT = 1_000_000  # multiply-adds; up to here BLAS does not rearrange its factors first
+TILE_BYTES = 4 * 2**20  # of stacked rows
+PRODUCT_WIDTH = 4096  # columns of one matrix product
 GRADIENT_BYTES = 8 * 2**20  # of stacked rows, where the gradient of the weights is summed
 
 
@@ -116,18 +120,14 @@ def tile(
     return _rows_of(TILE_BYTES // bytes_per_line, geometry), width
 
 
-def adjoint_tile(
-    filters: tuple[int, ...], geometry: Geometry, OW: int, N: int, itemsize: int
-) -> tuple[int, int]:
-    """How many image rows and output columns are gathered at once in the adjoint form."""
-    _, F, M = filters
-    width = max(1, min(OW, max(SMALL_PRODUCT // (F * M), 128) // N))
-    return max(1, TILE_BYTES // (M // geometry.kernel[0] * width * N * itemsize)), width
+def adjoint_rows(bytes_per_row: int) -> int:
+    """How many output rows go back at once in the adjoint form."""
+    return max(1, TILE_BYTES // bytes_per_row)
 
 
-def gradient_rows(bytes_per_line: int, geometry: Geometry) -> int:
-    """How many output rows are stacked at once for the gradient of the weights."""
-    return _rows_of(GRADIENT_BYTES // bytes_per_line, geometry)
+def gradient_rows(stacked: int, summed: int, geometry: Geometry) -> int:
+    """How many output rows are stacked, or have a product to sum, at once; bytes for each row."""
+    return min(_rows_of(GRADIENT_BYTES // stacked, geometry), GRADIENT_BYTES // summed + 1)
 
 
 def _rows_of(lines: int, geometry: Geometry) -> int:

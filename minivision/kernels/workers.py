@@ -13,10 +13,11 @@ Read next: kernels/choice.py
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ContextDecorator
 from contextvars import copy_context
 from functools import cache
 from queue import SimpleQueue
@@ -27,6 +28,7 @@ from threadpoolctl import ThreadpoolController
 Work: TypeAlias = Callable[[int], None]  # what the worker of this number does
 
 MOST_WORKERS = 8
+SMALL_FOR_BLAS = 2**18  # multiply-adds; OpenBLAS computes smaller products in the calling thread
 
 
 @cache
@@ -61,8 +63,11 @@ def share(work: Work, workers: int) -> None:
     have ended. Called from inside a part, or while another thread's parts run, everything happens
     in the calling thread: the same parts, so the same numbers.
     """
+    if workers == 1:
+        work(0)
+        return
     with one_blas_thread():
-        if workers == 1 or not _helpers.lock.acquire(blocking=False):
+        if not _helpers.lock.acquire(blocking=False):
             for worker in range(workers):
                 work(worker)
             return
@@ -150,14 +155,22 @@ class _Blas:
                 _set_threads(self.before)
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread, here and in every other thread; a context, or a decorator."""
-    _blas.enter()
-    try:
-        yield
-    finally:
-        _blas.leave()
+class one_blas_thread(ContextDecorator):  # noqa: N801
+    """Hold BLAS to one thread, here and in every other thread; a context, or a decorator.
+
+    multiply_adds: the size of the product, where it is known; BLAS gives small ones one thread.
+    """
+
+    def __init__(self, multiply_adds: float = math.inf):
+        self.needed = multiply_adds > SMALL_FOR_BLAS
+
+    def __enter__(self) -> None:
+        if self.needed:
+            _blas.enter()
+
+    def __exit__(self, *raised: object) -> None:
+        if self.needed:
+            _blas.leave()
 
 
 @cache

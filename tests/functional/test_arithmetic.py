@@ -137,3 +137,10 @@ def test_operands_that_are_no_numbers_are_refused_by_name(function, by_numbers, 
 def test_shapes_that_do_not_broadcast_are_refused_by_name(function, by_numbers):
     with pytest.raises(ValueError, match=rf"^{function.__name__}: a .*\(2, 3\).* b .*\(4,\)"):
         function(np.ones((2, 3)), np.ones(4))
+
+
+def test_a_number_takes_the_dtype_of_an_array_on_either_side():
+    array = np.ones(3)
+    for y in (F.add(2.0, array), F.add(array, 2.0)):
+        assert y.dtype == np.float64
+        np.testing.assert_array_equal(y.data, [3, 3, 3])

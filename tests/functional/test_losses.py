@@ -249,6 +249,15 @@ def test_nll_loss_of_log_softmax_is_cross_entropy_and_so_is_the_gradient(N, seed
     np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=1e-15)
 
 
+def test_nll_loss_has_the_weights_and_the_ignored_label_of_cross_entropy():
+    logits, labels = np.random.default_rng(0).normal(size=(4, 3)), [0, 2, 1, 2]
+    for settings in ({"weight": np.array([1.0, 2.0, 5.0])}, {"ignore_index": 2}):
+        found = F.nll_loss(F.log_softmax(logits), labels, **settings).item()
+        expected = F.cross_entropy(logits, labels, **settings).item()
+        assert found == pytest.approx(expected, rel=1e-13)
+        assert found != pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-2)
+
+
 def test_the_mean_squared_error_by_hand():
     x = Tensor(np.array([[1.0, 5.0]]), requires_grad=True)
     t = Tensor(np.array([[3.0, 2.0]]), requires_grad=True)

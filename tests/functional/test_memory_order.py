@@ -84,6 +84,15 @@ def test_flatten_and_linear_keep_the_batch_innermost():
     assert memory_order(x.grad) == BATCH_INNERMOST
 
 
+def test_flatten_copies_nothing_and_gives_linear_c_ordered_gradients_of_c_ordered_images():
+    x = Tensor(images((0, 1, 2, 3)), requires_grad=True)
+    features = F.flatten(x)
+    assert np.may_share_memory(features.data, x.data)
+    weight = np.random.default_rng(4).normal(size=(8, C * H * W)).astype(np.float32)
+    F.linear(features, weight).sum().backward()
+    assert memory_order(x.grad) == (0, 1, 2, 3)
+
+
 def test_through_lenet_only_the_first_convolution_changes_the_order():
     """Every 4-d value and gradient after it lies batch innermost."""
     from minivision import backward_steps

@@ -101,6 +101,14 @@ def test_the_border_never_wins_and_counts_in_the_mean():
     assert F.avg_pool2d(x, 2, padding=1).data[0, 0].tolist() == [[-0.25, -0.5], [-0.25, -0.5]]
 
 
+def test_an_infinite_pixel_is_told_from_the_border():
+    x = Tensor(np.array([[[[np.inf, 0.0]]]]), requires_grad=True)
+    y = F.max_pool2d(x, (1, 2), 1, (0, 1))  # windows of border and ∞, ∞ and 0, 0 and border
+    y.backward(np.array([[[[1.0, 10.0, 100.0]]]]))
+    assert y.data.tolist() == [[[[np.inf, np.inf, 0]]]]
+    assert x.grad.tolist() == [[[[11, 100]]]]
+
+
 @pools
 def test_the_stride_is_the_kernel_unless_given(function, loops):
     x = ODD_POOLINGS["overlapping"].array()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minivision import Tensor
 from minivision import functional as F
 
 X, IMAGE = np.ones((2, 3)), np.ones((1, 2, 5, 5))
@@ -40,6 +41,24 @@ CALLS = {
     "where whose condition fits one operand only": (
         lambda: F.where(np.ones((4, 1, 3), bool)[:, :, :2], X, 1.0),
         r"^where: condition has shape \(4, 1, 2\)",
+    ),
+    "where whose condition fits a only": (
+        lambda: F.where(np.ones((2, 1), bool), np.ones(()), np.ones((3, 4))),
+        r"^where: condition has shape \(2, 1\), .* a \(\) and b \(3, 4\)$",
+    ),
+    "matmul of stacks that do not broadcast": (
+        lambda: F.matmul(np.ones((2, 3, 4)), np.ones((5, 4, 3))),
+        r"^matmul: a has shape \(2, 3, 4\) and b \(5, 4, 3\); "
+        r"the axes before the last two do not broadcast$",
+    ),
+    "nll_loss with targets that ask for a gradient": (
+        lambda: F.nll_loss(X, Tensor(np.zeros(2), requires_grad=True)),
+        r"^nll_loss: targets requires a gradient; pass targets\.detach\(\)$",
+    ),
+    "add of shapes that do not broadcast": (
+        lambda: F.add(X, np.ones(4)),
+        r"^add: a has shape \(2, 3\) and b \(4,\), which do not broadcast; "
+        r"from the last axis on, sizes must be equal or 1$",
     ),
     "nll_loss of a vector": (
         lambda: F.nll_loss(np.ones(3), [0]),

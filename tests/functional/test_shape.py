@@ -60,6 +60,8 @@ def test_flatten_keeps_the_first_axis_and_lists_the_others_in_c_order():
     assert F.flatten(x).data[1].tolist() == list(range(12, 24))
     assert F.flatten(x, start_axis=0).shape == (24,)
     assert F.flatten(x, start_axis=2).shape == (2, 3, 4)
+    assert F.flatten(x, start_axis=3).shape == (2, 3, 4, 1)
+    assert F.flatten(np.array(5.0), start_axis=0).shape == (1,)
     assert F.flatten(np.ones((0, 3, 2))).shape == (0, 6)
 
 
@@ -224,6 +226,14 @@ def test_an_index_array_that_changes_later_changes_nothing():
     assert x.grad.tolist() == [1, 1, 0, 0]
 
 
+def test_an_index_tensor_that_changes_later_changes_nothing():
+    x, index = Tensor(np.zeros(4), requires_grad=True), Tensor(np.array([0, 1]))
+    y = x[index]
+    index.data[...] = 3
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1, 0, 0]
+
+
 def test_a_tensor_of_integers_is_an_index_too():
     x = Tensor(np.arange(4.0), requires_grad=True)
     y = x[Tensor(np.array([3, 3, 1]))]
@@ -238,3 +248,10 @@ def test_sizes_that_no_reshape_has_are_refused(shape):
         ValueError, match=r"^reshape: x has shape \(2, 3\) and 6 entries; not those"
     ):
         F.reshape(np.ones((2, 3)), shape)
+
+
+def test_sizes_below_minus_one_are_refused_even_where_their_product_fits():
+    with pytest.raises(
+        ValueError, match=r"^reshape: x has shape \(4,\) and 4 entries; not those of \(-2, -2\)$"
+    ):
+        F.reshape(np.ones(4), (-2, -2))

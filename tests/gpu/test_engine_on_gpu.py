@@ -103,7 +103,8 @@ def test_a_tensor_tells_its_device_and_comes_to_the_host_only_when_asked():
     assert x.device == "gpu:0"
     assert isinstance(x.numpy(), np.ndarray)
     assert repr(x) == "Tensor([1., 2.], float64)"
-    with pytest.raises(TypeError, match=r"this Tensor is on a GPU; call \.numpy\(\)"):
+    sentence = r"^this Tensor is on a GPU; call \.numpy\(\) to bring it to the host$"
+    with pytest.raises(TypeError, match=sentence):
         np.asarray(x)
     assert x.sum().item() == float(x.sum()) == 3.0
 
@@ -173,6 +174,14 @@ def test_bad_indices_are_refused_before_cupy_wraps_them():
     x = Tensor(gpu(np.ones((3, 2))))
     with pytest.raises(IndexError, match="index 3 is out of bounds for axis 0"):
         x[np.array([0, 3])]
+
+
+def test_an_index_may_lie_on_the_device():
+    x = Tensor(gpu(np.arange(6.0).reshape(3, 2)), requires_grad=True)
+    y = x[gpu(np.array([2, 0, 2]))]
+    y.sum().backward()
+    assert_equal(y.data, np.array([[4.0, 5.0], [0.0, 1.0], [4.0, 5.0]]))
+    assert_equal(x.grad, np.array([[1.0, 1.0], [0.0, 0.0], [2.0, 2.0]]))
 
 
 # ── the tape ─────────────────────────────────────────────────────────────────────────────────

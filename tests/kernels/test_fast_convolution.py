@@ -91,10 +91,10 @@ def test_uncut_too_they_give_the_numbers_of_the_plain_kernels(case):
 
 
 @pytest.mark.parametrize("tile_bytes", [0, 1, 3000])
-@pytest.mark.parametrize("small_product", [0, 500, 10**6])
-def test_the_rules_of_tiles_work_for_a_cache_of_any_size(monkeypatch, tile_bytes, small_product):
+@pytest.mark.parametrize("product_width", [0, 500, 10**6])
+def test_the_rules_of_tiles_work_for_a_cache_of_any_size(monkeypatch, tile_bytes, product_width):
     monkeypatch.setattr(choice, "TILE_BYTES", tile_bytes)
-    monkeypatch.setattr(choice, "SMALL_PRODUCT", small_product)
+    monkeypatch.setattr(choice, "PRODUCT_WIDTH", product_width)
     for name in ("many channels in groups", "AlexNet's first", "tiles outside of the image"):
         assert_equals_plain(ODD[name])
 
@@ -109,11 +109,11 @@ def test_a_tile_has_at_least_one_row_and_column_and_at_most_all_columns(case, fi
     geometry = Geometry(case.kernel, case.stride, case.padding, case.dilation)
     OW = geometry.output_size(*case.size)[1]
     shape = (case.groups, filters, channels * case.kernel[0] * case.kernel[1])
-    for rule in (choice.tile, choice.adjoint_tile):
-        height, width = rule(shape, geometry, OW, N, 4)
-        assert height >= 1
-        assert 1 <= width <= OW
-    assert choice.gradient_rows(4 * channels * N, geometry) >= 1
+    height, width = choice.tile(shape, geometry, OW, N, 4)
+    assert height >= 1
+    assert 1 <= width <= OW
+    assert choice.adjoint_rows(4 * channels * N) >= 1
+    assert choice.gradient_rows(4 * channels * N, 4 * channels * filters, geometry) >= 1
 
 
 def test_the_tests_above_do_cut():

@@ -31,7 +31,7 @@ def relu_gradient(dy: Array, y: Array) -> Array:
 
 def _relu(x: Array, y: Array) -> None:
     # Against an array of zeros, because NumPy's loop against one number is 2.6 times slower.
-    zeros = _zeros(x.dtype)[: x.size] if x.ndim == 1 and x.size <= choice.BLOCK else 0
+    zeros = _zeros(choice.BLOCK, x.dtype)[: x.size] if x.ndim == 1 and x.size <= choice.BLOCK else 0
     np.maximum(x, zeros, out=y)
 
 
@@ -41,5 +41,5 @@ def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
 
 
 @cache
-def _zeros(dtype: np.dtype) -> Array:
-    return np.zeros(choice.BLOCK, dtype)
+def _zeros(size: int, dtype: np.dtype) -> Array:
+    return np.zeros(size, dtype)

@@ -25,7 +25,7 @@ from minivision.kernels.fast.stacked_rows import covered, cut, stack_rows, windo
 from minivision.kernels.fast.weight_gradient import sum_in_order, weight_work
 from minivision.kernels.memory import batch_innermost, empty
 from minivision.kernels.windows import Geometry
-from minivision.kernels.workers import Work, part, share
+from minivision.kernels.workers import Work, one_blas_thread, part, share
 
 
 def convolve(x: Array, weight: Array, bias: Array | None, geometry: Geometry, groups: int) -> Array:
@@ -33,9 +33,11 @@ def convolve(x: Array, weight: Array, bias: Array | None, geometry: Geometry, gr
     image, filters = in_groups(x, groups), stacked_filters(weight, groups)
     N, F = len(x), len(weight)
     y = empty((F, *geometry.output_size(*x.shape[2:]), N), x)
-    workers = choice.workers(multiply_adds=y.size * filters.shape[2])
+    multiply_adds = y.size * filters.shape[2]
+    workers = choice.workers(multiply_adds=multiply_adds)
     maps = y.reshape(groups, F // groups, *y.shape[1:])
-    share(convolution_work(image, filters, bias, maps, geometry, workers), workers)
+    with one_blas_thread(multiply_adds):
+        share(convolution_work(image, filters, bias, maps, geometry, workers), workers)
     return y.transpose(3, 0, 1, 2)
 
 
@@ -50,7 +52,8 @@ def gradients(
 ) -> tuple[Array | None, Array | None]:
     """dy (N, F, OH, OW) -> dx (N, C, H, W), dW (F, C/groups, KH, KW); None where not wanted."""
     image, upstream = in_groups(x, groups), in_groups(dy, groups)
-    workers = choice.workers(multiply_adds=dy.size * weight[0].size * (want_dx + want_dw))
+    multiply_adds = dy.size * weight[0].size * (want_dx + want_dw)
+    workers = choice.workers(multiply_adds=multiply_adds)
     works: list[Work] = []
     if want_dw:
         sums, work = weight_work(image, upstream, geometry, workers)
@@ -69,7 +72,8 @@ def gradients(
         for work in works:
             work(worker)
 
-    share(work_of_all, workers)
+    with one_blas_thread(multiply_adds):
+        share(work_of_all, workers)
     return (
         dx.reshape(-1, *dx.shape[2:]).transpose(3, 0, 1, 2) if want_dx else None,
         sum_in_order(sums, weight.shape, groups) if want_dw else None,
@@ -87,7 +91,7 @@ def convolution_work(
     """What each worker does to fill its part of maps (G, F, OH, OW, N)."""
     G, F, OH, OW, N = maps.shape
     height, width = choice.tile(filters.shape, geometry, OW, N, image.itemsize)
-    tiles = list(product(range(G), cut(OH, height), cut(OW, width)))
+    tiles = list(product(range(G), cut(OH, height, workers), cut(OW, width)))
     places = maps.reshape(G, F, OH, OW * N).transpose(0, 2, 1, 3)  # (G, OH, F, OW·N)
     column = None if bias is None else bias.reshape(G, F, 1)
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
+
 from minivision.backend import Array
 from minivision.kernels import choice
-from minivision.kernels.fast.stacked_rows import cut, unstack_rows
+from minivision.kernels.fast.stacked_rows import covered, cut, inside, unstack_rows
 from minivision.kernels.memory import empty
 from minivision.kernels.windows import Geometry
-from minivision.kernels.workers import Work, part
+from minivision.kernels.workers import Work
 
 
 def flipped(weight: Array, geometry: Geometry, groups: int) -> tuple[Array, Geometry]:
@@ -34,34 +36,43 @@ def flipped(weight: Array, geometry: Geometry, groups: int) -> tuple[Array, Geom
 def adjoint_work(
     upstream: Array, filters: Array, dx: Array, geometry: Geometry, workers: int
 ) -> Work:
-    """What each worker does to fill its rows of dx (G, C, H, W, N).
+    """What each worker does to fill dx (G, C, H, W, N) for its images.
 
     upstream (G, F, OH, OW, N), filters (G, F, KH·C·KW).
     """
     G, C, H, W, N = dx.shape
     G, F, OH, OW, N = upstream.shape
-    KH, KW = geometry.kernel
-    SH, PH = geometry.stride[0], geometry.padding[0]
-    height, width = choice.adjoint_tile(filters.shape, geometry, OW, N, dx.itemsize)
-    bands = list(product(range(G), cut(H, min(height, -(-H // workers)))))
-    back = filters.reshape(G, F, KH, -1).transpose(0, 2, 3, 1)  # (G, KH, C·KW, F)
-    rows_of_dy = upstream.reshape(G, F, OH, -1).transpose(0, 2, 1, 3)  # (G, OH, F, OW·N)
+    images = cut(N, -(-N // workers))
 
     def work(worker: int) -> None:
-        for group, lines in part(bands, worker, workers):
-            dx[group, :, lines.start : lines.stop] = 0
-            for columns in cut(OW, width):
-                dstacked = empty((len(lines), C, KW, len(columns), N), dx)
-                dstacked[...] = 0
-                places = slice(columns.start * N, columns.stop * N)
-                for r in range(OH):
-                    top = r * SH - PH  # the image row under kernel row 0
-                    i = range(max(0, lines.start - top), min(KH, lines.stop - top))
-                    if i:
-                        taps = back[group, i.start : i.stop].reshape(-1, F)
-                        result = taps @ rows_of_dy[group, r, :, places]
-                        met = slice(top + i.start - lines.start, top + i.stop - lines.start)
-                        dstacked[met] += result.reshape(len(i), C, KW, len(columns), N)
-                unstack_rows(dstacked, dx[group], geometry, lines, columns)
+        for mine in images[worker : worker + 1]:
+            some = slice(mine.start, mine.stop)
+            height = choice.adjoint_rows(filters.shape[2] * OW * len(mine) * dx.itemsize)
+            for group, rows in product(range(G), cut(OH, height)):
+                if rows.start == 0:
+                    dx[group, ..., some] = 0
+                dy = upstream[group, :, rows.start : rows.stop, :, some]
+                _add_rows(dy, filters[group], dx[group, ..., some], geometry, rows)
 
     return work
+
+
+def _add_rows(dy: Array, filters: Array, dx: Array, geometry: Geometry, rows: range) -> None:
+    """Add what the output rows dy (F, R, OW, N) give to dx (C, H, W, N)."""
+    C, H, W, N = dx.shape
+    F, R, OW, N = dy.shape
+    KH, KW = geometry.kernel
+    SH = geometry.stride[0]
+    upstream = empty((R, F, OW, N), dy)
+    upstream[...] = dy.transpose(1, 0, 2, 3)
+    dwindows = empty((R, KH * C * KW, OW * N), dy)
+    np.matmul(filters.T, upstream.reshape(R, F, -1), out=dwindows)
+    dwindows = dwindows.reshape(R, KH, C, KW, OW, N)
+
+    lines = covered(geometry, rows)
+    dstacked = empty((len(lines), C, KW, OW, N), dy)
+    dstacked[...] = 0
+    for i in range(KH):
+        dstacked[i : i + (R - 1) * SH + 1 : SH] += dwindows[:, i]
+    top, bottom = inside(lines, H)
+    unstack_rows(dstacked[top:bottom], dx, geometry, lines[top:bottom], range(OW))

@@ -66,7 +66,7 @@ def _by_pixels(work: Callable[..., None], *inputs: Array) -> Array:
 
 
 def _scale(x: Array, size: int, alpha: float, k: float) -> Array:
-    scale = _window_sum(x * x, size)
+    scale = _window_sum(np.multiply(x, x, out=empty(x.shape, x)), size)
     scale *= alpha
     scale += k
     return scale
@@ -74,7 +74,8 @@ def _scale(x: Array, size: int, alpha: float, k: float) -> Array:
 
 def _window_sum(x: Array, size: int) -> Array:
     """x (C, pixels) -> the sum over the `size` channels around each one."""
-    y = x.copy()
+    y = empty(x.shape, x)
+    y[...] = x
     for shift in range(1, min(size // 2, len(x) - 1) + 1):
         y[shift:] += x[:-shift]
         y[:-shift] += x[shift:]
@@ -85,6 +86,6 @@ def _power(scale: Array, beta: float) -> Array:
     """scale^-β as a new array."""
     if beta != 0.75:
         return scale**-beta
-    root = np.sqrt(scale)
-    root *= np.sqrt(root)
+    root = np.sqrt(scale, out=empty(scale.shape, scale))
+    root *= np.sqrt(root, out=empty(scale.shape, scale))
     return np.divide(1, root, out=root)

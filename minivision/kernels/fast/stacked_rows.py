@@ -16,9 +16,9 @@ Read next: kernels/fast/convolution.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 
-from numpy.lib.stride_tricks import as_strided
+import numpy as np
 
 from minivision.backend import Array
 from minivision.kernels.memory import empty
@@ -48,15 +48,18 @@ def stack_rows(
     else:
         stacked = empty((C, KW, h, w, N), x)
         places = stacked.transpose(2, 0, 1, 3, 4)
-    existing = [k for k, line in enumerate(lines) if 0 <= line < H]
-    top, bottom = (existing[0], existing[-1] + 1) if existing else (0, 0)
-    places[:top] = 0
-    places[bottom:] = 0
+    top, bottom = inside(lines, H)
+    if bottom - top < h:
+        places[:top] = 0
+        places[bottom:] = 0
+    places = places[top:bottom]
     image = x.transpose(1, 0, 2, 3)[_within(lines[top:bottom])]
     for j, met, pixels in taps(geometry, columns, W):
-        places[top:bottom, :, j, : met.start] = 0
-        places[top:bottom, :, j, met.stop :] = 0
-        places[top:bottom, :, j, met] = image[:, :, pixels]
+        if met.start > 0:
+            places[:, :, j, : met.start] = 0
+        if met.stop < w:
+            places[:, :, j, met.stop :] = 0
+        places[:, :, j, met] = image[:, :, pixels]
     return stacked
 
 
@@ -75,7 +78,8 @@ def windows_of(stacked: Array, geometry: Geometry, rows: int) -> Array:
     h, C, KW, w, N = stacked.shape
     KH, SH = geometry.kernel[0], geometry.stride[0]
     row, line, item = stacked.strides[0], w * N * stacked.itemsize, stacked.itemsize
-    return as_strided(stacked, (rows, KH * C * KW, w * N), (SH * row, line, item))
+    shape, strides = (rows, KH * C * KW, w * N), (SH * row, line, item)
+    return np.ndarray(shape, stacked.dtype, stacked, strides=strides)
 
 
 def covered(geometry: Geometry, rows: range) -> range:
@@ -84,24 +88,42 @@ def covered(geometry: Geometry, rows: range) -> range:
     return range(rows.start * SH - PH, (rows.stop - 1) * SH - PH + KH)
 
 
-def taps(geometry: Geometry, columns: range, W: int) -> Iterator[tuple[int, slice, slice]]:
+@lru_cache(maxsize=4096)  # every step asks for the same ones
+def taps(geometry: Geometry, columns: range, W: int) -> list[tuple[int, slice, slice]]:
     """For every kernel column j: the places in a tile where it meets a pixel, and those pixels."""
-    KW, SW, PW, DW = (pair[1] for pair in geometry)
+    found = []
+    (_, KW), (_, SW), (_, PW), (_, DW) = geometry
     for j in range(KW):
-        shift = j * DW - PW  # output column ow meets pixel ow·SW + shift
-        left = min(max(columns.start, -(shift // SW)), columns.stop)
-        right = max(left, min(columns.stop, (W - 1 - shift) // SW + 1))
-        met = range(left * SW + shift, right * SW + shift, SW)
-        yield j, slice(left - columns.start, right - columns.start), _within(met)
+        first = columns.start * SW + j * DW - PW  # the pixel that the first column meets
+        met = range(first, first + len(columns) * SW, SW)
+        left, right = inside(met, W)
+        found.append((j, slice(left, right), _within(met[left:right])))
+    return found
 
 
-def cut(n: int, size: int) -> list[range]:
+def inside(places: range, size: int) -> tuple[int, int]:
+    """From where to where in a range its numbers are indices of an axis of this size.
+
+    >>> inside(range(-2, 8, 2), 5)
+    (1, 4)
+    """
+    start, step = places.start, places.step
+    first = min(max(0, -(start // step)), len(places))
+    return first, max(first, min(len(places), (size - 1 - start) // step + 1))
+
+
+def cut(n: int, size: int, workers: int = 1) -> list[range]:
     """0 to n in as few ranges of at most `size` as possible, as even as can be.
+
+    With several workers, as many for each, where n is large enough.
 
     >>> cut(10, 4)
     [range(0, 3), range(3, 6), range(6, 10)]
+    >>> cut(10, 4, workers=2)
+    [range(0, 2), range(2, 5), range(5, 7), range(7, 10)]
     """
     parts = -(-n // max(1, size))
+    parts = min(n, -(-parts // workers) * workers)
     return [range(i * n // parts, (i + 1) * n // parts) for i in range(parts)]
 
 

@@ -32,8 +32,9 @@ def weight_work(
     G, F, OH, OW, N = upstream.shape
     KH, KW = geometry.kernel
     sums = [empty((G, KH * C * KW, F), image) for _ in range(workers)]
-    height = choice.gradient_rows(C * KW * OW * N * image.itemsize, geometry)
-    tiles = list(product(range(G), cut(OH, max(1, min(height, -(-OH // workers))))))
+    stacked, summed = C * KW * OW * N * image.itemsize, KH * C * KW * F * image.itemsize
+    height = choice.gradient_rows(stacked, summed, geometry)
+    tiles = list(product(range(G), cut(OH, height, workers)))
     add = _add_by_kernel_rows if choice.sum_by_kernel_rows(C * KW) else _add_by_output_rows
 
     def work(worker: int) -> None:
@@ -52,11 +53,10 @@ def _add_by_output_rows(
     """For few channels: one product for every output row, over all taps at once."""
     stacked = stack_rows(image, geometry, covered(geometry, rows), columns)
     windows = windows_of(stacked, geometry, len(rows))
-    result = empty(total.shape, total)
-    places = windows.shape[2]
-    for r in range(len(rows)):
-        np.matmul(windows[r], dy[r * places : (r + 1) * places], out=result)
-        total += result
+    R, M, places = windows.shape
+    products = empty((R, M, len(dy.T)), total)
+    np.matmul(windows, dy.reshape(R, places, -1), out=products)
+    total += products.sum(axis=0)
 
 
 def _add_by_kernel_rows(

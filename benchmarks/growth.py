@@ -1,0 +1,92 @@
+"""Time and memory of a training step as batch, image, channels and depth grow; minivision alone.
+
+Networks of 3x3 convolutions around vgg_small. Time should grow as the work does, which is counted
+in multiply-adds, and memory as the numbers that a step has to keep. What is printed are the slopes
+of log time against log work and of log memory against log numbers, fitted over the upper half of
+the points: 1 is linear, more is growth that nothing asks for.
+
+    python -m benchmarks growth --model batch
+
+Read next: growth_figure.py
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+import numpy as np
+
+from benchmarks import report
+from benchmarks.growth_figure import draw
+from benchmarks.networks import stored, vgg, work
+from benchmarks.processes import running
+
+# The axis, its points, and what stays as it is (vgg's defaults where nothing is said).
+AXES: dict[str, tuple[tuple[int, ...], dict[str, int]]] = {
+    "batch": ((4, 8, 16, 32, 64, 128, 256), {}),
+    "image": ((16, 24, 32, 48, 64, 96, 128), {"batch": 16}),
+    "width": ((8, 12, 16, 24, 32, 48, 64, 96, 128), {"batch": 16}),
+    "depth": ((1, 2, 3, 4, 6, 8, 12), {"batch": 16}),
+}
+MODELS, PEERS = list(AXES), ["minivision"]
+
+
+def measure(options: Namespace) -> None:
+    """Write growth.json after every axis, and the figure of all that are there."""
+    path = options.out / "growth.json"
+    for axis in options.model:
+        if options.missing and report.is_there(path, axis=axis):
+            print(f"{axis}: measured at this commit already")
+            continue
+        points, others = AXES[axis]
+        rows = []
+        settings = {"task": "steps", "seconds": options.seconds, "least": 3}
+        for point in points:
+            network = vgg(**{**others, axis: point})
+            row, versions = measure_point(network, settings, options.rounds)
+            rows.append({"axis": axis, "value": point, **row})
+            print(f"{axis} {point:>4} {row['ms']['median']:10.2f} ms {row['mb']:9.1f} MB")
+        rows[-1] |= slopes(rows)
+        print(
+            f"{axis}: slope of time against work {rows[-1]['time_slope']}, "
+            f"of memory against stored numbers {rows[-1]['memory_slope']}"
+        )
+        settings = {**settings, "rounds": options.rounds, "others": others}
+        report.merge(path, rows, ("axis", "value"), settings, {"minivision": versions})
+    draw(report.read(path)["rows"], path.with_suffix(".png"))
+    print(f"written to {path.with_suffix('.png')}")
+
+
+def measure_point(
+    network: dict[str, Any], settings: dict[str, Any], rounds: int
+) -> tuple[report.Row, report.Row]:
+    """Time, memory, work and stored numbers of one network, in a process of its own."""
+    with running("minivision", {**settings, "network": network}) as (process, facts):
+        ms = [process.round()["ms"] for _ in range(rounds)]
+    row = {
+        "ms": report.spread(ms),
+        "mb": report.shortened(facts["mb"]),
+        "work": work(network),
+        "stored": stored(network),
+    }
+    return row, facts["versions"]
+
+
+def slopes(rows: list[report.Row]) -> dict[str, float | None]:
+    """d log time / d log work, d log memory / d log numbers, over the upper half of the points."""
+    upper = rows[len(rows) // 2 :]
+
+    def slope(y: list[float], x: list[float]) -> float | None:
+        # Memory that did not rise above what the imports had taken once is not seen: 0 MB.
+        pairs = [(a, b) for a, b in zip(x, y, strict=True) if b > 0]
+        if len(pairs) < 2:
+            return None
+        log_x, log_y = np.log(pairs).T
+        return report.shortened(float(np.polyfit(log_x, log_y, 1)[0]))
+
+    time, memory = [row["ms"]["median"] for row in upper], [row["mb"] for row in upper]
+    return {
+        "time_slope": slope(time, [row["work"] for row in upper]),
+        "memory_slope": slope(memory, [row["stored"] for row in upper]),
+    }

@@ -1,0 +1,45 @@
+"""Does memory grow while minivision trains? Resident memory, sampled along many steps.
+
+1,000 steps of LeNet-5 and 100 of vgg_small, looked at 20 times; the growth is what is held at the
+end above what was held after the first tenth.
+
+    python -m benchmarks leak
+
+Read next: mutation.py
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from benchmarks import report
+from benchmarks.networks import NETWORKS
+from benchmarks.processes import running
+
+STEPS = {"lenet5": 1000, "vgg_small": 100}
+LOOKS = 20
+MODELS, PEERS = list(STEPS), ["minivision"]
+
+
+def measure(options: Namespace) -> None:
+    """Write leak.json and print the growth of every model."""
+    for model in options.model:
+        for peer in options.peer:
+            every = STEPS[model] // LOOKS
+            settings = {"task": "steps", "network": NETWORKS[model], "repeat": every}
+            with running(peer, settings) as (process, facts):
+                held = [process.round()["resident_mb"] for _ in range(LOOKS)]
+            start = LOOKS // 10 - 1
+            row = {
+                "model": model,
+                "peer": peer,
+                "every_steps": every,
+                "resident_mb": report.shortened(held),
+                "growth_mb": report.shortened(held[-1] - held[start]),
+            }
+            print(
+                f"{model:<10} {peer}: {row['growth_mb']:+.2f} MB from step {every * (start + 1)} "
+                f"to step {every * LOOKS}, of {held[-1]:.1f} MB resident"
+            )
+            versions = {peer: facts["versions"]}
+            report.merge(options.out / "leak.json", [row], ("model", "peer"), settings, versions)

@@ -1,0 +1,70 @@
+"""The machine, the code and the day of a measurement, as they are written beside its numbers.
+
+Read next: report.py
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environments import ROOT
+
+
+def describe() -> dict[str, Any]:
+    """Processor, cores, caches, memory and system; what the system does not tell is left out."""
+    processor = _field("/proc/cpuinfo", "model name") or platform.processor()
+    flags = _field("/proc/cpuinfo", "flags").split()
+    memory = _field("/proc/meminfo", "MemTotal").split()
+    family = [_field("/proc/cpuinfo", name) for name in ("cpu family", "model")]
+    affinity = getattr(os, "sched_getaffinity", None)
+    return {
+        "processor": processor or platform.machine(),
+        "family_and_model": "/".join(family),
+        "vectors": [flag for flag in ("avx2", "fma", "avx512f", "asimd") if flag in flags],
+        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "caches": _caches(),
+        "memory_gb": round(int(memory[0]) / 1024**2, 1) if memory else None,
+        "system": f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}",
+        "python": platform.python_version(),
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """The date, the commit, and whether files (other than results) differed from it."""
+    status = _git("status", "--porcelain", "--", ".", ":(exclude)docs/results")
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "commit": (_git("rev-parse", "HEAD") or "").strip() or None,
+        "changed_since_commit": None if status is None else bool(status.strip()),
+    }
+
+
+def _git(*words: str) -> str | None:
+    try:
+        result = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return None if result.returncode else result.stdout
+
+
+def _field(file: str, name: str) -> str:
+    """The value of the first `name: value` in a file of the kernel's; "" where there is none."""
+    try:
+        lines = Path(file).read_text().splitlines()
+    except OSError:
+        return ""
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return next((value.strip() for key, value in pairs if key.strip() == name), "")
+
+
+def _caches() -> dict[str, str]:
+    caches = {}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = [(folder / f).read_text().strip() for f in ("level", "type", "size")]
+        caches[f"L{level} {kind.lower()}"] = size
+    return caches

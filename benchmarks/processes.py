@@ -1,0 +1,139 @@
+"""Peers as processes that wait: one round of the first, one of the second, and so on, in turn.
+
+Each library runs alone in its process: inside one process the threads of one BLAS spin while the
+other is timed, and memory freed by one is used by the other. All prepare before the first round;
+while one is timed the others wait for a line and use no core. The order moves on by one with every
+round, so that no peer always follows the same one.
+
+Read next: machine.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.environments import ROOT, CannotInstallError, python_of
+from benchmarks.peers import PEERS
+
+PAUSE = 0.05  # seconds; the threads of OpenBLAS spin for about 26 ms after their last work
+TUNED = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+# What a shell may have set, and what would make a default no default.
+FOREIGN = (
+    "MALLOC_",
+    "OMP_",
+    "OPENBLAS_",
+    "MKL_",
+    "NUMEXPR_",
+    "XLA_",
+    "JAX_",
+    "TORCH",
+    "PYTHONPATH",
+)
+
+
+class PeerFailedError(Exception):
+    """A peer ended before its answer; the message holds the end of what it said."""
+
+
+class PeerProcess:
+    """One library at work in a process of its own: `ready` once, then `round` again and again."""
+
+    def __init__(self, name: str, settings: dict[str, Any]):
+        peer = PEERS[name]
+        self.name = name
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in `close`)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
+        if peer.tuned:
+            environment |= TUNED
+        settings = {**settings, "channels_last": peer.channels_last}
+        command = [python_of(peer.environment), "-m", f"benchmarks.peers.{peer.script}"]
+        self.process = subprocess.Popen(
+            [*command, json.dumps(settings)], cwd=ROOT, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+        )  # fmt: skip
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for the next line: what the peer is ready with, or what a round gave."""
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            self.errors.seek(0)
+            lines = self.errors.read().strip().splitlines() or ["no message"]
+            raise PeerFailedError(f"{self.name} ended with {self.process.returncode}: {lines[-1]}")
+        return json.loads(line)
+
+    def round(self) -> dict[str, Any]:
+        """Let it run one round, alone."""
+        assert self.process.stdin
+        time.sleep(PAUSE)
+        with contextlib.suppress(BrokenPipeError):  # `answer` tells why it ended
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
+        return self.answer()
+
+    def close(self) -> None:
+        """Let it end; it does so at the end of its input."""
+        for stream in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()  # type: ignore[union-attr]
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.errors.close()
+
+
+@contextlib.contextmanager
+def running(name: str, settings: dict[str, Any]) -> Iterator[tuple[PeerProcess, dict[str, Any]]]:
+    """A peer that has prepared, with what it said then; it ends with the block."""
+    process = PeerProcess(name, settings)
+    try:
+        yield process, process.answer()
+    finally:
+        process.close()
+
+
+def prepare(
+    names: list[str], settings: dict[str, Any], stack: contextlib.ExitStack
+) -> tuple[dict[str, PeerProcess], dict[str, dict[str, Any]]]:
+    """Start the peers one after the other: those at work, and what each said.
+
+    A peer that cannot take part has said {"unavailable": why}.
+    """
+    processes, said = {}, {}
+    for name in names:
+        try:
+            process, facts = stack.enter_context(running(name, settings))
+        except (CannotInstallError, PeerFailedError) as reason:
+            process, facts = None, {"unavailable": str(reason)}
+        said[name] = facts
+        if process and "unavailable" not in facts:
+            processes[name] = process
+        else:
+            print(f"{name}: not available: {facts['unavailable']}", file=sys.stderr)
+    return processes, said
+
+
+def alternate(processes: dict[str, PeerProcess], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """What every round of every peer gave."""
+    names = list(processes)
+    gave: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for i in range(rounds):
+        first = i % len(names)
+        for name in names[first:] + names[:first]:
+            gave[name].append(processes[name].round())
+    return gave

@@ -1,0 +1,38 @@
+"""The tape's own cost: 100 operations on 4x4 arrays, beside NumPy by hand and beside PyTorch.
+
+NumPy does the same arithmetic, forward and backward, written out without a tape; what minivision
+takes above that, divided by 100, is the cost of recording and walking one operation.
+
+    python -m benchmarks tape
+
+Read next: memory.py
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from benchmarks import report
+from benchmarks.compare import compare
+from benchmarks.peers.chain import OPERATIONS
+
+MODELS, PEERS = ["chain"], ["minivision", "numpy", "pytorch"]
+
+
+def measure(options: Namespace) -> None:
+    """Write tape.json, and print the cost of an operation."""
+    compare(options.out / "tape.json", "chain", {"task": "tape"}, options, cost_of_an_operation)
+
+
+def cost_of_an_operation(rows: list[report.Row]) -> None:
+    """Add it to minivision's row, in microseconds, and print it."""
+    rounds = {row["peer"]: row["ms"]["rounds"] for row in rows if "ms" in row}
+    if "numpy" not in rounds:
+        return
+    pairs = zip(rounds["minivision"], rounds["numpy"], strict=True)
+    above = report.spread([1000 * (ours - raw) / OPERATIONS for ours, raw in pairs])
+    rows[0]["above_numpy_us"] = above
+    print(
+        f"above raw NumPy, an operation forward and backward: {above['median']:.2f} us, "
+        f"quartiles {above['quartiles'][0]:.2f} to {above['quartiles'][1]:.2f}"
+    )
