@@ -65,7 +65,7 @@ def use_stacked_rows(x: Array, geometry: Geometry) -> bool:
     return use_fast(x) and geometry.dilation[0] == 1
 
 
-PRODUCT_TO_SHARE = 32_000_000  # multiply-adds
+PRODUCT_TO_SHARE = 8_000_000  # multiply-adds
 ELEMENTS_TO_SHARE = 2 * 2**20
 
 
@@ -84,7 +84,7 @@ def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
 
 BLOCK = 128 * 1024  # elements of each array
 POOLING_BYTES = 2**20  # of the image
-LEAST = 64 * 1024  # elements; below this, cutting costs more than it brings
+LEAST = 256 * 1024  # elements; below this, cutting costs more than it brings
 
 
 def use_blocks(x: Array) -> bool:
@@ -103,8 +103,9 @@ def pooling_tile(geometry: Geometry, OH: int, bytes_per_line: int) -> tuple[int,
 
 # ── convolution ──────────────────────────────────────────────────────────────────────────────
 
-TILE_BYTES = 4 * 2**20  # of stacked rows
+TILE_BYTES = 8 * 2**20  # of stacked rows
 PRODUCT_WIDTH = 4096  # columns of one matrix product
+NARROW_PRODUCT = 128  # columns
 GRADIENT_BYTES = 8 * 2**20  # of stacked rows, where the gradient of the weights is summed
 
 
@@ -115,9 +116,17 @@ def tile(
 
     The columns make the product's width, the rows fill the cache.
     """
-    width = max(1, min(OW, PRODUCT_WIDTH // N))
+    width = OW if join_rows(OW * N) else max(1, min(OW, PRODUCT_WIDTH // N))
     bytes_per_line = filters[2] // geometry.kernel[0] * width * N * itemsize
     return _rows_of(TILE_BYTES // bytes_per_line, geometry), width
+
+
+def join_rows(places: int) -> bool:
+    """Whether a row of output has so few places that several rows make one product.
+
+    So it is with one image: the columns of a row are then too narrow a matrix.
+    """
+    return places < NARROW_PRODUCT
 
 
 def adjoint_rows(bytes_per_row: int) -> int:

@@ -99,13 +99,25 @@ def convolution_work(
         for group, rows, columns in part(tiles, worker, workers):
             stacked = stack_rows(image[group], geometry, covered(geometry, rows), columns)
             windows = windows_of(stacked, geometry, len(rows))
-            across = slice(columns.start * N, columns.stop * N)
-            y = places[group, rows.start : rows.stop, :, across]
-            np.matmul(filters[group], windows, out=y)
+            if len(columns) == OW and choice.join_rows(OW * N):
+                flat = maps[group].reshape(F, -1)[:, rows.start * OW * N : rows.stop * OW * N]
+                y = np.matmul(filters[group], joined(windows), out=flat)
+            else:
+                across = slice(columns.start * N, columns.stop * N)
+                y = places[group, rows.start : rows.stop, :, across]
+                np.matmul(filters[group], windows, out=y)
             if column is not None:
                 y += column[group]  # while the tile is in the cache
 
     return work
+
+
+def joined(windows: Array) -> Array:
+    """windows (R, M, w·N) -> (M, R·w·N): the columns of all rows side by side, copied."""
+    R, M, places = windows.shape
+    columns = empty((M, R, places), windows)
+    columns[...] = windows.transpose(1, 0, 2)
+    return columns.reshape(M, R * places)
 
 
 def in_groups(x: Array, groups: int) -> Array:
