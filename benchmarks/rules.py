@@ -15,6 +15,7 @@ import statistics
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 from unittest.mock import patch
@@ -99,6 +100,22 @@ def activations() -> Iterator[tuple[str, Run]]:
         yield f"ReLU of {thousands} K", lambda x=x: fast.activation.relu(x)
 
 
+def pools() -> Iterator[tuple[str, Run]]:
+    """Max pooling and its gradient, 2x2 as in the small networks and 3x3/2 as in AlexNet."""
+    for name, shape, kernel in (
+        ("lenet5", (128, 6, 28, 28), 2),
+        ("vgg_small", (64, 32, 32, 32), 2),
+        ("alexnet", (16, 96, 55, 55), 3),
+    ):
+        x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        x, geometry = in_order(x, BATCH_INNERMOST), Geometry((kernel, kernel), (2, 2))
+        y = fast.pooling.max_pool(x, geometry)
+        yield (
+            f"{name}.pool1, gradient",
+            partial(fast.pooling.max_pool_gradient, np.copy(y), x, y, geometry),
+        )
+
+
 ONE_OR_ALL = returned("workers", one=1, all=worker_count())
 RULES: dict[str, tuple[Callable[[], Iterator[tuple[str, Run]]], dict[str, dict[str, Any]]]] = {
     "tile bytes": (
@@ -108,6 +125,14 @@ RULES: dict[str, tuple[Callable[[], Iterator[tuple[str, Run]]], dict[str, dict[s
     "product width": (
         lambda: layers("forward"),
         constant("PRODUCT_WIDTH", 256, 512, 1024, 2048, 4096, 8192),
+    ),
+    "adjoint bytes": (
+        lambda: layers("input_gradient", "lenet5.conv2"),
+        constant("ADJOINT_BYTES", 512 * KB, MB, 2 * MB, 4 * MB, 8 * MB),
+    ),
+    "pooling bytes": (
+        pools,
+        constant("POOLING_BYTES", 256 * KB, 512 * KB, MB, 2 * MB, 4 * MB),
     ),
     "gradient bytes": (
         lambda: layers("weight_gradient"),

@@ -57,7 +57,7 @@ def local_response_norm(
     if alpha_over_size:
         alpha = alpha / int(size)
     a, order, size = x.data, memory_order(x.data), int(size)
-    kernel = fast.normalization if choice.use_blocks(a) else plain.normalization
+    kernel = fast.normalization if choice.use_fast(a) else plain.normalization
 
     def backward(dy):
         dx = kernel.local_response_gradient(dy, a, size, alpha, beta, k)

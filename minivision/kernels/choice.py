@@ -106,6 +106,7 @@ def pooling_tile(geometry: Geometry, OH: int, bytes_per_line: int) -> tuple[int,
 TILE_BYTES = 8 * 2**20  # of stacked rows
 PRODUCT_WIDTH = 4096  # columns of one matrix product
 NARROW_PRODUCT = 128  # columns
+ADJOINT_BYTES = 2 * 2**20  # of the windows' gradients, before they are added up
 GRADIENT_BYTES = 8 * 2**20  # of stacked rows, where the gradient of the weights is summed
 
 
@@ -131,7 +132,7 @@ def join_rows(places: int) -> bool:
 
 def adjoint_rows(bytes_per_row: int) -> int:
     """How many output rows go back at once in the adjoint form."""
-    return max(1, TILE_BYTES // bytes_per_row)
+    return max(1, ADJOINT_BYTES // bytes_per_row)
 
 
 def gradient_rows(stacked: int, summed: int, geometry: Geometry) -> int:
