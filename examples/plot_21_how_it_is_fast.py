@@ -245,9 +245,17 @@ for name, kernel in (("plain", plain.convolution), ("fast", fast.convolution)):
 # every one of the multiplications that the textbook does. What changed is the way of the numbers
 # through the memory. Cleverer algorithms that multiply less exist (Winograd's, for 3x3 kernels);
 # they come on top.
+
+# %%
+# Three things to try
+# -------------------
+# 1. Change ``N`` to 1. Which steps lose their point? Expect step 3 to be step 2 then: with one
+#    image, the batch innermost is the order that it had anyway.
+# 2. Make the kernel 1x1, and then 7x7 with a padding of 3, in ``KH``, ``KW`` and ``geometry`` (and
+#    in ``np.pad``). Expect stacking rows to gain nothing at first and most at last.
+# 3. Set ``choice.TILE_BYTES`` to 64 KB and to 64 MB before the measurement. Expect many small calls
+#    to cost as much as the cache saves.
 #
-# **Try it**
-#
-# 1. Change ``N`` to 1. Which steps lose their point, and why is step 3 the same as step 2 then?
-# 2. Make the kernel 1x1 and then 7x7 (with padding 3). Where does stacking rows gain most?
-# 3. Set ``choice.TILE_BYTES`` to 64 KB and to 64 MB, and explain both times.
+# **Next lesson:** the course ends here; begin again with lesson 2, and read ``kernels/fast``
+
+plt.show()

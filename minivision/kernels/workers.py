@@ -175,6 +175,7 @@ class one_blas_thread(ContextDecorator):  # noqa: N801
 
 @cache
 def _blas_libraries() -> list[Any]:
+    """Those that are loaded at the first call: NumPy's, which all products here go to."""
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 

@@ -134,8 +134,10 @@ def test_a_training_step_finds_all_its_memory_from_the_second_time_on():
     def step():
         x = empty(SHAPE, FLOAT)
         y = empty_like(x)
+        x[...] = 1
         y[...] = x
         columns = empty((2, *SHAPE), FLOAT)
+        columns[...] = 1
         return columns[0] + y, {address(a) for a in (x, y, columns)}
 
     places = [step()[1] for _ in range(4)]
