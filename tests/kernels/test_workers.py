@@ -269,9 +269,7 @@ def test_where_no_thread_can_be_started_there_is_one_worker(count, monkeypatch):
 def blas_threads():
     """What threadpoolctl finds for the libraries that are held: NumPy's, and what came with it."""
     held = {library.filepath for library in workers._blas_libraries()}
-    return [
-        library["num_threads"] for library in threadpool_info() if library["filepath"] in held
-    ]
+    return [library["num_threads"] for library in threadpool_info() if library["filepath"] in held]
 
 
 @pytest.fixture
