@@ -65,8 +65,8 @@ def use_stacked_rows(x: Array, geometry: Geometry) -> bool:
     return use_fast(x) and geometry.dilation[0] == 1
 
 
-PRODUCT_TO_SHARE = 8_000_000  # multiply-adds
-ELEMENTS_TO_SHARE = 2 * 2**20
+PRODUCT_TO_SHARE = 32_000_000  # multiply-adds
+ELEMENTS_TO_SHARE = 4 * 2**20
 
 
 def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
@@ -83,7 +83,7 @@ def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
 # ── elementwise functions and pooling ────────────────────────────────────────────────────────
 
 BLOCK = 128 * 1024  # elements of each array
-POOLING_BYTES = 2**20  # of the image
+POOLING_BYTES = 2 * 2**20  # of the image
 LEAST = 256 * 1024  # elements; below this, cutting costs more than it brings
 
 
@@ -106,7 +106,7 @@ def pooling_tile(geometry: Geometry, OH: int, bytes_per_line: int) -> tuple[int,
 TILE_BYTES = 8 * 2**20  # of stacked rows
 PRODUCT_WIDTH = 4096  # columns of one matrix product
 NARROW_PRODUCT = 128  # columns
-ADJOINT_BYTES = 2 * 2**20  # of the windows' gradients, before they are added up
+ADJOINT_BYTES = 4 * 2**20  # of the windows' gradients, before they are added up
 GRADIENT_BYTES = 8 * 2**20  # of stacked rows, where the gradient of the weights is summed
 
 
