@@ -66,7 +66,7 @@ def use_stacked_rows(x: Array, geometry: Geometry) -> bool:
 
 
 PRODUCT_TO_SHARE = 32_000_000  # multiply-adds
-ELEMENTS_TO_SHARE = 4 * 2**20
+ELEMENTS_TO_SHARE = 2 * 2**20
 
 
 def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
