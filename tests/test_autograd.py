@@ -523,3 +523,16 @@ def test_no_two_nodes_have_one_number_whatever_thread_makes_them():
     for thread in threads:
         thread.join()
     assert len(set(numbers)) == 8000
+
+
+def test_watching_the_steps_frees_the_graph_too():
+    y = (2 * Tensor([3.0], requires_grad=True)).sum()
+    list(backward_steps(y))
+    with pytest.raises(RuntimeError, match="walked before"):
+        y.backward()
+
+
+def test_the_first_gradient_may_be_a_tensor():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    (3 * x).backward(Tensor([10.0, 100.0]))
+    np.testing.assert_array_equal(x.grad, [30, 300])
