@@ -219,7 +219,7 @@ ceiling = operations / peak * 1e3
 axes.axvline(ceiling, color="black", linestyle="--", linewidth=1)
 top = (ceiling, 1)
 axes.annotate("matrix product, one thread", top, (4, 8), ("data", "axes fraction"), **beside)
-axes.set_xlim(0, 1.5 * times[0])
+axes.set_xlim(0, 1.8 * times[0])
 axes.invert_yaxis()
 axes.set(xlabel="milliseconds for one forward pass")
 axes.spines[["top", "right"]].set_visible(False)
