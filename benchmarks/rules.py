@@ -87,6 +87,16 @@ def channels(passes: str) -> Iterator[tuple[str, Run]]:
         yield f"{C} channels, 64 filters", getattr(Convolution(64, C, 16, 64, 3, 1), passes)
 
 
+def few_images() -> Iterator[tuple[str, Run]]:
+    """The forward pass of one to eight images."""
+    for name in ("lenet5.conv2", "vgg_small.conv2", "vgg_small.conv4", "alexnet.conv2"):
+        for N in (1, 2, 4, 8):
+            _, *numbers = CONVOLUTIONS[name]
+            convolution = Convolution(N, *numbers)
+            places = convolution.dy[:, 0].size
+            yield f"{name}, {N} images, {places} places", convolution.forward
+
+
 def sizes(passes: str) -> Iterator[tuple[str, Run]]:
     """3x3 convolutions, 16 channels and filters, of different batches."""
     for N in (1, 4, 16, 64, 256):
@@ -138,6 +148,7 @@ RULES: dict[str, tuple[Callable[[], Iterator[tuple[str, Run]]], dict[str, dict[s
         lambda: layers("weight_gradient"),
         constant("GRADIENT_BYTES", MB, 2 * MB, 4 * MB, 8 * MB, 16 * MB, 32 * MB),
     ),
+    "use columns": (few_images, returned("use_columns", no=False, yes=True)),
     "sum by kernel rows": (
         lambda: (*channels("weight_gradient"), *layers("weight_gradient", "alexnet.conv4")),
         returned("sum_by_kernel_rows", no=False, yes=True),

@@ -26,10 +26,14 @@ settings.load_profile(
 def every_kernel(request):
     """All tests of the module run on the plain, the direct and the fast kernels, in this order.
 
-    Images in tests are small, so the fast ones serve small arrays too.
+    Images in tests are small, so the fast ones serve small arrays too, and the direct ones stack
+    the rows of few places too.
     """
     from minivision.kernels import choice  # after the environment is set
 
     with choice.kernels(request.param), pytest.MonkeyPatch.context() as patch:
         patch.setattr(choice, "LEAST", 1)
+        if request.param == "direct":
+            patch.setattr(choice, "FEW_PLACES", 0)
+            patch.setattr(choice, "NARROW_PRODUCT", 0)
         yield request.param

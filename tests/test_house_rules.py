@@ -13,6 +13,7 @@ import pytest
 
 from minivision import Tensor
 from minivision.analysis.gradient_cases import CASES
+from minivision.kernels import choice
 from tests.shape_comments import checking, claims_in
 
 ROOT = Path(__file__).parent.parent
@@ -216,11 +217,14 @@ def test_the_order_of_reading_visits_every_file_once_and_ends_at_the_readme():
 # ── shape comments ───────────────────────────────────────────────────────────────────────────
 
 
-def test_every_shape_comment_is_true_and_reached():
+def test_every_shape_comment_is_true_and_reached(monkeypatch):
+    few = choice.FEW_PLACES
+    monkeypatch.setattr(choice, "NARROW_PRODUCT", 0)
     with checking([PACKAGE / file for file in SOURCES]) as findings:
         for draw in CASES.values():
             rng = np.random.default_rng(0)
-            for _ in range(10):
+            for places in [0, few] * 5:  # rows are stacked, columns are copied
+                monkeypatch.setattr(choice, "FEW_PLACES", places)
                 function, inputs = draw(rng)
                 y = function(*[Tensor(x, requires_grad=True) for x in inputs])
                 y.backward(rng.normal(size=y.shape))

@@ -18,6 +18,7 @@ from minivision.autograd import Tensor
 from minivision.backend import array_module, device_of, is_array
 from minivision.kernels.broadcasting import broadcasts
 
+_INTEGERS = (int, np.integer)
 _NUMBERS = (int, float, np.generic)  # and bool, which is an int
 
 
@@ -88,10 +89,8 @@ def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...
 
 def pair(function: str, argument: str, value: Any, least: int) -> tuple[int, int]:
     """A size given once for both directions, or as (vertical, horizontal); at least `least`."""
-    if type(value) is int and value >= least:
-        return value, value
-    both = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(both) == 2 and all(isinstance(n, int | np.integer) and n >= least for n in both):
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(both) == 2 and all([isinstance(n, _INTEGERS) and n >= least for n in both]):
         return int(both[0]), int(both[1])
     raise ValueError(
         f"{function}: {argument} is {value!r}; expected an integer >= {least} or a pair of them"

@@ -105,6 +105,7 @@ def pooling_tile(geometry: Geometry, OH: int, bytes_per_line: int) -> tuple[int,
 
 TILE_BYTES = 8 * 2**20  # of stacked rows
 PRODUCT_WIDTH = 4096  # columns of one matrix product
+FEW_PLACES = 2048  # windows, in the whole batch
 NARROW_PRODUCT = 128  # columns
 ADJOINT_BYTES = 4 * 2**20  # of the windows' gradients, before they are added up
 GRADIENT_BYTES = 8 * 2**20  # of stacked rows, where the gradient of the weights is summed
@@ -115,19 +116,27 @@ def tile(
 ) -> tuple[int, int]:
     """How many output rows and columns a tile of a convolution has; filters: (G, F, KH·C·KW).
 
-    The columns make the product's width, the rows fill the cache.
+    The columns make the product's width, the rows fill TILE_BYTES.
     """
-    width = OW if join_rows(OW * N) else max(1, min(OW, PRODUCT_WIDTH // N))
+    width = max(1, min(OW, PRODUCT_WIDTH // N))
     bytes_per_line = filters[2] // geometry.kernel[0] * width * N * itemsize
     return _rows_of(TILE_BYTES // bytes_per_line, geometry), width
 
 
-def join_rows(places: int) -> bool:
-    """Whether a row of output has so few places that several rows make one product.
+def use_columns(geometry: Geometry, rows: int, places_in_a_row: int) -> bool:
+    """Whether a convolution has so few windows that they are copied to columns at once.
 
-    So it is with one image: the columns of a row are then too narrow a matrix.
+    So it is with one image, and with small maps of a few. Also where the places of each row are
+    few: the product of one row would be too narrow. (Flipped kernels may have negative padding,
+    which cuts pixels off; stacked rows know how.)
     """
-    return places < NARROW_PRODUCT
+    few = rows * places_in_a_row <= FEW_PLACES or places_in_a_row < NARROW_PRODUCT
+    return few and min(geometry.padding) >= 0
+
+
+def column_rows(bytes_per_row: int) -> int:
+    """How many output rows are made one matrix of columns."""
+    return max(1, TILE_BYTES // bytes_per_row)
 
 
 def adjoint_rows(bytes_per_row: int) -> int:

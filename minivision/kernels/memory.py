@@ -32,8 +32,10 @@ def empty(shape: tuple[int, ...], like: Array, order: tuple[int, ...] | None = N
         array = empty(tuple([shape[axis] for axis in order]), like)
         return array.transpose([order.index(axis) for axis in range(len(shape))])
     size = math.prod(shape) * like.dtype.itemsize
-    if size < SMALLEST or not isinstance(like, np.ndarray):
+    if not isinstance(like, np.ndarray):
         return array_module(like).empty(shape, like.dtype)
+    if size < SMALLEST:
+        return np.empty(shape, like.dtype)
     block = free_list.take(size)
     start = -block.ctypes.data % ALIGNMENT
     return block[start : start + size].view(like.dtype).reshape(shape)

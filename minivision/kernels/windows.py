@@ -30,10 +30,9 @@ class Geometry(NamedTuple):
         >>> Geometry(kernel=(11, 11), stride=(4, 4)).output_size(227, 227)
         (55, 55)
         """
-        OH, OW = (
-            (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-            for n, kernel, stride, padding, dilation in zip((H, W), *self, strict=True)
-        )
+        (KH, KW), (SH, SW), (PH, PW), (DH, DW) = self
+        OH = (H + 2 * PH - DH * (KH - 1) - 1) // SH + 1
+        OW = (W + 2 * PW - DW * (KW - 1) - 1) // SW + 1
         return OH, OW
 
 

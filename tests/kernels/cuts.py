@@ -18,6 +18,7 @@ class Cuts(NamedTuple):
 
     height: int = 1
     width: int = 1
+    columns: bool = False  # all windows of some rows as columns, not stacked rows
     flip: bool = False  # the gradient of the image by flipped kernels, where the stride is 1
     by_kernel_rows: bool = False  # the gradient of the weights by kernel rows, not output rows
     workers: int = 1
@@ -39,6 +40,8 @@ def cut_into(cuts):
         "BLOCK": cuts.width,
         "workers": always(cuts.workers),
         "tile": always((cuts.height, cuts.width)),
+        "use_columns": lambda geometry, *_: cuts.columns and min(geometry.padding) >= 0,
+        "column_rows": always(cuts.height),
         "adjoint_rows": always(cuts.height),
         "gradient_rows": always(cuts.height),
         "sum_by_kernel_rows": always(cuts.by_kernel_rows),
@@ -56,6 +59,7 @@ cuts = st.builds(
     Cuts,
     height=st.integers(1, 5),
     width=st.integers(1, 5),
+    columns=st.booleans(),
     flip=st.booleans(),
     by_kernel_rows=st.booleans(),
     workers=st.integers(1, 3),

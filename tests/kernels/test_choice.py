@@ -129,3 +129,11 @@ def test_small_work_stays_with_the_caller_and_large_work_is_shared(monkeypatch):
     assert choice.workers(elements=10**4) == 1
     assert choice.workers(multiply_adds=10**9) == 7
     assert choice.workers(elements=10**8) == 7
+
+
+def test_one_image_is_copied_to_columns_and_the_rows_of_a_batch_are_stacked():
+    geometry = Geometry((5, 5))
+    assert choice.use_columns(geometry, rows=24, places_in_a_row=24)
+    assert not choice.use_columns(geometry, rows=24, places_in_a_row=24 * 64)
+    assert choice.use_columns(geometry, rows=200, places_in_a_row=100)  # a large, single image
+    assert not choice.use_columns(geometry._replace(padding=(0, -1)), 24, 24)

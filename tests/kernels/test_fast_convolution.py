@@ -35,6 +35,7 @@ ALL_FORMS = [
     Cuts(height=2, width=3, flip=True, by_kernel_rows=True),
     Cuts(height=3, width=2, flip=True, workers=2),
     Cuts(height=100, width=100, by_kernel_rows=True, workers=3),
+    Cuts(height=2, columns=True, flip=True, workers=2),
 ]
 
 
@@ -92,9 +93,14 @@ def test_uncut_too_they_give_the_numbers_of_the_plain_kernels(case):
 
 @pytest.mark.parametrize("tile_bytes", [0, 1, 3000])
 @pytest.mark.parametrize("product_width", [0, 500, 10**6])
-def test_the_rules_of_tiles_work_for_a_cache_of_any_size(monkeypatch, tile_bytes, product_width):
+@pytest.mark.parametrize("narrow_product", [0, 10**6], ids=["stacked rows", "columns"])
+def test_the_rules_of_tiles_work_for_a_cache_of_any_size(
+    monkeypatch, tile_bytes, product_width, narrow_product
+):
     monkeypatch.setattr(choice, "TILE_BYTES", tile_bytes)
     monkeypatch.setattr(choice, "PRODUCT_WIDTH", product_width)
+    monkeypatch.setattr(choice, "FEW_PLACES", 0)
+    monkeypatch.setattr(choice, "NARROW_PRODUCT", narrow_product)
     for name in ("many channels in groups", "AlexNet's first", "tiles outside of the image"):
         assert_equals_plain(ODD[name])
 

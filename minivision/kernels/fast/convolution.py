@@ -2,14 +2,14 @@
 
     y = W · windows            (F, KH·C·KW) · (KH·C·KW, w·N)
 
-A tile is a few output rows and columns, small enough that what `stack_rows` copies is still in
-the cache when the product reads it. The tiles are dealt out to the workers. Its two gradients are
-two files; both are computed in one hand-over to the workers.
+A tile is some output rows and columns, so that what `stack_rows` copies stays small however large
+the batch. The tiles are dealt out to the workers. Few places are computed by `columns.py` instead.
+The two gradients are two files; both are computed in one hand-over to the workers.
 
 Arrays in here lie as they are named: `image` (G, C, H, W, N), `maps` (G, F, OH, OW, N), with the
 groups in front, C channels and F filters to each group.
 
-Read next: kernels/fast/weight_gradient.py
+Read next: kernels/fast/columns.py
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from minivision.backend import Array
 from minivision.kernels import choice
+from minivision.kernels.fast.columns import columns_work
 from minivision.kernels.fast.input_gradient import adjoint_work, flipped
 from minivision.kernels.fast.stacked_rows import covered, cut, stack_rows, windows_of
 from minivision.kernels.fast.weight_gradient import sum_in_order, weight_work
@@ -30,14 +31,14 @@ from minivision.kernels.workers import Work, one_blas_thread, part, share
 
 def convolve(x: Array, weight: Array, bias: Array | None, geometry: Geometry, groups: int) -> Array:
     """x (N, C, H, W), weight (F, C/groups, KH, KW), bias (F) -> y (N, F, OH, OW)."""
-    image, filters = in_groups(x, groups), stacked_filters(weight, groups)
     N, F = len(x), len(weight)
     y = empty((F, *geometry.output_size(*x.shape[2:]), N), x)
-    multiply_adds = y.size * filters.shape[2]
+    multiply_adds = y.size * weight[0].size
     workers = choice.workers(multiply_adds=multiply_adds)
     maps = y.reshape(groups, F // groups, *y.shape[1:])
     with one_blas_thread(multiply_adds):
-        share(convolution_work(image, filters, bias, maps, geometry, workers), workers)
+        work = convolution_work(in_groups(x, groups), weight, bias, maps, geometry, workers)
+        share(work, workers)
     return y.transpose(3, 0, 1, 2)
 
 
@@ -62,8 +63,7 @@ def gradients(
         dx = empty(image.shape, x)
         if choice.flip_kernels(geometry, channels=image.shape[1]):
             back, turned = flipped(weight, geometry, groups)
-            filters = stacked_filters(back, groups)
-            works.append(convolution_work(upstream, filters, None, dx, turned, workers))
+            works.append(convolution_work(upstream, back, None, dx, turned, workers))
         else:
             filters = stacked_filters(weight, groups)
             works.append(adjoint_work(upstream, filters, dx, geometry, workers))
@@ -82,14 +82,20 @@ def gradients(
 
 def convolution_work(
     image: Array,
-    filters: Array,
+    weight: Array,
     bias: Array | None,
     maps: Array,
     geometry: Geometry,
     workers: int,
 ) -> Work:
-    """What each worker does to fill its part of maps (G, F, OH, OW, N)."""
+    """What each worker does to fill its part of maps (G, F, OH, OW, N).
+
+    image (G, C, H, W, N), weight (G·F, C, KH, KW), bias (G·F).
+    """
     G, F, OH, OW, N = maps.shape
+    if choice.use_columns(geometry, OH, OW * N):
+        return columns_work(image, weight, bias, maps, geometry, workers)
+    filters = stacked_filters(weight, G)
     height, width = choice.tile(filters.shape, geometry, OW, N, image.itemsize)
     tiles = list(product(range(G), cut(OH, height, workers), cut(OW, width)))
     places = maps.reshape(G, F, OH, OW * N).transpose(0, 2, 1, 3)  # (G, OH, F, OW·N)
@@ -98,26 +104,13 @@ def convolution_work(
     def work(worker: int) -> None:
         for group, rows, columns in part(tiles, worker, workers):
             stacked = stack_rows(image[group], geometry, covered(geometry, rows), columns)
-            windows = windows_of(stacked, geometry, len(rows))
-            if len(columns) == OW and choice.join_rows(OW * N):
-                flat = maps[group].reshape(F, -1)[:, rows.start * OW * N : rows.stop * OW * N]
-                y = np.matmul(filters[group], joined(windows), out=flat)
-            else:
-                across = slice(columns.start * N, columns.stop * N)
-                y = places[group, rows.start : rows.stop, :, across]
-                np.matmul(filters[group], windows, out=y)
+            across = slice(columns.start * N, columns.stop * N)
+            y = places[group, rows.start : rows.stop, :, across]
+            np.matmul(filters[group], windows_of(stacked, geometry, len(rows)), out=y)
             if column is not None:
-                y += column[group]  # while the tile is in the cache
+                y += column[group]
 
     return work
-
-
-def joined(windows: Array) -> Array:
-    """windows (R, M, w·N) -> (M, R·w·N): the columns of all rows side by side, copied."""
-    R, M, places = windows.shape
-    columns = empty((M, R, places), windows)
-    columns[...] = windows.transpose(1, 0, 2)
-    return columns.reshape(M, R * places)
 
 
 def in_groups(x: Array, groups: int) -> Array:
