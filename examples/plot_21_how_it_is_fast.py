@@ -137,9 +137,9 @@ for r, colour in ((0, VERMILION), (1, "black")):
 figure.suptitle("The windows of output row 0 (red) and row 1 (black) overlap in the stacked rows")
 
 # %%
-# **5, tiles.** The columns of the whole layer are far larger than a processor's cache, so they
-# travel to the main memory and back between the copy and the product. A tile of a few output rows
-# and columns does not. There is a second reason for narrow tiles: the matrix product itself has
+# **5, tiles.** The columns of the whole layer are far larger than a processor's cache, and the more
+# images, the more memory they take. A tile of some output rows and columns takes the same memory
+# however large the batch. There is a second reason for narrow tiles: the matrix product itself has
 # widths that it likes.
 
 print(f"columns of the whole layer: {C * KH * KW * H * W * N * 4 / 2**20:.0f} MB")

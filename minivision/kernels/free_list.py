@@ -1,8 +1,8 @@
 """Memory that is used again: blocks whose arrays are gone serve the next array of their size.
 
 Memory fresh from the operating system is slow: its pages are handed out one by one, as they are
-first written, which costs a training step of LeNet-5 a third of its time. A step asks for the same
-sizes as the one before, so blocks are kept and given out again.
+first written, and a training step of a small network feels it. A step asks for the same sizes as
+the one before, so blocks are kept and given out again.
 
 Nothing has to be given back. Every array made here, and every view of it, holds its block; when
 the list's own reference is the only one left, the block is free. CPython counts references, so

@@ -1,7 +1,8 @@
-"""The fast forms, for NumPy on a processor: the same sums, cut into tiles that stay in the cache.
+"""The fast forms, for NumPy on a processor: the same sums, laid out for it, tile by tile.
 
     stacked_rows.py     the columns of im2col with KW copies instead of KH·KW
     convolution.py      tiles, one matrix product for every output row
+    columns.py          few places: im2col in one copy, one matrix product
     weight_gradient.py  the same products with the other factor
     input_gradient.py   the way back to the image, in two forms
     pooling.py          running maxima, and a gradient that is peeled off

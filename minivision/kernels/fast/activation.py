@@ -30,7 +30,7 @@ def relu_gradient(dy: Array, y: Array) -> Array:
 
 
 def _relu(x: Array, y: Array) -> None:
-    # Against an array of zeros, because NumPy's loop against one number is 2.6 times slower.
+    # Against an array of zeros, for NumPy's loop against one number is slower.
     zeros = _zeros(choice.BLOCK, x.dtype)[: x.size] if x.ndim == 1 and x.size <= choice.BLOCK else 0
     np.maximum(x, zeros, out=y)
 

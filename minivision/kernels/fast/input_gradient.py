@@ -45,14 +45,16 @@ def adjoint_work(
     images = cut(N, -(-N // workers))
 
     def work(worker: int) -> None:
-        for mine in images[worker : worker + 1]:
-            some = slice(mine.start, mine.stop)
-            height = choice.adjoint_rows(filters.shape[2] * OW * len(mine) * dx.itemsize)
-            for group, rows in product(range(G), cut(OH, height)):
-                if rows.start == 0:
-                    dx[group, ..., some] = 0
-                dy = upstream[group, :, rows.start : rows.stop, :, some]
-                _add_rows(dy, filters[group], dx[group, ..., some], geometry, rows)
+        if worker >= len(images):  # fewer images than workers
+            return
+        mine = images[worker]
+        some = slice(mine.start, mine.stop)
+        height = choice.adjoint_rows(filters.shape[2] * OW * len(mine) * dx.itemsize)
+        for group, rows in product(range(G), cut(OH, height)):
+            if rows.start == 0:
+                dx[group, ..., some] = 0
+            dy = upstream[group, :, rows.start : rows.stop, :, some]
+            _add_rows(dy, filters[group], dx[group, ..., some], geometry, rows)
 
     return work
 

@@ -3,8 +3,8 @@
     dW = Σ over all places: windows · dyᵀ        (KH·C·KW, places) · (places, F)
 
 The windows are built again, tile by tile, rather than kept since the forward pass: they are KH·KW
-times as large as the image. The product is taken with the longer side in front (the BLAS library
-is up to 1.6 times faster at it), and each worker sums its own tiles.
+times as large as the image. The product is taken with the longer side in front, at which the BLAS
+library is faster, and each worker sums its own tiles.
 
 Read next: kernels/fast/input_gradient.py
 """
