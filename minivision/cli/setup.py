@@ -20,6 +20,7 @@ from minivision.transforms import (
     Compose,
     FrameDigit,
     Normalize,
+    Pad,
     RandomTranslate,
     Resize,
     ToArray,
@@ -65,21 +66,29 @@ def load_splits(dataset: str, model: str) -> Splits:
     return load_dataset(dataset, size=(H, W))
 
 
-def preprocessing(splits: Splits, input_size: tuple[int, int], shift: int) -> dict[str, Any]:
+def preprocessing(splits: Splits, model: Network, shift: int) -> dict[str, Any]:
     """How images become the network's input, as plain JSON for settings.json.
 
     "dataset": the dataset's images; "training": the same, shifted at random by up to `shift`
-    pixels; "image": any picture, for `predict`. Mean and standard deviation are the training
-    set's, over at most 10,000 of its images.
+    pixels; "image": any picture, for `predict`. Pixels are standardised by the training set's mean
+    and standard deviation, over at most 10,000 of its images; a model whose paper gives a range of
+    pixels gets that, and smaller images in a border of black.
     """
     indices = np.arange(len(splits.train))[:: -(-len(splits.train) // 10_000)]
     images, _ = splits.train.batch(indices)
     mean = (images.mean(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
     std = (images.std(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
-    size = images.shape[1:3]
+    size, input_size = images.shape[1:3], model.input_shape[1:]
+    fitted: Any = Resize(input_size)
+    if model.pixel_range is not None:
+        black, white = model.pixel_range
+        mean = np.full_like(mean, -black / (white - black))
+        std = np.full_like(std, 1 / (white - black))
+        if size[0] <= input_size[0] and size[1] <= input_size[1]:
+            fitted = Pad(input_size)
     shifted = [RandomTranslate(shift)] if shift else []
     framed = [FrameDigit(size, usual_extent(images)) if images.shape[3] == 1 else Resize(size)]
-    resized = [] if size == input_size else [Resize(input_size)]
+    resized = [] if size == input_size else [fitted]
     numbers = [ToArray(), Normalize(tuple(mean), tuple(np.maximum(std, 1e-3)))]
     steps: dict[str, list[Any]] = {
         "dataset": [*resized, *numbers],

@@ -166,7 +166,6 @@ def make_settings(arguments: argparse.Namespace, splits: Any) -> dict[str, Any]:
     """Everything needed to repeat the run, as plain JSON."""
     usual = DEFAULTS.get(arguments.dataset, FOLDER)
     shift = usual.shift if arguments.shift is None else arguments.shift
-    input_size = MODELS[arguments.model](initialize=False).input_shape[1:]
     named = arguments.dataset in DEFAULTS
     optimizer = arguments.optimizer or "adam"
     return {
@@ -182,7 +181,7 @@ def make_settings(arguments: argparse.Namespace, splits: Any) -> dict[str, Any]:
         "seed": arguments.seed or 0,
         "limit": arguments.limit,
         "workers": arguments.workers or 0,
-        "preprocessing": preprocessing(splits, input_size, shift),
+        "preprocessing": preprocessing(splits, MODELS[arguments.model](initialize=False), shift),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("minivision", "numpy", "opencv-python-headless")},

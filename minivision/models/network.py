@@ -18,12 +18,18 @@ class Network(Module):
 
     input_shape: (C, H, W) of the images it is made for. An image that does not fit is refused
     with the chain of sizes that led there.
+    pixel_range: the numbers that black and white pixels become, where the paper says so; None
+    where images are standardised to mean 0 and variance 1.
     """
 
     def __init__(
-        self, features: Sequential, classifier: Sequential, input_shape: tuple[int, int, int]
+        self,
+        features: Sequential,
+        classifier: Sequential,
+        input_shape: tuple[int, int, int],
+        pixel_range: tuple[float, float] | None = None,
     ):
-        self.input_shape = input_shape
+        self.input_shape, self.pixel_range = input_shape, pixel_range
         self.features = features
         self.classifier = classifier
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from minivision.transforms.geometry import PixelMap, Resize, Scale, Translate
+from minivision.transforms.geometry import Pad, PixelMap, Resize, Scale, Translate
 from minivision.transforms.handwriting import FrameDigit
 from minivision.transforms.pipeline import Compose, Normalize, ToArray, Transform
 from minivision.transforms.random_geometry import (
@@ -37,6 +37,7 @@ TRANSFORMS: dict[str, Any] = {
     "ToArray": ToArray,
     "Normalize": Normalize,
     "Resize": Resize,
+    "Pad": Pad,
     "Translate": Translate,
     "Scale": Scale,
     "RandomTranslate": RandomTranslate,

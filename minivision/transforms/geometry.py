@@ -1,4 +1,4 @@
-"""Geometric transforms: resize, translate and scale an image and the points on it.
+"""Geometric transforms: resize, pad, translate and scale an image and the points on it.
 
 Each of them moves the pixel at (x, y) to (a x + b, c y + d). The four numbers are its parameters,
 a `PixelMap`, and serve the image and its marked points alike. Pixel centres lie at whole numbers,
@@ -106,6 +106,31 @@ class Resize(GeometricTransform):
         resized = cv2.resize(image, (min(W, OW), min(H, OH)), interpolation=cv2.INTER_AREA)
         resized = cv2.resize(resized, (OW, OH), interpolation=cv2.INTER_LINEAR)
         return with_channels(resized, image)
+
+
+@dataclass(frozen=True)
+class Pad(GeometricTransform):
+    """Lay the image in the middle of a larger canvas (H, W); the border is `fill`.
+
+    Where the border cannot be the same on both sides, the right and lower one is a pixel wider.
+
+    >>> Pad((1, 4))(np.array([[[7]]], np.uint8))[0, :, 0]
+    array([0, 7, 0, 0], dtype=uint8)
+    """
+
+    size: tuple[int, int]
+    fill: int = 0
+
+    def __post_init__(self) -> None:
+        check_size("Pad", "size", self.size)
+        check_fill("Pad", self.fill)
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
+        below, right = self.size[0] - size[0], self.size[1] - size[1]
+        if min(below, right) < 0:
+            raise ValueError(f"Pad: size is {self.size}, smaller than the image, {size}")
+        target = (self.size[0], self.size[1])
+        return PixelMap(size, target, shift_x=float(right // 2), shift_y=float(below // 2))
 
 
 @dataclass(frozen=True)

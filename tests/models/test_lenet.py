@@ -7,7 +7,7 @@ import pytest
 
 from minivision import Tensor
 from minivision import functional as F
-from minivision.models import MODELS, lenet5, lenet5_lecture
+from minivision.models import lenet5, lenet5_lecture
 from minivision.nn.sequential import SizeError
 
 
@@ -25,7 +25,7 @@ SHAPES = {
 }
 # By hand: 6·25+6 + 16·150+16 + 400·120+120 + 120·84+84 + 84·10+10, and without the fourth.
 COUNTS = {lenet5: 61_706, lenet5_lecture: 156 + 2416 + 30_840 + 1210}
-both = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+both = pytest.mark.parametrize("model", SHAPES, ids=lambda model: model.__name__)
 
 
 @both

@@ -6,6 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from minivision.transforms import (
+    Pad,
     PixelMap,
     RandomCrop,
     RandomHorizontalFlip,
@@ -28,6 +29,7 @@ def random_image(H, W, C, seed):
 def every_transform(H, W):
     return [
         Resize((5, 3)),
+        Pad((H + 3, W + 4), fill=6),
         Translate(2, -1, fill=4),
         Translate(0.5, 0.25),
         Scale(1.3),
@@ -71,6 +73,22 @@ def test_translate_by_whole_pixels_equals_its_definition(H, W, C, dx, dy, seed):
             inside = 0 <= y - dy < H and 0 <= x - dx < W
             expected = image[y - dy, x - dx] if inside else np.full(C, 77)
             np.testing.assert_array_equal(result[y, x], expected)
+
+
+@given(H=side, W=side, C=channels, below=st.integers(0, 5), right=st.integers(0, 5), seed=seeds)
+def test_pad_lays_the_image_in_the_middle_and_fills_the_border(H, W, C, below, right, seed):
+    image = random_image(H, W, C, seed)
+    expected = np.full((H + below, W + right, C), 9, np.uint8)
+    top, left = below // 2, right // 2
+    expected[top : top + H, left : left + W] = image
+    np.testing.assert_array_equal(Pad((H + below, W + right), fill=9)(image), expected)
+
+
+def test_a_canvas_smaller_than_the_image_is_refused():
+    with pytest.raises(
+        ValueError, match=r"^Pad: size is \(4, 9\), smaller than the image, \(5, 6\)"
+    ):
+        Pad((4, 9))(random_image(5, 6, 1, 0))
 
 
 def test_translate_by_half_a_pixel_mixes_two_neighbours():

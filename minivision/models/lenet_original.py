@@ -1,0 +1,193 @@
+"""LeNet-5 as it was in 1998: sparse connections, trainable sub-sampling, radial basis outputs.
+
+    C1  6 maps 5x5     S2  sub-sampling     C3  16 maps 5x5, by the table     S4  sub-sampling
+    C5  120 maps 5x5   F6  84 units, a picture of 7x12 pixels                 10 distances
+
+LeCun, Bottou, Bengio & Haffner 1998, §II-B: 60,000 trainable parameters, 340,908 connections.
+
+Where this is not the paper's network: the ten pictures are drawn anew (the paper shows its own in
+a figure only); the sub-sampling begins as an average; training is by the optimisers of this
+course, not by the paper's stochastic diagonal Levenberg-Marquardt.
+
+Read next: transforms/__init__.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minivision import functional as F
+from minivision.autograd import Tensor
+from minivision.backend import Array, array_module
+from minivision.models.network import Network
+from minivision.nn import Conv2d, Linear, Module, ScaledTanh, Sequential
+from minivision.nn.initializers import fans
+from minivision.nn.module import Buffer, Parameter
+
+# Which maps of S2 (rows) each map of C3 (columns) sees: the paper's table I.
+C3_TABLE = """
+    X . . . X X X . . X X X X . X X
+    X X . . . X X X . . X X X X . X
+    X X X . . . X X X . . X . X X X
+    . X X X . . X X X X . . X . X X
+    . . X X X . . X X X X . X X . X
+    . . . X X X . . X X X X . X X X
+"""
+
+# What F6 shall show for every digit, 7 pixels wide and 12 high.
+PICTURES = """
+    ....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+    ..###.. ...##.. .#####. .#####. .....#. ####### ..####. ####### .#####. .#####.
+    .#...#. ..###.. ##...## ##...## ....##. ##..... .##.... .....## ##...## ##...##
+    ##...## .####.. .....## .....## ...###. ##..... ##..... .....## ##...## ##...##
+    ##...## ...##.. .....## .....## ..##.#. ##..... ##..... ....##. ##...## ##...##
+    ##...## ...##.. ....##. ..####. .##..#. ######. ######. ....##. .#####. ##...##
+    ##...## ...##.. ...##.. ..####. ##...#. .....## ##...## ...##.. .#####. .######
+    ##...## ...##.. ..##... .....## ####### .....## ##...## ...##.. ##...## .....##
+    ##...## ...##.. .##.... .....## .....#. .....## ##...## ..##... ##...## .....##
+    .#...#. ...##.. ##..... ##...## .....#. ##...## ##...## ..##... ##...## ....##.
+    ..###.. .###### ####### .#####. .....#. .#####. .#####. ..##... .#####. .####..
+    ....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+"""
+
+
+def lenet5_original(
+    classes: int = 10,
+    *,
+    in_channels: int = 1,
+    rng: np.random.Generator | None = None,
+    initialize: bool = True,
+) -> Network:
+    """The LeNet-5 of 1998, for grey images of digits, in 60,000 trainable parameters.
+
+    x (N, 1, 32, 32) -> logits (N, 10), the negative squared distances of F6 to the ten pictures;
+    32 -> 28 -> 14 -> 10 -> 5 -> 1. The paper's background is -0.1, its ink 1.175.
+
+    With `cross_entropy` on these logits a network is trained by the paper's equation 9 for a
+    "rubbish" class that is infinitely far away; `map_loss` has the class.
+
+    Raises ValueError for other than ten classes or one channel: there are ten pictures.
+
+    >>> lenet5_original(initialize=False).parameter_count()
+    60000
+    """
+    if classes != 10 or in_channels != 1:
+        raise ValueError(
+            f"lenet5_original: classes is {classes} and in_channels {in_channels}; expected 10 "
+            "digits on grey images, for which it has pictures (lenet5 takes any number)"
+        )
+
+    def convolution(channels: int, filters: int) -> Conv2d:
+        return Conv2d(
+            channels, filters, 5, rng=rng, initializer=uniform_by_fan_in, initialize=initialize
+        )
+
+    features = [
+        *(convolution(1, 6), ScaledTanh()),
+        *(Subsampling(6), ScaledTanh()),
+        *(TableConv2d(C3_TABLE, 5, rng=rng, initialize=initialize), ScaledTanh()),
+        *(Subsampling(16), ScaledTanh()),
+        *(convolution(16, 120), ScaledTanh()),
+    ]
+    f6 = Linear(120, 84, rng=rng, initializer=uniform_by_fan_in, initialize=initialize)
+    classifier = [f6, ScaledTanh(), RadialBasis(pictures())]
+    return Network(
+        Sequential(*features), Sequential(*classifier), (1, 32, 32), pixel_range=(-0.1, 1.175)
+    )
+
+
+class Subsampling(Module):
+    """The sum of 2x2 pixels, times one coefficient a map, plus one bias a map; stride 2.
+
+    x (N, C, H, W) -> (N, C, H/2, W/2). The coefficient begins at 1/4, an average.
+    """
+
+    def __init__(self, channels: int):
+        self.weight = Parameter(np.full((channels, 1, 1), 0.25, np.float32))
+        self.bias = Parameter(np.zeros((channels, 1, 1), np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 4 * F.avg_pool2d(x, 2) * self.weight + self.bias
+
+
+class TableConv2d(Module):
+    """A convolution in which every filter sees only the channels that a table gives it.
+
+    table: text with one row a channel and one column a filter; an X is a connection. There is one
+    KH x KW kernel a connection, weight (connections, K, K), ordered by filter, then channel.
+
+    >>> TableConv2d(C3_TABLE, 5, initialize=False).parameter_count()
+    1516
+    """
+
+    def __init__(
+        self,
+        table: str,
+        kernel_size: int,
+        *,
+        rng: np.random.Generator | None = None,
+        initialize: bool = True,
+    ):
+        rows = [line.split() for line in table.strip().splitlines()]
+        self.connected = np.array([[mark == "X" for mark in row] for row in rows]).T  # (F, C)
+        filters, channels = self.connected.shape
+        full = Conv2d(
+            channels, filters, kernel_size, rng=rng, initializer=uniform_by_fan_in,
+            initialize=initialize,
+        )  # fmt: skip
+        self.geometry = full.geometry
+        self.in_channels, self.out_channels = channels, filters
+        # A filter with fewer channels has larger weights: its fan-in is smaller.
+        share = self.connected.mean(axis=1, dtype=np.float32)[:, None, None, None]
+        self.weight = Parameter((full.weight.data / share)[self.connected])
+        self.bias = full.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Place 0 of the list is a kernel of zeros, which stands for every missing connection.
+        place = np.cumsum(self.connected).reshape(self.connected.shape) * self.connected
+        zeros = F.pad(self.weight, ((1, 0), (0, 0), (0, 0)))
+        return F.conv2d(x, zeros[place], self.bias)
+
+    def extra_repr(self) -> str:
+        connections = int(self.connected.sum())
+        return f"{self.in_channels}, {self.out_channels}, {connections} connections"
+
+
+class RadialBasis(Module):
+    """How far a vector is from each of K fixed centres, as logits: -Σ_j (x_j - w_kj)².
+
+    x (N, I) -> (N, K); centres (K, I). The nearest centre has the largest logit.
+    """
+
+    def __init__(self, centres: Array):
+        self.centres = Buffer(centres)
+
+    def forward(self, x: Tensor) -> Tensor:
+        N, I = x.shape
+        apart = x.reshape(N, 1, I) - self.centres.data
+        return -(apart * apart).sum(axis=2)
+
+
+def map_loss(logits: Tensor, targets: Array, j: float) -> Tensor:
+    """The paper's equation 9, the negative log posterior with a "rubbish" class at distance j.
+
+        E = mean over the batch of  y_D + log(e^-j + Σ_i e^-y_i),      y = -logits
+
+    y_D is the distance to the right picture. j > 0 keeps the penalty of a wrong picture from
+    growing once it is far away; the paper gives no value for it.
+    """
+    rubbish = array_module(logits.data).full((len(logits), 1), -j, logits.dtype)
+    return F.cross_entropy(F.concatenate([logits, rubbish], axis=1), targets)
+
+
+def pictures() -> Array:
+    """The ten digits float32 (10, 84): +1 for ink and -1 for paper, row by row."""
+    rows = [line.split() for line in PICTURES.strip().splitlines()]
+    ink = [[[mark == "#" for mark in row[k]] for row in rows] for k in range(10)]
+    return np.where(np.array(ink).reshape(10, 84), 1, -1).astype(np.float32)
+
+
+def uniform_by_fan_in(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """U(-2.4/I, 2.4/I), where I is the number of inputs of a unit (the paper's rule)."""
+    fan_in = fans(shape)[0]
+    return rng.uniform(-2.4 / fan_in, 2.4 / fan_in, shape).astype(np.float32)
