@@ -63,8 +63,8 @@ def lenet5_original(
     x (N, 1, 32, 32) -> logits (N, 10), the negative squared distances of F6 to the ten pictures;
     32 -> 28 -> 14 -> 10 -> 5 -> 1. The paper's background is -0.1, its ink 1.175.
 
-    With `cross_entropy` on these logits a network is trained by the paper's equation 9 for a
-    "rubbish" class that is infinitely far away; `map_loss` has the class.
+    It is trained with `map_loss`, the paper's equation 9, which makes F6 draw; with cross-entropy
+    on these logits, the same without its "rubbish" class, it would be enough to draw differences.
 
     Raises ValueError for other than ten classes or one channel: there are ten pictures.
 
@@ -92,7 +92,11 @@ def lenet5_original(
     f6 = Linear(120, 84, rng=rng, initializer=uniform_by_fan_in, initialize=initialize)
     classifier = [f6, ScaledTanh(), RadialBasis(pictures())]
     return Network(
-        Sequential(*features), Sequential(*classifier), (1, 32, 32), pixel_range=(-0.1, 1.175)
+        Sequential(*features),
+        Sequential(*classifier),
+        input_shape=(1, 32, 32),
+        pixel_range=(-0.1, 1.175),
+        loss=map_loss,
     )
 
 
@@ -168,13 +172,14 @@ class RadialBasis(Module):
         return -(apart * apart).sum(axis=2)
 
 
-def map_loss(logits: Tensor, targets: Array, j: float) -> Tensor:
+def map_loss(logits: Tensor, targets: Array, j: float = 1.0) -> Tensor:
     """The paper's equation 9, the negative log posterior with a "rubbish" class at distance j.
 
         E = mean over the batch of  y_D + log(e^-j + Σ_i e^-y_i),      y = -logits
 
-    y_D is the distance to the right picture. j > 0 keeps the penalty of a wrong picture from
-    growing once it is far away; the paper gives no value for it.
+    y_D is the distance to the right picture. As long as all pictures are farther away than j, E is
+    y_D - j, and F6 is drawn to its picture; without the rubbish class, j = ∞, only differences
+    between the pictures count. The paper gives no value for j > 0; 1 is ours.
     """
     rubbish = array_module(logits.data).full((len(logits), 1), -j, logits.dtype)
     return F.cross_entropy(F.concatenate([logits, rubbish], axis=1), targets)

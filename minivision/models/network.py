@@ -8,7 +8,11 @@ Read next: models/lenet.py
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from minivision.autograd import Tensor
+from minivision.functional import cross_entropy
 from minivision.nn import Flatten, Module, Sequential
 from minivision.nn.sequential import run
 
@@ -20,6 +24,7 @@ class Network(Module):
     with the chain of sizes that led there.
     pixel_range: the numbers that black and white pixels become, where the paper says so; None
     where images are standardised to mean 0 and variance 1.
+    loss: (logits, targets) -> Tensor, what training makes small.
     """
 
     def __init__(
@@ -28,8 +33,9 @@ class Network(Module):
         classifier: Sequential,
         input_shape: tuple[int, int, int],
         pixel_range: tuple[float, float] | None = None,
+        loss: Callable[[Tensor, Any], Tensor] = cross_entropy,
     ):
-        self.input_shape, self.pixel_range = input_shape, pixel_range
+        self.input_shape, self.pixel_range, self.loss = input_shape, pixel_range, loss
         self.features = features
         self.classifier = classifier
 

@@ -58,9 +58,9 @@ Loss = Callable[[Module, Batch, int], Tensor | tuple[Tensor, Mapping[str, Any]]]
 
 
 def classification_loss(model: Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Any]]:
-    """Cross-entropy of the model's logits; reports train_accuracy."""
+    """The model's own loss on its logits, or cross-entropy; reports train_accuracy."""
     logits = model(batch.images)
-    loss = F.cross_entropy(logits, batch.targets)
+    loss = getattr(model, "loss", F.cross_entropy)(logits, batch.targets)
     xp = array_module(logits.data)
     labels = xp.asarray(batch.targets)
     if labels.ndim == 2:  # soft targets: the likeliest class counts

@@ -107,6 +107,7 @@ __all__ = [
     "Compose",
     "ToArray",
     "Normalize",
+    "Pad",
     "PixelMap",
     "Resize",
     "Translate",
