@@ -8,12 +8,19 @@ Read next: cli/evaluate.py
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minivision.datasets import DATASETS, DataLoader, Splits, load_dataset
+from minivision.datasets import (
+    DATASETS,
+    DataLoader,
+    Splits,
+    load_dataset,
+    open_class_folders,
+)
 from minivision.models import MODELS, Network
 from minivision.training import Run, load_model
 from minivision.transforms import (
@@ -30,6 +37,9 @@ from minivision.transforms import (
 from minivision.transforms.handwriting import usual_extent
 
 EVALUATION_BATCH = 250
+# So many bytes of images are looked at before training begins: a few seconds' reading.
+CHECKED_BYTES = 2_000_000_000
+NAMED = 5  # unreadable files in one sentence
 
 # What settings.json has to say, and as what.
 SETTINGS: dict[str, type | tuple[type, ...]] = {
@@ -45,6 +55,7 @@ SETTINGS: dict[str, type | tuple[type, ...]] = {
     "limit": (int, type(None)),
     "workers": int,
     "preprocessing": dict,
+    "skipped": dict,
 }
 
 
@@ -56,14 +67,52 @@ def build_model(name: str, classes: int, channels: int, seed: int | None) -> Net
     return MODELS[name](classes, in_channels=channels, rng=rng, initialize=seed is not None)
 
 
-def load_splits(dataset: str, model: str) -> Splits:
-    """The dataset's parts; the images of a folder get the size that the network expects."""
+def input_size(model: str) -> tuple[int, int]:
+    """The size (H, W) of the images that the network of this name expects."""
     if model not in MODELS:
         raise ValueError(f"model is {model!r}; expected one of {', '.join(MODELS)}")
+    H, W = MODELS[model](initialize=False).input_shape[1:]
+    return H, W
+
+
+def load_splits(dataset: str, model: str, skipped: Iterable[str] = ()) -> Splits:
+    """The dataset's parts; the images of a path get the size that the network expects.
+
+    skipped: the files of a path that the run does without.
+    """
+    size = input_size(model)
     if dataset in DATASETS:
         return load_dataset(dataset)
-    H, W = MODELS[model](initialize=False).input_shape[1:]
-    return load_dataset(dataset, size=(H, W))
+    return load_dataset(dataset, size=size, skip=skipped)
+
+
+def load_checked_splits(
+    dataset: str, model: str, skip_unreadable: bool
+) -> tuple[Splits, dict[str, str]]:
+    """What `load_splits` gives, and the files left out, from their names to what is wrong.
+
+    The images of a path are looked at first. Without `skip_unreadable`, ValueError names those
+    that cannot be read (where there is too much to look at, training will name the first that it
+    meets). With it, they are left out, and all are decoded once, so that none can stop a training.
+    """
+    size = input_size(model)
+    if dataset in DATASETS:
+        if skip_unreadable:
+            raise ValueError(f"--skip-unreadable is for images of your own; {dataset} has a name")
+        return load_dataset(dataset), {}
+    images = open_class_folders(dataset)
+    broken: dict[str, str] = {}
+    if skip_unreadable or images.total_bytes() <= CHECKED_BYTES:
+        broken = images.unreadable(decode_all=skip_unreadable)
+    if broken and not skip_unreadable:
+        named = [f"{name} {reason}" for name, reason in broken.items()][:NAMED]
+        more = [f"and {len(broken) - NAMED} more"] if len(broken) > NAMED else []
+        raise ValueError(
+            f"{len(broken)} of the {len(images.images())} images in {dataset} cannot be read: "
+            + "; ".join(named + more)
+            + ". Repair or remove them, or leave them out with --skip-unreadable"
+        )
+    return images.splits(size, skip=broken), broken
 
 
 def preprocessing(splits: Splits, model: Network, shift: int) -> dict[str, Any]:
@@ -117,6 +166,7 @@ def open_run(path: str | Path) -> Run:
     Raises ValueError where one is missing or of another type.
     """
     run = Run.open(path)
+    run.settings.setdefault("skipped", {})  # runs from before there were such files
     for name, kind in SETTINGS.items():
         value = run.settings.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):

@@ -3,6 +3,7 @@
   minivision train                                    LeNet-5 on the bundled digits, 20 s
   minivision train --dataset mnist --seed 1           60,000 digits (MINIVISION_DATA or download)
   minivision train --dataset my_photos --epochs 30    a folder with one folder for each class
+  minivision train --dataset my_photos.tar.gz         the same in one file
   minivision train --out runs/mine --resume           go on with a run that was stopped
 
 The folder holds settings.json, metrics.jsonl (a line an epoch), checkpoint.safetensors,
@@ -24,12 +25,13 @@ from minivision.backend import resolve_device
 from minivision.cli.setup import (
     build_model,
     check_classes,
+    load_checked_splits,
     load_splits,
     loader,
     open_run,
     preprocessing,
 )
-from minivision.datasets import stratified_split
+from minivision.datasets import DATASETS, stratified_split
 from minivision.functional import cross_entropy
 from minivision.models import MODELS
 from minivision.optim import SGD, Adam, Optimizer, cosine
@@ -52,11 +54,18 @@ class Defaults(NamedTuple):
     shift: int  # random shifts in pixels, the one augmentation that no digit minds
 
 
-DEFAULTS = {"digits": Defaults(20, 32, 2), "mnist": Defaults(5, 64, 1)}
-FOLDER = Defaults(20, 32, 0)
+DEFAULTS = {
+    "digits": Defaults(20, 32, 2),
+    "mnist": Defaults(5, 64, 1),
+    "fashion_mnist": Defaults(5, 64, 0),
+    "cifar10": Defaults(5, 64, 0),
+    "cifar10-jpeg": Defaults(5, 64, 0),
+}
+USUAL = Defaults(20, 32, 0)
 # What decides the weights a run ends with, and so cannot be given again when it is resumed.
 DECIDED = (
     "model", "dataset", "epochs", "batch_size", "lr", "optimizer", "shift", "seed", "limit",
+    "skip_unreadable",
 )  # fmt: skip
 LEARNING_RATES = {"adam": 2e-3, "sgd": 0.05}
 
@@ -66,10 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", help=f"{', '.join(MODELS)} (default: lenet5)")
     add(
         "--dataset", metavar="NAME|PATH",
-        help="digits (bundled), mnist, or a folder of class folders (default: digits)",
+        help=f"{', '.join(DATASETS)}, or a folder or tar of class folders (default: digits)",
     )  # fmt: skip
-    add("--epochs", type=positive(int), help="passes over the data (default: 20; mnist: 5)")
-    add("--batch-size", type=positive(int), help="images a step (default: 32; mnist: 64)")
+    add("--epochs", type=positive(int), help="passes over the data (default: 20; large sets: 5)")
+    add("--batch-size", type=positive(int), help="images a step (default: 32; large sets: 64)")
     add("--lr", type=positive(float), help="first learning rate (default: adam 0.002, sgd 0.05)")
     add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
     add("--shift", type=whole, help="random shifts in pixels (default: digits 2, mnist 1, else 0)")
@@ -79,6 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="go on with the run in --out, with its settings")
     add("--limit", type=positive(int), help="use only N training images, of all classes")
     add("--workers", type=whole, help="threads that prepare images (default: 0)")
+    add(
+        "--skip-unreadable", action="store_true", default=None,
+        help="of your own images leave out those that cannot be read, and list them",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -98,14 +111,20 @@ def run(arguments: argparse.Namespace) -> None:
         settings = folder.settings
         if arguments.workers is not None:
             settings["workers"] = arguments.workers
-        splits = load_splits(settings["dataset"], settings["model"])
+        splits = load_splits(settings["dataset"], settings["model"], settings["skipped"])
         check_classes(folder, splits)
         print(f"going on with {folder.path}: {len(folder.history())} epochs are done")
     else:
         arguments.model = arguments.model or "lenet5"
         arguments.dataset = arguments.dataset or "digits"
-        splits = load_splits(arguments.dataset, arguments.model)
-        settings = make_settings(arguments, splits)
+        splits, skipped = load_checked_splits(
+            arguments.dataset, arguments.model, bool(arguments.skip_unreadable)
+        )
+        if skipped:
+            print(f"left out, because it cannot be read ({len(skipped)} in all):")
+            for file, reason in skipped.items():
+                print(f"  {file} {reason}")
+        settings = make_settings(arguments, splits, skipped)
         name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
         folder = Run.create(arguments.out or next_run_path(name), settings)
         settings = folder.settings
@@ -162,11 +181,13 @@ def test_result(model: Any, batches: Any, classes: list[str]) -> dict[str, Any]:
     }
 
 
-def make_settings(arguments: argparse.Namespace, splits: Any) -> dict[str, Any]:
+def make_settings(
+    arguments: argparse.Namespace, splits: Any, skipped: dict[str, str]
+) -> dict[str, Any]:
     """Everything needed to repeat the run, as plain JSON."""
-    usual = DEFAULTS.get(arguments.dataset, FOLDER)
+    usual = DEFAULTS.get(arguments.dataset, USUAL)
     shift = usual.shift if arguments.shift is None else arguments.shift
-    named = arguments.dataset in DEFAULTS
+    named = arguments.dataset in DATASETS
     optimizer = arguments.optimizer or "adam"
     return {
         "model": arguments.model,
@@ -180,6 +201,7 @@ def make_settings(arguments: argparse.Namespace, splits: Any) -> dict[str, Any]:
         "schedule": "cosine",
         "seed": arguments.seed or 0,
         "limit": arguments.limit,
+        "skipped": skipped,
         "workers": arguments.workers or 0,
         "preprocessing": preprocessing(splits, MODELS[arguments.model](initialize=False), shift),
         "versions": {

@@ -1,8 +1,10 @@
 """Datasets: images and labels on the host, from the first file to the batch a network is fed.
 
 The room in reading order: `dataset` says what a dataset is; `splits` cuts it into training,
-validation and test part; `digits` is the one that needs no download. `idx`, `download` and `mnist`
-bring in a published one; `images` and `folder` bring in your own. `loader` makes batches of all.
+validation and test part; `digits` and `shapes` are the ones that need no download. `idx`,
+`download`, `mnist` and `fashion_mnist` bring in published ones; `images`, `file_dataset`,
+`class_folders`, `folder` and `archive` bring in your own, and `cifar` is read with them. `loader`
+makes batches of all.
 
 >>> train, validation, test = load_dataset("digits")
 >>> images, labels = next(iter(DataLoader(train, batch_size=64, shuffle=True)))
@@ -14,19 +16,32 @@ Read next: datasets/dataset.py
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from minivision.datasets.archive import image_archive, open_archive
+from minivision.datasets.cifar import cifar10, cifar10_jpeg
+from minivision.datasets.class_folders import ClassFolders
 from minivision.datasets.dataset import ArrayDataset, Dataset, Subset
 from minivision.datasets.digits import digits
-from minivision.datasets.folder import FileDataset, image_folder
+from minivision.datasets.fashion_mnist import fashion_mnist
+from minivision.datasets.file_dataset import FileDataset, decoded
+from minivision.datasets.folder import image_folder, open_folder
 from minivision.datasets.images import read_image
 from minivision.datasets.loader import DataLoader
 from minivision.datasets.mnist import mnist
+from minivision.datasets.shapes import ShapeDataset, shapes
 from minivision.datasets.splits import Splits, stratified_indices, stratified_split
 
 # The datasets that have a name. Each is called with data_dir=None or a folder.
-DATASETS: dict[str, Callable[..., Splits]] = {"digits": digits, "mnist": mnist}
+DATASETS: dict[str, Callable[..., Splits]] = {
+    "digits": digits,
+    "shapes": shapes,
+    "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
+    "cifar10-jpeg": cifar10_jpeg,
+}
 
 
 def load_dataset(
@@ -35,13 +50,14 @@ def load_dataset(
     data_dir: str | Path | None = None,
     size: tuple[int, int] | None = None,
     channels: int = 3,
+    skip: Iterable[str] = (),
 ) -> Splits:
-    """The splits of a dataset that has a name, or of a folder of class folders.
+    """The splits of a dataset that has a name, or of a folder or tar of class folders.
 
     data_dir: for a name; a folder to look for its files in, before $MINIVISION_DATA and the cache.
-    size, channels: for a path; see `image_folder`.
+    size, channels, skip: for a path; see `ClassFolders.splits`.
 
-    Raises ValueError for an unknown name, a folder without a size, or a size that a name has
+    Raises ValueError for an unknown name, a path without a size, or a size that a name has
     already. (A folder that is called like a dataset is reached as "./digits".)
     """
     if name_or_path in DATASETS:
@@ -51,17 +67,28 @@ def load_dataset(
                 "their own; use the transform Resize"
             )
         return DATASETS[str(name_or_path)](data_dir=data_dir)
-    if not Path(name_or_path).is_dir():
-        raise ValueError(
-            f'load_dataset: "{name_or_path}" is neither a known dataset ({", ".join(DATASETS)}) '
-            "nor a folder of class folders"
-        )
+    images = open_class_folders(name_or_path)
     if size is None:
         raise ValueError(
-            f"load_dataset: the images of the folder {name_or_path} need one size; "
+            f"load_dataset: the images in {name_or_path} need one size; "
             "pass size=(H, W), such as size=(32, 32)"
         )
-    return image_folder(name_or_path, size, channels)
+    return images.splits(size, channels, skip)
+
+
+def open_class_folders(path: str | Path) -> ClassFolders:
+    """The class folders in a folder or tar, which can say what is unreadable, and be split.
+
+    Raises ValueError where the path is neither, and what `open_archive` raises.
+    """
+    if Path(path).is_dir():
+        return open_folder(path)
+    if Path(path).is_file():
+        return open_archive(path)
+    raise ValueError(
+        f'load_dataset: "{path}" is neither a known dataset ({", ".join(DATASETS)}) '
+        "nor a folder or tar of class folders"
+    )
 
 
 __all__ = [
@@ -72,10 +99,19 @@ __all__ = [
     "stratified_indices",
     "stratified_split",
     "digits",
+    "ShapeDataset",
+    "shapes",
     "mnist",
+    "fashion_mnist",
     "read_image",
     "FileDataset",
+    "decoded",
+    "ClassFolders",
+    "open_class_folders",
     "image_folder",
+    "image_archive",
+    "cifar10",
+    "cifar10_jpeg",
     "DataLoader",
     "DATASETS",
     "load_dataset",

@@ -4,7 +4,7 @@ They need no download, so every lesson runs on a train without a network. They w
 people on a tablet and reduced to 8x8 pixels of 17 greys (Alpaydin and Kaynak 1998, UCI "Optical
 Recognition of Handwritten Digits", its test part). We enlarge them to MNIST's 28x28.
 
-Read next: datasets/idx.py
+Read next: datasets/shapes.py
 """
 
 from __future__ import annotations

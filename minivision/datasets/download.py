@@ -22,44 +22,78 @@ from minivision.datasets.idx import decompress
 class RemoteFile:
     """A file of a dataset: where it is published, and the checksums that identify it.
 
-    `sha256` is that of the file as it is downloaded, `md5` that of its content, uncompressed.
+    `sha256` is that of the file as it is downloaded, `md5` that of its content, uncompressed, or
+    None where only the published file itself will do.
     """
 
     name: str
     url: str
     sha256: str
-    md5: str
+    md5: str | None = None
 
 
 def load_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> bytes:
     """The uncompressed content of a file of a collection such as "mnist", checked.
 
-    In each folder it may lie as COLLECTION/NAME or NAME, with or without the ending .gz.
+    In each folder it may lie as COLLECTION/NAME or NAME, with or without the ending .gz. It is good
+    when it is the published file, or has its content.
     Raises ValueError, with the path, for a file that is damaged or has other content, and OSError
     where the file is nowhere and cannot be downloaded.
     """
     path = find_file(collection, file, data_dir)
     if path is None:
         path = download(collection, file)
+    if file.md5 is None:
+        check_published(path, file)
     content = decompress(path.read_bytes(), str(path))
+    if sha256_of(path) == file.sha256:
+        return content
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 != file.md5:
         raise ValueError(
             f"{path} is not the {file.name} of {collection}: its uncompressed content has the MD5 "
-            f"checksum {md5}; expected {file.md5}. Remove or replace the file"
+            f"checksum {md5}; expected {file.md5}. Replace it, or move it into a folder of its own "
+            "if it belongs to another collection"
         )
     return content
+
+
+def check_published(path: Path, file: RemoteFile) -> None:
+    """Raise ValueError where a file is not, byte for byte, the one that was published."""
+    sha256 = sha256_of(path)
+    if sha256 != file.sha256:
+        raise ValueError(
+            f"{path} is not the published {file.name}: its SHA-256 checksum is {sha256}; "
+            f"expected {file.sha256}. Remove or replace the file"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 checksum of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> Path | None:
     """The first file of that name in the folders we look in, or None. Its content is not read."""
     plain = file.name.removesuffix(".gz")
-    for folder in [*given_folders(data_dir), cache_folder()]:
+    for folder in search_folders(collection, data_dir):
         for name in (file.name, plain):
-            for path in (folder / collection / name, folder / name):
-                if path.is_file():
-                    return path
+            if (folder / name).is_file():
+                return folder / name
     return None
+
+
+def search_folders(collection: str, data_dir: str | Path | None = None) -> list[Path]:
+    """Where the files of a collection may lie on this machine, in the order of looking.
+
+    A collection such as "fashion-mnist" may be a folder `fashion-mnist` or `fashion_mnist`, or its
+    files lie in the folder itself.
+    """
+    names = dict.fromkeys((collection, collection.replace("-", "_"), "."))
+    return [
+        folder / name for folder in [*given_folders(data_dir), cache_folder()] for name in names
+    ]
 
 
 def given_folders(data_dir: str | Path | None = None) -> list[Path]:

@@ -4,7 +4,7 @@ OpenCV's `imread` answers None for a missing file, a full-size picture for a tru
 takes memory without bounds for a header that lies; a network would train on that without a word.
 So we look at the bytes first: PNG, JPEG and BMP say their size and their end in plain structures.
 
-Read next: datasets/folder.py
+Read next: datasets/file_dataset.py
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 # About 8,000 x 8,000; three bytes each. A larger picture in a training set is a mistake.
 MAX_PIXELS = 64_000_000
+MAX_BYTES = 8 * MAX_PIXELS  # the most pixels, each of four 16-bit numbers, not compressed
 
 # The bytes that a file of each format begins with.
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -36,22 +37,43 @@ def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
     """
     if channels not in (1, 3):
         raise ValueError(f"read_image: channels is {channels!r}; expected 3 (RGB) or 1 (grey)")
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"read_image: there is no file {path}")
-    if path.is_dir():
-        raise ValueError(f"read_image: {path} is a folder; expected an image file")
-    data = path.read_bytes()
+    return image_from_bytes(read_bytes(path), str(path), channels)
+
+
+def image_from_bytes(data: bytes, name: str, channels: int = 3) -> np.ndarray:
+    """The image in the bytes of a file, as `read_image` gives it; `name` is what errors call it."""
     try:
-        H, W = image_size(data)
-        if H * W > MAX_PIXELS:
-            raise ValueError(f"has {H} x {W} pixels; expected at most {MAX_PIXELS:,} in all")
+        check_image_bytes(data)
         image = decode(data)
     except (ValueError, cv2.error) as error:
-        raise ValueError(f"read_image: {path} {error}") from error
+        raise ValueError(f"read_image: {name} {error}") from error
     if channels == 1:
         return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, None]
     return image
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of an image file, once it is certain that it is a file, and no giant."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"read_image: there is no file {path}")
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device"
+        raise ValueError(f"read_image: {path} is {kind}; expected an image file")
+    length = path.stat().st_size
+    if length > MAX_BYTES:
+        raise ValueError(f"read_image: {path} has {length:,} bytes; expected at most {MAX_BYTES:,}")
+    return path.read_bytes()
+
+
+def check_image_bytes(data: bytes) -> None:
+    """Raise ValueError, with the end of a sentence, where a file is not whole or states a giant.
+
+    This looks at the structure of the file and decodes no pixel, so it is quick.
+    """
+    H, W = image_size(data)
+    if H * W > MAX_PIXELS:
+        raise ValueError(f"has {H} x {W} pixels; expected at most {MAX_PIXELS:,} in all")
 
 
 def decode(data: bytes) -> np.ndarray:

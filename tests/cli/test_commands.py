@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from minivision.cli import COMMANDS, main
+from minivision.cli import COMMANDS, main, setup
 from minivision.datasets import digits, stratified_split
 from minivision.nn.weights import load_weights
 
@@ -191,10 +192,8 @@ def test_bare_help_names_every_command(capsys):
 
 def test_unknown_names_list_the_known_ones(tmp_path, capsys):
     out = tmp_path / "run"
-    assert "expected one of lenet5, lenet5_lecture" in refused(
-        capsys, "train", "--model", "resnet", "--out", out
-    )
-    assert "neither a known dataset (digits, mnist)" in refused(
+    assert "lenet5, lenet5_lecture" in refused(capsys, "train", "--model", "resnet", "--out", out)
+    assert "neither a known dataset (digits, shapes, mnist," in refused(
         capsys, "train", "--dataset", "nowhere", "--out", out
     )
     assert 'expected "cpu", "gpu", "gpu:N" or "auto"' in refused(
@@ -304,6 +303,102 @@ def test_a_run_with_a_damaged_checkpoint_or_settings(trained, tmp_path, capsys):
     error = refused(capsys, "evaluate", copy)
     assert "is a checkpoint of another model" in error
     assert "classifier.0.weight is (120, 400), expected (120, 256)" in error
+
+
+@pytest.fixture
+def spoilt(tmp_path):
+    """A folder of 24 images of two classes, and in it a cut one, a letter and an empty file."""
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(("dark", "bright")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(12):
+            image = rng.integers(100 * k, 100 * k + 90, (30, 30, 3)).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / "photos" / name / f"{i}.jpg"), image)
+    cut = tmp_path / "photos" / "dark" / "5.jpg"
+    cut.write_bytes(cut.read_bytes()[:-50])
+    (tmp_path / "photos" / "bright" / "letter.jpg").write_text("Dear Sir or Madam")
+    (tmp_path / "photos" / "bright" / "empty.png").write_bytes(b"")
+    return tmp_path / "photos"
+
+
+def as_tar(folder):
+    path = folder.parent / "photos.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(folder, "photos")
+    return path
+
+
+@pytest.mark.parametrize("make", [lambda folder: folder, as_tar], ids=["folder", "tar"])
+def test_broken_files_are_named_before_training_begins(spoilt, tmp_path, capsys, make):
+    photos = make(spoilt)
+    error = refused(capsys, "train", "--dataset", photos, "--out", tmp_path / "run")
+    assert f"3 of the 26 images in {photos} cannot be read: bright/empty.png is empty; " in error
+    assert "bright/letter.jpg begins with 44 65 61 72" in error
+    assert "dark/5.jpg is truncated: it ends after" in error
+    assert "leave them out with --skip-unreadable" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_long_list_of_broken_files_is_cut_short(spoilt, tmp_path, capsys):
+    for i in range(4):
+        (spoilt / "bright" / f"{i}.jpg").write_bytes(b"")
+    error = refused(capsys, "train", "--dataset", spoilt, "--out", tmp_path / "run")
+    assert "7 of the 26 images" in error
+    assert "letter.jpg" not in error
+    assert "; and 2 more. Repair" in error
+
+
+def test_what_is_too_much_to_be_looked_at_is_named_when_it_is_met(
+    spoilt, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(setup, "CHECKED_BYTES", 100)
+    error = refused(capsys, "train", "--dataset", spoilt, "--out", tmp_path / "run")
+    assert "read_image: " in error
+    assert "cannot be read: " not in error
+
+
+@pytest.mark.parametrize("make", [lambda folder: folder, as_tar], ids=["folder", "tar"])
+def test_a_run_without_the_unreadable_files_is_repeated_without_them(
+    spoilt, tmp_path, capsys, make
+):
+    photos, out = make(spoilt), tmp_path / "run"
+    train = ["train", "--dataset", str(photos), "--epochs", "2", "--out", str(out)]
+    assert main([*train, "--skip-unreadable"]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "left out, because it cannot be read (3 in all):\n  bright/empty.png is empty\n" in printed
+    )
+    assert "17 training, 2 validation and 4 test images" in printed
+    skipped = json.loads((out / "settings.json").read_text())["skipped"]
+    assert list(skipped) == ["bright/empty.png", "bright/letter.jpg", "dark/5.jpg"]
+    # A file that has been repaired since then does not change what was the test set.
+    if photos.is_dir():
+        (photos / "dark" / "5.jpg").write_bytes((photos / "dark" / "6.jpg").read_bytes())
+    result = json.loads((out / "result.json").read_text())
+    assert main(["evaluate", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "on 4 test images" in printed
+    assert f"{result['test_loss']:.4f} nats" in printed
+    # As after a kill: the result is not there yet, and all epochs are done.
+    (out / "result.json").unlink()
+    assert main(["train", "--resume", "--out", str(out)]) == 0
+    assert json.loads((out / "result.json").read_text())["test_loss"] == result["test_loss"]
+
+
+def test_a_run_from_before_files_could_be_skipped_is_still_read(trained, tmp_path, capsys):
+    for name in ("settings.json", "checkpoint.safetensors"):
+        (tmp_path / name).write_bytes((trained / name).read_bytes())
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    assert settings.pop("skipped") == {}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    assert main(["evaluate", str(tmp_path)]) == 0
+
+
+def test_skipping_is_for_images_of_ones_own_and_decided_once(trained, tmp_path, capsys):
+    error = refused(capsys, "train", "--skip-unreadable", "--out", tmp_path / "run")
+    assert "--skip-unreadable is for images of your own; digits has a name" in error
+    error = refused(capsys, "train", "--resume", "--skip-unreadable", "--out", trained)
+    assert "leave out --skip-unreadable" in error
 
 
 @pytest.mark.parametrize(

@@ -203,11 +203,10 @@ def idx_bytes(array):
     return bytes([0, 0, 8, array.ndim]) + shape + array.astype(np.uint8).tobytes()
 
 
-@pytest.fixture
-def small_mnist(tmp_path, monkeypatch):
-    """Four small IDX files in the place of MNIST's, with a table of their checksums."""
+def put_small_collection(name, folder, monkeypatch):
+    """Four small IDX files in the place of a collection's, with a table of their checksums."""
     # `minivision.datasets.mnist` is the function; this is the file of that name.
-    module = importlib.import_module("minivision.datasets.mnist")
+    module = importlib.import_module(f"minivision.datasets.{name}")
     rng = np.random.default_rng(0)
     arrays = [
         rng.integers(0, 256, (5200, 28, 28)),
@@ -215,14 +214,19 @@ def small_mnist(tmp_path, monkeypatch):
         rng.integers(0, 256, (30, 28, 28)),
         np.arange(30) % 10,
     ]
-    folder = tmp_path / "data"
     files = []
     for file, array in zip(module.FILES, arrays, strict=True):
         content = idx_bytes(array)
-        put(folder / "mnist" / file.name, gzip.compress(content, 1))
+        put(folder / file.name, gzip.compress(content, 1))
         files.append(remote(file.name, content, b""))
     monkeypatch.setattr(module, "FILES", tuple(files))
-    return folder, arrays
+    return arrays
+
+
+@pytest.fixture
+def small_mnist(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    return folder, put_small_collection("mnist", folder / "mnist", monkeypatch)
 
 
 def test_mnist_has_a_fixed_validation_split_and_its_own_test_set(small_mnist):
@@ -254,3 +258,57 @@ def test_a_damaged_file_of_mnist_is_named(small_mnist):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz is truncated"):
         mnist_function(folder)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("place", ["fashion-mnist", "fashion_mnist", "."])
+def test_fashion_mnist_lies_in_the_same_files_in_a_folder_of_its_own(tmp_path, monkeypatch, place):
+    folder = tmp_path / "data"
+    arrays = put_small_collection("fashion_mnist", folder / place, monkeypatch)
+    splits = load_dataset("fashion_mnist", data_dir=folder)
+    assert [len(part) for part in splits] == [200, 5000, 30]
+    assert splits.test.classes[9] == "Ankle boot"
+    assert len(splits.test.classes) == 10
+    np.testing.assert_array_equal(splits.test.images[..., 0], arrays[2])
+
+
+@pytest.mark.usefixtures("no_network")
+def test_files_of_mnist_are_not_taken_for_those_of_fashion_mnist(small_mnist, tmp_path):
+    folder, _ = small_mnist
+    with pytest.raises(
+        ValueError, match=r"is not the train-images.* of fashion-mnist.* of its own"
+    ):
+        load_dataset("fashion_mnist", data_dir=folder / "mnist")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_a_table_of_checksums_has_a_different_one_for_every_file(name):
+    files = importlib.import_module(f"minivision.datasets.{name}").FILES
+    assert [file.name.split("-")[:2] for file in files] == [
+        ["train", "images"],
+        ["train", "labels"],
+        ["t10k", "images"],
+        ["t10k", "labels"],
+    ]
+    for file in files:
+        assert file.url.endswith(f"/{file.name}")
+        assert set(file.sha256) | set(file.md5) <= set("0123456789abcdef")
+        assert (len(file.sha256), len(file.md5)) == (64, 32)
+    assert len({file.sha256 for file in files}) == len({file.md5 for file in files}) == 4
+
+
+@pytest.mark.usefixtures("no_network")
+def test_of_a_file_whose_content_has_no_checksum_only_the_published_form_is_good(tmp_path):
+    put(tmp_path / "mine" / FILE.name, PACKED)
+    unknown = RemoteFile(FILE.name, "", FILE.sha256)
+    assert load_file("set", unknown, tmp_path / "mine") == CONTENT
+    put(tmp_path / "mine" / FILE.name, gzip.compress(CONTENT, 1, mtime=1))
+    with pytest.raises(ValueError, match=r"is not the published some-file\.gz: its SHA-256"):
+        load_file("set", unknown, tmp_path / "mine")
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_published_file_is_good_even_if_the_checksum_of_its_content_is_mistaken(tmp_path):
+    put(tmp_path / "mine" / FILE.name, PACKED)
+    mistaken = RemoteFile(FILE.name, "", FILE.sha256, "0" * 32)
+    assert load_file("set", mistaken, tmp_path / "mine") == CONTENT

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minivision.datasets import DataLoader, image_folder, read_image
+from minivision.datasets import (
+    DataLoader,
+    decoded,
+    image_folder,
+    images,
+    load_dataset,
+    open_class_folders,
+    read_image,
+)
 from minivision.datasets.images import PNG, image_size
 from minivision.transforms import Resize
 
@@ -329,3 +337,108 @@ def test_a_file_that_vanishes_is_an_os_error_with_the_index(tmp_path):
     shutil.rmtree(tmp_path / "a")
     with pytest.raises(OSError, match=r"image 0 of the dataset .*there is no file"):
         list(loader)
+
+
+def test_a_file_that_is_a_giant_on_the_disk_is_not_even_read(tmp_path, monkeypatch):
+    path = write(tmp_path / "film.jpg", bytes(1001))
+    monkeypatch.setattr(images, "MAX_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"film\.jpg has 1,001 bytes; expected at most 1,000"):
+        read_image(path)
+
+
+@pytest.fixture
+def with_broken_files(tmp_path):
+    """A folder of 24 good images, one text file, and four broken ones; the names of the four."""
+    fill(tmp_path, ["cat", "dog"], 12)
+    broken = {
+        "cat/000b.jpg": b"a letter",
+        "cat/zero.png": b"",
+        "dog/003b.jpg": encode(smooth_image(), ".jpg")[:-40],
+        "dog/giant.png": PNG + header(60_000, 60_000) + chunk(b"IEND", b""),
+    }
+    for name, data in broken.items():
+        write(tmp_path / name, data)
+    (tmp_path / "dog" / "notes.txt").write_text("nobody looks at this")
+    return tmp_path, list(broken)
+
+
+def test_unreadable_files_are_found_with_what_is_wrong(with_broken_files):
+    folder, names = with_broken_files
+    found = open_class_folders(folder).unreadable()
+    assert found == {
+        names[0]: "begins with 61 20 6c 65 74 74 65 72; expected a PNG, JPEG or BMP file",
+        names[1]: "is empty",
+        names[2]: found[names[2]],
+        names[3]: "has 60000 x 60000 pixels; expected at most 64,000,000 in all",
+    }
+    assert found[names[2]].startswith("is truncated: it ends after")
+
+
+def test_skipped_files_leave_the_splits_of_the_good_ones(with_broken_files, tmp_path):
+    folder, names = with_broken_files
+    splits = load_dataset(folder, size=(5, 7), skip=open_class_folders(folder).unreadable())
+    for name in names:
+        (folder / name).unlink()
+    good = image_folder(folder, (5, 7))
+    assert [values(part) for part in splits] == [values(part) for part in good]
+    assert sorted(v for part in splits for v in values(part)) == list(range(24))
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_files_of_a_part_are_skipped_by_their_names_in_the_folder(tmp_path, part):
+    for name in ("train", "test"):
+        fill(tmp_path / name, ["cat", "dog"], 5, start=100 * (name == "test"))
+    write(tmp_path / part / "cat" / "002.png", b"")
+    folders = open_class_folders(tmp_path)
+    assert folders.unreadable() == {f"{part}/cat/002.png": "is empty"}
+    splits = folders.splits((5, 7), skip=[f"{part}/cat/002.png"])
+    removed = {"train": 2, "test": 102}[part]
+    left = {*range(10), *range(100, 110)} - {removed}
+    assert {v for part in splits for v in values(part)} == left
+
+
+def test_damage_that_only_decoding_shows_is_found_when_asked_for(tmp_path):
+    fill(tmp_path, ["cat", "dog"], 3)
+    whole = PNG + header(4, 3) + chunk(b"IDAT", b"no pixels") + chunk(b"IEND", b"")
+    write(tmp_path / "cat" / "x.png", whole)
+    folders = open_class_folders(tmp_path)
+    assert folders.unreadable() == {}
+    assert folders.unreadable(decode_all=True) == {
+        "cat/x.png": "is damaged: OpenCV cannot decode it"
+    }
+
+
+def test_a_link_to_nowhere_is_unreadable(tmp_path):
+    fill(tmp_path, ["cat", "dog"], 3)
+    (tmp_path / "cat" / "x.png").symlink_to(tmp_path / "nothing.png")
+    folders = open_class_folders(tmp_path)
+    (reason,) = folders.unreadable().values()
+    assert "there is no file" in reason
+    assert folders.total_bytes() == sum(f.stat().st_size for f in tmp_path.glob("*/0*.png"))
+
+
+def test_a_class_of_which_nothing_is_left_is_named(tmp_path):
+    fill(tmp_path, ["cat", "dog"], 3)
+    skip = [f"cat/{i:03}.png" for i in range(3)]
+    with pytest.raises(ValueError, match="cat has no images but 3 that are left out; expected"):
+        image_folder(tmp_path, (5, 7), skip=skip)
+
+
+def test_images_that_lie_in_no_class_folder_are_counted(tmp_path):
+    for i in range(3):
+        write(tmp_path / f"{i}.png", encode(smooth_image()))
+    with pytest.raises(
+        ValueError, match=r"has 0 class folders \[\], and 3 images that are in none"
+    ):
+        image_folder(tmp_path, (5, 7))
+
+
+def test_a_decoded_dataset_is_the_same_in_memory(tmp_path):
+    fill(tmp_path, ["cat", "dog"], 6)
+    part = image_folder(tmp_path, (5, 7)).train
+    whole = decoded(part)
+    assert whole.in_memory
+    assert whole.classes == part.classes
+    for i in range(len(part)):
+        np.testing.assert_array_equal(whole[i][0], part[i][0])
+        assert whole[i][1] == part[i][1]

@@ -1,0 +1,91 @@
+"""A dataset of image files, which are read when they are asked for.
+
+So it may be larger than the memory. The files lie on the disk, or, still compressed, in memory.
+
+Read next: datasets/class_folders.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivision.datasets.dataset import (
+    ArrayDataset,
+    check_classes,
+    check_index,
+    check_labels,
+    read_only,
+)
+from minivision.datasets.images import image_from_bytes, read_bytes
+from minivision.transforms.geometry import Resize
+
+
+class Member(NamedTuple):
+    """A file that lies in memory, as it came out of an archive."""
+
+    name: str
+    data: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+
+File = Path | Member
+
+
+class FileDataset:
+    """Image files and their labels (N,); `[i]` reads a file and resizes it to `size` (H, W).
+
+    A file is a path, or a `Member` of an archive. Raises what `read_image` raises, at the moment
+    an image is asked for.
+    """
+
+    in_memory = False
+
+    def __init__(
+        self,
+        files: Sequence[File],
+        labels: np.ndarray,
+        classes: tuple[str, ...],
+        size: tuple[int, int],
+        channels: int = 3,
+    ):
+        self.files = tuple(files)
+        self.classes = check_classes("FileDataset", classes)
+        labels = np.asarray(labels)
+        self.labels = read_only(check_labels("FileDataset", labels, len(self.files), self.classes))
+        self.resize = Resize(size)
+        self.channels = channels
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        check_index("FileDataset", index, len(self))
+        file = self.files[index]
+        image = image_from_bytes(bytes_of(file), str(file), self.channels)
+        return self.resize(image), int(self.labels[index])
+
+    def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The images uint8 (B, H, W, C) and labels (B,) at the given positions, read one by one."""
+        positions = np.arange(len(self))[indices]
+        H, W = self.resize.size
+        images = np.empty((len(positions), H, W, self.channels), np.uint8)
+        for image, i in zip(images, positions, strict=True):
+            image[:] = self[int(i)][0]
+        return images, self.labels[positions]
+
+
+def bytes_of(file: File) -> bytes:
+    """The bytes of a file of either kind."""
+    return file.data if isinstance(file, Member) else read_bytes(file)
+
+
+def decoded(dataset: Any) -> ArrayDataset:
+    """All images of a dataset, decoded once into memory: N·H·W·C bytes, and quick batches."""
+    images, labels = dataset.batch(np.arange(len(dataset)))
+    return ArrayDataset(images, labels, dataset.classes)
