@@ -19,6 +19,8 @@ COMMANDS = {
     "train": "train a network on a dataset and keep the run in a folder",
     "evaluate": "measure a trained run on its test set",
     "predict": "read image files with a trained run",
+    "summary": "count a network's parameters, multiply-adds and memory",
+    "receptive-field": "which pixels a unit of a network can see",
     "gradcheck": "compare every gradient rule with numbers",
 }
 
@@ -41,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     asked = next((word for word in argv if not word.startswith("-")), None)
     for name, help_line in COMMANDS.items():
-        module = import_module(f"minivision.cli.{name}") if name == asked else None
+        file = name.replace("-", "_")
+        module = import_module(f"minivision.cli.{file}") if name == asked else None
         sub = commands.add_parser(
             name,
             help=help_line,

@@ -6,7 +6,7 @@
 Each function is run in float64 on random shapes; its rule is compared with central differences
 along random directions, under a random upstream gradient.
 
-Read next: __main__.py
+Read next: cli/summary.py
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class TableConv2d(Module):
         initialize: bool = True,
     ):
         rows = [line.split() for line in table.strip().splitlines()]
-        self.connected = np.array([[mark == "X" for mark in row] for row in rows]).T  # (F, C)
+        self.connected = np.array([[mark == "X" for mark in row] for row in rows]).T
         filters, channels = self.connected.shape
         full = Conv2d(
             channels, filters, kernel_size, rng=rng, initializer=uniform_by_fan_in,

@@ -9,7 +9,9 @@ Read next: nn/notebook.py
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,23 @@ from minivision.backend import Array, device_of, resolve_device, to_device, to_h
 from minivision.nn.notebook import layer_table
 
 LAYER = 3  # the first word of the keys that layers draw from
+
+
+class _Notes(threading.local):
+    calls: list[tuple[Module, Any]] | None = None
+
+
+_notes = _Notes()
+
+
+@contextmanager
+def note_calls() -> Iterator[list[tuple[Module, Any]]]:
+    """List (module, result) of every call in this thread while the block is open, as they end."""
+    before, _notes.calls = _notes.calls, []
+    try:
+        yield _notes.calls
+    finally:
+        _notes.calls = before
 
 
 class Parameter(Tensor):
@@ -48,7 +67,10 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward(); write def forward(self, x): …")
 
     def __call__(self, *inputs: Any) -> Any:
-        return self.forward(*inputs)
+        result = self.forward(*inputs)
+        if _notes.calls is not None:
+            _notes.calls.append((self, result))
+        return result
 
     # ── the parts ────────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,6 @@ import pytest
 from minivision import Tensor
 from minivision import functional as F
 from minivision.gradcheck import gradcheck
-from minivision.models import lenet5
 from minivision.models.lenet_original import (
     C3_TABLE,
     RadialBasis,
@@ -20,7 +19,6 @@ from minivision.models.lenet_original import (
     uniform_by_fan_in,
 )
 from minivision.nn import Conv2d, Linear, ScaledTanh
-from minivision.training.loop import Batch, classification_loss
 
 # facts of the paper: layer, output, trainable parameters, connections
 LAYERS = [
@@ -137,18 +135,6 @@ def test_the_paper_s_loss_is_its_formula_and_cross_entropy_where_rubbish_is_far_
     assert map_loss(Tensor(-y), labels, j).item() == pytest.approx(expected, rel=1e-12)
     far = F.cross_entropy(Tensor(-y), labels).item()
     assert map_loss(Tensor(-y), labels, 1e4).item() == pytest.approx(far, rel=1e-12)
-
-
-def test_fit_trains_it_with_the_paper_s_loss_and_other_networks_with_cross_entropy():
-    network, usual = model(), lenet5(rng=np.random.default_rng(0))
-    rng = np.random.default_rng(0)
-    labels = rng.integers(10, size=4)
-    for net, size, loss in ((network, 32, map_loss), (usual, 28, F.cross_entropy)):
-        x = Tensor(rng.normal(size=(4, 1, size, size)).astype(np.float32))
-        found, _ = classification_loss(net, Batch(x, labels), 0)
-        assert found.item() == loss(net(x), labels).item()
-    assert map_loss(network(x := Tensor(np.zeros((4, 1, 32, 32), "f"))), labels).item() > 10
-    assert F.cross_entropy(network(x), labels).item() < 10
 
 
 def test_the_gradients_of_the_whole_network_are_right():

@@ -1,0 +1,167 @@
+"""Passes through a network that are only watched: what its layers make of an image, step by step.
+
+A network is whatever its forward() does, so nothing about it is guessed from its attributes. An
+image is sent through, or a batch without any image, which costs nothing: all sizes are real, no
+number is computed, and the tape lists every operation. The model is left as it was.
+
+Read next: analysis/receptive_field.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivision.autograd import Tensor
+from minivision.backend import Array, device_of, to_device
+from minivision.kernels.windows import Geometry
+from minivision.nn import Module
+from minivision.nn.module import note_calls
+from minivision.tape import Node, function_name
+
+Size = int | tuple[int, ...] | None
+WINDOWED = {"conv2d", "locally_connected2d", "max_pool2d", "avg_pool2d"}
+
+# Functions that leave everything at its place: an entry depends on entries at the same place only.
+AT_ITS_PLACE = {
+    "add", "subtract", "multiply", "divide", "negative", "power", "exp", "log", "sqrt", "absolute",
+    "maximum", "minimum", "where", "clip", "concatenate", "pad", "relu", "leaky_relu", "tanh",
+    "scaled_tanh", "sigmoid", "local_response_norm", "batch_norm", "dropout", "drop_path",
+}  # fmt: skip
+
+
+class Call(NamedTuple):
+    """A layer at work: its name in the model, itself, and what it returned."""
+
+    name: str
+    layer: Module
+    result: Tensor
+
+
+def watched(model: Module, x: Tensor) -> list[Call]:
+    """Call the model and list its layers in the order in which they ended.
+
+    A module that only hands on what its last part returned (a Sequential) is left out. A layer
+    that is called again is listed again, as "name, call 2".
+    """
+    names = {id(module): name for name, module in model.named_modules()}
+    times: dict[str, int] = {}
+    results: set[int] = set()
+    found = []
+    with note_calls() as calls:
+        model(x)
+    for layer, result in calls:
+        if not isinstance(result, Tensor) or id(layer) not in names:
+            continue
+        handed_on = id(result.node) in results and next(layer.named_children(), None) is not None
+        results.add(id(result.node))
+        if handed_on:
+            continue
+        name = names[id(layer)] or type(layer).__name__
+        times[name] = times.get(name, 0) + 1
+        again = f", call {times[name]}" if times[name] > 1 else ""
+        found.append(Call(name + again, layer, result))
+    return found
+
+
+@contextmanager
+def borrowed(model: Module, training: bool = False, trainable: bool = True) -> Iterator[None]:
+    """Put a model into training or evaluation mode; afterwards it is as it was.
+
+    trainable=False: no weight asks for a gradient. Modes, running statistics and the keys of
+    random layers are put back.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    keys = [(module, module.key) for module in model.modules() if module.random]
+    wanted = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    buffers = [(buffer, buffer.data.copy()) for _, buffer in model.named_buffers()]
+    model.train(training)
+    if training:
+        model.seed(0, 0)
+    if not trainable:
+        model.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for module, key in keys:
+            module.key = key
+        for parameter, flag in wanted:
+            parameter.requires_grad = flag
+        for buffer, before in buffers:
+            buffer.data[...] = before
+
+
+def image_shape(function: str, model: Module, input_size: Size) -> tuple[int, int, int]:
+    """(C, H, W) of the images: as given, with the channels that the first layer expects.
+
+    input_size: a number for square images, (H, W), (C, H, W), or None for the size that the model
+    was made for. Raises ValueError where that is not known.
+    """
+    usual: tuple[int, int, int] | None = getattr(model, "input_shape", None)
+    if input_size is None and usual is not None:
+        return usual
+    given = (input_size, input_size) if isinstance(input_size, int) else (input_size or ())
+    if len(given) not in (2, 3) or not all(isinstance(n, int) and n >= 1 for n in given):
+        raise ValueError(
+            f"{function}: input_size is {input_size!r}; expected the size of the images: one "
+            "number for squares, (H, W), or (C, H, W)"
+        )
+    *channels, H, W = given
+    first = (layer.in_channels for layer in model.modules() if hasattr(layer, "in_channels"))
+    C = channels[0] if channels else usual[0] if usual else next(first, 1)
+    return C, H, W
+
+
+def images_like(model: Module, shape: tuple[int, ...], images: Array | None = None) -> Array:
+    """These images, or zeros, in the dtype and on the device of the model's weights."""
+    parameter = next(model.parameters(), None)
+    dtype = np.dtype(np.float32) if parameter is None else parameter.dtype
+    array = np.zeros(shape, dtype) if images is None else images.astype(dtype)
+    return array if parameter is None else to_device(array, device_of(parameter.data))
+
+
+def places(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(H, W) of maps (N, C, H, W); any other shape has no places, which counts as one."""
+    return (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
+
+
+def window_of(node: Node, before: tuple[int, ...]) -> Geometry:
+    """The window through which an operation's result looks at its input, of this shape.
+
+    Raises ValueError where that is not one window for all places, or not known.
+    """
+    (H, W), units, function = places(before), places(node.shape), function_name(node.rule)
+    if function in WINDOWED:
+        return kept_by(node)["geometry"]
+    if units == (1, 1):  # as flatten, linear and global pooling make it
+        return Geometry((H, W))
+    if (H, W) == (1, 1):  # vectors laid out as maps, or one number for all places
+        return Geometry((1, 1), stride=(0, 0))
+    if function == "adaptive_avg_pool2d":
+        if H % units[0] or W % units[1]:
+            raise ValueError(
+                f"receptive_fields: adaptive pooling makes {units[0]}x{units[1]} of {H}x{W} "
+                "places; its windows are of different sizes, so that no one size fits all units "
+                "(take images whose maps can be divided evenly)"
+            )
+        step = H // units[0], W // units[1]
+        return Geometry(step, step)
+    if function in AT_ITS_PLACE and units == (H, W):
+        return Geometry((1, 1))
+    raise ValueError(
+        f"receptive_fields: {function} makes {node.shape[1:]} of {before[1:]}, and it is not "
+        "known which places its results look at"
+    )
+
+
+def kept_by(node: Node) -> dict[str, Any]:
+    """What an operation keeps for its gradient, by name: the free variables of its rule."""
+    rule: Any = node.rule
+    cells = getattr(rule, "__closure__", None) or ()
+    names = rule.__code__.co_freevars if cells else ()
+    return {name: cell.cell_contents for name, cell in zip(names, cells, strict=True)}

@@ -1,0 +1,197 @@
+"""A table of a network: for every layer its output, its weights, its work and its memory.
+
+Sizes and work are read from the tape of a pass with no image in it. Memory is measured on a real
+forward pass in training mode: what the rules on the tape hold, each block of memory once.
+
+Read next: analysis/gradient_cases/__init__.py
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivision.analysis.graph import tape_nodes
+from minivision.analysis.passes import (
+    Call,
+    Size,
+    borrowed,
+    image_shape,
+    images_like,
+    kept_by,
+    watched,
+)
+from minivision.autograd import Tensor
+from minivision.backend import is_array
+from minivision.kernels.free_list import ALIGNMENT
+from minivision.nn import Module, Parameter
+from minivision.tape import Node, function_name
+
+# Where in the shape of a weight the inputs of one unit begin: (F, C/groups, KH, KW), (O, I),
+# (OH, OW, F, C, KH, KW).
+INPUTS_FROM = {"conv2d": 1, "linear": 1, "locally_connected2d": 3}
+
+
+class Row(NamedTuple):
+    """One layer: its name, what it is, the shape it makes of one image, and three counts."""
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+    kept_bytes: int
+
+
+class Summary(NamedTuple):
+    """The rows and what they were counted for; printing it prints the table."""
+
+    rows: list[Row]
+    input_shape: tuple[int, int, int]
+    images: int
+    parameters: int
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one image, through all layers."""
+        return sum(row.multiply_adds for row in self.rows)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Held between the forward and the backward pass, for all `images` together."""
+        return sum(row.kept_bytes for row in self.rows)
+
+    def __str__(self) -> str:
+        head = ("layer", "kind", "output", "parameters", "multiply-adds", "bytes kept")
+        first = ("(image)", "", _shape(self.input_shape), "", "", "")
+        body = [
+            (row.name, row.kind, _shape(row.output), *(f"{n:,}" if n else "" for n in row[3:]))
+            for row in self.rows
+        ]
+        total = (self.parameters, self.multiply_adds, self.kept_bytes)
+        last = ("together", "", "", *(f"{n:,}" for n in total))
+        lines = [head, first, *body, last]
+        widths = [max(len(line[i]) for line in lines) for i in range(6)]
+        words = [
+            "  ".join(
+                cell.ljust(width) if i < 3 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        rule = "-" * (sum(widths) + 10)
+        kept = "1 image" if self.images == 1 else f"{self.images} images"
+        note = f"multiply-adds: for 1 image; bytes kept for the backward pass: for {kept}"
+        return "\n".join([words[0], rule, *words[1:-1], rule, words[-1], note])
+
+
+def summary(model: Module, input_size: Size = None, images: int = 1) -> Summary:
+    """Count a model's layers, in the order of its forward pass.
+
+    input_size: of the images, a number, (H, W) or (C, H, W); left out, the model's own.
+
+    Parameters are the numbers in a layer's Parameters; what layers share counts for the first of
+    them. Multiply-adds are those of convolutions and linear layers only: every output takes one
+    for each weight that it meets (padding, and weights that are always zero, included); biases,
+    activations, pooling and normalisation are left out, as is usual. Bytes kept are measured with
+    random images in training mode: the arrays that a layer's rules name and that no layer before
+    it has kept, without the weights, which lie in memory anyway. A batch keeps about so many times
+    what one image keeps; a frozen layer keeps less, or nothing.
+
+    Raises ValueError for images that the model cannot take.
+
+    >>> from minivision.nn import Conv2d, ReLU, Sequential
+    >>> print(summary(Sequential(Conv2d(1, 2, 3, initialize=False), ReLU()), (4, 5)))
+    layer     kind    output  parameters  multiply-adds  bytes kept
+    ---------------------------------------------------------------
+    (image)           1x4x5
+    0         Conv2d  2x2x3           20            108          80
+    1         ReLU    2x2x3                                      48
+    ---------------------------------------------------------------
+    together                          20            108         128
+    multiply-adds: for 1 image; bytes kept for the backward pass: for 1 image
+    """
+    C, H, W = image_shape("summary", model, input_size)
+    if images < 1:
+        raise ValueError(f"summary: images is {images}; expected at least 1")
+    x = Tensor(images_like(model, (0, C, H, W)), requires_grad=True)
+    with borrowed(model):
+        calls = watched(model, x)
+    work = [sum(map(_multiply_adds, nodes)) for nodes in _by_layer(calls)]
+
+    noise = np.random.default_rng(0).normal(size=(images, C, H, W))
+    with borrowed(model, training=True):
+        trained = watched(model, Tensor(images_like(model, noise.shape, noise)))
+        weights = [parameter.data for parameter in model.parameters()]
+        buffers = [buffer.data for _, buffer in model.named_buffers()]
+        blocks = {id(block): block for block in map(_block, weights + buffers)}
+        kept = [sum(_kept(node, blocks) for node in nodes) for nodes in _by_layer(trained)]
+
+    rows: list[Row] = []
+    counted: set[Parameter] = set()
+    for call, *counts in zip(calls, work, kept, strict=True):
+        new = set(call.layer.parameters()) - counted
+        counted |= new
+        parameters = sum(parameter.size for parameter in new)
+        kind, output = type(call.layer).__name__, call.result.shape[1:]
+        rows.append(Row(call.name, kind, output, parameters, *counts))
+    return Summary(rows, (C, H, W), images, model.parameter_count())
+
+
+def _by_layer(calls: list[Call]) -> Iterator[list[Node]]:
+    """The operations of every layer: those on the tape up to its result, each once."""
+    nodes = sorted(
+        {node for call in calls for node in tape_nodes(call.result)}, key=lambda node: node.number
+    )
+    for call in calls:
+        until = sum(node.number <= call.result.node.number for node in nodes)
+        yield nodes[:until]
+        nodes = nodes[until:]
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _multiply_adds(node: Node) -> int:
+    """Of one image."""
+    function = function_name(node.rule)
+    if function not in INPUTS_FROM or node.parents[1] is None:
+        return 0
+    weight = node.parents[1].shape
+    return math.prod(node.shape[1:]) * math.prod(weight[INPUTS_FROM[function] :])
+
+
+def _kept(node: Node, blocks: dict[int, Any]) -> int:
+    """Bytes of the blocks that a rule holds and that are not yet in `blocks`; adds them."""
+    count = 0
+    for array in _arrays_in(list(kept_by(node).values())):
+        block = _block(array)
+        if id(block) not in blocks:
+            blocks[id(block)] = block
+            # A block of the free list is a little longer than the array in it (kernels/free_list).
+            spare = block.nbytes - array.nbytes
+            count += array.nbytes if 0 <= spare <= ALIGNMENT else block.nbytes
+    return count
+
+
+def _arrays_in(value: Any) -> Iterator[Any]:
+    if is_array(value):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _arrays_in(part)
+    elif isinstance(value, dict):
+        yield from _arrays_in(list(value.values()))
+    for cell in getattr(value, "__closure__", None) or ():
+        yield from _arrays_in(cell.cell_contents)
+
+
+def _block(array: Any) -> Any:
+    """The array that owns the memory which this one is a view of."""
+    while is_array(getattr(array, "base", None)):
+        array = array.base
+    return array

@@ -1,0 +1,67 @@
+"""Count a network: what its layers make, their weights, their work and their memory.
+
+  minivision summary lenet5
+  minivision summary runs/lenet5-digits-1
+  minivision summary lenet5 --images 64
+
+MODEL is the name of a network or the folder of a training run. Parameters are the numbers that
+training changes; multiply-adds, for one image, those of convolutions and linear layers; bytes kept
+is what a layer holds between the forward and the backward pass, measured on a real forward pass.
+
+Read next: cli/receptive_field.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from minivision.analysis.summary import summary
+from minivision.cli.setup import load_run
+from minivision.cli.train import positive
+from minivision.models import MODELS, Network
+from minivision.training import Run
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """MODEL and --input-size, which `receptive-field` has too."""
+    parser.add_argument("model", metavar="MODEL", help=f"{', '.join(MODELS)}, or a run's folder")
+    parser.add_argument(
+        "--input-size", type=positive(int), nargs="+", metavar="N", help="of the images: one "
+        "number for squares, or height and width (default: what the network was made for)",
+    )  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("--images", type=positive(int), default=1, help="in the batch (default: 1)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    model, _ = find_model(arguments.model)
+    print(summary(model, size_of(arguments), arguments.images))
+
+
+def size_of(arguments: argparse.Namespace) -> tuple[int, ...] | None:
+    """--input-size as (H, W); None where it was not given."""
+    given = arguments.input_size
+    if given is not None and len(given) > 2:
+        raise ValueError(
+            f"--input-size has {len(given)} numbers; expected one, or height and width"
+        )
+    return given and (given[0], given[-1])
+
+
+def find_model(name: str, seed: int | None = None) -> tuple[Network, Run | None]:
+    """A network by its name, its weights drawn from this seed (or all 0), or a run's network."""
+    if name in MODELS:
+        rng = None if seed is None else np.random.default_rng(seed)
+        return MODELS[name](rng=rng, initialize=seed is not None), None
+    if not Path(name).is_dir():
+        raise ValueError(
+            f"{name!r} is neither a network ({', '.join(MODELS)}) nor the folder of a run"
+        )
+    run, model = load_run(name)
+    return model, run
