@@ -1,0 +1,311 @@
+"""
+1 · Memorise everything
+=======================
+
+*Keep every image you have ever seen, and answer with the label of the one most alike. It reads
+digits without any training, and it shows what training is for: accuracy grows with the data, but so
+do the time for an answer and the memory, without end.*
+
+**Prerequisites:** Python and NumPy arrays. No earlier lesson is needed.
+
+**Minutes:** 20 to read, about 10 seconds to run.
+
+**You will be able to**
+
+* classify images with k nearest neighbours, and choose k without touching the test set,
+* compute all distances with one matrix product, and say why float32 is not enough for it,
+* say what more data cost such a classifier in time and in bytes, beside a small network.
+"""
+
+# sphinx_gallery_thumbnail_number = 3
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from minivision.backend import resolve_device, to_device, to_host
+from minivision.datasets import load_dataset
+from minivision.models import KNearestNeighbors, lenet5
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
+device = resolve_device(parser.parse_known_args()[0].device)
+
+BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+
+# %%
+# A function from images to categories
+# ------------------------------------
+# That is all a *classifier* is: an image goes in, one of K categories comes out. Here the image is
+# 28x28 grey pixels, each a number from 0 to 255, and the categories are the ten digits. The digits
+# come with scikit-learn, written by 43 people; they are dealt into three parts. The first is there
+# to learn from, the second to choose settings by, and the third stays closed until the end.
+
+train, validation, test = load_dataset("digits")
+print(f"{len(train)} digits to remember, {len(validation)} to choose by, {len(test)} to test")
+print(f"one image: {train[0][0].shape} {train[0][0].dtype}, {train[0][0].size} numbers")
+
+# %%
+# How would you write that function? Nobody can say which pixels make a 4. But many 4s are at hand.
+# So we remember them all, look for those most alike, and say what they are: *nearest neighbours*.
+#
+# How far are two images apart?
+# -----------------------------
+# The plainest answer takes an image for a point with 784 coordinates and measures along a straight
+# line. Subtract pixel from pixel, square, add up, and take the root.
+
+
+def distance(x, y):
+    """Euclidean distance of two images, pixel by pixel."""
+    total = 0.0
+    for a, b in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True):
+        total += (a - b) ** 2
+    return total**0.5
+
+
+query = validation[0][0]
+by_loop = [distance(query, image) for image in train.images]
+nearest = int(np.argmin(by_loop))
+print(f"this {validation[0][1]} is nearest to image {nearest}, a {train[nearest][1]},",
+      f"at a distance of {by_loop[nearest]:.1f} grey levels")  # fmt: skip
+
+# %%
+# ``KNearestNeighbors`` gives the same answer, much sooner. It is called as in scikit-learn: ``fit``
+# remembers, ``predict`` answers, ``neighbors`` says by whom the answer was given.
+
+model = KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
+distances, indices = model.neighbors(to_device(validation.images, device))
+distances, indices = to_host(distances), to_host(indices)
+print(f"its three neighbours are the images {indices[0].tolist()}, the first at",
+      f"{distances[0, 0]:.1f}")  # fmt: skip
+assert indices[0, 0] == nearest
+
+# %%
+answers = model.predict(to_device(validation.images, device))
+wrong = np.flatnonzero(answers != validation.labels)
+shown = [*np.flatnonzero(answers == validation.labels)[:3], *wrong[:3]]
+figure, grid = plt.subplots(4, len(shown), figsize=(7.6, 5.4), layout="constrained")
+for column, i in zip(grid.T, shown, strict=True):
+    column[0].imshow(validation[i][0], cmap="gray")
+    colour = VERMILION if i in wrong else "black"
+    column[0].set_title(f"a {validation[i][1]}, read as {answers[i]}", fontsize=9, color=colour)
+    for axes, neighbour, d in zip(column[1:], indices[i], distances[i], strict=True):
+        axes.imshow(train[neighbour][0], cmap="gray")
+        axes.set_title(f"{train[neighbour][1]}, at {d:,.0f}", fontsize=9)
+for axes in grid.flat:
+    axes.set(xticks=[], yticks=[])
+for axes, name in zip(grid[:, 0], ("the question", "nearest", "second", "third"), strict=True):
+    axes.set_ylabel(name, fontsize=9)
+figure.suptitle("Who answered? Distances in grey levels; wrong answers in orange", fontsize=11)
+print(f"{len(wrong)} of {len(answers)} answers are wrong")
+
+# %%
+# Three neighbours vote. Where all three disagree, the nearest decides. And where two images are at
+# the very same distance, the one that was remembered first counts as nearer. Such rules do not
+# matter much, but without them the answer would depend on the machine.
+#
+# All distances at once
+# ---------------------
+# The loop above took every pixel by itself. With n images remembered and m questions there are n·m
+# distances. Multiply out the square:
+#
+# .. code-block:: none
+#
+#    |x - y|² = |x|² - 2 x·y + |y|²
+#
+# Each pair of images needs the product x·y only, and all pairs together are one matrix product,
+# what computers do fastest.
+#
+# The formula has a catch: it subtracts large numbers to find a small one. In float32, which has
+# 24 binary digits, whole numbers beyond 2²⁴ = 16,777,216 have gaps. Two bright images that differ
+# in one pixel by one grey level show it:
+
+x = np.full(784, 250.0)
+y = x.copy()
+y[0] += 1
+for dtype in (np.float32, np.float64):
+    a, b = x.astype(dtype), y.astype(dtype)
+    formula = a @ a - 2 * a @ b + b @ b
+    print(f"{dtype.__name__}: |x|² = {a @ a:,.0f}, and by the formula |x - y|² = {formula:g}")
+
+# %%
+# The true answer is 1. So the class works in float64, in which every sum of whole numbers up to
+# 9,007,199,254,740,992 is exact: for bytes, neighbours and ties are the true ones. And it takes
+# questions and images in blocks, so that the search fits into a memory that you choose.
+#
+# How many neighbours?
+# --------------------
+# One neighbour believes every odd image; very many include other digits. What is chosen is chosen
+# by the validation digits.
+
+print("k   validation accuracy")
+for k in (1, 3, 5, 9, 15, 51):
+    model = KNearestNeighbors(k).fit(to_device(train.images, device), train.labels)
+    right = model.predict(to_device(validation.images, device)) == validation.labels
+    print(f"{k:<3} {right.mean():>8.1%}")
+
+# %%
+# With 180 digits one answer more or less is half a percent, so the small k cannot be told apart. We
+# take 3. Now the test digits, once:
+
+model = KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
+right = model.predict(to_device(test.images, device)) == test.labels
+print(f"test accuracy {right.mean():.1%}: {right.sum()} of {len(test)}")
+
+# %%
+# Not bad for a method that has learned nothing. (It profits from the way these digits were dealt:
+# whoever wrote a test digit has most likely written some of those remembered, too.)
+#
+# What does it cost?
+# ------------------
+# A question is compared with every image remembered, and each of their numbers is multiplied once.
+# So time and memory should both be proportional to n. We measure it here, on your machine. (Beyond
+# 1,257 the digits are repeated: the search does not know that they are.)
+
+questions = to_device(test.images, device)
+sizes = [157, 314, 628, 1257, 2514, 5028, 10056]
+milliseconds, megabytes = [], []
+for n in sizes:
+    copies = np.resize(np.arange(len(train)), n)
+    model = KNearestNeighbors(k=3).fit(
+        to_device(train.images[copies], device), train.labels[copies]
+    )
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        model.predict(questions)
+        times.append(time.perf_counter() - start)
+    milliseconds.append(1000 * min(times) / len(test))
+    megabytes.append(model.nbytes / 1e6)
+slope = np.polyfit(np.log(sizes[-4:]), np.log(milliseconds[-4:]), 1)[0]
+print(f"{'n':>6} {'ms a question':>14} {'MB':>7} {'multiply-adds a question':>25}")
+for n, ms, mb in zip(sizes, milliseconds, megabytes, strict=True):
+    print(f"{n:>6,} {ms:>14.4f} {mb:>7.2f} {n * 784:>25,}")
+print(f"from n = {sizes[-4]:,} on, time grows as n to the power {slope:.2f} on this machine")
+
+# %%
+figure, (left, right_axes) = plt.subplots(1, 2, figsize=(8.4, 3.3), layout="constrained")
+for axes, values, colour, label in (
+    (left, milliseconds, VERMILION, "time a question (ms)"),
+    (right_axes, megabytes, BLUE, "remembered (MB)"),
+):
+    axes.loglog(sizes, values, "o-", color=colour)
+    steady = [values[-1] * n / sizes[-1] for n in sizes]
+    axes.loglog(sizes, steady, ":", color=GREY)
+    axes.set(xlabel="images remembered, n", ylabel=label)
+    axes.grid(color=PALE)
+    axes.spines[["top", "right"]].set_visible(False)
+left.text(sizes[2], 0.5 * milliseconds[2], "proportional to n", color=GREY, fontsize=9)
+right_axes.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
+right_axes.yaxis.set_minor_formatter("")
+figure.suptitle("Twice the data: twice the time and twice the memory", fontsize=11)
+
+# %%
+# All the data of the world?
+# --------------------------
+# What would more data give? For that we need more of them: MNIST has 70,000 digits. The search
+# below was run beforehand, with the first 100 to 60,000 of three different orders of the digits
+# stored (``examples/measure_knn_mnist.py``; its numbers are read from ``docs/results``). All 60,000
+# are the same in any order, so the last line has no spread.
+
+recorded = json.loads((RESULTS / "knn_mnist.json").read_text("utf-8"))
+trained = json.loads((RESULTS / "lenet5_mnist.json").read_text("utf-8"))
+# The file has other networks and settings, too; `chosen` were those best on the validation digits.
+lenet = [row for row in trained if row["model"] == "lenet5" and row["chosen"]]
+stored = np.array(sorted({row["stored"] for row in recorded}))
+
+
+def column(name):
+    """Mean and standard deviation over the seeds, for each number of digits stored."""
+    groups = [[row[name] for row in recorded if row["stored"] == n] for n in stored]
+    return np.array([[np.mean(g), np.std(g, ddof=1)] for g in groups]).T
+
+
+accuracy, spread = column("test_accuracy")
+seconds, _ = column("processor_seconds_per_query")
+size, _ = column("bytes")
+large = stored >= 10_000
+recorded_slope = np.polyfit(np.log(stored[large]), np.log(seconds[large]), 1)[0]
+print(f"{'n':>6} {'test accuracy':>16} {'ms a question':>14} {'MB':>6}")
+for n, a, s, t, b in zip(stored, accuracy, spread, seconds, size, strict=True):
+    print(f"{n:>6,} {a:>8.2%} ± {s:.2%} {1000 * t:>14.3f} {b / 1e6:>6.2f}")
+print(f"from n = 10,000 on, time grew as n to the power {recorded_slope:.2f}")
+
+# %%
+# Accuracy goes up with every step, and does not seem to stop. So with all the data of the world,
+# nearest neighbours would do, would they not? Look at the *errors*, on logarithmic axes. They fall
+# along a nearly straight line: every tenfold of the data takes away the same share of them. Follow
+# the line to the error of LeNet-5, the small network of lesson 6.
+
+errors = 1 - accuracy
+lenet_error = 1 - np.mean([row["test_accuracy"] for row in lenet])
+steepness, height = np.polyfit(np.log(stored[-4:]), np.log(errors[-4:]), 1)
+needed = float(np.exp((np.log(lenet_error) - height) / steepness))
+lenet_bytes = 4 * lenet5(initialize=False).parameter_count()
+print(f"ten times the digits leave {10**steepness:.0%} of the errors")
+print(f"LeNet-5: {lenet_error:.2%} errors, {lenet_bytes:,} bytes of weights")
+print(f"60,000 neighbours: {errors[-1]:.2%} errors, {size[-1]:,.0f} bytes,",
+      f"{size[-1] / lenet_bytes:.0f} times as many")  # fmt: skip
+print(f"the same errors as LeNet-5, if the line went on: {needed:,.0f} digits,",
+      f"{needed * size[-1] / stored[-1] / 1e9:.1f} GB")  # fmt: skip
+
+# %%
+figure, (left, right_axes) = plt.subplots(
+    1, 2, figsize=(9.2, 3.8), layout="constrained", sharey=True
+)
+beyond = np.array([stored[-4], needed])
+for axes, scale in ((left, 1), (right_axes, size[-1] / stored[-1] / 1e6)):
+    axes.errorbar(stored * scale, 100 * errors, 100 * spread, fmt="o-", color=BLUE, capsize=3,
+                  label="3 nearest neighbours")  # fmt: skip
+    line = 100 * np.exp(height + steepness * np.log(beyond))
+    axes.plot(beyond * scale, line, ":", color=BLUE, label="the line, carried on")
+    axes.set(xscale="log", yscale="log")
+    axes.grid(color=PALE)
+    axes.spines[["top", "right"]].set_visible(False)
+left.axhline(100 * lenet_error, color=VERMILION, linestyle="--", linewidth=1.3)
+left.text(stored[0], 106 * lenet_error, "LeNet-5, trained on 55,000", color=VERMILION, fontsize=9)
+right_axes.plot(lenet_bytes / 1e6, 100 * lenet_error, "s", color=VERMILION, markersize=7)
+right_axes.text(lenet_bytes / 1e6 * 1.35, 98 * lenet_error, "LeNet-5", color=VERMILION, fontsize=9)
+left.set(xlabel="digits stored, n", ylabel="errors on the test digits (%)")
+right_axes.set(xlabel="memory (MB)")
+left.set_yticks([1, 3, 10, 30], ["1", "3", "10", "30"])
+left.yaxis.set_minor_formatter("")
+right_axes.legend(frameon=False, fontsize=9)
+figure.suptitle("MNIST: how many digits, and how many bytes, buy how few errors?", fontsize=11)
+
+# %%
+# That is the bargain of learning. LeNet-5 has seen the same digits (moved about by up to a pixel)
+# and kept none of them. It packs what they have in common into 61,706 numbers, a complexity that
+# was limited beforehand: more data make the numbers better, not more. It also answers sooner, with
+# 416,520 multiply-adds an image, where the neighbours need 47,040,000. (A dotted line is a guess,
+# of course: nobody has measured there.)
+#
+# And digits are a friendly case. For the 1,281,167 photographs of ImageNet at 224x224 pixels:
+
+numbers = 1_281_167 * 224 * 224 * 3
+print(f"{numbers / 1e9:.0f} GB as bytes, {4 * numbers / 1e9:.0f} GB as float32,",
+      f"and {numbers / 1e9:.0f} billion multiply-adds for one answer")  # fmt: skip
+
+# %%
+# And a cat on a sofa may have more pixels in common with a dog on that sofa than with another cat.
+# What is needed is a better idea of *alike* than pixel against pixel. The rest of this course looks
+# for it.
+#
+# Three things to try
+# -------------------
+# 1. Build ``KNearestNeighbors(3, metric="cosine")``, which does not see how bright an image is. On
+#    these digits expect nearly the same accuracy; on ``test.images // 4`` compare both, and expect
+#    Euclidean distance to fail where cosine hardly notices.
+# 2. Give it ``memory_budget=20_000`` bytes. The answers stay the same, and each takes some hundred
+#    times as long, because images are compared nearly one by one. Then 10_000: read what it says.
+# 3. Move the test digits by two pixels: ``np.roll(test.images, 2, axis=2)``. To you nothing has
+#    changed. Expect far more errors: no pixel lies where it was. Lesson 4 looks at that.
+#
+# **Next lesson:** :doc:`2 · A tape of numbers <plot_02_a_tape_of_numbers>`
+
+plt.show()

@@ -1,0 +1,238 @@
+"""Nearest neighbours: remember every image, and answer with the labels of those most alike.
+
+Nothing is learned, so fitting costs a copy; the price comes later. With n remembered images of D
+numbers, every query costs n·D multiply-adds, and all n·D numbers have to be kept. (Fix & Hodges
+1951; Cover & Hart 1967.)
+
+The search is exact. All distances of a block come from one matrix product,
+|x - y|² = |x|² - 2 x·y + |y|², which subtracts large numbers that are nearly equal. In float32 that
+would lose the small distances, the very ones that matter: for MNIST the squares reach 5·10⁷, and
+float32 counts without gaps to 1.7·10⁷ only. In float64 every sum of whole numbers below 9·10¹⁵ is
+exact, in whatever order it is added up, so for bytes the distances and their ties are true. (For
+other numbers a distance is right to about 10⁻⁸ of the images' lengths.)
+
+Read next: models/softmax_regression.py
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minivision.backend import Array, array_module, device_of, is_array, to_host
+
+METRICS = ("l2", "cosine")
+
+
+class KNearestNeighbors:
+    """The k remembered images nearest to a query vote for its class.
+
+    metric: "l2", Euclidean distance, or "cosine", 1 - x·y / (|x| |y|), which does not see how
+        bright an image is; an image of zeros is at distance 1 from all.
+    memory_budget: bytes that a search may work with, besides what is remembered and its result.
+
+    Of equal distances the image that was remembered first is the nearer one. Of classes with
+    equally many votes that one wins whose nearest image is nearest.
+
+    Images are of any shape (N, …) and any type of number, in NumPy or CuPy; labels are on the host.
+    PyTorch has nothing like it; the names are scikit-learn's.
+
+    >>> images = np.array([[0, 0], [0, 1], [9, 9]], np.uint8)
+    >>> model = KNearestNeighbors(k=1).fit(images, np.array([3, 3, 7]))
+    >>> model.predict(np.array([[1, 1], [8, 8]], np.uint8))
+    array([3, 7])
+    """
+
+    def __init__(self, k: int = 1, metric: str = "l2", memory_budget: int = 64 * 2**20):
+        name = "KNearestNeighbors"
+        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
+            raise ValueError(f"{name}: k is {k!r}; expected a whole number, 1 or more")
+        if metric not in METRICS:
+            raise ValueError(f"{name}: metric is {metric!r}; expected one of {', '.join(METRICS)}")
+        if not isinstance(memory_budget, int | np.integer) or memory_budget < 1:
+            raise ValueError(
+                f"{name}: memory_budget is {memory_budget!r}; expected a whole number of bytes"
+            )
+        self.k, self.metric, self.memory_budget = int(k), metric, int(memory_budget)
+        self.images: Array = None  # until fit
+
+    def fit(self, images: Array, labels: Any) -> KNearestNeighbors:
+        """Remember a copy of the images (N, …) and their labels (N,), integers; returns itself.
+
+        Raises ValueError, and remembers nothing, where they do not fit each other, k or the budget,
+        or where an image holds NaN or infinity.
+        """
+        name = "KNearestNeighbors.fit"
+        rows = _rows(name, "images", images)
+        labels = np.asarray(labels)
+        N, D = rows.shape
+        if labels.shape != (N,) or labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"{name}: {N} images came with labels {labels.dtype} {labels.shape}; "
+                f"expected whole numbers ({N},)"
+            )
+        if self.k > N:
+            raise ValueError(f"{name}: k is {self.k}, but there are only {N} images to remember")
+        if self._bytes(1, 1, D) > self.memory_budget:
+            raise ValueError(
+                f"{name}: memory_budget is {self.memory_budget:,} bytes, but comparing one query "
+                f"with one image of {D:,} numbers takes {self._bytes(1, 1, D):,}; raise it"
+            )
+        block = max(1, self.memory_budget // (8 * D))
+        squares = [
+            _squares(name, "images", rows[i : i + block].astype(np.float64), i)
+            for i in range(0, N, block)
+        ]
+        self.images, self.shape = rows.copy(), images.shape[1:]
+        self.labels = labels.astype(np.int64)
+        self.squares = array_module(rows).concatenate(squares)
+        return self
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are remembered: the images, a label and a squared length for each."""
+        return self._fitted("nbytes").nbytes + self.labels.nbytes + self.squares.nbytes
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds that one query costs: one for every number remembered."""
+        return self._fitted("multiply_adds").size
+
+    def predict(self, queries: Array) -> np.ndarray:
+        """The classes int64 (M,), on the host, of the queries (M, …)."""
+        _, indices = self.neighbors(queries)
+        near = self.labels[to_host(indices)]  # the nearest in the first column
+        votes = np.zeros(near.shape, np.int64)
+        for j in range(self.k):
+            votes += near == near[:, j, None]
+        # argmax takes the first of equals: the class of the nearest.
+        return near[np.arange(len(near)), votes.argmax(axis=1)]
+
+    def neighbors(self, queries: Array) -> tuple[Array, Array]:
+        """Distances float64 (M, k) and indices int64 (M, k), nearest first, of the queries (M, …).
+
+        Raises ValueError where the queries are not images like those remembered.
+        """
+        name = "KNearestNeighbors.neighbors"
+        images = self._fitted("neighbors")
+        rows = _rows(name, "queries", queries)
+        if queries.shape[1:] != self.shape:
+            raise ValueError(
+                f"{name}: queries has shape {queries.shape}, but the images remembered are "
+                f"{self.shape}; expected (M, {', '.join(map(str, self.shape))})"
+            )
+        if device_of(rows) != device_of(images):
+            raise ValueError(
+                f"{name}: queries is on {device_of(rows)} but the images remembered are on "
+                f"{device_of(images)}; move one with minivision.backend.to_device"
+            )
+        xp = array_module(rows)
+        M, (N, D) = len(rows), images.shape
+        Q, S = self._blocks(M, N, D)
+        distances = xp.empty((M, self.k))
+        indices = xp.empty((M, self.k), np.int64)
+        for i in range(0, M, Q):
+            distances[i : i + Q], indices[i : i + Q] = self._nearest(rows[i : i + Q], i, S)
+        return (xp.sqrt(distances) if self.metric == "l2" else distances), indices
+
+    def _nearest(self, queries: Array, first: int, S: int) -> tuple[Array, Array]:
+        """The k nearest of a block of queries, found in blocks of S images."""
+        xp = array_module(queries)
+        x = queries.astype(np.float64)
+        squares = _squares("KNearestNeighbors.neighbors", "queries", x, first)
+        # The nearest so far: at first, images that are infinitely far.
+        best = xp.full((len(x), self.k), math.inf)
+        indices = xp.zeros((len(x), self.k), np.int64)
+        for j in range(0, len(self.images), S):
+            near, place = smallest(self._distances(x, squares, slice(j, j + S)), self.k)
+            # Earlier images stand in front, so that they win where distances are equal.
+            candidates = xp.concatenate([indices, place + j], axis=1)
+            best, chosen = smallest(xp.concatenate([best, near], axis=1), self.k)
+            indices = xp.take_along_axis(candidates, chosen, axis=1)
+        return best, indices
+
+    def _distances(self, x: Array, squares: Array, block: slice) -> Array:
+        """From queries x to a block of images: |x - y|², or 1 - x·y / (|x| |y|)."""
+        xp = array_module(x)
+        d = x @ self.images[block].astype(np.float64).T
+        if self.metric == "l2":
+            d *= -2
+            d += squares[:, None]
+            d += self.squares[block]
+            return xp.maximum(d, 0, out=d)  # rounding may leave a little less than nothing
+        # An image of zeros has x·y = 0 with all; dividing by 1 keeps it so.
+        d /= xp.sqrt(squares + (squares == 0))[:, None]
+        d /= xp.sqrt(self.squares[block] + (self.squares[block] == 0))
+        d *= -1
+        d += 1
+        return xp.maximum(d, 0, out=d)
+
+    def _bytes(self, Q: int, S: int, D: int) -> int:
+        """What a search works with at once: Q queries, S images, their distances, the nearest."""
+        return 8 * (Q * D + S * D + Q * S + 3 * S + 16 * Q * self.k + 8 * Q)
+
+    def _blocks(self, M: int, N: int, D: int) -> tuple[int, int]:
+        """How many queries, and how many images, to compare at once within the budget.
+
+        Equally many of both use a given memory for the most comparisons; where there are fewer
+        queries than that, there is room for more images.
+        """
+        Q = 1
+        while 2 * Q <= M and self._bytes(2 * Q, 2 * Q, D) <= self.memory_budget:
+            Q *= 2
+        rest = self.memory_budget - self._bytes(Q, 0, D)
+        return Q, max(1, min(N, rest // (8 * (D + Q + 3))))
+
+    def _fitted(self, name: str) -> Array:
+        if self.images is None:
+            raise ValueError(f"KNearestNeighbors.{name}: nothing is remembered yet; call fit first")
+        return self.images
+
+
+def smallest(values: Array, k: int) -> tuple[Array, Array]:
+    """The k smallest of each row, in order, and their places; of equals the first. Overwrites.
+
+    values (M, S) -> two arrays (M, min(k, S)). k walks over the row are cheap beside the D
+    multiply-adds behind each value, and argmin takes the first of equals; a partition takes any.
+    """
+    xp = array_module(values)
+    M, S = values.shape
+    k = min(k, S)
+    rows = xp.arange(M)
+    found = xp.empty((M, k), values.dtype)
+    places = xp.empty((M, k), np.int64)
+    for j in range(k):
+        place = values.argmin(axis=1)
+        found[:, j], places[:, j] = values[rows, place], place
+        values[rows, place] = math.inf
+    return found, places
+
+
+def _rows(function: str, argument: str, images: Any) -> Array:
+    """Images (N, …) as rows (N, D), without a copy where that is possible."""
+    if not is_array(images):
+        came = type(images).__name__
+        hint = ": pass x.numpy()" if hasattr(images, "numpy") else ""
+        raise TypeError(f"{function}: {argument} is a {came}; expected an array (N, …){hint}")
+    if images.ndim < 2 or images.dtype.kind not in "buif" or 0 in images.shape[1:]:
+        raise ValueError(
+            f"{function}: {argument} is {images.dtype} {images.shape}; expected numbers (N, …), "
+            "such as (N, H, W, C); a single image is image[None]"
+        )
+    if argument == "images" and len(images) == 0:
+        raise ValueError(f"{function}: images is empty, {images.shape}; expected at least one")
+    return images.reshape(len(images), math.prod(images.shape[1:]))
+
+
+def _squares(function: str, argument: str, x: Array, first: int) -> Array:
+    """|x|² of rows (M, D), the first of which is image number `first`; NaN and infinity raise."""
+    squares = array_module(x).einsum("md,md->m", x, x)
+    broken = to_host(~(squares < 1e300))
+    if broken.any():
+        raise ValueError(
+            f"{function}: {argument}[{first + int(broken.argmax())}] contains NaN, infinity or "
+            "numbers too large to be squared, so it has no distance"
+        )
+    return squares

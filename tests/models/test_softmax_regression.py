@@ -1,0 +1,182 @@
+"""One layer and its templates; dense, local and convolutional first layers, and what they cost."""
+
+import numpy as np
+import pytest
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.models import (
+    MODELS,
+    first_layer_network,
+    lenet5,
+    softmax_regression,
+    templates,
+)
+from minivision.models.softmax_regression import FIRST_LAYERS
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def images(N=2, C=1, H=28, W=28):
+    return rng(1).normal(size=(N, C, H, W)).astype(np.float32)
+
+
+each_kind = pytest.mark.parametrize("kind", FIRST_LAYERS)
+
+
+# ── one layer ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_its_parameters_are_a_weight_for_each_pixel_and_class_and_a_bias_for_each_class():
+    assert softmax_regression(initialize=False).parameter_count() == 784 * 10 + 10 == 7_850
+    colour = softmax_regression(in_channels=3, size=32, initialize=False)
+    assert colour.parameter_count() == 3 * 32 * 32 * 10 + 10 == 30_730
+    assert list(colour.state_dict()) == ["classifier.0.weight", "classifier.0.bias"]
+    assert colour.input_shape == (3, 32, 32)
+    assert softmax_regression(3, size=(4, 6), initialize=False).input_shape == (1, 4, 6)
+
+
+def test_a_score_is_the_sum_of_pixels_times_template_and_the_bias():
+    model = softmax_regression(4, in_channels=3, size=(5, 6), rng=rng())
+    model.classifier[0].bias.data = np.arange(4, dtype=np.float32)
+    x = images(3, 3, 5, 6)
+    logits = model(Tensor(x)).numpy()
+    pictures = templates(model)
+    assert pictures.shape == (4, 3, 5, 6)
+    for n in range(3):
+        for k in range(4):
+            assert logits[n, k] == pytest.approx((x[n] * pictures[k]).sum() + k, rel=1e-4)
+
+
+def test_templates_are_copies():
+    model = softmax_regression(rng=rng())
+    before = templates(model)
+    templates(model)[:] = 0
+    np.testing.assert_array_equal(templates(model), before)
+
+
+@pytest.mark.parametrize("kind", ["lenet5", *FIRST_LAYERS])
+def test_a_network_of_several_layers_has_no_templates(kind):
+    build = lenet5 if kind == "lenet5" else lambda **k: first_layer_network(kind, **k)
+    with pytest.raises(ValueError, match=r"^templates: model has more than one layer; expected a"):
+        templates(build(initialize=False))
+
+
+def test_the_command_line_builds_it_by_name():
+    model = MODELS["softmax_regression"](7, in_channels=3, rng=rng(), initialize=True)
+    assert model(Tensor(images(C=3))).shape == (2, 7)
+
+
+def test_without_a_generator_no_weights_are_drawn():
+    with pytest.raises(
+        TypeError, match=r"^Linear: rng is None; weights are drawn from an explicit"
+    ):
+        softmax_regression()
+
+
+def test_a_size_that_is_none_is_told():
+    with pytest.raises(ValueError, match=r"^softmax_regression: size is 0; expected an integer"):
+        softmax_regression(size=0, initialize=False)
+
+
+# ── three first layers ───────────────────────────────────────────────────────────────────────
+
+
+def test_the_counts_of_the_three_first_layers():
+    """From 32x32x3 to 28x28x6 with 5x5 windows, by hand."""
+    units, window = 6 * 28 * 28, 3 * 5 * 5
+    by_hand = {
+        "dense": units * (3 * 32 * 32 + 1),
+        "local": units * (window + 1),
+        "convolution": 6 * (window + 1),
+    }
+    assert by_hand == {"dense": 14_455_392, "local": 357_504, "convolution": 456}
+    for kind, count in by_hand.items():
+        model = first_layer_network(kind, in_channels=3, size=32, initialize=False)
+        assert model.features[0].parameter_count() == count
+
+
+@each_kind
+def test_behind_the_first_layer_all_three_are_the_same_network(kind):
+    model = first_layer_network(
+        kind, 7, in_channels=2, size=(11, 14), filters=4, kernel_size=3, rng=rng()
+    )
+    x = Tensor(images(3, 2, 11, 14))
+    assert model.features[0](x).shape == (3, 4, 9, 12)
+    assert model.features(x).shape == (3, 4, 4, 6)
+    assert model(x).shape == (3, 7)
+    assert model.classifier[0].weight.shape == (7, 4 * 4 * 6)
+    assert model.input_shape == (2, 11, 14)
+
+
+def as_local(weight, bias, places):
+    """The weights of a convolution, a copy for every place."""
+    return {
+        "features.0.weight": np.broadcast_to(weight, (*places, *weight.shape)),
+        "features.0.bias": np.broadcast_to(bias[:, None, None], (len(bias), *places)),
+    }
+
+
+def as_dense(weight, bias, size):
+    """The weights (F·OH·OW, C·H·W) that look at one window each: zero everywhere else."""
+    filters, C, KH, KW = weight.shape
+    H, W = size
+    OH, OW = H - KH + 1, W - KW + 1
+    matrix = np.zeros((filters, OH, OW, C, H, W), np.float32)
+    for i in range(OH):
+        for j in range(OW):
+            matrix[:, i, j, :, i : i + KH, j : j + KW] = weight
+    return {
+        "features.0.linear.weight": matrix.reshape(filters * OH * OW, C * H * W),
+        "features.0.linear.bias": np.repeat(bias, OH * OW),
+    }
+
+
+def test_a_convolution_is_a_local_layer_with_equal_weights_and_a_dense_one_with_zeros():
+    size, settings = (9, 8), {"in_channels": 2, "filters": 3, "kernel_size": 3}
+    convolution = first_layer_network("convolution", size=size, rng=rng(2), **settings)
+    convolution.features[0].bias.data = rng(3).normal(size=3).astype(np.float32)
+    state = convolution.state_dict()
+    weight, bias = state.pop("features.0.weight"), state.pop("features.0.bias")
+    x = Tensor(images(4, 2, *size))
+    for kind, first in (
+        ("local", as_local(weight, bias, (7, 6))),
+        ("dense", as_dense(weight, bias, size)),
+    ):
+        other = first_layer_network(kind, size=size, initialize=False, **settings)
+        other.load_state_dict(state | first)
+        assert abs(other(x).data).max() > 0.1
+        np.testing.assert_allclose(other(x).data, convolution(x).data, rtol=1e-4, atol=1e-5)
+
+
+@each_kind
+def test_every_gradient_is_what_the_network_does(kind):
+    """In float64, along a random direction of each weight."""
+    model = first_layer_network(kind, 3, size=9, filters=2, kernel_size=4, rng=rng()).to(
+        dtype=np.float64
+    )
+    x, labels = Tensor(rng(4).normal(size=(4, 1, 9, 9))), [0, 1, 2, 1]
+    F.cross_entropy(model(x), labels).backward()
+    for parameter in model.parameters():
+        v, start, values = rng(5).normal(size=parameter.shape), parameter.data.copy(), []
+        for step in (1e-6, -1e-6):
+            parameter.data = start + step * v
+            values.append(F.cross_entropy(model(x), labels).item())
+        parameter.data = start
+        slope = (values[0] - values[1]) / 2e-6
+        assert (parameter.grad * v).sum() == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+def test_wrong_arguments_of_a_first_layer_are_named():
+    with pytest.raises(
+        ValueError,
+        match=r"^first_layer_network: kind is 'conv'; expected one of dense, local, convolution$",
+    ):
+        first_layer_network("conv", initialize=False)
+    with pytest.raises(
+        ValueError,
+        match=r"^first_layer_network: a window of 5x5 leaves 1x4 units of an image of 5x8",
+    ):
+        first_layer_network("local", size=(5, 8), initialize=False)
