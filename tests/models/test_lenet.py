@@ -8,6 +8,7 @@ import pytest
 from minivision import Tensor
 from minivision import functional as F
 from minivision.models import lenet5, lenet5_lecture
+from minivision.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minivision.nn.sequential import SizeError
 
 
@@ -134,3 +135,15 @@ def test_the_same_seed_gives_the_same_network(model):
     one, two = model(rng=rng(4)).state_dict(), model(rng=rng(4)).state_dict()
     for name, array in one.items():
         np.testing.assert_array_equal(array, two[name])
+
+
+def test_caffe_s_lenet_has_431_080_parameters():
+    """20-50-500-10 on 28x28 pixels without padding: 28 -> 24 -> 12 -> 8 -> 4."""
+    network = Sequential(
+        Conv2d(1, 20, 5, initialize=False), MaxPool2d(2),
+        Conv2d(20, 50, 5, initialize=False), MaxPool2d(2),
+        Flatten(), Linear(50 * 4 * 4, 500, initialize=False), ReLU(),
+        Linear(500, 10, initialize=False),
+    )  # fmt: skip
+    assert network(images()).shape == (2, 10)
+    assert network.parameter_count() == 431_080

@@ -294,3 +294,17 @@ def test_before_fit_there_is_nothing_to_ask():
     ):
         with pytest.raises(ValueError, match=r"nothing is remembered yet; call fit first"):
             ask()
+
+
+@pytest.mark.parametrize(
+    ("N", "shape", "megabytes"),
+    [
+        (60_000, (28, 28), 47),  # MNIST
+        (50_000, (32, 32, 3), 154),  # CIFAR-10
+        (1_281_167, (224, 224, 3), 192_851),  # ImageNet
+    ],
+)
+def test_the_pixels_of_a_data_set_take_what_facts_say(N, shape, megabytes):
+    two = KNearestNeighbors().fit(np.zeros((2, *shape), np.uint8), np.zeros(2, int))
+    pixels = two.nbytes // 2 - 16  # without the label and the squared length
+    assert round(N * pixels / 1e6) == megabytes
