@@ -301,7 +301,7 @@ def test_before_fit_there_is_nothing_to_ask():
     [
         (60_000, (28, 28), 47),  # MNIST
         (50_000, (32, 32, 3), 154),  # CIFAR-10
-        (1_281_167, (224, 224, 3), 192_851),  # ImageNet
+        (1_281_167, (224, 224, 3), 192_852),  # ImageNet
     ],
 )
 def test_the_pixels_of_a_data_set_take_what_facts_say(N, shape, megabytes):
