@@ -137,3 +137,76 @@ def test_one_image_is_copied_to_columns_and_the_rows_of_a_batch_are_stacked():
     assert not choice.use_columns(geometry, rows=24, places_in_a_row=24 * 64)
     assert choice.use_columns(geometry, rows=200, places_in_a_row=100)  # a large, single image
     assert not choice.use_columns(geometry._replace(padding=(0, -1)), 24, 24)
+
+
+# ── the rules, number by number: they change the time, so no other test would notice ──────────
+
+
+@pytest.mark.parametrize(
+    ("stride", "channels", "flipped"),
+    [((1, 1), 16, True), ((1, 1), 15, False), ((2, 1), 64, False), ((1, 2), 64, False)],
+)
+def test_kernels_are_flipped_from_16_channels_on_where_no_window_is_left_out(
+    stride, channels, flipped
+):
+    assert choice.flip_kernels(Geometry((3, 3), stride), channels) is flipped
+
+
+def test_weights_are_summed_by_kernel_rows_from_64_columns_of_taps_on():
+    assert choice.sum_by_kernel_rows(64)
+    assert not choice.sum_by_kernel_rows(63)
+
+
+@pytest.mark.parametrize(("bytes_per_row", "rows"), [(1, 4000), (1000, 4), (1001, 3), (9000, 1)])
+def test_as_many_rows_go_back_or_become_columns_as_fill_the_bytes(monkeypatch, bytes_per_row, rows):
+    monkeypatch.setattr(choice, "ADJOINT_BYTES", 4000)
+    monkeypatch.setattr(choice, "TILE_BYTES", 4000)
+    assert choice.adjoint_rows(bytes_per_row) == choice.column_rows(bytes_per_row) == rows
+
+
+# A kernel of 3x5 with stride 2 down and 1 across: R output rows stand on 2·(R - 1) + 3 lines.
+LYING = Geometry((3, 5), (2, 1))
+
+
+@pytest.mark.parametrize(("lines", "rows"), [(3, 1), (4, 1), (5, 2), (9, 4), (10, 4), (2, 1)])
+def test_a_tile_has_the_output_rows_that_stand_on_its_image_rows(monkeypatch, lines, rows):
+    # Each image row of one of 7 channels: 5 taps of 4 columns of 2 images of 8 bytes.
+    monkeypatch.setattr(choice, "TILE_BYTES", lines * 7 * 5 * 4 * 2 * 8)
+    assert choice.tile((1, 6, 3 * 7 * 5), LYING, OW=4, N=2, itemsize=8) == (rows, 4)
+
+
+@pytest.mark.parametrize(("N", "width"), [(1, 50), (102, 40), (103, 39), (5000, 1)])
+def test_a_tile_is_as_wide_as_a_product_may_be(N, width):
+    height, found = choice.tile((1, 6, 105), LYING, OW=50, N=N, itemsize=4)
+    assert (found, type(found)) == (width, int)
+
+
+def test_rows_are_stacked_for_as_many_products_as_there_is_room_to_sum(monkeypatch):
+    monkeypatch.setattr(choice, "GRADIENT_BYTES", 9000)
+    assert choice.gradient_rows(1000, 1, LYING) == 4  # nine lines carry four output rows
+    assert choice.gradient_rows(1000, 4500, LYING) == 3  # 2 fit, and one is the sum itself
+    assert choice.gradient_rows(1000, 10_000, LYING) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "tile"),
+    [(11, (1, 5)), (22, (2, 5)), (21, (1, 5)), (10, (1, 4)), (3, (1, 1)), (1, (1, 1))],
+)
+def test_whole_maps_are_pooled_together_and_large_ones_row_by_row(monkeypatch, lines, tile):
+    """Five output rows stand on 2·(5 - 1) + 3 = 11 lines of 100 bytes."""
+    monkeypatch.setattr(choice, "POOLING_BYTES", 100 * lines)
+    assert choice.pooling_tile(LYING, OH=5, bytes_per_line=100) == tile
+
+
+def test_few_places_are_2048_in_all_or_less_than_128_in_a_row():
+    geometry = Geometry((3, 3))
+    assert choice.use_columns(geometry, 8, 256)
+    assert not choice.use_columns(geometry, 9, 256)
+    assert choice.use_columns(geometry, 100, 127)
+    assert not choice.use_columns(geometry, 100, 128)
+
+
+def test_work_is_shared_from_32_million_multiply_adds_or_2_million_numbers_on(monkeypatch):
+    monkeypatch.setattr(choice, "worker_count", lambda: 3)
+    assert choice.workers(multiply_adds=32_000_000) == choice.workers(elements=2 * 2**20) == 3
+    assert choice.workers(multiply_adds=31_999_999, elements=2 * 2**20 - 1) == 1
