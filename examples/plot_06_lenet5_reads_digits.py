@@ -358,7 +358,7 @@ axes.spines[["top", "right"]].set_visible(False)
 # less to compute, and different maps must find different things. Its sub-sampling has a trained
 # weight and bias for every map. And it does not give scores: its last layer, F6, has 84 units
 # because 84 = 7·12, and is asked to *draw* the digit in 7x12 pixels. The answer is the digit whose
-# ideal picture is nearest. (Our ideal pictures are drawn anew; the paper shows its own as a figure.)
+# ideal picture is nearest. (Ours are drawn anew; the paper shows its own as a figure.)
 #
 # We train it twice: with the loss of the paper, which is the squared distance between F6 and the
 # ideal picture of the right digit as long as that is large, and with cross-entropy, for which the
@@ -394,8 +394,8 @@ figure.suptitle("What the 84 units of F6 make of ten test digits")
 
 # %%
 # With the loss of the paper F6 draws, and where it is sure it draws the ideal almost pixel by
-# pixel. With cross-entropy it is about as often right, and draws next to nothing: faint differences are
-# enough. A loss gets what it asks for, and nothing else.
+# pixel. With cross-entropy it is about as often right, and draws next to nothing: faint differences
+# are enough. A loss gets what it asks for, and nothing else.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 2.6), layout="constrained")
 left.imshow(original.features[4].connected.T, cmap="gray_r", vmax=1.6)
