@@ -9,7 +9,7 @@ Where this is not the paper's network: the ten pictures are drawn anew (the pape
 a figure only); the sub-sampling begins as an average; training is by the optimisers of this
 course, not by the paper's stochastic diagonal Levenberg-Marquardt.
 
-Read next: transforms/__init__.py
+Read next: models/alexnet.py
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
     run.py         a run's folder
     checkpoint.py  everything a run needs to go on
     loop.py        fit, evaluate
+    ten_crops.py   ten_crop_probabilities, which needs OpenCV and is imported from there
 
 Read next: training/metrics.py
 """

@@ -4,7 +4,7 @@ Every method of the course is this loop with another loss, other batches or anot
 Everything random is keyed by (seed, epoch) or (seed, step), so a run that was killed and resumed
 ends with the same weights, to the bit, as one that was not.
 
-Read next: analysis/__init__.py
+Read next: training/ten_crops.py
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 The room in reading order: `pipeline` says what a transform is, chains several and makes the final
 array; `checks` holds the sentences for wrong arguments; `geometry` moves pixels about;
-`handwriting` frames a photographed digit as the training images are framed. This file adds the
-table of their names, with which a run's preprocessing is written into its settings as plain JSON,
-and rebuilt from them when the run is used again.
+`handwriting` frames a photographed digit as the training images are framed; `crops` makes five or
+ten images of one; `color` changes the light. This file adds the table of their names, with which a
+run's preprocessing is written into its settings as plain JSON, and rebuilt from them when the run
+is used again.
 
 >>> import json
 >>> transform = Compose([Resize((32, 32)), ToArray()])
@@ -22,6 +23,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from minivision.transforms.color import ColorShift, PCAColor, color_components
+from minivision.transforms.crops import crop_offsets, five_crops, ten_crops
 from minivision.transforms.geometry import Pad, PixelMap, Resize, Scale, Translate
 from minivision.transforms.handwriting import FrameDigit
 from minivision.transforms.pipeline import Compose, Normalize, ToArray, Transform
@@ -45,6 +48,7 @@ TRANSFORMS: dict[str, Any] = {
     "RandomHorizontalFlip": RandomHorizontalFlip,
     "RandomCrop": RandomCrop,
     "FrameDigit": FrameDigit,
+    "PCAColor": PCAColor,
 }
 
 
@@ -117,6 +121,12 @@ __all__ = [
     "RandomHorizontalFlip",
     "RandomCrop",
     "FrameDigit",
+    "crop_offsets",
+    "five_crops",
+    "ten_crops",
+    "PCAColor",
+    "ColorShift",
+    "color_components",
     "TRANSFORMS",
     "describe",
     "from_description",

@@ -13,6 +13,7 @@ from minivision.transforms import (
     FrameDigit,
     Normalize,
     Pad,
+    PCAColor,
     RandomCrop,
     RandomHorizontalFlip,
     RandomScale,
@@ -140,6 +141,7 @@ EXAMPLES = [
     RandomHorizontalFlip(0.25),
     RandomCrop((4, 6), padding=2, fill=9),
     FrameDigit((20, 24), extent=16),
+    PCAColor(0.2, (0.3, 0.2, 0.1), ((1, 0, 0), (0, 0, 1), (0, 1, 0))),
     Compose([RandomTranslate(1), Compose([ToArray(), Normalize(0, 1)])]),
 ]
 

@@ -1,0 +1,102 @@
+"""Dense evaluation: a network slid over a larger image, by making its linear layers convolutions.
+
+A linear layer on flattened maps takes an inner product with all of them; a convolution whose
+kernel is as large as the maps takes the same inner product, with the same numbers. On an image of
+the training size nothing changes. On a larger one the kernel slides, and every place of the result
+is the network's opinion of another part of the image, for much less work than cutting out the
+parts, since neighbours share their maps. (Simonyan & Zisserman 2014, §3.2; the idea is Sermanet
+et al.'s OverFeat, 2014.)
+
+Read next: models/resnet.py
+"""
+
+from __future__ import annotations
+
+from minivision.models.network import Network
+from minivision.nn import (
+    AdaptiveAvgPool2d,
+    Conv2d,
+    Dropout,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    ScaledTanh,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
+from minivision.nn.module import Parameter
+
+# Layers that do the same to a unit wherever it stands.
+EVERYWHERE_ALIKE = (ReLU, LeakyReLU, Tanh, ScaledTanh, Sigmoid, Dropout)
+
+
+def fully_convolutional(model: Network) -> Sequential:
+    """The same network without a linear layer: x (N, C, H, W) -> class scores (N, K, OH, OW).
+
+    For images of `model.input_shape` OH = OW = 1, and the scores are the logits. For larger images
+    the paper takes the mean over the places, `scores.mean(axis=(2, 3))`.
+
+    A global average pooling at the end of the features is left out. With a single linear layer
+    behind it the mean of the scores is the score of the mean: the logits, for images of any size,
+    of which the scores are a map that shows where the evidence for a class lies.
+
+    The result consists of the model's own layers and, without copying, its weights, and is in its
+    mode: call `model.eval()` first, and make it anew after the model was trained, loaded or moved.
+
+    Raises ValueError where the classifier has a layer that needs vectors, or where the features end
+    in an adaptive pooling to another size than one pixel or what comes in.
+
+    >>> import numpy as np
+    >>> from minivision import Tensor
+    >>> from minivision.models import lenet5
+    >>> dense = fully_convolutional(lenet5(initialize=False))
+    >>> dense(Tensor(np.zeros((2, 1, 28, 28), np.float32))).shape
+    (2, 10, 1, 1)
+    >>> dense(Tensor(np.zeros((2, 1, 40, 32), np.float32))).shape
+    (2, 10, 4, 2)
+    """
+    for layer in model.classifier:
+        if not isinstance(layer, (Linear, *EVERYWHERE_ALIKE)):
+            raise ValueError(
+                f"fully_convolutional: the classifier has a {type(layer).__name__}, which needs "
+                "vectors; expected Linear, activations and Dropout"
+            )
+    layers = list(model.features)
+    C, H, W = model.input_shape
+    for layer in model.features.modules():
+        if isinstance(layer, Conv2d):
+            C = layer.out_channels
+        if hasattr(layer, "geometry"):
+            H, W = layer.geometry.output_size(H, W)
+    last = layers[-1] if layers else None
+    if isinstance(last, AdaptiveAvgPool2d):
+        if last.output_size not in ((1, 1), (H, W)):
+            OH, OW = last.output_size
+            raise ValueError(
+                f"fully_convolutional: the features end by pooling {H}x{W} to {OH}x{OW}; "
+                "expected one pixel, or a size that stays"
+            )
+        H, W = last.output_size
+        del layers[-1]
+    for layer in model.classifier:
+        if isinstance(layer, Linear):
+            layers.append(_convolution(layer, (C, H, W)))
+            C, H, W = layer.out_features, 1, 1
+        else:
+            layers.append(layer)
+    return Sequential(*layers)
+
+
+def _convolution(layer: Linear, maps: tuple[int, int, int]) -> Conv2d:
+    """A linear layer on flattened maps (C, H, W) as a convolution with an HxW kernel."""
+    C, H, W = maps
+    if layer.in_features != C * H * W:
+        raise ValueError(
+            f"fully_convolutional: Linear expects {layer.in_features} features, "
+            f"not {C}·{H}·{W} = {C * H * W}, which images of the model's input_shape give"
+        )
+    convolution = Conv2d(C, layer.out_features, (H, W), bias=False, initialize=False)
+    convolution.weight = Parameter(layer.weight.data.reshape(layer.out_features, C, H, W))
+    convolution.bias = layer.bias
+    return convolution

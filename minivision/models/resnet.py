@@ -1,0 +1,148 @@
+"""ResNet: layers that learn what to add to their input, so that a hundred of them can be trained.
+
+A block computes relu(x + branch(x)). With a branch of zeros it does nothing, and the gradient
+reaches x past the branch undiminished. These are the paper's networks for CIFAR: a 3x3 convolution,
+three stages of n blocks of two 3x3 convolutions with 16, 32 and 64 filters on 32x32, 16x16 and 8x8
+pixels, the mean of every map, one linear layer: 6n + 2 layers with weights. (He, Zhang, Ren & Sun
+2016, §4.2.)
+
+Where a stage begins, x has twice the pixels a side and half the maps of the branch. It is taken
+at every second pixel, and maps of zeros are added: option A, no parameters. The paper does not say
+where the zeros stand; here half of them come before the maps of x and half behind.
+
+Read next: transforms/__init__.py
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from minivision import functional as F
+from minivision.autograd import Tensor
+from minivision.backend import array_module
+from minivision.nn import BatchNorm2d, Conv2d, DropPath, Linear, Module, Sequential
+
+STAGES = 3
+
+
+def cifar_resnet(
+    depth: int,
+    classes: int = 10,
+    *,
+    in_channels: int = 3,
+    width: int = 16,
+    drop_path: float = 0.0,
+    rng: np.random.Generator | None = None,
+    initialize: bool = True,
+) -> ResNet:
+    """The ResNet with `depth` = 6n + 2 layers; resnet20, resnet32 and resnet56 have it filled in.
+
+    x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> mean. Images of other sizes are taken too.
+
+    width: the filters of the first stage; the others have two and four times as many.
+    drop_path: the probability with which a training step leaves out the last block's branch, for
+        each image anew. That of block l of L is l / L times as large (Huang et al. 2016, "linear
+        decay", where a whole batch leaves it out, and the scaling is done in evaluation).
+
+    Weights are He-normal. Raises ValueError for another depth.
+
+    >>> cifar_resnet(20, initialize=False).parameter_count()
+    269722
+    """
+    blocks, rest = divmod(depth - 2, 2 * STAGES)
+    if blocks < 1 or rest:
+        raise ValueError(f"cifar_resnet: depth is {depth}; expected 6n + 2, such as 20, 32 or 56")
+    return ResNet(blocks, classes, in_channels, width, drop_path, rng, initialize)
+
+
+resnet20, resnet32, resnet56 = (partial(cifar_resnet, depth) for depth in (20, 32, 56))
+
+
+class ResNet(Module):
+    """x (N, C, H, W) -> logits (N, K), with `blocks` residual blocks in each of three stages.
+
+    The parts have torchvision's names: conv1, bn1, layer1.0.conv1, …, fc.
+    """
+
+    def __init__(
+        self,
+        blocks: int,
+        classes: int,
+        in_channels: int,
+        width: int,
+        drop_path: float,
+        rng: np.random.Generator | None,
+        initialize: bool,
+    ):
+        self.input_shape, self.pixel_range, self.loss = (in_channels, 32, 32), None, F.cross_entropy
+        self.conv1 = Conv2d(
+            in_channels, width, 3, padding=1, bias=False, rng=rng, initialize=initialize
+        )
+        self.bn1 = BatchNorm2d(width)
+        drops = drop_path * np.arange(1, STAGES * blocks + 1) / (STAGES * blocks)
+
+        def stage(number: int) -> Sequential:
+            filters, first = width * 2**number, blocks * number
+            parts = []
+            for i in range(blocks):
+                halve = number > 0 and i == 0
+                channels = filters // 2 if halve else filters
+                drop = float(drops[first + i])
+                parts.append(Block(channels, filters, 1 + halve, drop, rng, initialize))
+            return Sequential(*parts)
+
+        self.layer1, self.layer2, self.layer3 = (stage(number) for number in range(STAGES))
+        self.fc = Linear(4 * width, classes, rng=rng, initialize=initialize)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(x.mean(axis=(2, 3)))
+
+
+class Block(Module):
+    """relu(shortcut + branch): x (N, C, H, W) -> (N, F, H / stride, W / stride).
+
+    The branch is conv-bn-relu-conv-bn, left out with probability `drop` in training.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        stride: int,
+        drop: float,
+        rng: np.random.Generator | None,
+        initialize: bool,
+    ):
+        def convolution(channels: int, stride: int) -> Conv2d:
+            return Conv2d(
+                channels, filters, 3, stride, padding=1, bias=False,
+                rng=rng, initialize=initialize,
+            )  # fmt: skip
+
+        self.stride = stride
+        self.conv1, self.bn1 = convolution(channels, stride), BatchNorm2d(filters)
+        self.conv2, self.bn2 = convolution(filters, 1), BatchNorm2d(filters)
+        self.drop_path = DropPath(drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = F.relu(self.bn1(self.conv1(x)))
+        branch = self.drop_path(self.bn2(self.conv2(branch)))
+        if self.stride > 1:
+            x = shortcut(x, self.stride)
+        return F.relu(x + branch)
+
+
+def shortcut(x: Tensor, stride: int = 2) -> Tensor:
+    """Every second pixel, and as many maps of zeros as there are maps (option A).
+
+    x (N, C, H, W) -> (N, 2·C, H / stride, W / stride); an average over 1x1 picks the pixels.
+    """
+    x = F.avg_pool2d(x, 1, stride)
+    C = x.shape[1]
+    # zeros_like keeps the order in memory of the maps that it is joined to.
+    zeros = array_module(x.data).zeros_like(x.data)
+    return F.concatenate([zeros[:, : C // 2], x, zeros[:, C // 2 :]], axis=1)

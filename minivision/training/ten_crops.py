@@ -1,0 +1,58 @@
+"""Ten looks at every image: the network's answers to ten crops, averaged.
+
+Four corners and the centre, and all five in the mirror. What is averaged are the probabilities, not
+the scores: a crop that is sure counts as one vote, however large its scores are. (Krizhevsky et
+al. 2012, §4.1.)
+
+Read next: analysis/__init__.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minivision import functional as F
+from minivision.autograd import Tensor, no_grad
+from minivision.backend import Array, device_of, to_device, to_host
+from minivision.functional.checks import pair
+from minivision.kernels.workers import one_blas_thread
+from minivision.nn import Module
+from minivision.transforms.crops import crop_offsets
+
+
+@one_blas_thread()
+def ten_crop_probabilities(model: Module, images: Array, size: int | tuple[int, int]) -> np.ndarray:
+    """The mean of softmax over ten crops of each image, in evaluation mode, on the host.
+
+    images float32 (N, C, H, W), larger than the crops -> probabilities (N, K)
+
+    size: of the crops, what the network was trained on: one number, or (height, width). All images
+    are seen together, so give it a batch at a time.
+
+    >>> from minivision.nn import Flatten, Linear, Sequential
+    >>> model = Sequential(Flatten(), Linear(12, 5, initialize=False))
+    >>> ten_crop_probabilities(model, np.zeros((1, 3, 4, 5), np.float32), 2)
+    array([[0.2, 0.2, 0.2, 0.2, 0.2]], dtype=float32)
+    """
+    if getattr(images, "ndim", None) != 4:
+        came = getattr(images, "shape", type(images).__name__)
+        raise ValueError(f"ten_crop_probabilities: images is {came}; expected (N, C, H, W)")
+    OH, OW = pair("ten_crop_probabilities", "size", size, least=1)
+    first = next(iter(model.parameters()), None)
+    if first is not None:
+        images = to_device(images, device_of(first.data))
+    crops = [
+        images[:, :, y : y + OH, x : x + OW] for y, x in crop_offsets(images.shape[2:], (OH, OW))
+    ]
+    was_training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            answers = [
+                F.softmax(model(Tensor(seen))).data
+                for crop in crops
+                for seen in (crop, crop[:, :, :, ::-1])
+            ]
+    finally:
+        model.train(was_training)
+    return to_host(sum(answers[1:], answers[0]) / len(answers))

@@ -1,0 +1,307 @@
+"""Two towers are one network in groups; and what crosses between them, and where."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.analysis.passes import borrowed, watched
+from minivision.models import (
+    MODELS,
+    TwoTower,
+    alexnet,
+    alexnet_caffenet,
+    alexnet_one_weird_trick,
+    alexnet_small,
+    alexnet_two_tower,
+    lenet5,
+)
+from minivision.nn import Conv2d, LocalResponseNorm, Sequential
+
+WIDTH = 1 / 16  # 6, 16, 24, 24 and 16 filters, 256 hidden units
+LABELS = [3, 0]
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def together(model):
+    """Parameters, and the multiply-adds of a pass with no image in it: one for each number of an
+    output and each weight of its unit."""
+    x = Tensor(np.zeros((0, *model.input_shape), np.float32))
+    with borrowed(model):
+        layers = [call for call in watched(model, x) if hasattr(call.layer, "weight")]
+    work = [math.prod(call.result.shape[1:]) * call.layer.weight[0].size for call in layers]
+    return model.parameter_count(), sum(work)
+
+
+def grouped(seed=0, alpha=1.0, width=WIDTH):
+    """A narrow AlexNet in float64; α = 1, so that a normalisation that is wrong shows."""
+    model = alexnet(classes=5, width=width, rng=rng(seed)).to(dtype=np.float64).eval()
+    for layer in model.modules():
+        if isinstance(layer, LocalResponseNorm):
+            layer.alpha = alpha
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):  # which begin at 0, and would hide a bias that is lost
+            parameter.data = rng(9).normal(size=parameter.shape)
+    return model
+
+
+def images(seed=1, size=227, C=3):
+    return Tensor(rng(seed).normal(size=(2, C, size, size)), requires_grad=True)
+
+
+def block_diagonal(model):
+    """The same network with groups=1: the weights between the halves are there, and are 0."""
+    dense = []
+    for layer in model.features:
+        if isinstance(layer, Conv2d) and layer.groups == 2:
+            O, I, KH, KW = layer.weight.shape
+            weight = np.zeros((O, 2 * I, KH, KW))
+            weight[: O // 2, :I] = layer.weight.data[: O // 2]
+            weight[O // 2 :, I:] = layer.weight.data[O // 2 :]
+            _, stride, padding, _ = layer.geometry
+            whole = Conv2d(2 * I, O, (KH, KW), stride, padding, initialize=False)
+            whole.to(dtype=np.float64)
+            whole.weight.data, whole.bias.data = weight, layer.bias.data.copy()
+            layer = whole
+        dense.append(layer)
+    return Sequential(*dense)
+
+
+def loss_and_gradients(model, x):
+    logits = model(x)
+    F.cross_entropy(logits, LABELS).backward()
+    return logits.data, x.grad
+
+
+def gradients_of(towers):
+    """The towers' gradients under the names of the whole network, by the rule of the weights."""
+    copy = TwoTower(grouped(), towers.norm_across).to(dtype=np.float64)
+    for mine, theirs in zip(copy.parameters(), towers.parameters(), strict=True):
+        mine.data = theirs.grad
+    return copy.state_dict()
+
+
+def close(one, other):
+    assert abs(other).max() > 1e-4
+    np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_the_towers_compute_the_grouped_network_and_all_its_gradients():
+    model, x, y = grouped(), images(), images()
+    towers = TwoTower(model)
+    (logits, dx), (expected, expected_dx) = (
+        loss_and_gradients(towers, x),
+        loss_and_gradients(model, y),
+    )
+    close(logits, expected)
+    close(dx, expected_dx)
+    found = gradients_of(towers)
+    assert list(found) == list(model.state_dict())
+    for name, parameter in model.named_parameters():
+        close(found[name], parameter.grad)
+
+
+def test_both_are_the_dense_network_whose_weights_between_the_halves_are_0():
+    model, x, y = grouped(), images(), images()
+    body = block_diagonal(model)
+    upstream = rng(4).normal(size=(2, 16, 6, 6))
+    dense, halves = body(x), TwoTower(model).through((y, y))
+    maps = F.concatenate(halves, axis=1)
+    close(maps.data, dense.data)
+    (dense * upstream).sum().backward()
+    (maps * upstream).sum().backward()
+    close(y.grad, x.grad)
+    close(model.features(images()).data, dense.data)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: alexnet_caffenet(classes=5, width=WIDTH, rng=rng()),
+        lambda: alexnet_small(rng=rng()),
+        lambda: alexnet_small(normalization=None, head="average", activation="tanh", rng=rng()),
+        lambda: alexnet_small(width=1 / 24, rng=rng()),  # two maps in conv1, one in each tower
+    ],
+    ids=["caffenet", "small", "small, averaged", "two maps"],
+)
+def test_other_networks_can_be_taken_apart_as_well(network):
+    whole = network().to(dtype=np.float64).eval()
+    for layer in whole.modules():
+        if isinstance(layer, LocalResponseNorm):
+            layer.alpha = 1.0
+    x = images(size=whole.input_shape[1])
+    np.testing.assert_allclose(TwoTower(whole)(x).data, whole(x).data, rtol=1e-10, atol=1e-12)
+
+
+def test_pytorchs_alexnet_in_towers_talks_before_every_convolution_but_the_first():
+    model = alexnet_one_weird_trick(classes=3, initialize=False)
+    small = Sequential(*model.features)  # the body is enough, and its maps are small
+    for layer in small:
+        if isinstance(layer, Conv2d):
+            layer.weight.data = rng(2).normal(size=layer.weight.shape).astype(np.float32) * 0.1
+    towers = TwoTower(model)
+    x = Tensor(rng(3).normal(size=(1, 3, 63, 63)).astype(np.float32))
+    maps = F.concatenate(towers.through((x, x)), axis=1)
+    np.testing.assert_allclose(maps.data, small(x).data, rtol=1e-3, atol=1e-3)
+    assert list(towers.crossed) == ["conv2", "conv3", "conv4", "conv5"]
+
+
+# ── what crosses ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_change_in_one_towers_pool1_reaches_the_other_in_conv3_and_no_earlier():
+    towers = TwoTower(grouped())
+    x = images()
+    first, second = towers.through((x, x), 0, 4)
+    changed = Tensor(second.data + rng(5).normal(size=second.shape))
+    before, after = (towers.through((first, half), 4, 5) for half in (second, changed))
+    np.testing.assert_array_equal(after[0].data, before[0].data)
+    assert (abs(after[1].data - before[1].data).max(axis=(0, 2, 3)) > 1e-6).all()
+    before, after = (towers.through((first, half), 4, 9) for half in (second, changed))
+    for tower in (0, 1):  # every map of conv3
+        assert (abs(after[tower].data - before[tower].data).max(axis=(0, 2, 3)) > 1e-6).all()
+
+
+def test_the_bytes_that_cross_are_those_of_the_maps_that_are_sent():
+    """At full width, in float32: two maps a side at the border, else all that a tower has."""
+    towers = alexnet_two_tower(initialize=False).eval()
+    for count in (1, 2):
+        towers(Tensor(np.zeros((count, 3, 227, 227), np.float32)))
+        assert towers.crossed == {
+            "norm1": 4 * count * 2 * 2 * 55 * 55,
+            "norm2": 4 * count * 2 * 2 * 27 * 27,
+            "conv3": 4 * count * 2 * 128 * 13 * 13,
+            "fc6": 4 * count * 2 * 128 * 6 * 6,
+            "fc7": 4 * count * 2 * 2048,
+            "fc8": 4 * count * 2048,
+        }
+
+
+def test_towers_that_normalise_alone_talk_where_the_paper_says():
+    model = grouped(alpha=0.01)
+    alone, across = TwoTower(model, norm_across=False), TwoTower(model)
+    x = images()
+    alone(x)
+    assert list(alone.crossed) == ["conv3", "fc6", "fc7", "fc8"]
+    halves, whole = (
+        np.concatenate([half.data for half in towers.through((x, x), 0, 3)], axis=1)
+        for towers in (alone, across)
+    )
+    differing = abs(halves - whole).max(axis=(0, 2, 3)) > 0
+    assert differing.tolist() == [False, True, True, True, True, False]  # three maps a tower
+
+
+def test_the_two_towers_have_the_parameters_and_the_work_of_one_alexnet():
+    assert together(alexnet_two_tower(initialize=False)) == (60_965_224, 724_406_816)
+
+
+def test_the_units_of_both_towers_see_what_those_of_one_network_see():
+    pytest.importorskip("matplotlib")  # which its room imports
+    from minivision.analysis.receptive_field import receptive_fields
+
+    model = TwoTower(alexnet(classes=3, width=WIDTH, initialize=False), norm_across=False)
+    fields = [f for f in receptive_fields(model).values() if f.kind in ("Conv2d", "MaxPool2d")]
+    assert [field.size[0] for field in fields] == [
+        size for size in (11, 19, 51, 67, 99, 131, 163, 195) for _ in range(2)
+    ]
+
+
+# ── weights ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_seed_gives_both_networks_the_same_weights_under_the_same_names():
+    settings = {"classes": 3, "width": WIDTH}
+    whole = alexnet(rng=rng(7), **settings).state_dict()
+    halves = alexnet_two_tower(rng=rng(7), **settings).state_dict()
+    assert list(halves) == list(whole)
+    for name, array in whole.items():
+        np.testing.assert_array_equal(halves[name], array)
+
+
+def test_weights_travel_in_both_directions():
+    settings = {"classes": 3, "width": WIDTH}
+    source, towers = alexnet(rng=rng(1), **settings), alexnet_two_tower(rng=rng(2), **settings)
+    towers.load_state_dict(source.state_dict())
+    back = alexnet(initialize=False, **settings)
+    back.load_state_dict(towers.state_dict())
+    for name, array in source.state_dict().items():
+        np.testing.assert_array_equal(back.state_dict()[name], array)
+
+
+def test_the_towers_own_their_weights():
+    model = grouped()
+    towers = TwoTower(model)
+    before = model.state_dict()
+    for parameter in towers.parameters():
+        parameter.data += 1
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda s: s.pop("classifier.3.bias"), r"missing: towers\.0\.classifier\.3\.bias, towers"),
+        (lambda s: s.update(extra=np.zeros(2)), "not in this model: extra"),
+        (lambda s: s.update({"features.0.bias": np.zeros(5)}), r"towers\.0\.features\.0\.bias is"),
+    ],
+    ids=["missing", "unknown", "misshaped"],
+)
+def test_a_state_that_does_not_fit_changes_nothing(change, sentence):
+    towers = alexnet_two_tower(classes=3, width=WIDTH, rng=rng())
+    before = towers.state_dict()
+    state = {name: array + 1 for name, array in before.items()}
+    change(state)
+    with pytest.raises(ValueError, match=f"does not fit TwoTower; .*{sentence}"):
+        towers.load_state_dict(state)
+    for name, array in towers.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+# ── what it says ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_images_of_another_size_are_told_which_size_fits():
+    towers = alexnet_two_tower(classes=3, width=WIDTH, initialize=False).eval()
+    with pytest.raises(
+        ValueError,
+        match=r"^TwoTower: images of 224x224 leave 200 numbers in each tower, but fc6 expects "
+        r"288; the network is made for 227x227$",
+    ):
+        towers(Tensor(np.zeros((1, 3, 224, 224), np.float32)))
+
+
+def odd():
+    net = lenet5(initialize=False)
+    net.features = Sequential(Conv2d(1, 3, 5, initialize=False))
+    return net
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        (
+            lambda: alexnet_small(normalization="batch_norm", initialize=False),
+            r"network has BatchNorm2d\(24\), which cannot be halved",
+        ),
+        (
+            odd,
+            r"network has Conv2d\(1, 3, kernel_size=\(5, 5\)\); expected an even number",
+        ),
+    ],
+    ids=["batch norm", "odd"],
+)
+def test_a_network_that_has_no_halves_is_refused(network, sentence):
+    with pytest.raises(ValueError, match=f"^TwoTower: {sentence}"):
+        TwoTower(network())
+
+
+def test_the_command_line_can_build_it():
+    net = MODELS["alexnet_two_tower"](7, in_channels=1, rng=None, initialize=False).eval()
+    assert net.input_shape == (1, 227, 227)
+    assert net(Tensor(np.zeros((0, 1, 227, 227), np.float32))).shape == (0, 7)
