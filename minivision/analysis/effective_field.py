@@ -5,7 +5,7 @@ at the edge along few. The gradient of the unit with respect to the image measur
 Urtasun & Zemel 2016, "Understanding the effective receptive field in deep convolutional neural
 networks", find that it is shaped like a bell and smaller than the box.)
 
-Read next: analysis/summary.py
+Read next: analysis/saliency.py
 """
 
 from __future__ import annotations

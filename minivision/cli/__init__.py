@@ -19,8 +19,10 @@ COMMANDS = {
     "train": "train a network on a dataset and keep the run in a folder",
     "evaluate": "measure a trained run on its test set",
     "predict": "read image files with a trained run",
+    "explain": "draw what an answer rests on, a page for each image",
     "summary": "count a network's parameters, multiply-adds and memory",
     "receptive-field": "which pixels a unit of a network can see",
+    "convert-weights": "turn weights of PyTorch's (.pth) into safetensors",
     "gradcheck": "compare every gradient rule with numbers",
 }
 

@@ -1,0 +1,156 @@
+"""Where in the image is the evidence for a class? Class activation maps, and Grad-CAM.
+
+The maps of the last convolution still know places, and are few enough to be weighed one by one.
+A network that only averages them has the weight of each in its last layer; in any other, the
+gradient gives one. The weighted sum of the maps, stretched over the image, shows the evidence.
+
+Read next: analysis/occlusion.py
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from minivision.analysis.passes import Call, borrowed, images_like, watched, window_of
+from minivision.analysis.saliency import Classes, called, class_of_each, score_backward
+from minivision.autograd import Tensor
+from minivision.backend import Array, to_host
+from minivision.functional.checks import sizes
+from minivision.nn import Linear, Module
+from minivision.tape import function_name
+
+CONVOLUTIONS = {"conv2d", "locally_connected2d"}
+MEANS = {"mean", "avg_pool2d", "adaptive_avg_pool2d"}
+RESHAPES = {"reshape", "flatten"}
+
+
+class Evidence(NamedTuple):
+    """The maps (N, F, OH, OW) of a layer, and what each counts for the class, weights (N, F)."""
+
+    layer: str
+    maps: np.ndarray
+    weights: np.ndarray
+
+    def total(self) -> np.ndarray:
+        """Σ_f weights[n, f] · maps[n, f], of (N, OH, OW)."""
+        return np.einsum("nfij,nf->nij", self.maps, self.weights)
+
+
+def grad_cam(
+    model: Module, images: Array, layer: str | None = None, classes: Classes = None
+) -> np.ndarray:
+    """Where a layer's maps speak for a class, stretched over the image.
+
+    images (N, C, H, W) -> (N, H, W), not negative, on the host
+
+        α_f = mean over i, j of ∂s/∂A_f[i, j]        L = max(Σ_f α_f A_f, 0)
+
+    A: the maps of `layer`, without it those of the last convolution behind its ReLU. s: the logit
+    of the class; classes as in `saliency`. The numbers have no scale of their own: compare places
+    of one image. With global average pooling it is the class activation map, without what is
+    negative and divided by the number of places. The model is left as it was.
+
+    Raises ValueError for an unknown layer, one without maps, and classes that do not exist.
+    Selvaraju et al. 2017, §3.
+    """
+    evidence = grad_cam_evidence(model, images, layer, classes)
+    return stretched(np.maximum(evidence.total(), 0), images.shape[2:])
+
+
+def grad_cam_evidence(
+    model: Module, images: Array, layer: str | None = None, classes: Classes = None
+) -> Evidence:
+    """The maps that `grad_cam` adds up, and their weights α, before the ReLU."""
+    sizes("grad_cam", "images", images, "N C H W")
+    with borrowed(model, trainable=False):
+        x = Tensor(images_like(model, images.shape, images), requires_grad=True)
+        calls = watched(model, x)
+        layer = last_maps(calls) if layer is None else layer
+        if layer is None:
+            raise ValueError("grad_cam: model has no convolution whose maps could be weighed")
+        call = called("grad_cam", calls, layer)
+        if call.result.ndim != 4:
+            raise ValueError(
+                f"grad_cam: {call.name} ({type(call.layer).__name__}) returns "
+                f"{call.result.shape[1:]} for an image, which has no places; expected a layer with "
+                f"maps, one of {', '.join(c.name for c in calls if c.result.ndim == 4) or 'none'}"
+            )
+        call.result.retain_grad()
+        score_backward("grad_cam", calls[-1].result, classes)
+    if call.result.grad is None:
+        raise ValueError(f"grad_cam: the logits do not depend on {call.name}")
+    gradient = to_host(call.result.grad)
+    return Evidence(call.name, to_host(call.result.data), gradient.mean(axis=(2, 3)))
+
+
+def class_activation_map(model: Module, images: Array, classes: Classes = None) -> np.ndarray:
+    """Where the evidence for and against a class is, in a network that averages its last maps.
+
+    images (N, C, H, W) -> (N, H, W), stretched from Σ_f w[k, f] A_f, on the host
+
+    A: the maps that are averaged; w: the weight of the one linear layer behind. Before it is
+    stretched, the mean of the map over its places is the logit without the bias: the network's own
+    sum, taken apart. The model is left as it was.
+
+    Raises ValueError where anything but global average pooling and one linear layer stands behind
+    the maps; `grad_cam` serves there. Zhou et al. 2016, §2.
+    """
+    evidence = class_activation_evidence(model, images, classes)
+    return stretched(evidence.total(), images.shape[2:])
+
+
+def class_activation_evidence(model: Module, images: Array, classes: Classes = None) -> Evidence:
+    """The maps that `class_activation_map` adds up, and the class's weights."""
+    sizes("class_activation_map", "images", images, "N C H W")
+    with borrowed(model, trainable=False):
+        calls = watched(model, Tensor(images_like(model, images.shape, images), requires_grad=True))
+    found = averaged_maps(calls)
+    if found is None:
+        raise ValueError(
+            "class_activation_map: expected a network that ends with global average pooling of its "
+            "maps and one linear layer, but behind the maps of this one stands something else; "
+            "grad_cam takes any network"
+        )
+    maps, head = found
+    chosen = class_of_each("class_activation_map", calls[-1].result, classes)
+    weights = to_host(head.weight.data)[chosen]
+    return Evidence(maps.name, to_host(maps.result.data), weights)
+
+
+def last_maps(calls: list[Call]) -> str | None:
+    """The last layer with the last convolution's maps: behind its ReLU, unpooled; None without."""
+    maps = [call for call in calls if call.result.ndim == 4 and call.result.shape[2:] != (1, 1)]
+    made = [call for call in maps if function_name(call.result.node.rule) in CONVOLUTIONS]
+    if not made:
+        return None
+    return [call.name for call in maps if call.result.shape == made[-1].result.shape][-1]
+
+
+def averaged_maps(calls: list[Call]) -> tuple[Call, Linear] | None:
+    """The layer whose maps are averaged and the linear layer behind, from the tape; else None."""
+    head = calls[-1].layer
+    below = calls[-1].result.node.parents[0]
+    while below is not None and function_name(below.rule) in RESHAPES:
+        below = below.parents[0]
+    if isinstance(head, Linear) and below is not None and function_name(below.rule) in MEANS:
+        averaged = below.parents[0]
+        maps = next((call for call in reversed(calls) if call.result.node is averaged), None)
+        if maps is not None and maps.result.ndim == 4:
+            window = window_of(below, maps.result.shape)
+            if (window.kernel, window.padding) == (maps.result.shape[2:], (0, 0)):
+                return maps, head
+    return None
+
+
+def stretched(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Maps (N, OH, OW) -> (N, H, W), interpolated between the middles of their places.
+
+    The maps are laid over the whole image, as in the papers. Where convolutions do not pad, the
+    units stand a little further inside; `receptive_fields` says where exactly.
+    """
+    H, W = size
+    large = [cv2.resize(each, (W, H), interpolation=cv2.INTER_LINEAR) for each in maps]
+    return np.array(large, maps.dtype).reshape(len(maps), H, W)

@@ -1,0 +1,82 @@
+"""A map of the images as the network sees them: what its last layer is given, drawn in the plane.
+
+The layer before the last describes an image in some hundred numbers, and the last one draws
+straight lines between classes there. Principal components are the directions in which these
+numbers vary most; two of them make a map on which similar images lie together.
+
+Read next: analysis/explanation.py
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minivision.analysis.activation_maps import averaged_maps
+from minivision.analysis.passes import borrowed, images_like, watched
+from minivision.analysis.saliency import feature_maps
+from minivision.autograd import Tensor
+from minivision.backend import Array
+from minivision.functional.checks import sizes
+from minivision.nn import Module
+
+
+class Embedding(NamedTuple):
+    """points (N, D); shares (D,): how much of the features' variance each direction has."""
+
+    points: np.ndarray
+    shares: np.ndarray
+
+
+def embedding(
+    model: Module, images: Array, components: int = 2, layer: str | None = None
+) -> Embedding:
+    """The images as points: the principal components of what a layer makes of them.
+
+    images (N, C, H, W) -> points (N, D), shares (D,), D = components
+
+    layer: its result is flattened. Unless one is named, it is what the last layer is given: the
+    result of the one before, or the averages of its maps.
+
+    A component's sign means nothing: it is chosen so that the feature which counts most counts
+    positively. The shares say how much the map shows; distances in a map that shows a third of the
+    variance deceive.
+
+    Raises ValueError for an unknown layer, and for more components than images or features allow.
+    Pearson 1901.
+    """
+    sizes("embedding", "images", images, "N C H W")
+    averaged = False
+    if layer is None:
+        layer, averaged = layer_before_the_last(model, images.shape[1:])
+    found = feature_maps(model, images, layer)
+    features = found.mean(axis=(2, 3)) if averaged else found.reshape(len(images), -1)
+    features = features.astype(np.float64)
+    if not 1 <= components <= min(features.shape):
+        raise ValueError(
+            f"embedding: components is {components}; {features.shape[0]} images with "
+            f"{features.shape[1]} features each have 1 to {min(features.shape)}"
+        )
+    centred = features - features.mean(axis=0)
+    # The rows of v are the directions, at right angles; u·s are the images' places along them.
+    u, s, v = np.linalg.svd(centred, full_matrices=False)
+    strongest = np.abs(v[:components]).argmax(axis=1)
+    signs = np.where(v[np.arange(components), strongest] < 0, -1, 1)
+    variance = s**2
+    shares = variance[:components] / max(variance.sum(), np.finfo(float).tiny)
+    return Embedding(u[:, :components] * s[:components] * signs, shares)
+
+
+def layer_before_the_last(model: Module, image_shape: tuple[int, ...]) -> tuple[str, bool]:
+    """The layer whose result the last one is given, and whether its maps are averaged first."""
+    with borrowed(model, trainable=False):
+        empty = images_like(model, (0, *image_shape))
+        calls = watched(model, Tensor(empty, requires_grad=True))
+    if len(calls) < 2:
+        raise ValueError(
+            "embedding: model has one layer only; there is nothing between the image and its "
+            "answer that could be drawn"
+        )
+    head = averaged_maps(calls)
+    return (calls[-2].name, False) if head is None else (head[0].name, True)

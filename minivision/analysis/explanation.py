@@ -1,0 +1,175 @@
+"""One page about one answer: the image, the scores, and four ways to ask what they rest on.
+
+`explain` asks, `plot_explanation` draws. Each of the pictures can deceive alone: saliency is
+noisy, Grad-CAM is coarse, a patch is something to see itself. What they agree on is worth trust.
+
+Read next: analysis/summary.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from minivision.analysis.activation_maps import (
+    Evidence,
+    grad_cam_evidence,
+    last_maps,
+    stretched,
+)
+from minivision.analysis.occlusion import Occlusion, occlusion
+from minivision.analysis.passes import borrowed, images_like, watched
+from minivision.analysis.plots import BLUE, GREY, VERMILION
+from minivision.analysis.saliency import class_of_each, saliency
+from minivision.autograd import Tensor
+from minivision.backend import Array
+from minivision.functional import softmax
+from minivision.functional.checks import sizes
+from minivision.nn import Module
+
+MAPS = 8  # feature maps that are drawn
+STEPS = 14  # a patch takes about so many steps along a side, and is about four steps long
+
+
+class Explanation(NamedTuple):
+    """What a network says about one image, and why: see `explain`."""
+
+    x: np.ndarray
+    probabilities: np.ndarray
+    class_index: int
+    saliency: np.ndarray
+    evidence: Evidence | None
+    occlusion: Occlusion
+
+    def grad_cam(self) -> np.ndarray | None:
+        """As `activation_maps.grad_cam`; None of a network without convolutions."""
+        if self.evidence is None:
+            return None
+        return stretched(np.maximum(self.evidence.total(), 0), self.x.shape[1:])[0]
+
+
+def explain(
+    model: Module, x: Array, class_index: int | None = None, layer: str | None = None
+) -> Explanation:
+    """Ask a network about one image, as it is fed to it: x (C, H, W), on the host.
+
+    class_index: None for the likeliest; layer: as in `grad_cam`, whose part is None of a network
+    without convolutions. The model is left as it was. Raises ValueError as the four functions do.
+    """
+    C, H, W = sizes("explain", "x", x, "C H W")
+    images = np.asarray(x)[None]
+    with borrowed(model, trainable=False):
+        calls = watched(model, Tensor(images_like(model, images.shape, images), requires_grad=True))
+    logits = calls[-1].result
+    k = int(class_of_each("explain", logits, class_index)[0])
+    layer = last_maps(calls) if layer is None else layer
+    stride = max(1, H // STEPS), max(1, W // STEPS)
+    patch = min(H, 4 * stride[0]), min(W, 4 * stride[1])
+    return Explanation(
+        x=np.asarray(x),
+        probabilities=softmax(logits).numpy()[0],
+        class_index=k,
+        saliency=saliency(model, images, k)[0],
+        evidence=grad_cam_evidence(model, images, layer, k) if layer is not None else None,
+        occlusion=occlusion(model, x, patch, stride, k),
+    )
+
+
+def plot_explanation(
+    explanation: Explanation, original: np.ndarray, classes: Sequence[str], title: str
+) -> Figure:
+    """The page. original: the image file, uint8 (h, w, 1) or (h, w, 3); classes: K names."""
+    e, picture = explanation, as_picture(explanation.x)
+    cam = e.grad_cam()
+    figure = Figure(figsize=(9.2, 5.6 if cam is None else 7.3), layout="constrained")
+    # A file's name may hold a $; titles that quote it are never read as mathematics.
+    figure.suptitle(title[-60:], fontsize=12, parse_math=False)
+    heights = (1, 1) if cam is None else (1, 1, 0.62)
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    file, fed, bars = parts[0].subplots(1, 3, width_ratios=(1, 1, 1.4))
+    _picture(file, original if original.shape[2] == 3 else original[:, :, 0], "the file")
+    _picture(fed, picture, "as the network sees it")
+    _bars(bars, e, classes)
+
+    name = classes[e.class_index]
+    panels = [(f"saliency: pixels that move\nthe score of {name!r}", e.saliency)]
+    if cam is not None and e.evidence is not None:
+        panels.append((f"Grad-CAM at {e.evidence.layer}:\nwhere its maps say {name!r}", cam))
+    patch = " x ".join(map(str, e.occlusion.patch))
+    words = f"a patch of {patch} here lowers (red)\nor raises (blue) p({name!r})"
+    panels.append((words, e.occlusion.importance()))
+    grid = parts[1].subplots(1, len(panels))
+    for axes, (words, heat) in zip(grid, panels, strict=True):
+        draw_heat(axes, picture, heat)
+        axes.set_title(words, fontsize=9, parse_math=False)
+    strongest = f"largest change {np.abs(e.occlusion.importance()).max():.0%} of probability"
+    grid[-1].set_xlabel(strongest, fontsize=8)
+    if e.evidence is not None:
+        _maps(parts[2], e.evidence, name)
+    return figure
+
+
+def draw_heat(axes: Axes, picture: np.ndarray, heat: np.ndarray) -> None:
+    """Lay heat (H, W) over a paled picture: red where it is positive, blue where negative.
+
+    picture: uint8 (H, W) or (H, W, 3). The number of largest size is opaque, 0 is clear; a heat
+    that is 0 everywhere colours nothing.
+    """
+    grey = picture if picture.ndim == 2 else picture.mean(axis=2)
+    axes.imshow(255 - (255 - grey) * 0.3, cmap="gray", vmin=0, vmax=255)
+    colours = np.empty((*heat.shape, 4))
+    colours[..., :3] = np.where(heat[..., None] < 0, to_rgb(BLUE), to_rgb(VERMILION))
+    colours[..., 3] = np.abs(heat) / max(float(np.abs(heat).max()), np.finfo(np.float32).tiny)
+    axes.imshow(colours, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+
+
+def as_picture(x: np.ndarray) -> np.ndarray:
+    """A network's input (C, H, W), from black to white: uint8 (H, W, 3), or (H, W) for C not 3."""
+    seen = np.moveaxis(x, 0, -1) if len(x) == 3 else x.mean(axis=0)
+    span = max(float(np.ptp(seen)), np.finfo(np.float32).tiny)
+    return np.round(255 * ((seen - seen.min()) / span)).astype(np.uint8)
+
+
+def _picture(axes: Axes, picture: np.ndarray, title: str) -> None:
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    axes.set_title(title, fontsize=9)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_color(GREY)
+
+
+def _bars(axes: Axes, e: Explanation, classes: Sequence[str]) -> None:
+    """The three likeliest classes, and the one that is asked about."""
+    shown = list(np.argsort(-e.probabilities, kind="stable")[:3])
+    shown += [] if e.class_index in shown else [e.class_index]
+    for place, k in enumerate(shown):
+        p = float(e.probabilities[k])
+        axes.barh(place, p, height=0.6, color=VERMILION if k == e.class_index else "#9CC3DC")
+        axes.text(p + 0.02, place, f"{100 * p:.1f} %", va="center", fontsize=8)
+    axes.set_yticks(range(len(shown)), [classes[k][:20] for k in shown], parse_math=False)
+    axes.set(xlim=(0, 1.25), ylim=(len(shown) - 0.3, -0.7), xticks=[])
+    axes.set_title("the answers; in red the one that is explained", fontsize=9)
+    axes.tick_params(length=0)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+
+
+def _maps(part: Figure, evidence: Evidence, name: str) -> None:
+    """The maps that speak loudest for or against the class, each with what it adds."""
+    spoken = evidence.weights[0] * evidence.maps[0].sum(axis=(1, 2))
+    loudest = np.argsort(-np.abs(spoken), kind="stable")[:MAPS]
+    part.suptitle(
+        f"maps of {evidence.layer} that count most for {name!r} (red) and against it (blue), "
+        "weight x sum", fontsize=9, parse_math=False,
+    )  # fmt: skip
+    grid = part.subplots(1, MAPS)
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, f in zip(grid, loudest, strict=False):
+        axes.imshow(evidence.maps[0, f], cmap="gray", interpolation="nearest")
+        colour = GREY if spoken[f] == 0 else VERMILION if spoken[f] > 0 else BLUE
+        axes.set_title(f"map {f}\n{spoken[f]:+.2f}", fontsize=8, color=colour)

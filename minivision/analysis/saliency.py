@@ -1,0 +1,122 @@
+"""What the layers make of an image, and which pixels move a class: feature maps and saliency.
+
+A trained network can be asked in three ways without taking it apart. Its first filters are small
+images themselves. What any layer returns can be drawn, map by map. And the gradient that trains
+the weights can be carried one step further, down to the pixels: it says which of them the score
+of a class would answer to.
+
+Read next: analysis/activation_maps.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minivision.analysis.passes import Call, borrowed, images_like, watched
+from minivision.autograd import Tensor, no_grad
+from minivision.backend import Array, to_device, to_host
+from minivision.functional.checks import sizes
+from minivision.nn import Module
+
+Classes = int | Sequence[int] | np.ndarray | None
+BATCH = 250  # images in one pass, where there are many
+
+
+def saliency(model: Module, images: Array, classes: Classes = None) -> np.ndarray:
+    """How much each pixel moves the score of a class.
+
+    images (N, C, H, W) -> (N, H, W), on the host
+
+        saliency[n, i, j] = max over c of |∂s_n/∂x[n, c, i, j]|,  s_n = logits[n, classes[n]]
+
+    classes: one for all images, one for each, or None for each image's likeliest. The logit is
+    taken and not the probability, which also rises where the other classes lose. The model is
+    taken as in evaluation and left as it was.
+
+    Raises ValueError for images without four axes and for classes that do not exist.
+    Simonyan, Vedaldi & Zisserman 2013, §3.
+
+    >>> from minivision.nn import Flatten, Linear, Sequential
+    >>> model = Sequential(Flatten(), Linear(2, 1, initialize=False))
+    >>> model[1].weight.data[...] = [[0.5, -2.0]]
+    >>> saliency(model, np.ones((1, 1, 1, 2)))
+    array([[[0.5, 2. ]]], dtype=float32)
+    """
+    sizes("saliency", "images", images, "N C H W")
+    with borrowed(model, trainable=False):
+        x = Tensor(images_like(model, images.shape, images), requires_grad=True)
+        score_backward("saliency", model(x), classes)
+    return np.abs(to_host(x.grad)).max(axis=1)
+
+
+def feature_maps(model: Module, images: Array, layer: str) -> np.ndarray:
+    """What the layer of this name makes of the images, as an array on the host.
+
+    images (N, C, H, W) -> (N, F, OH, OW) of a layer with maps, (N, O) behind them
+
+    Raises ValueError for an unknown layer; the sentence lists those that there are.
+    """
+    sizes("feature_maps", "images", images, "N C H W")
+    found = []
+    with borrowed(model), no_grad():
+        for start in range(0, max(1, len(images)), BATCH):
+            part = images[start : start + BATCH]
+            calls = watched(model, Tensor(images_like(model, part.shape, part)))
+            found.append(to_host(called("feature_maps", calls, layer).result.data))
+    return np.concatenate(found)
+
+
+def first_layer_filters(model: Module) -> np.ndarray:
+    """The filters of the first convolution as pictures: (F, KH, KW, C), on the host.
+
+    Drawn with C = 1 or 3, they show what the network looks for before anything else: after
+    training on photographs, edges of all directions and opponent colours. Deeper filters look at
+    maps, not at pixels, and cannot be drawn so.
+
+    Raises ValueError where there is no convolution.
+    """
+    weights = (getattr(layer, "weight", None) for layer in model.modules())
+    weight = next((w for w in weights if isinstance(w, Tensor) and w.ndim == 4), None)
+    if weight is None:
+        raise ValueError(
+            "first_layer_filters: model has no convolution, a layer with a weight (F, C, KH, KW)"
+        )
+    return np.moveaxis(to_host(weight.data), 1, -1).copy()
+
+
+def called(function: str, calls: list[Call], layer: str) -> Call:
+    """The call of the layer of this name; where there is none, a sentence lists the layers."""
+    for call in calls:
+        if call.name == layer:
+            return call
+    names = ", ".join(call.name for call in calls)
+    raise ValueError(f"{function}: no layer is called {layer!r}; there are {names}")
+
+
+def score_backward(function: str, logits: Tensor, classes: Classes) -> np.ndarray:
+    """Carry back, for each image, the gradient of one logit; returns the classes (N,).
+
+    Images do not meet in evaluation mode, so that one pass backward serves them all: dy is 1 at
+    the class of each image and 0 elsewhere.
+    """
+    chosen = class_of_each(function, logits, classes)
+    dy = np.zeros(logits.shape, logits.dtype)
+    dy[np.arange(len(dy)), chosen] = 1
+    logits.backward(to_device(dy, logits.device))
+    return chosen
+
+
+def class_of_each(function: str, logits: Tensor, classes: Classes) -> np.ndarray:
+    """The class (N,) that is asked about in each image; None stands for the likeliest."""
+    N, K = sizes(function, "what the model returns", logits, "N K")
+    if classes is None:
+        return to_host(logits.data).argmax(axis=1)
+    k = np.asarray(classes)
+    if k.dtype.kind not in "iu" or k.shape not in ((), (N,)) or np.any((k < 0) | (k >= K)):
+        raise ValueError(
+            f"{function}: classes is {classes!r}; expected None, a class from 0 to {K - 1}, or one "
+            f"for each image (N = {N})"
+        )
+    return np.broadcast_to(k, (N,))

@@ -1,0 +1,150 @@
+"""The surest mistakes, counted by hand, and the map of the images, against scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from minivision import Tensor, no_grad
+from minivision.analysis.confusion_pairs import confused_pairs
+from minivision.analysis.embedding import embedding
+from minivision.models import lenet5
+from minivision.nn import Conv2d, Flatten, Linear, Module, ReLU, Sequential
+from tests.analysis.test_saliency import assert_left_alone, awkward_model
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_confused_pairs_by_hand():
+    #    answer:  0          1          1          2          0          1          1
+    logits = [[9, 0, 0], [0, 2, 0], [0, 5, 0], [0, 0, 3], [4, 0, 0], [0, 8, 0], [0, 3, 0]]
+    labels = [0, 0, 0, 2, 2, 1, 0]
+    first, second = confused_pairs(np.array(logits, float), np.array(labels))
+    assert first[:3] == (0, 1, 3)
+    assert first.images.tolist() == [2, 6, 1]
+    expected = [np.exp(s) / (np.exp(s) + 2) for s in (5, 3, 2)]
+    np.testing.assert_allclose(first.confidence, expected)
+    assert second[:3] == (2, 0, 1)
+    assert second.images.tolist() == [4]
+    assert confused_pairs(np.array(logits, float), np.array(labels), pairs=1)[0].mistakes == 3
+
+
+def test_confused_pairs_equal_a_loop_over_the_images(rng):
+    logits, labels = rng.normal(size=(200, 4)).astype(np.float32), rng.integers(0, 4, 200)
+    found = confused_pairs(logits, labels, pairs=100)
+    assert len(found) == 12  # all that there are; none with the diagonal
+    seen = {(p.true, p.predicted): sorted(p.images.tolist()) for p in found}
+    for n in range(200):
+        answer = int(logits[n].argmax())
+        assert (answer == labels[n]) or n in seen[int(labels[n]), answer]
+    counts = [pair.mistakes for pair in found]
+    assert counts == sorted(counts, reverse=True)
+    assert sum(counts) == (logits.argmax(axis=1) != labels).sum()
+    for pair in found:
+        assert pair.mistakes == len(pair.images) == len(pair.confidence)
+        assert (np.diff(pair.confidence) <= 0).all()
+
+
+def test_where_all_is_right_no_pair_is_confused():
+    assert confused_pairs(np.eye(3), np.arange(3)) == []
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"logits has shape \(3, 3\) and labels \(2,\)"):
+        confused_pairs(np.eye(3), np.arange(2))
+    with pytest.raises(ValueError, match="labels"):
+        confused_pairs(np.eye(3), np.array([0, 1, 3]))
+    with pytest.raises(ValueError, match="pairs is 0; expected at least 1"):
+        confused_pairs(np.eye(3), np.arange(3), pairs=0)
+
+
+# ── embedding ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_embedding_is_scikit_learns_pca_of_what_the_last_layer_is_given(rng):
+    model = lenet5(rng=rng)
+    x = rng.normal(size=(40, 1, 28, 28)).astype(np.float32)
+    with no_grad():
+        features = Flatten()(model.features(Tensor(x)))
+        for layer in list(model.classifier)[:-1]:
+            features = layer(features)
+    pca = PCA(3, svd_solver="full")
+    expected = pca.fit_transform(features.numpy().astype(np.float64))
+    found = embedding(model, x, 3)
+    signs = np.sign((found.points * expected).sum(axis=0))
+    np.testing.assert_allclose(found.points * signs, expected, atol=1e-5)
+    np.testing.assert_allclose(found.shares, pca.explained_variance_ratio_, rtol=1e-5)
+
+
+def test_with_all_components_distances_and_variance_are_kept(rng):
+    """A rotation of the centred features: nothing is lost."""
+    model = Sequential(Flatten(), Linear(6, 4, rng=rng), Linear(4, 2, rng=rng))
+    x = rng.normal(size=(9, 1, 2, 3)).astype(np.float32)
+    points, shares = embedding(model, x, 4)
+    with no_grad():
+        features = model[1](model[0](Tensor(x))).numpy().astype(np.float64)
+    for a in range(9):
+        for b in range(9):
+            distance = np.linalg.norm(features[a] - features[b])
+            assert np.linalg.norm(points[a] - points[b]) == pytest.approx(distance, abs=1e-9)
+    assert shares.sum() == pytest.approx(1)
+    assert (np.diff(shares) < 0).all()
+    again = embedding(model, x, 2)
+    np.testing.assert_allclose(again.points, points[:, :2])
+
+
+def test_where_the_last_maps_are_averaged_the_averages_are_drawn(rng):
+    """Also where the averaging is no layer, but a line of a forward() as in a ResNet."""
+
+    class MeanHead(Module):
+        def __init__(self):
+            self.body, self.head = Conv2d(1, 4, 3, rng=rng), Linear(4, 3, rng=rng)
+
+        def forward(self, x):
+            return self.head(self.body(x).mean(axis=(2, 3)))
+
+    model, x = MeanHead(), rng.normal(size=(9, 1, 6, 7)).astype(np.float32)
+    with no_grad():
+        means = model.body(Tensor(x)).numpy().mean(axis=(2, 3)).astype(np.float64)
+    expected = PCA(2, svd_solver="full").fit_transform(means)
+    np.testing.assert_allclose(np.abs(embedding(model, x).points), np.abs(expected), atol=1e-6)
+
+
+def test_a_named_layer_is_flattened(rng):
+    model = Sequential(Conv2d(1, 2, 2, rng=rng), ReLU(), Flatten(), Linear(4, 3, rng=rng))
+    x = rng.normal(size=(5, 1, 2, 3)).astype(np.float32)
+    np.testing.assert_allclose(embedding(model, x, layer="2").points, embedding(model, x).points)
+    assert not np.allclose(embedding(model, x, layer="0").points, embedding(model, x).points)
+    with pytest.raises(ValueError, match="no layer is called 'x'; there are 0, 1, 2, 3"):
+        embedding(model, x, layer="x")
+
+
+def test_the_sign_makes_the_feature_that_counts_most_positive():
+    model = Sequential(Flatten(), Linear(2, 1, initialize=False))
+    x = np.array([[-3.0, 1.0], [0.0, 0.0], [3.0, -1.0]], np.float32).reshape(3, 1, 1, 2)
+    points, _ = embedding(model, x, 1)
+    np.testing.assert_allclose(points[:, 0], [-(10**0.5), 0, 10**0.5], atol=1e-6)
+    points, _ = embedding(model, -x, 1)
+    np.testing.assert_allclose(points[:, 0], [10**0.5, 0, -(10**0.5)], atol=1e-6)
+
+
+def test_images_that_are_all_alike_lie_in_one_point_without_a_nan(rng):
+    points, shares = embedding(lenet5(rng=rng), np.ones((4, 1, 28, 28), np.float32))
+    np.testing.assert_allclose(points, 0, atol=1e-5)
+    assert np.isfinite(shares).all()
+
+
+def test_more_components_than_there_can_be_and_a_single_layer_are_refused(rng):
+    x = np.zeros((3, 1, 28, 28), np.float32)
+    for components in (0, 4):
+        with pytest.raises(ValueError, match="3 images with 84 features each have 1 to 3"):
+            embedding(lenet5(initialize=False), x, components)
+    with pytest.raises(ValueError, match="model has one layer only"):
+        embedding(Conv2d(1, 2, 3, rng=rng), x)
+
+
+def test_the_model_is_left_as_it_was(rng):
+    x = rng.normal(size=(4, 3, 5, 6)).astype(np.float32)
+    assert_left_alone(awkward_model(rng), lambda model, x: embedding(model, x), x)
