@@ -3,10 +3,10 @@
     python examples/train_lenet5_mnist.py [--models lenet5 lenet5_original] [--seeds 0 1 2]
 
 Every row is one `minivision train --dataset mnist …`. A run that was interrupted goes on; a
-finished one is not repeated. The first seed is trained with every candidate of a model, and the one with the
-best validation accuracy is trained with the others. All else are the command's defaults for MNIST:
-Adam, half a cosine, shifts of one pixel. The test set is read once a run, after the last epoch, and
-chooses nothing.
+finished one is not repeated. The first seed is trained with every candidate of a model, and the one
+with the best validation accuracy is trained with the others. All else are the command's defaults
+for MNIST: Adam, half a cosine, shifts of one pixel. The test set is read once a run, after the last
+epoch, and chooses nothing.
 
 Writes docs/results/lenet5_mnist.json, where `commit` is the one checked out when a row was written
 and `chosen` tells whether a row's candidate was.
