@@ -151,11 +151,26 @@ def window_of(node: Node, before: tuple[int, ...]) -> Geometry:
             )
         step = H // units[0], W // units[1]
         return Geometry(step, step)
-    if function in AT_ITS_PLACE and units == (H, W):
+    at_its_place = function in AT_ITS_PLACE
+    if function == "getitem":
+        at_its_place = takes_channels(kept_by(node)["parts"])
+    if at_its_place and units == (H, W):
         return Geometry((1, 1))
     raise ValueError(
         f"receptive_fields: {function} makes {node.shape[1:]} of {before[1:]}, and it is not "
         "known which places its results look at"
+    )
+
+
+def takes_channels(index: tuple) -> bool:
+    """Whether an index takes channels and leaves the batch and all places alone, as x[:, :8] does.
+
+    >>> takes_channels((slice(None), slice(0, 8))), takes_channels((..., slice(None, None, -1)))
+    (True, False)
+    """
+    return all(
+        isinstance(part, slice) and (axis == 1 or part == slice(None))
+        for axis, part in enumerate(index)
     )
 
 

@@ -200,11 +200,12 @@ def test_the_two_towers_have_the_parameters_and_the_work_of_one_alexnet():
     assert together(alexnet_two_tower(initialize=False)) == (60_965_224, 724_406_816)
 
 
-def test_the_units_of_both_towers_see_what_those_of_one_network_see():
+@pytest.mark.parametrize("norm_across", [True, False])
+def test_the_units_of_both_towers_see_what_those_of_one_network_see(norm_across):
     pytest.importorskip("matplotlib")  # which its room imports
     from minivision.analysis.receptive_field import receptive_fields
 
-    model = TwoTower(alexnet(classes=3, width=WIDTH, initialize=False), norm_across=False)
+    model = TwoTower(alexnet(classes=3, width=WIDTH, initialize=False), norm_across)
     fields = [f for f in receptive_fields(model).values() if f.kind in ("Conv2d", "MaxPool2d")]
     assert [field.size[0] for field in fields] == [
         size for size in (11, 19, 51, 67, 99, 131, 163, 195) for _ in range(2)
