@@ -17,25 +17,19 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
-import platform
-import subprocess
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
+from recording import RESULTS, provenance, read_rows, write_rows
 
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
 from minivision.models.softmax_regression import FIRST_LAYERS, first_layer_network
-from minivision.nn.weights import write_atomically
 from minivision.optim import Adam
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, ToArray, describe
 
-ROOT = Path(__file__).parent.parent
-RESULT = ROOT / "docs" / "results" / "first_layers.json"
+RESULT = RESULTS / "first_layers.json"
 IMAGES, EPOCHS, BATCH_SIZE = 1_000, 30, 50
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 CHOOSING = (100, 101, 102)  # seeds for choosing the rate; their runs never see the test digits
@@ -84,24 +78,6 @@ def measure(kind, rate, seed, splits, device):
     }
 
 
-def provenance():
-    """What else has to be known to repeat a row."""
-    git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run(
-        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    status = subprocess.run(
-        [*git, "status", "--porcelain", "minivision", "examples"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    return {
-        "commit": commit,
-        "changed_since_commit": bool(status.strip()),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("minivision", "numpy")},
-    }
-
-
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
 parser.add_argument("--device", default="auto")
@@ -110,7 +86,7 @@ device = resolve_device(arguments.device)
 if set(arguments.seeds) & set(CHOOSING):
     parser.error(f"the seeds {CHOOSING} are for choosing the rate")
 
-rows = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else []
+rows = read_rows(RESULT)
 splits = load_dataset("mnist")
 
 
@@ -123,7 +99,7 @@ def finished(kind, rate, seed):
     asked = "" if seed in CHOOSING else f" --seeds {seed}"
     row["command"] = f"python examples/measure_first_layers.py{asked} --device {device}"
     rows.append(row | provenance())
-    write_atomically(RESULT, json.dumps(rows, indent=2).encode() + b"\n")
+    write_rows(RESULT, rows)
     shown = "  ".join(f"{n[:-9]} {v:.2%}" for n, v in row.items() if n.endswith("_accuracy"))
     print(
         f"seed {seed:>3}  {kind:<12} rate {rate:g}  {shown}  in {row['seconds']:.0f} s", flush=True

@@ -16,22 +16,16 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported: processor time is one thread's
 
 import argparse
-import json
-import platform
-import subprocess
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
+from recording import RESULTS, provenance, read_rows, write_rows
 
 from minivision.backend import resolve_device, to_device
 from minivision.datasets import load_dataset
 from minivision.models import KNearestNeighbors
-from minivision.nn.weights import write_atomically
 
-ROOT = Path(__file__).parent.parent
-RESULT = ROOT / "docs" / "results" / "knn_mnist.json"
+RESULT = RESULTS / "knn_mnist.json"
 STORED = (100, 300, 1_000, 3_000, 10_000, 30_000, 60_000)
 LARGE_END = 10_000  # the slope of time against n is fitted from here on
 SETTINGS = {"dataset": "mnist", "k": 3, "metric": "l2", "memory_budget": 64 * 2**20}
@@ -67,24 +61,6 @@ def measure(stored, seed, data, device):
     }
 
 
-def provenance():
-    """What else has to be known to repeat a row."""
-    git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run(
-        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    status = subprocess.run(
-        [*git, "status", "--porcelain", "minivision", "examples"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    versions = {name: version(name) for name in ("minivision", "numpy")}
-    return {
-        "commit": commit,
-        "changed_since_commit": bool(status.strip()),
-        "versions": {"python": platform.python_version(), **versions},
-    }
-
-
 def slope(rows):
     """The exponent b of time ∝ n^b, fitted by least squares to the logarithms at the large end."""
     large = [row for row in rows if row["stored"] >= LARGE_END]
@@ -99,7 +75,7 @@ parser.add_argument("--device", default="cpu")
 arguments = parser.parse_args()
 device = resolve_device(arguments.device)
 
-rows = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else []
+rows = read_rows(RESULT)
 finished = {(row["seed"], row["stored"]) for row in rows}
 data = load_dataset("mnist")
 for seed in arguments.seeds:
@@ -109,7 +85,7 @@ for seed in arguments.seeds:
         row = measure(stored, seed, data, device)
         command = f"python examples/measure_knn_mnist.py --seeds {seed} --device {arguments.device}"
         rows.append(row | {"command": command, "settings": SETTINGS} | provenance())
-        write_atomically(RESULT, json.dumps(rows, indent=2).encode() + b"\n")
+        write_rows(RESULT, rows)
         print(
             f"seed {seed}  n {stored:>6,}  accuracy {row['test_accuracy']:.2%}  "
             f"{row['bytes'] / 1e6:7.2f} MB  "

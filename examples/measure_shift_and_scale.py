@@ -15,19 +15,14 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
-import platform
-import subprocess
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
+from recording import RESULTS, provenance, read_rows, write_rows
 
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset
 from minivision.models import MODELS
-from minivision.nn.weights import write_atomically
 from minivision.optim import Adam
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import (
@@ -40,8 +35,7 @@ from minivision.transforms import (
     describe,
 )
 
-ROOT = Path(__file__).parent.parent
-RESULT = ROOT / "docs" / "results" / "shift_and_scale.json"
+RESULT = RESULTS / "shift_and_scale.json"
 NETWORKS = ("softmax_regression", "lenet5")
 AUGMENTATIONS = (0, 3)  # shifts in training, in pixels
 SHIFTS = range(7)
@@ -98,32 +92,13 @@ def measure(name, augmentation, seed, splits, device):
     }
 
 
-def provenance():
-    """What else has to be known to repeat a row."""
-    git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run(
-        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    status = subprocess.run(
-        [*git, "status", "--porcelain", "minivision", "examples"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    libraries = ("minivision", "numpy", "opencv-python-headless")
-    return {
-        "commit": commit,
-        "changed_since_commit": bool(status.strip()),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in libraries},
-    }
-
-
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
 parser.add_argument("--device", default="auto")
 arguments = parser.parse_args()
 device = resolve_device(arguments.device)
 
-rows = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else []
+rows = read_rows(RESULT)
 finished = {(row["model"], row["training_shift"], row["seed"]) for row in rows}
 splits = load_dataset("mnist")
 for seed in arguments.seeds:
@@ -136,7 +111,7 @@ for seed in arguments.seeds:
                 f"python examples/measure_shift_and_scale.py --seeds {seed} --device {device}"
             )
             rows.append(row | provenance())
-            write_atomically(RESULT, json.dumps(rows, indent=2).encode() + b"\n")
+            write_rows(RESULT, rows)
             print(
                 f"seed {seed}  {name:<18}  trained with shifts of ±{augmentation}  "
                 + "  ".join(f"{v:.1%}" for v in row["test_accuracy_by_shift"].values())

@@ -18,21 +18,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import ast
-import json
-import platform
-import subprocess
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
+from recording import RESULTS, ROOT, provenance, read_rows, write_rows
 
 from minivision.datasets import DataLoader, load_dataset
-from minivision.nn.weights import write_atomically
 from minivision.training import evaluate
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "docs" / "results" / "wrong_gradients.json"
+RESULT = RESULTS / "wrong_gradients.json"
 LESSON = ROOT / "examples" / "plot_03_is_the_gradient_right.py"
 
 
@@ -80,37 +74,19 @@ def measure(museum, name, seed, splits):
     }
 
 
-def provenance():
-    """What else has to be known to repeat a row."""
-    git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run(
-        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    status = subprocess.run(
-        [*git, "status", "--porcelain", "minivision", "examples"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    return {
-        "commit": commit,
-        "changed_since_commit": bool(status.strip()),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("minivision", "numpy")},
-    }
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     seeds = parser.parse_args().seeds
     museum, splits = definitions(LESSON), load_dataset("digits")
     names = (*museum["CONTROLS"], *museum["EXHIBITS"])
-    rows = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else []
+    rows = read_rows(RESULT)
     finished = {(row["name"], row["seed"]) for row in rows}
     for name in names:
         for seed in seeds:
             if (name, seed) not in finished:
                 rows.append(measure(museum, name, seed, splits) | provenance())
-                write_atomically(RESULT, json.dumps(rows, indent=2).encode() + b"\n")
+                write_rows(RESULT, rows)
         found = np.array([row["test_accuracy"] for row in rows if row["name"] == name])
         spread = found.std(ddof=1) if len(found) > 1 else float("nan")
         print(f"{name}: test accuracy {found.mean():.2%} ± {spread:.2%}, {len(found)} seeds",

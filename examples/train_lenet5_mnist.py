@@ -13,18 +13,15 @@ and `chosen` tells whether a row's candidate was.
 """
 
 import argparse
-import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
+from recording import RESULTS, provenance, read_rows, write_rows
 
 from minivision.cli import main
-from minivision.nn.weights import write_atomically
 from minivision.training import Run
 
-ROOT = Path(__file__).parent.parent
-RESULT = ROOT / "docs" / "results" / "lenet5_mnist.json"
+RESULT = RESULTS / "lenet5_mnist.json"
 CANDIDATES = {
     "lenet5": ("--epochs 5", "--epochs 20"),
     "lenet5_original": ("--epochs 10", "--epochs 10 --lr 0.005"),
@@ -50,7 +47,6 @@ def trained(model, candidate, seed):
         if main([*start, "--out", str(folder), "--device", arguments.device]):
             raise SystemExit(f"{folder} did not finish")
     run = Run.open(folder)
-    commit = ["git", "rev-parse", "HEAD"]
     return {
         "model": model,
         "candidate": candidate,
@@ -58,14 +54,11 @@ def trained(model, candidate, seed):
         "command": " ".join(["minivision", *command]),
         **run.read_result(),
         "validation_accuracy": run.history()[-1]["validation_accuracy"],
-        "commit": subprocess.run(
-            commit, cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.strip(),
         "settings": run.settings,
-    }
+    } | provenance()
 
 
-rows = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else []
+rows = read_rows(RESULT)
 for model in arguments.models:
     rows = [row for row in rows if row["model"] != model]
     first, *others = arguments.seeds
@@ -73,7 +66,7 @@ for model in arguments.models:
     best = max(tried, key=lambda row: row["validation_accuracy"])["candidate"]
     tried += [trained(model, best, seed) for seed in others]
     rows += [{**row, "chosen": row["candidate"] == best} for row in tried]
-    write_atomically(RESULT, json.dumps(rows, indent=2).encode() + b"\n")
+    write_rows(RESULT, rows)
     found = np.array([row["test_accuracy"] for row in tried if row["candidate"] == best])
     spread = found.std(ddof=1) if len(found) > 1 else float("nan")
     print(f"{model} {best}: test accuracy {found.mean():.2%} ± {spread:.2%}, {len(found)} seeds")

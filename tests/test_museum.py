@@ -1,8 +1,9 @@
 """The museum of lesson 3: every exhibit is wrong in its gradient only, trains, and is caught."""
 
-import importlib.util
+import importlib
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def measuring_script():
-    path = EXAMPLES / "measure_wrong_gradients.py"
-    spec = importlib.util.spec_from_file_location("measure_wrong_gradients", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(EXAMPLES))  # as `python examples/measure_….py` does
+    try:
+        return importlib.import_module("measure_wrong_gradients")
+    finally:
+        sys.path.remove(str(EXAMPLES))
 
 
 SCRIPT = measuring_script()

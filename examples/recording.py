@@ -1,0 +1,44 @@
+"""Rows of results in docs/results: where they lie, and what they say beside their numbers.
+
+The measuring scripts beside this file write a row when it is measured, so a script that was
+stopped goes on where it was.
+"""
+
+import json
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+from minivision.nn.weights import write_atomically
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "docs" / "results"
+
+
+def read_rows(path):
+    """The rows measured so far."""
+    return json.loads(path.read_text("utf-8")) if path.exists() else []
+
+
+def write_rows(path, rows):
+    """All rows, in a file that is the old one or the new one, whatever happens."""
+    write_atomically(path, json.dumps(rows, indent=2).encode() + b"\n")
+
+
+def provenance():
+    """What else has to be known to repeat a row: the commit, whether it was changed, versions."""
+    commit = _git("rev-parse", "HEAD").strip()
+    changed = _git("status", "--porcelain", "minivision", "examples").strip()
+    libraries = ("minivision", "numpy", "opencv-python-headless")
+    return {
+        "commit": commit,
+        "changed_since_commit": bool(changed),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in libraries},
+    }
+
+
+def _git(*words):
+    command = ["git", "-C", str(ROOT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
