@@ -210,3 +210,9 @@ def test_work_is_shared_from_32_million_multiply_adds_or_2_million_numbers_on(mo
     monkeypatch.setattr(choice, "worker_count", lambda: 3)
     assert choice.workers(multiply_adds=32_000_000) == choice.workers(elements=2 * 2**20) == 3
     assert choice.workers(multiply_adds=31_999_999, elements=2 * 2**20 - 1) == 1
+
+
+def test_work_is_done_in_blocks_from_256_thousand_numbers_on():
+    with choice.kernels("fast"):
+        assert choice.use_blocks(np.zeros(256 * 1024, np.float32))
+        assert not choice.use_blocks(np.zeros(256 * 1024 - 1, np.float32))

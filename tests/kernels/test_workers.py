@@ -427,3 +427,34 @@ def test_busy_helpers_do_not_change_the_bits():
         again = results(3)
     for name, values in first.items():
         assert again[name].tobytes() == values.tobytes(), name
+
+
+# ── how many helpers are there ───────────────────────────────────────────────────────────────
+
+
+def test_as_many_helpers_are_started_as_work_beside_the_caller(monkeypatch):
+    fresh = workers._Helpers()
+    monkeypatch.setattr(workers, "_helpers", fresh)
+    before = {thread.name for thread in threading.enumerate()}
+    share(lambda worker: None, 3)
+    share(lambda worker: None, 2)
+    assert len(fresh.inboxes) == 2
+    started = {thread.name for thread in threading.enumerate()} | before
+    assert {"minivision-1", "minivision-2"} <= started
+
+
+@pytest.mark.parametrize("possible", [0, 1, 2])
+def test_the_caller_does_the_parts_for_which_no_helper_can_be_started(monkeypatch, possible):
+    monkeypatch.setattr(workers, "_helpers", workers._Helpers())
+    real, started = threading.Thread.start, []
+
+    def start(thread):
+        if len(started) == possible:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    done = []
+    share(done.append, 4)
+    assert sorted(done) == [0, 1, 2, 3]
