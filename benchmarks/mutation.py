@@ -9,9 +9,9 @@ left out) and runs the tests, which should fail. Run it first; interrupted, it g
 A survivor is a change that no test noticed; each is recorded with its line before and after.
 """
 
+import ast
+import difflib
 import json
-import re
-import subprocess
 from collections import Counter, defaultdict
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,9 @@ from pathlib import Path
 from minivision.nn.weights import write_atomically
 
 RESULT = Path(__file__).parent.parent / "docs" / "results" / "mutation.json"
+MUTANTS = Path("mutants")  # where mutmut works, below the current folder
+# mutmut's exit codes; all others say that the tests ran past their time.
+OUTCOMES = {0: "survived", 1: "killed", 3: "killed", 33: "no tests", None: "not checked"}
 
 
 def measure() -> None:
@@ -26,16 +29,20 @@ def measure() -> None:
     outcomes: Counter[str] = Counter()
     by_file: defaultdict[str, Counter[str]] = defaultdict(Counter)
     survivors: defaultdict[str, list[list[str]]] = defaultdict(list)
-    for line in _mutmut("results", "--all", "true").splitlines():
-        name, _, outcome = line.strip().partition(": ")
-        if not outcome:
-            continue
-        module, _, function = name.partition(".x")
-        outcomes[outcome] += 1
-        by_file[module][outcome] += 1
-        if outcome == "survived":
-            changes = re.findall(r"^[-+] .*$", _mutmut("show", name), re.MULTILINE)
-            survivors[f"{module}: {function.split('__mutmut')[0].strip('_ǁ')}"].append(changes)
+    for record in sorted(MUTANTS.rglob("*.py.meta")):
+        source = record.with_suffix("")
+        module = ".".join(source.relative_to(MUTANTS).with_suffix("").parts)
+        codes = json.loads(record.read_text("utf-8"))["exit_code_by_key"]
+        functions = _functions(source) if 0 in codes.values() else {}
+        for name, code in codes.items():
+            outcome = OUTCOMES.get(code, "timeout")
+            outcomes[outcome] += 1
+            by_file[module][outcome] += 1
+            if outcome == "survived":
+                mutant = name.rpartition(".")[2]
+                function = mutant.rpartition("__mutmut_")[0]
+                changes = _changes(functions[f"{function}__mutmut_orig"], functions[mutant])
+                survivors[f"{module}: {function[1:].strip('_ǁ')}"].append(changes)
     for module, counts in sorted(by_file.items()):
         print(f"{module:<45} killed {counts['killed']:5}  survived {counts['survived']:4}")
     score = outcomes["killed"] / max(1, outcomes["killed"] + outcomes["survived"])
@@ -51,5 +58,22 @@ def measure() -> None:
     print(f"written to {RESULT}")
 
 
-def _mutmut(*words: str) -> str:
-    return subprocess.run(["mutmut", *words], capture_output=True, text=True, check=True).stdout
+def _functions(source: Path) -> dict[str, list[str]]:
+    """The lines of every function in a mutated file, which holds all mutants side by side."""
+    text = source.read_text("utf-8")
+    lines = text.splitlines()
+    return {
+        node.name: lines[node.lineno - 1 : node.end_lineno]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def _changes(before: list[str], after: list[str]) -> list[str]:
+    """The lines that differ, but for the functions' names, with - or + in front."""
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=0))[2:]
+    return [
+        f"{line[0]} {line[1:].strip()}"
+        for line in lines
+        if line[0] in "+-" and "__mutmut" not in line
+    ]
