@@ -115,45 +115,32 @@ def batch_norm(
             raise TypeError(f"batch_norm: x is {x.dtype} but running.{name} is {part.dtype}")
     momentum, eps = float(momentum), float(eps)
     a, xp = x.data, array_module(x.data)
-    axes = (0,) if a.ndim == 2 else (0, 2, 3)
-    wide = (1, C, *[1] * (a.ndim - 2))  # a channel's number beside its maps
-    m = a.size // max(C, 1)
     gamma = xp.ones(C, a.dtype) if weight is None else weight.data
     beta = xp.zeros(C, a.dtype) if bias is None else bias.data
     want_dx = x.requires_grad
     want_dw = weight is not None and weight.requires_grad
     want_db = bias is not None and bias.requires_grad
+    fast_here = choice.use_channel_rows(a)
+    kernel = fast.batch_normalization if fast_here else plain.batch_normalization
 
     if training:
+        m = a.size // max(C, 1)  # values to a channel
         if m < 2:
             raise ValueError(
                 f"batch_norm: x has shape {x.shape}, one value to a channel; it has no variance"
             )
-        mean = a.mean(axis=axes)
-        centred = a - mean.reshape(wide)
-        var = (centred * centred).mean(axis=axes)
+        y, statistics = kernel.normalize(a, gamma, beta, eps)
         if running is not None:
+            mean, var = statistics
             _follow(running, mean, var * (m / (m - 1)), momentum)
     else:
         assert running is not None  # checked above
-        mean, var = running.mean, running.var
-        centred = a - mean.reshape(wide)
-    scale = 1 / xp.sqrt(var + eps)
-    normed = centred * scale.reshape(wide)
-    del centred
-    y = normed * gamma.reshape(wide) + beta.reshape(wide)
+        constants = running.mean.copy(), running.var.copy()  # the running ones may move on
+        y, statistics = kernel.normalize(a, gamma, beta, eps, constants)
 
     def backward(dy):
-        follow = want_dx and training  # then x moves the batch's mean and variance too
-        db = dy.sum(axis=axes) if want_db or follow else None
-        dw = (dy * normed).sum(axis=axes) if want_dw or follow else None
-        dx = None
-        if want_dx:
-            dx = dy
-            if follow:
-                dx = dx - (db / m).reshape(wide) - normed * (dw / m).reshape(wide)
-            dx = dx * (gamma * scale).reshape(wide)
-        return dx, dw if want_dw else None, db if want_db else None
+        dx, dw, db = kernel.gradients(dy, a, gamma, eps, statistics, of_batch=training)
+        return dx if want_dx else None, dw if want_dw else None, db if want_db else None
 
     return record(y, (x, weight, bias), backward)
 

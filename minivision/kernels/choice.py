@@ -92,6 +92,14 @@ def use_blocks(x: Array) -> bool:
     return use_fast(x) and x.size >= LEAST
 
 
+def use_channel_rows(x: Array) -> bool:
+    """Whether batch normalisation takes each channel of x, (N, C) or (N, C, H, W), as one row.
+
+    That is where the channels lie outermost in memory and the batch innermost.
+    """
+    return use_fast(x) and x.transpose(*range(1, x.ndim), 0).flags.c_contiguous
+
+
 def pooling_tile(geometry: Geometry, OH: int, bytes_per_line: int) -> tuple[int, int]:
     """How many channels and output rows are pooled at once."""
     lines = POOLING_BYTES // bytes_per_line

@@ -60,7 +60,8 @@ def called(monkeypatch, name):
     rooms = set()
     kernels = ("convolution.convolve", "convolution.gradients", "pooling.max_pool",
                "pooling.max_pool_gradient", "activation.relu", "activation.relu_gradient",
-               "normalization.local_response", "normalization.local_response_gradient")  # fmt: skip
+               "normalization.local_response", "normalization.local_response_gradient",
+               "batch_normalization.normalize", "batch_normalization.gradients")  # fmt: skip
     with monkeypatch.context() as patch, choice.kernels(name):
         patch.setattr(choice, "LEAST", 1)
         for room in (plain, fast):
@@ -71,13 +72,14 @@ def called(monkeypatch, name):
                 patch.setattr(
                     place,
                     function,
-                    lambda *a, kernel=kernel, real=real, room=room: (
-                        rooms.add((room.__name__.split(".")[-1], kernel)) or real(*a)
+                    lambda *a, kernel=kernel, real=real, room=room, **more: (
+                        rooms.add((room.__name__.split(".")[-1], kernel)) or real(*a, **more)
                     ),
                 )
         x = Tensor(np.random.default_rng(0).normal(size=(2, 2, 6, 5)), requires_grad=True)
         y = F.conv2d(x, np.ones((3, 2, 2, 3)))
-        F.local_response_norm(F.relu(F.max_pool2d(y, 2))).sum().backward()
+        y = F.batch_norm(F.relu(F.max_pool2d(y, 2)))
+        F.local_response_norm(y).sum().backward()
     assert {kernel for _, kernel in rooms} == set(kernels)
     return {room for room, _ in rooms}
 

@@ -9,11 +9,26 @@
     blocks.py           elementwise formulas, block by block
     activation.py       ReLU
     normalization.py    local response normalisation, with s^-0.75 from square roots
+    batch_normalization.py  a few channels at a time
     products.py         matrix products shared by the workers
 
 Read next: kernels/fast/stacked_rows.py
 """
 
-from minivision.kernels.fast import activation, convolution, normalization, pooling, products
+from minivision.kernels.fast import (
+    activation,
+    batch_normalization,
+    convolution,
+    normalization,
+    pooling,
+    products,
+)
 
-__all__ = ["activation", "convolution", "normalization", "pooling", "products"]
+__all__ = [
+    "activation",
+    "batch_normalization",
+    "convolution",
+    "normalization",
+    "pooling",
+    "products",
+]

@@ -7,10 +7,17 @@ A few lines each, for NumPy and CuPy alike. They explain the fast forms and test
     pooling.py      maximum and average over windows, and their gradients
     activation.py   ReLU
     normalization.py  local response normalisation
+    batch_normalization.py  batch normalisation
 
 Read next: kernels/plain/im2col.py
 """
 
-from minivision.kernels.plain import activation, convolution, normalization, pooling
+from minivision.kernels.plain import (
+    activation,
+    batch_normalization,
+    convolution,
+    normalization,
+    pooling,
+)
 
-__all__ = ["activation", "convolution", "normalization", "pooling"]
+__all__ = ["activation", "batch_normalization", "convolution", "normalization", "pooling"]

@@ -1,6 +1,6 @@
 """Local response normalisation and its gradient, as the formulas stand in functional/.
 
-Read next: kernels/free_list.py
+Read next: kernels/plain/batch_normalization.py
 """
 
 from __future__ import annotations

@@ -1,0 +1,98 @@
+"""Batch normalisation by rows of channels, against the plain form."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision import functional as F
+from minivision.autograd import Tensor
+from minivision.functional.normalization import RunningStatistics
+from minivision.kernels import choice, fast, plain
+from minivision.kernels.memory import memory_order
+from tests.kernels.cuts import Cuts, cut_into
+from tests.strategies import memory_orders, seeds
+
+sizes = st.integers(1, 6)
+shapes = st.one_of(
+    st.tuples(st.integers(2, 5), sizes), st.tuples(st.integers(2, 4), sizes, sizes, sizes)
+)
+EPS = 1e-3
+
+
+def channels_outermost(x):
+    """x (N, C, …) as activations lie in memory: C, …, N."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
+
+
+def normalized(kernel, x, dy, gamma, beta, given):
+    """y, the statistics and the three gradients."""
+    y, statistics = kernel.normalize(x, gamma, beta, EPS, given)
+    return y, *statistics, *kernel.gradients(dy, x, gamma, EPS, statistics, given is None)
+
+
+@given(shape=shapes, width=st.integers(1, 40), in_training=st.booleans(), seed=seeds)
+def test_it_equals_the_plain_one_however_many_channels_are_taken_at_once(
+    shape, width, in_training, seed
+):
+    rng = np.random.default_rng(seed)
+    C = shape[1]
+    x, dy = channels_outermost(rng.normal(3, 2, shape)), rng.normal(size=shape)
+    gamma, beta = rng.normal(size=(2, C))
+    given = None if in_training else (rng.normal(size=C), rng.uniform(0.5, 2, C))
+    expected = normalized(plain.batch_normalization, x, dy, gamma, beta, given)
+    with cut_into(Cuts(width=width)):
+        for d in memory_orders(dy).values():
+            found = normalized(fast.batch_normalization, x, d, gamma, beta, given)
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
+                assert one.shape == other.shape
+            for like_x in (found[0], found[3]):
+                assert like_x.transpose(memory_order(x)).flags.c_contiguous
+
+
+def test_float32_keeps_its_digits_where_the_mean_is_large_and_the_row_long():
+    """60,000 values to a channel around 100: a variance from the sum of squares would lose four."""
+    x = channels_outermost(np.random.default_rng(0).normal(100, 0.1, (60, 2, 40, 25)))
+    x = x.astype(np.float32)
+    gamma, beta = np.ones(2, np.float32), np.zeros(2, np.float32)
+    _, (mean, var) = fast.batch_normalization.normalize(x, gamma, beta, 0.0)
+    exact = x.astype(np.float64)
+    assert mean.dtype == var.dtype == np.float32
+    np.testing.assert_allclose(mean, exact.mean(axis=(0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(var, exact.var(axis=(0, 2, 3)), rtol=1e-5)
+
+
+def test_neither_x_nor_dy_nor_what_belongs_to_a_channel_is_written_to():
+    rng = np.random.default_rng(0)
+    x, dy = (channels_outermost(a) for a in rng.normal(size=(2, 3, 4, 2, 2)))
+    gamma, beta, mean = rng.normal(size=(3, 4))
+    var = np.ones(4)
+    for array in (x, dy, gamma, beta, mean, var):
+        array.flags.writeable = False
+    normalized(fast.batch_normalization, x, dy, gamma, beta, None)
+    normalized(fast.batch_normalization, x, dy, gamma, beta, (mean, var))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2, 2), (1, 3, 2, 2)])
+def test_channels_that_lie_outermost_are_rows_and_no_others(shape):
+    x = np.zeros(shape)
+    with choice.kernels("fast"):
+        assert choice.use_channel_rows(channels_outermost(x))
+        assert choice.use_channel_rows(np.ascontiguousarray(x)) == (shape[0] == 1)
+        assert not choice.use_channel_rows(channels_outermost(np.zeros((4, 6, *shape[2:])))[:, ::2])
+    with choice.kernels("plain"):
+        assert not choice.use_channel_rows(channels_outermost(x))
+
+
+@pytest.mark.parametrize("kernels", choice.KERNELS)
+def test_a_training_batch_between_forward_and_backward_of_evaluation_changes_no_gradient(kernels):
+    """The running statistics move on; the gradient belongs to those that y was made with."""
+    running = RunningStatistics(np.zeros(1), np.array([3.0]), np.array(0))
+    x = Tensor(np.array([[12.0], [8.0]]), requires_grad=True)
+    with choice.kernels(kernels):
+        y = F.batch_norm(x, np.array([6.0]), None, running, training=False, eps=1.0)
+        F.batch_norm(np.array([[100.0], [-100.0]]), running=running)
+    y.backward(np.array([[1.0], [10.0]]))
+    assert running.var[0] > 100
+    assert x.grad.tolist() == [[3], [30]]
