@@ -273,7 +273,7 @@ def test_requires_grad_can_be_set_on_leaves_only():
     with pytest.raises(RuntimeError, match=r"leaves only; use detach"):
         y.requires_grad = False
     w.requires_grad = False
-    assert not (w * 2.0).requires_grad
+    assert (w * 2.0).requires_grad is False
 
 
 def test_detach_shares_the_array_and_cuts_the_tape():

@@ -698,6 +698,15 @@ def test_none_is_a_gradient_that_is_not_there():
     assert x.grad.tolist() == [1, 1]
 
 
+def test_a_gradient_for_an_input_that_wants_none_is_dropped():
+    x, constant, array = weight(2), Tensor(np.ones(2)), np.ones(2)
+    for idle in (constant, array, None):
+        x.grad = None
+        with_rule(lambda dy: (dy, dy))(x, idle).sum().backward()
+        assert x.grad.tolist() == [1, 1]
+    assert constant.grad is None
+
+
 def test_a_computed_value_that_no_gradient_comes_to_is_passed_over():
     x, w = weight(2), weight(2)
     used, idle = F.exp(x), F.exp(w)
