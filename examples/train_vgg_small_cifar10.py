@@ -38,8 +38,6 @@ from minivision.transforms import (
 
 RESULT = RESULTS / "vgg_small_cifar10.json"
 BATCH_SIZE, RATE, MOMENTUM, WEIGHT_DECAY = 128, 0.1, 0.9, 5e-4
-PREPARE = Compose([ToArray(), Normalize((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616))])
-AUGMENT = Compose([RandomHorizontalFlip(), RandomCrop((32, 32), padding=4), *PREPARE.transforms])
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, default=14)
@@ -51,6 +49,11 @@ arguments = parser.parse_args()
 epochs, seed = arguments.epochs, arguments.seed
 
 splits = load_dataset("cifar10-jpeg")
+pixels = splits.train.images / np.float32(255)
+mean, std = (getattr(pixels, name)(axis=(0, 1, 2), dtype=np.float64) for name in ("mean", "std"))
+numbers = [ToArray(), Normalize(mean.round(4), std.round(4))]
+PREPARE = Compose(numbers)
+AUGMENT = Compose([RandomHorizontalFlip(), RandomCrop((32, 32), padding=4), *numbers])
 folder = arguments.runs / f"vgg_small-cifar10-jpeg-epochs-{epochs}-seed-{seed}"
 settings = {
     "dataset": "cifar10-jpeg",

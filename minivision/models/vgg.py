@@ -62,6 +62,7 @@ def vgg_network(
     classes: int = 1000,
     *,
     in_channels: int = 3,
+    widths: Sequence[int] = WIDTHS,
     head: str = "flatten",
     batch_norm: bool = False,
     initializer: Initializer | None = None,
@@ -72,6 +73,7 @@ def vgg_network(
 
     x (N, 3, 224, 224) -> logits (N, 1000); 224 -> 112 -> 56 -> 28 -> 14 -> 7.
 
+    widths: the filters of every convolution of the five blocks; the paper's by default.
     head: "flatten", the paper's, makes a vector of all 512·7·7 activations and has 123,642,856
         weights, most of the network; "average" takes the mean of each map and one linear layer,
         513,000 weights, and images of any size from 32x32.
@@ -79,7 +81,7 @@ def vgg_network(
     initializer: for all weights, such as PAPERS_START. None is torchvision's choice: convolutions
         N(0, 2 / fan_out), linear layers N(0, 0.01²). Biases are 0 in any case.
 
-    Raises ValueError for an unknown configuration or head.
+    Raises ValueError for an unknown configuration or head, and for widths that are not five.
 
     >>> vgg_network("D", head="average", initialize=False).parameter_count()
     15227688
@@ -89,6 +91,8 @@ def vgg_network(
             f"vgg_network: configuration is {configuration!r}; "
             f"expected one of {', '.join(CONFIGURATIONS)}"
         )
+    if len(widths) != len(WIDTHS):
+        raise ValueError(f"vgg_network: widths is {widths!r}; expected {len(WIDTHS)} numbers")
     _check_head("vgg_network", head)
 
     def convolution(channels: int, filters: int, kernel: int) -> Conv2d:
@@ -102,13 +106,13 @@ def vgg_network(
         return Linear(units, outputs, rng=rng, initializer=drawn, initialize=initialize)
 
     blocks = CONFIGURATIONS[configuration]
-    features = _features(blocks, WIDTHS, in_channels, batch_norm, convolution)
+    features = _features(blocks, widths, in_channels, batch_norm, convolution)
     if head == "average":
         features.append(AdaptiveAvgPool2d(1))
-        classifier: list[Module] = [linear(WIDTHS[-1], classes)]
+        classifier: list[Module] = [linear(widths[-1], classes)]
     else:
         classifier = [
-            *(linear(WIDTHS[-1] * 7 * 7, HIDDEN), ReLU(), Dropout(0.5)),
+            *(linear(widths[-1] * 7 * 7, HIDDEN), ReLU(), Dropout(0.5)),
             *(linear(HIDDEN, HIDDEN), ReLU(), Dropout(0.5)),
             linear(HIDDEN, classes),
         ]

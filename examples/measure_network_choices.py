@@ -1,0 +1,185 @@
+"""What single choices in AlexNet and VGG bring, on a few thousand images of CIFAR-10 (JPEG).
+
+    python examples/measure_network_choices.py [--only NAME ...] [--seeds 0 1 2] [--device auto]
+
+Each comparison of COMPARISONS changes one thing in a small network: the activation, the
+normalisation, the pooling, dropout, what the classifier is given, one large kernel or three small
+ones, A or A-LRN. Every variant is trained at each rate of RATES with the seed CHOOSING and takes
+the one with its best validation accuracy; the runs with that rate and the seeds asked for look at
+the test images, once each. A seed chooses the images, the first weights and the order. Training is
+SGD with momentum 0.9 in batches of 64 along half a cosine, without augmentation. A run whose loss
+is not finite counts as a validation accuracy of 0. Finished rows are kept. Writes
+docs/results/network_choices.json.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from recording import RESULTS, provenance, read_rows, write_rows
+
+from minivision.backend import resolve_device
+from minivision.datasets import DataLoader, load_dataset, stratified_split
+from minivision.kernels.workers import worker_count
+from minivision.models.alexnet_small import alexnet_small
+from minivision.models.network import Network
+from minivision.models.vgg import vgg_network
+from minivision.nn import AdaptiveAvgPool2d, Conv2d, Linear, MaxPool2d, ReLU, Sequential
+from minivision.optim import SGD
+from minivision.optim.schedules import cosine
+from minivision.training import classification_loss, evaluate, fit
+from minivision.transforms import Compose, Normalize, ToArray
+
+RESULT = RESULTS / "network_choices.json"
+RATES = (0.005, 0.02, 0.08)
+CHOOSING = 100  # the seed that chooses a rate; its runs never see the test images
+BATCH_SIZE, MOMENTUM = 64, 0.9
+
+
+def middle(kernels, *, rng):
+    """A network whose middle sees 7x7 pixels of 32 maps: by one kernel, or by three."""
+    layers = [Conv2d(3, 32, 3, padding=1, rng=rng), ReLU(), MaxPool2d(2)]
+    for size in kernels:
+        layers += [Conv2d(32, 32, size, padding=size // 2, rng=rng), ReLU()]
+    layers += [MaxPool2d(2), AdaptiveAvgPool2d(4)]
+    return Network(Sequential(*layers), Sequential(Linear(32 * 16, 10, rng=rng)), (3, 32, 32))
+
+
+class Comparison(NamedTuple):
+    """Networks that differ in one thing, and how long they are trained."""
+
+    images: int
+    epochs: int
+    variants: dict[str, Callable[..., Network]]
+
+
+bare = partial(alexnet_small, normalization=None, dropout=0.0)
+narrow = partial(vgg_network, classes=10, widths=(16, 32, 64, 128, 128), head="average")
+COMPARISONS = {
+    "activation": Comparison(4_000, 6, {"relu": bare, "tanh": partial(bare, activation="tanh")}),
+    "dropout": Comparison(1_000, 24, {"none": bare, "0.5": partial(bare, dropout=0.5)}),
+    "normalization": Comparison(
+        4_000,
+        6,
+        {
+            "none": bare,
+            "lrn": partial(bare, normalization="lrn"),
+            "lrn, alpha 0.1": partial(bare, normalization="lrn", alpha=0.1),
+            "batch_norm": partial(bare, normalization="batch_norm"),
+        },
+    ),
+    "pooling": Comparison(4_000, 6, {"3 by 2": bare, "2 by 2": partial(bare, pool=(2, 2))}),
+    "head": Comparison(4_000, 6, {"flatten": bare, "average": partial(bare, head="average")}),
+    "kernels": Comparison(
+        4_000, 6, {"three 3x3": partial(middle, (3, 3, 3)), "one 7x7": partial(middle, (7,))}
+    ),
+    "vgg": Comparison(
+        4_000, 6, {"A": partial(narrow, "A"), "A-LRN": partial(narrow, "A-LRN")}
+    ),
+}  # fmt: skip
+
+
+def measure(name, variant, rate, seed, splits, device):
+    """One row: a network trained on some images. The test images only for seeds that count."""
+    begun = time.perf_counter()
+    comparison = COMPARISONS[name]
+    (train,) = stratified_split(splits.train, (comparison.images,), seed=seed)
+    model = comparison.variants[variant](rng=np.random.default_rng(seed))
+    row = {
+        "comparison": name,
+        "variant": variant,
+        "lr": rate,
+        "seed": seed,
+        "images": comparison.images,
+        "epochs": comparison.epochs,
+        "parameters": model.parameter_count(),
+    }
+    try:
+        history = fit(
+            model,
+            DataLoader(train, BATCH_SIZE, shuffle=True, seed=seed, transform=PREPARE),
+            classification_loss,
+            SGD(model.parameters(), rate, MOMENTUM),
+            comparison.epochs,
+            schedule=cosine(comparison.epochs),
+            seed=seed,
+            device=device,
+        )
+    except FloatingPointError:
+        return {**row, "diverged": True, "validation_accuracy": 0.0}
+    parts = {"train": train, "validation": splits.validation}
+    if seed != CHOOSING:
+        parts["test"] = splits.test
+    for part, data in parts.items():
+        found = evaluate(model, DataLoader(data, 500, transform=PREPARE))["accuracy"]
+        row[f"{part}_accuracy"] = found
+    return {
+        **row,
+        "train_loss": history["train_loss"],
+        "seconds_an_epoch": round(float(np.median(history["seconds"])), 2),
+        "seconds": round(time.perf_counter() - begun, 1),
+        "kernel_workers": worker_count(),
+    }
+
+
+def trained(name, variant, rate, seed):
+    """The row of this run; it is measured and written where there is none yet.
+
+    The same network trained alike in another comparison is the same row under another name.
+    """
+    comparison = COMPARISONS[name]
+    made = comparison.variants[variant]
+    for row in rows:
+        other = COMPARISONS[row["comparison"]]
+        alike = (other.images, other.epochs) == (comparison.images, comparison.epochs)
+        same = other.variants[row["variant"]] is made and alike
+        if same and (row["lr"], row["seed"]) == (rate, seed):
+            return row
+    row = measure(name, variant, rate, seed, splits, device) | provenance()
+    rows.append(row)
+    write_rows(RESULT, rows)
+    shown = "  ".join(f"{n[:-9]} {v:.2%}" for n, v in row.items() if n.endswith("_accuracy"))
+    print(f"{name:<14} {variant:<15} rate {rate:g}, seed {seed:>3}  {shown}", flush=True)
+    return row
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--only", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
+parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+parser.add_argument("--device", default="auto")
+arguments = parser.parse_args()
+device = resolve_device(arguments.device)
+if CHOOSING in arguments.seeds:
+    parser.error(f"the seed {CHOOSING} is for choosing the rate")
+
+rows = read_rows(RESULT)
+splits = load_dataset("cifar10-jpeg")
+pixels = splits.train.images / np.float32(255)
+mean, std = (getattr(pixels, name)(axis=(0, 1, 2), dtype=np.float64) for name in ("mean", "std"))
+del pixels
+PREPARE = Compose([ToArray(), Normalize(mean.round(4), std.round(4))])
+
+for name in arguments.only:
+    print(f"── {name}: {COMPARISONS[name].images:,} images, {COMPARISONS[name].epochs} epochs")
+    for variant in COMPARISONS[name].variants:
+        tried = {rate: trained(name, variant, rate, CHOOSING) for rate in RATES}
+        best = max(RATES, key=lambda rate: tried[rate]["validation_accuracy"])
+        counted = [trained(name, variant, best, seed) for seed in arguments.seeds]
+        part = {
+            which: np.array([row[f"{which}_accuracy"] for row in counted])
+            for which in ("train", "test")
+        }
+        print(
+            f"{variant:<15} {counted[0]['parameters']:>9,} parameters, rate {best:g}: "
+            f"train {part['train'].mean():.2%}, test {part['test'].mean():.2%} "
+            f"± {part['test'].std(ddof=1):.2%}, gap {(part['train'] - part['test']).mean():.2%}, "
+            f"{np.median([row['seconds_an_epoch'] for row in counted]):.1f} s an epoch"
+        )
+print(RESULT)
