@@ -1,6 +1,6 @@
 """A small VGG with batch normalisation on the 45,000 training images of CIFAR-10 (JPEG), recorded.
 
-    python examples/train_vgg_small_cifar10.py [--epochs 13] [--seed 0] [--workers 0]
+    python examples/train_vgg_small_cifar10.py [--epochs 12] [--seed 0] [--workers 0]
 
 289,194 parameters: three blocks of two 3x3 convolutions with 32, 64 and 128 filters, each followed
 by batch normalisation and ReLU, the mean of every map, one linear layer. Flips and crops; SGD with
@@ -40,7 +40,7 @@ RESULT = RESULTS / "vgg_small_cifar10.json"
 BATCH_SIZE, RATE, MOMENTUM, WEIGHT_DECAY = 128, 0.1, 0.9, 5e-4
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--epochs", type=int, default=13)
+parser.add_argument("--epochs", type=int, default=12)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--workers", type=int, default=0, help="threads that prepare images")
 parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder lies")
