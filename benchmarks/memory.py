@@ -15,10 +15,11 @@ from __future__ import annotations
 from argparse import Namespace
 
 from benchmarks import report
-from benchmarks.networks import NETWORKS
+from benchmarks.networks import NETWORKS, vgg16
 from benchmarks.processes import running
 
-MODELS, PEERS = list(NETWORKS), ["minivision", "pytorch"]
+MEASURED = {**NETWORKS, "vgg16": vgg16()}
+MODELS, PEERS = list(MEASURED), ["minivision", "pytorch"]
 
 
 def measure(options: Namespace) -> None:
@@ -28,7 +29,7 @@ def measure(options: Namespace) -> None:
         if options.missing and report.is_there(path, model=model):
             print(f"{model}: measured at this commit already")
             continue
-        network = NETWORKS[model]
+        network = MEASURED[model]
         settings = {"task": "steps", "network": network, "repeat": 1}
         used: dict[str, list[float]] = {peer: [] for peer in options.peer}
         versions = {}

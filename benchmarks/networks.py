@@ -68,6 +68,17 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+def vgg16() -> dict[str, Any]:
+    """Configuration D of Simonyan & Zisserman 2014; too slow for the timed tasks."""
+    rows: list[Row] = []
+    for filters, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        rows += [row for _ in range(depth) for row in convolution(filters, 3, 1, 1)] + [P2]
+    rows.append(FLATTEN)
+    for units in (4096, 4096):
+        rows += [("linear", units), RELU, ("dropout", 0.5)]
+    return {"batch": (8, 3, 224, 224), "classes": 1000, "layers": [*rows, ("linear", 1000)]}
+
+
 def walk(network: dict[str, Any]) -> Iterator[tuple[Row, tuple[int, ...], tuple[int, ...]]]:
     """Yield (row, shape that comes in, shape that goes out) for every layer."""
     shape = tuple(network["batch"])
