@@ -38,7 +38,7 @@ from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, ToArray
 
 RESULT = RESULTS / "network_choices.json"
-RATES = (0.005, 0.02, 0.08)
+RATES = (0.00125, 0.005, 0.02, 0.08)
 CHOOSING = 100  # the seed that chooses a rate; its runs never see the test images
 BATCH_SIZE, MOMENTUM = 64, 0.9
 
