@@ -3,9 +3,10 @@
 The room in reading order: `pipeline` says what a transform is, chains several and makes the final
 array; `checks` holds the sentences for wrong arguments; `geometry` moves pixels about;
 `handwriting` frames a photographed digit as the training images are framed; `crops` makes five or
-ten images of one; `color` changes the light. This file adds the table of their names, with which a
-run's preprocessing is written into its settings as plain JSON, and rebuilt from them when the run
-is used again.
+ten images of one; `light` and `tables` hold plain functions that change the light, and `color`
+draws such a change. This file adds the table of the transforms' names, with which a run's
+preprocessing is written into its settings as plain JSON, and rebuilt from them when the run is
+used again.
 
 >>> import json
 >>> transform = Compose([Resize((32, 32)), ToArray()])

@@ -31,6 +31,23 @@ def check_image(name: str, image: Any) -> None:
         )
 
 
+def check_light(name: str, image: Any) -> None:
+    """Raise ValueError where `image` is not uint8 (H, W, C) with light only, no transparency."""
+    check_image(name, image)
+    if image.shape[2] == 4:
+        raise ValueError(
+            f"{name}: image has shape {image.shape}; expected 1 or 3 channels, "
+            "without transparency: image[:, :, :3]"
+        )
+
+
+def check_factor(name: str, factor: Any, argument: str = "factor") -> None:
+    """Raise ValueError where the factor is not a finite number from 0 up."""
+    number = isinstance(factor, int | float | np.integer | np.floating)
+    if not number or not 0 <= factor < np.inf:
+        raise ValueError(f"{name}: {argument} is {factor!r}; expected a finite number, 0 or more")
+
+
 def needed_rng(name: str, rng: Any) -> np.random.Generator:
     """The generator itself; ValueError where there is none, to teach where chance comes from."""
     if not isinstance(rng, np.random.Generator):

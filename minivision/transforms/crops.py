@@ -5,7 +5,7 @@ is asked about several crops and its answers are averaged (Krizhevsky et al. 201
 `training/ten_crops.py` does so. One image becomes several here, so these are functions, not
 transforms of a pipeline.
 
-Read next: transforms/color.py
+Read next: transforms/light.py
 """
 
 from __future__ import annotations

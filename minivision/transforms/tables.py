@@ -1,0 +1,99 @@
+"""Operations that look at nothing but a pixel's value: each is a table of 256 answers.
+
+Some tables are the same for every image (invert, posterize, solarize, gamma). Two are made of the
+image's own histogram, channel by channel: autocontrast stretches it, equalize flattens it.
+
+Bytes, as Pillow computes them in its ImageOps; OpenCV's equalizeHist is another algorithm. Images
+are uint8 (H, W, 3) or (H, W, 1).
+
+Read next: transforms/color.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minivision.transforms.checks import check_factor, check_light
+
+VALUES = np.arange(256)
+
+
+def invert(image: np.ndarray) -> np.ndarray:
+    """The negative: 255 - v."""
+    check_light("invert", image)
+    return 255 - image
+
+
+def posterize(image: np.ndarray, bits: int) -> np.ndarray:
+    """Keep the highest bits of every byte, 0 to 8; 8 keeps all.
+
+    >>> posterize(np.array([[[255, 100, 31]]], np.uint8), 3)
+    array([[[224,  96,   0]]], dtype=uint8)
+    """
+    check_light("posterize", image)
+    if not isinstance(bits, int | np.integer) or not 0 <= bits <= 8:
+        raise ValueError(f"posterize: bits is {bits!r}; expected a whole number from 0 to 8")
+    kept = 256 - 2 ** (8 - int(bits))
+    return image & np.uint8(kept)
+
+
+def solarize(image: np.ndarray, threshold: float) -> np.ndarray:
+    """Invert what reaches the threshold: 256 changes nothing, 0 inverts everything."""
+    check_light("solarize", image)
+    check_factor("solarize", threshold, "threshold")
+    return np.where(image < threshold, image, 255 - image)
+
+
+def solarize_add(image: np.ndarray, addition: int) -> np.ndarray:
+    """Lighten the darker half: v + addition, at most 255, where v < 128."""
+    check_light("solarize_add", image)
+    if not isinstance(addition, int | np.integer) or not 0 <= addition <= 255:
+        raise ValueError(
+            f"solarize_add: addition is {addition!r}; expected a whole number from 0 to 255"
+        )
+    table = np.where(VALUES < 128, np.minimum(VALUES + int(addition), 255), VALUES)
+    return table.astype(np.uint8)[image]
+
+
+def gamma(image: np.ndarray, exponent: float) -> np.ndarray:
+    """255·(v / 255)^γ, rounded: below 1 lightens the shadows, above 1 darkens them."""
+    check_light("gamma", image)
+    check_factor("gamma", exponent, "exponent")
+    return np.rint(255 * (VALUES / 255) ** exponent).astype(np.uint8)[image]
+
+
+def autocontrast(image: np.ndarray) -> np.ndarray:
+    """Stretch every channel so that its darkest value is 0 and its lightest 255."""
+    check_light("autocontrast", image)
+    return _by_channel(image, _stretched)
+
+
+def equalize(image: np.ndarray) -> np.ndarray:
+    """Spread every channel's values so that about as many pixels have each."""
+    check_light("equalize", image)
+    return _by_channel(image, _flattened)
+
+
+def _by_channel(image: np.ndarray, table_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    channels = [image[:, :, c] for c in range(image.shape[2])]
+    return np.stack([table_of(channel)[channel] for channel in channels], axis=2)
+
+
+def _stretched(channel: np.ndarray) -> np.ndarray:
+    low, high = int(channel.min()), int(channel.max())
+    if high <= low:
+        return VALUES.astype(np.uint8)
+    scale = 255.0 / (high - low)
+    return np.clip((VALUES * scale - low * scale).astype(np.int64), 0, 255).astype(np.uint8)
+
+
+def _flattened(channel: np.ndarray) -> np.ndarray:
+    counts = np.bincount(channel.ravel(), minlength=256)
+    there = np.flatnonzero(counts)
+    step = (channel.size - int(counts[there[-1]])) // 255
+    if len(there) <= 1 or step == 0:
+        return VALUES.astype(np.uint8)
+    below = np.cumsum(counts) - counts  # pixels darker than each value
+    return np.minimum((step // 2 + below) // step, 255).astype(np.uint8)

@@ -1,0 +1,68 @@
+"""Operations on light beside Pillow's, byte for byte, on drawn images."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from minivision.transforms import light, tables
+
+Image = pytest.importorskip("PIL.Image")
+from PIL import ImageEnhance, ImageFilter, ImageOps  # noqa: E402
+
+pytestmark = pytest.mark.parity
+
+shapes = st.tuples(st.integers(1, 24), st.integers(1, 24), st.sampled_from([1, 3]))
+
+
+def few_values(shape):
+    """An image of a few neighbouring values, as dark or misty pictures have."""
+    return st.builds(
+        lambda image, low, high: (image % (high + 1) + low).clip(0, 255).astype(np.uint8),
+        arrays(np.int64, shape, elements=st.integers(0, 255)),
+        st.integers(0, 250),
+        st.integers(0, 40),
+    )
+
+
+images = shapes.flatmap(lambda shape: arrays(np.uint8, shape) | few_values(shape))
+
+
+def theirs(image, operation):
+    """What Pillow makes of an image (H, W, C)."""
+    squeezed = image[:, :, 0] if image.shape[2] == 1 else image
+    return np.asarray(operation(Image.fromarray(squeezed))).reshape(image.shape)
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "color", "sharpness"])
+@given(image=images, factor=st.floats(0, 5))
+def test_blends_are_pillows_to_the_byte(name, image, factor):
+    enhance = getattr(ImageEnhance, name.capitalize())
+    expected = theirs(image, lambda picture: enhance(picture).enhance(factor))
+    np.testing.assert_array_equal(getattr(light, name)(image, factor), expected)
+
+
+@given(image=images)
+def test_smooth_is_pillows_to_the_byte(image):
+    expected = theirs(image, lambda picture: picture.filter(ImageFilter.SMOOTH))
+    np.testing.assert_array_equal(light.smooth(image), expected)
+
+
+@given(image=images, bits=st.integers(1, 8), threshold=st.integers(0, 256))
+def test_tables_are_pillows_to_the_byte(image, bits, threshold):
+    for ours, operation in (
+        (tables.invert(image), ImageOps.invert),
+        (tables.autocontrast(image), ImageOps.autocontrast),
+        (tables.equalize(image), ImageOps.equalize),
+        (tables.posterize(image, bits), lambda picture: ImageOps.posterize(picture, bits)),
+        (tables.solarize(image, threshold), lambda picture: ImageOps.solarize(picture, threshold)),
+    ):
+        np.testing.assert_array_equal(ours, theirs(image, operation))
+
+
+@given(image=images)
+def test_grey_is_pillows_to_the_byte(image):
+    if image.shape[2] == 3:
+        expected = np.asarray(Image.fromarray(image).convert("L"))
+        np.testing.assert_array_equal(light.grayscale(image)[:, :, 0], expected)
