@@ -4,9 +4,9 @@ The room in reading order: `pipeline` says what a transform is, chains several a
 array; `checks` holds the sentences for wrong arguments; `geometry` moves pixels about;
 `handwriting` frames a photographed digit as the training images are framed; `crops` makes five or
 ten images of one; `light` and `tables` hold plain functions that change the light, and `color`
-draws such a change. This file adds the table of the transforms' names, with which a run's
-preprocessing is written into its settings as plain JSON, and rebuilt from them when the run is
-used again.
+draws such a change; `mixing` mixes the images of a whole batch. This file adds the table of the
+transforms' names, with which a run's preprocessing is written into its settings as plain JSON, and
+rebuilt from them when the run is used again.
 
 >>> import json
 >>> transform = Compose([Resize((32, 32)), ToArray()])
@@ -28,6 +28,15 @@ from minivision.transforms.color import ColorShift, PCAColor, color_components
 from minivision.transforms.crops import crop_offsets, five_crops, ten_crops
 from minivision.transforms.geometry import Pad, PixelMap, Resize, Scale, Translate
 from minivision.transforms.handwriting import FrameDigit
+from minivision.transforms.mixing import (
+    Box,
+    CutMix,
+    Cutout,
+    ErasedBatch,
+    MixedBatch,
+    Mixing,
+    Mixup,
+)
 from minivision.transforms.pipeline import Compose, Normalize, ToArray, Transform
 from minivision.transforms.random_geometry import (
     RandomCrop,
@@ -128,6 +137,13 @@ __all__ = [
     "PCAColor",
     "ColorShift",
     "color_components",
+    "CutMix",
+    "Mixup",
+    "Cutout",
+    "Mixing",
+    "MixedBatch",
+    "ErasedBatch",
+    "Box",
     "TRANSFORMS",
     "describe",
     "from_description",

@@ -1,0 +1,273 @@
+"""CutMix, Mixup and Cutout: batches in which one image is mixed with another, and so is its label.
+
+An image that is a quarter cat and three quarters dog is labelled so: the classifier sees points
+between the training images. These work on whole batches, after the images have become arrays, on
+NumPy and CuPy: `fit(..., batch_transform=CutMix(classes=10))`.
+
+As with the transforms of single images, `draw` chooses and `apply` does. One batch has one λ, one
+box and one permutation, as in the authors' code; with another batch come others.
+
+Read next: datasets/__init__.py
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivision.backend import Array, array_module
+from minivision.transforms.checks import needed_rng
+
+
+class Box(NamedTuple):
+    """Rows top to bottom - 1 and columns left to right - 1 of an image."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def area(self) -> int:
+        return (self.bottom - self.top) * (self.right - self.left)
+
+
+class Mixing(NamedTuple):
+    """What was drawn for a batch: the share λ of each image itself, its partners, the box."""
+
+    lam: float
+    permutation: np.ndarray  # (N,), image n is mixed with image permutation[n]
+    box: Box | None = None  # where the partner's pixels stand; None where all pixels are mixed
+
+
+class MixedBatch(NamedTuple):
+    """Images (N, C, H, W) and targets (N, K) whose rows sum to 1, and what was drawn."""
+
+    images: Array
+    targets: Array
+    lam: float
+    permutation: np.ndarray
+    box: Box | None
+
+
+@dataclass(frozen=True)
+class Mixup:
+    """Every image and its label, blended with those of another: x̃ = λ·x + (1 - λ)·x[partner].
+
+    λ ~ Beta(α, α); with α = 1 uniform from 0 to 1. (Zhang et al. 2018, §2.)
+
+    classes: how many there are; labels become rows of probabilities.
+    probability: of mixing a batch at all.
+    """
+
+    classes: int
+    alpha: float = 1.0
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_settings(self)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> Mixing:
+        """λ and partners for a batch of this shape (N, C, H, W)."""
+        return _draw_partners(self, shape, rng)
+
+    def apply(self, images: Array, targets: Any, mixing: Mixing) -> MixedBatch:
+        p = _probabilities("Mixup", images, targets, self.classes)
+        partner = array_module(images).asarray(mixing.permutation)
+        lam = images.dtype.type(mixing.lam)
+        mixed = lam * images
+        mixed += (1 - lam) * images[partner]
+        return MixedBatch(mixed, _mixed_targets(p, mixing), *mixing)
+
+    def __call__(
+        self, images: Array, targets: Any, rng: np.random.Generator | None = None
+    ) -> MixedBatch:
+        return self.apply(images, targets, self.draw(images.shape, rng))
+
+
+@dataclass(frozen=True)
+class CutMix:
+    """A box of every image shows another image; the label is shared out by area.
+
+        x̃ = M·x + (1 - M)·x[partner]      ỹ = λ·y + (1 - λ)·y[partner]      λ = mean of M
+
+    λ ~ Beta(α, α) sets the box: its sides are √(1-λ) of the image's, its centre is any pixel. At
+    the border it is cut off, and λ becomes what is really left. (Yun et al. 2019, §3.1, with
+    α = 1; the steps of the authors' code, whose boxes have even sides.)
+
+    classes: how many there are; labels become rows of probabilities.
+    probability: of mixing a batch at all; the authors take 0.5 for CIFAR and 1 for ImageNet.
+
+    >>> images, labels = np.zeros((4, 3, 8, 8), np.float32), np.arange(4)
+    >>> mixed = CutMix(classes=4)(images, labels, np.random.default_rng(0))
+    >>> mixed.lam, mixed.box, mixed.targets.sum(axis=1)
+    (0.9375, Box(top=5, left=4, bottom=7, right=6), array([1., 1., 1., 1.], dtype=float32))
+    """
+
+    classes: int
+    alpha: float = 1.0
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_settings(self)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> Mixing:
+        """λ, partners and box for a batch of this shape (N, C, H, W)."""
+        lam, permutation, _ = _draw_partners(self, shape, rng)
+        if lam == 1:
+            return Mixing(lam, permutation)
+        H, W = shape[2:]
+        rng = needed_rng("CutMix", rng)
+        side = math.sqrt(1 - lam)
+        box = _box_around((H, W), int(H * side) // 2, int(W * side) // 2, rng)
+        return Mixing(1 - box.area / (H * W), permutation, box)
+
+    def apply(self, images: Array, targets: Any, mixing: Mixing) -> MixedBatch:
+        p = _probabilities("CutMix", images, targets, self.classes)
+        xp = array_module(images)
+        mixed = xp.array(images)  # a copy, in the same memory order
+        if mixing.box is not None:
+            top, left, bottom, right = mixing.box
+            partner = xp.asarray(mixing.permutation)
+            mixed[:, :, top:bottom, left:right] = images[:, :, top:bottom, left:right][partner]
+        return MixedBatch(mixed, _mixed_targets(p, mixing), *mixing)
+
+    def __call__(
+        self, images: Array, targets: Any, rng: np.random.Generator | None = None
+    ) -> MixedBatch:
+        return self.apply(images, targets, self.draw(images.shape, rng))
+
+
+class ErasedBatch(NamedTuple):
+    """Images (N, C, H, W) with a box filled in each, their targets as they came, the boxes."""
+
+    images: Array
+    targets: Any
+    boxes: list[Box]
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A square of every image is filled, at a place of its own: no part may be relied upon.
+
+    size: the square's side in pixels; its centre is any pixel, and the border cuts it off.
+    fill: its value; 0 is the mean grey of standardised images. (DeVries & Taylor 2017, whose
+        published code has meant half the side by the same number at one time.)
+    """
+
+    size: int
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, int | np.integer) or self.size < 1:
+            raise ValueError(f"Cutout: size is {self.size!r}; expected a whole number of pixels")
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> list[Box]:
+        """A box for each image of a batch of this shape (N, C, H, W)."""
+        rng = needed_rng("Cutout", rng)
+        return [_square_around(shape[2:], self.size, rng) for _ in range(shape[0])]
+
+    def apply(self, images: Array, targets: Any, boxes: list[Box]) -> ErasedBatch:
+        erased = array_module(images).array(images)
+        for n, (top, left, bottom, right) in enumerate(boxes):
+            erased[n, :, top:bottom, left:right] = self.fill
+        return ErasedBatch(erased, targets, boxes)
+
+    def __call__(
+        self, images: Array, targets: Any, rng: np.random.Generator | None = None
+    ) -> ErasedBatch:
+        _check_images("Cutout", images)
+        return self.apply(images, targets, self.draw(images.shape, rng))
+
+
+def _draw_partners(transform: Mixup | CutMix, shape: tuple[int, ...], rng: Any) -> Mixing:
+    name = type(transform).__name__
+    rng = needed_rng(name, rng)
+    if len(shape) != 4:
+        raise ValueError(f"{name}: images has shape {tuple(shape)}; expected (N, C, H, W)")
+    if transform.alpha == 0 or rng.random() >= transform.probability:
+        return Mixing(1.0, np.arange(shape[0]))
+    lam = float(rng.beta(transform.alpha, transform.alpha))
+    return Mixing(lam, rng.permutation(shape[0]))
+
+
+def _box_around(size: tuple[int, ...], half_height: int, half_width: int, rng: Any) -> Box:
+    """A box of twice these halves around a pixel that is drawn, cut off at the edge."""
+    H, W = size
+    y, x = int(rng.integers(H)), int(rng.integers(W))
+    return Box(
+        max(y - half_height, 0), max(x - half_width, 0),
+        min(y + half_height, H), min(x + half_width, W),
+    )  # fmt: skip
+
+
+def _square_around(size: tuple[int, ...], side: int, rng: Any) -> Box:
+    H, W = size
+    top, left = int(rng.integers(H)) - side // 2, int(rng.integers(W)) - side // 2
+    return Box(max(top, 0), max(left, 0), min(top + side, H), min(left + side, W))
+
+
+def _mixed_targets(p: Array, mixing: Mixing) -> Array:
+    partner = array_module(p).asarray(mixing.permutation)
+    lam = p.dtype.type(mixing.lam)
+    return lam * p + (1 - lam) * p[partner]
+
+
+def _probabilities(name: str, images: Array, targets: Any, classes: int) -> Array:
+    """Targets as float32 rows (N, K); labels on the host become rows with one 1."""
+    _check_images(name, images)
+    N = images.shape[0]
+    if getattr(targets, "ndim", None) == 2:
+        if targets.shape != (N, classes):
+            raise ValueError(f"{name}: targets has shape {targets.shape}; expected {(N, classes)}")
+        _check_rows(name, targets)
+        return targets
+    labels = np.asarray(targets)
+    if labels.shape != (N,) or (N and labels.dtype.kind not in "iu"):
+        raise ValueError(
+            f"{name}: targets is {labels.dtype} {labels.shape}; expected {N} whole numbers, "
+            f"or probabilities {(N, classes)}"
+        )
+    if N and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(
+            f"{name}: targets has labels from {labels.min()} to {labels.max()}; "
+            f"expected 0 to {classes - 1}, for classes is {classes}"
+        )
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def _check_rows(name: str, p: Array) -> None:
+    """Raise where a row of p (N, K) is no distribution; values are looked at on the host only."""
+    if p.dtype.kind != "f":
+        raise TypeError(f"{name}: targets is {p.dtype}; expected probabilities as floats")
+    if not isinstance(p, np.ndarray):
+        return
+    totals = p.sum(axis=1, dtype=np.float64)
+    wrong = np.flatnonzero(~((abs(totals - 1) <= 1e-4) & (p >= 0).all(axis=1)))  # NaN is wrong
+    if wrong.size:
+        n = wrong[0]
+        raise ValueError(
+            f"{name}: targets[{n}] is {p[n]}, which sums to {totals[n]:.6g}; expected "
+            "probabilities that sum to 1"
+        )
+
+
+def _check_images(name: str, images: Any) -> None:
+    if getattr(images, "ndim", None) != 4 or images.dtype.kind != "f":
+        came = f"{images.dtype} {images.shape}" if hasattr(images, "dtype") else type(images)
+        raise ValueError(f"{name}: images is {came}; expected floats (N, C, H, W)")
+
+
+def _check_settings(transform: Mixup | CutMix) -> None:
+    name = type(transform).__name__
+    if not isinstance(transform.classes, int | np.integer) or transform.classes < 1:
+        raise ValueError(f"{name}: classes is {transform.classes!r}; expected a whole number")
+    if not 0 <= transform.alpha < math.inf:
+        raise ValueError(f"{name}: alpha is {transform.alpha!r}; expected a number, 0 or more")
+    if not 0 <= transform.probability <= 1:
+        raise ValueError(
+            f"{name}: probability is {transform.probability!r}; expected a number from 0 to 1"
+        )
