@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from minivision import Tensor, nn, no_grad
-from minivision.backend import device_of
+from minivision.backend import device_of, to_device
 from minivision.optim import SGD, WeightAverage, step_decay
 from tests.cupy_stand_in import LOG
-from tests.gpu.device import ON_CUPY, gpu, stand_in_only, where_needed
+from tests.gpu.device import ON_CUPY, assert_equal, gpu, stand_in_only, where_needed
 
-for library in ("tqdm", "threadpoolctl", "safetensors"):
+for library in ("tqdm", "threadpoolctl", "safetensors", "cv2"):
     pytest.importorskip(library)
 
 from minivision.training import Run, classification_loss, evaluate, fit  # noqa: E402
+from minivision.transforms import CutMix, Cutout, Mixup  # noqa: E402
 
 pytestmark = where_needed
 
@@ -127,3 +128,26 @@ def test_evaluate_brings_logits_back_and_gives_the_cpus_numbers():
         assert len(LOG.synchronisations) == len(batches)
     with no_grad():
         assert model.eval()(Tensor(gpu(batches[0][0]))).device == "gpu:0"
+
+
+@pytest.mark.parametrize("kind", [CutMix, Mixup])
+def test_batches_are_mixed_on_the_device_as_on_the_cpu(kind):
+    images = np.random.default_rng(0).normal(size=(5, 2, 6, 7)).astype(np.float32)
+    labels = np.arange(5) % 3
+    mixing = kind(3).draw(images.shape, np.random.default_rng(1))
+    expected = kind(3).apply(images, labels, mixing)
+    LOG.clear()
+    there = kind(3).apply(to_device(images, "gpu:0"), labels, mixing)
+    assert LOG.synchronisations == []
+    assert_equal(there.images, expected.images, 1e-6)
+    np.testing.assert_array_equal(there.targets, expected.targets)  # from labels: on the host
+    soft = kind(3).apply(to_device(images, "gpu:0"), gpu(expected.targets), mixing)
+    again = kind(3).apply(images, expected.targets, mixing)
+    assert_equal(soft.targets, again.targets, 1e-6)
+
+
+def test_squares_are_cut_out_on_the_device_as_on_the_cpu():
+    images = np.random.default_rng(0).normal(size=(5, 2, 6, 7)).astype(np.float32)
+    boxes = Cutout(3).draw(images.shape, np.random.default_rng(1))
+    expected = Cutout(3).apply(images, None, boxes)
+    assert_equal(Cutout(3).apply(to_device(images, "gpu:0"), None, boxes).images, expected.images)
