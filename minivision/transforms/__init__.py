@@ -4,9 +4,10 @@ The room in reading order: `pipeline` says what a transform is, chains several a
 array; `checks` holds the sentences for wrong arguments; `geometry` moves pixels about;
 `handwriting` frames a photographed digit as the training images are framed; `crops` makes five or
 ten images of one; `light` and `tables` hold plain functions that change the light, and `color`
-draws such a change; `mixing` mixes the images of a whole batch. This file adds the table of the
-transforms' names, with which a run's preprocessing is written into its settings as plain JSON, and
-rebuilt from them when the run is used again.
+draws such a change; `nearest` moves whole bytes; `randaugment` draws some of all these; `mixing`
+mixes the images of a whole batch. This file adds the table of the transforms' names, with which a
+run's preprocessing is written into its settings as plain JSON, and rebuilt from them when the run
+is used again.
 
 >>> import json
 >>> transform = Compose([Resize((32, 32)), ToArray()])
@@ -38,6 +39,7 @@ from minivision.transforms.mixing import (
     Mixup,
 )
 from minivision.transforms.pipeline import Compose, Normalize, ToArray, Transform
+from minivision.transforms.randaugment import RandAugment
 from minivision.transforms.random_geometry import (
     RandomCrop,
     RandomHorizontalFlip,
@@ -59,6 +61,7 @@ TRANSFORMS: dict[str, Any] = {
     "RandomCrop": RandomCrop,
     "FrameDigit": FrameDigit,
     "PCAColor": PCAColor,
+    "RandAugment": RandAugment,
 }
 
 
@@ -137,6 +140,7 @@ __all__ = [
     "PCAColor",
     "ColorShift",
     "color_components",
+    "RandAugment",
     "CutMix",
     "Mixup",
     "Cutout",

@@ -33,7 +33,7 @@ def brightness(image: np.ndarray, factor: float) -> np.ndarray:
     """
     check_light("brightness", image)
     check_factor("brightness", factor)
-    return _blend(np.zeros_like(image), image, factor)
+    return blend(np.zeros_like(image), image, factor)
 
 
 def contrast(image: np.ndarray, factor: float) -> np.ndarray:
@@ -41,21 +41,21 @@ def contrast(image: np.ndarray, factor: float) -> np.ndarray:
     check_light("contrast", image)
     check_factor("contrast", factor)
     mean = int(_grey_bytes(image).mean() + 0.5)
-    return _blend(np.full_like(image, mean), image, factor)
+    return blend(np.full_like(image, mean), image, factor)
 
 
 def color(image: np.ndarray, factor: float) -> np.ndarray:
     """Paler below 1, more saturated above; a grey image stays as it is."""
     check_light("color", image)
     check_factor("color", factor)
-    return _blend(grayscale(image), image, factor)
+    return blend(grayscale(image), image, factor)
 
 
 def sharpness(image: np.ndarray, factor: float) -> np.ndarray:
     """Softer below 1, sharper above; the outermost pixels stay as they are."""
     check_light("sharpness", image)
     check_factor("sharpness", factor)
-    return _blend(smooth(image), image, factor)
+    return blend(smooth(image), image, factor)
 
 
 def grayscale(image: np.ndarray) -> np.ndarray:
@@ -87,7 +87,8 @@ def _grey_bytes(image: np.ndarray) -> np.ndarray:
     return ((image.astype(np.uint32) @ weights + 32768) >> 16).astype(np.uint8)
 
 
-def _blend(degenerate: np.ndarray, image: np.ndarray, factor: float) -> np.ndarray:
+def blend(degenerate: np.ndarray, image: np.ndarray, factor: float) -> np.ndarray:
+    """degenerate + factor·(image - degenerate), in bytes of one shape."""
     start = degenerate.astype(np.float32)
-    blend = start + np.float32(factor) * (image - start)
-    return np.clip(blend, 0, 255).astype(np.uint8)
+    mixed = start + np.float32(factor) * (image - start)
+    return np.clip(mixed, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Operations on light beside Pillow's, byte for byte, on drawn images."""
+"""Operations on light and moves of pixels beside Pillow's, byte for byte, on drawn images."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from minivision.transforms import light, tables
+from minivision.transforms import light, nearest, tables
 
 Image = pytest.importorskip("PIL.Image")
 from PIL import ImageEnhance, ImageFilter, ImageOps  # noqa: E402
@@ -66,3 +66,26 @@ def test_grey_is_pillows_to_the_byte(image):
     if image.shape[2] == 3:
         expected = np.asarray(Image.fromarray(image).convert("L"))
         np.testing.assert_array_equal(light.grayscale(image)[:, :, 0], expected)
+
+
+matrices = st.tuples(*[st.floats(-2, 2) if i % 3 < 2 else st.floats(-30, 30) for i in range(6)])
+
+
+@given(image=images, matrix=matrices, fill=st.integers(0, 255))
+def test_affine_moves_are_pillows_to_the_byte(image, matrix, fill):
+    H, W, C = image.shape
+    colour = fill if C == 1 else (fill,) * 3
+    expected = theirs(
+        image,
+        lambda picture: picture.transform(
+            (W, H), Image.Transform.AFFINE, matrix, Image.Resampling.NEAREST, fillcolor=colour
+        ),
+    )
+    np.testing.assert_array_equal(nearest.affine_nearest(image, matrix, fill), expected)
+
+
+@given(image=images, degrees=st.floats(-180, 180), fill=st.integers(0, 255))
+def test_rotations_are_pillows_to_the_byte(image, degrees, fill):
+    colour = fill if image.shape[2] == 1 else (fill,) * 3
+    expected = theirs(image, lambda picture: picture.rotate(degrees, fillcolor=colour))
+    np.testing.assert_array_equal(nearest.rotate(image, degrees, fill), expected)

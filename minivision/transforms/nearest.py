@@ -1,0 +1,88 @@
+"""Shear, translate and rotate with the nearest pixel: whole bytes are moved, none is blended.
+
+For every pixel (x, y) of the result a matrix tells where in the image it comes from:
+
+    x' = a·x + b·y + c        y' = d·x + e·y + f        of pixel centres, at x + 0.5, y + 0.5
+
+It is computed as Pillow does, in whole numbers of 1/65536 pixel, so that a tie between two pixels
+falls the same way everywhere. What comes from outside is `fill`. The moves follow Pillow's signs
+(a positive translation moves the content left); `Translate` and `Scale` of geometry.py follow
+OpenCV's, and blend.
+
+Read next: transforms/randaugment.py
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minivision.transforms.checks import check_fill, check_finite, check_image
+
+ONE = 65536  # a pixel, in fixed point
+Matrix = tuple[float, float, float, float, float, float]
+
+
+def shear_x(image: np.ndarray, factor: float, fill: int = 0) -> np.ndarray:
+    """Row y moves left by factor·y pixels; the top row stays."""
+    return _moved("shear_x", image, (1, factor, 0, 0, 1, 0), fill)
+
+
+def shear_y(image: np.ndarray, factor: float, fill: int = 0) -> np.ndarray:
+    """Column x moves up by factor·x pixels; the leftmost column stays."""
+    return _moved("shear_y", image, (1, 0, 0, factor, 1, 0), fill)
+
+
+def translate_x(image: np.ndarray, pixels: float, fill: int = 0) -> np.ndarray:
+    """Move the content left; a negative number of pixels moves it right."""
+    return _moved("translate_x", image, (1, 0, pixels, 0, 1, 0), fill)
+
+
+def translate_y(image: np.ndarray, pixels: float, fill: int = 0) -> np.ndarray:
+    """Move the content up; a negative number of pixels moves it down."""
+    return _moved("translate_y", image, (1, 0, 0, 0, 1, pixels), fill)
+
+
+def rotate(image: np.ndarray, degrees: float, fill: int = 0) -> np.ndarray:
+    """Turn the content counter-clockwise about the centre of the image, at (W/2, H/2)."""
+    check_image("rotate", image)
+    check_finite("rotate", "degrees", degrees)
+    H, W = image.shape[:2]
+    angle = -math.radians(degrees % 360)
+    cos, sin = round(math.cos(angle), 15), round(math.sin(angle), 15)
+    a, b, d, e = cos, sin, -sin, cos
+    c = a * (-W / 2) + b * (-H / 2) + W / 2
+    f = d * (-W / 2) + e * (-H / 2) + H / 2
+    return _moved("rotate", image, (a, b, c, d, e, f), fill)
+
+
+def affine_nearest(image: np.ndarray, matrix: Matrix, fill: int = 0) -> np.ndarray:
+    """The image (H, W, C) seen through (a, b, c, d, e, f), which maps the result to the image.
+
+    >>> image = np.arange(4, dtype=np.uint8).reshape(1, 4, 1)
+    >>> affine_nearest(image, (1, 0, 1, 0, 1, 0), fill=9).ravel()
+    array([1, 2, 3, 9], dtype=uint8)
+    """
+    return _moved("affine_nearest", image, matrix, fill)
+
+
+def _moved(name: str, image: np.ndarray, matrix: Matrix, fill: int) -> np.ndarray:
+    check_image(name, image)
+    check_fill(name, fill)
+    for number in matrix:
+        check_finite(name, "matrix", number)
+    H, W, C = image.shape
+    a, b, c, d, e, f = matrix
+    x, y = np.arange(W), np.arange(H)[:, None]
+    source_x = _fixed(c + a / 2 + b / 2) + _fixed(a) * x + _fixed(b) * y >> 16
+    source_y = _fixed(f + d / 2 + e / 2) + _fixed(d) * x + _fixed(e) * y >> 16
+    there = (source_x >= 0) & (source_x < W) & (source_y >= 0) & (source_y < H)
+    places = np.where(there, source_y * W + source_x, H * W)
+    pixels = np.concatenate([image.reshape(-1, C), np.full((1, C), fill, np.uint8)])
+    return pixels[places]
+
+
+def _fixed(number: float) -> int:
+    """The number in units of 1/65536, rounded up from the middle."""
+    return math.floor(number * ONE + 0.5)

@@ -1,0 +1,209 @@
+"""RandAugment: N operations drawn at random, all of one strength M. Two numbers, no search.
+
+Each image gets N operations out of a list, each as likely as any other, with replacement. (Cubuk
+et al. 2020.) What M means differs from library to library; here it is written in two tables.
+
+    "monotone"       14 operations, the paper's. M from 0 to 30: 0 changes nothing that has a
+                     strength, and more is always stronger. The ranges are torchvision's, but the
+                     threshold of solarize begins at 256, where it does nothing.
+    "noisy_student"  16 operations with the strengths of the code behind Noisy Student (Xie et al.
+                     2020), M usually 27. There, posterize and solarize grow weaker with M, and
+                     the four blends do nothing at M = 5.
+
+Read next: transforms/mixing.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy as np
+
+from minivision.transforms import light, nearest, tables
+from minivision.transforms.checks import check_count, check_fill, check_light, needed_rng
+from minivision.transforms.pipeline import Transform
+
+
+class Step(NamedTuple):
+    """One operation that was drawn: its name, its amount, and for cutout its place (y, x)."""
+
+    name: str
+    amount: float | None = None
+    place: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.amount is None else f"{self.name} {self.amount:.4g}"
+
+
+class Steps(tuple[Step, ...]):
+    """The operations that were drawn for one image, in their order."""
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self)) or "nothing"
+
+
+Change: TypeAlias = Callable[[np.ndarray, Any, int], np.ndarray]  # image, step, fill -> image
+
+
+class Operation(NamedTuple):
+    """How an operation is done, how strong it is at a magnitude, and which way it may go."""
+
+    change: Change
+    amount: Callable[[float, int], float] | None = None  # magnitude, height or width -> amount
+    sign: str = ""  # "±": the amount or its negative; "1 ±": 1 more or 1 less by the amount
+    unit: str = ""
+    along: int = 1  # the axis whose length the amount is given: 0 height, 1 width
+
+
+def _alone(function: Callable) -> Change:
+    return lambda image, step, fill: function(image)
+
+
+def _by(function: Callable) -> Change:
+    return lambda image, step, fill: function(image, step.amount)
+
+
+def _moved(function: Callable) -> Change:
+    return lambda image, step, fill: function(image, step.amount, fill)
+
+
+def _cut_out(image: np.ndarray, step: Step, fill: int) -> np.ndarray:
+    """Fill a square of twice the amount around the step's place, cut off at the border."""
+    assert step.place is not None  # drawn for every cutout
+    (y, x), half = step.place, int(step.amount or 0)
+    result = image.copy()
+    result[max(y - half, 0) : y + half, max(x - half, 0) : x + half] = fill
+    return result
+
+
+def _contrast_of_the_code(image: np.ndarray, step: Any, fill: int) -> np.ndarray:
+    """Contrast about the number of pixels / 256, which Noisy Student's code takes for the mean."""
+    H, W, _ = image.shape
+    return light.blend(np.full_like(image, min(H * W // 256, 255)), image, step.amount)
+
+
+MONOTONE = {
+    "identity": Operation(_alone(np.copy)),
+    "autocontrast": Operation(_alone(tables.autocontrast)),
+    "equalize": Operation(_alone(tables.equalize)),
+    "rotate": Operation(_moved(nearest.rotate), lambda M, _: M, "±", "degrees"),
+    "solarize": Operation(_by(tables.solarize), lambda M, _: 256 * (1 - M / 30), "", "and above"),
+    "posterize": Operation(_by(tables.posterize), lambda M, _: 8 - round(4 * M / 30), "", "bits"),
+    "color": Operation(_by(light.color), lambda M, _: 0.9 * M / 30, "1 ±"),
+    "contrast": Operation(_by(light.contrast), lambda M, _: 0.9 * M / 30, "1 ±"),
+    "brightness": Operation(_by(light.brightness), lambda M, _: 0.9 * M / 30, "1 ±"),
+    "sharpness": Operation(_by(light.sharpness), lambda M, _: 0.9 * M / 30, "1 ±"),
+    "shear_x": Operation(_moved(nearest.shear_x), lambda M, _: 0.3 * M / 30, "±"),
+    "shear_y": Operation(_moved(nearest.shear_y), lambda M, _: 0.3 * M / 30, "±"),
+    "translate_x": Operation(
+        _moved(nearest.translate_x), lambda M, W: 150 / 331 * W * M / 30, "±", "pixels"
+    ),
+    "translate_y": Operation(
+        _moved(nearest.translate_y), lambda M, H: 150 / 331 * H * M / 30, "±", "pixels", along=0
+    ),
+}
+
+NOISY_STUDENT = {
+    "autocontrast": Operation(_alone(tables.autocontrast)),
+    "equalize": Operation(_alone(tables.equalize)),
+    "invert": Operation(_alone(tables.invert)),
+    "rotate": Operation(_moved(nearest.rotate), lambda M, _: 3 * M, "±", "degrees"),
+    # From M = 20 on the code's shift by 8 - bits would be negative; here all 8 bits are kept.
+    "posterize": Operation(_by(tables.posterize), lambda M, _: min(int(0.4 * M), 8), "", "bits"),
+    "solarize": Operation(_by(tables.solarize), lambda M, _: int(25.6 * M), "", "and above"),
+    "color": Operation(_by(light.color), lambda M, _: 0.1 + 0.18 * M),
+    "contrast": Operation(_contrast_of_the_code, lambda M, _: 0.1 + 0.18 * M),
+    "brightness": Operation(_by(light.brightness), lambda M, _: 0.1 + 0.18 * M),
+    "sharpness": Operation(_by(light.sharpness), lambda M, _: 0.1 + 0.18 * M),
+    "shear_x": Operation(_moved(nearest.shear_x), lambda M, _: 0.03 * M, "±"),
+    "shear_y": Operation(_moved(nearest.shear_y), lambda M, _: 0.03 * M, "±"),
+    "translate_x": Operation(_moved(nearest.translate_x), lambda M, _: 10 * M, "±", "pixels"),
+    "translate_y": Operation(_moved(nearest.translate_y), lambda M, _: 10 * M, "±", "pixels"),
+    "cutout": Operation(_cut_out, lambda M, _: int(4 * M), "", "pixels around a place"),
+    "solarize_add": Operation(
+        _by(tables.solarize_add), lambda M, _: min(int(11 * M), 255), "", "below 128"
+    ),
+}
+
+PRESETS = {"monotone": MONOTONE, "noisy_student": NOISY_STUDENT}
+LARGEST = 30.0
+
+
+@dataclass(frozen=True)
+class RandAugment(Transform):
+    """Apply `count` operations (N) of strength `magnitude` (M), drawn anew for every image.
+
+    preset: the table of operations, "monotone" or "noisy_student"; see above.
+    fill: the bytes of pixels that come from outside the image.
+
+    >>> steps = RandAugment(2, 9).draw((32, 32), np.random.default_rng(2))
+    >>> print(steps)
+    shear_y -0.09, rotate 9
+    >>> image = np.zeros((32, 32, 3), np.uint8)
+    >>> RandAugment(2, 9).apply(image, steps).shape  # the same again
+    (32, 32, 3)
+    """
+
+    count: int = 2
+    magnitude: float = 9.0
+    preset: str = "monotone"
+    fill: int = 128
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_count("RandAugment", "count", self.count)
+        check_fill("RandAugment", self.fill)
+        if self.preset not in PRESETS:
+            raise ValueError(
+                f"RandAugment: preset is {self.preset!r}; expected one of {', '.join(PRESETS)}"
+            )
+        number = isinstance(self.magnitude, int | float | np.integer | np.floating)
+        if not number or not 0 <= self.magnitude <= LARGEST:
+            raise ValueError(
+                f"RandAugment: magnitude is {self.magnitude!r}; "
+                f"expected a number from 0 to {LARGEST:g}"
+            )
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Steps:
+        rng = needed_rng("RandAugment", rng)
+        return Steps([self._draw_one(size, rng) for _ in range(self.count)])
+
+    def _draw_one(self, size: tuple[int, int], rng: np.random.Generator) -> Step:
+        table = PRESETS[self.preset]
+        name = list(table)[rng.integers(len(table))]
+        operation = table[name]
+        if operation.amount is None:
+            return Step(name)
+        amount = operation.amount(self.magnitude, size[operation.along])
+        if operation.sign and rng.random() < 0.5:
+            amount = -amount
+        if operation.sign == "1 ±":
+            amount += 1
+        if operation.change is not _cut_out:
+            return Step(name, amount)
+        return Step(name, amount, (int(rng.integers(size[0])), int(rng.integers(size[1]))))
+
+    def apply(self, image: np.ndarray, parameters: Sequence[Step]) -> np.ndarray:
+        check_light("RandAugment", image)
+        changed = image.copy()
+        for step in parameters:
+            changed = PRESETS[self.preset][step.name].change(changed, step, self.fill)
+        return changed
+
+    def describe(self, size: tuple[int, int] = (32, 32)) -> str:
+        """A line for each operation: how strong it is at this magnitude on images (H, W).
+
+        >>> print(RandAugment(2, 15).describe().splitlines()[3])
+        rotate         ±15 degrees
+        """
+        lines = []
+        for name, operation in PRESETS[self.preset].items():
+            strength = ""
+            if operation.amount is not None:
+                amount = operation.amount(self.magnitude, size[operation.along])
+                strength = f"{operation.sign}{amount:.4g} {operation.unit}"
+            lines.append(f"{name:<14} {strength}".rstrip())
+        return "\n".join(lines)
