@@ -14,6 +14,7 @@ from minivision.transforms import (
     Normalize,
     Pad,
     PCAColor,
+    RandAugment,
     RandomCrop,
     RandomHorizontalFlip,
     RandomScale,
@@ -142,6 +143,7 @@ EXAMPLES = [
     RandomCrop((4, 6), padding=2, fill=9),
     FrameDigit((20, 24), extent=16),
     PCAColor(0.2, (0.3, 0.2, 0.1), ((1, 0, 0), (0, 0, 1), (0, 1, 0))),
+    RandAugment(2, 9.0),
     Compose([RandomTranslate(1), Compose([ToArray(), Normalize(0, 1)])]),
 ]
 
