@@ -13,6 +13,7 @@
     gradient_cases/     a random example for every differentiable function
     graph.py            a picture of the tape behind a loss
     plots.py            curves, confusion, images
+    augmentation.py     what augmentation does to an image
 
 Read next: analysis/passes.py
 """

@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "draw what an answer rests on, a page for each image",
     "summary": "count a network's parameters, multiply-adds and memory",
     "receptive-field": "which pixels a unit of a network can see",
+    "augment": "show what RandAugment does to an image",
     "convert-weights": "turn weights of PyTorch's (.pth) into safetensors",
     "gradcheck": "compare every gradient rule with numbers",
 }

@@ -1,0 +1,64 @@
+"""Show what RandAugment does to an image: a sheet of changed copies, each with what was drawn.
+
+  minivision augment cat.jpg                             2 operations of magnitude 9, 17 copies
+  minivision augment cat.jpg --count 3 --magnitude 20    more, and stronger
+  minivision augment cat.jpg --preset noisy_student --magnitude 27
+  minivision augment cat.jpg --sweep                     every operation from magnitude 0 to 30
+  minivision augment --describe --magnitude 9            what a magnitude means, in numbers
+
+The same seed draws the same copies. See `minivision.transforms.RandAugment` for use in training.
+
+Read next: cli/convert_weights.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from minivision.analysis.augmentation import plot_augmented, plot_magnitudes
+from minivision.analysis.plots import save_figure
+from minivision.datasets import read_image
+from minivision.transforms import RandAugment
+from minivision.transforms.randaugment import PRESETS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "image", type=Path, nargs="?", metavar="IMAGE", help="PNG, JPEG or BMP, in colour"
+    )
+    parser.add_argument("--count", type=int, default=2, help="operations an image (default: 2)")
+    parser.add_argument("--magnitude", type=float, default=9, help="0 to 30 (default: 9)")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="monotone", help="whose strengths (default: monotone)"
+    )
+    parser.add_argument("--fill", type=int, default=128, help="byte for what is outside (128)")
+    parser.add_argument("--copies", type=int, default=17, help="how many to draw (default: 17)")
+    parser.add_argument("--seed", type=int, default=0, help="decides what is drawn (default: 0)")
+    parser.add_argument("--sweep", action="store_true", help="every operation, weak to strong")
+    parser.add_argument("--describe", action="store_true", help="print the strengths")
+    parser.add_argument(
+        "--out", type=Path, metavar="PNG", help="the sheet (default: augmented-NAME.png, here)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    transform = RandAugment(arguments.count, arguments.magnitude, arguments.preset, arguments.fill)
+    if arguments.image is None and not arguments.describe:
+        raise ValueError("which image? Name a file, or ask for --describe")
+    size = (32, 32)
+    if arguments.image is not None:
+        image = read_image(arguments.image, channels=3)
+        size = image.shape[:2]
+    if arguments.describe:
+        print(f"on an image of {size[0]}x{size[1]}, magnitude {arguments.magnitude:g}:")
+        print(transform.describe(size))
+    if arguments.image is None:
+        return
+    if arguments.sweep:
+        figure = plot_magnitudes(image, arguments.preset)
+    else:
+        figure = plot_augmented(image, transform, arguments.copies, arguments.seed)
+    page = arguments.out or Path(f"augmented-{arguments.image.stem}.png")
+    save_figure(figure, page)
+    print(f"see {page}")
