@@ -20,6 +20,7 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -143,7 +144,7 @@ def trained(name, variant, rate, seed):
             return row
     row = measure(name, variant, rate, seed, splits, device) | provenance()
     rows.append(row)
-    write_rows(RESULT, rows)
+    write_rows(arguments.result, rows)
     shown = "  ".join(f"{n[:-9]} {v:.2%}" for n, v in row.items() if n.endswith("_accuracy"))
     print(f"{name:<14} {variant:<15} rate {rate:g}, seed {seed:>3}  {shown}", flush=True)
     return row
@@ -153,12 +154,13 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--only", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
 parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
 parser.add_argument("--device", default="auto")
+parser.add_argument("--result", type=Path, default=RESULT, help="the file of rows")
 arguments = parser.parse_args()
 device = resolve_device(arguments.device)
 if CHOOSING in arguments.seeds:
     parser.error(f"the seed {CHOOSING} is for choosing the rate")
 
-rows = read_rows(RESULT)
+rows = read_rows(arguments.result)
 splits = load_dataset("cifar10-jpeg")
 pixels = splits.train.images / np.float32(255)
 mean, std = (getattr(pixels, name)(axis=(0, 1, 2), dtype=np.float64) for name in ("mean", "std"))
@@ -181,4 +183,4 @@ for name in arguments.only:
             f"± {part['test'].std(ddof=1):.2%}, gap {(part['train'] - part['test']).mean():.2%}, "
             f"{np.median([row['seconds_an_epoch'] for row in counted]):.1f} s an epoch"
         )
-print(RESULT)
+print(arguments.result)
