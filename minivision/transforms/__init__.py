@@ -1,7 +1,7 @@
 """Image transforms: uint8 images (H, W, C) in, then float32 arrays (C, H, W) for the network.
 
 The room in reading order: `pipeline` says what a transform is, chains several and makes the final
-array; `checks` holds the sentences for wrong arguments; `geometry` moves pixels about;
+array; `checks` holds the sentences for wrong arguments; `geometry` and `windows` move pixels about;
 `handwriting` frames a photographed digit as the training images are framed; `crops` makes five or
 ten images of one; `light` and `tables` hold plain functions that change the light, and `color`
 draws such a change; `nearest` moves whole bytes; `randaugment` draws some of all these; `mixing`
@@ -46,6 +46,7 @@ from minivision.transforms.random_geometry import (
     RandomScale,
     RandomTranslate,
 )
+from minivision.transforms.windows import CenterCrop, RandomResizedCrop
 
 # The only names that a description may use: a settings file cannot ask for other code.
 TRANSFORMS: dict[str, Any] = {
@@ -59,6 +60,8 @@ TRANSFORMS: dict[str, Any] = {
     "RandomScale": RandomScale,
     "RandomHorizontalFlip": RandomHorizontalFlip,
     "RandomCrop": RandomCrop,
+    "CenterCrop": CenterCrop,
+    "RandomResizedCrop": RandomResizedCrop,
     "FrameDigit": FrameDigit,
     "PCAColor": PCAColor,
     "RandAugment": RandAugment,
@@ -133,6 +136,8 @@ __all__ = [
     "RandomScale",
     "RandomHorizontalFlip",
     "RandomCrop",
+    "CenterCrop",
+    "RandomResizedCrop",
     "FrameDigit",
     "crop_offsets",
     "five_crops",

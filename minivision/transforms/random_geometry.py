@@ -3,7 +3,7 @@
 Each draws a `PixelMap` from an explicit generator and applies it; the same map can be applied
 again, to a mask or to marked points.
 
-Read next: transforms/handwriting.py
+Read next: transforms/windows.py
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from minivision.transforms import (
     TRANSFORMS,
+    CenterCrop,
     Compose,
     FrameDigit,
     Normalize,
@@ -17,6 +18,7 @@ from minivision.transforms import (
     RandAugment,
     RandomCrop,
     RandomHorizontalFlip,
+    RandomResizedCrop,
     RandomScale,
     RandomTranslate,
     Resize,
@@ -141,6 +143,8 @@ EXAMPLES = [
     RandomScale(0.9, 1.2),
     RandomHorizontalFlip(0.25),
     RandomCrop((4, 6), padding=2, fill=9),
+    CenterCrop((4, 6)),
+    RandomResizedCrop((8, 6), (0.2, 0.9), (0.5, 2.0)),
     FrameDigit((20, 24), extent=16),
     PCAColor(0.2, (0.3, 0.2, 0.1), ((1, 0, 0), (0, 0, 1), (0, 1, 0))),
     RandAugment(2, 9.0),

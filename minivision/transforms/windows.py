@@ -1,0 +1,117 @@
+"""Windows cut out of an image: its middle, or a part of random size, brought to the size wanted.
+
+The second is how networks have been trained on photographs since GoogLeNet: an object is seen
+large and small, whole and in part. The middle is what they are tested on.
+
+Read next: transforms/handwriting.py
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from minivision.transforms.checks import check_size, needed_rng
+from minivision.transforms.geometry import GeometricTransform, PixelMap, Resize, check_source
+
+TRIES = 10  # windows that are drawn before the middle is taken
+
+
+@dataclass(frozen=True)
+class CenterCrop(GeometricTransform):
+    """Cut the middle (H, W) out; an odd rest leaves one row or column more below and on the right.
+
+    Raises ValueError for an image that is smaller.
+
+    >>> CenterCrop((1, 2))(np.array([[[1], [2], [3], [4], [5]]], np.uint8))[0, :, 0]
+    array([2, 3], dtype=uint8)
+    """
+
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        check_size("CenterCrop", "size", self.size)
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
+        spare_y, spare_x = size[0] - self.size[0], size[1] - self.size[1]
+        if min(spare_y, spare_x) < 0:
+            raise ValueError(
+                f"CenterCrop: size is {self.size}, larger than the image, {size}; "
+                "use Resize or Pad before it"
+            )
+        target = (self.size[0], self.size[1])
+        return PixelMap(
+            size, target, shift_x=float(-(spare_x // 2)), shift_y=float(-(spare_y // 2))
+        )
+
+    def apply(self, image: np.ndarray, parameters: PixelMap) -> np.ndarray:
+        check_source("CenterCrop", image, parameters)
+        OH, OW = parameters.size
+        top, left = -int(parameters.shift_y), -int(parameters.shift_x)
+        return image[top : top + OH, left : left + OW].copy()
+
+
+@dataclass(frozen=True)
+class RandomResizedCrop(GeometricTransform):
+    """A window of random area and shape anywhere in the image, resized to (H, W).
+
+    Its area is uniform between `scale` times the image's; the logarithm of width / height is
+    uniform between those of `ratio`. A window that does not fit is drawn anew; after ten it is the
+    largest one in the middle whose shape is allowed. (Szegedy et al. 2015, §6, with PyTorch's
+    numbers.) It is resized as `Resize` does it.
+    """
+
+    size: tuple[int, int]
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_size("RandomResizedCrop", "size", self.size)
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError(
+                f"RandomResizedCrop: scale is {self.scale}; expected 0 < low <= high <= 1"
+            )
+        if not 0 < self.ratio[0] <= self.ratio[1] < math.inf:
+            raise ValueError(
+                f"RandomResizedCrop: ratio is {self.ratio}; expected 0 < low <= high, finite"
+            )
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
+        top, left, height, width = self._window(size, needed_rng("RandomResizedCrop", rng))
+        scale_y, scale_x = self.size[0] / height, self.size[1] / width
+        target = (self.size[0], self.size[1])
+        # The window's corner (left - ½, top - ½) becomes the result's (-½, -½).
+        return PixelMap(
+            size, target,
+            scale_x, (0.5 - left) * scale_x - 0.5, scale_y, (0.5 - top) * scale_y - 0.5,
+        )  # fmt: skip
+
+    def _window(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:
+        H, W = size
+        for _ in range(TRIES):
+            area = H * W * rng.uniform(*self.scale)
+            ratio = math.exp(rng.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
+            width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < width <= W and 0 < height <= H:
+                top = int(rng.integers(H - height, endpoint=True))
+                left = int(rng.integers(W - width, endpoint=True))
+                return top, left, height, width
+        ratio = min(max(W / H, self.ratio[0]), self.ratio[1])
+        width, height = min(W, max(1, round(H * ratio))), min(H, max(1, round(W / ratio)))
+        return (H - height) // 2, (W - width) // 2, height, width
+
+    def apply(self, image: np.ndarray, parameters: PixelMap) -> np.ndarray:
+        check_source("RandomResizedCrop", image, parameters)
+        p = parameters
+        height, width = round(p.size[0] / p.scale_y), round(p.size[1] / p.scale_x)
+        top, left = (
+            round(0.5 - (shift + 0.5) / scale)
+            for shift, scale in ((p.shift_y, p.scale_y), (p.shift_x, p.scale_x))
+        )
+        window = np.ascontiguousarray(image[top : top + height, left : left + width])
+        return Resize(p.size)(window)
