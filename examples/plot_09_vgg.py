@@ -83,9 +83,10 @@ for row, (name, blocks) in enumerate(CONFIGURATIONS.items()):
     print(f"{name:<6} {layers:>2} layers with weights, {tables[name].parameters:>11,} parameters,"
           f" {tables[name].multiply_adds:>14,} multiply-adds")  # fmt: skip
 for block, width in enumerate((64, 128, 256, 512, 512)):
-    axes.text(block * 4.6, -0.9, f"{width} maps, {224 // 2**block}²", va="center", color=GREY)
+    axes.text(block * 4.6, -0.9, f"{width}: {224 // 2**block}²", va="center", color=GREY)
 axes.text(29.8, -0.9, "weights", va="center", ha="right", color=GREY)
 axes.text(34, -0.9, "mult.-adds", va="center", ha="right", color=GREY)
+axes.text(-0.4, -0.9, "maps", va="center", ha="right", color=GREY)
 axes.set(xlim=(-0.2, 34.2), ylim=(5.6, -1.3), xticks=[], yticks=range(6))
 axes.set_yticklabels(CONFIGURATIONS)
 axes.tick_params(length=0)
@@ -364,9 +365,9 @@ for rule, draw in RULES.items():
           f"measured {measured:.2f}")  # fmt: skip
 
 # %%
-# The measured factor is a little smaller: padding brings zeros in. Beside it, what was recorded
-# for the sixteen convolutions of VGG-E in the paper's widths, forward and backward
-# (``examples/measure_initialization.py``, thin lines: three seeds).
+# The measured factors differ a little: sixteen maps are few, and padding brings zeros in. Beside
+# this stack, the picture has what was recorded for the sixteen convolutions of VGG-E in the paper's
+# widths, forward and backward (``examples/measure_initialization.py``, thin lines: three seeds).
 
 recorded = results("initialization.json")
 figure, grid = plt.subplots(1, 3, figsize=(9.8, 3.5), layout="constrained", sharey=True)
@@ -382,6 +383,7 @@ for axes, title in zip(
     grid, ("32 convolutions of 16 maps", "VGG-E: outputs", "VGG-E: gradients"), strict=True
 ):
     axes.set(xlabel="convolution", title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
 grid[0].set_ylabel("size (root of the mean square)")
@@ -443,7 +445,7 @@ if not training:
 # 2. Give the stack of 32 convolutions 64 maps and σ = 0.1. Say first what a layer's factor will
 #    be (0.1·√(9·64/2), about 1.7), then measure it.
 # 3. Train the shapes with ``head="average"`` and draw the map of answers again. Expect a map of
-#    12x16 places, four times as fine as a window is wide, and blurred less at the edges.
+#    12x16 places, one for every 8x8 pixels: nothing but the poolings makes it coarser now.
 #
 # **Next lesson:** 10 · Brightness and the gap
 
