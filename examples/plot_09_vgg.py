@@ -412,7 +412,7 @@ for name in dict.fromkeys(row["network"] for row in recorded if row["kind"] == "
 # Guessing has a loss of ln 10.
 
 print(f"ln 10 = {math.log(10):.3f}; final training loss, seed by seed")
-training = [row for row in recorded if row["kind"] == "training" and row["seed"] != CHOOSING]
+training = [row for row in recorded if row["kind"] == "training" and row["seed"] < CHOOSING]
 for rule, name in dict.fromkeys((row["rule"], row["network"]) for row in training):
     rows = [row for row in training if (row["rule"], row["network"]) == (rule, name)]
     losses = [row.get("train_loss", math.nan) for row in rows]
