@@ -5,7 +5,7 @@ array; `checks` holds the sentences for wrong arguments; `geometry` and `windows
 `handwriting` frames a photographed digit as the training images are framed; `crops` makes five or
 ten images of one; `light` and `tables` hold plain functions that change the light, and `color`
 draws such a change; `nearest` moves whole bytes; `randaugment` draws some of all these; `mixing`
-mixes the images of a whole batch. This file adds the table of the transforms' names, with which a
+and `erasing` change a whole batch. This file adds the table of the transforms' names, with which a
 run's preprocessing is written into its settings as plain JSON, and rebuilt from them when the run
 is used again.
 
@@ -27,13 +27,12 @@ from typing import Any
 
 from minivision.transforms.color import ColorShift, PCAColor, color_components
 from minivision.transforms.crops import crop_offsets, five_crops, ten_crops
+from minivision.transforms.erasing import Cutout, ErasedBatch
 from minivision.transforms.geometry import Pad, PixelMap, Resize, Scale, Translate
 from minivision.transforms.handwriting import FrameDigit
 from minivision.transforms.mixing import (
     Box,
     CutMix,
-    Cutout,
-    ErasedBatch,
     MixedBatch,
     Mixing,
     Mixup,

@@ -31,6 +31,13 @@ def check_image(name: str, image: Any) -> None:
         )
 
 
+def check_batch(name: str, images: Any) -> None:
+    """Raise ValueError where `images` are not floats (N, C, H, W), of NumPy or CuPy."""
+    if getattr(images, "ndim", None) != 4 or images.dtype.kind != "f":
+        came = f"{images.dtype} {images.shape}" if hasattr(images, "dtype") else kind_of(images)
+        raise ValueError(f"{name}: images is {came}; expected floats (N, C, H, W)")
+
+
 def check_light(name: str, image: Any) -> None:
     """Raise ValueError where `image` is not uint8 (H, W, C) with light only, no transparency."""
     check_image(name, image)

@@ -1,4 +1,4 @@
-"""CutMix, Mixup and Cutout: batches in which one image is mixed with another, and so is its label.
+"""CutMix and Mixup: batches in which one image is mixed with another, and so is its label.
 
 An image that is a quarter cat and three quarters dog is labelled so: the classifier sees points
 between the training images. These work on whole batches, after the images have become arrays, on
@@ -7,7 +7,7 @@ NumPy and CuPy: `fit(..., batch_transform=CutMix(classes=10))`.
 As with the transforms of single images, `draw` chooses and `apply` does. One batch has one λ, one
 box and one permutation, as in the authors' code; with another batch come others.
 
-Read next: datasets/__init__.py
+Read next: transforms/erasing.py
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivision.backend import Array, array_module
-from minivision.transforms.checks import needed_rng
+from minivision.transforms.checks import check_batch, needed_rng
 
 
 class Box(NamedTuple):
@@ -54,14 +54,8 @@ class MixedBatch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Mixup:
-    """Every image and its label, blended with those of another: x̃ = λ·x + (1 - λ)·x[partner].
-
-    λ ~ Beta(α, α); with α = 1 uniform from 0 to 1. (Zhang et al. 2018, §2.)
-
-    classes: how many there are; labels become rows of probabilities.
-    probability: of mixing a batch at all.
-    """
+class _Mixer:
+    """What Mixup and CutMix share: settings, λ and partners, apply after draw."""
 
     classes: int
     alpha: float = 1.0
@@ -71,8 +65,35 @@ class Mixup:
         _check_settings(self)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> Mixing:
-        """λ and partners for a batch of this shape (N, C, H, W)."""
-        return _draw_partners(self, shape, rng)
+        """What to mix in a batch of this shape (N, C, H, W)."""
+        name = type(self).__name__
+        rng = needed_rng(name, rng)
+        if len(shape) != 4:
+            raise ValueError(f"{name}: images has shape {tuple(shape)}; expected (N, C, H, W)")
+        if self.alpha == 0 or rng.random() >= self.probability:
+            return Mixing(1.0, np.arange(shape[0]))
+        lam = float(rng.beta(self.alpha, self.alpha))
+        return Mixing(lam, rng.permutation(shape[0]))
+
+    def apply(self, images: Array, targets: Any, mixing: Mixing) -> MixedBatch:
+        raise NotImplementedError(f"{type(self).__name__} has no apply method")
+
+    def __call__(
+        self, images: Array, targets: Any, rng: np.random.Generator | None = None
+    ) -> MixedBatch:
+        check_batch(type(self).__name__, images)
+        return self.apply(images, targets, self.draw(images.shape, rng))
+
+
+@dataclass(frozen=True)
+class Mixup(_Mixer):
+    """Every image and its label, blended with those of another: x̃ = λ·x + (1 - λ)·x[partner].
+
+    λ ~ Beta(α, α); with α = 1 uniform from 0 to 1. (Zhang et al. 2018, §2.)
+
+    classes: how many there are; labels become rows of probabilities.
+    probability: of mixing a batch at all.
+    """
 
     def apply(self, images: Array, targets: Any, mixing: Mixing) -> MixedBatch:
         p = _probabilities("Mixup", images, targets, self.classes)
@@ -82,14 +103,9 @@ class Mixup:
         mixed += (1 - lam) * images[partner]
         return MixedBatch(mixed, _mixed_targets(p, mixing), *mixing)
 
-    def __call__(
-        self, images: Array, targets: Any, rng: np.random.Generator | None = None
-    ) -> MixedBatch:
-        return self.apply(images, targets, self.draw(images.shape, rng))
-
 
 @dataclass(frozen=True)
-class CutMix:
+class CutMix(_Mixer):
     """A box of every image shows another image; the label is shared out by area.
 
         x̃ = M·x + (1 - M)·x[partner]      ỹ = λ·y + (1 - λ)·y[partner]      λ = mean of M
@@ -107,16 +123,9 @@ class CutMix:
     (0.9375, Box(top=5, left=4, bottom=7, right=6), array([1., 1., 1., 1.], dtype=float32))
     """
 
-    classes: int
-    alpha: float = 1.0
-    probability: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check_settings(self)
-
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> Mixing:
         """λ, partners and box for a batch of this shape (N, C, H, W)."""
-        lam, permutation, _ = _draw_partners(self, shape, rng)
+        lam, permutation, _ = super().draw(shape, rng)
         if lam == 1:
             return Mixing(lam, permutation)
         H, W = shape[2:]
@@ -135,64 +144,6 @@ class CutMix:
             mixed[:, :, top:bottom, left:right] = images[:, :, top:bottom, left:right][partner]
         return MixedBatch(mixed, _mixed_targets(p, mixing), *mixing)
 
-    def __call__(
-        self, images: Array, targets: Any, rng: np.random.Generator | None = None
-    ) -> MixedBatch:
-        return self.apply(images, targets, self.draw(images.shape, rng))
-
-
-class ErasedBatch(NamedTuple):
-    """Images (N, C, H, W) with a box filled in each, their targets as they came, the boxes."""
-
-    images: Array
-    targets: Any
-    boxes: list[Box]
-
-
-@dataclass(frozen=True)
-class Cutout:
-    """A square of every image is filled, at a place of its own: no part may be relied upon.
-
-    size: the square's side in pixels; its centre is any pixel, and the border cuts it off.
-    fill: its value; 0 is the mean grey of standardised images. (DeVries & Taylor 2017, whose
-        published code has meant half the side by the same number at one time.)
-    """
-
-    size: int
-    fill: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.size, int | np.integer) or self.size < 1:
-            raise ValueError(f"Cutout: size is {self.size!r}; expected a whole number of pixels")
-
-    def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> list[Box]:
-        """A box for each image of a batch of this shape (N, C, H, W)."""
-        rng = needed_rng("Cutout", rng)
-        return [_square_around(shape[2:], self.size, rng) for _ in range(shape[0])]
-
-    def apply(self, images: Array, targets: Any, boxes: list[Box]) -> ErasedBatch:
-        erased = array_module(images).array(images)
-        for n, (top, left, bottom, right) in enumerate(boxes):
-            erased[n, :, top:bottom, left:right] = self.fill
-        return ErasedBatch(erased, targets, boxes)
-
-    def __call__(
-        self, images: Array, targets: Any, rng: np.random.Generator | None = None
-    ) -> ErasedBatch:
-        _check_images("Cutout", images)
-        return self.apply(images, targets, self.draw(images.shape, rng))
-
-
-def _draw_partners(transform: Mixup | CutMix, shape: tuple[int, ...], rng: Any) -> Mixing:
-    name = type(transform).__name__
-    rng = needed_rng(name, rng)
-    if len(shape) != 4:
-        raise ValueError(f"{name}: images has shape {tuple(shape)}; expected (N, C, H, W)")
-    if transform.alpha == 0 or rng.random() >= transform.probability:
-        return Mixing(1.0, np.arange(shape[0]))
-    lam = float(rng.beta(transform.alpha, transform.alpha))
-    return Mixing(lam, rng.permutation(shape[0]))
-
 
 def _box_around(size: tuple[int, ...], half_height: int, half_width: int, rng: Any) -> Box:
     """A box of twice these halves around a pixel that is drawn, cut off at the edge."""
@@ -204,12 +155,6 @@ def _box_around(size: tuple[int, ...], half_height: int, half_width: int, rng: A
     )  # fmt: skip
 
 
-def _square_around(size: tuple[int, ...], side: int, rng: Any) -> Box:
-    H, W = size
-    top, left = int(rng.integers(H)) - side // 2, int(rng.integers(W)) - side // 2
-    return Box(max(top, 0), max(left, 0), min(top + side, H), min(left + side, W))
-
-
 def _mixed_targets(p: Array, mixing: Mixing) -> Array:
     partner = array_module(p).asarray(mixing.permutation)
     lam = p.dtype.type(mixing.lam)
@@ -218,7 +163,7 @@ def _mixed_targets(p: Array, mixing: Mixing) -> Array:
 
 def _probabilities(name: str, images: Array, targets: Any, classes: int) -> Array:
     """Targets as float32 rows (N, K); labels on the host become rows with one 1."""
-    _check_images(name, images)
+    check_batch(name, images)
     N = images.shape[0]
     if getattr(targets, "ndim", None) == 2:
         if targets.shape != (N, classes):
@@ -255,13 +200,7 @@ def _check_rows(name: str, p: Array) -> None:
         )
 
 
-def _check_images(name: str, images: Any) -> None:
-    if getattr(images, "ndim", None) != 4 or images.dtype.kind != "f":
-        came = f"{images.dtype} {images.shape}" if hasattr(images, "dtype") else type(images)
-        raise ValueError(f"{name}: images is {came}; expected floats (N, C, H, W)")
-
-
-def _check_settings(transform: Mixup | CutMix) -> None:
+def _check_settings(transform: _Mixer) -> None:
     name = type(transform).__name__
     if not isinstance(transform.classes, int | np.integer) or transform.classes < 1:
         raise ValueError(f"{name}: classes is {transform.classes!r}; expected a whole number")

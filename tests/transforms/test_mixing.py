@@ -236,6 +236,8 @@ def test_images_that_are_no_float_batches_are_named(transform):
         transform(np.zeros((3, 4, 4), np.float32), np.zeros(3, int), rng)
     with pytest.raises(ValueError, match=rf"^{name}: no rng came"):
         transform(np.zeros((2, 3, 4, 4), np.float32), np.zeros(2, int))
+    with pytest.raises(ValueError, match=rf"^{name}: images is a list; expected floats"):
+        transform([[1.0]], np.zeros(1, int), rng)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""Cutout: a part of every image is covered, so that no part of it can be relied upon.
+
+Like mixing.py it works on whole batches, after the images have become arrays, on NumPy and CuPy:
+`fit(..., batch_transform=Cutout(16))`.
+
+Read next: datasets/__init__.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivision.backend import Array, array_module
+from minivision.transforms.checks import check_batch, needed_rng
+from minivision.transforms.mixing import Box
+
+
+class ErasedBatch(NamedTuple):
+    """Images (N, C, H, W) with a box filled in each, their targets as they came, the boxes."""
+
+    images: Array
+    targets: Any
+    boxes: list[Box]
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A square of every image is filled, at a place of its own: no part may be relied upon.
+
+    size: the square's side in pixels; its centre is any pixel, and the border cuts it off.
+    fill: its value; 0 is the mean grey of standardised images. (DeVries & Taylor 2017, whose
+        published code has meant half the side by the same number at one time.)
+    """
+
+    size: int
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, int | np.integer) or self.size < 1:
+            raise ValueError(f"Cutout: size is {self.size!r}; expected a whole number of pixels")
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> list[Box]:
+        """A box for each image of a batch of this shape (N, C, H, W)."""
+        rng = needed_rng("Cutout", rng)
+        return [_square_around(shape[2:], self.size, rng) for _ in range(shape[0])]
+
+    def apply(self, images: Array, targets: Any, boxes: list[Box]) -> ErasedBatch:
+        erased = array_module(images).array(images)
+        for n, (top, left, bottom, right) in enumerate(boxes):
+            erased[n, :, top:bottom, left:right] = self.fill
+        return ErasedBatch(erased, targets, boxes)
+
+    def __call__(
+        self, images: Array, targets: Any, rng: np.random.Generator | None = None
+    ) -> ErasedBatch:
+        check_batch("Cutout", images)
+        return self.apply(images, targets, self.draw(images.shape, rng))
+
+
+def _square_around(size: tuple[int, ...], side: int, rng: Any) -> Box:
+    H, W = size
+    top, left = int(rng.integers(H)) - side // 2, int(rng.integers(W)) - side // 2
+    return Box(max(top, 0), max(left, 0), min(top + side, H), min(left + side, W))
