@@ -188,9 +188,14 @@ class RandAugment(Transform):
 
     def apply(self, image: np.ndarray, parameters: Sequence[Step]) -> np.ndarray:
         check_light("RandAugment", image)
-        changed = image.copy()
+        table, changed = PRESETS[self.preset], image.copy()
         for step in parameters:
-            changed = PRESETS[self.preset][step.name].change(changed, step, self.fill)
+            if step.name not in table:
+                raise ValueError(
+                    f"RandAugment: preset {self.preset!r} has no operation {step.name!r}; "
+                    f"expected one of {', '.join(table)}"
+                )
+            changed = table[step.name].change(changed, step, self.fill)
         return changed
 
     def describe(self, size: tuple[int, int] = (32, 32)) -> str:

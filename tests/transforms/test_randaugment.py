@@ -161,6 +161,11 @@ def test_settings_that_do_not_fit_are_named(settings, sentence):
         RandAugment(**settings)
 
 
+def test_a_step_of_another_preset_is_named():
+    with pytest.raises(ValueError, match=r"^RandAugment: preset 'monotone' has no operation 'inv"):
+        RandAugment().apply(reference_image(), [Step("invert")])
+
+
 def test_without_a_generator_it_says_where_chance_comes_from():
     with pytest.raises(ValueError, match=r"^RandAugment: no rng came"):
         RandAugment()(reference_image())
