@@ -4,7 +4,7 @@ The colours of natural images vary most from dark to bright, less from blue to y
 between green and magenta. These are the principal components of the pixels, and each image is
 moved along them by chance, more where pixels vary more. (Krizhevsky et al. 2012, §4.1.)
 
-Read next: transforms/nearest.py
+Read next: transforms/jitter.py
 """
 
 from __future__ import annotations

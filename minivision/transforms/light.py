@@ -14,11 +14,14 @@ Read next: transforms/tables.py
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
 from minivision.transforms.checks import check_factor, check_light
 
+VALUES = np.arange(256, dtype=np.uint8)
 SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
 
 
@@ -33,22 +36,22 @@ def brightness(image: np.ndarray, factor: float) -> np.ndarray:
     """
     check_light("brightness", image)
     check_factor("brightness", factor)
-    return blend(np.zeros_like(image), image, factor)
+    return look_up(image, blend(np.uint8(0), VALUES, factor))
 
 
 def contrast(image: np.ndarray, factor: float) -> np.ndarray:
     """Flatter below 1, stronger above: away from the mean grey, which is rounded to a byte."""
     check_light("contrast", image)
     check_factor("contrast", factor)
-    mean = int(_grey_bytes(image).mean() + 0.5)
-    return blend(np.full_like(image, mean), image, factor)
+    mean = np.uint8(_grey_bytes(image).mean() + 0.5)
+    return look_up(image, blend(mean, VALUES, factor))
 
 
 def color(image: np.ndarray, factor: float) -> np.ndarray:
     """Paler below 1, more saturated above; a grey image stays as it is."""
     check_light("color", image)
     check_factor("color", factor)
-    return blend(grayscale(image), image, factor)
+    return blend(_grey_bytes(image)[:, :, None], image, factor)
 
 
 def sharpness(image: np.ndarray, factor: float) -> np.ndarray:
@@ -73,22 +76,31 @@ def smooth(image: np.ndarray) -> np.ndarray:
     """A 3x3 mean in which the pixel itself counts five times; the outermost pixels are copied."""
     check_light("smooth", image)
     y = image.copy()
-    sums = cv2.filter2D(image, cv2.CV_32F, SMOOTH) + np.float32(0.5)
-    inside = sums.reshape(image.shape)[1:-1, 1:-1]  # OpenCV drops a single channel
-    y[1:-1, 1:-1] = np.clip(inside, 0, 255).astype(np.uint8)
+    means = cv2.filter2D(image, cv2.CV_32F, SMOOTH).reshape(image.shape)  # cv2 drops one channel
+    y[1:-1, 1:-1] = (means[1:-1, 1:-1] + np.float32(0.5)).astype(np.uint8)
     return y
 
 
 def _grey_bytes(image: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, C) -> uint8 (H, W), with the weights as 16-bit integers, rounded."""
+    """uint8 (H, W, C) -> uint8 (H, W), with the weights in units of 1/65536, rounded.
+
+    No sum reaches 2**24, so float32 holds each of them exactly.
+    """
     if image.shape[2] == 1:
         return image[:, :, 0]
-    weights = np.array([19595, 38470, 7471], np.uint32)
-    return ((image.astype(np.uint32) @ weights + 32768) >> 16).astype(np.uint8)
+    weights = np.array([19595, 38470, 7471], np.float32)
+    return ((image.astype(np.float32) @ weights + 32768) / 65536).astype(np.uint8)
 
 
-def blend(degenerate: np.ndarray, image: np.ndarray, factor: float) -> np.ndarray:
-    """degenerate + factor·(image - degenerate), in bytes of one shape."""
+def blend(degenerate: Any, image: np.ndarray, factor: float) -> np.ndarray:
+    """degenerate + factor·(image - degenerate), in bytes; a smaller degenerate is broadcast."""
     start = degenerate.astype(np.float32)
-    mixed = start + np.float32(factor) * (image - start)
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+    mixed = image - start
+    mixed *= np.float32(factor)
+    mixed += start
+    return np.clip(mixed, 0, 255, out=mixed).astype(np.uint8)
+
+
+def look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Each byte's new value from a table: uint8 (256,), or (256, C), a column for each channel."""
+    return cv2.LUT(image, table.reshape(1, 256, -1)).reshape(image.shape)

@@ -16,8 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minivision.transforms.checks import check_factor, check_light
-
-VALUES = np.arange(256)
+from minivision.transforms.light import VALUES, look_up
 
 
 def invert(image: np.ndarray) -> np.ndarray:
@@ -43,7 +42,7 @@ def solarize(image: np.ndarray, threshold: float) -> np.ndarray:
     """Invert what reaches the threshold: 256 changes nothing, 0 inverts everything."""
     check_light("solarize", image)
     check_factor("solarize", threshold, "threshold")
-    return np.where(image < threshold, image, 255 - image)
+    return look_up(image, np.where(VALUES < threshold, VALUES, 255 - VALUES))
 
 
 def solarize_add(image: np.ndarray, addition: int) -> np.ndarray:
@@ -53,15 +52,15 @@ def solarize_add(image: np.ndarray, addition: int) -> np.ndarray:
         raise ValueError(
             f"solarize_add: addition is {addition!r}; expected a whole number from 0 to 255"
         )
-    table = np.where(VALUES < 128, np.minimum(VALUES + int(addition), 255), VALUES)
-    return table.astype(np.uint8)[image]
+    lighter = np.minimum(VALUES.astype(int) + int(addition), 255).astype(np.uint8)
+    return look_up(image, np.where(VALUES < 128, lighter, VALUES))
 
 
 def gamma(image: np.ndarray, exponent: float) -> np.ndarray:
     """255·(v / 255)^γ, rounded: below 1 lightens the shadows, above 1 darkens them."""
     check_light("gamma", image)
     check_factor("gamma", exponent, "exponent")
-    return np.rint(255 * (VALUES / 255) ** exponent).astype(np.uint8)[image]
+    return look_up(image, np.rint(255 * (VALUES / 255) ** exponent).astype(np.uint8))
 
 
 def autocontrast(image: np.ndarray) -> np.ndarray:
@@ -77,14 +76,14 @@ def equalize(image: np.ndarray) -> np.ndarray:
 
 
 def _by_channel(image: np.ndarray, table_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    channels = [image[:, :, c] for c in range(image.shape[2])]
-    return np.stack([table_of(channel)[channel] for channel in channels], axis=2)
+    tables = [table_of(image[:, :, c]) for c in range(image.shape[2])]
+    return look_up(image, np.stack(tables, axis=1))
 
 
 def _stretched(channel: np.ndarray) -> np.ndarray:
     low, high = int(channel.min()), int(channel.max())
     if high <= low:
-        return VALUES.astype(np.uint8)
+        return VALUES
     scale = 255.0 / (high - low)
     return np.clip((VALUES * scale - low * scale).astype(np.int64), 0, 255).astype(np.uint8)
 
@@ -94,6 +93,6 @@ def _flattened(channel: np.ndarray) -> np.ndarray:
     there = np.flatnonzero(counts)
     step = (channel.size - int(counts[there[-1]])) // 255
     if len(there) <= 1 or step == 0:
-        return VALUES.astype(np.uint8)
+        return VALUES
     below = np.cumsum(counts) - counts  # pixels darker than each value
     return np.minimum((step // 2 + below) // step, 255).astype(np.uint8)
