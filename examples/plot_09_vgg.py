@@ -447,6 +447,6 @@ if not training:
 # 3. Train the shapes with ``head="average"`` and draw the map of answers again. Expect a map of
 #    12x16 places, one for every 8x8 pixels: nothing but the poolings makes it coarser now.
 #
-# **Next lesson:** 10 · Brightness and the gap
+# **Next lesson:** 10 · The data set is biased
 
 plt.show()

@@ -15,6 +15,7 @@ Read it from the bottom up, one file a sitting; each file ends by naming the nex
     datasets/      digits, MNIST, your own folder; splits; the DataLoader
     training/      the loop, metrics, checkpoints, a run's folder
     analysis/      pictures and checks
+    methods/       what to do with few images or few labels
     cli/           one file a command
 
 Importing minivision brings in the engine, nn and optim. The rooms that need OpenCV, matplotlib or

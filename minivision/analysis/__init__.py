@@ -5,6 +5,7 @@
     effective_field.py  how much each pixel moves it
     saliency.py         which pixels move a class, and what the layers make of an image
     activation_maps.py  where the evidence for a class is: CAM and Grad-CAM
+    localization.py     a box around that evidence, against the true one
     occlusion.py        what happens where a part is covered
     confusion_pairs.py  which classes are taken for which, and in which images
     embedding.py        the images as points, near each other where the network finds them alike
@@ -14,6 +15,7 @@
     graph.py            a picture of the tape behind a loss
     plots.py            curves, confusion, images
     augmentation.py     what augmentation does to an image
+    policies.py         what a search over augmentations found
 
 Read next: analysis/passes.py
 """

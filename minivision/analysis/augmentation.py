@@ -1,35 +1,47 @@
 """What augmentation does to an image, as a sheet of pictures with what was drawn above each.
 
-Read next: cli/__init__.py
+Read next: analysis/policies.py
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import is_dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minivision.transforms import RandAugment
+from minivision.transforms import Compose, PixelMap, Projection, RandAugment
 from minivision.transforms.randaugment import PRESETS, Step
 
 SIZE, COLUMNS = 1.6, 6  # inches of one picture; pictures in a row
 MAGNITUDES = (0.0, 7.5, 15.0, 22.5, 30.0)
 
 
-def plot_augmented(image: np.ndarray, transform: RandAugment, count: int, seed: int = 0) -> Figure:
+def plot_augmented(
+    image: np.ndarray, transform: Any, count: int, seed: int = 0, *, histograms: bool = False
+) -> Figure:
     """The image uint8 (H, W, C), then `count` changed copies, each with what was drawn for it.
 
-    Copy i is drawn by `np.random.default_rng((seed, i))`, whatever the count.
+    transform: of images, or a Compose of such. Copy i is drawn by
+    `np.random.default_rng((seed, i))`, whatever the count.
+    histograms: under each picture how many of its bytes have each value, 0 at the left to 255.
     """
     if count < 1:
         raise ValueError(f"plot_augmented: count is {count}; expected at least one copy")
+    steps: Sequence[Any] = transform.transforms if isinstance(transform, Compose) else (transform,)
     pictures, titles = [image], ["the image"]
     for i in range(count):
-        steps = transform.draw(image.shape[:2], np.random.default_rng((seed, i)))
-        pictures.append(transform.apply(image, steps))
-        titles.append("\n".join(map(str, steps)) or "nothing")
-    return _sheet(_rows(pictures), _rows(titles))
+        rng, picture, words = np.random.default_rng((seed, i)), image, []
+        for step in steps:
+            drawn = step.draw(picture.shape[:2], rng)
+            picture = step.apply(picture, drawn)
+            words += _words(step, drawn)
+        pictures.append(picture)
+        titles.append("\n".join(words) or "nothing")
+    return _sheet(_rows(pictures), _rows(titles), histograms)
 
 
 def plot_magnitudes(image: np.ndarray, preset: str = "monotone") -> Figure:
@@ -54,22 +66,64 @@ def plot_magnitudes(image: np.ndarray, preset: str = "monotone") -> Figure:
     return _sheet(pictures, titles)
 
 
+def _words(step: Any, drawn: Any) -> list[str]:
+    """What was drawn, in a short line or a few."""
+    if isinstance(drawn, PixelMap):
+        lines = ["mirrored"] if drawn.scale_x < 0 else []
+        if drawn.scale_x not in (1, -1) or drawn.scale_y != 1:
+            lines.append(f"scaled {abs(drawn.scale_x):.2f} x {drawn.scale_y:.2f}")
+        if (drawn.shift_x, drawn.shift_y) != (0, 0) and drawn.scale_x > 0:
+            lines.append(f"moved {drawn.shift_x:.3g}, {drawn.shift_y:.3g}")
+        return lines
+    if isinstance(drawn, Projection):
+        (a, b, _), (c, d, _), (e, f, _) = drawn.matrix
+        perspective = f", {e:.4f} {f:.4f}" if e or f else ""
+        return [type(step).__name__, f"{a:.2f} {b:.2f}, {c:.2f} {d:.2f}{perspective}"]
+    if is_dataclass(drawn):
+        return [type(step).__name__, *(f"{name} {value}" for name, value in vars(drawn).items())]
+    return [str(part) for part in drawn]  # the steps of a RandAugment or a ColorJitter
+
+
 def _rows(things: list) -> list[list]:
     return [things[i : i + COLUMNS] for i in range(0, len(things), COLUMNS)]
 
 
-def _sheet(pictures: Sequence[Sequence[np.ndarray]], titles: Sequence[Sequence[str]]) -> Figure:
+def _sheet(
+    pictures: Sequence[Sequence[np.ndarray]],
+    titles: Sequence[Sequence[str]],
+    histograms: bool = False,
+) -> Figure:
     lines = max(title.count("\n") + 1 for row in titles for title in row)
     columns = max(map(len, pictures))
     H, W = pictures[0][0].shape[:2]
-    height = SIZE * H / W + 0.16 * lines + 0.08
-    figure = Figure(figsize=(SIZE * columns, height * len(pictures)), layout="constrained")
-    grid = figure.subplots(len(pictures), columns, squeeze=False)
+    heights = [SIZE * H / W] + [SIZE / 3] * histograms
+    words_height = (0.16 * lines + 0.08 + 0.25 * histograms) * len(pictures)
+    height = sum(heights) * len(pictures) + words_height
+    figure = Figure(figsize=(SIZE * columns, height), layout="constrained")
+    grid = figure.subplots(
+        len(heights) * len(pictures), columns, squeeze=False,
+        gridspec_kw={"height_ratios": heights * len(pictures)},
+    )  # fmt: skip
     for axes in grid.flat:
         axes.set_axis_off()
-    for row, words, places in zip(pictures, titles, grid, strict=True):
+    for i, (row, words) in enumerate(zip(pictures, titles, strict=True)):
+        places = grid[i * len(heights)]
         for picture, title, axes in zip(row, words, places, strict=False):
             flat = picture[:, :, 0] if picture.shape[2] == 1 else picture
             axes.imshow(flat, cmap="gray", vmin=0, vmax=255)
             axes.set_title(title, fontsize=7, parse_math=False)
+        if histograms:
+            for picture, axes in zip(row, grid[i * len(heights) + 1], strict=False):
+                plot_histogram(axes, picture)
     return figure
+
+
+def plot_histogram(axes: Axes, image: np.ndarray) -> None:
+    """How many bytes of an image uint8 (H, W, C) have each value, one outline for each channel."""
+    colors = ("tab:red", "tab:green", "tab:blue") if image.shape[2] == 3 else ("black",)
+    for c, color in enumerate(colors):
+        counts = np.bincount(image[:, :, c].ravel(), minlength=256).reshape(64, 4).sum(axis=1)
+        axes.stairs(counts, np.arange(0, 257, 4), color=color, linewidth=0.8)
+    axes.set_axis_on()
+    axes.set(xlim=(0, 256), xticks=[0, 128, 255], yticks=[])
+    axes.tick_params(labelsize=6)

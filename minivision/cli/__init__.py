@@ -23,6 +23,7 @@ COMMANDS = {
     "summary": "count a network's parameters, multiply-adds and memory",
     "receptive-field": "which pixels a unit of a network can see",
     "augment": "show what RandAugment does to an image",
+    "search-augmentation": "try augmentations on a dataset, keep the best",
     "convert-weights": "turn weights of PyTorch's (.pth) into safetensors",
     "gradcheck": "compare every gradient rule with numbers",
 }

@@ -1,14 +1,16 @@
-"""Show what RandAugment does to an image: a sheet of changed copies, each with what was drawn.
+"""Show what augmentation does to an image: a sheet of changed copies, each with what was drawn.
 
-  minivision augment cat.jpg                             2 operations of magnitude 9, 17 copies
+  minivision augment cat.jpg                             RandAugment: 2 operations, magnitude 9
+  minivision augment cat.jpg --policy flip+crop+jitter   the policy of `train --augment`
+  minivision augment cat.jpg --histogram                 how often each brightness occurs, as well
   minivision augment cat.jpg --count 3 --magnitude 20    more, and stronger
   minivision augment cat.jpg --preset noisy_student --magnitude 27
   minivision augment cat.jpg --sweep                     every operation from magnitude 0 to 30
   minivision augment --describe --magnitude 9            what a magnitude means, in numbers
 
-The same seed draws the same copies. See `minivision.transforms.RandAugment` for use in training.
+The same seed draws the same copies. Train with them: `minivision train --augment POLICY`.
 
-Read next: cli/convert_weights.py
+Read next: cli/search_augmentation.py
 """
 
 from __future__ import annotations
@@ -18,14 +20,19 @@ from pathlib import Path
 
 from minivision.analysis.augmentation import plot_augmented, plot_magnitudes
 from minivision.analysis.plots import save_figure
+from minivision.cli.policy import STEPS, read_policy
 from minivision.datasets import read_image
-from minivision.transforms import RandAugment
+from minivision.transforms import Compose, RandAugment
 from minivision.transforms.randaugment import PRESETS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "image", type=Path, nargs="?", metavar="IMAGE", help="PNG, JPEG or BMP, in colour"
+    )
+    parser.add_argument(
+        "--policy",
+        help=f"names joined by +, of {', '.join(STEPS)}; or a file of search-augmentation",
     )
     parser.add_argument("--count", type=int, default=2, help="operations an image (default: 2)")
     parser.add_argument("--magnitude", type=float, default=9, help="0 to 30 (default: 9)")
@@ -36,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--copies", type=int, default=17, help="how many to draw (default: 17)")
     parser.add_argument("--seed", type=int, default=0, help="decides what is drawn (default: 0)")
     parser.add_argument("--sweep", action="store_true", help="every operation, weak to strong")
+    parser.add_argument("--histogram", action="store_true", help="under each copy its histogram")
     parser.add_argument("--describe", action="store_true", help="print the strengths")
     parser.add_argument(
         "--out", type=Path, metavar="PNG", help="the sheet (default: augmented-NAME.png, here)"
@@ -43,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    transform = RandAugment(arguments.count, arguments.magnitude, arguments.preset, arguments.fill)
+    randaugment = RandAugment(
+        arguments.count, arguments.magnitude, arguments.preset, arguments.fill
+    )
     if arguments.image is None and not arguments.describe:
         raise ValueError("which image? Name a file, or ask for --describe")
     size = (32, 32)
@@ -52,13 +62,29 @@ def run(arguments: argparse.Namespace) -> None:
         size = image.shape[:2]
     if arguments.describe:
         print(f"on an image of {size[0]}x{size[1]}, magnitude {arguments.magnitude:g}:")
-        print(transform.describe(size))
+        print(randaugment.describe(size))
     if arguments.image is None:
         return
     if arguments.sweep:
         figure = plot_magnitudes(image, arguments.preset)
     else:
-        figure = plot_augmented(image, transform, arguments.copies, arguments.seed)
+        transform = _transform(arguments.policy, size, randaugment)
+        figure = plot_augmented(
+            image, transform, arguments.copies, arguments.seed, histograms=arguments.histogram
+        )
     page = arguments.out or Path(f"augmented-{arguments.image.stem}.png")
     save_figure(figure, page)
     print(f"see {page}")
+
+
+def _transform(policy: str | None, size: tuple[int, int], randaugment: RandAugment) -> Compose:
+    """What the command line asks for, for one image at a time."""
+    if policy is None:
+        return Compose([randaugment])
+    steps, mixer = read_policy("--policy", policy, size)
+    if mixer:
+        raise ValueError(
+            f"--policy: {mixer} mixes the images of a batch, and here is one; leave it out, and "
+            f"train with it: minivision train --augment {policy}"
+        )
+    return Compose(steps)

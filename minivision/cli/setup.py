@@ -8,7 +8,7 @@ Read next: cli/evaluate.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from minivision.transforms import (
     FrameDigit,
     Normalize,
     Pad,
-    RandomTranslate,
     Resize,
     ToArray,
     describe,
@@ -56,6 +55,7 @@ SETTINGS: dict[str, type | tuple[type, ...]] = {
     "workers": int,
     "preprocessing": dict,
     "skipped": dict,
+    "mixer": (str, type(None)),
 }
 
 
@@ -115,13 +115,15 @@ def load_checked_splits(
     return images.splits(size, skip=broken), broken
 
 
-def preprocessing(splits: Splits, model: Network, shift: int) -> dict[str, Any]:
+def preprocessing(
+    splits: Splits, model: Network, augmentation: Sequence[Any] = ()
+) -> dict[str, Any]:
     """How images become the network's input, as plain JSON for settings.json.
 
-    "dataset": the dataset's images; "training": the same, shifted at random by up to `shift`
-    pixels; "image": any picture, for `predict`. Pixels are standardised by the training set's mean
-    and standard deviation, over at most 10,000 of its images; a model whose paper gives a range of
-    pixels gets that, and smaller images in a border of black.
+    "dataset": the dataset's images; "training": the same, first changed by the steps of the
+    augmentation; "image": any picture, for `predict`. Pixels are standardised by the training
+    set's mean and standard deviation, over at most 10,000 of its images; a model whose paper gives
+    a range of pixels gets that, and smaller images in a border of black.
     """
     indices = np.arange(len(splits.train))[:: -(-len(splits.train) // 10_000)]
     images, _ = splits.train.batch(indices)
@@ -135,20 +137,19 @@ def preprocessing(splits: Splits, model: Network, shift: int) -> dict[str, Any]:
         std = np.full_like(std, 1 / (white - black))
         if size[0] <= input_size[0] and size[1] <= input_size[1]:
             fitted = Pad(input_size)
-    shifted = [RandomTranslate(shift)] if shift else []
     framed = [FrameDigit(size, usual_extent(images)) if images.shape[3] == 1 else Resize(size)]
     resized = [] if size == input_size else [fitted]
     numbers = [ToArray(), Normalize(tuple(mean), tuple(np.maximum(std, 1e-3)))]
     steps: dict[str, list[Any]] = {
         "dataset": [*resized, *numbers],
-        "training": [*shifted, *resized, *numbers],
+        "training": [*augmentation, *resized, *numbers],
         "image": [*framed, *resized, *numbers],
     }
     return {part: describe(Compose(transforms)) for part, transforms in steps.items()}
 
 
 def loader(dataset: Any, settings: dict[str, Any], part: str) -> DataLoader:
-    """Batches of one split: shuffled and shifted for "training", in order for "dataset"."""
+    """Batches of one split: shuffled and augmented for "training", in order for "dataset"."""
     training = part == "training"
     return DataLoader(
         dataset,
@@ -166,7 +167,8 @@ def open_run(path: str | Path) -> Run:
     Raises ValueError where one is missing or of another type.
     """
     run = Run.open(path)
-    run.settings.setdefault("skipped", {})  # runs from before there were such files
+    run.settings.setdefault("skipped", {})  # runs from before there were such files,
+    run.settings.setdefault("mixer", None)  # and from before batches were mixed
     for name, kind in SETTINGS.items():
         value = run.settings.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):

@@ -4,6 +4,7 @@
   minivision train --dataset mnist --seed 1           60,000 digits (MINIVISION_DATA or download)
   minivision train --dataset my_photos --epochs 30    a folder with one folder for each class
   minivision train --dataset my_photos.tar.gz         the same in one file
+  minivision train --dataset cifar10 --augment flip+crop+randaugment   never twice the same image
   minivision train --out runs/mine --resume           go on with a run that was stopped
 
 The folder holds settings.json, metrics.jsonl (a line an epoch), checkpoint.safetensors,
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.backend import resolve_device
+from minivision.cli.policy import MIXERS, NAMES, read_policy
 from minivision.cli.setup import (
     build_model,
     check_classes,
@@ -44,6 +46,7 @@ from minivision.training import (
     predict_logits,
 )
 from minivision.training.metrics import accuracy, confusion_matrix
+from minivision.transforms import RandomTranslate
 
 
 class Defaults(NamedTuple):
@@ -64,8 +67,8 @@ DEFAULTS = {
 USUAL = Defaults(20, 32, 0)
 # What decides the weights a run ends with, and so cannot be given again when it is resumed.
 DECIDED = (
-    "model", "dataset", "epochs", "batch_size", "lr", "optimizer", "shift", "seed", "limit",
-    "skip_unreadable",
+    "model", "dataset", "epochs", "batch_size", "lr", "optimizer", "shift", "augment", "seed",
+    "limit", "skip_unreadable",
 )  # fmt: skip
 LEARNING_RATES = {"adam": 2e-3, "sgd": 0.05}
 
@@ -82,6 +85,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--lr", type=positive(float), help="first learning rate (default: adam 0.002, sgd 0.05)")
     add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
     add("--shift", type=whole, help="random shifts in pixels (default: digits 2, mnist 1, else 0)")
+    add(
+        "--augment", metavar="POLICY",
+        help=f"names joined by +, of {', '.join(NAMES)}; or a file of search-augmentation",
+    )  # fmt: skip
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
     add("--seed", type=whole, help="decides everything random (default: 0)")
     add("--out", type=Path, help="the run's folder (default: runs/MODEL-DATASET-N)")
@@ -133,7 +140,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> None:
     """The lesson of this file: data, model, optimizer, fit, and one look at the test set."""
-    classes, epochs = settings["classes"], settings["epochs"]
+    classes, epochs, mixer = settings["classes"], settings["epochs"], settings["mixer"]
     training = splits.train
     if settings["limit"] is not None:
         (training,) = stratified_split(training, (min(settings["limit"], len(training)),))
@@ -152,6 +159,7 @@ def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> No
         epochs,
         schedule=cosine(epochs),
         validate=lambda model: evaluate(model, validation),
+        batch_transform=MIXERS[mixer](len(classes)) if mixer else None,
         seed=settings["seed"],
         run=folder,
         device=device,
@@ -188,12 +196,16 @@ def make_settings(
     usual = DEFAULTS.get(arguments.dataset, USUAL)
     shift = usual.shift if arguments.shift is None else arguments.shift
     named = arguments.dataset in DATASETS
+    first = splits.train[0][0]
+    policy = read_policy("--augment", arguments.augment or "none", first.shape[:2])
+    augmentation = [RandomTranslate(shift), *policy.steps] if shift else policy.steps
+    model = MODELS[arguments.model](initialize=False)
     optimizer = arguments.optimizer or "adam"
     return {
         "model": arguments.model,
         "dataset": arguments.dataset if named else str(Path(arguments.dataset).resolve()),
         "classes": list(splits.train.classes),
-        "channels": splits.train[0][0].shape[2],
+        "channels": first.shape[2],
         "epochs": arguments.epochs or usual.epochs,
         "batch_size": arguments.batch_size or usual.batch_size,
         "lr": arguments.lr or LEARNING_RATES[optimizer],
@@ -203,7 +215,8 @@ def make_settings(
         "limit": arguments.limit,
         "skipped": skipped,
         "workers": arguments.workers or 0,
-        "preprocessing": preprocessing(splits, MODELS[arguments.model](initialize=False), shift),
+        "preprocessing": preprocessing(splits, model, augmentation),
+        "mixer": policy.mixer,
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("minivision", "numpy", "opencv-python-headless")},

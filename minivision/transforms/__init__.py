@@ -1,13 +1,15 @@
 """Image transforms: uint8 images (H, W, C) in, then float32 arrays (C, H, W) for the network.
 
 The room in reading order: `pipeline` says what a transform is, chains several and makes the final
-array; `checks` holds the sentences for wrong arguments; `geometry` and `windows` move pixels about;
-`handwriting` frames a photographed digit as the training images are framed; `crops` makes five or
-ten images of one; `light` and `tables` hold plain functions that change the light, and `color`
-draws such a change; `nearest` moves whole bytes; `randaugment` draws some of all these; `mixing`
-and `erasing` change a whole batch. This file adds the table of the transforms' names, with which a
-run's preprocessing is written into its settings as plain JSON, and rebuilt from them when the run
-is used again.
+array; `checks` holds the sentences for wrong arguments; `resampling` reads an image between its
+pixels, `pixel_maps` says how images, points, masks and boxes follow a map, and `geometry` to
+`windows` (shifts, flips, rotations, perspective, rubber, crops) are such maps; `handwriting` frames
+a photographed digit as the training images are framed; `crops` makes five or ten images of one;
+`light` and `tables` hold plain functions that change the light, and `color` and `jitter` draw such
+changes; `nearest` moves whole bytes; `randaugment` draws some of all these, `policy` is a fixed
+list of them; `mixing` and `erasing` change a whole batch. This file adds the table of the
+transforms' names, with which a run's preprocessing is written into its settings as plain JSON, and
+rebuilt from them when the run is used again.
 
 >>> import json
 >>> transform = Compose([Resize((32, 32)), ToArray()])
@@ -27,9 +29,17 @@ from typing import Any
 
 from minivision.transforms.color import ColorShift, PCAColor, color_components
 from minivision.transforms.crops import crop_offsets, five_crops, ten_crops
+from minivision.transforms.elastic import Displacement, ElasticDistortion
 from minivision.transforms.erasing import Cutout, ErasedBatch
-from minivision.transforms.geometry import Pad, PixelMap, Resize, Scale, Translate
+from minivision.transforms.flips import RandomVerticalFlip, Rotate90
+from minivision.transforms.from_points import (
+    Perspective,
+    affine_from_points,
+    perspective_from_points,
+)
+from minivision.transforms.geometry import Pad, Resize, Scale, Translate
 from minivision.transforms.handwriting import FrameDigit
+from minivision.transforms.jitter import Change, ColorJitter
 from minivision.transforms.mixing import (
     Box,
     CutMix,
@@ -38,6 +48,8 @@ from minivision.transforms.mixing import (
     Mixup,
 )
 from minivision.transforms.pipeline import Compose, Normalize, ToArray, Transform
+from minivision.transforms.pixel_maps import PixelMap, Projection
+from minivision.transforms.policy import OperationSequence
 from minivision.transforms.randaugment import RandAugment
 from minivision.transforms.random_geometry import (
     RandomCrop,
@@ -45,6 +57,8 @@ from minivision.transforms.random_geometry import (
     RandomScale,
     RandomTranslate,
 )
+from minivision.transforms.random_warps import RandomAffine, RandomPerspective, RandomRotation
+from minivision.transforms.warps import Affine, Rotate, Warp
 from minivision.transforms.windows import CenterCrop, RandomResizedCrop
 
 # The only names that a description may use: a settings file cannot ask for other code.
@@ -59,11 +73,23 @@ TRANSFORMS: dict[str, Any] = {
     "RandomScale": RandomScale,
     "RandomHorizontalFlip": RandomHorizontalFlip,
     "RandomCrop": RandomCrop,
+    "RandomVerticalFlip": RandomVerticalFlip,
+    "Rotate90": Rotate90,
+    "Rotate": Rotate,
+    "Affine": Affine,
+    "Warp": Warp,
+    "Perspective": Perspective,
+    "RandomRotation": RandomRotation,
+    "RandomAffine": RandomAffine,
+    "RandomPerspective": RandomPerspective,
+    "ElasticDistortion": ElasticDistortion,
     "CenterCrop": CenterCrop,
     "RandomResizedCrop": RandomResizedCrop,
     "FrameDigit": FrameDigit,
     "PCAColor": PCAColor,
+    "ColorJitter": ColorJitter,
     "RandAugment": RandAugment,
+    "OperationSequence": OperationSequence,
 }
 
 
@@ -128,6 +154,7 @@ __all__ = [
     "Normalize",
     "Pad",
     "PixelMap",
+    "Projection",
     "Resize",
     "Translate",
     "Scale",
@@ -135,6 +162,19 @@ __all__ = [
     "RandomScale",
     "RandomHorizontalFlip",
     "RandomCrop",
+    "RandomVerticalFlip",
+    "Rotate90",
+    "Rotate",
+    "Affine",
+    "Warp",
+    "Perspective",
+    "affine_from_points",
+    "perspective_from_points",
+    "RandomRotation",
+    "RandomAffine",
+    "RandomPerspective",
+    "ElasticDistortion",
+    "Displacement",
     "CenterCrop",
     "RandomResizedCrop",
     "FrameDigit",
@@ -142,9 +182,12 @@ __all__ = [
     "five_crops",
     "ten_crops",
     "PCAColor",
+    "ColorJitter",
+    "Change",
     "ColorShift",
     "color_components",
     "RandAugment",
+    "OperationSequence",
     "CutMix",
     "Mixup",
     "Cutout",

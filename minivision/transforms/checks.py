@@ -3,7 +3,7 @@
 Each check names the transform and the argument, what came, and what was expected. They stand
 together here so that the arithmetic of the other files can be read without them.
 
-Read next: transforms/geometry.py
+Read next: transforms/resampling.py
 """
 
 from __future__ import annotations
@@ -92,8 +92,16 @@ def check_fill(name: str, fill: object) -> None:
 
 def check_finite(name: str, argument: str, number: float) -> None:
     """Raise ValueError where the number is infinite or not a number."""
-    if not np.isfinite(number):
+    if not isinstance(number, int | float | np.integer | np.floating) or not np.isfinite(number):
         raise ValueError(f"{name}: {argument} is {number!r}; expected a finite number")
+
+
+def numbers_of(value: Any) -> np.ndarray:
+    """The value as float64; an empty array where it is no numbers, or rows of different lengths."""
+    try:
+        return np.array(value, np.float64)
+    except (TypeError, ValueError):
+        return np.empty(0)
 
 
 def kind_of(value: Any) -> str:

@@ -1,8 +1,6 @@
-"""Geometric transforms: resize, pad, translate and scale an image and the points on it.
+"""Geometric transforms: resize, pad, translate and scale an image and what is marked on it.
 
-Each of them moves the pixel at (x, y) to (a x + b, c y + d). The four numbers are its parameters,
-a `PixelMap`, and serve the image and its marked points alike. Pixel centres lie at whole numbers,
-so the first pixel is 0, the last W-1, and the true centre of an image ((W-1)/2, (H-1)/2).
+Each of them moves the pixel at (x, y) to (a x + b, c y + d): its parameters are a `PixelMap`.
 
 Read next: transforms/random_geometry.py
 """
@@ -14,65 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from minivision.transforms.checks import check_fill, check_finite, check_image, check_size
-from minivision.transforms.pipeline import Transform
-
-
-@dataclass(frozen=True)
-class PixelMap:
-    """Where pixels go: x -> scale_x x + shift_x, y -> scale_y y + shift_y, on a new (H, W) canvas.
-
-    `source` is the size (H, W) of the images that it was drawn for.
-
-    >>> Translate(dx=3, dy=-1).draw((28, 28))
-    PixelMap(source=(28, 28), size=(28, 28), scale_x=1.0, shift_x=3.0, scale_y=1.0, shift_y=-1.0)
-    """
-
-    source: tuple[int, int]
-    size: tuple[int, int]
-    scale_x: float = 1.0
-    shift_x: float = 0.0
-    scale_y: float = 1.0
-    shift_y: float = 0.0
-
-
-class GeometricTransform(Transform):
-    """A transform whose parameters are a PixelMap, so that points can follow the image."""
-
-    fill: int = 0
-
-    def apply(self, image: np.ndarray, parameters: PixelMap) -> np.ndarray:
-        """The image moved by bilinear interpolation; pixels from outside it are `fill`."""
-        check_source(type(self).__name__, image, parameters)
-        H, W = parameters.size
-        matrix = np.array(
-            [
-                [parameters.scale_x, 0, parameters.shift_x],
-                [0, parameters.scale_y, parameters.shift_y],
-            ]
-        )
-        # Four numbers, because OpenCV takes a single one for channel 0 and zero for the others.
-        moved = cv2.warpAffine(
-            image,
-            matrix,
-            (W, H),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=(self.fill,) * 4,
-        )
-        return with_channels(moved, image)
-
-    def apply_points(self, points: np.ndarray, parameters: PixelMap) -> np.ndarray:
-        """Where the points (P, 2), each (x, y) in pixels, lie in the result: float64 (P, 2)."""
-        points = np.asarray(points, np.float64)
-        if points.ndim != 2 or points.shape[1] != 2:
-            raise ValueError(
-                f"{type(self).__name__}: points has shape {points.shape}; "
-                "expected (P, 2), one (x, y) a row"
-            )
-        scale = np.array([parameters.scale_x, parameters.scale_y])
-        shift = np.array([parameters.shift_x, parameters.shift_y])
-        return points * scale + shift
+from minivision.transforms.checks import check_fill, check_finite, check_size
+from minivision.transforms.pixel_maps import GeometricTransform, PixelMap, check_source
+from minivision.transforms.resampling import with_channels
 
 
 @dataclass(frozen=True)
@@ -137,6 +79,8 @@ class Pad(GeometricTransform):
 class Translate(GeometricTransform):
     """Move the image by dx pixels to the right and dy down; what it leaves behind is `fill`.
 
+    >>> Translate(dx=3, dy=-1).draw((28, 28))
+    PixelMap(source=(28, 28), size=(28, 28), scale_x=1.0, shift_x=3.0, scale_y=1.0, shift_y=-1.0)
     >>> row = np.array([[[10], [20], [30]]], np.uint8)
     >>> Translate(dx=1, dy=0)(row)[0, :, 0]
     array([ 0, 10, 20], dtype=uint8)
@@ -181,18 +125,3 @@ def about_centre(size: tuple[int, int], factor: float) -> PixelMap:
     H, W = size
     rest = 1 - factor
     return PixelMap(size, size, factor, rest * (W - 1) / 2, factor, rest * (H - 1) / 2)
-
-
-def with_channels(result: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """OpenCV's result as (H, W, C): it drops the last axis of an image with one channel."""
-    return result.reshape(*result.shape[:2], image.shape[2])
-
-
-def check_source(name: str, image: np.ndarray, parameters: PixelMap) -> None:
-    """Raise where the parameters were drawn for images of another size."""
-    check_image(name, image)
-    if image.shape[:2] != parameters.source:
-        raise ValueError(
-            f"{name}: image has shape {image.shape}, but the parameters were drawn for "
-            f"images of size {parameters.source}"
-        )

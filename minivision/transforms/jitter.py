@@ -27,6 +27,9 @@ class Change(NamedTuple):
     name: str
     factor: float
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.factor:.2f}"
+
 
 @dataclass(frozen=True)
 class ColorJitter(Transform):

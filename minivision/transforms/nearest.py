@@ -85,7 +85,7 @@ def _moved(name: str, image: np.ndarray, matrix: Matrix, fill: int) -> np.ndarra
     np.clip(source_x, -1, W, out=places[..., 0], casting="unsafe")
     np.clip(source_y, -1, H, out=places[..., 1], casting="unsafe")
     # OpenCV only fetches the pixels from these whole places; it computes nothing.
-    moved = cv2.remap(
+    moved = cv2.remap(  # type: ignore[call-overload]
         image, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
         borderValue=(fill,) * 4,
     )  # fmt: skip

@@ -10,7 +10,7 @@ et al. 2020.) What M means differs from library to library; here it is written i
                      2020), M usually 27. There, posterize and solarize grow weaker with M, and
                      the four blends do nothing at M = 5.
 
-Read next: transforms/mixing.py
+Read next: transforms/policy.py
 """
 
 from __future__ import annotations
@@ -156,47 +156,20 @@ class RandAugment(Transform):
     def __post_init__(self) -> None:
         check_count("RandAugment", "count", self.count)
         check_fill("RandAugment", self.fill)
-        if self.preset not in PRESETS:
-            raise ValueError(
-                f"RandAugment: preset is {self.preset!r}; expected one of {', '.join(PRESETS)}"
-            )
-        number = isinstance(self.magnitude, int | float | np.integer | np.floating)
-        if not number or not 0 <= self.magnitude <= LARGEST:
-            raise ValueError(
-                f"RandAugment: magnitude is {self.magnitude!r}; "
-                f"expected a number from 0 to {LARGEST:g}"
-            )
+        check_preset("RandAugment", self.preset)
+        check_magnitude("RandAugment", "magnitude", self.magnitude)
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Steps:
-        rng = needed_rng("RandAugment", rng)
-        return Steps([self._draw_one(size, rng) for _ in range(self.count)])
-
-    def _draw_one(self, size: tuple[int, int], rng: np.random.Generator) -> Step:
-        table = PRESETS[self.preset]
-        name = list(table)[rng.integers(len(table))]
-        operation = table[name]
-        if operation.amount is None:
-            return Step(name)
-        amount = operation.amount(self.magnitude, size[operation.along])
-        if operation.sign and rng.random() < 0.5:
-            amount = -amount
-        if operation.sign == "1 ±":
-            amount += 1
-        if operation.change is not _cut_out:
-            return Step(name, amount)
-        return Step(name, amount, (int(rng.integers(size[0])), int(rng.integers(size[1]))))
+        rng, names = needed_rng("RandAugment", rng), list(PRESETS[self.preset])
+        drawn = []
+        for _ in range(self.count):
+            name = names[rng.integers(len(names))]
+            drawn.append(draw_step(name, self.magnitude, self.preset, size, rng))
+        return Steps(drawn)
 
     def apply(self, image: np.ndarray, parameters: Sequence[Step]) -> np.ndarray:
         check_light("RandAugment", image)
-        table, changed = PRESETS[self.preset], image.copy()
-        for step in parameters:
-            if step.name not in table:
-                raise ValueError(
-                    f"RandAugment: preset {self.preset!r} has no operation {step.name!r}; "
-                    f"expected one of {', '.join(table)}"
-                )
-            changed = table[step.name].change(changed, step, self.fill)
-        return changed
+        return apply_steps("RandAugment", image, parameters, self.preset, self.fill)
 
     def describe(self, size: tuple[int, int] = (32, 32)) -> str:
         """A line for each operation: how strong it is at this magnitude on images (H, W).
@@ -204,11 +177,63 @@ class RandAugment(Transform):
         >>> print(RandAugment(2, 15).describe().splitlines()[3])
         rotate         ±15 degrees
         """
-        lines = []
-        for name, operation in PRESETS[self.preset].items():
-            strength = ""
-            if operation.amount is not None:
-                amount = operation.amount(self.magnitude, size[operation.along])
-                strength = f"{operation.sign}{amount:.4g} {operation.unit}"
-            lines.append(f"{name:<14} {strength}".rstrip())
-        return "\n".join(lines)
+        table = PRESETS[self.preset]
+        return "\n".join(strength(table, name, self.magnitude, size) for name in table)
+
+
+def draw_step(
+    name: str, magnitude: float, preset: str, size: tuple[int, int], rng: np.random.Generator
+) -> Step:
+    """One operation at a magnitude for an image of size (H, W): its sign is drawn, and a place."""
+    operation = PRESETS[preset][name]
+    if operation.amount is None:
+        return Step(name)
+    amount = operation.amount(magnitude, size[operation.along])
+    if operation.sign and rng.random() < 0.5:
+        amount = -amount
+    if operation.sign == "1 ±":
+        amount += 1
+    if operation.change is not _cut_out:
+        return Step(name, amount)
+    return Step(name, amount, (int(rng.integers(size[0])), int(rng.integers(size[1]))))
+
+
+def apply_steps(
+    function: str, image: np.ndarray, steps: Sequence[Step], preset: str, fill: int
+) -> np.ndarray:
+    """The image changed by one step after the other; ValueError for an unknown operation."""
+    table, changed = PRESETS[preset], image.copy()
+    for step in steps:
+        if step.name not in table:
+            raise ValueError(
+                f"{function}: preset {preset!r} has no operation {step.name!r}; "
+                f"expected one of {', '.join(table)}"
+            )
+        changed = table[step.name].change(changed, step, fill)
+    return changed
+
+
+def strength(
+    table: dict[str, Operation], name: str, magnitude: float, size: tuple[int, int]
+) -> str:
+    """An operation and how strong it is at this magnitude on images (H, W), as a line."""
+    operation, words = table[name], ""
+    if operation.amount is not None:
+        amount = operation.amount(magnitude, size[operation.along])
+        words = f"{operation.sign}{amount:.4g} {operation.unit}"
+    return f"{name:<14} {words}".rstrip()
+
+
+def check_preset(name: str, preset: object) -> None:
+    """Raise ValueError where the preset is not one of `PRESETS`."""
+    if preset not in PRESETS:
+        raise ValueError(f"{name}: preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+
+
+def check_magnitude(name: str, argument: str, magnitude: object) -> None:
+    """Raise ValueError where the magnitude is not a number from 0 to 30."""
+    number = isinstance(magnitude, int | float | np.integer | np.floating)
+    if not number or not 0 <= magnitude <= LARGEST:  # type: ignore[operator]
+        raise ValueError(
+            f"{name}: {argument} is {magnitude!r}; expected a number from 0 to {LARGEST:g}"
+        )

@@ -3,7 +3,7 @@
 Each draws a `PixelMap` from an explicit generator and applies it; the same map can be applied
 again, to a mask or to marked points.
 
-Read next: transforms/windows.py
+Read next: transforms/flips.py
 """
 
 from __future__ import annotations
@@ -20,12 +20,8 @@ from minivision.transforms.checks import (
     check_size,
     needed_rng,
 )
-from minivision.transforms.geometry import (
-    GeometricTransform,
-    PixelMap,
-    about_centre,
-    check_source,
-)
+from minivision.transforms.geometry import about_centre
+from minivision.transforms.pixel_maps import GeometricTransform, PixelMap, check_source
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def solarize(image: np.ndarray, threshold: float) -> np.ndarray:
     """Invert what reaches the threshold: 256 changes nothing, 0 inverts everything."""
     check_light("solarize", image)
     check_factor("solarize", threshold, "threshold")
-    return look_up(image, np.where(VALUES < threshold, VALUES, 255 - VALUES))
+    return look_up(image, np.where(threshold > VALUES, VALUES, 255 - VALUES))
 
 
 def solarize_add(image: np.ndarray, addition: int) -> np.ndarray:

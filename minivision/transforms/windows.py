@@ -15,7 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from minivision.transforms.checks import check_size, needed_rng
-from minivision.transforms.geometry import GeometricTransform, PixelMap, Resize, check_source
+from minivision.transforms.geometry import Resize
+from minivision.transforms.pixel_maps import GeometricTransform, PixelMap, check_source
 
 TRIES = 10  # windows that are drawn before the middle is taken
 

@@ -35,13 +35,15 @@ def test_what_is_none_is_never_drawn():
     assert draw == (Change("contrast", 2.0),)
     nothing = ColorJitter()
     image = nothing(IMAGE, np.random.default_rng(1))
-    assert (image == IMAGE).all() and image is not IMAGE
+    assert (image == IMAGE).all()
+    assert image is not IMAGE
 
 
 def test_the_same_seed_gives_the_same_image_and_the_input_stays():
     before = IMAGE.copy()
     first, second = (FULL(IMAGE, np.random.default_rng(5)) for _ in range(2))
-    assert (first == second).all() and (IMAGE == before).all()
+    assert (first == second).all()
+    assert (before == IMAGE).all()
 
 
 def test_a_description_rebuilds_it():

@@ -1,0 +1,212 @@
+"""Search for the augmentation that helps on your data: train with some, keep the best.
+
+  minivision search-augmentation --out searches/digits       13 policies for the bundled digits
+  minivision search-augmentation --dataset my_photos --out searches/photos --epochs 20
+  minivision search-augmentation --space sequences --budget 20 --out searches/sequences
+  minivision train --shift 0 --augment searches/digits/best.json       use what was found
+
+Each candidate is a new network from the same first weights, trained on the training images and
+scored on the validation images; the test images stay unseen. Candidate 0 is no augmentation but
+the baseline, which all have. --space grid tries RandAugment with N = 1, 2, 3 operations of strength
+M = 3, 6, 9, 15; --space sequences tries lists of operations with magnitudes, drawn at random.
+
+A search takes as long as its trainings; begin with --limit and few epochs. One that was stopped
+goes on with the same command. Small differences are chance: see the standard error under the table.
+
+The folder holds settings.json, candidates.jsonl (a line a candidate), best.json and search.png.
+
+Read next: cli/convert_weights.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minivision.analysis.plots import save_figure
+from minivision.analysis.policies import plot_search, standard_error
+from minivision.cli.policy import NAMES, read_policy
+from minivision.cli.setup import load_checked_splits, preprocessing
+from minivision.cli.train import DEFAULTS, USUAL, positive, whole
+from minivision.datasets import DATASETS, ArrayDataset, Splits, stratified_split
+from minivision.methods import (
+    Candidate,
+    Grid,
+    RandomSequences,
+    Trial,
+    best_of,
+    policy_name,
+    search,
+)
+from minivision.models import MODELS
+from minivision.nn.weights import write_atomically
+from minivision.transforms import Compose, describe, from_description
+
+SPACES = {"grid": Grid, "sequences": RandomSequences}
+BLACK, MIDDLE_GREY = 0, 128  # what fills the pixels that come from outside
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--dataset", default="digits", metavar="NAME|PATH",
+        help=f"{', '.join(DATASETS)}, or a folder or tar of class folders (default: digits)",
+    )  # fmt: skip
+    add("--out", type=Path, required=True, metavar="FOLDER", help="the search's folder")
+    add(
+        "--budget",
+        type=positive(int),
+        default=13,
+        help="trainings, with the one without (default: 13)",
+    )
+    add("--space", choices=SPACES, default="grid", help="what is tried (default: grid)")
+    add("--model", default="lenet5", help=f"{', '.join(MODELS)} (default: lenet5)")
+    add("--epochs", type=positive(int), help="of each training (default: 20; large sets: 5)")
+    add("--batch-size", type=positive(int), help="images a step (default: 32; large sets: 64)")
+    add("--lr", type=positive(float), default=2e-3, help="first rate of Adam (default: 0.002)")
+    add("--limit", type=positive(int), help="use only N training images, of all classes")
+    add(
+        "--baseline", metavar="POLICY",
+        help=f"of every candidate: none, or some of {', '.join(NAMES)}, joined by + "
+        "(default: flip+crop; crop for grey images, for digits do not like the mirror)",
+    )  # fmt: skip
+    add("--seed", type=whole, default=0, help="decides everything random (default: 0)")
+    add(
+        "--skip-unreadable", action="store_true",
+        help="of your own images leave out those that cannot be read",
+    )  # fmt: skip
+    add("--processes", type=positive(int), help="trainings at once (default: one for each core)")
+
+
+def run(arguments: argparse.Namespace) -> int | None:
+    splits, skipped = load_checked_splits(
+        arguments.dataset, arguments.model, arguments.skip_unreadable
+    )
+    trial, settings = make_trial(arguments, splits)
+    settings["skipped"] = skipped
+    fill = BLACK if settings["channels"] == 1 else MIDDLE_GREY
+    print(
+        f"{arguments.model} on {len(trial.train):,} training images of {arguments.dataset}; "
+        f"{arguments.budget} trainings of {trial.epochs} epochs, scored on "
+        f"{len(trial.validation):,} validation images"
+    )
+    try:
+        found = search(
+            SPACES[arguments.space](fill=fill),
+            trial,
+            arguments.budget,
+            arguments.seed,
+            folder=arguments.out,
+            settings=settings,
+            processes=arguments.processes,
+        )
+    except KeyboardInterrupt:
+        print(f"\nstopped; the same command goes on with {arguments.out}")
+        return 130
+    print_table(found, len(trial.validation))
+    save(arguments, found, trial, settings)
+    return None
+
+
+def make_trial(arguments: argparse.Namespace, splits: Splits) -> tuple[Trial, dict[str, Any]]:
+    """What is done with a policy, and everything that decides its score, as plain JSON."""
+    model = MODELS[arguments.model]
+    usual = DEFAULTS.get(arguments.dataset, USUAL)
+    train = splits.train
+    if arguments.limit is not None:
+        (train,) = stratified_split(train, (min(arguments.limit, len(train)),))
+    H, W, C = train[0][0].shape
+    named = arguments.baseline or ("crop" if C == 1 else "flip+crop")
+    baseline = read_policy("--baseline", named, (H, W))
+    if baseline.mixer is not None:
+        raise ValueError(f"--baseline: {baseline.mixer} mixes whole batches; a search adds none")
+    steps = preprocessing(splits, model(initialize=False), baseline.steps)
+    trial = Trial(
+        partial(model, len(train.classes), in_channels=C),
+        in_memory(train),
+        in_memory(splits.validation),
+        baseline.steps,
+        from_description(steps["dataset"]).transforms,
+        arguments.epochs or usual.epochs,
+        arguments.batch_size or usual.batch_size,
+        arguments.lr,
+    )
+    named_dataset = arguments.dataset in DATASETS
+    return trial, {
+        "dataset": arguments.dataset if named_dataset else str(Path(arguments.dataset).resolve()),
+        "model": arguments.model,
+        "space": arguments.space,
+        "epochs": trial.epochs,
+        "batch_size": trial.batch_size,
+        "lr": trial.lr,
+        "limit": arguments.limit,
+        "classes": list(train.classes),
+        "channels": C,
+        "training_images": len(train),
+        "validation_images": len(splits.validation),
+        "preprocessing": steps,
+    }
+
+
+def in_memory(dataset: Any) -> ArrayDataset:
+    """The dataset as arrays, which can be sent to other processes."""
+    images, labels = dataset.batch(np.arange(len(dataset)))
+    return ArrayDataset(images, labels, dataset.classes)
+
+
+def print_table(found: Sequence[Candidate], images: int) -> None:
+    """The candidates from best to worst, and how much of a difference may be chance."""
+    none = found[0].score
+    print("rank  policy                                    validation  to none")
+    ranked = sorted(found, key=lambda candidate: (-candidate.score, candidate.number))
+    for rank, candidate in enumerate(ranked, 1):
+        difference = f"{100 * (candidate.score - none):+.2f}" if candidate.number else ""
+        print(f"{rank:>4}  {policy_name(candidate.policy):<40} {candidate.score:>11.2%}  "
+              f"{difference:>7}".rstrip())  # fmt: skip
+    error = 100 * standard_error(none, images)
+    print(f"one standard error of an accuracy on {images:,} images is {error:.2f} points")
+
+
+def save(
+    arguments: argparse.Namespace,
+    found: Sequence[Candidate],
+    trial: Trial,
+    settings: dict[str, Any],
+) -> None:
+    """best.json, with a policy that `train --augment` and `from_description` read; search.png."""
+    best, images = best_of(found), len(trial.validation)
+    file = arguments.out / "best.json"
+    added = [] if best.number == 0 else [best.policy]
+    shifts = DEFAULTS.get(arguments.dataset, USUAL).shift  # train's own; the baseline stands for it
+    command = (
+        f"minivision train --dataset {settings['dataset']} --model {settings['model']} "
+        f"{'--shift 0 ' if shifts else ''}--augment {file}"
+    )
+    content = {
+        "found": policy_name(best.policy),
+        "candidate": best.number,
+        "tried": len(found),
+        "validation_accuracy": best.score,
+        "validation_accuracy_of_none": found[0].score,
+        "policy": describe(Compose([*trial.baseline, *added])),
+        "how_to_use": f"{command}; or in Python: from_description(json.load(file)['policy']) of "
+        "minivision.transforms, before the other transforms of the training images",
+    }
+    write_atomically(file, json.dumps(content, indent=2).encode() + b"\n")
+    names = [policy_name(candidate.policy) for candidate in found]
+    figure = plot_search(
+        [candidate.policy for candidate in found], names, [c.score for c in found], images
+    )
+    save_figure(figure, arguments.out / "search.png")
+    if best.number == 0:
+        print("none of them was better than none, with this network, budget and seed")
+    else:
+        print(f"best: {names[best.number]}; it was chosen by this table, so expect less of it "
+              "on the test images")  # fmt: skip
+    print(f"see {arguments.out / 'search.png'}; try: {command}")

@@ -1,0 +1,67 @@
+"""One trial of a search: train a new network with a policy, and score it on the validation images.
+
+Read next: methods/processes.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minivision.datasets import DataLoader
+from minivision.nn import Module
+from minivision.optim import Adam, cosine
+from minivision.training import classification_loss, evaluate, fit
+from minivision.transforms import Compose
+
+EVALUATION_BATCH = 250
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Called as trial(policy, seed); returns the accuracy on the validation images, 0 to 1.
+
+    The seed decides the first weights, the order of the images and what the policy draws.
+
+    network(rng=…) -> a new network.
+    train, validation: datasets. They travel to other processes, so let them lie in memory.
+    baseline: transforms of every training image before the policy, such as flips and crops.
+    numbers: those after it, of all images: to the network's size, to arrays, standardised.
+    """
+
+    network: Callable[..., Module]
+    train: Any
+    validation: Any
+    baseline: Sequence[Any]
+    numbers: Sequence[Any]
+    epochs: int
+    batch_size: int = 32
+    lr: float = 2e-3
+    device: str = "cpu"
+
+    def __call__(self, policy: Any, seed: int) -> float:
+        return self.score(self.trained(policy, seed), self.validation)
+
+    def trained(self, policy: Any, seed: int) -> Module:
+        """A new network after training with the policy behind the baseline."""
+        model = self.network(rng=np.random.default_rng(seed))
+        augmented = Compose([*self.baseline, policy, *self.numbers])
+        fit(
+            model,
+            DataLoader(self.train, self.batch_size, shuffle=True, seed=seed, transform=augmented),
+            classification_loss,
+            Adam(model.parameters(), self.lr),
+            self.epochs,
+            schedule=cosine(self.epochs),
+            seed=seed,
+            device=self.device,
+        )
+        return model
+
+    def score(self, model: Module, dataset: Any) -> float:
+        """The accuracy of a network on the images of a dataset, as they are."""
+        batches = DataLoader(dataset, EVALUATION_BATCH, transform=Compose(self.numbers))
+        return evaluate(model, batches)["accuracy"]

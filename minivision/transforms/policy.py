@@ -1,0 +1,109 @@
+"""A policy written out: these operations, these magnitudes, in this order, for every image.
+
+RandAugment draws its operations anew for each image. Here they are fixed, and only the signs (to
+the left or to the right, lighter or darker) are drawn, and whether an operation is done at all.
+Such a sequence is what a search over policies tries; the operations and what a magnitude means are
+RandAugment's.
+
+Read next: transforms/mixing.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from minivision.transforms.checks import check_fill, check_light, needed_rng
+from minivision.transforms.pipeline import Transform
+from minivision.transforms.randaugment import (
+    PRESETS,
+    Step,
+    Steps,
+    apply_steps,
+    check_magnitude,
+    check_preset,
+    draw_step,
+    strength,
+)
+
+
+@dataclass(frozen=True)
+class OperationSequence(Transform):
+    """Apply the operations in their order, each with this probability.
+
+    operations: pairs of a name in `PRESETS[preset]` and a magnitude, 0 to 30 (which is without
+        effect where an operation has no strength, such as equalize).
+    probability: of each operation, drawn for each on its own. At 1 the network never sees the
+        images as they are, at 0 nothing happens.
+    fill: the bytes of pixels that come from outside the image.
+
+    >>> policy = OperationSequence([("rotate", 15), ("equalize", 0), ("color", 20)])
+    >>> print(policy.draw((32, 32), np.random.default_rng(0)))
+    rotate -15, equalize, color 1.6
+    """
+
+    operations: Sequence[tuple[str, float]]
+    probability: float = 1.0
+    preset: str = "monotone"
+    fill: int = 128
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_preset("OperationSequence", self.preset)
+        check_fill("OperationSequence", self.fill)
+        number = isinstance(self.probability, int | float | np.integer | np.floating)
+        if not number or not 0 <= self.probability <= 1:
+            raise ValueError(
+                f"OperationSequence: probability is {self.probability!r}; "
+                "expected a number from 0 to 1"
+            )
+        for pair in _pairs(self.operations):
+            self._check_operation(*pair)
+        # Plain tuples can be compared, and written into a run's settings.
+        object.__setattr__(self, "operations", tuple(map(tuple, self.operations)))
+
+    def _check_operation(self, name: object, magnitude: object) -> None:
+        table = PRESETS[self.preset]
+        if name not in table:
+            raise ValueError(
+                f"OperationSequence: preset {self.preset!r} has no operation {name!r}; "
+                f"expected one of {', '.join(table)}"
+            )
+        check_magnitude("OperationSequence", f"the magnitude of {name!r}", magnitude)
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Steps:
+        rng = needed_rng("OperationSequence", rng)
+        return Steps(
+            draw_step(name, magnitude, self.preset, size, rng)
+            for name, magnitude in self.operations
+            if rng.random() < self.probability
+        )
+
+    def apply(self, image: np.ndarray, parameters: Sequence[Step]) -> np.ndarray:
+        check_light("OperationSequence", image)
+        return apply_steps("OperationSequence", image, parameters, self.preset, self.fill)
+
+    def describe(self, size: tuple[int, int] = (32, 32)) -> str:
+        """A line for each operation: how strong it is on images (H, W).
+
+        >>> print(OperationSequence([("rotate", 15), ("equalize", 0)]).describe())
+        rotate         ±15 degrees
+        equalize
+        """
+        table = PRESETS[self.preset]
+        return "\n".join(strength(table, name, M, size) for name, M in self.operations)
+
+
+def _pairs(operations: object) -> Sequence[Sequence]:
+    """The operations, if they are pairs at all."""
+    listed = isinstance(operations, list | tuple)
+    if not listed or not all(isinstance(p, list | tuple) and len(p) == 2 for p in operations):  # type: ignore[attr-defined]
+        raise ValueError(
+            f"OperationSequence: operations is {operations!r}; "
+            'expected pairs of a name and a magnitude, such as [("rotate", 9), ("color", 20)]'
+        )
+    return operations  # type: ignore[return-value]

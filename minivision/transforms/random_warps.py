@@ -1,0 +1,115 @@
+"""Rotations, affine maps and perspectives by chance.
+
+Read next: transforms/elastic.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from minivision.transforms.checks import check_factor, needed_rng, numbers_of
+from minivision.transforms.from_points import perspective_from_points
+from minivision.transforms.pixel_maps import GeometricTransform, Projection
+from minivision.transforms.resampling import check_reading
+from minivision.transforms.warps import Affine, as_rows, linear_about_centre, rotation
+
+
+@dataclass(frozen=True)
+class RandomRotation(GeometricTransform):
+    """Turn about the true centre by an angle that is uniform from -degrees to +degrees."""
+
+    degrees: float
+    interpolation: str = "bilinear"
+    border: str = "constant"
+    fill: int = 0
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_factor("RandomRotation", self.degrees, "degrees")
+        check_reading("RandomRotation", self.interpolation, self.border, self.fill)
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Projection:
+        angle = needed_rng("RandomRotation", rng).uniform(-self.degrees, self.degrees)
+        return linear_about_centre(size, rotation(angle))
+
+
+@dataclass(frozen=True)
+class RandomAffine(GeometricTransform):
+    """An `Affine` map by chance; every number is uniform, and is drawn by itself.
+
+    degrees: from -degrees to +degrees.
+    translate: in pixels, along x and along y from -translate to +translate.
+    scale: from low to high.
+    shear: along x and along y from -shear to +shear, below 1.
+    """
+
+    degrees: float = 0.0
+    translate: float = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    shear: float = 0.0
+    interpolation: str = "bilinear"
+    border: str = "constant"
+    fill: int = 0
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for argument in ("degrees", "translate", "shear"):
+            check_factor("RandomAffine", getattr(self, argument), argument)
+        if self.shear >= 1:
+            raise ValueError(f"RandomAffine: shear is {self.shear}; expected a number below 1")
+        scale = numbers_of(self.scale)
+        low, high = scale.tolist() if scale.shape == (2,) else (0, 0)
+        if not 0 < low <= high < np.inf:
+            raise ValueError(
+                f"RandomAffine: scale is {self.scale!r}; expected (low, high) with 0 < low <= high"
+            )
+        object.__setattr__(self, "scale", (low, high))
+        check_reading("RandomAffine", self.interpolation, self.border, self.fill)
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Projection:
+        rng = needed_rng("RandomAffine", rng)
+        degrees = rng.uniform(-self.degrees, self.degrees)
+        dx, dy = rng.uniform(-self.translate, self.translate, 2).tolist()
+        scale = rng.uniform(*self.scale)
+        k_x, k_y = rng.uniform(-self.shear, self.shear, 2).tolist()
+        return Affine(degrees, (dx, dy), scale, (k_x, k_y)).draw(size)
+
+
+@dataclass(frozen=True)
+class RandomPerspective(GeometricTransform):
+    """See the image from aside: each corner moves inwards by chance.
+
+    distortion: along x a corner moves by a uniform part, up to distortion / 2, of the width, and
+        along y of the height. Below 2/3 the four corners never make a dent, and no horizon crosses
+        the image.
+    """
+
+    distortion: float = 0.5
+    interpolation: str = "bilinear"
+    border: str = "constant"
+    fill: int = 0
+
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_factor("RandomPerspective", self.distortion, "distortion")
+        if self.distortion >= 2 / 3:
+            raise ValueError(
+                f"RandomPerspective: distortion is {self.distortion}; "
+                "expected a number from 0 to below 2/3"
+            )
+        check_reading("RandomPerspective", self.interpolation, self.border, self.fill)
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Projection:
+        rng = needed_rng("RandomPerspective", rng)
+        H, W = size
+        inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+        # The corners of the image lie between pixels, half of one outside the outermost centres.
+        corners = (1 - inwards) / 2 * [W, H] - 0.5
+        moved = corners + inwards * rng.uniform(0, self.distortion / 2, (4, 2)) * [W, H]
+        return Projection(size, size, as_rows(perspective_from_points(corners, moved)))

@@ -1,0 +1,144 @@
+"""Read an image between its pixels: bilinear or nearest, and what lies beyond the border.
+
+A moved image is made backwards: for every pixel of the result we ask from which place (x, y) of
+the image it comes, and read the image there. Pixel centres lie at whole numbers; such a place does
+not. Bilinear takes the weighted mean of its four neighbours, nearest takes one of them.
+
+Read next: transforms/pixel_maps.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from minivision.transforms.checks import check_fill
+
+INTERPOLATIONS = ("bilinear", "nearest")
+# As np.pad names them: a value | the outermost pixel | the image in a mirror on that pixel.
+BORDERS = ("constant", "edge", "reflect")
+Rows = Sequence[Sequence[float]]  # a matrix of 3x3
+
+
+def warp(
+    image: np.ndarray,
+    matrix: Rows,
+    size: tuple[int, int],
+    interpolation: str = "bilinear",
+    border: str = "constant",
+    fill: int = 0,
+) -> np.ndarray:
+    """The uint8 image (H, W, C) moved by `matrix`, from its places to the result's, to `size`."""
+    if interpolation == "bilinear" and border == "constant" and is_affine(matrix):
+        # The same as `read`, several times faster: OpenCV finds the places on its way.
+        moved = cv2.warpAffine(
+            image,
+            np.array(matrix, np.float64)[:2],
+            (size[1], size[0]),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            # Four numbers: OpenCV takes a single one for channel 0 and zero for the others.
+            borderValue=(fill,) * 4,
+        )
+        return with_channels(moved, image)
+    return read(image, *places(matrix, size), interpolation, border, fill)
+
+
+def places(matrix: Rows, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """For each pixel of a result (OH, OW), the place x, y of the image that was moved there.
+
+    Nothing is moved to a place beyond the horizon of a perspective; x and y are NaN there.
+    """
+    OH, OW = size
+    v, u = np.indices((OH, OW), np.float64)
+    a, b, c = np.linalg.inv(np.array(matrix, np.float64))
+    x, y, w = (row[0] * u + row[1] * v + row[2] for row in (a, b, c))
+    w = np.where(w > 1e-9, w, np.nan)  # so far away that no pixel of the image is meant
+    return x / w, y / w
+
+
+def read(
+    image: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    interpolation: str = "bilinear",
+    border: str = "constant",
+    fill: int = 0,
+) -> np.ndarray:
+    """The image (H, W, C) at the places x, y, both (OH, OW); `fill` where they are NaN.
+
+    >>> row = np.array([[[10], [20], [40]]], np.uint8)
+    >>> x = np.array([[-1.0, 0.5, 1.5, 3.0]])
+    >>> read(row, x, 0 * x)[0, :, 0], read(row, x, 0 * x, border="reflect")[0, :, 0]
+    (array([ 0, 15, 30,  0], dtype=uint8), array([20, 15, 30, 20], dtype=uint8))
+    """
+    H, W = image.shape[:2]
+    x, y = inside(x, W, border), inside(y, H, border)
+    if interpolation == "nearest":
+        return read_nearest(image, x, y, fill)
+    seen = cv2.remap(
+        image,
+        x.astype(np.float32),
+        y.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(fill,) * 4,
+    )
+    return with_channels(seen, image)
+
+
+def read_nearest(image: np.ndarray, x: np.ndarray, y: np.ndarray, fill: int = 0) -> np.ndarray:
+    """The pixel of an image (H, W) or (H, W, C) whose centre is nearest to each place.
+
+    Between two pixels it is the right and the lower one. `transforms/nearest.py` has the moves in
+    which such ties fall as they do in Pillow.
+    """
+    H, W = image.shape[:2]
+    # A millionth of a pixel, so that a tie which rounding has made a little less is still a tie.
+    column = np.floor(inside(x, W) + 0.500001).astype(np.int64)
+    row = np.floor(inside(y, H) + 0.500001).astype(np.int64)
+    there = (row >= 0) & (row < H) & (column >= 0) & (column < W)
+    result = image[np.where(there, row, 0), np.where(there, column, 0)]
+    result[~there] = fill
+    return result
+
+
+def inside(x: np.ndarray, n: int, border: str = "constant") -> np.ndarray:
+    """Places along an axis of n pixels, brought where the border's rule says what to read.
+
+    >>> inside(np.array([-2.0, 1.0, 5.0]), 4, "edge"), inside(np.array([-2.0, 5.0]), 4, "reflect")
+    (array([0., 1., 3.]), array([2., 1.]))
+    """
+    last = n - 1
+    if border == "reflect":  # to and fro between the first and the last centre
+        x = last - abs(x % (2 * last) - last) if last else 0 * x
+    elif border == "edge":
+        x = x.clip(0, last)
+    # Two pixels outside there is nothing but `fill`, as there is at NaN.
+    return np.nan_to_num(x.clip(-2, n + 1), nan=-2.0)
+
+
+def is_affine(matrix: Rows) -> bool:
+    """Whether the last row is 0 0 1, so that parallels stay parallel."""
+    return tuple(matrix[2]) == (0, 0, 1)
+
+
+def with_channels(result: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """OpenCV's result as (H, W, C): it drops the last axis of an image with one channel."""
+    return result.reshape(*result.shape[:2], image.shape[2])
+
+
+def check_reading(name: str, interpolation: Any, border: Any, fill: Any) -> None:
+    """Raise ValueError where one of the settings of `read` is unknown."""
+    for argument, value, known in (
+        ("interpolation", interpolation, INTERPOLATIONS),
+        ("border", border, BORDERS),
+    ):
+        if value not in known:
+            raise ValueError(
+                f"{name}: {argument} is {value!r}; expected one of {', '.join(map(repr, known))}"
+            )
+    check_fill(name, fill)

@@ -1,0 +1,159 @@
+"""The policies of `train --augment` and `augment --policy`: names, files and refusals."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from minivision.analysis.augmentation import plot_augmented
+from minivision.cli import main
+from minivision.cli import train as train_command
+from minivision.cli.policy import MIXERS, NAMES, STEPS, Policy, read_policy
+from minivision.nn.weights import load_weights
+from minivision.transforms import (
+    ColorJitter,
+    Compose,
+    ElasticDistortion,
+    RandAugment,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomPerspective,
+    RandomRotation,
+    describe,
+)
+
+SIZE = (32, 24)
+
+
+def read(text):
+    return read_policy("--augment", text, SIZE)
+
+
+def test_names_become_transforms_in_their_order():
+    steps, mixer = read("crop+flip+randaugment+mixup")
+    assert steps == [RandomCrop(SIZE, padding=3), RandomHorizontalFlip(), RandAugment(2, 9)]
+    assert mixer == "mixup"
+
+
+def test_none_is_no_augmentation():
+    assert read("none") == Policy([])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_alone_is_a_policy_that_settings_can_hold(name):
+    steps, mixer = read(name)
+    assert (mixer == name) == (name in MIXERS)
+    assert len(steps) == (name in STEPS)
+    json.dumps(describe(Compose(steps)))
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    assert Compose(steps)(image, np.random.default_rng(1)).shape == (*SIZE, 3)
+
+
+def test_a_file_holds_a_description_or_what_a_search_found(tmp_path):
+    described = describe(Compose([RandAugment(1, 5)]))
+    for content in (described, described[0], {"policy": described, "validation": 0.5}):
+        file = tmp_path / "best.json"
+        file.write_text(json.dumps(content))
+        assert read(str(file)) == Policy([RandAugment(1, 5)])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("flop", "--augment: 'flop' has 'flop'; expected none, a file NAME.json, or some of flip"),
+        ("flip+", "has ''"),
+        ("cutmix+mixup", "mixes a batch twice"),
+        ("missing.json", "missing.json cannot be read as JSON"),
+    ],
+)
+def test_what_is_no_policy_is_named(text, sentence):
+    with pytest.raises(ValueError, match="--augment") as caught:
+        read(text)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["5", '{"transform": "Flop"}', "[[5]]", "{}"])
+def test_a_file_that_describes_no_transform_is_named(tmp_path, content):
+    file = tmp_path / "policy.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match="describes no transform"):
+        read(str(file))
+
+
+def train(*options):
+    return main(["train", "--limit", "40", "--epochs", "2", *map(str, options)])
+
+
+def test_a_run_trains_with_a_policy_and_keeps_it(tmp_path, capsys):
+    runs = {}
+    for policy in ("none", "flip+jitter", "cutmix"):
+        out = tmp_path / policy
+        assert train("--augment", policy, "--out", out) == 0
+        settings = json.loads((out / "settings.json").read_text())
+        lines = (out / "metrics.jsonl").read_text().splitlines()
+        losses = [json.loads(line)["train_loss"] for line in lines]
+        runs[policy] = settings, losses
+    names = [step["transform"] for step in runs["flip+jitter"][0]["preprocessing"]["training"]]
+    assert names[:3] == ["RandomTranslate", "RandomHorizontalFlip", "ColorJitter"]
+    assert "ColorJitter" not in str(runs["flip+jitter"][0]["preprocessing"]["dataset"])
+    assert runs["cutmix"][0]["mixer"] == "cutmix"
+    assert runs["none"][0]["mixer"] is None
+    assert len({tuple(losses) for _, losses in runs.values()}) == 3
+    assert main(["evaluate", str(tmp_path / "cutmix")]) == 0
+
+
+def test_a_run_with_cutmix_that_was_stopped_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    assert train("--augment", "flip+cutmix", "--out", whole) == 0
+    evaluated = []
+
+    def stopped_in_the_second_epoch(*arguments):
+        evaluated.append(arguments)
+        if len(evaluated) == 2:
+            raise KeyboardInterrupt
+        return {"accuracy": 0.0}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "evaluate", stopped_in_the_second_epoch)
+        assert train("--augment", "flip+cutmix", "--out", halved) == 130
+    assert main(["train", "--out", str(halved), "--resume"]) == 0
+    ours, theirs = (load_weights(run / "checkpoint.safetensors")[0] for run in (halved, whole))
+    assert {k: a.tobytes() for k, a in ours.items()} == {k: a.tobytes() for k, a in theirs.items()}
+
+
+def test_resume_refuses_another_policy(tmp_path, capsys):
+    assert main(["train", "--out", str(tmp_path), "--resume", "--augment", "flip"]) == 2
+    assert "leave out --augment" in capsys.readouterr().err
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    cv2.imwrite(str(path), image)
+    return path
+
+
+def test_a_sheet_of_a_policy_says_what_each_step_drew(photo):
+    image = cv2.imread(str(photo))[:, :, ::-1].copy()
+    steps = [
+        RandomHorizontalFlip(p=1.0),
+        RandomCrop((20, 30), padding=3),
+        ColorJitter(brightness=(0.5, 0.5)),
+        RandomRotation(15),
+        RandomPerspective(0.3),
+        ElasticDistortion(8, 4),
+    ]
+    figure = plot_augmented(image, Compose(steps), 2, histograms=True)
+    words = figure.axes[1].get_title()
+    for expected in ("mirrored", "brightness 0.50", "RandomRotation", "ElasticDistortion", "seed"):
+        assert expected in words
+    shown = figure.axes[1].images[0].get_array()
+    np.testing.assert_array_equal(shown, Compose(steps)(image, np.random.default_rng((0, 0))))
+    assert sum(len(axes.patches) == 3 for axes in figure.axes) == 3  # a histogram for each
+
+
+def test_a_mixer_needs_a_batch_and_the_command_says_so(photo, capsys):
+    assert main(["augment", str(photo), "--policy", "flip+cutmix"]) == 2
+    assert "cutmix mixes the images of a batch, and here is one" in capsys.readouterr().err

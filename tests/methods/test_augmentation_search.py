@@ -1,0 +1,306 @@
+"""The search over augmentation policies: fair, resumable, the same however it is computed."""
+
+import json
+import os
+import signal
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minivision.datasets import ArrayDataset
+from minivision.methods import (
+    NONE,
+    Candidate,
+    Grid,
+    RandomSequences,
+    Trial,
+    best_of,
+    policy_name,
+    search,
+)
+from minivision.models import lenet5
+from minivision.transforms import (
+    Normalize,
+    OperationSequence,
+    RandAugment,
+    RandomCrop,
+    ToArray,
+    describe,
+    from_description,
+)
+
+SEQUENCES = RandomSequences()
+
+
+def length_of(policy, seed):
+    """A score that needs no training."""
+    return seed + (0 if policy == NONE else len(policy.operations) / 10)
+
+
+def failing(policy, seed):
+    if policy != NONE and policy == SEQUENCES(2, 0):
+        raise ValueError("the image is\ntoo small")
+    return length_of(policy, seed)
+
+
+def killed(policy, seed):
+    if policy != NONE:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 0.0
+
+
+def noisy(policy, seed):
+    print("epoch 1/1")
+    raise KeyError("a mistake in the code")
+
+
+def scores(found):
+    return [candidate.score for candidate in found]
+
+
+# ── what is tried ────────────────────────────────────────────────────────────────────────────
+
+
+def test_candidate_0_is_no_augmentation_and_a_larger_budget_only_adds():
+    few, many = (search(SEQUENCES, length_of, budget, 3, processes=0) for budget in (2, 7))
+    assert [candidate.number for candidate in many] == list(range(7))
+    assert many[0].policy == NONE
+    assert [c.policy for c in many[:2]] == [c.policy for c in few]
+    assert len({str(c.policy) for c in many}) == 7
+
+
+def test_the_grid_tries_every_pair_once_in_an_order_of_the_seed():
+    grid = Grid((1, 3), (5, 10.5, 20), fill=0)
+    orders = [[(p.count, p.magnitude) for p in (grid(n, seed) for n in range(1, 7))]
+              for seed in (0, 1)]  # fmt: skip
+    assert sorted(orders[0]) == [(N, M) for N in (1, 3) for M in (5, 10.5, 20)]
+    assert sorted(orders[1]) == sorted(orders[0])
+    assert orders[1] != orders[0]
+    with pytest.raises(ValueError, match=r"^Grid: there are 6 pairs .* a budget of at most 7"):
+        search(grid, length_of, 8, processes=0)
+
+
+def test_random_sequences_have_one_to_three_operations_of_all_kinds():
+    policies = [SEQUENCES(number, 0) for number in range(1, 400)]
+    operations = [pair for policy in policies for pair in policy.operations]
+    assert {len(policy.operations) for policy in policies} == {1, 2, 3}
+    assert len({name for name, _ in operations}) == 13
+    assert "identity" not in {name for name, _ in operations}
+    assert {magnitude for _, magnitude in operations} == set(range(1, 31))
+    assert {policy.probability for policy in policies} == {0.5}
+
+
+def test_every_candidate_is_scored_with_the_same_seed():
+    calls = []
+
+    def scored(policy, seed):
+        calls.append((policy, seed))
+        return 0.0
+
+    search(Grid(), scored, 3, 5, processes=0)
+    assert calls == [(NONE, 5), (Grid()(1, 5), 5), (Grid()(2, 5), 5)]
+
+
+def test_of_equal_scores_the_earlier_is_best_whatever_the_order():
+    found = [Candidate(number, NONE, score, 0) for number, score in enumerate((0.3, 0.5, 0.5))]
+    assert best_of(found).number == 1
+    assert best_of(found[::-1]).number == 1
+
+
+def test_policies_are_named_in_a_few_words():
+    policy = OperationSequence([("rotate", 15), ("equalize", 3), ("color", 2)])
+    names = [policy_name(p) for p in (NONE, RandAugment(2, 7.5), policy, ToArray())]
+    assert names == ["none", "N=2 M=7.5", "rotate 15, equalize, color 2", "ToArray()"]
+
+
+# ── a trial ──────────────────────────────────────────────────────────────────────────────────
+
+
+def bars(count, first):
+    """Images that show an upright or a lying bar, with noise."""
+    rng = np.random.default_rng(first)
+    images = rng.integers(0, 60, (count, 28, 28, 1), dtype=np.uint8)
+    images[::2, 4:24, 12:16] = 200
+    images[1::2, 12:16, 4:24] = 200
+    return ArrayDataset(images, np.arange(count) % 2, ("upright", "lying"))
+
+
+class ToTheBit(Trial):
+    """Scores by the sum of a weight, which every bit of the training decides."""
+
+    def score(self, model, dataset):
+        return float(model.classifier[0].weight.data.sum(dtype=np.float64))
+
+
+SETUP = (
+    partial(lenet5, 2, in_channels=1),
+    bars(60, 0),
+    bars(40, 1),
+    [RandomCrop((28, 28), padding=3)],
+    [ToArray(), Normalize(0.2, 0.2)],
+    2,
+    20,
+)
+TRIAL = Trial(*SETUP)
+
+
+def test_a_trial_learns_and_the_same_seed_gives_the_same_score():
+    policy = RandAugment(1, 3, fill=0)
+    assert TRIAL(policy, 0) == TRIAL(policy, 0)
+    assert TRIAL(NONE, 0) > 0.8
+
+
+def test_a_trial_augments_the_training_images_and_only_those():
+    seen = {"train": 0, "validation": 0}
+
+    class Spy(ArrayDataset):
+        in_memory = False
+
+        def __getitem__(self, index):
+            seen[self.part] += 1
+            return super().__getitem__(index)
+
+    class Count(RandAugment):
+        def draw(self, size, rng=None):
+            seen["policy"] = seen.get("policy", 0) + 1
+            return super().draw(size, rng)
+
+    parts = {}
+    for part, count in (("train", 60), ("validation", 40)):
+        data = bars(count, 0)
+        parts[part] = Spy(data.images, data.labels, data.classes)
+        parts[part].part = part
+    trial = Trial(TRIAL.network, parts["train"], parts["validation"], [], TRIAL.numbers, epochs=2)
+    trial(Count(1, 1), 0)
+    assert seen["policy"] == 120
+    assert seen["train"] == 120
+
+
+# ── in processes ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_scores_do_not_depend_on_the_number_of_processes():
+    grid = Grid((1, 2), (3, 9), fill=0)
+    alone, two = (search(grid, ToTheBit(*SETUP), 4, processes=count) for count in (0, 2))
+    assert scores(alone) == scores(two)
+    assert [c.policy for c in alone] == [c.policy for c in two]
+    assert len(set(scores(two))) == 4
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_a_candidate_that_fails_is_named_with_its_policy_and_the_others_are_kept(
+    processes, tmp_path
+):
+    name = policy_name(SEQUENCES(2, 0))
+    with pytest.raises(ValueError, match="too small") as caught:
+        search(SEQUENCES, failing, 4, folder=tmp_path / "s", processes=processes)
+    assert str(caught.value).startswith(f"search: candidate 2 ({name}) failed: ValueError: the im")
+    lines = (tmp_path / "s" / "candidates.jsonl").read_text().splitlines()
+    assert [json.loads(line)["candidate"] for line in lines] == [0, 1]
+    assert len(search(SEQUENCES, length_of, 4, folder=tmp_path / "s", processes=0)) == 4
+
+
+def test_a_mistake_in_the_code_comes_with_its_traceback():
+    with pytest.raises(RuntimeError, match=r"candidate 0 \(none\) failed: KeyError") as caught:
+        search(SEQUENCES, noisy, 2, processes=1)
+    assert "in noisy" in caught.value.__notes__[0]
+
+
+def test_a_process_that_was_killed_is_named():
+    with pytest.raises(RuntimeError, match=r"candidate 1 .* exit code -9; it was killed"):
+        search(SEQUENCES, killed, 2, processes=1)
+
+
+def test_what_cannot_be_sent_to_a_process_is_said():
+    with pytest.raises(TypeError, match=r"cannot be sent to another process .*processes=0"):
+        search(SEQUENCES, lambda policy, seed: 0.0, 2, processes=1)
+
+
+@pytest.mark.parametrize("score", [float("nan"), None, "0.5"])
+def test_a_score_that_is_no_number_is_refused(score):
+    with pytest.raises(ValueError, match=r"^search: candidate 0 \(none\) scored"):
+        search(SEQUENCES, lambda policy, seed: score, 2, processes=0)
+
+
+# ── in a folder ──────────────────────────────────────────────────────────────────────────────
+
+
+def counted(calls, policy, seed):
+    calls.append(policy)
+    return length_of(policy, seed)
+
+
+def test_a_stopped_search_trains_only_what_is_missing(tmp_path):
+    whole = search(SEQUENCES, length_of, 5, 1, folder=tmp_path / "s", processes=0)
+    file = tmp_path / "s" / "candidates.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(lines[3] + lines[1] + lines[0][:30])  # another order, and a half-written line
+    calls = []
+    again = search(
+        SEQUENCES, partial(counted, calls), 5, 1, folder=tmp_path / "s", processes=0
+    )  # fmt: skip
+    assert [(c.number, c.policy, c.score) for c in again] == [
+        (c.number, c.policy, c.score) for c in whole
+    ]
+    assert calls == [whole[0].policy, whole[2].policy, whole[4].policy]
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    assert sorted(record["candidate"] for record in records) == list(range(5))
+
+
+def test_a_folder_tells_each_candidate_in_words_and_as_a_description(tmp_path):
+    found = search(SEQUENCES, length_of, 3, folder=tmp_path, processes=0)
+    for line, candidate in zip(
+        (tmp_path / "candidates.jsonl").read_text().splitlines(), found, strict=True
+    ):
+        record = json.loads(line)
+        assert from_description(record["policy"]) == candidate.policy
+        assert record["name"] == policy_name(candidate.policy)
+        assert record["score"] == candidate.score
+
+
+def test_other_settings_another_seed_or_sampler_are_refused_by_name(tmp_path):
+    first = partial(search, SEQUENCES, length_of, 3, folder=tmp_path / "s", processes=0)
+    first(settings={"epochs": 2, "limit": None})
+    first(settings={"limit": None, "epochs": 2})
+    for settings, words in (
+        ({"epochs": 3, "limit": None}, "epochs is 3, but .* was begun with 2"),
+        ({"epochs": 2}, "limit is not given, but .* was begun with None"),
+        ({"epochs": 2, "limit": None, "lr": 0.1}, "lr is 0.1, but .* was begun with not given"),
+    ):
+        with pytest.raises(ValueError, match="^search: " + words):
+            first(settings=settings)
+    with pytest.raises(ValueError, match=r"^search: seed is 4, but .* begun with 0"):
+        first(seed=4, settings={"epochs": 2, "limit": None})
+    with pytest.raises(ValueError, match=r"^search: candidate 1 of .* would now be .*sampler"):
+        search(
+            RandomSequences(longest=2, fill=0), length_of, 3, folder=tmp_path / "s", processes=0,
+            settings={"epochs": 2, "limit": None},
+        )  # fmt: skip
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("do not touch")
+    with pytest.raises(FileExistsError, match="is not empty and has no search in it"):
+        search(SEQUENCES, length_of, 3, folder=tmp_path, processes=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [("{", "line 2: not valid JSON"), ('{"candidate": "1"}', "line 2: 'candidate' is '1'")],
+)
+def test_a_broken_line_is_named(line, sentence, tmp_path):
+    search(SEQUENCES, length_of, 2, folder=tmp_path, processes=0)
+    file = tmp_path / "candidates.jsonl"
+    file.write_text(file.read_text().splitlines()[0] + "\n" + line + "\n")
+    with pytest.raises(ValueError, match=sentence):
+        search(SEQUENCES, length_of, 2, folder=tmp_path, processes=0)
+
+
+def test_arguments_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"^search: budget is 1; expected 2 or more"):
+        search(SEQUENCES, length_of, 1)
+    with pytest.raises(ValueError, match=r"^search: processes is -1"):
+        search(SEQUENCES, length_of, 2, processes=-1)
+    assert describe(NONE) == []
