@@ -2,6 +2,7 @@
 
     steps      whole training steps beside PyTorch, JAX and the teaching libraries
     predict    one image, without a tape
+    loader     images prepared for training, beside torchvision
     layers     single layers, forward and backward
     tape       what recording and walking one operation costs
     memory     the peak of a training step

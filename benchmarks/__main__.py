@@ -5,13 +5,14 @@ from pathlib import Path
 from types import ModuleType
 
 import benchmarks
-from benchmarks import growth, layers, leak, memory, mutation, predict, rules, steps, tape
+from benchmarks import growth, layers, leak, loader, memory, mutation, predict, rules, steps, tape
 from benchmarks.report import RESULTS
 
 # What is measured, and rounds by default; leak counts steps, not rounds.
 MEASUREMENTS = {
     "steps": (steps, 9),
     "predict": (predict, 9),
+    "loader": (loader, 9),
     "layers": (layers, 9),
     "tape": (tape, 9),
     "memory": (memory, 5),

@@ -22,6 +22,7 @@ FOLDER = ROOT / ".benchmark-environments"
 # The words of one `pip install` a line. DeZero and Chainer need a NumPy of their time.
 ENVIRONMENTS = {
     "pytorch": [["torch==2.13.0", "numpy==2.4.6"]],
+    "torchvision": [["torch==2.13.0", "torchvision==0.28.0", "numpy==2.4.6", "pillow==13.0.0"]],
     "jax": [["jax==0.10.2", "jaxlib==0.10.2", "numpy==2.4.6"]],
     "mygrad": [["mygrad==2.5.0", "numpy==2.4.6"]],
     "dezero": [["dezero==0.0.13", "numpy==1.23.5", "matplotlib==3.8.4"]],

@@ -2,7 +2,7 @@
 
     python -m benchmarks predict --model alexnet
 
-Read next: layers.py
+Read next: loader.py
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ A script imports its library, NumPy, `benchmarks.networks` and `serving.py`, not
     chain.py             100 small operations, for the measurement of the tape
     minivision_peer.py   pytorch_peer.py   jax_peer.py   mygrad_peer.py
     dezero_peer.py       chainer_peer.py   numpy_peer.py
+    minivision_loader.py   torchvision_loader.py
 
 Read next: peers/serving.py
 """
@@ -34,6 +35,9 @@ PEERS = {
     "dezero": Peer("dezero_peer", "dezero"),
     "chainer": Peer("chainer_peer", "chainer"),
     "numpy": Peer("numpy_peer", None),
+    "minivision-loader": Peer("minivision_loader", None),
+    "torchvision": Peer("torchvision_loader", "torchvision"),
 }
-TRAINING = [name for name in PEERS if name != "numpy"]
+LOADERS = ["minivision-loader", "torchvision"]
+TRAINING = [name for name in PEERS if name not in ("numpy", *LOADERS)]
 TUNED = ["minivision", "minivision-tuned", "pytorch", "pytorch-tuned", "pytorch-channels-last"]

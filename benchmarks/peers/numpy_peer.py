@@ -1,6 +1,6 @@
 """The chain of 100 operations with its gradients written out by hand: NumPy's work, no tape.
 
-Read next: environments.py
+Read next: peers/minivision_loader.py
 """
 
 from __future__ import annotations

@@ -97,17 +97,14 @@ def _draw_bars(
     order = sorted(range(len(names)), key=lambda i: accuracies[i])
     points = [100 * (accuracies[i] - none) for i in order]
     chance = 100 * standard_error(none, images)
-    axes.axvspan(
-        -chance, chance, color=PALE, label=f"± one standard error of {images:,} images", zorder=0
-    )
+    axes.axvspan(-chance, chance, color=PALE, zorder=0)
     colours = [BLUE if difference > 0 else VERMILION for difference in points]
     axes.barh(range(len(order)), points, color=colours, height=0.6)
     axes.axvline(0, color=GREY, linewidth=1)
     axes.set_yticks(range(len(order)), [names[i] for i in order], fontsize=9)
-    axes.set(xlabel="points more than none")
+    axes.set(xlabel=f"points more than none; grey: one standard error of {images:,} images")
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.set_size_inches(7.5, 1.6 + 0.32 * len(order))
-    axes.legend(frameon=False, fontsize=8, loc="lower right")

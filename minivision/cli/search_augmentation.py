@@ -3,7 +3,7 @@
   minivision search-augmentation --out searches/digits       13 policies for the bundled digits
   minivision search-augmentation --dataset my_photos --out searches/photos --epochs 20
   minivision search-augmentation --space sequences --budget 20 --out searches/sequences
-  minivision train --shift 0 --augment searches/digits/best.json       use what was found
+  minivision train --augment searches/digits/best.json      use what was found
 
 Each candidate is a new network from the same first weights, trained on the training images and
 scored on the validation images; the test images stay unseen. Candidate 0 is no augmentation but
@@ -183,10 +183,9 @@ def save(
     best, images = best_of(found), len(trial.validation)
     file = arguments.out / "best.json"
     added = [] if best.number == 0 else [best.policy]
-    shifts = DEFAULTS.get(arguments.dataset, USUAL).shift  # train's own; the baseline stands for it
     command = (
         f"minivision train --dataset {settings['dataset']} --model {settings['model']} "
-        f"{'--shift 0 ' if shifts else ''}--augment {file}"
+        f"--augment {file}"
     )
     content = {
         "found": policy_name(best.policy),

@@ -84,7 +84,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=positive(int), help="images a step (default: 32; large sets: 64)")
     add("--lr", type=positive(float), help="first learning rate (default: adam 0.002, sgd 0.05)")
     add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
-    add("--shift", type=whole, help="random shifts in pixels (default: digits 2, mnist 1, else 0)")
+    add(
+        "--shift", type=whole,
+        help="random shifts in pixels (default: digits 2, mnist 1, else 0; with --augment 0)",
+    )  # fmt: skip
     add(
         "--augment", metavar="POLICY",
         help=f"names joined by +, of {', '.join(NAMES)}; or a file of search-augmentation",
@@ -194,7 +197,10 @@ def make_settings(
 ) -> dict[str, Any]:
     """Everything needed to repeat the run, as plain JSON."""
     usual = DEFAULTS.get(arguments.dataset, USUAL)
-    shift = usual.shift if arguments.shift is None else arguments.shift
+    # A policy of one's own takes the place of the usual one.
+    shift = 0 if arguments.augment else usual.shift
+    if arguments.shift is not None:
+        shift = arguments.shift
     named = arguments.dataset in DATASETS
     first = splits.train[0][0]
     policy = read_policy("--augment", arguments.augment or "none", first.shape[:2])

@@ -40,8 +40,10 @@ File = Path | Member
 class FileDataset:
     """Image files and their labels (N,); `[i]` reads a file and resizes it to `size` (H, W).
 
-    A file is a path, or a `Member` of an archive. Raises what `read_image` raises, at the moment
-    an image is asked for.
+    A file is a path, or a `Member` of an archive. With the size None every image keeps its own,
+    for a transform that cuts windows out of it, such as RandomResizedCrop; then images come one by
+    one, and `batch` is refused. Raises what `read_image` raises, at the moment an image is asked
+    for.
     """
 
     in_memory = False
@@ -51,14 +53,14 @@ class FileDataset:
         files: Sequence[File],
         labels: np.ndarray,
         classes: tuple[str, ...],
-        size: tuple[int, int],
+        size: tuple[int, int] | None,
         channels: int = 3,
     ):
         self.files = tuple(files)
         self.classes = check_classes("FileDataset", classes)
         labels = np.asarray(labels)
         self.labels = read_only(check_labels("FileDataset", labels, len(self.files), self.classes))
-        self.resize = Resize(size)
+        self.resize = None if size is None else Resize(size)
         self.channels = channels
 
     def __len__(self) -> int:
@@ -68,10 +70,15 @@ class FileDataset:
         check_index("FileDataset", index, len(self))
         file = self.files[index]
         image = image_from_bytes(bytes_of(file), str(file), self.channels)
-        return self.resize(image), int(self.labels[index])
+        return self.resize(image) if self.resize else image, int(self.labels[index])
 
     def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The images uint8 (B, H, W, C) and labels (B,) at the given positions, read one by one."""
+        if self.resize is None:
+            raise ValueError(
+                "FileDataset: size is None, and images of different sizes are no array; "
+                "give a size, or ask for one image at a time"
+            )
         positions = np.arange(len(self))[indices]
         H, W = self.resize.size
         images = np.empty((len(positions), H, W, self.channels), np.uint8)

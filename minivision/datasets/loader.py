@@ -26,7 +26,8 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 # The first word of a key says what the numbers are for. Without it the keys (seed, epoch) and
 # (seed, epoch, 0) would give the same numbers: NumPy fills short keys up with zeros.
-# Layers draw with 3 (nn/module.py), batch transforms with 4 (training/loop.py), shapes with 5.
+# Layers draw with 3 (nn/module.py), batch transforms with 4 (training/loop.py), shapes with 5,
+# policies with 6 and 7 (methods/samplers.py).
 ORDER, IMAGE = 1, 2
 
 

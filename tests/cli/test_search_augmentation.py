@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -85,14 +84,8 @@ def test_sequences_are_searched_in_the_same_way(tmp_path, capsys):
     assert len(policy.transforms) <= 1
 
 
-def alive(pid):
-    """Whether a process runs; one that has ended and waits to be asked has no command line."""
-    line = Path(f"/proc/{pid}/cmdline")
-    return line.exists() and line.read_bytes() != b""
-
-
 def test_a_search_that_was_killed_goes_on_to_the_same_end(searched, tmp_path):
-    """kill -9 after the first candidate; its processes end with it."""
+    """kill -9 after the first candidate."""
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "minivision", *QUICK, "--budget", "3", "--out", str(out)]
     process = subprocess.Popen([*command, "--processes", "1"], stderr=subprocess.DEVNULL)
@@ -102,13 +95,8 @@ def test_a_search_that_was_killed_goes_on_to_the_same_end(searched, tmp_path):
         assert time.monotonic() < until
         assert process.poll() is None
         time.sleep(0.01)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    orphans = children.read_text().split() if children.exists() else []
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    while any(alive(pid) for pid in orphans):
-        assert time.monotonic() < until
-        time.sleep(0.01)
     assert 1 <= len(records(out)) < 3
     subprocess.run(command, check=True, capture_output=True)
     assert records(out) == records(searched)

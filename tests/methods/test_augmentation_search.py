@@ -3,7 +3,11 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,6 +214,33 @@ def test_a_mistake_in_the_code_comes_with_its_traceback():
 def test_a_process_that_was_killed_is_named():
     with pytest.raises(RuntimeError, match=r"candidate 1 .* exit code -9; it was killed"):
         search(SEQUENCES, killed, 2, processes=1)
+
+
+def command_line(pid):
+    """Empty for a process that has ended."""
+    file = Path(f"/proc/{pid}/cmdline")
+    return file.read_bytes() if file.exists() else b""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux to look at processes")
+def test_the_processes_of_a_search_that_was_killed_end_with_it():
+    program = (
+        "import time; from minivision.methods.processes import side_by_side; "
+        "list(side_by_side(time.sleep, {0: (100,)}, 1))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program])
+    children, until = Path(f"/proc/{parent.pid}/task/{parent.pid}/children"), time.monotonic() + 50
+    started = []
+    while not started:
+        assert time.monotonic() < until
+        started = [p for p in children.read_text().split() if b"spawn_main" in command_line(p)]
+        time.sleep(0.01)
+    time.sleep(2)  # so that it has begun its work
+    parent.kill()
+    parent.wait()
+    while any(b"spawn_main" in command_line(pid) for pid in started):
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_what_cannot_be_sent_to_a_process_is_said():
