@@ -2,7 +2,7 @@
 
     cifar-W       crop with padding, flip, RandAugment(2, 9), normalise; 2,048 images of 32x32
     imagenet-W    decode a JPEG of 500x375, random window to 224, flip, jitter; 128 images
-    plain-0       images in memory without augmentation, beside a training step of LeNet-5
+    plain-0       grey 28x28 in memory without augmentation, beside a training step of LeNet-5
     cifar-0       as cifar, in the training thread, beside a training step of the small VGG
 
 W is the number of workers: threads here, processes there; 0 is none. A time is that of one epoch,

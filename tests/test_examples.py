@@ -47,6 +47,13 @@ def test_there_are_lessons_to_test():
     assert len(LESSONS) >= 3
 
 
+def test_the_table_of_contents_has_every_lesson_with_its_title():
+    contents = (ROOT / "examples" / "README.rst").read_text()
+    titles = [(path.read_text().splitlines()[1].split(" · "), path.name) for path in LESSONS]
+    expected = [f"* {number} · `{title} <{name}>`_" for (number, title), name in titles]
+    assert re.findall(r"^\* \d.*$", contents, re.M) == expected
+
+
 @each_lesson
 def test_a_lesson_has_the_common_head_and_end(lesson):
     assert faults_of(lesson.read_text(encoding="utf-8")) == []

@@ -39,18 +39,21 @@ TRANSFORMS = {
 def epoch(settings: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
     """Every image of the folder once; images.npy holds small ones, else each is a JPEG."""
     folder = Path(settings["folder"])
+    mean, std = (0.5, 0.5) if settings["pipeline"] == "plain" else (MEAN, STD)
     dataset: Any
     if settings["pipeline"] == "imagenet":
         files = sorted(folder.glob("*.jpg"))
         dataset = FileDataset(files, np.zeros(len(files), np.int64), ("image",), size=None)
     else:
         images = np.load(folder / "images.npy")
+        if settings["pipeline"] == "plain":  # what LeNet-5 reads
+            images = np.ascontiguousarray(images[:, :28, :28, :1])
         dataset = ArrayDataset(images, np.zeros(len(images), np.int64), ("image",))
     loader = DataLoader(
         dataset,
         settings["batch_size"],
         shuffle=True,
-        transform=Compose([*TRANSFORMS[settings["pipeline"]], ToArray(), Normalize(MEAN, STD)]),
+        transform=Compose([*TRANSFORMS[settings["pipeline"]], ToArray(), Normalize(mean, std)]),
         workers=settings["workers"],
     )
     epochs = iter(range(10**9))

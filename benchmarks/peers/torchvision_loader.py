@@ -24,7 +24,7 @@ if torch.version.cuda is None:
     for name in ("nms", "qnms"):
         OPERATORS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
-from torchvision.transforms import v2  # noqa: E402
+from torchvision.transforms import v2
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TRANSFORMS: dict[str, list[Any]] = {
