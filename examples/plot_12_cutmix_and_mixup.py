@@ -299,9 +299,9 @@ if measured:
     axes.axvline(measured["none"].mean(), color=GREY, linestyle=":", linewidth=1)
     axes.set_yticks(range(len(measured)), list(measured))
     axes.invert_yaxis()
-    axes.set(title="2,000 photographs of CIFAR-10: test accuracy of each seed, and the mean")
+    axes.set(title="2,000 photographs of CIFAR-10: test accuracy, seeds and mean")
     axes.grid(color=PALE, axis="x")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     axes.spines[["top", "right"]].set_visible(False)
 else:
     print("docs/results has no augmentation.json with two seeds yet")
