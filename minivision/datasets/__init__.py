@@ -1,10 +1,10 @@
 """Datasets: images and labels on the host, from the first file to the batch a network is fed.
 
 The room in reading order: `dataset` says what a dataset is; `splits` cuts it into training,
-validation and test part; `digits` and `shapes` are the ones that need no download. `idx`,
-`download`, `mnist` and `fashion_mnist` bring in published ones; `images`, `file_dataset`,
-`class_folders`, `folder` and `archive` bring in your own, and `cifar` is read with them. `loader`
-makes batches of all.
+validation and test part, and `only_classes` takes some classes; `digits` and `shapes` are the ones
+that need no download. `idx`, `download`, `mnist` and `fashion_mnist` bring in published ones;
+`images`, `file_dataset`, `class_folders`, `folder` and `archive` bring in your own, and `cifar` is
+read with them. `loader` makes batches of all.
 
 >>> train, validation, test = load_dataset("digits")
 >>> images, labels = next(iter(DataLoader(train, batch_size=64, shuffle=True)))
@@ -30,6 +30,7 @@ from minivision.datasets.folder import image_folder, open_folder
 from minivision.datasets.images import read_image
 from minivision.datasets.loader import DataLoader
 from minivision.datasets.mnist import mnist
+from minivision.datasets.only_classes import OnlyClasses
 from minivision.datasets.shapes import ShapeDataset, shapes
 from minivision.datasets.splits import Splits, stratified_indices, stratified_split
 
@@ -95,6 +96,7 @@ __all__ = [
     "Dataset",
     "ArrayDataset",
     "Subset",
+    "OnlyClasses",
     "Splits",
     "stratified_indices",
     "stratified_split",

@@ -3,7 +3,7 @@
 We choose settings on the validation part and read the test part once. Both say little when a class
 is missing from them by bad luck, so each part takes its share of every class (it is *stratified*).
 
-Read next: datasets/digits.py
+Read next: datasets/only_classes.py
 """
 
 from __future__ import annotations

@@ -1,18 +1,36 @@
 """Methods: what to do with few images, few labels, or an old model.
 
-    augmentation_search.py   which augmentation helps here? Try some, keep the best
-    samplers.py              where the policies to try come from
-    trial.py                 one try: train a new network, score it on the validation images
-    processes.py             several tries at once, each in a process of its own
-    search_folder.py         a folder with one line for every try that is done
+    checks.py                       what is wrong with a dataset for a head
+    responses.py                    what a network answers to every image, asked once
+    transfer.py                     a new head on an old body; everything trained on
+    distillation.py                 a student learns to answer as a teacher does
+    learning_without_forgetting.py  a new task, without the old task's images
+    joint_training.py               several tasks at once: the bound on forgetting
+    augmentation_search.py          which augmentation helps here? Try some, keep the best
+    samplers.py                     where the policies to try come from
+    trial.py                        one try: train a new network, score it on validation images
+    processes.py                    several tries at once, each in a process of its own
+    search_folder.py                a folder with one line for every try that is done
 
-Read next: methods/augmentation_search.py
+Read next: methods/checks.py
 """
 
 from minivision.methods.augmentation_search import Candidate, best_of, search
+from minivision.methods.distillation import bias_for_share, distill, distillation
+from minivision.methods.joint_training import train_jointly
+from minivision.methods.learning_without_forgetting import (
+    learn_without_forgetting,
+    two_losses,
+    with_new_task,
+)
+from minivision.methods.responses import Numbered, RecordedBatches, numbered, record_responses
 from minivision.methods.samplers import NONE, Grid, RandomSequences, policy_name
+from minivision.methods.transfer import extract_features, fine_tune, rate_groups
 from minivision.methods.trial import Trial
 
 __all__ = [
     "search", "Candidate", "best_of", "Grid", "RandomSequences", "NONE", "policy_name", "Trial",
+    "Numbered", "numbered", "record_responses", "RecordedBatches", "extract_features", "fine_tune",
+    "rate_groups", "distill", "distillation", "bias_for_share", "learn_without_forgetting",
+    "with_new_task", "two_losses", "train_jointly",
 ]  # fmt: skip

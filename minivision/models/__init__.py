@@ -11,6 +11,7 @@
     vgg.py                 vgg11, vgg13, vgg16, vgg19, …, each with _bn; vgg_small
     dense_evaluation.py    fully_convolutional: a network slid over a larger image
     resnet.py              resnet20, resnet32, resnet56 for images of 32x32
+    heads.py               cut a network in body and head; put on other heads
 
 `MODELS` names the networks for the command line.
 
@@ -27,6 +28,7 @@ from minivision.models.alexnet import (
 )
 from minivision.models.alexnet_small import alexnet_small
 from minivision.models.dense_evaluation import fully_convolutional
+from minivision.models.heads import BodyAndHead, MultiHead, cut, new_head, with_new_head
 from minivision.models.lenet import lenet5, lenet5_lecture
 from minivision.models.lenet_original import lenet5_original
 from minivision.models.nearest_neighbors import KNearestNeighbors
@@ -120,4 +122,9 @@ __all__ = [
     "resnet20",
     "resnet32",
     "resnet56",
+    "BodyAndHead",
+    "MultiHead",
+    "cut",
+    "new_head",
+    "with_new_head",
 ]

@@ -10,7 +10,7 @@ Where a stage begins, x has twice the pixels a side and half the maps of the bra
 at every second pixel, and maps of zeros are added: option A, no parameters. The paper does not say
 where the zeros stand; here half of them come before the maps of x and half behind.
 
-Read next: transforms/__init__.py
+Read next: models/heads.py
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ class Module:
     """Base of layers and networks. A subclass assigns its parts in __init__ and writes forward."""
 
     training = True
+    frozen = False  # kept as it is by `freeze`, whatever train() says
     random = False  # whether forward draws; such a layer is given a key by `seed`
     key: tuple[int, ...] | None
 
@@ -118,9 +119,12 @@ class Module:
     # ── modes ────────────────────────────────────────────────────────────────────────────────
 
     def train(self, training: bool = True) -> Module:
-        """Switch all modules to training (dropout drops, batch statistics are used)."""
+        """Switch all modules to training (dropout drops, batch statistics are used).
+
+        Frozen ones stay in evaluation.
+        """
         for module in self.modules():
-            module.training = training
+            module.training = training and not module.frozen
         return self
 
     def eval(self) -> Module:
@@ -143,10 +147,26 @@ class Module:
             parameter.grad = None
 
     def requires_grad_(self, wanted: bool = True) -> Module:
-        """Freeze (False) or thaw (True) every parameter."""
+        """Let every parameter ask for a gradient, or none; `freeze` does more than this."""
         for parameter in self.parameters():
             parameter.requires_grad = wanted
         return self
+
+    def freeze(self, frozen: bool = True) -> Module:
+        """Keep this part as it is while others are trained: weights, statistics and dropout.
+
+        Its parameters ask for no gradient, and it stays in evaluation when `train()` is called:
+        batch normalisation uses its running statistics and leaves them alone, dropout drops
+        nothing. (In PyTorch requires_grad_(False) alone lets the statistics drift.)
+        """
+        for module in self.modules():
+            module.frozen = frozen
+            module.training = module.training and not frozen
+        return self.requires_grad_(not frozen)
+
+    def thaw(self) -> Module:
+        """Undo `freeze`; the next `train()` reaches this part again."""
+        return self.freeze(False)
 
     def to(self, device: str | None = None, dtype: Any = None) -> Module:
         """Move to "cpu", "gpu" or "auto", or change to float32 or float64, in place."""

@@ -87,6 +87,16 @@ class Run:
             raise FileNotFoundError(f"{path} is not a run's folder: it has no settings.json")
         return cls(path, read_object(path / "settings.json"))
 
+    def stage(self, name: str) -> Run:
+        """A run of its own in a folder inside this one, for one stage of a longer method.
+
+        It is created where there is none yet, and returned to where there is.
+        """
+        path = self.path / name
+        if (path / "settings.json").exists():
+            return Run.open(path)
+        return Run.create(path, {"stage": name})
+
     def log(self, record: Mapping[str, Any]) -> None:
         """Append an epoch's numbers to metrics.jsonl; on the disk when this returns.
 

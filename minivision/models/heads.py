@@ -1,0 +1,144 @@
+"""Bodies and heads: cut a trained network in two, and put another head on what it has learned.
+
+The body turns images into features, the head turns features into the classes of one task. The body
+is what an old network knows about images in general. Nothing is copied: the parts share their
+weights with the network they are cut from.
+
+Read next: transforms/__init__.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from minivision.autograd import Tensor
+from minivision.functional import cross_entropy
+from minivision.models.network import Network
+from minivision.models.resnet import ResNet
+from minivision.nn import Linear, Module, ReLU, Sequential
+
+
+class Cut(NamedTuple):
+    """A network in two parts: body(x) has `features` numbers an image, head(body(x)) = model(x)."""
+
+    body: Module
+    head: Module
+    features: int
+
+
+def cut(model: Module, layers: int = 1) -> Cut:
+    """Cut a network before the last `layers` of its fully connected layers.
+
+    layers=1 takes away the last one, which knows the classes; in AlexNet 3 leaves the convolutions.
+    Raises ValueError where the network has fewer, TypeError for a network of another kind.
+
+    >>> from minivision.models import alexnet
+    >>> [cut(alexnet(initialize=False), layers).features for layers in (1, 2, 3)]
+    [4096, 4096, 9216]
+    """
+    if isinstance(model, BodyAndHead | ResNet):
+        if layers != 1:
+            raise ValueError(f"cut: layers is {layers}; a {type(model).__name__} can be cut at 1")
+        if isinstance(model, BodyAndHead):
+            return Cut(model.body, model.head, features_into(model.head))
+        body: Any = copy(model)
+        body.fc = Sequential()  # layers in no number hand on what they are given
+        return Cut(body, Sequential(model.fc), model.fc.in_features)
+    if not isinstance(model, Network):
+        came = type(model).__name__
+        raise TypeError(f"cut: model is a {came}; expected a Network, a ResNet or a BodyAndHead")
+    parts = list(model.classifier)
+    places = [i for i, part in enumerate(parts) if isinstance(part, Linear)]
+    if not 1 <= layers <= len(places):
+        raise ValueError(f"cut: layers is {layers}; expected 1 to {len(places)}, as the model has")
+    place = places[-layers]
+    body, last = copy(model), cast(Linear, parts[place])
+    body.classifier = Sequential(*parts[:place])
+    return Cut(body, Sequential(*parts[place:]), last.in_features)
+
+
+def new_head(
+    features: int,
+    classes: int,
+    hidden: Sequence[int] = (),
+    *,
+    rng: np.random.Generator | None = None,
+    initialize: bool = True,
+) -> Sequential:
+    """A fresh head: features (N, D) -> logits (N, K), with a ReLU layer for each size in hidden.
+
+    One hidden layer makes it the adaptation layers FCa and FCb of Oquab et al. 2014.
+    """
+    parts: list[Module] = []
+    for units in hidden:
+        parts += [Linear(features, units, rng=rng, initialize=initialize), ReLU()]
+        features = units
+    return Sequential(*parts, Linear(features, classes, rng=rng, initialize=initialize))
+
+
+class BodyAndHead(Module):
+    """x (N, C, H, W) -> logits (N, K): a body of one network and a head of its own."""
+
+    def __init__(self, body: Module, head: Module):
+        self.input_shape = getattr(body, "input_shape", None)
+        self.pixel_range, self.loss = getattr(body, "pixel_range", None), cross_entropy
+        self.body, self.head = body, head
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+class MultiHead(Module):
+    """x (N, C, H, W) -> {task: logits (N, K)}: one body, and a head for each task.
+
+    Every task has classes of its own and is asked through its own head; `task` is the network for
+    one of them, which shares all weights with this one.
+    """
+
+    def __init__(self, body: Module, heads: Mapping[str, Module]):
+        self.input_shape = getattr(body, "input_shape", None)
+        self.pixel_range = getattr(body, "pixel_range", None)
+        self.body, self.heads = body, dict(heads)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        features = self.body(x)
+        return {name: head(features) for name, head in self.heads.items()}
+
+    def task(self, name: str) -> BodyAndHead:
+        """The network of one task."""
+        if name not in self.heads:
+            raise ValueError(
+                f"MultiHead: task is {name!r}; expected one of {', '.join(self.heads)}"
+            )
+        return BodyAndHead(self.body, self.heads[name])
+
+
+def with_new_head(
+    model: Module,
+    classes: int,
+    *,
+    layers: int = 1,
+    hidden: Sequence[int] = (),
+    rng: np.random.Generator | None = None,
+    initialize: bool = True,
+) -> BodyAndHead:
+    """The model's body, which it shares, under a fresh head for other classes.
+
+    layers: how many fully connected layers are taken away; hidden: see `new_head`.
+
+    >>> from minivision.models import lenet5
+    >>> model = with_new_head(lenet5(initialize=False), 3, initialize=False)
+    >>> model(Tensor(np.zeros((2, 1, 28, 28), np.float32))).shape
+    (2, 3)
+    """
+    body, _, features = cut(model, layers)
+    return BodyAndHead(body, new_head(features, classes, hidden, rng=rng, initialize=initialize))
+
+
+def features_into(head: Module) -> int:
+    """How many features the first linear layer of a head expects."""
+    return next(part.in_features for part in head.modules() if isinstance(part, Linear))
