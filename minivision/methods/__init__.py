@@ -4,8 +4,11 @@
     responses.py                    what a network answers to every image, asked once
     transfer.py                     a new head on an old body; everything trained on
     distillation.py                 a student learns to answer as a teacher does
+    joint_batches.py                batches of several datasets at once
     learning_without_forgetting.py  a new task, without the old task's images
     joint_training.py               several tasks at once: the bound on forgetting
+    pseudo_label.py                 the network's own decisions as labels; FixMatch
+    noisy_student.py                teachers label images for students that train with noise
     augmentation_search.py          which augmentation helps here? Try some, keep the best
     samplers.py                     where the policies to try come from
     trial.py                        one try: train a new network, score it on validation images
@@ -17,12 +20,15 @@ Read next: methods/checks.py
 
 from minivision.methods.augmentation_search import Candidate, best_of, search
 from minivision.methods.distillation import bias_for_share, distill, distillation
+from minivision.methods.joint_batches import JointBatches
 from minivision.methods.joint_training import train_jointly
 from minivision.methods.learning_without_forgetting import (
     learn_without_forgetting,
     two_losses,
     with_new_task,
 )
+from minivision.methods.noisy_student import filter_and_balance, noisy_student
+from minivision.methods.pseudo_label import pseudo_label, ramp
 from minivision.methods.responses import Numbered, RecordedBatches, numbered, record_responses
 from minivision.methods.samplers import NONE, Grid, RandomSequences, policy_name
 from minivision.methods.transfer import extract_features, fine_tune, rate_groups
@@ -32,5 +38,6 @@ __all__ = [
     "search", "Candidate", "best_of", "Grid", "RandomSequences", "NONE", "policy_name", "Trial",
     "Numbered", "numbered", "record_responses", "RecordedBatches", "extract_features", "fine_tune",
     "rate_groups", "distill", "distillation", "bias_for_share", "learn_without_forgetting",
-    "with_new_task", "two_losses", "train_jointly",
+    "with_new_task", "two_losses", "JointBatches", "train_jointly",
+    "pseudo_label", "ramp", "noisy_student", "filter_and_balance",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ z are the student's logits, v the teacher's. Only the student is trained. Withou
 and the rest is the same loss, T² and all, so both modes have one rate. With α = 1 it is training
 on labels, and the teacher is not asked. Students are used at T = 1.
 
-Read next: methods/learning_without_forgetting.py
+Read next: methods/joint_batches.py
 """
 
 from __future__ import annotations

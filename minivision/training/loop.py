@@ -92,7 +92,8 @@ def fit(
     batches(epoch) -> an iterable of (images float32 (N, C, H, W), labels int64 (N,)) host arrays
         that knows its length; a DataLoader is one.
     loss(model, batch, step) -> a scalar Tensor, or (Tensor, {name: scalar}); the named scalars
-        are averaged over the epoch and recorded.
+        are averaged over the epoch and recorded. A scalar that is a mean over something else than
+        the batch's images is given as (sum, count).
     schedule: the factor on the initial rates as a function of the time in epochs; or
         DivideWhenStalled, which follows the results.
     validate(model) -> numbers recorded as validation_…, for example from `evaluate`.
@@ -248,19 +249,26 @@ class _Means:
     """Means over an epoch, weighted by batch size, added up where the numbers are."""
 
     def __init__(self) -> None:
-        self.images: dict[str, int] = {}
+        self.counts: dict[str, Any] = {}
         self.totals: dict[str, Any] = {}
 
     def add(self, n: int, values: Mapping[str, Any]) -> None:
         for name, value in values.items():
-            self.images[name] = self.images.get(name, 0) + n
             array = value.data if isinstance(value, Tensor) else value
-            xp = array_module(array)
-            total = xp.asarray(array, dtype=np.float64) * n
-            self.totals[name] = self.totals[name] + total if name in self.totals else total
+            total, count = array if isinstance(array, tuple) else (_double(array) * n, n)
+            self.totals[name] = self.totals.get(name, 0.0) + _double(total)
+            self.counts[name] = self.counts.get(name, 0.0) + _double(count)
 
     def result(self) -> dict[str, float]:
-        return {name: float(total) / self.images[name] for name, total in self.totals.items()}
+        """The means; a mean over nothing at all is NaN."""
+        return {
+            name: float(total / self.counts[name]) if self.counts[name] else float("nan")
+            for name, total in self.totals.items()
+        }
+
+
+def _double(number: Any) -> Any:
+    return array_module(number).asarray(number, dtype=np.float64)
 
 
 def _bar(epoch: int, epochs: int, batches: int) -> Any:
