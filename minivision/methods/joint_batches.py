@@ -38,16 +38,28 @@ class JointBatches:
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         walks = [self._walk(loader) for loader in self.loaders]
         for parts in islice(zip(*walks, strict=False), self.steps):
+            images = of_one_size([images for images, _ in parts])
             targets = [
                 np.stack([np.full_like(labels, number), labels], axis=1)
                 for number, (_, labels) in enumerate(parts)
             ]
-            yield np.concatenate([images for images, _ in parts]), np.concatenate(targets)
+            yield np.concatenate(images), np.concatenate(targets)
 
     def _walk(self, loader: DataLoader) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         walks = -(-self.steps // len(loader))  # how often the loader is walked in an epoch
         for walk in range(walks):
             yield from loader(self.epoch * walks + walk)
+
+
+def of_one_size(parts: list[np.ndarray]) -> list[np.ndarray]:
+    """The parts of a batch; ValueError where their images cannot stand together."""
+    for number, part in enumerate(parts):
+        if part.shape[1:] != parts[0].shape[1:]:
+            raise ValueError(
+                f"JointBatches: loader {number} has images (C, H, W) = {part.shape[1:]}, but "
+                f"loader 0 has {parts[0].shape[1:]}; put Resize((H, W)) in front of its transform"
+            )
+    return parts
 
 
 def rows_of(targets: np.ndarray, number: int) -> tuple[slice, np.ndarray]:

@@ -1,0 +1,300 @@
+"""Pseudo-labels: the loss by hand, its limits to the bit, and labels that stay unread."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision import functional as F
+from minivision import nn
+from minivision.autograd import Tensor
+from minivision.datasets import ArrayDataset, DataLoader
+from minivision.gradcheck import gradcheck
+from minivision.methods import JointBatches, pseudo_label, ramp
+from minivision.methods.joint_batches import rows_of
+from minivision.methods.pseudo_label import OtherDraw, pseudo_label_loss
+from minivision.optim import SGD, WeightAverage
+from minivision.training import Run, classification_loss, fit
+from minivision.training.loop import Batch
+from minivision.transforms import Compose, RandomTranslate, ToArray
+from tests.methods.unlabelled import H, W, WithoutLabels, stripes
+
+
+def network(seed=0, dropout=0.0):
+    rng = np.random.default_rng(seed)
+    layers = nn.Linear(H * W, 8, rng=rng), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(dropout)
+    return nn.Sequential(nn.Flatten(), *layers, nn.Linear(8, 3, rng=rng))
+
+
+def loaders(unlabelled=24, batch=4):
+    few, many = stripes(9, 1), stripes(unlabelled, 2)
+    weak = Compose([RandomTranslate(1), ToArray()])
+    return (
+        DataLoader(few, 3, shuffle=True, transform=weak),
+        DataLoader(WithoutLabels(many), batch, shuffle=True, transform=weak),
+        many.labels,
+    )
+
+
+def trained(model, **options):
+    labelled, unlabelled, truth = loaders()
+    rule = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    options = {"epochs": 3, "truth": truth} | options
+    return pseudo_label(model, labelled, unlabelled, optimizer=rule, **options)
+
+
+def assert_same_weights(model, other):
+    for (name, ours), theirs in zip(
+        model.state_dict().items(), other.state_dict().values(), strict=True
+    ):
+        assert np.array_equal(ours, theirs), name
+
+
+class Answers(nn.Module):
+    """A "network" whose logits are what it is given."""
+
+    def forward(self, x):
+        return x
+
+
+def batch_of(parts):
+    """One batch of several sources: logits in place of images, positions in place of labels."""
+    targets = [
+        np.stack([np.full(len(part), number), labels], axis=1)
+        for number, (part, labels) in enumerate(parts)
+    ]
+    return Batch(Tensor(np.concatenate([part for part, _ in parts])), np.concatenate(targets))
+
+
+LABELLED = np.array([[2.0, 0.0, 1.0], [0.0, 0.5, 0.0]]), np.array([2, 1])
+UNLABELLED = np.array([[3.0, 0, 0], [0.1, 0, 0], [0, 4.0, 0], [0, 0, 0.2]]), np.arange(4)
+
+
+def surprise(logits, k):
+    return -np.log(np.exp(logits[k]) / np.exp(logits).sum())
+
+
+def test_the_loss_by_hand_with_a_threshold_over_the_whole_unlabelled_batch():
+    loss = pseudo_label_loss(0.5, 0.8, truth=np.array([0, 0, 2, 2]))
+    total, numbers = loss(Answers(), batch_of([LABELLED, UNLABELLED]), 0)
+    supervised = np.mean([surprise(z, k) for z, k in zip(*LABELLED, strict=True)])
+    # The first and the third decision are sure enough; the mean is over all four.
+    sure = surprise(UNLABELLED[0][0], 0) + surprise(UNLABELLED[0][2], 1)
+    assert total.item() == pytest.approx(supervised + 0.5 * sure / 4)
+    assert numbers["mask_rate"] == 0.5
+    assert numbers["pseudo_label_accuracy"] == (1, 2)
+    assert numbers["unlabelled_loss"].item() == pytest.approx(sure / 4)
+
+
+def test_fixmatch_decides_on_one_view_and_learns_from_the_other():
+    strong = np.array([[0.0, 1, 2], [1, 2, 0], [2, 0, 0.5], [0, 0, 0.0]]), np.arange(4)
+    total, _ = pseudo_label_loss(1.0, 0.8)(Answers(), batch_of([LABELLED, strong, UNLABELLED]), 0)
+    supervised = np.mean([surprise(z, k) for z, k in zip(*LABELLED, strict=True)])
+    learned = surprise(strong[0][0], 0) + surprise(strong[0][2], 1)
+    assert total.item() == pytest.approx(supervised + learned / 4)
+
+
+@given(
+    alpha=st.floats(0.1, 3), threshold=st.floats(0, 0.9), seed=st.integers(0, 99),
+    views=st.booleans(),
+)  # fmt: skip
+def test_its_gradient_is_the_numerical_one(alpha, threshold, seed, views):
+    # Decisions are constants: the steps of the check are too small to change one.
+    rng = np.random.default_rng(seed)
+    sizes = (3, 4, 4) if views else (3, 4)
+    places = np.concatenate([np.full(n, i) for i, n in enumerate(sizes)])
+    labels = np.concatenate([rng.integers(0, 3, 3), *(np.arange(4) for _ in sizes[1:])])
+    targets = np.stack([places, labels], axis=1)
+    loss = pseudo_label_loss(alpha, threshold)
+    z = 3 * rng.normal(size=(len(targets), 3))
+    gradcheck(lambda x: loss(Answers(), Batch(x, targets), 0)[0], [z], rng=rng)
+
+
+def test_no_gradient_reaches_the_view_that_is_decided_on():
+    batch = batch_of([LABELLED, UNLABELLED, UNLABELLED])
+    x = Tensor(batch.images.data, requires_grad=True)
+    pseudo_label_loss(1.0, 0.0)(Answers(), Batch(x, batch.targets), 0)[0].backward()
+    assert (x.grad[:6] != 0).any(axis=1).all()
+    assert (x.grad[6:] == 0).all()
+
+
+def test_soft_pseudo_labels_of_oneself_have_no_gradient():
+    z = Tensor(UNLABELLED[0], requires_grad=True)
+    F.cross_entropy(z, F.softmax(z).detach()).backward()
+    assert np.abs(z.grad).max() < 1e-16
+    F.cross_entropy(z, z.data.argmax(axis=1)).backward()
+    assert np.abs(z.grad).max() > 0.01
+
+
+def supervised(model, epochs=3, seed=0):
+    """Training on the labelled images alone, written out."""
+    labelled, unlabelled, _ = loaders()
+    rule = SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    class Twice:
+        def __init__(self, epoch):
+            self.epoch = epoch
+
+        def __len__(self):
+            return len(unlabelled)
+
+        def __iter__(self):
+            walks = [batch for walk in range(2) for batch in labelled(2 * self.epoch + walk)]
+            return iter(walks)
+
+    fit(model, Twice, classification_loss, rule, epochs, seed=seed)
+
+
+def test_weight_0_is_supervised_training_to_the_bit():
+    expected, model = network(), network()
+    supervised(expected)
+    trained(model, weight=0)
+    assert_same_weights(model, expected)
+
+
+def test_before_the_ramp_it_is_supervised_training_to_the_bit_and_then_no_longer():
+    expected = network()
+    supervised(expected)
+    for first, same in ((18, True), (17, False)):  # the steps are 0 to 17
+        model = network()
+        trained(model, weight=ramp(first - 1, first))
+        if same:
+            assert_same_weights(model, expected)
+        else:
+            assert any(
+                not np.array_equal(a, b)
+                for a, b in zip(
+                    model.state_dict().values(), expected.state_dict().values(), strict=True
+                )
+            )
+
+
+def test_a_threshold_above_1_is_supervised_training_to_the_bit():
+    expected, model = network(), network()
+    supervised(expected)
+    labelled, unlabelled, _ = loaders()
+    rule = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    positions = DataLoader(stripes(24, 2), 4, shuffle=True)
+    fit(model, JointBatches([labelled, positions]), pseudo_label_loss(1.0, 1.01), rule, 3)
+    assert_same_weights(model, expected)
+
+
+@pytest.mark.parametrize("strong", [None, "shifts"])
+def test_labels_of_the_unlabelled_images_are_never_read(strong):
+    labelled, unlabelled, _ = loaders()
+    transform = strong and Compose([RandomTranslate(2), ToArray()])
+    model = network()
+    rule = SGD(model.parameters(), lr=0.1)
+    records = pseudo_label(model, labelled, unlabelled, 2, rule, strong=transform)
+    assert set(records[-1]) >= {"mask_rate", "confidence", "supervised_loss", "unlabelled_loss"}
+    assert "pseudo_label_accuracy" not in records[-1]
+
+
+def test_where_nothing_is_accepted_the_accuracy_is_no_number_and_the_confidence_is_told():
+    labelled, unlabelled, truth = loaders()
+    model = network()
+    rule = SGD(model.parameters(), lr=1e-6)
+    (record,) = pseudo_label(model, labelled, unlabelled, 1, rule, threshold=1.0, truth=truth)
+    assert record["mask_rate"] == 0
+    assert record["unlabelled_loss"] == 0
+    assert np.isnan(record["pseudo_label_accuracy"])
+    assert 1 / 3 < record["confidence"] < 1
+
+
+class StopError(Exception):
+    pass
+
+
+def test_a_killed_run_that_goes_on_ends_as_one_that_was_not(tmp_path):
+    options = {
+        "strong": Compose([RandomTranslate(2), ToArray()]), "threshold": 0.4,
+        "weight": ramp(2, 10), "epochs": 4,
+    }  # fmt: skip
+    whole, average = network(dropout=0.2), None
+    average = WeightAverage(whole, 0.9)
+    trained(whole, average=average, **options)
+
+    seen = []
+
+    def stopping(model):
+        seen.append(1)
+        if len(seen) == 3:
+            raise StopError
+        return {}
+
+    run = Run.create(tmp_path / "run", {})
+    first = network(dropout=0.2)
+    with pytest.raises(StopError):
+        trained(first, average=WeightAverage(first, 0.9), run=run, validate=stopping, **options)
+    again = network(seed=5, dropout=0.2)
+    resumed = WeightAverage(again, 0.9)
+    trained(again, average=resumed, run=run, validate=lambda model: {}, **options)
+    assert_same_weights(again, whole)
+    with resumed.applied(), average.applied():
+        assert_same_weights(again, whole)
+
+
+def test_the_two_views_of_an_image_are_drawn_independently():
+    def drawn(image, rng):
+        return rng.random(4)
+
+    key = 2, 0, 0, 5
+    first = drawn(None, np.random.default_rng(key))
+    other = OtherDraw(drawn)(None, np.random.default_rng(key))
+    assert not np.isin(other, first).any()
+    assert np.array_equal(other, OtherDraw(drawn)(None, np.random.default_rng(key)))
+
+
+def test_ramp_is_lees():
+    alpha = ramp(100, 600)
+    assert [alpha(t) for t in (0, 100, 350, 599, 600, 10_000)] == [0, 0, 1.5, 2.994, 3, 3]
+    assert ramp(5, 5)(5) == 3
+    with pytest.raises(ValueError, match="first is 7, last 5"):
+        ramp(7, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"threshold": 1.2}, r"threshold is 1\.2; expected 0 to 1"),
+        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"truth": np.zeros(5, int)}, "truth has 5 labels, but unlabelled has 24 images"),
+    ],
+    ids=["threshold", "nan", "truth"],
+)
+def test_bad_arguments_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        trained(network(), **change)
+
+
+def test_unlabelled_images_of_other_sizes_and_an_empty_set_are_refused():
+    labelled, _, _ = loaders()
+    model = network()
+    rule = SGD(model.parameters(), lr=0.1)
+    larger = ArrayDataset(np.zeros((4, 9, 9, 1), np.uint8), np.zeros(4, int), ("none",))
+    with pytest.raises(ValueError, match=r"loader 1 has images .* = \(1, 9, 9\)"):
+        pseudo_label(model, labelled, DataLoader(larger, 2), 1, rule)
+    with pytest.raises(ValueError, match="empty"):
+        pseudo_label(
+            model,
+            labelled,
+            DataLoader(
+                larger.__class__(np.zeros((0, 6, 5, 1), np.uint8), np.zeros(0, int), ("none",)), 2
+            ),
+            1,
+            rule,
+        )
+
+
+def test_joint_batches_walk_a_small_loader_again_in_another_order():
+    few = ArrayDataset(np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1), np.arange(3), tuple("abc"))
+    many = ArrayDataset(np.zeros((8, 1, 1, 1), np.uint8), np.zeros(8, int), ("x",))
+    make = partial(DataLoader, shuffle=True)
+    batches = JointBatches([make(few, 3), make(many, 1)])
+    walks = [rows_of(targets, 0)[1].tolist() for epoch in range(3) for _, targets in batches(epoch)]
+    assert len(walks) == 24
+    assert all(sorted(walk) == [0, 1, 2] for walk in walks)
+    assert len({tuple(walk) for walk in walks}) > 3  # not the same order for ever
+    assert rows_of(np.array([[0, 4]]), 2)[1].size == 0
