@@ -1,5 +1,7 @@
 """Noisy student: the five steps, counted; resumed; and without the labels it must not read."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from minivision import nn
 from minivision.datasets import ArrayDataset, DataLoader
 from minivision.methods import filter_and_balance, noisy_student
 from minivision.methods.noisy_student import labelled_by, one_hot, self_training_loss
+from minivision.optim import SGD
 from minivision.training import Run, evaluate
 from minivision.training.loop import Batch
 from minivision.transforms import Compose, RandomTranslate, ToArray
@@ -184,11 +187,55 @@ def test_what_was_measured_once_is_not_measured_again(tmp_path):
 
     def measure(model):
         times.append(1)
-        return {"accuracy": 0.5}
+        return {"accuracy": len(times)}
 
     for _ in range(2):
-        chain(run=run, measure=measure, steps=2, epochs=1, balance=False)
-    assert len(times) == 2
+        both = chain(run=run, measure=measure, steps=2, epochs=1, balance=False)
+        assert [generation.record["accuracy"] for generation in both] == [1, 2]
+
+
+def test_the_student_becomes_the_teacher_and_everyone_begins_anew(monkeypatch):
+    teachers, begun = [], []
+
+    def spying(teacher, loader):
+        teachers.append(teacher)
+        return labelled_by(teacher, loader)
+
+    def begins(*, rng):
+        begun.append(network()(rng=rng).state_dict())
+        return network()(rng=rng)
+
+    room = import_module("minivision.methods.noisy_student")
+    monkeypatch.setattr(room, "labelled_by", spying)
+    generations = chain((begins, begins, begins))
+    assert [g.model for g in generations[:2]] == teachers
+    first = [next(iter(state.values())) for state in begun]
+    assert not np.array_equal(first[0], first[1])
+    assert not np.array_equal(first[1], first[2])
+
+
+def test_a_step_has_ratio_times_as_many_pseudo_labelled_images_and_the_rate_ends_near_0():
+    sizes, rates = [], []
+
+    class Sizes(nn.Flatten):
+        def forward(self, x):
+            sizes.append((len(x), self.training))
+            return super().forward(x)
+
+    class Watched(SGD):
+        def step(self):
+            rates.append(self.param_groups[0]["lr"])
+            super().step()
+
+    def sized(*, rng):
+        return nn.Sequential(Sizes(), nn.Linear(H * W, 3, rng=rng))
+
+    chain((sized, sized), steps=4, epochs=1, ratio=2, balance=False, optimizer=Watched, lr=0.1)
+    trained = [size for size, training in sizes if training]
+    assert trained == [6, 3, 6, 3, 6 + 12, 3 + 12, 6 + 12, 3 + 12]
+    assert rates[:4] == rates[4:]
+    assert rates[0] == 0.1
+    assert rates[3] == pytest.approx(0.1 * (1 + np.cos(np.pi * 3 / 4)) / 2)
 
 
 def test_one_image_more_or_less_in_a_batch_weighs_as_its_share():

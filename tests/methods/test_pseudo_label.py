@@ -247,6 +247,55 @@ def test_the_two_views_of_an_image_are_drawn_independently():
     assert np.array_equal(other, OtherDraw(drawn)(None, np.random.default_rng(key)))
 
 
+class Spy(nn.Module):
+    """Answers by the first pixel, and keeps what it was shown."""
+
+    def __init__(self):
+        self.weight, self.shown = nn.Parameter(np.zeros((1, 3), np.float32)), []
+
+    def forward(self, x):
+        self.shown.append(x.data.copy())
+        decided = np.rint(x.data[:, 0, 0, 0] * 2).astype(int)  # 0, 0.5 and 1 are the classes
+        return Tensor(20 * np.eye(3, dtype=np.float32)[decided]) + self.weight
+
+
+def marked(pixel):
+    """A transform that writes a number into every pixel, and one that it draws into the last."""
+
+    def transform(image, rng):
+        result = np.full((1, H, W), pixel, np.float32)
+        result[0, -1, -1] = rng.random()
+        return result
+
+    return transform
+
+
+def test_the_network_learns_from_strong_views_and_decides_on_weak_ones_drawn_anew():
+    model, (labelled, unlabelled, _) = Spy(), loaders()
+    unlabelled.transform = marked(0.5)
+    rule = SGD(model.parameters(), lr=0.0)
+    pseudo_label(model, labelled, unlabelled, 1, rule, strong=marked(1.0), steps=2)
+    learned, decided = model.shown[:2]
+    assert (learned[3:, 0, 0, 0] == 1).all()
+    assert (decided[:, 0, 0, 0] == 0.5).all()
+    assert len(learned) == 3 + 4
+    assert not np.isin(learned[3:, 0, -1, -1], decided[:, 0, -1, -1]).any()
+
+
+def test_the_accuracy_of_pseudo_labels_goes_by_position():
+    truth = np.random.default_rng(4).integers(0, 3, 24)
+    images = np.zeros((24, H, W, 1), np.uint8)
+    images[:, 0, 0, 0] = np.array([0, 128, 255])[truth]
+    secret = WithoutLabels(ArrayDataset(images, truth, tuple("abc")))
+    model, (labelled, *_) = Spy(), loaders()
+    rule = SGD(model.parameters(), lr=0.0)
+    unlabelled = DataLoader(secret, 5, shuffle=True)
+    (record,) = pseudo_label(model, labelled, unlabelled, 1, rule, truth=truth)
+    assert record["pseudo_label_accuracy"] == 1
+    (record,) = pseudo_label(model, labelled, unlabelled, 1, rule, truth=(truth + 1) % 3)
+    assert record["pseudo_label_accuracy"] == 0
+
+
 def test_ramp_is_lees():
     alpha = ramp(100, 600)
     assert [alpha(t) for t in (0, 100, 350, 599, 600, 10_000)] == [0, 0, 1.5, 2.994, 3, 3]
