@@ -42,3 +42,23 @@ def provenance():
 def _git(*words):
     command = ["git", "-C", str(ROOT), *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+class Table:
+    """The rows of one file of results. A row that is there is not measured again."""
+
+    def __init__(self, path):
+        self.path, self.rows = path, read_rows(path)
+
+    def row(self, key, measure):
+        """The row with these entries; measure() -> its numbers, where there is none yet."""
+        for row in self.rows:
+            if all(row.get(name) == value for name, value in key.items()):
+                return row
+        row = key | measure() | provenance()
+        self.rows.append(row)
+        write_rows(self.path, self.rows)
+        numbers = (f"{n[:-9]} {v:.2%}" for n, v in row.items() if n.endswith("_accuracy"))
+        told = " ".join(str(value) for value in key.values())
+        print(f"{told:<60} {'  '.join(numbers)}  {row.get('seconds', 0):.0f} s", flush=True)
+        return row

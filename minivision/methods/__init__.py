@@ -9,6 +9,8 @@
     joint_training.py               several tasks at once: the bound on forgetting
     pseudo_label.py                 the network's own decisions as labels; FixMatch
     noisy_student.py                teachers label images for students that train with noise
+    features/                       an image's local and its global part; how good a search is
+    feature_fusion.py               find images that are alike, by both parts together
     augmentation_search.py          which augmentation helps here? Try some, keep the best
     samplers.py                     where the policies to try come from
     trial.py                        one try: train a new network, score it on validation images
@@ -20,6 +22,8 @@ Read next: methods/checks.py
 
 from minivision.methods.augmentation_search import Candidate, best_of, search
 from minivision.methods.distillation import bias_for_share, distill, distillation
+from minivision.methods.feature_fusion import FeatureFusion, choose_weight
+from minivision.methods.features import ClassicFeatures, DeepFeatures
 from minivision.methods.joint_batches import JointBatches
 from minivision.methods.joint_training import train_jointly
 from minivision.methods.learning_without_forgetting import (
@@ -40,4 +44,5 @@ __all__ = [
     "rate_groups", "distill", "distillation", "bias_for_share", "learn_without_forgetting",
     "with_new_task", "two_losses", "JointBatches", "train_jointly",
     "pseudo_label", "ramp", "noisy_student", "filter_and_balance",
+    "ClassicFeatures", "DeepFeatures", "FeatureFusion", "choose_weight",
 ]  # fmt: skip

@@ -1,0 +1,141 @@
+"""Feature fusion: find images that are alike, by their local and their global features together.
+
+The local part of an image says what its details look like, the global part what all of it looks
+like. Two photographs may agree in one and not in the other: the same tiles on a roof and on a
+floor, or two skies with different birds. Joined, both have a say (Ahmed, Irtaza & Iqbal 2017;
+features/classic.py says what of this is theirs and what is ours):
+
+    1  make each part of each image a vector of length 1
+    2  subtract the part's mean over the indexed images, and divide by its spread, the root of the
+       mean squared distance from that mean: now both parts vary equally much
+    3  multiply by the root of the part's weight, and put the parts side by side
+    4  keep the directions in which the indexed images vary most (principal components)
+    5  the nearest neighbours of a query are the answer
+
+The weights add up to 1. Up to step 4 the squared distance of two images is therefore
+
+    d² = w·d_local² + (1 - w)·d_global²
+
+so w is the local part's share in what is called alike. Steps 1 to 4 do not know where the parts
+come from: classic and deep features go the same way.
+
+Read next: methods/augmentation_search.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minivision.methods.features.classic import Parts
+from minivision.methods.features.patch_descriptors import unit_length
+from minivision.methods.features.retrieval import mean_average_precision, ranking
+
+COMPONENTS = 64
+
+
+class FeatureFusion:
+    """Two parts become one vector an image; `fit` learns from the images that are searched.
+
+    local_weight: w, from 0, the global part alone, to 1, the local part alone. A part of weight 0
+        is left out, to the bit.
+    components: how many numbers are kept, fewer where there are fewer images or features. None
+        keeps all, without a change of direction.
+
+    >>> rng = np.random.default_rng(0)
+    >>> parts = {"local": rng.random((50, 128)), "global": rng.random((50, 59))}
+    >>> fusion = FeatureFusion(local_weight=0.3, components=20).fit(parts)
+    >>> fusion.transform(parts).shape
+    (50, 20)
+    """
+
+    def __init__(self, local_weight: float = 0.5, components: int | None = COMPONENTS):
+        if not 0 <= local_weight <= 1:
+            raise ValueError(f"FeatureFusion: local_weight is {local_weight}; expected 0 to 1")
+        if components is not None and components < 1:
+            raise ValueError(
+                f"FeatureFusion: components is {components}; expected at least 1, or None"
+            )
+        weights = {"local": local_weight, "global": 1 - local_weight}
+        self.weights = {part: weight for part, weight in weights.items() if weight > 0}
+        self.components = components
+        self.means: dict[str, np.ndarray] = {}  # until fit
+        self.spreads: dict[str, float] = {}
+        self.pca: Any = None
+
+    def fit(self, parts: Parts) -> FeatureFusion:
+        """Learn means, spreads and principal components from the indexed images."""
+        from sklearn.decomposition import PCA  # imported here because it takes a second
+
+        self._check("fit", parts)
+        for part in self.weights:
+            rows = unit_length(parts[part])
+            self.means[part] = rows.mean(axis=0)
+            spread = float(np.sqrt(((rows - self.means[part]) ** 2).sum(axis=1).mean()))
+            self.spreads[part] = spread if spread > 1e-9 else 1.0  # where all images are alike
+        joined = self._joined(parts)
+        N, D = joined.shape
+        self.pca = None
+        if self.components is not None and N > 1 and joined.any():
+            self.pca = PCA(min(self.components, N - 1, D), random_state=0).fit(joined)
+        return self
+
+    def transform(self, parts: Parts) -> np.ndarray:
+        """{"local": (N, D), "global": (N, E)} -> float64 (N, components): Euclidean distance tells.
+
+        Raises ValueError where the parts are not like those that `fit` saw.
+        """
+        if not self.means:
+            raise ValueError("FeatureFusion.transform: nothing is indexed yet; call fit first")
+        self._check("transform", parts)
+        for part, mean in self.means.items():
+            if parts[part].shape[1] != len(mean):
+                raise ValueError(
+                    f"FeatureFusion.transform: {part!r} has {parts[part].shape[1]} numbers an "
+                    f"image, but those that were indexed have {len(mean)}"
+                )
+        joined = self._joined(parts)
+        return joined if self.pca is None else self.pca.transform(joined)
+
+    def _joined(self, parts: Parts) -> np.ndarray:
+        """Steps 1 to 3, of the recipe above."""
+        return np.concatenate(
+            [
+                (unit_length(parts[part]) - self.means[part]) / self.spreads[part] * weight**0.5
+                for part, weight in self.weights.items()
+            ],
+            axis=1,
+        )
+
+    def _check(self, method: str, parts: Parts) -> None:
+        for part in self.weights:
+            if part not in parts or parts[part].ndim != 2 or 0 in parts[part].shape:
+                came = parts[part].shape if part in parts else "missing"
+                raise ValueError(
+                    f"FeatureFusion.{method}: {part!r} is {came}; expected an array (N, D)"
+                )
+        if len({len(parts[part]) for part in self.weights}) > 1:
+            told = " and ".join(f"{part!r} has {len(parts[part])}" for part in self.weights)
+            raise ValueError(f"FeatureFusion.{method}: {told} images; expected as many in both")
+
+
+def choose_weight(
+    parts: Parts,
+    labels: np.ndarray,
+    queries: Parts,
+    query_labels: np.ndarray,
+    weights: Iterable[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+    components: int | None = COMPONENTS,
+) -> dict[float, float]:
+    """The mean average precision of the queries for each local weight, the best one first.
+
+    Choose with validation images as queries; the test images are for the weight that was chosen.
+    """
+    found = {}
+    for weight in weights:
+        fusion = FeatureFusion(weight, components).fit(parts)
+        order = ranking(fusion.transform(parts), fusion.transform(queries))
+        found[weight] = mean_average_precision(labels[order] == query_labels[:, None])
+    return dict(sorted(found.items(), key=lambda pair: -pair[1]))

@@ -1,0 +1,33 @@
+"""Features: what an image is described by, when images are to be compared and not classified.
+
+    interest_points.py         corners, and why an edge is no corner
+    patch_descriptors.py       what the picture looks like around a point, in 128 numbers
+    local_binary_patterns.py   the texture of a whole image, in 59 numbers
+    classic.py                 both, without training: the local and the global part of an image
+    deep.py                    the same two parts, out of a trained network
+    retrieval.py               how good a list of found images is
+    folder_index.py            the features of a folder of files, computed once
+
+`methods/feature_fusion.py` joins the two parts.
+
+Read next: methods/features/interest_points.py
+"""
+
+from minivision.methods.features.classic import ClassicFeatures, Parts
+from minivision.methods.features.deep import DeepFeatures
+from minivision.methods.features.folder_index import FolderIndex, index_folder
+from minivision.methods.features.interest_points import corner_score, interest_points
+from minivision.methods.features.local_binary_patterns import lbp_codes, lbp_histogram
+from minivision.methods.features.patch_descriptors import patch_descriptors
+from minivision.methods.features.retrieval import (
+    average_precision,
+    mean_average_precision,
+    precision_at_k,
+    ranking,
+)
+
+__all__ = [
+    "interest_points", "corner_score", "patch_descriptors", "lbp_codes", "lbp_histogram",
+    "ClassicFeatures", "DeepFeatures", "Parts", "ranking", "precision_at_k", "average_precision",
+    "mean_average_precision", "FolderIndex", "index_folder",
+]  # fmt: skip

@@ -1,0 +1,83 @@
+"""Classic features: an image in two parts, a local and a global one, without any training.
+
+*Local*: the best corners, and the mean of their patch descriptors. *Global*: the histogram of local
+binary patterns of the whole image.
+
+This is **inspired by** Ahmed, Irtaza & Iqbal 2017, "Fusion of local and global features for
+effective image extraction", of which we know the abstract. It fixes the ingredients: interest
+points with a score for corner, edge and noise from the covariance matrix of local slopes; features
+from windows around them; uniform local binary patterns; principal components. The structure tensor
+as that score, the descriptors of SIFT as the features of a window, their mean, all sizes, and the
+weights are ours.
+
+Read next: methods/features/deep.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from minivision.methods.features.interest_points import interest_points
+from minivision.methods.features.local_binary_patterns import lbp_histogram
+from minivision.methods.features.patch_descriptors import patch_descriptors
+from minivision.transforms.checks import check_light
+
+# {"local": (N, D), "global": (N, E)}, float64: N images, each described in two ways.
+Parts = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class ClassicFeatures:
+    """images -> {"local": (N, 128), "global": (N, 59)}, of images uint8 (H, W, C) of any sizes.
+
+    points: corners an image, at most. patch: the side of the windows, in pixels.
+    longest: a larger image is first made smaller, until its longer side is so long; a window then
+        shows about as much of a photograph from a good camera as of one from a poor one.
+
+    A blank image has no corners; its local part is 0. Raises ValueError below 3x3 pixels.
+
+    >>> photos = [np.zeros((20, 30, 3), np.uint8), np.zeros((9, 9, 1), np.uint8)]
+    >>> {name: part.shape for name, part in ClassicFeatures()(photos).items()}
+    {'local': (2, 128), 'global': (2, 59)}
+    """
+
+    points: int = 100
+    patch: int = 16
+    longest: int = 256
+
+    channels = 3  # how the files of a folder are read; each part makes grey of it
+
+    def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Parts:
+        if len(images) == 0:
+            raise ValueError("ClassicFeatures: images is empty; expected at least one")
+        fitted = [self.fitted(image) for image in images]
+        return {
+            "local": np.stack([self.local(image) for image in fitted]),
+            "global": np.stack([lbp_histogram(image) for image in fitted]),
+        }
+
+    def fitted(self, image: np.ndarray) -> np.ndarray:
+        """The image, made smaller where it is too large."""
+        check_light("ClassicFeatures", image)
+        H, W = image.shape[:2]
+        if max(H, W) <= self.longest:
+            return image
+        scale = self.longest / max(H, W)
+        size = (max(1, round(W * scale)), max(1, round(H * scale)))
+        smaller = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return smaller.reshape(size[1], size[0], image.shape[2])
+
+    def local(self, image: np.ndarray) -> np.ndarray:
+        """The mean of the descriptors of the best corners, (128,)."""
+        points = interest_points(image, self.points)
+        descriptors = patch_descriptors(image, points.rows, points.columns, self.patch)
+        return descriptors.sum(axis=0) / max(1, len(descriptors))
+
+    def describe(self) -> dict[str, Any]:
+        """What the numbers depend on, as plain JSON."""
+        return {"features": "classic", **asdict(self)}

@@ -1,0 +1,88 @@
+"""Deep features: the same two parts of an image, out of any trained network.
+
+*Local*: every place of the last convolution's maps describes a window of the image, its receptive
+field, in as many numbers as there are maps; their mean over all places forgets where, as the mean
+of patch descriptors does. *Global*: what the last fully connected layer is given, where the whole
+image has come together.
+
+A ResNet has no fully connected layer but the last: that one is given the mean over the maps, which
+is its global part, and the local part is the mean one stage earlier, where units see less.
+
+Read next: methods/features/retrieval.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minivision.autograd import Tensor, no_grad
+from minivision.backend import device_of, to_device, to_host
+from minivision.functional import relu
+from minivision.methods.features.classic import Parts
+from minivision.models import Network, ResNet, cut
+from minivision.nn import Conv2d, Flatten, Module, Sequential
+from minivision.nn.weights import checksum
+
+BATCH = 100
+
+
+class DeepFeatures:
+    """images -> {"local": (N, F), "global": (N, D)}, of images uint8 (H, W, C).
+
+    model: a Network with convolutions, a ResNet, or a new head on the body of one.
+    prepare: image -> float32 (C, H, W), as the network was trained; with `ToArray` as its end.
+    channels: 3 or 1, how the files of a folder are read.
+
+    Raises TypeError for a model of another kind, ValueError for one without convolutions.
+    """
+
+    def __init__(self, model: Module, prepare: Callable[[Any], np.ndarray], channels: int = 3):
+        body = cut(model).body
+        if not isinstance(body, Network | ResNet):
+            raise TypeError(
+                f"DeepFeatures: the body of the model is a {type(body).__name__}; "
+                "expected a Network or a ResNet"
+            )
+        if not any(isinstance(part, Conv2d) for part in body.modules()):
+            raise ValueError("DeepFeatures: the model has no convolution, so no local features")
+        self.body, self.prepare, self.channels = body, prepare, channels
+
+    def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Parts:
+        if len(images) == 0:
+            raise ValueError("DeepFeatures: images is empty; expected at least one")
+        where = device_of(next(iter(self.body.parameters())).data)
+        was_training = self.body.training
+        self.body.eval()
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        try:
+            with no_grad():
+                for i in range(0, len(images), BATCH):
+                    x = np.stack([self.prepare(image) for image in images[i : i + BATCH]])
+                    local, whole = two_parts(self.body, Tensor(to_device(x, where)))
+                    found.append((to_host(local.data), to_host(whole.data)))
+        finally:
+            self.body.train(was_training)
+        parts = [np.concatenate(part).astype(np.float64) for part in zip(*found, strict=True)]
+        return {"local": parts[0], "global": parts[1]}
+
+    def describe(self) -> dict[str, Any]:
+        """What the numbers depend on, as plain JSON: the weights by their checksum."""
+        weights = {name: to_host(array) for name, array in self.body.state_dict().items()}
+        return {
+            "features": "deep",
+            "weights": checksum(weights, {}),
+            "prepare": repr(self.prepare),
+            "channels": self.channels,
+        }
+
+
+def two_parts(body: Network | ResNet, x: Tensor) -> tuple[Tensor, Tensor]:
+    """x (N, C, H, W) -> the local part (N, F) and the global part (N, D)."""
+    if isinstance(body, ResNet):
+        maps = body.layer2(body.layer1(relu(body.bn1(body.conv1(x)))))
+        return maps.mean(axis=(2, 3)), body.layer3(maps).mean(axis=(2, 3))
+    maps = body.features(x)
+    return maps.mean(axis=(2, 3)), Sequential(Flatten(), *body.classifier)(maps)

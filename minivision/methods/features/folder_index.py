@@ -1,0 +1,136 @@
+"""A folder's index: the features of all its images, computed once and kept in a file.
+
+Which files changed since? Those of another size or time of writing. They are described anew, new
+ones too, and the others are taken from the file. It lies in the folder itself, under a hidden
+name, and may be deleted at any time.
+
+Read next: methods/feature_fusion.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from minivision.datasets.class_folders import is_hidden, is_image
+from minivision.datasets.images import read_image
+from minivision.methods.features.classic import Parts
+from minivision.nn.weights import load_weights, save_weights
+
+Stamp = list[int]  # a file's size in bytes, and its time of writing in nanoseconds
+
+
+class FolderIndex(NamedTuple):
+    """The images of a folder, by their names in it, sorted, and what describes them.
+
+    described: how many had to be described just now. skipped: from the names of the files that
+    cannot be used to what is wrong. notes: what happened to the file of the index, if anything.
+    """
+
+    names: list[str]
+    parts: Parts
+    described: int
+    skipped: dict[str, str]
+    notes: list[str]
+
+
+def index_folder(folder: str | Path, features: Any) -> FolderIndex:
+    """Describe all images in and below a folder by ClassicFeatures or DeepFeatures.
+
+    Where it is interrupted, what was described by then is kept. A folder that cannot be written to
+    is indexed all the same, and a damaged index made anew; `notes` says so.
+
+    Raises FileNotFoundError where there is no such folder, and ValueError where it has no image
+    that can be described.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"index_folder: there is no folder {folder}")
+    files = images_below(folder)
+    description = json.dumps(features.describe(), sort_keys=True)
+    kept, notes = _read(index_file(folder, features), description)
+    known = {name: kept[name] for name, stamp in files.items() if kept.get(name, [0])[0] == stamp}
+    new = [name for name in files if name not in known]
+    skipped, described = {}, 0
+    try:
+        for name in tqdm(new, "describing images", delay=1, disable=None, leave=False):
+            try:
+                parts = features([read_image(folder / name, features.channels)])
+            except (ValueError, OSError) as error:
+                skipped[name] = str(error).removeprefix(f"read_image: {folder / name} ")
+                continue
+            known[name] = (files[name], {part: rows[0] for part, rows in parts.items()})
+            described += 1
+    finally:
+        names = sorted(known)
+        if described or set(known) != set(kept):
+            notes += _write(index_file(folder, features), description, known)
+    if not names:
+        told = "; ".join(f"{name} {reason}" for name, reason in list(skipped.items())[:3])
+        raise ValueError(
+            f"index_folder: {folder} has no image that can be described"
+            + (f": {told}" if told else "; expected PNG, JPEG or BMP files, in it or below it")
+        )
+    rows = [known[name][1] for name in names]
+    stacked = {part: np.stack([row[part] for row in rows]) for part in ("local", "global")}
+    return FolderIndex(names, stacked, described, skipped, notes)
+
+
+def images_below(folder: Path) -> dict[str, Stamp]:
+    """The image files in a folder and below it, sorted by name, with size and time of writing."""
+    found = {}
+    for place, folders, files in os.walk(folder):  # which follows no links to folders: no circles
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        for name in files:
+            path = Path(place, name)
+            if is_image(name) and not is_hidden(name) and path.is_file():
+                stat = path.stat()
+                found[path.relative_to(folder).as_posix()] = [stat.st_size, stat.st_mtime_ns]
+    return dict(sorted(found.items()))
+
+
+def index_file(folder: Path, features: Any) -> Path:
+    """Where the index of a folder is kept: one file for classic features, one for deep ones."""
+    return folder / f".minivision-{features.describe()['features']}.safetensors"
+
+
+def _read(path: Path, description: str) -> tuple[dict[str, Any], list[str]]:
+    """What an index holds, {name: (stamp, {part: row})}; nothing if it is of other features."""
+    if not path.exists():
+        return {}, []
+    try:
+        arrays, metadata = load_weights(path)
+        if metadata.get("features") != description:
+            return {}, []
+        files = json.loads(metadata["files"])
+        kept = {
+            name: (stamp, {part: rows[i] for part, rows in arrays.items()})
+            for i, (name, stamp) in enumerate(files)
+        }
+        return kept, []
+    except (ValueError, KeyError, IndexError, OSError) as error:
+        return {}, [f"the index could not be read and is made anew: {error}"]
+
+
+def _write(path: Path, description: str, known: dict[str, Any]) -> list[str]:
+    """Keep an index; a sentence where that is not possible."""
+    names = sorted(known)
+    rows = [known[name][1] for name in names]
+    files = json.dumps([[name, known[name][0]] for name in names])
+    try:
+        if not names:
+            path.unlink(missing_ok=True)
+            return []
+        save_weights(
+            path,
+            {part: np.stack([row[part] for row in rows]) for part in rows[0]},
+            {"features": description, "files": files},
+        )
+    except OSError as error:
+        return [f"the index is not kept, so the next search begins anew: {error}"]
+    return []

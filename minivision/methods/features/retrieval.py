@@ -1,0 +1,86 @@
+"""Retrieval: how good is a list of found images, the nearest first?
+
+An image of the list is *relevant* where it shows what the query shows; here, where it has the
+query's label. Nothing else is asked: which relevant image comes first does not matter.
+
+    precision at k      of the first k of the list, which part is relevant
+    average precision   the mean of the precision at k over the ranks k of the relevant images
+    mAP                 mean average precision: its mean over the queries
+
+Precision at k looks at the page that a reader sees; average precision at the whole list, and its
+beginning counts most. Both are 1 where all relevant images come first; by guessing, both are about
+the share of relevant images.
+
+Read next: methods/features/folder_index.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def ranking(features: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """The order of the images (N, D) for each query (M, D), nearest first: int64 (M, N).
+
+    By Euclidean distance; of equals the earlier image comes first.
+
+    >>> ranking(np.array([[0.0], [5.0], [2.0]]), np.array([[1.9], [4.0]]))
+    array([[2, 0, 1],
+           [1, 2, 0]])
+    """
+    if features.ndim != 2 or queries.ndim != 2 or features.shape[1] != queries.shape[1]:
+        raise ValueError(
+            f"ranking: features has shape {features.shape} and queries {queries.shape}; "
+            "expected (N, D) and (M, D)"
+        )
+    squares = np.einsum("nd,nd->n", features, features)
+    # |x - y|² without |x|², which is the same along a row.
+    return np.argsort(squares - 2 * queries @ features.T, axis=1, kind="stable")
+
+
+def precision_at_k(relevant: np.ndarray, k: int) -> float:
+    """The mean over the queries of the relevant part of the first k; relevant: bool (M, N).
+
+    >>> precision_at_k(np.array([[True, False, True, False]]), k=2)
+    0.5
+    """
+    _check("precision_at_k", relevant)
+    if not 1 <= k <= relevant.shape[1]:
+        raise ValueError(
+            f"precision_at_k: k is {k}; expected 1 to {relevant.shape[1]}, as images are ranked"
+        )
+    return float(relevant[:, :k].mean())
+
+
+def average_precision(relevant: np.ndarray) -> np.ndarray:
+    """Of each query: bool (M, N), in the order of the ranking -> float64 (M,).
+
+    All N images are ranked, so every relevant one is counted; a list that is cut off would need
+    the number of those missing. Raises ValueError where a query has no relevant image at all.
+
+    >>> average_precision(np.array([[True, False, True, False]]))  # (1/1 + 2/3) / 2
+    array([0.83333333])
+    """
+    _check("average_precision", relevant)
+    M, N = relevant.shape
+    total = relevant.sum(axis=1)
+    if not total.all():
+        raise ValueError(
+            f"average_precision: query {int(np.argmin(total))} has no relevant image among {N}, "
+            "so its average precision means nothing; leave it out"
+        )
+    precision = relevant.cumsum(axis=1) / np.arange(1, N + 1)
+    return (precision * relevant).sum(axis=1) / total
+
+
+def mean_average_precision(relevant: np.ndarray) -> float:
+    """mAP: the mean of `average_precision` over the queries."""
+    return float(average_precision(relevant).mean())
+
+
+def _check(function: str, relevant: np.ndarray) -> None:
+    if relevant.dtype != bool or relevant.ndim != 2 or 0 in relevant.shape:
+        raise ValueError(
+            f"{function}: relevant is {relevant.dtype} {relevant.shape}; expected bool (M, N), "
+            "such as labels[ranking(features, queries)] == query_labels[:, None]"
+        )
