@@ -1,0 +1,66 @@
+"""Pseudo-labels and noisy students on a GPU: the CPU's numbers, and no wait within a step."""
+
+import numpy as np
+import pytest
+
+from tests.cupy_stand_in import LOG
+from tests.gpu.device import stand_in_only, where_needed
+
+for library in ("tqdm", "threadpoolctl", "safetensors", "cv2"):
+    pytest.importorskip(library)
+
+from minivision.datasets import DataLoader  # noqa: E402
+from minivision.methods import noisy_student, pseudo_label, ramp  # noqa: E402
+from minivision.optim import SGD, WeightAverage  # noqa: E402
+from minivision.transforms import Compose, RandomTranslate, ToArray  # noqa: E402
+from tests.methods.test_noisy_student import network  # noqa: E402
+from tests.methods.unlabelled import WithoutLabels, stripes  # noqa: E402
+
+pytestmark = where_needed
+NOISE = Compose([RandomTranslate(1), ToArray()])
+
+
+def with_pseudo_labels(device, strong=None):
+    model, many = network()(rng=np.random.default_rng(0)), stripes(24, 2)
+    labelled = DataLoader(stripes(9, 1), 3, shuffle=True)
+    unlabelled = DataLoader(WithoutLabels(many), 4, shuffle=True)
+    history = pseudo_label(
+        model, labelled, unlabelled, 2, SGD(model.parameters(), lr=0.1), weight=ramp(1, 6),
+        threshold=0.4, strong=strong, truth=many.labels, average=WeightAverage(model, 0.9),
+        device=device,
+    )  # fmt: skip
+    return model, history
+
+
+@pytest.mark.parametrize("strong", [None, NOISE], ids=["one view", "two views"])
+def test_pseudo_labels_give_the_cpus_history_and_weights(strong):
+    (here, expected), (there, history) = (
+        with_pseudo_labels(device, strong) for device in ("cpu", "gpu")
+    )
+    for ours, theirs in zip(history, expected, strict=True):
+        for name in set(ours) - {"seconds"}:
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-4, abs=1e-5), name
+    for name, array in there.state_dict().items():
+        np.testing.assert_allclose(array, here.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
+@stand_in_only
+def test_a_step_with_pseudo_labels_waits_for_nothing():
+    LOG.clear()
+    with_pseudo_labels("gpu", NOISE)
+    waits = [wait.split("(")[0] for wait in LOG.synchronisations]
+    # The loss of the first and the last step of each epoch; what remains are the epochs' means.
+    assert waits.count("item") == 4
+    assert len(waits) - 4 <= 2 * 2 * 8
+
+
+def test_a_chain_of_students_gives_the_cpus_records():
+    records = []
+    for device in ("cpu", "gpu"):
+        generations = noisy_student(
+            [network(), network(12)], stripes(9, 1), WithoutLabels(stripes(60, 2)),
+            clean=ToArray(), noise=NOISE, steps=10, batch_size=6, lr=0.02, floor=0.0,
+            balance=False, truth=stripes(60, 2).labels, device=device,
+        )  # fmt: skip
+        records.append([g.record for g in generations])
+    assert records[1] == records[0]
