@@ -14,8 +14,10 @@
     gradient_cases/     a random example for every differentiable function
     graph.py            a picture of the tape behind a loss
     plots.py            curves, confusion, images
+    comparison.py       several ways of training in one picture
     augmentation.py     what augmentation does to an image
     policies.py         what a search over augmentations found
+    contact_sheet.py    queries, and the images that were found for them
 
 Read next: analysis/passes.py
 """

@@ -10,7 +10,7 @@
 
 The same seed draws the same copies. Train with them: `minivision train --augment POLICY`.
 
-Read next: cli/search_augmentation.py
+Read next: cli/comparison.py
 """
 
 from __future__ import annotations

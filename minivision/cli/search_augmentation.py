@@ -15,7 +15,7 @@ goes on with the same command. Small differences are chance: see the standard er
 
 The folder holds settings.json, candidates.jsonl (a line a candidate), best.json and search.png.
 
-Read next: cli/convert_weights.py
+Read next: cli/search_images.py
 """
 
 from __future__ import annotations

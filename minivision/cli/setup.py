@@ -9,7 +9,9 @@ Read next: cli/evaluate.py
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,8 @@ from minivision.datasets import (
     load_dataset,
     open_class_folders,
 )
-from minivision.models import MODELS, Network
+from minivision.models import MODELS, with_new_head
+from minivision.nn import Module
 from minivision.training import Run, load_model
 from minivision.transforms import (
     Compose,
@@ -56,10 +59,11 @@ SETTINGS: dict[str, type | tuple[type, ...]] = {
     "preprocessing": dict,
     "skipped": dict,
     "mixer": (str, type(None)),
+    "head": (dict, type(None)),
 }
 
 
-def build_model(name: str, classes: int, channels: int, seed: int | None) -> Network:
+def build_model(name: str, classes: int, channels: int, seed: int | None) -> Any:
     """The network of this name; without a seed its weights are left to be loaded."""
     if name not in MODELS:
         raise ValueError(f"model is {name!r}; expected one of {', '.join(MODELS)}")
@@ -75,19 +79,29 @@ def input_size(model: str) -> tuple[int, int]:
     return H, W
 
 
-def load_splits(dataset: str, model: str, skipped: Iterable[str] = ()) -> Splits:
+def load_splits(
+    dataset: str, model: str, skipped: Iterable[str] = (), channels: int | None = None
+) -> Splits:
     """The dataset's parts; the images of a path get the size that the network expects.
 
     skipped: the files of a path that the run does without.
+    channels: of an old network's images; ValueError where those of a name have others.
     """
     size = input_size(model)
-    if dataset in DATASETS:
-        return load_dataset(dataset)
-    return load_dataset(dataset, size=size, skip=skipped)
+    if dataset not in DATASETS:
+        return load_dataset(dataset, size=size, skip=skipped, channels=channels or 3)
+    splits = load_dataset(dataset)
+    found = splits.train[0][0].shape[2]
+    if channels not in (None, found):
+        raise ValueError(
+            f"the images of {dataset} have {found} channels, but the network was trained on "
+            f"images with {channels} (1: grey, 3: red, green and blue)"
+        )
+    return splits
 
 
 def load_checked_splits(
-    dataset: str, model: str, skip_unreadable: bool
+    dataset: str, model: str, skip_unreadable: bool, channels: int | None = None
 ) -> tuple[Splits, dict[str, str]]:
     """What `load_splits` gives, and the files left out, from their names to what is wrong.
 
@@ -99,7 +113,7 @@ def load_checked_splits(
     if dataset in DATASETS:
         if skip_unreadable:
             raise ValueError(f"--skip-unreadable is for images of your own; {dataset} has a name")
-        return load_dataset(dataset), {}
+        return load_splits(dataset, model, channels=channels), {}
     images = open_class_folders(dataset)
     broken: dict[str, str] = {}
     if skip_unreadable or images.total_bytes() <= CHECKED_BYTES:
@@ -112,18 +126,19 @@ def load_checked_splits(
             + "; ".join(named + more)
             + ". Repair or remove them, or leave them out with --skip-unreadable"
         )
-    return images.splits(size, skip=broken), broken
+    return images.splits(size, channels or 3, broken), broken
 
 
 def preprocessing(
-    splits: Splits, model: Network, augmentation: Sequence[Any] = ()
+    splits: Splits, model: Any, augmentation: Sequence[Any] = (), old: Normalize | None = None
 ) -> dict[str, Any]:
     """How images become the network's input, as plain JSON for settings.json.
 
     "dataset": the dataset's images; "training": the same, first changed by the steps of the
     augmentation; "image": any picture, for `predict`. Pixels are standardised by the training
     set's mean and standard deviation, over at most 10,000 of its images; a model whose paper gives
-    a range of pixels gets that, and smaller images in a border of black.
+    a range of pixels gets that, and smaller images in a border of black. old: how an old network's
+    images were standardised, which new ones for it must be, too.
     """
     indices = np.arange(len(splits.train))[:: -(-len(splits.train) // 10_000)]
     images, _ = splits.train.batch(indices)
@@ -139,7 +154,7 @@ def preprocessing(
             fitted = Pad(input_size)
     framed = [FrameDigit(size, usual_extent(images)) if images.shape[3] == 1 else Resize(size)]
     resized = [] if size == input_size else [fitted]
-    numbers = [ToArray(), Normalize(tuple(mean), tuple(np.maximum(std, 1e-3)))]
+    numbers = [ToArray(), old or Normalize(tuple(mean), tuple(np.maximum(std, 1e-3)))]
     steps: dict[str, list[Any]] = {
         "dataset": [*resized, *numbers],
         "training": [*augmentation, *resized, *numbers],
@@ -169,6 +184,7 @@ def open_run(path: str | Path) -> Run:
     run = Run.open(path)
     run.settings.setdefault("skipped", {})  # runs from before there were such files,
     run.settings.setdefault("mixer", None)  # and from before batches were mixed
+    run.settings.setdefault("head", None)  # or networks got other heads
     for name, kind in SETTINGS.items():
         value = run.settings.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):
@@ -187,11 +203,29 @@ def check_classes(run: Run, splits: Splits) -> None:
         )
 
 
-def load_run(path: str | Path) -> tuple[Run, Network]:
+def load_run(path: str | Path) -> tuple[Run, Any]:
     """A finished or interrupted run, and its network with the newest weights."""
     run = open_run(path)
-    settings = run.settings
-    model = build_model(settings["model"], len(settings["classes"]), settings["channels"], None)
+    model = network_of(run.settings)
     load_model(run.checkpoint_path, model)
     model.eval()
     return run, model
+
+
+def network_of(settings: dict[str, Any]) -> Module:
+    """The network that a run's settings describe, its weights left to be loaded.
+
+    "head" is None for a network as its maker built it; else a body of that kind under a head of
+    its own: {"layers": taken away, "hidden": [units]}.
+    """
+    K, head = len(settings["classes"]), settings["head"]
+    model = build_model(settings["model"], K, settings["channels"], None)
+    if head is None:
+        return model
+    return with_new_head(model, K, layers=head["layers"], hidden=head["hidden"], initialize=False)
+
+
+def versions() -> dict[str, str]:
+    """What a run was computed with, for its settings."""
+    libraries = ("minivision", "numpy", "opencv-python-headless")
+    return {"python": python_version(), **{name: version(name) for name in libraries}}

@@ -16,8 +16,6 @@ Read next: cli/setup.py
 from __future__ import annotations
 
 import argparse
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +30,7 @@ from minivision.cli.setup import (
     loader,
     open_run,
     preprocessing,
+    versions,
 )
 from minivision.datasets import DATASETS, stratified_split
 from minivision.functional import cross_entropy
@@ -223,10 +222,7 @@ def make_settings(
         "workers": arguments.workers or 0,
         "preprocessing": preprocessing(splits, model, augmentation),
         "mixer": policy.mixer,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("minivision", "numpy", "opencv-python-headless")},
-        },
+        "versions": versions(),
     }
 
 

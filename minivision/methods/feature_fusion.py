@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from minivision.methods.features.classic import Parts
-from minivision.methods.features.patch_descriptors import unit_length
+from minivision.methods.features.patches import unit_length
 from minivision.methods.features.retrieval import mean_average_precision, ranking
 
 COMPONENTS = 64

@@ -10,7 +10,7 @@
 Read next: training/metrics.py
 """
 
-from minivision.training.checkpoint import load_model
+from minivision.training.checkpoint import load_model, save_model
 from minivision.training.loop import (
     Batch,
     History,
@@ -23,5 +23,5 @@ from minivision.training.run import Run, next_run_path
 
 __all__ = [
     "fit", "evaluate", "predict_logits", "classification_loss", "Batch", "History",
-    "Run", "next_run_path", "load_model",
+    "Run", "next_run_path", "load_model", "save_model",
 ]  # fmt: skip

@@ -43,6 +43,11 @@ def save_checkpoint(
     save_weights(path, arrays, {"progress": json.dumps(progress._asdict())})
 
 
+def save_model(path: str | os.PathLike[str], model: Module) -> None:
+    """Write a model for use, without what going on with its training would need."""
+    save_weights(path, {f"model.{name}": a for name, a in model.state_dict().items()}, {})
+
+
 def load_checkpoint(
     path: str | os.PathLike[str],
     model: Module,

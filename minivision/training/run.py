@@ -87,7 +87,7 @@ class Run:
             raise FileNotFoundError(f"{path} is not a run's folder: it has no settings.json")
         return cls(path, read_object(path / "settings.json"))
 
-    def stage(self, name: str) -> Run:
+    def stage(self, name: str, settings: Mapping[str, Any] | None = None) -> Run:
         """A run of its own in a folder inside this one, for one stage of a longer method.
 
         It is created where there is none yet, and returned to where there is.
@@ -95,7 +95,7 @@ class Run:
         path = self.path / name
         if (path / "settings.json").exists():
             return Run.open(path)
-        return Run.create(path, {"stage": name})
+        return Run.create(path, {"stage": name} if settings is None else settings)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append an epoch's numbers to metrics.jsonl; on the disk when this returns.

@@ -1,7 +1,7 @@
 """Features: what an image is described by, when images are to be compared and not classified.
 
-    interest_points.py         corners, and why an edge is no corner
-    patch_descriptors.py       what the picture looks like around a point, in 128 numbers
+    corners.py                 interest points, and why an edge is no corner
+    patches.py                 what the picture looks like around a point, in 128 numbers
     local_binary_patterns.py   the texture of a whole image, in 59 numbers
     classic.py                 both, without training: the local and the global part of an image
     deep.py                    the same two parts, out of a trained network
@@ -10,15 +10,15 @@
 
 `methods/feature_fusion.py` joins the two parts.
 
-Read next: methods/features/interest_points.py
+Read next: methods/features/corners.py
 """
 
 from minivision.methods.features.classic import ClassicFeatures, Parts
+from minivision.methods.features.corners import corner_score, interest_points
 from minivision.methods.features.deep import DeepFeatures
 from minivision.methods.features.folder_index import FolderIndex, index_folder
-from minivision.methods.features.interest_points import corner_score, interest_points
 from minivision.methods.features.local_binary_patterns import lbp_codes, lbp_histogram
-from minivision.methods.features.patch_descriptors import patch_descriptors
+from minivision.methods.features.patches import patch_descriptors
 from minivision.methods.features.retrieval import (
     average_precision,
     mean_average_precision,

@@ -8,7 +8,7 @@ effective image extraction", of which we know the abstract. It fixes the ingredi
 points with a score for corner, edge and noise from the covariance matrix of local slopes; features
 from windows around them; uniform local binary patterns; principal components. The structure tensor
 as that score, the descriptors of SIFT as the features of a window, their mean, all sizes, and the
-weights are ours.
+weights are ours. Its keywords name a support vector machine as well; we ask nearest neighbours.
 
 Read next: methods/features/deep.py
 """
@@ -22,9 +22,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from minivision.methods.features.interest_points import interest_points
+from minivision.methods.features.corners import interest_points
 from minivision.methods.features.local_binary_patterns import lbp_histogram
-from minivision.methods.features.patch_descriptors import patch_descriptors
+from minivision.methods.features.patches import patch_descriptors
 from minivision.transforms.checks import check_light
 
 # {"local": (N, D), "global": (N, E)}, float64: N images, each described in two ways.

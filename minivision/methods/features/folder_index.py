@@ -60,9 +60,14 @@ def index_folder(folder: str | Path, features: Any) -> FolderIndex:
     try:
         for name in tqdm(new, "describing images", delay=1, disable=None, leave=False):
             try:
-                parts = features([read_image(folder / name, features.channels)])
+                image = read_image(folder / name, features.channels)
             except (ValueError, OSError) as error:
                 skipped[name] = str(error).removeprefix(f"read_image: {folder / name} ")
+                continue
+            try:
+                parts = features([image])
+            except ValueError as error:
+                skipped[name] = f"cannot be described: {error}"
                 continue
             known[name] = (files[name], {part: rows[0] for part, rows in parts.items()})
             described += 1

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minivision.methods.features.interest_points import grey_levels
+from minivision.methods.features.corners import grey_levels
 
 # Rows and columns of the eight neighbours, counter-clockwise from the right.
 ROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))

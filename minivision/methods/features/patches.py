@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minivision.methods.features.interest_points import grey_levels, slopes
+from minivision.methods.features.corners import grey_levels, slopes
 
 DIRECTIONS, CELLS = 8, 4
 LARGEST = 0.2

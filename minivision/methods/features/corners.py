@@ -17,7 +17,7 @@ Harris & Stephens 1988 need no eigenvalues: R = det S - 0.04·(trace S)² = λ1�
 positive at corners and negative at edges. Ahmed et al. 2017, whose abstract we follow, say that
 they score corner, edge and noise from the covariance matrix of local slopes; how, it does not say.
 
-Read next: methods/features/patch_descriptors.py
+Read next: methods/features/patches.py
 """
 
 from __future__ import annotations

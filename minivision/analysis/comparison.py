@@ -1,0 +1,51 @@
+"""Several ways of training in one picture: a curve for each, in one panel.
+
+Read next: analysis/augmentation.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from minivision.analysis.plots import PALE
+
+# Okabe and Ito's colours, and line styles that tell the curves apart in grey print, too.
+STYLES = (
+    ("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"),
+    ("#56B4E9", "--"), ("#000000", "-"),
+)  # fmt: skip
+
+
+def plot_comparison(
+    curves: Mapping[str, Sequence[float | None]],
+    title: str,
+    ylabel: str = "validation accuracy",
+) -> Figure:
+    """Shares (0 to 1) after each epoch, a curve for each name; unknown ones are passed over.
+
+    >>> plot_comparison({"old": [0.5, None, 0.7]}, "a title").axes[0].get_ylabel()
+    'validation accuracy'
+    """
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, values) in enumerate(curves.items()):
+        colour, style = STYLES[i % len(STYLES)]
+        y = np.array(values, dtype=float)
+        epochs = np.flatnonzero(~np.isnan(y))
+        marker = "o" if len(epochs) < 40 else ""
+        axes.plot(
+            epochs + 1, y[epochs], style, marker=marker, markersize=4, color=colour, label=name
+        )
+    axes.set(xlabel="epoch", ylabel=ylabel)
+    axes.set_title(title, fontsize=10, parse_math=False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.grid(color=PALE)
+    axes.spines[["top", "right"]].set_visible(False)
+    if curves:
+        axes.legend(frameon=False, fontsize=9)
+    return figure

@@ -1,0 +1,191 @@
+"""What the commands that compare ways of training share: one folder, and in it a run for each way.
+
+The folder's settings.json says what was asked. Each way has a folder of its own inside: the metrics
+and the checkpoint of its training, and, once it is done, the network and its result. So a command
+that was stopped goes on with --resume: ways that are done are read, the one that was interrupted
+goes on at its last epoch.
+
+Read next: cli/transfer.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minivision.analysis import plots
+from minivision.analysis.comparison import plot_comparison
+from minivision.cli.setup import load_checked_splits, preprocessing, versions
+from minivision.cli.train import positive, whole
+from minivision.datasets import DATASETS, Splits, stratified_split
+from minivision.models import MODELS
+from minivision.training import Run, next_run_path, save_model
+from minivision.training.loop import History
+from minivision.transforms import Normalize, from_description
+
+
+class Way(NamedTuple):
+    """One way of training: the name of its folder, what it does, and its settings and functions.
+
+    train(run) -> the trained model and its records, going on from what the run holds.
+    measure(model) -> numbers for the table.
+    """
+
+    name: str
+    about: str
+    settings: Mapping[str, Any]
+    train: Callable[[Run], tuple[Any, History]]
+    measure: Callable[[Any], Mapping[str, Any]]
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser, old: str) -> None:
+    """The options that all these commands have; old says what the RUN is to them."""
+    add = parser.add_argument
+    add("run_folder", type=Path, nargs="?", metavar="RUN", help=f"the run of {old}")
+    add(
+        "--dataset", metavar="NAME|PATH",
+        help=f"{', '.join(DATASETS)}, or a folder or tar of class folders",
+    )  # fmt: skip
+    add("--epochs", type=positive(int), help="passes over the images (default: 20)")
+    add("--batch-size", type=positive(int), help="images a step (default: 32)")
+    add("--lr", type=positive(float), help="first learning rate")
+    add("--limit", type=positive(int), help="use only N training images, of all classes")
+    add("--seed", type=whole, help="decides everything random (default: 0)")
+    add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
+    add("--out", type=Path, help="the folder of results (default: runs/COMMAND-DATASET-N)")
+    add("--resume", action="store_true", help="go on with what is in --out, with its settings")
+    add(
+        "--skip-unreadable", action="store_true", default=None,
+        help="of your own images leave out those that cannot be read",
+    )  # fmt: skip
+
+
+def open_folder(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]) -> Run:
+    """The folder of results with the settings asked for, or, with --resume, as it was begun."""
+    if arguments.resume:
+        if arguments.out is None:
+            raise ValueError("--resume needs --out FOLDER, the results to go on with")
+        given = [name for name in ("run_folder", *defaults) if getattr(arguments, name) is not None]
+        if given:
+            named = "RUN" if given[0] == "run_folder" else f"--{given[0].replace('_', '-')}"
+            raise ValueError(f"--resume keeps the settings it began with; leave out {named}")
+        folder = Run.open(arguments.out)
+        if folder.settings.get("command") != command:
+            raise ValueError(f"{folder.path} was not written by minivision {command}")
+        return folder
+    if arguments.run_folder is None:
+        raise ValueError(f"minivision {command} needs RUN, the folder of a run to begin from")
+    asked = {name: getattr(arguments, name) for name in defaults}
+    settings = {n: defaults[n] if value is None else value for n, value in asked.items()}
+    if settings["dataset"] is None:
+        raise ValueError(f"minivision {command} needs --dataset NAME|PATH, the images to learn")
+    if settings["dataset"] not in DATASETS:
+        settings["dataset"] = str(Path(settings["dataset"]).resolve())
+    name = f"{command}-{Path(settings['dataset']).name}"
+    settings |= {"command": command, "run_folder": str(arguments.run_folder.resolve())}
+    return Run.create(arguments.out or next_run_path(name), settings)
+
+
+def new_task(
+    settings: Mapping[str, Any], source: Mapping[str, Any], augmentation: Sequence[Any] = ()
+) -> tuple[Splits, dict[str, Any]]:
+    """The new images, and the settings of a run on them by the network of `source`'s settings.
+
+    Images get the size, the number of channels and the standardisation that the network knows.
+    """
+    model, channels = source["model"], source["channels"]
+    skip = bool(settings["skip_unreadable"])
+    splits, skipped = load_checked_splits(settings["dataset"], model, skip, channels)
+    (standardised,) = [
+        step
+        for step in from_description(source["preprocessing"]["dataset"]).transforms
+        if isinstance(step, Normalize)
+    ]
+    if settings["limit"] is not None:
+        few = min(settings["limit"], len(splits.train))
+        splits = splits._replace(train=stratified_split(splits.train, (few,))[0])
+    shown = MODELS[model](initialize=False)
+    return splits, {
+        "model": model,
+        "dataset": settings["dataset"],
+        "classes": list(splits.train.classes),
+        "channels": channels,
+        "head": None,
+        **{name: settings[name] for name in ("epochs", "batch_size", "lr", "seed", "limit")},
+        "optimizer": settings["optimizer"],
+        "skipped": skipped,
+        "workers": 0,
+        "preprocessing": preprocessing(splits, shown, augmentation, standardised),
+        "mixer": None,
+        "versions": versions(),
+    }
+
+
+def keep_model(run: Run, model: Any) -> None:
+    """Write the trained network where evaluate and predict look for it."""
+    save_model(run.checkpoint_path, model)
+
+
+def compare(
+    folder: Run,
+    ways: Sequence[Way],
+    title: str,
+    *,
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
+    keep: Callable[[Run, Any], None] = keep_model,
+) -> dict[str, dict[str, Any]]:
+    """Train and measure every way that is not done yet; write result.json and comparison.png.
+
+    beside: further lines of the table, known before, such as the old network's.
+    keep(run, model) writes the trained model into the way's folder.
+    """
+    results, curves = {name: dict(row) for name, row in (beside or {}).items()}, {}
+    for way in ways:
+        run = folder.stage(way.name.replace(" ", "-"), way.settings)
+        if run.result_path.exists():
+            print(f"{way.name}: done before")
+        else:
+            print(f"{way.name}: {way.about}")
+            model, records = way.train(run.stage("training"))
+            keep(run, model)
+            curve = [record.get("validation_accuracy") for record in records]
+            seconds = round(sum(record["seconds"] for record in records), 1)
+            run.write_result({**way.measure(model), "training_seconds": seconds, "curve": curve})
+        results[way.name] = run.read_result()
+        curves[way.name] = results[way.name].pop("curve")
+    folder.write_result(results)
+    picture = folder.path / "comparison.png"
+    plots.save_figure(plot_comparison(curves, title), picture)
+    print()
+    print(table(results))
+    print(f"see {picture}")
+    return results
+
+
+def table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The results as text, a line for each way; shares in percent, no entry as a hyphen.
+
+    >>> print(table({"frozen": {"test_accuracy": 0.5, "trained_parameters": 1000}}))
+                                  test accuracy  trained parameters
+    frozen                               50.00%               1,000
+    """
+    columns = list(dict.fromkeys(name for row in results.values() for name in row))
+    heads = [name.replace("_", " ") for name in columns]
+    lines = [" " * 28 + "".join(f"  {head}" for head in heads).rstrip()]
+    for way, row in results.items():
+        cells = [
+            f"  {_shown(name, row.get(name)):>{len(head)}}"
+            for name, head in zip(columns, heads, strict=True)
+        ]
+        lines.append(f"{way:<28}" + "".join(cells))
+    return "\n".join(lines)
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if name.endswith(("accuracy", "agreement")):
+        return f"{value:.2%}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -1,0 +1,121 @@
+"""Search a folder of your own images for those that look like a picture.
+
+  minivision search-images photos beach.jpg               the 12 most alike, by both parts
+  minivision search-images photos beach.jpg --k 5         fewer
+  minivision search-images photos wall.jpg --parts local  details only: corners and what is there
+  minivision search-images photos wall.jpg --parts global texture of the whole image only
+  minivision search-images photos a.png b.png --run runs/vgg_small-cifar10-1
+
+Nothing has to be trained, and no image needs a label: corners with what surrounds them are the
+local part of an image, its binary patterns the global part. Both see grey levels only, no colour
+and no names of things. With --run, a network that you have trained describes the images instead, as
+its last convolution (local) and its last layer but one (global) see them; it finds what its
+training made it tell apart.
+
+The folder is searched with all folders in it, and images may have any size. What describes them is
+kept there in a file (.minivision-classic.safetensors, or -deep), so the next search only looks at
+new and changed images; delete it whenever you like. The answers are printed with their distances,
+which compare within one search only, and drawn on a sheet.
+
+Read next: cli/convert_weights.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minivision.analysis.contact_sheet import Found, plot_contact_sheet
+from minivision.analysis.plots import save_figure
+from minivision.backend import resolve_device
+from minivision.cli.setup import NAMED, load_run
+from minivision.datasets import read_image
+from minivision.methods import ClassicFeatures, DeepFeatures, FeatureFusion
+from minivision.methods.features import FolderIndex, index_folder
+from minivision.models import KNearestNeighbors
+from minivision.transforms import from_description
+
+LOCAL_WEIGHTS = {"local": 1.0, "global": 0.0, "both": 0.5}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the images to search")
+    parser.add_argument(
+        "queries", type=Path, nargs="+", metavar="QUERY", help="PNG, JPEG or BMP: find such images"
+    )
+    parser.add_argument(
+        "--run",
+        dest="network",
+        type=Path,
+        metavar="RUN",
+        help="describe images by this run's network",
+    )
+    parser.add_argument("--k", type=int, default=12, help="answers to a query (default: 12)")
+    parser.add_argument(
+        "--parts", choices=LOCAL_WEIGHTS, default="both", help="what is compared (default: both)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("found.png"), metavar="PNG", help="the sheet (found.png)"
+    )
+    parser.add_argument("--device", default="auto", help="of the network: cpu, gpu, gpu:N or auto")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    folder, features = arguments.folder, _features(arguments)
+    if arguments.k < 1:
+        raise ValueError(f"--k is {arguments.k}; expected at least 1 answer")
+    if arguments.out.suffix.lower() != ".png":
+        raise ValueError(f"--out is {arguments.out}; the sheet is a PNG, so let it end in .png")
+    pictures = [read_image(path, features.channels) for path in arguments.queries]
+    asked = features(pictures)
+    index = index_folder(folder, features)
+    _report(folder, index)
+    fusion = FeatureFusion(LOCAL_WEIGHTS[arguments.parts]).fit(index.parts)
+    # One more than asked for: the query itself may lie in the folder.
+    most = min(arguments.k + 1, len(index.names))
+    if arguments.k > len(index.names):
+        print(f"--k is {arguments.k}; there are no more than these {len(index.names)} to find")
+    no_labels = np.zeros(len(index.names), np.int64)
+    search = KNearestNeighbors(most).fit(fusion.transform(index.parts), no_labels)
+    answers = []
+    distances, places = search.neighbors(fusion.transform(asked))
+    for path, row, near in zip(arguments.queries, distances, places, strict=True):
+        found = [
+            (index.names[i], float(distance))
+            for i, distance in zip(near, row, strict=True)
+            if (folder / index.names[i]).resolve() != path.resolve()
+        ][: arguments.k]
+        if not found:
+            raise ValueError(f"{path} is the only image in {folder}; there is nothing to compare")
+        print(path)
+        for rank, (name, distance) in enumerate(found, 1):
+            print(f"  {rank:>2}  {distance:.3f}  {name}")
+        answers.append([Found(read_image(folder / n), n, d) for n, d in found])
+    shown = [(read_image(path), path.name) for path in arguments.queries]
+    save_figure(plot_contact_sheet(shown, answers), arguments.out)
+    print(f"see {arguments.out}")
+
+
+def _features(arguments: argparse.Namespace) -> Any:
+    """What describes an image: the classic recipe, or the network of a run."""
+    if arguments.network is None:
+        return ClassicFeatures()
+    device = resolve_device(arguments.device)
+    run, model = load_run(arguments.network)
+    model.to(device)
+    prepare = from_description(run.settings["preprocessing"]["image"])
+    return DeepFeatures(model, prepare, run.settings["channels"])
+
+
+def _report(folder: Path, index: FolderIndex) -> None:
+    """Say how many images there are, and which files are none."""
+    print(f"{len(index.names)} images in {folder}, {index.described} of them new or changed")
+    skipped = [f"  {name} {reason}" for name, reason in index.skipped.items()]
+    if skipped:
+        more = [f"  and {len(skipped) - NAMED} more"] if len(skipped) > NAMED else []
+        print("\n".join([f"{len(skipped)} files are left out:", *skipped[:NAMED], *more]))
+    for note in index.notes:
+        print(note)

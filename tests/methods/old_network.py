@@ -1,0 +1,52 @@
+"""A small network that has learned, in a body and a head, for the tests that build on an old one.
+
+Its body has all that training could move behind one's back: weights, running statistics, dropout.
+"""
+
+import numpy as np
+
+from minivision import nn
+from minivision.autograd import Tensor
+from minivision.models import BodyAndHead, new_head
+from tests.methods.unlabelled import H, W
+
+FEATURES = 8
+
+
+def body(seed=0, dropout=0.25):
+    rng = np.random.default_rng(seed)
+    layers = nn.Linear(H * W, FEATURES, rng=rng), nn.BatchNorm1d(FEATURES), nn.ReLU()
+    return nn.Sequential(nn.Flatten(), *layers, nn.Dropout(dropout))
+
+
+def network(seed=0, classes=3, dropout=0.25):
+    """A fresh network; its running statistics are not those it began with."""
+    model = BodyAndHead(
+        body(seed, dropout), new_head(FEATURES, classes, rng=np.random.default_rng(seed + 1))
+    )
+    rng = np.random.default_rng(seed + 2)
+    model.train().seed(0, 0)
+    model(Tensor(rng.normal(size=(16, 1, H, W)).astype(np.float32)))
+    return model
+
+
+def weights(model):
+    """All parameters and buffers, to the bit."""
+    return {name: array.tobytes() for name, array in model.state_dict().items()}
+
+
+class Killed(Exception):
+    """What stops a run in its middle."""
+
+
+def dies_in(epoch):
+    """A `validate` that fails in this epoch, counted from 1, after the weights have moved."""
+    calls = []
+
+    def validate(model):
+        calls.append(model)
+        if len(calls) == epoch:
+            raise Killed
+        return {"calls": len(calls)}
+
+    return validate

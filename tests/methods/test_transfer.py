@@ -1,0 +1,277 @@
+"""Transfer: what is frozen stays so to the bit, the short way agrees, every rate is the right one."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minivision import functional as F
+from minivision.datasets import DataLoader, Subset
+from minivision.methods import extract_features, fine_tune, rate_groups
+from minivision.methods.transfer import layers_with_weights
+from minivision.models import BodyAndHead, lenet5, new_head, resnet20, vgg_small, with_new_head
+from minivision.optim import SGD, Adam, linear_warmup, step_decay
+from minivision.training import Run, classification_loss, evaluate, fit
+from minivision.transforms import Compose, RandomTranslate, ToArray
+from tests.methods.old_network import FEATURES, Killed, body, dies_in, network, weights
+from tests.methods.unlabelled import stripes
+
+MOMENTUM = partial(SGD, momentum=0.9, weight_decay=0.01)
+DRAWS = Compose([RandomTranslate(1), ToArray()])
+
+
+def loader(transform=None):
+    return DataLoader(stripes(22, 1), 5, shuffle=True, seed=4, transform=transform)
+
+
+def extracted(model, **options):
+    options = {"epochs": 3, "lr": 0.1, "optimizer": MOMENTUM, "device": "cpu"} | options
+    return extract_features(model, options.pop("loader", loader()), **options)
+
+
+def tuned(model, **options):
+    options = {"epochs": 3, "lr": 0.1, "optimizer": MOMENTUM, "device": "cpu"} | options
+    return fine_tune(model, options.pop("loader", loader()), **options)
+
+
+# ── approach 1 ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_frozen_body_is_the_same_to_the_bit_and_the_head_is_not(cached):
+    """Weights, and the running statistics that a forward pass in training mode would move."""
+    model = network()
+    kept, head = weights(model.body), weights(model.head)
+    history = extracted(model, cached=cached)
+    assert weights(model.body) == kept
+    assert all(array != head[name] for name, array in weights(model.head).items())
+    assert history["train_loss"][-1] < history["train_loss"][0]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_the_body_is_thawed_afterwards_also_after_an_error(cached):
+    def fails(model):
+        raise Killed
+
+    for validate in (None, fails):
+        model = network()
+        if validate is None:
+            extracted(model, cached=cached)
+        else:
+            with pytest.raises(Killed):
+                extracted(model, cached=cached, validate=validate)
+        assert not any(part.frozen for part in model.modules())
+        assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_recorded_features_give_what_looking_anew_gives():
+    slow, fast = network(), network()
+    validate = partial(evaluate, batches=loader())
+    schedule = step_decay(every=1, factor=0.5)
+    expected = extracted(slow, schedule=schedule, validate=validate)
+    found = extracted(fast, schedule=schedule, validate=validate, cached=True)
+    for name, array in slow.head.state_dict().items():
+        np.testing.assert_allclose(fast.head.state_dict()[name], array, rtol=1e-4, atol=1e-6)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.keys() == theirs.keys()
+        for name in set(ours) - {"seconds"}:
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-4), name
+
+
+def test_the_body_looks_at_every_image_once_when_its_features_are_recorded():
+    looks = []
+
+    class Watched(type(body())):
+        def forward(self, x):
+            looks.append(len(x.data))
+            return super().forward(x)
+
+    for cached, expected in ((True, 22), (False, 3 * 22)):
+        model = BodyAndHead(Watched(*body()), new_head(FEATURES, 3, initialize=False))
+        looks.clear()
+        extracted(model, cached=cached)
+        assert sum(looks) == expected
+
+
+def test_it_is_softmax_regression_on_the_features_written_out():
+    """Three epochs of SGD by hand, on features computed beforehand."""
+    model = network()
+    model.eval()
+    weight, bias = (p.data.astype(np.float64) for p in model.head.parameters())
+    batches = loader()
+    for epoch in range(3):
+        for images, labels in batches(epoch):
+            h = model.body(images).data.astype(np.float64)
+            q = F.softmax(h @ weight.T + bias).data
+            q[np.arange(len(labels)), labels] -= 1
+            weight -= 0.1 * q.T @ h / len(labels)
+            bias -= 0.1 * q.sum(axis=0) / len(labels)
+    extracted(model, optimizer=SGD)
+    np.testing.assert_allclose(model.head[0].weight.data, weight, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.head[0].bias.data, bias, rtol=1e-4, atol=1e-5)
+
+
+def test_features_of_augmented_images_cannot_be_recorded():
+    model = network()
+    before = weights(model)
+    with pytest.raises(ValueError, match="^record_responses: the loader's transform draws, so"):
+        extracted(model, cached=True, loader=loader(DRAWS))
+    assert weights(model) == before
+    assert not model.body.frozen
+    extracted(model, loader=loader(DRAWS))
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, cached):
+    whole = network()
+    expected = extracted(whole, cached=cached, validate=dies_in(99))
+    run = Run.create(tmp_path / "run", {})
+    with pytest.raises(Killed):
+        extracted(network(), cached=cached, run=run, validate=dies_in(2))
+    resumed = network()
+    found = extracted(resumed, cached=cached, run=Run.open(run.path), validate=dies_in(99))
+    assert weights(resumed) == weights(whole)
+    assert found["train_loss"] == expected["train_loss"]
+
+
+# ── approach 2 ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_rate_for_all_is_plain_training_to_the_bit():
+    model, plain = network(), network()
+    found = tuned(model, body_rate=1, loader=loader(DRAWS))
+    rule = MOMENTUM(plain.parameters(), lr=0.1)
+
+    def cross_entropy(model, batch, step):
+        return F.cross_entropy(model(batch.images), batch.targets)
+
+    expected = fit(plain, loader(DRAWS), cross_entropy, rule, 3, device="cpu")
+    assert weights(model) == weights(plain)
+    assert found["train_loss"] == expected["train_loss"]
+
+
+def test_a_first_step_moves_every_part_by_its_own_rate():
+    model, reference = network(), network()
+    before = model.state_dict()
+    tuned(model, epochs=1, optimizer=SGD, body_rate=0.25, loader=DataLoader(stripes(22, 1), 22))
+    tuned(reference, epochs=1, optimizer=SGD, body_rate=1, loader=DataLoader(stripes(22, 1), 22))
+    for name, _ in model.named_parameters():
+        ours, theirs = (m.state_dict()[name] - before[name] for m in (model, reference))
+        rate = 0.25 if name.startswith("body") else 1
+        np.testing.assert_allclose(ours, rate * theirs, rtol=1e-3, atol=1e-7, err_msg=name)
+        assert np.abs(theirs).max() > 1e-4, name
+
+
+def test_a_schedule_scales_the_rates_of_all_groups_and_does_not_level_them():
+    made = []
+
+    def rule(groups, lr):
+        made.append(SGD(groups, lr))
+        return made[0]
+
+    tuned(network(), optimizer=rule, epochs=2, schedule=lambda t: 0.5 if t >= 1 else 1.0)
+    assert [group["lr"] for group in made[0].param_groups] == pytest.approx([0.005, 0.005, 0.05])
+    tuned(network(), optimizer=MOMENTUM, schedule=linear_warmup(2, step_decay(1, 0.5)))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: with_new_head(lenet5(initialize=False), 5, initialize=False),
+        lambda: with_new_head(lenet5(initialize=False), 5, layers=3, hidden=(7,), initialize=False),
+        lambda: with_new_head(vgg_small(initialize=False), 5, initialize=False),
+        lambda: with_new_head(resnet20(initialize=False), 5, initialize=False),
+        network,
+    ],
+    ids=["lenet5", "lenet5 with adaptation layers", "vgg_small", "resnet20", "small"],
+)
+def test_every_parameter_is_in_exactly_one_group(model):
+    model = model()
+    groups = rate_groups(model, 0.2, 0.1, 0.75)
+    grouped = [id(p) for group in groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in model.parameters())
+    assert {id(p) for p in groups[-1]["params"]} == {id(p) for p in model.head.parameters()}
+    assert groups[-1]["lr"] == 0.2
+    Adam(groups, 0.2)  # which refuses a parameter that comes twice
+
+
+def test_layers_learn_the_more_slowly_the_nearer_they_are_to_the_image():
+    model = with_new_head(lenet5(initialize=False), 5, initialize=False)
+    groups = rate_groups(model, 0.2, 0.1, 0.75)
+    sizes = [group["params"][0].shape for group in groups]
+    assert sizes == [(6, 1, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (5, 84)]
+    expected = [0.02 * 0.75**3, 0.02 * 0.75**2, 0.02 * 0.75, 0.02, 0.2]
+    assert [group["lr"] for group in groups] == pytest.approx(expected)
+    rates = [group["lr"] for group in rate_groups(model, 0.2)]
+    assert rates == pytest.approx([0.02] * 4 + [0.2])
+
+
+def test_a_normalisation_belongs_to_the_layer_before_it():
+    model = with_new_head(resnet20(initialize=False), 5, initialize=False)
+    layers = layers_with_weights(model.body)
+    assert len(layers) == 19
+    assert all(len(layer) == 3 for layer in layers)
+    for convolution, scale, shift in layers:
+        assert convolution.shape[0] == scale.size == shift.size
+
+
+def test_a_layer_whose_rate_is_0_keeps_its_weights_to_the_bit():
+    model = network()
+    before = weights(model)
+    tuned(model, body_rate=0, optimizer=partial(Adam, weight_decay=0.1))
+    moved = {name for name, _ in model.named_parameters() if weights(model)[name] != before[name]}
+    assert moved == {"head.0.weight", "head.0.bias"}
+    deep = with_new_head(lenet5(initialize=False), 5, initialize=False)
+    groups = rate_groups(deep, 0.1, 0.1, layer_decay=0.0)  # 0⁰ is 1: the last layer learns
+    assert [group["params"][0].shape for group in groups] == [(84, 120), (5, 84)]
+
+
+def test_a_killed_fine_tuning_goes_on_to_the_same_bits(tmp_path):
+    options = {"layer_decay": 0.5, "schedule": step_decay(1, 0.5), "loader": loader(DRAWS)}
+    whole = network()
+    tuned(whole, **options)
+    run = Run.create(tmp_path / "run", {})
+    with pytest.raises(Killed):
+        tuned(network(), run=run, validate=dies_in(3), **options)
+    resumed = network()
+    tuned(resumed, run=Run.open(run.path), **options)
+    assert weights(resumed) == weights(whole)
+
+
+# ── what they refuse ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("method", [extracted, tuned])
+def test_classes_that_do_not_fit_are_refused_and_nothing_changes(method, tmp_path):
+    data = stripes(12, 0)
+    few = DataLoader(Subset(data, np.flatnonzero(data.labels != 2)), 4)
+    name = {extracted: "extract_features", tuned: "fine_tune"}[method]
+    for model, batches, sentence in (
+        (network(classes=4), loader(), "the head has 4 outputs, but the dataset has 3 classes"),
+        (network(), few, "there is no image of bottom; expected some of every class"),
+    ):
+        before, run = weights(model), Run.create(tmp_path / sentence[:12], {})
+        with pytest.raises(ValueError, match=f"^{name}: {sentence}"):
+            method(model, loader=batches, run=run)
+        assert weights(model) == before
+        assert not model.body.frozen
+        assert [path.name for path in run.path.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan")])
+@pytest.mark.parametrize("name", ["lr", "body_rate", "layer_decay"])
+def test_a_rate_below_0_is_refused(name, value):
+    model = network()
+    before = weights(model)
+    with pytest.raises(ValueError, match=f"^rate_groups: {name} is {value}; expected a number of"):
+        tuned(model, **{name: value})
+    assert weights(model) == before
+
+
+def test_approach_1_is_classification_with_a_body_that_is_kept():
+    """Against fit on the head's weights, the body frozen by hand."""
+    model, plain = network(), network()
+    extracted(model)
+    plain.body.freeze()
+    fit(plain, loader(), classification_loss, MOMENTUM(plain.head.parameters(), 0.1), 3)
+    assert weights(model) == weights(plain)

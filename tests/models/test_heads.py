@@ -1,0 +1,199 @@
+"""Bodies and heads: a network cut in two is the network; other heads share the body."""
+
+import numpy as np
+import pytest
+
+from minivision import Tensor, no_grad
+from minivision.models import (
+    MODELS,
+    BodyAndHead,
+    MultiHead,
+    ResNet,
+    cut,
+    lenet5,
+    new_head,
+    resnet20,
+    with_new_head,
+)
+from minivision.models.heads import features_into
+from minivision.models.network import Network
+from minivision.nn import Flatten, Linear, ReLU, Sequential
+
+
+def images(model, N=2):
+    """Whatever the network takes, as noise."""
+    return Tensor(np.random.default_rng(5).normal(size=(N, *model.input_shape)).astype("f"))
+
+
+def small_networks():
+    return {
+        name: MODELS[name](rng=np.random.default_rng(0)).eval()
+        for name in ("softmax_regression", "lenet5", "alexnet_small", "vgg_small", "resnet20")
+    }
+
+
+def test_a_body_and_its_head_are_the_network_to_the_bit():
+    for name, model in small_networks().items():
+        fully_connected = 1
+        if isinstance(model, Network):
+            fully_connected = sum(isinstance(part, Linear) for part in model.classifier)
+        x = images(model)
+        with no_grad():
+            expected = model(x).data
+            for layers in range(1, fully_connected + 1):
+                body, head, features = cut(model, layers)
+                h = body(x)
+                assert h.shape == (2, features), (name, layers)
+                assert np.array_equal(head(h).data, expected), (name, layers)
+                assert sum(isinstance(part, Linear) for part in head) == layers
+
+
+def test_the_parts_share_the_weights_and_the_network_stays_what_it_was():
+    for name, model in small_networks().items():
+        before, text = list(model.named_parameters()), repr(model)
+        body, head, _ = cut(model)
+        shared = [*body.parameters(), *head.parameters()]
+        assert [id(p) for p in shared] == [id(p) for _, p in before], name
+        assert [n for n, _ in model.named_parameters()] == [n for n, _ in before]
+        assert repr(model) == text
+
+
+def test_every_network_of_the_table_is_cut_or_says_why_not():
+    """The features that a cut counts are those that the head it cuts off expects."""
+    for name, make in MODELS.items():
+        model = make(initialize=False)
+        if not isinstance(model, Network | ResNet):
+            with pytest.raises(TypeError, match=f"^cut: model is a {type(model).__name__}; "):
+                cut(model)
+            continue
+        try:
+            features = cut(model).features
+        except ValueError as error:  # no fully connected layer at its end
+            assert "the model has" in str(error), name
+            continue
+        assert features == features_into(cut(model).head), name
+        assert with_new_head(model, 3, initialize=False).head[0].weight.shape == (3, features)
+
+
+def test_a_cut_network_can_be_cut_again_at_its_head():
+    model = with_new_head(lenet5(rng=np.random.default_rng(0)), 3, rng=np.random.default_rng(1))
+    body, head, features = cut(model)
+    assert (body, head, features) == (model.body, model.head, 84)
+    other = with_new_head(model, 7, rng=np.random.default_rng(2))
+    assert other.body is model.body
+    assert other(images(model)).shape == (2, 7)
+    assert model(images(model)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_layers_says_how_many_fully_connected_layers_go(layers):
+    model = lenet5(initialize=False)
+    new = with_new_head(model, 4, layers=layers, hidden=(6,), initialize=False)
+    sizes = [part.weight.shape for part in new.modules() if isinstance(part, Linear)]
+    assert sizes == [(120, 400), (84, 120), (10, 84)][: 3 - layers] + [
+        (6, [84, 120, 400][layers - 1]),
+        (4, 6),
+    ]
+
+
+def test_a_head_with_hidden_sizes_has_relus_between_and_none_at_its_end():
+    head = new_head(5, 3, (7, 6), rng=np.random.default_rng(0))
+    assert [type(part) for part in head] == [Linear, ReLU, Linear, ReLU, Linear]
+    assert [p.weight.shape for p in head if isinstance(p, Linear)] == [(7, 5), (6, 7), (3, 6)]
+    x = np.random.default_rng(1).normal(size=(2, 5)).astype("f")
+    h = x
+    for part in (head[0], head[2]):
+        h = np.maximum(h @ part.weight.data.T + part.bias.data, 0)
+    expected = h @ head[4].weight.data.T + head[4].bias.data
+    np.testing.assert_allclose(head(Tensor(x)).data, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_new_heads_weights_follow_from_its_rng():
+    one, same, other = (
+        with_new_head(lenet5(initialize=False), 3, rng=np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    )
+    assert np.array_equal(one.head[0].weight.data, same.head[0].weight.data)
+    assert not np.array_equal(one.head[0].weight.data, other.head[0].weight.data)
+
+
+def test_a_network_under_a_new_head_still_says_what_images_it_takes():
+    for model in (lenet5(initialize=False), resnet20(initialize=False)):
+        new = with_new_head(model, 3, initialize=False)
+        both = MultiHead(new.body, {"old": cut(model).head, "new": new.head})
+        for part in (new, both, both.task("new")):
+            assert part.input_shape == model.input_shape
+            assert part.pixel_range == model.pixel_range
+
+
+def two_heads():
+    rng = np.random.default_rng(0)
+    body = Sequential(Flatten(), Linear(12, 5, rng=rng), ReLU())
+    return MultiHead(body, {name: new_head(5, K, rng=rng) for name, K in (("a", 3), ("b", 2))})
+
+
+def test_every_head_answers_for_its_own_task():
+    model = two_heads()
+    x = Tensor(np.random.default_rng(1).normal(size=(4, 3, 4, 1)).astype("f"))
+    answers = model(x)
+    assert {name: logits.shape for name, logits in answers.items()} == {"a": (4, 3), "b": (4, 2)}
+    for name, logits in answers.items():
+        one = model.task(name)
+        assert np.array_equal(one(x).data, logits.data)
+        assert one.head is model.heads[name]
+        assert one.body is model.body
+
+
+def test_weights_of_heads_are_named_by_their_tasks():
+    assert [name for name, _ in two_heads().named_parameters()] == [
+        "body.1.weight", "body.1.bias", "heads.a.0.weight", "heads.a.0.bias",
+        "heads.b.0.weight", "heads.b.0.bias",
+    ]  # fmt: skip
+
+
+def test_a_head_added_to_the_dict_one_gave_is_not_added_to_the_network():
+    heads = dict(two_heads().heads)
+    model = MultiHead(two_heads().body, heads)
+    heads["c"] = new_head(5, 4, initialize=False)
+    assert list(model.heads) == ["a", "b"]
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_and_nothing_changes():
+    model = with_new_head(lenet5(rng=np.random.default_rng(0)), 3, rng=np.random.default_rng(1))
+    before = model.state_dict()
+    wider = with_new_head(lenet5(initialize=False), 4, initialize=False).state_dict()
+    with pytest.raises(ValueError, match=r"of another shape: head\.0\.weight is \(4, 84\), exp"):
+        model.load_state_dict(wider)
+    with pytest.raises(ValueError, match=r"missing: body\.features\.0\.weight.*not in this model"):
+        model.load_state_dict(lenet5(initialize=False).state_dict())
+    for name, array in model.state_dict().items():
+        assert np.array_equal(array, before[name])
+
+
+def test_a_head_that_does_not_fit_the_body_is_named_with_both_sizes():
+    model = BodyAndHead(cut(lenet5(initialize=False)).body, new_head(85, 3, initialize=False))
+    with pytest.raises(ValueError, match=r"linear: x has 84 features.* expects 85"):
+        model(Tensor(np.zeros((2, 1, 28, 28), np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda: cut(lenet5(initialize=False), 0), ValueError,
+         r"cut: layers is 0; expected 1 to 3, as the model has"),
+        (lambda: cut(lenet5(initialize=False), 4), ValueError,
+         r"cut: layers is 4; expected 1 to 3, as the model has"),
+        (lambda: cut(resnet20(initialize=False), 2), ValueError,
+         r"cut: layers is 2; a ResNet can be cut at 1"),
+        (lambda: cut(with_new_head(lenet5(initialize=False), 3, initialize=False), 2), ValueError,
+         r"cut: layers is 2; a BodyAndHead can be cut at 1"),
+        (lambda: cut(two_heads()), TypeError,
+         r"cut: model is a MultiHead; expected a Network, a ResNet or a BodyAndHead"),
+        (lambda: two_heads().task("c"), ValueError,
+         r"MultiHead: task is 'c'; expected one of a, b"),
+    ],
+    ids=["layers 0", "too many layers", "a ResNet", "cut already", "another kind", "no such task"],
+)  # fmt: skip
+def test_what_cannot_be_cut_is_said(call, error, sentence):
+    with pytest.raises(error, match="^" + sentence + "$"):
+        call()

@@ -1,0 +1,106 @@
+"""freeze: a part stays as it is, weights and statistics and dropout, until it is thawed."""
+
+import numpy as np
+import pytest
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.nn import BatchNorm1d, Dropout, Linear, ReLU, Sequential
+from minivision.optim import SGD, Adam
+
+
+def network():
+    rng = np.random.default_rng(0)
+    body = Sequential(Linear(5, 6, rng=rng), BatchNorm1d(6), ReLU(), Dropout(0.5))
+    return Sequential(body, Linear(6, 3, rng=rng))
+
+
+def state(module):
+    return {name: array.tobytes() for name, array in module.state_dict().items()}
+
+
+def train(model, optimizer, steps=5):
+    rng = np.random.default_rng(1)
+    model.train()
+    for step in range(steps):
+        model.seed(0, step)
+        x, y = rng.normal(1, 2, size=(8, 5)).astype("f"), rng.integers(0, 3, 8)
+        optimizer.zero_grad()
+        F.cross_entropy(model(Tensor(x)), y).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("rule", [SGD, Adam])
+def test_a_frozen_part_is_the_same_to_the_bit_after_training(rule):
+    """Weights, running statistics and their counter; with every weight in the optimizer, too."""
+    model = network()
+    settings = {"momentum": 0.9, "weight_decay": 0.1} if rule is SGD else {"weight_decay": 0.1}
+    before, head = state(model[0].freeze()), state(model[1])
+    train(model, rule(model.parameters(), lr=0.1, **settings))
+    assert state(model[0]) == before
+    assert state(model[1]) != head
+    assert all(parameter.grad is None for parameter in model[0].parameters())
+
+
+def test_without_freezing_all_of_it_moves():
+    model = network()
+    before = state(model)
+    train(model, SGD(model.parameters(), lr=0.1))
+    assert [name for name, array in state(model).items() if array == before[name]] == []
+
+
+def test_weights_alone_are_not_enough_the_statistics_would_drift():
+    model = network()
+    before = state(model[0].requires_grad_(False))
+    train(model, SGD(model[1].parameters(), lr=0.1))
+    moved = {name for name, array in state(model[0]).items() if array != before[name]}
+    assert moved == {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+
+
+def test_a_frozen_part_answers_in_training_as_in_evaluation():
+    model = network()
+    x = Tensor(np.random.default_rng(2).normal(size=(4, 5)).astype("f"))
+    expected = model.eval()[0](x).data
+    model[0].freeze()
+    assert np.array_equal(model.train()[0](x).data, expected)  # no key was given: it drew nothing
+
+
+def test_train_reaches_all_but_what_is_frozen_also_when_called_on_it():
+    model = network()
+    model[0].freeze()
+    model.train()
+    assert model.training
+    assert model[1].training
+    assert not any(part.training for part in model[0].modules())
+    model[0].train()
+    assert not any(part.training for part in model[0].modules())
+    model.eval()
+    assert not any(part.training for part in model.modules())
+
+
+def test_freezing_stops_training_at_once_and_returns_the_part():
+    model = network().train()
+    assert model[0].freeze() is model[0]
+    assert not any(part.training for part in model[0].modules())
+    assert [p.requires_grad for p in model.parameters()] == [False] * 4 + [True] * 2
+
+
+def test_a_thawed_part_learns_again_from_the_next_train_on():
+    model = network()
+    before = state(model[0])
+    assert model[0].freeze().thaw() is model[0]
+    assert all(p.requires_grad for p in model.parameters())
+    assert not any(part.frozen for part in model.modules())
+    model.train()
+    assert all(part.training for part in model.modules())
+    train(model, SGD(model.parameters(), lr=0.1))
+    assert [name for name, array in state(model[0]).items() if array == before[name]] == []
+
+
+def test_one_part_can_be_thawed_while_the_others_stay_frozen():
+    model = network().freeze()
+    model[1].thaw()
+    before = state(model)
+    train(model, SGD(model.parameters(), lr=0.1))
+    moved = {name for name, array in state(model).items() if array != before[name]}
+    assert moved == {"1.weight", "1.bias"}
