@@ -224,7 +224,7 @@ def of_digits(student, digits):
 # ── a teacher whose classes are others ───────────────────────────────────────────────────────────
 
 BODIES = ("fresh", "shuffled answers", "imitates the teacher", "teacher's own")
-LABELS, IMITATION_STEPS, HEAD_STEPS = (2, 10, 50), 2_000, 300
+LABELS, IMITATION_STEPS, HEAD_STEPS = (2, 10), 2_000, 300
 
 
 def of_other_classes(body, count, seed):

@@ -22,6 +22,8 @@ COMMANDS = {
     "transfer": "give an old network a new task that has few images",
     "distill": "teach a small network to answer as a large one does",
     "forget-less": "teach an old network a new task, and let it keep the old one",
+    "pseudo-label": "learn from few labels and many images without",
+    "self-train": "let a network label images for its successor",
     "explain": "draw what an answer rests on, a page for each image",
     "summary": "count a network's parameters, multiply-adds and memory",
     "receptive-field": "which pixels a unit of a network can see",

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.analysis.comparison import plot_comparison
+from minivision.cli.policy import read_policy
 from minivision.cli.setup import load_checked_splits, preprocessing, versions
 from minivision.cli.train import positive, whole
 from minivision.datasets import DATASETS, Splits, stratified_split
@@ -24,6 +25,12 @@ from minivision.models import MODELS
 from minivision.training import Run, next_run_path, save_model
 from minivision.training.loop import History
 from minivision.transforms import Normalize, from_description
+
+PLACES = ("run_folder", "dataset", "labelled", "unlabelled")  # settings that may be paths
+OLD = {
+    "run_folder": "RUN, the folder of a run to begin from",
+    "dataset": "--dataset NAME|PATH, the images to learn",
+}
 
 
 class Way(NamedTuple):
@@ -62,12 +69,21 @@ def add_shared_arguments(parser: argparse.ArgumentParser, old: str) -> None:
     )  # fmt: skip
 
 
-def open_folder(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]) -> Run:
-    """The folder of results with the settings asked for, or, with --resume, as it was begun."""
+def open_folder(
+    arguments: argparse.Namespace,
+    command: str,
+    defaults: Mapping[str, Any],
+    needed: Mapping[str, str],
+) -> Run:
+    """The folder of results with the settings asked for, or, with --resume, as it was begun.
+
+    defaults: of all settings that decide the results. needed: those without which nothing can
+    begin, and what they are; the folder is named after the last.
+    """
     if arguments.resume:
         if arguments.out is None:
             raise ValueError("--resume needs --out FOLDER, the results to go on with")
-        given = [name for name in ("run_folder", *defaults) if getattr(arguments, name) is not None]
+        given = [name for name in defaults if getattr(arguments, name) is not None]
         if given:
             named = "RUN" if given[0] == "run_folder" else f"--{given[0].replace('_', '-')}"
             raise ValueError(f"--resume keeps the settings it began with; leave out {named}")
@@ -75,25 +91,34 @@ def open_folder(arguments: argparse.Namespace, command: str, defaults: Mapping[s
         if folder.settings.get("command") != command:
             raise ValueError(f"{folder.path} was not written by minivision {command}")
         return folder
-    if arguments.run_folder is None:
-        raise ValueError(f"minivision {command} needs RUN, the folder of a run to begin from")
     asked = {name: getattr(arguments, name) for name in defaults}
     settings = {n: defaults[n] if value is None else value for n, value in asked.items()}
-    if settings["dataset"] is None:
-        raise ValueError(f"minivision {command} needs --dataset NAME|PATH, the images to learn")
-    if settings["dataset"] not in DATASETS:
-        settings["dataset"] = str(Path(settings["dataset"]).resolve())
-    name = f"{command}-{Path(settings['dataset']).name}"
-    settings |= {"command": command, "run_folder": str(arguments.run_folder.resolve())}
-    return Run.create(arguments.out or next_run_path(name), settings)
+    for name, what in needed.items():
+        if settings[name] is None:
+            raise ValueError(f"give {what}")
+    for name in PLACES:
+        if settings.get(name) is not None and settings[name] not in DATASETS:
+            settings[name] = str(Path(settings[name]).resolve())
+    if str(settings.get("augment")).endswith(".json"):  # found again from another folder
+        settings["augment"] = str(Path(settings["augment"]).resolve())
+    *_, last = needed
+    name = f"{command}-{Path(settings[last]).name}"
+    path = Path(arguments.out or next_run_path(name))
+    return Run(path, {"command": command, **settings})
+
+
+def begin(folder: Run, arguments: argparse.Namespace) -> Run:
+    """Make the folder, once all that was asked has been looked at; a resumed one is there."""
+    return folder if arguments.resume else Run.create(folder.path, folder.settings)
 
 
 def new_task(
-    settings: Mapping[str, Any], source: Mapping[str, Any], augmentation: Sequence[Any] = ()
+    settings: Mapping[str, Any], source: Mapping[str, Any], augment: str = "none"
 ) -> tuple[Splits, dict[str, Any]]:
     """The new images, and the settings of a run on them by the network of `source`'s settings.
 
     Images get the size, the number of channels and the standardisation that the network knows.
+    augment: as --augment says it.
     """
     model, channels = source["model"], source["channels"]
     skip = bool(settings["skip_unreadable"])
@@ -106,6 +131,9 @@ def new_task(
     if settings["limit"] is not None:
         few = min(settings["limit"], len(splits.train))
         splits = splits._replace(train=stratified_split(splits.train, (few,))[0])
+    policy = read_policy("--augment", augment, splits.train[0][0].shape[:2])
+    if policy.mixer:
+        raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
     shown = MODELS[model](initialize=False)
     return splits, {
         "model": model,
@@ -117,7 +145,7 @@ def new_task(
         "optimizer": settings["optimizer"],
         "skipped": skipped,
         "workers": 0,
-        "preprocessing": preprocessing(splits, shown, augmentation, standardised),
+        "preprocessing": preprocessing(splits, shown, policy.steps, standardised),
         "mixer": None,
         "versions": versions(),
     }
@@ -156,11 +184,13 @@ def compare(
         results[way.name] = run.read_result()
         curves[way.name] = results[way.name].pop("curve")
     folder.write_result(results)
-    picture = folder.path / "comparison.png"
-    plots.save_figure(plot_comparison(curves, title), picture)
     print()
     print(table(results))
-    print(f"see {picture}")
+    # Where the labels are of other classes, there is nothing to validate with, and no curve.
+    if any(value is not None for curve in curves.values() for value in curve):
+        picture = folder.path / "comparison.png"
+        plots.save_figure(plot_comparison(curves, title), picture)
+        print(f"see {picture}")
     return results
 
 

@@ -29,8 +29,16 @@ import numpy as np
 from minivision.analysis.summary import summary
 from minivision.autograd import Tensor, no_grad
 from minivision.backend import resolve_device
-from minivision.cli.comparison import Way, add_shared_arguments, compare, new_task, open_folder
-from minivision.cli.policy import NAMES, read_policy
+from minivision.cli.comparison import (
+    OLD,
+    Way,
+    add_shared_arguments,
+    begin,
+    compare,
+    new_task,
+    open_folder,
+)
+from minivision.cli.policy import NAMES
 from minivision.cli.setup import build_model, load_run, loader
 from minivision.functional.softmax import positive_temperature
 from minivision.methods import distill, numbered, record_responses
@@ -42,7 +50,8 @@ from minivision.training.loop import History
 from minivision.training.metrics import accuracy
 
 DEFAULTS: dict[str, Any] = {
-    "dataset": None, "epochs": 20, "batch_size": 32, "lr": 2e-3, "limit": None, "seed": 0,
+    "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": 2e-3,
+    "limit": None, "seed": 0,
     "skip_unreadable": False, "student": "lenet5", "temperature": 4.0, "alpha": None,
     "no_labels": False, "augment": "none",
 }  # fmt: skip
@@ -66,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     if arguments.dataset is None and arguments.run_folder is not None:
         arguments.dataset = load_run(arguments.run_folder)[0].settings["dataset"]
-    folder = open_folder(arguments, "distill", DEFAULTS)
+    folder = open_folder(arguments, "distill", DEFAULTS, OLD)
     settings = folder.settings
     positive_temperature("--temperature", settings["temperature"])
     alpha = settings["alpha"]
@@ -85,12 +94,10 @@ def run(arguments: argparse.Namespace) -> None:
             f"{', '.join(shown.train.classes)}; distil with --no-labels, and give the student the "
             "new classes with minivision transfer"
         )
-    policy = read_policy("--augment", settings["augment"], teacher.input_shape[1:])
-    if policy.mixer:
-        raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
     of_student = source.settings | {"model": settings["student"]}
-    splits, of_run = new_task(asked, of_student, policy.steps)
+    splits, of_run = new_task(asked, of_student, settings["augment"])
     of_run["classes"] = classes
+    folder = begin(folder, arguments)
     teacher.to(device)
     print(
         f"teacher: {source.settings['model']} of {settings['run_folder']}; student: "

@@ -37,7 +37,9 @@ def run(arguments: argparse.Namespace) -> None:
     run, model = load_run(arguments.folder)
     model.to(resolve_device(arguments.device))
     settings, classes = run.settings, run.settings["classes"]
-    splits = load_splits(settings["dataset"], settings["model"], settings["skipped"])
+    splits = load_splits(
+        settings["dataset"], settings["model"], settings["skipped"], settings["channels"]
+    )
     check_classes(run, splits)
     test = splits.test
     logits, labels = predict_logits(model, loader(test, settings, "dataset"))

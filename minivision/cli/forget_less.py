@@ -13,7 +13,7 @@ The old images are needed to measure what was forgotten, and for joint training.
 gone both are left out. Each task is asked through its own head:
 minivision predict runs/NAME/learning-without-forgetting/old IMAGE.
 
-Read next: cli/search_augmentation.py
+Read next: cli/few_labels.py
 """
 
 from __future__ import annotations
@@ -25,8 +25,16 @@ from typing import Any
 import numpy as np
 
 from minivision.backend import resolve_device
-from minivision.cli.comparison import Way, add_shared_arguments, compare, new_task, open_folder
-from minivision.cli.setup import load_run, load_splits, loader
+from minivision.cli.comparison import (
+    OLD,
+    Way,
+    add_shared_arguments,
+    begin,
+    compare,
+    new_task,
+    open_folder,
+)
+from minivision.cli.setup import check_classes, load_run, load_splits, loader
 from minivision.cli.train import positive, whole
 from minivision.datasets import Splits
 from minivision.functional.softmax import positive_temperature
@@ -44,7 +52,8 @@ WAYS = {
     "joint training": "body and both heads, with the old images at hand",
 }
 DEFAULTS: dict[str, Any] = {
-    "dataset": None, "epochs": 20, "batch_size": 32, "lr": 0.01, "limit": None, "seed": 0,
+    "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": 0.01,
+    "limit": None, "seed": 0,
     "skip_unreadable": False, "old_weight": 1.0, "temperature": 2.0, "warm_up": 1,
 }  # fmt: skip
 
@@ -59,13 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
-    folder = open_folder(arguments, "forget-less", DEFAULTS)
+    folder = open_folder(arguments, "forget-less", DEFAULTS, OLD)
     settings = folder.settings
     positive_temperature("--temperature", settings["temperature"])
     source, network = load_run(settings["run_folder"])
     splits, of_new = new_task(settings | {"optimizer": "sgd"}, source.settings)
-    of_new["head"] = {"layers": 1, "hidden": []}
-    of_old = source.settings | {"head": source.settings["head"] or of_new["head"]}
+    of_old = source.settings | {"head": source.settings["head"] or {"layers": 1, "hidden": []}}
+    of_new["head"] = {"layers": of_old["head"]["layers"], "hidden": []}  # on the same body
+    folder = begin(folder, arguments)
     old = old_images(source)
     plain = source.settings["preprocessing"]["dataset"]
     of_joint = of_new | {"preprocessing": {"training": plain}}
@@ -136,7 +146,11 @@ def old_images(source: Run) -> Splits | None:
     """The old task's images, or None, with a sentence, where they cannot be read any more."""
     settings = source.settings
     try:
-        return load_splits(settings["dataset"], settings["model"], settings["skipped"])
+        splits = load_splits(
+            settings["dataset"], settings["model"], settings["skipped"], settings["channels"]
+        )
+        check_classes(source, splits)
+        return splits
     except (OSError, ValueError) as error:
-        print(f"the old images are gone ({error}): no joint training, no old accuracy")
+        print(f"the old images cannot be read ({error}): no joint training, no old accuracy")
         return None

@@ -23,8 +23,16 @@ from typing import Any
 import numpy as np
 
 from minivision.backend import resolve_device
-from minivision.cli.comparison import Way, add_shared_arguments, compare, new_task, open_folder
-from minivision.cli.policy import NAMES, read_policy
+from minivision.cli.comparison import (
+    OLD,
+    Way,
+    add_shared_arguments,
+    begin,
+    compare,
+    new_task,
+    open_folder,
+)
+from minivision.cli.policy import NAMES
 from minivision.cli.setup import build_model, load_run, loader
 from minivision.cli.train import positive, test_result
 from minivision.methods import extract_features, fine_tune
@@ -40,7 +48,8 @@ WAYS = {
     "fine-tuned": "everything is trained on, the body slowly",
 }
 DEFAULTS: dict[str, Any] = {
-    "dataset": None, "epochs": 20, "batch_size": 32, "lr": 2e-3, "limit": None, "seed": 0,
+    "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": 2e-3,
+    "limit": None, "seed": 0,
     "skip_unreadable": False, "approach": "all", "layers": 1, "hidden": None, "body_rate": 0.1,
     "layer_decay": 1.0, "augment": "none",
 }  # fmt: skip
@@ -68,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
-    folder = open_folder(arguments, "transfer", DEFAULTS)
+    folder = open_folder(arguments, "transfer", DEFAULTS, OLD)
     settings = folder.settings
     source, network = load_run(settings["run_folder"])
     hidden = [settings["hidden"]] if settings["hidden"] else []
@@ -76,11 +85,10 @@ def run(arguments: argparse.Namespace) -> None:
     cut(network, head["layers"])  # or say now that it cannot be cut so
     if source.settings["head"] is not None:  # it was transferred before, and its body ends there
         head["layers"] = source.settings["head"]["layers"]
-    policy = read_policy("--augment", settings["augment"], network.input_shape[1:])
-    if policy.mixer:
-        raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
     asked = settings | {"optimizer": "adam"}
-    splits, of_run = new_task(asked, source.settings, policy.steps)
+    splits, of_run = new_task(asked, source.settings, settings["augment"])
+    of_run["head"] = head
+    folder = begin(folder, arguments)
     K = len(splits.train.classes)
     wanted = [name for name in WAYS if settings["approach"] in ("all", name) or name == "scratch"]
     print(
@@ -91,11 +99,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     def train(name: str, run: Run) -> tuple[Module, History]:
         _, model = load_run(settings["run_folder"])
-        rng = np.random.default_rng(settings["seed"])
+        layers = settings["layers"]
         if name == "scratch":
             model = build_model(of_run["model"], K, of_run["channels"], settings["seed"])
-        else:
-            model = with_new_head(model, K, layers=settings["layers"], hidden=hidden, rng=rng)
+            layers = head["layers"]
+        rng = np.random.default_rng((settings["seed"], 1))  # other numbers than the body's
+        model = with_new_head(model, K, layers=layers, hidden=hidden, rng=rng)
         images = loader(splits.train, of_run, "training")
         held_out = loader(splits.validation, of_run, "dataset")
         shared: dict[str, Any] = {
@@ -123,11 +132,8 @@ def run(arguments: argparse.Namespace) -> None:
         return kept | {"trained_parameters": trained.parameter_count()}
 
     ways = [
-        Way(
-            name, WAYS[name], of_run | {"head": None if name == "scratch" else head},
-            partial(train, name), partial(measure, name),
-        )
+        Way(name, WAYS[name], of_run, partial(train, name), partial(measure, name))
         for name in wanted
-    ]  # fmt: skip
+    ]
     compare(folder, ways, f"{of_run['model']} on {settings['dataset']}")
     print(f"each is a run of its own: minivision predict {folder.path}/{wanted[-1]} IMAGE")

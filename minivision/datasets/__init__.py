@@ -3,8 +3,8 @@
 The room in reading order: `dataset` says what a dataset is; `splits` cuts it into training,
 validation and test part, and `only_classes` takes some classes; `digits` and `shapes` are the ones
 that need no download. `idx`, `download`, `mnist` and `fashion_mnist` bring in published ones;
-`images`, `file_dataset`, `class_folders`, `folder` and `archive` bring in your own, and `cifar` is
-read with them. `loader` makes batches of all.
+`images`, `file_dataset`, `class_folders`, `folder`, `unlabelled` and `archive` bring in your own,
+and `cifar` is read with them. `loader` makes batches of all.
 
 >>> train, validation, test = load_dataset("digits")
 >>> images, labels = next(iter(DataLoader(train, batch_size=64, shuffle=True)))
@@ -33,6 +33,7 @@ from minivision.datasets.mnist import mnist
 from minivision.datasets.only_classes import OnlyClasses
 from minivision.datasets.shapes import ShapeDataset, shapes
 from minivision.datasets.splits import Splits, stratified_indices, stratified_split
+from minivision.datasets.unlabelled import WithoutLabels, image_files, unlabelled_folder
 
 # The datasets that have a name. Each is called with data_dir=None or a folder.
 DATASETS: dict[str, Callable[..., Splits]] = {
@@ -112,6 +113,9 @@ __all__ = [
     "open_class_folders",
     "image_folder",
     "image_archive",
+    "image_files",
+    "unlabelled_folder",
+    "WithoutLabels",
     "cifar10",
     "cifar10_jpeg",
     "DataLoader",

@@ -4,7 +4,7 @@
 
 Only names are listed here; the images are read when they are asked for.
 
-Read next: datasets/archive.py
+Read next: datasets/unlabelled.py
 """
 
 from __future__ import annotations

@@ -85,6 +85,8 @@ def learn_without_forgetting(
     if not 0 < temperature < float("inf"):
         raise ValueError(f"learn_without_forgetting: temperature is {temperature}; expected > 0")
     check_classes("learn_without_forgetting", model.heads[new], loader.dataset)
+    if responses is not None and old_weight > 0:
+        check_responses(responses, old, len(loader.dataset))
     model.to(device)
     if old_weight == 0:
         responses = {}
@@ -99,8 +101,10 @@ def learn_without_forgetting(
             part.freeze()
         rule = optimizer(model.heads[new].parameters(), lr)
         folder = run and run.stage("warm-up")
-        records = fit(*stage, rule, warm_up, run=folder, **shared)
-        model.thaw()
+        try:
+            records = fit(*stage, rule, warm_up, run=folder, **shared)
+        finally:
+            model.thaw()
     if epochs:  # step 4
         groups = [
             {"params": list(model.body.parameters()), "lr": lr * body_rate},
@@ -112,6 +116,21 @@ def learn_without_forgetting(
             *stage, optimizer(groups, lr), epochs, schedule=schedule, run=folder, **shared
         )
     return records
+
+
+def check_responses(responses: Mapping[str, np.ndarray], old: list[str], images: int) -> None:
+    """Raise ValueError where a record is of no old task, is missing or is of other images."""
+    if sorted(responses) != sorted(old):
+        raise ValueError(
+            f"learn_without_forgetting: responses are of {', '.join(responses) or 'no task'}; "
+            f"expected one record for each old task: {', '.join(old)}"
+        )
+    for name, recorded in responses.items():
+        if len(recorded) != images:
+            raise ValueError(
+                f"learn_without_forgetting: responses of {name!r} have {len(recorded)} rows, but "
+                f"the loader's dataset has {images} images"
+            )
 
 
 def with_new_task(

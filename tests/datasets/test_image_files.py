@@ -19,8 +19,9 @@ from minivision.datasets import (
     open_class_folders,
     read_image,
 )
+from minivision.datasets.file_dataset import FileDataset, Member
 from minivision.datasets.images import PNG, image_size
-from minivision.transforms import Resize
+from minivision.transforms import Compose, RandomResizedCrop, Resize, ToArray
 
 
 def smooth_image(H=40, W=60):
@@ -251,6 +252,33 @@ def test_a_batch_of_files_is_what_its_examples_are(tmp_path):
     np.testing.assert_array_equal(images, np.stack([part[3][0], part[0][0]]))
     assert labels.tolist() == [part[3][1], part[0][1]]
     assert not part.in_memory
+
+
+def test_without_a_size_every_image_keeps_its_own(tmp_path):
+    """For a transform that cuts windows of one size; until then they do not fit a batch."""
+    sizes = [(40, 60), (33, 20), (25, 25)]
+    images = [smooth_image(*size) for size in sizes]
+    files = [
+        write(tmp_path / f"{i}.png", encode(image)) for i, image in enumerate(images)
+    ]  # fmt: skip
+    dataset = FileDataset(files, np.array([0, 1, 0]), ("a", "b"), None)
+    for i, (image, label) in enumerate(zip(images, [0, 1, 0], strict=True)):
+        np.testing.assert_array_equal(dataset[i][0], image)
+        assert dataset[i][1] == label
+    with pytest.raises(ValueError, match=r"^FileDataset: size is None, and images of different"):
+        dataset.batch(np.arange(3))
+    with pytest.raises(ValueError, match=r"image 1 of the dataset is \(3, 33, 20\), but image 0"):
+        list(DataLoader(dataset, 3))
+    windows = Compose([RandomResizedCrop((8, 7)), ToArray()])
+    (cut, labels), *_ = DataLoader(dataset, 3, transform=windows)
+    assert cut.shape == (3, 3, 8, 7)
+    assert labels.tolist() == [0, 1, 0]
+
+
+def test_a_member_of_an_archive_keeps_its_size_too():
+    member = Member("cat.png", encode(smooth_image(12, 9)))
+    dataset = FileDataset([member], np.array([0]), ("a",), None, channels=1)
+    assert dataset[0][0].shape == (12, 9, 1)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -35,7 +35,7 @@ def weights(model):
     return {name: array.tobytes() for name, array in model.state_dict().items()}
 
 
-class Killed(Exception):
+class Killed(Exception):  # noqa: N818 - the run's end, no mistake of it
     """What stops a run in its middle."""
 
 

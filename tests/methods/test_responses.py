@@ -86,7 +86,7 @@ def test_a_transform_that_draws_or_does_not_say_is_refused_before_anything_is_as
 
     for transform in (DRAWS, Silent()):
         loader = DataLoader(WithoutLabels(stripes(5, 0)), 2, transform=transform)
-        with pytest.raises(ValueError, match="^record_responses: the loader's transform draws"):
+        with pytest.raises(ValueError, match=r"^record_responses: the loader's transform draws"):
             record_responses(None, loader)
 
 

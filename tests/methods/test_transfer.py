@@ -1,4 +1,4 @@
-"""Transfer: what is frozen stays so to the bit, the short way agrees, every rate is the right one."""
+"""Transfer: the frozen body stays to the bit, the short way agrees, every rate is its own."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from minivision.datasets import DataLoader, Subset
 from minivision.methods import extract_features, fine_tune, rate_groups
 from minivision.methods.transfer import layers_with_weights
 from minivision.models import BodyAndHead, lenet5, new_head, resnet20, vgg_small, with_new_head
-from minivision.optim import SGD, Adam, linear_warmup, step_decay
+from minivision.optim import SGD, Adam, step_decay
 from minivision.training import Run, classification_loss, evaluate, fit
 from minivision.transforms import Compose, RandomTranslate, ToArray
 from tests.methods.old_network import FEATURES, Killed, body, dies_in, network, weights
@@ -114,7 +114,7 @@ def test_it_is_softmax_regression_on_the_features_written_out():
 def test_features_of_augmented_images_cannot_be_recorded():
     model = network()
     before = weights(model)
-    with pytest.raises(ValueError, match="^record_responses: the loader's transform draws, so"):
+    with pytest.raises(ValueError, match=r"^record_responses: the loader's transform draws, so"):
         extracted(model, cached=True, loader=loader(DRAWS))
     assert weights(model) == before
     assert not model.body.frozen
@@ -159,7 +159,8 @@ def test_a_first_step_moves_every_part_by_its_own_rate():
         ours, theirs = (m.state_dict()[name] - before[name] for m in (model, reference))
         rate = 0.25 if name.startswith("body") else 1
         np.testing.assert_allclose(ours, rate * theirs, rtol=1e-3, atol=1e-7, err_msg=name)
-        assert np.abs(theirs).max() > 1e-4, name
+        # A bias in front of batch normalisation has no gradient.
+        assert np.abs(theirs).max() > 1e-4 or name == "body.1.bias"
 
 
 def test_a_schedule_scales_the_rates_of_all_groups_and_does_not_level_them():
@@ -170,8 +171,7 @@ def test_a_schedule_scales_the_rates_of_all_groups_and_does_not_level_them():
         return made[0]
 
     tuned(network(), optimizer=rule, epochs=2, schedule=lambda t: 0.5 if t >= 1 else 1.0)
-    assert [group["lr"] for group in made[0].param_groups] == pytest.approx([0.005, 0.005, 0.05])
-    tuned(network(), optimizer=MOMENTUM, schedule=linear_warmup(2, step_decay(1, 0.5)))
+    assert [group["lr"] for group in made[0].param_groups] == pytest.approx([0.005, 0.05])
 
 
 @pytest.mark.parametrize(

@@ -260,3 +260,33 @@ def test_next_run_paths_are_free_one_after_the_other(tmp_path):
 )
 def test_names_become_one_plain_folder_name(tmp_path, name, folder):
     assert next_run_path(name, tmp_path) == tmp_path / folder
+
+
+# Stages
+
+
+def test_a_stage_is_a_run_of_its_own_in_a_folder_inside(tmp_path):
+    run = Run.create(tmp_path / "run", SETTINGS)
+    stage = run.stage("warm-up")
+    assert stage.path == tmp_path / "run" / "warm-up"
+    assert stage.settings == {"stage": "warm-up"}
+    stage.log({"epoch": 1})
+    assert run.history() == []
+    assert run.stage("training").history() == []
+    assert run.stage("generation-1", {"noise": True}).settings == {"noise": True}
+
+
+def test_a_stage_asked_for_again_is_returned_to(tmp_path):
+    run = Run.create(tmp_path / "run", SETTINGS)
+    run.stage("warm-up").log({"epoch": 1})
+    again = Run.open(run.path).stage("warm-up")
+    assert epochs(again) == [1]
+    assert run.stage("warm-up", {"other": 1}).settings == {"stage": "warm-up"}
+
+
+def test_a_stage_is_not_begun_over_what_lies_in_its_folder(tmp_path):
+    run = Run.create(tmp_path / "run", SETTINGS)
+    (run.path / "warm-up").mkdir()
+    (run.path / "warm-up" / "metrics.jsonl").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"already holds a run \(it has a metrics\.jsonl\)"):
+        run.stage("warm-up")

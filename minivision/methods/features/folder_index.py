@@ -10,15 +10,13 @@ Read next: methods/feature_fusion.py
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from minivision.datasets.class_folders import is_hidden, is_image
-from minivision.datasets.images import read_image
+from minivision.datasets import image_files, read_image
 from minivision.methods.features.classic import Parts
 from minivision.nn.weights import load_weights, save_weights
 
@@ -89,13 +87,9 @@ def index_folder(folder: str | Path, features: Any) -> FolderIndex:
 def images_below(folder: Path) -> dict[str, Stamp]:
     """The image files in a folder and below it, sorted by name, with size and time of writing."""
     found = {}
-    for place, folders, files in os.walk(folder):  # which follows no links to folders: no circles
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        for name in files:
-            path = Path(place, name)
-            if is_image(name) and not is_hidden(name) and path.is_file():
-                stat = path.stat()
-                found[path.relative_to(folder).as_posix()] = [stat.st_size, stat.st_mtime_ns]
+    for path in image_files(folder):
+        stat = path.stat()
+        found[path.relative_to(folder).as_posix()] = [stat.st_size, stat.st_mtime_ns]
     return dict(sorted(found.items()))
 
 

@@ -1,0 +1,150 @@
+"""What the commands with few labels share: labelled and unlabelled images, and how they are shown.
+
+Two ways to say which images have labels: folders of one's own (--labelled, --unlabelled), or a
+dataset that has a name, of which all labels but a few are put aside (--labels). Then it is known
+how often pseudo-labels are right.
+
+Read next: cli/pseudo_label.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivision.cli.comparison import open_folder
+from minivision.cli.policy import NAMES, read_policy
+from minivision.cli.setup import input_size, load_checked_splits, preprocessing, versions
+from minivision.cli.train import DEFAULTS as EPOCHS
+from minivision.cli.train import USUAL, positive, whole
+from minivision.datasets import (
+    DATASETS,
+    Splits,
+    Subset,
+    WithoutLabels,
+    stratified_split,
+    unlabelled_folder,
+)
+from minivision.models import MODELS
+from minivision.training import Run
+from minivision.transforms import Compose, RandAugment, from_description
+
+
+class FewLabels(NamedTuple):
+    """The images of a command, and the transforms they are shown with."""
+
+    splits: Splits  # with the labelled images as the training part
+    unlabelled: Any
+    truth: np.ndarray | None  # labels (M,) of the unlabelled images, where they are known
+    settings: dict[str, Any]  # as `train` writes them
+    clean: Any
+    weak: Any
+    strong: Any
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--labelled", metavar="NAME|PATH",
+        help=f"a folder or tar of class folders, or one of {', '.join(DATASETS)}",
+    )  # fmt: skip
+    add("--unlabelled", type=Path, metavar="FOLDER", help="images without labels, in any folders")
+    add("--labels", type=positive(int), help="of a NAME: keep so many labels, hide the others")
+    add("--model", help=f"{', '.join(MODELS)} (default: lenet5)")
+    add(
+        "--epochs",
+        type=positive(int),
+        help="walks over the unlabelled images (default: 20; large sets: 5)",
+    )
+    add("--batch-size", type=positive(int), help="labelled images a step (default: 32)")
+    add("--ratio", type=positive(int), help="unlabelled images for each of them (default: 3)")
+    add("--lr", type=positive(float), help="first learning rate of Adam (default: 0.002)")
+    add(
+        "--augment", metavar="POLICY",
+        help=f"weak augmentation, names joined by +, of {', '.join(NAMES[:-2])} (default: crop)",
+    )  # fmt: skip
+    add("--seed", type=whole, help="decides everything random (default: 0)")
+    add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
+    add("--out", type=Path, help="the folder of results (default: runs/COMMAND-DATASET-N)")
+    add("--resume", action="store_true", help="go on with what is in --out, with its settings")
+    add(
+        "--skip-unreadable", action="store_true", default=None,
+        help="leave out images that cannot be read",
+    )  # fmt: skip
+
+
+SHARED: dict[str, Any] = {
+    "labelled": None, "unlabelled": None, "labels": None, "model": "lenet5", "epochs": None,
+    "batch_size": 32, "ratio": 3, "lr": 2e-3, "augment": "crop", "seed": 0,
+    "skip_unreadable": False,
+}  # fmt: skip
+
+
+def ask(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]) -> Run:
+    """The folder of results; ValueError where it is not said which images have no labels."""
+    if not arguments.resume and (arguments.unlabelled is None) == (arguments.labels is None):
+        raise ValueError(
+            "give either --unlabelled FOLDER, your own images, or --labels N, to hide all other "
+            "labels of the labelled ones"
+        )
+    needed = {"labelled": "--labelled NAME|PATH, images with labels"}
+    usual = {"epochs": EPOCHS.get(arguments.labelled, USUAL).epochs}
+    return open_folder(arguments, command, {**defaults, **usual}, needed)
+
+
+def few_labels(settings: Mapping[str, Any]) -> FewLabels:
+    """The images that the settings name, and weak and strong augmentation for them."""
+    skip = bool(settings["skip_unreadable"])
+    # --skip-unreadable is for files; a dataset with a name has none.
+    own = settings["labelled"] not in DATASETS
+    splits, skipped = load_checked_splits(settings["labelled"], settings["model"], skip and own)
+    H, W, C = splits.train[0][0].shape
+    truth = None
+    if settings["labels"] is not None:
+        labels, images = settings["labels"], len(splits.train)
+        if not len(splits.train.classes) <= labels < images:
+            raise ValueError(
+                f"--labels is {labels}; expected at least one for each of the "
+                f"{len(splits.train.classes)} classes, and fewer than the {images} images"
+            )
+        (few,) = stratified_split(splits.train, (labels,), seed=settings["seed"])
+        rest = np.setdiff1d(np.arange(images), few.indices)
+        truth = splits.train.labels[rest]
+        unlabelled: Any = WithoutLabels(Subset(splits.train, rest))
+        splits = splits._replace(train=few)
+    else:
+        size = input_size(settings["model"]) if own else (H, W)
+        unlabelled, left_out = unlabelled_folder(settings["unlabelled"], size, C, skip)
+        for name, reason in left_out.items():
+            print(f"left out: {name}: {reason}")
+    policy = read_policy("--augment", settings["augment"], (H, W))
+    if policy.mixer:
+        raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
+    model = MODELS[settings["model"]](initialize=False)
+    prepared = preprocessing(splits, model, policy.steps)
+    clean, weak = (from_description(prepared[part]) for part in ("dataset", "training"))
+    print(
+        f"{settings['model']}; {len(splits.train):,} labelled images of "
+        f"{len(splits.train.classes)} classes, {len(unlabelled):,} unlabelled"
+    )
+    of_run = {
+        "model": settings["model"],
+        "dataset": settings["labelled"],
+        "classes": list(splits.train.classes),
+        "channels": C,
+        "head": None,
+        **{name: settings[name] for name in ("epochs", "batch_size", "lr", "seed")},
+        "limit": None,
+        "optimizer": "adam",
+        "skipped": skipped,
+        "workers": 0,
+        "preprocessing": prepared,
+        "mixer": None,
+        "versions": versions(),
+    }
+    strong = Compose([*policy.steps, RandAugment(2, 9), *clean.transforms])
+    return FewLabels(splits, unlabelled, truth, of_run, clean, weak, strong)

@@ -1,0 +1,97 @@
+"""Images that nobody labelled: a folder as it is, and a labelled dataset whose labels are hidden.
+
+Read next: datasets/archive.py
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minivision.datasets.class_folders import is_hidden, is_image
+from minivision.datasets.file_dataset import FileDataset
+from minivision.datasets.images import check_image_bytes, read_bytes
+
+UNKNOWN = "unknown"
+
+
+def image_files(folder: str | Path) -> list[Path]:
+    """The image files in a folder and in all folders below it, sorted; hidden ones left out.
+
+    Raises FileNotFoundError where there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"image_files: there is no folder {folder}")
+    found = []
+    for place, folders, files in os.walk(folder):  # which follows no links to folders: no circles
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        found += [
+            Path(place, name)
+            for name in files
+            if is_image(name) and not is_hidden(name) and Path(place, name).is_file()
+        ]
+    return sorted(found)
+
+
+def unlabelled_folder(
+    folder: str | Path, size: tuple[int, int], channels: int = 3, skip_unreadable: bool = False
+) -> tuple[FileDataset, dict[str, str]]:
+    """All images in and below a folder, resized to (H, W), as a dataset of one class "unknown".
+
+    Returns the files left out, too, from their names to what is wrong. Raises ValueError where
+    there is no image, or, without skip_unreadable, one that cannot be read.
+    """
+    folder, good, broken = Path(folder), [], {}
+    for path in image_files(folder):
+        try:
+            check_image_bytes(read_bytes(path))
+            good.append(path)
+        except (ValueError, OSError) as error:
+            broken[path.relative_to(folder).as_posix()] = str(error)
+    if broken and not skip_unreadable:
+        name, reason = next(iter(broken.items()))
+        raise ValueError(
+            f"{len(broken)} of the {len(good) + len(broken)} images in {folder} cannot be read, "
+            f"such as {name}: {reason}. Repair or remove them, or leave them out with "
+            "--skip-unreadable"
+        )
+    if not good:
+        raise ValueError(
+            f"{folder} has no image in it or below it; expected PNG, JPEG or BMP files"
+        )
+    labels = np.zeros(len(good), np.int64)
+    return FileDataset(good, labels, (UNKNOWN,), size, channels), broken
+
+
+class WithoutLabels:
+    """A view of a dataset in which every label is 0, of the one class "unknown".
+
+    >>> from minivision.datasets import digits
+    >>> hidden = WithoutLabels(digits().test)
+    >>> hidden[3][1], hidden.classes, set(hidden.labels)
+    (0, ('unknown',), {np.int64(0)})
+    """
+
+    classes = (UNKNOWN,)
+
+    def __init__(self, dataset: Any):
+        self.dataset = dataset
+        self.in_memory = getattr(dataset, "in_memory", False)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.zeros(len(self), np.int64)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return self.dataset[index][0], 0
+
+    def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        images = self.dataset.batch(indices)[0]
+        return images, np.zeros(len(images), np.int64)

@@ -1,0 +1,228 @@
+"""Joint training: every step has images of every task, and each task's loss is its own head's."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minivision import functional as F
+from minivision.autograd import Tensor
+from minivision.datasets import ArrayDataset, DataLoader
+from minivision.methods import JointBatches, train_jointly, with_new_task
+from minivision.methods.joint_batches import rows_of
+from minivision.methods.joint_training import joint_loss
+from minivision.optim import SGD, step_decay
+from minivision.training import Run, fit
+from minivision.training.loop import Batch
+from minivision.transforms import Compose, RandomTranslate, ToArray
+from tests.methods.old_network import Killed, dies_in, network, weights
+from tests.methods.unlabelled import stripes
+
+MOMENTUM = partial(SGD, momentum=0.9)
+DRAWS = Compose([RandomTranslate(1), ToArray()])
+
+
+def ramp_images(N, start, classes=3):
+    """Images that can be told apart: image i is grey `start + i` all over."""
+    images = (
+        np.full((N, 6, 5, 1), 0, np.uint8)
+        + (start + np.arange(N, dtype=np.uint8))[:, None, None, None]
+    )
+    names = tuple(f"class {k}" for k in range(classes))
+    return ArrayDataset(images, np.arange(N) % classes, names)
+
+
+def numbers_of(images):
+    """Which of the images of `ramp_images` they are."""
+    return np.rint(images[:, 0, 0, 0] * 255).astype(int)
+
+
+def two_loaders(first=22, second=9, transform=None):
+    options = {"shuffle": True, "transform": transform}
+    return {
+        "old": DataLoader(stripes(first, 1), 4, seed=1, **options),
+        "new": DataLoader(stripes(second, 2), 3, seed=2, **options),
+    }
+
+
+def two_tasks():
+    return with_new_task(network(), 3, rng=np.random.default_rng(11))
+
+
+def together(model, loaders, epochs=3, **options):
+    options = {"lr": 0.05, "optimizer": MOMENTUM, "device": "cpu"} | options
+    return train_jointly(model, loaders, epochs, **options)
+
+
+# ── batches ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("sizes", [(5, 14), (14, 5), (8, 8), (3, 17)])
+def test_every_step_has_images_of_every_loader_with_their_labels(sizes):
+    data = [ramp_images(N, 100 * number) for number, N in enumerate(sizes)]
+    loaders = [DataLoader(part, 4, shuffle=True, seed=7) for part in data]
+    batches = JointBatches(loaders)
+    assert len(batches) == len(loaders[-1])
+    for epoch in (0, 3):
+        steps = list(batches(epoch))
+        assert len(steps) == len(loaders[-1])
+        for images, targets in steps:
+            assert images.dtype == np.float32
+            assert targets.shape == (len(images), 2)
+            assert set(targets[:, 0]) == {0, 1}
+            which = numbers_of(images)
+            assert np.array_equal(which >= 100, targets[:, 0] == 1)
+            assert np.array_equal((which % 100) % 3, targets[:, 1])
+
+
+def test_the_last_loader_is_walked_once_and_a_smaller_one_again_in_a_new_order():
+    small, large = ramp_images(5, 0), ramp_images(16, 100)
+    loaders = [DataLoader(small, 2, shuffle=True), DataLoader(large, 2, shuffle=True, seed=1)]
+    walks = []
+    for epoch in (0, 1):
+        which = np.concatenate([numbers_of(images) for images, _ in JointBatches(loaders)(epoch)])
+        ours, theirs = which[which < 100], which[which >= 100] - 100
+        assert sorted(theirs) == list(range(16))
+        expected = [i for images, _ in loaders[1](epoch) for i in numbers_of(images) - 100]
+        assert theirs.tolist() == expected
+        # 8 steps: two walks over the small one's 3 batches, and two batches of a third
+        walks += [tuple(ours[:5]), tuple(ours[5:10])]
+        assert len(ours) == 14
+    assert all(sorted(walk) == [0, 1, 2, 3, 4] for walk in walks)
+    assert len(set(walks)) == 4
+
+
+def test_a_walk_of_one_loader_is_that_loader_itself():
+    loader = DataLoader(stripes(22, 1), 4, shuffle=True, transform=DRAWS)
+    for epoch in (0, 2):
+        for (images, targets), (same, labels) in zip(
+            JointBatches([loader])(epoch), loader(epoch), strict=True
+        ):
+            assert np.array_equal(images, same)
+            assert np.array_equal(targets[:, 1], labels)
+            assert not targets[:, 0].any()
+
+
+def test_the_number_of_steps_can_be_given():
+    loaders = list(two_loaders().values())
+    for steps in (1, 4, 11):
+        batches = JointBatches(loaders, steps)
+        assert len(batches) == len(list(batches(1))) == steps
+
+
+def test_images_of_two_sizes_are_refused_with_both_and_a_way_out():
+    other = ArrayDataset(np.zeros((4, 7, 5, 1), np.uint8), np.arange(4) % 3, ("a", "b", "c"))
+    batches = JointBatches([DataLoader(stripes(6, 1), 2), DataLoader(other, 2)])
+    with pytest.raises(
+        ValueError,
+        match=r"^JointBatches: loader 1 has images \(C, H, W\) = \(1, 7, 5\), but loader 0 has "
+        r"\(1, 6, 5\); put Resize\(\(H, W\)\) in front of its transform$",
+    ):
+        list(batches(0))
+
+
+def test_rows_of_a_loader_are_found_with_their_labels():
+    targets = np.array([[0, 7], [0, 8], [2, 1], [2, 5], [2, 3]])
+    assert rows_of(targets, 0)[0] == slice(0, 2)
+    assert rows_of(targets, 2)[1].tolist() == [1, 5, 3]
+    place, labels = rows_of(targets, 1)
+    assert (len(range(5)[place]), len(labels)) == (0, 0)
+
+
+# ── the loss ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_loss_is_the_sum_of_each_tasks_own_mean():
+    """3 images of one task and 2 of the other weigh as much; each is asked by its own head."""
+    model = two_tasks().eval()
+    rng = np.random.default_rng(0)
+    x = Tensor(rng.normal(size=(5, 1, 6, 5)).astype("f"))
+    targets = np.array([[0, 2], [0, 0], [0, 1], [1, 2], [1, 2]])
+    answers = {name: logits.data.astype(float) for name, logits in model(x).items()}
+    expected = 0.0
+    for name, rows in (("old", [0, 1, 2]), ("new", [3, 4])):
+        for row in rows:
+            z = answers[name][row]
+            expected -= (z[targets[row, 1]] - np.log(np.exp(z).sum())) / len(rows)
+    assert joint_loss(model, Batch(x, targets), 0).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_head_learns_nothing_from_another_tasks_images():
+    model = two_tasks().eval()
+    x = Tensor(np.random.default_rng(0).normal(size=(4, 1, 6, 5)).astype("f"))
+    # The second task's images are alike, and its labels each other's: they change the old head
+    # as little as if they were not there.
+    gradients = []
+    for second in ([1, 0], [2, 2]):
+        targets = np.array([[0, 2], [0, 0], *[[1, label] for label in second]])
+        model.zero_grad()
+        joint_loss(model, Batch(x, targets), 0).backward()
+        gradients.append([p.grad.copy() for p in model.heads["old"].parameters()])
+    for ours, theirs in zip(*gradients, strict=True):
+        assert np.array_equal(ours, theirs)
+        assert np.abs(ours).max() > 0
+
+
+# ── training ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_task_alone_is_plain_training():
+    model, plain = two_tasks(), two_tasks()
+    for both in (model, plain):
+        del both.heads["new"]
+    found = together(model, {"old": two_loaders()["old"]})
+
+    def cross_entropy(network, batch, step):
+        return F.cross_entropy(network(batch.images)["old"], batch.targets)
+
+    rule = MOMENTUM(plain.parameters(), lr=0.05)
+    expected = fit(plain, two_loaders()["old"], cross_entropy, rule, 3, device="cpu")
+    assert weights(model) == weights(plain)
+    assert found["train_loss"] == expected["train_loss"]
+
+
+def test_both_tasks_are_learned():
+    model = two_tasks()
+    before = weights(model)
+    history = together(model, two_loaders(40, 40), epochs=10)
+    assert [name for name, array in weights(model).items() if array == before[name]] == []
+    assert history["train_loss"][-1] < 0.5 * history["train_loss"][0]
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, epoch):
+    options = {"schedule": step_decay(1, 0.5)}
+    whole = two_tasks()
+    expected = together(whole, two_loaders(transform=DRAWS), **options)
+    run = Run.create(tmp_path / "run", {})
+    with pytest.raises(Killed):
+        together(
+            two_tasks(), two_loaders(transform=DRAWS), run=run, validate=dies_in(epoch), **options
+        )
+    resumed = two_tasks()
+    found = together(resumed, two_loaders(transform=DRAWS), run=Run.open(run.path), **options)
+    assert weights(resumed) == weights(whole)
+    assert found["train_loss"] == expected["train_loss"]
+
+
+def test_loaders_are_one_for_each_head_in_their_order():
+    loaders = two_loaders()
+    for given, came in (
+        ({"old": loaders["old"]}, "old"),
+        ({"new": loaders["new"], "old": loaders["old"]}, "new, old"),
+    ):
+        with pytest.raises(
+            ValueError,
+            match=f"^train_jointly: loaders are for {came}; expected one for each head: old, new$",
+        ):
+            together(two_tasks(), given)
+
+
+def test_a_head_that_does_not_fit_its_dataset_is_refused():
+    model = with_new_task(network(), 4, rng=np.random.default_rng(0))
+    before = weights(model)
+    with pytest.raises(
+        ValueError, match=r"^train_jointly: the head has 4 outputs, but the dataset has 3 classes"
+    ):
+        together(model, two_loaders())
+    assert weights(model) == before

@@ -1,0 +1,494 @@
+"""Learning without forgetting: its loss by hand, what each stage may move, its baselines, resuming.
+
+`old_weight=0` and `epochs=0` are the baselines of the paper, so they are tested to the bit.
+"""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision import functional as F
+from minivision import nn
+from minivision.autograd import Tensor
+from minivision.datasets import DataLoader, Subset
+from minivision.gradcheck import gradcheck
+from minivision.methods import (
+    learn_without_forgetting,
+    numbered,
+    record_responses,
+    two_losses,
+    with_new_task,
+)
+from minivision.methods import learning_without_forgetting as module
+from minivision.models import MultiHead, lenet5
+from minivision.optim import SGD, Adam, step_decay
+from minivision.training import Run, fit
+from minivision.training.loop import Batch
+from minivision.transforms import Compose, RandomTranslate, ToArray
+from tests import oracles
+from tests.methods.old_network import Killed, dies_in, network, weights
+from tests.methods.unlabelled import stripes
+from tests.strategies import seeds
+
+MOMENTUM = partial(SGD, momentum=0.9, weight_decay=5e-4)
+DRAWS = Compose([RandomTranslate(1), ToArray()])
+
+
+def two_tasks(seed=0, dropout=0.25):
+    """An old network of 4 classes, and a fresh head for the 3 stripes."""
+    return with_new_task(network(seed, 4, dropout), 3, rng=np.random.default_rng(11))
+
+
+def loader(transform=None):
+    return DataLoader(stripes(22, 1), 5, shuffle=True, seed=4, transform=transform)
+
+
+def learned(model, **options):
+    options = {"epochs": 2, "lr": 0.05, "device": "cpu"} | options
+    return learn_without_forgetting(model, options.pop("loader", loader()), **options)
+
+
+def parts(model):
+    """What is where, to the bit: the body, the old head, the new one."""
+    return weights(model.body), weights(model.heads["old"]), weights(model.heads["new"])
+
+
+class TwoAnswers(nn.Module):
+    """A "network" whose logits of both tasks are what it is given, one beside the other."""
+
+    def forward(self, x):
+        return {"old": x[:, :4], "new": x[:, 4:]}
+
+
+# ── the loss ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_answer_worked_out():
+    """z = (1, 2, 3), v = (3, 2, 0) at T = 2: the cross-entropy, and (ŷ' - y')/T without T²."""
+    z = Tensor(np.array([[1.0, 2.0, 3.0, 0.0, 0.0]]), requires_grad=True)
+
+    class Parts(nn.Module):
+        def forward(self, x):
+            return {"old": x[:, :3], "new": x[:, 3:]}
+
+    loss = two_losses("new", np.array([1]), {"old": np.array([[3.0, 2.0, 0.0]])})
+    total, numbers = loss(Parts(), Batch(z, np.array([0])), 0)
+    total.backward()
+    assert numbers["old_loss"].item() == pytest.approx(1.39256854, abs=5e-9)
+    assert numbers["new_loss"].item() == pytest.approx(np.log(2))
+    assert total.item() == pytest.approx(1.39256854 + np.log(2), abs=5e-9)
+    expected = [-0.18011283, -0.01215154, 0.19226437, 0.5, -0.5]
+    np.testing.assert_allclose(z.grad[0], expected, rtol=0, atol=5e-9)
+
+
+@given(
+    N=st.integers(1, 4), T=st.floats(0.5, 8), old_weight=st.floats(0, 5), seed=seeds
+)  # fmt: skip
+def test_it_equals_the_papers_loops_and_its_gradient_has_no_t_squared(N, T, old_weight, seed):
+    """y' = y^(1/T) / Σ y^(1/T) of probabilities, as the paper writes it; dz = λ(ŷ' - y')/(T·N)."""
+    rng = np.random.default_rng(seed)
+    z, table = 2 * rng.normal(size=(N, 7)), 2 * rng.normal(size=(N + 3, 4))
+    labels, rows = rng.integers(0, 3, N + 3), rng.permutation(N + 3)[:N]
+    expected, gradient = 0.0, np.zeros((N, 7))
+    for n, i in enumerate(rows):
+        y, y_hat = np.array(oracles.softmax(table[i])), np.array(oracles.softmax(z[n, :4]))
+        y, y_hat = ((p ** (1 / T)) / (p ** (1 / T)).sum() for p in (y, y_hat))
+        answer = np.array(oracles.softmax(z[n, 4:]))
+        expected -= (old_weight * (y * np.log(y_hat)).sum() + np.log(answer[labels[i]])) / N
+        gradient[n, :4] = old_weight * (y_hat - y) / (T * N)
+        gradient[n, 4:] = (answer - (np.arange(3) == labels[i])) / N
+    x = Tensor(z, requires_grad=True)
+    total, _ = two_losses("new", labels, {"old": table}, T, old_weight)(
+        TwoAnswers(), Batch(x, rows), 0
+    )
+    total.backward()
+    assert total.item() == pytest.approx(expected, rel=1e-8, abs=1e-10)
+    np.testing.assert_allclose(x.grad, gradient, rtol=1e-7, atol=1e-10)
+
+
+@given(v=st.lists(st.floats(-8, 8), min_size=2, max_size=6), T=st.floats(0.5, 10))
+def test_the_root_of_a_probability_renormalised_is_softmax_at_a_temperature(v, T):
+    v = np.array(v)
+    y = np.array(oracles.softmax(v)) ** (1 / T)
+    expected = F.softmax(v[None], temperature=T).data[0]
+    np.testing.assert_allclose(y / y.sum(), expected, rtol=1e-9)
+
+
+class Tiny:
+    """A body and two heads whose weights are handed in."""
+
+    def __init__(self, *given):
+        self.given = given
+
+    def __call__(self, x):
+        body, old, new = self.given
+        features = F.tanh(F.linear(x, body))
+        return {"old": F.linear(features, old), "new": F.linear(features, new)}
+
+
+@given(T=st.floats(0.5, 8), old_weight=st.floats(0.1, 5), seed=seeds)
+def test_its_gradient_through_a_network_is_the_numerical_one(T, old_weight, seed):
+    rng = np.random.default_rng(seed)
+    x, rows = Tensor(rng.normal(size=(3, 4))), rng.permutation(6)[:3]
+    responses, labels = {"old": 2 * rng.normal(size=(6, 4))}, rng.integers(0, 3, 6)
+    loss = two_losses("new", labels, responses, T, old_weight)
+    given = [rng.normal(size=shape) for shape in ((5, 4), (4, 5), (3, 5))]
+    gradcheck(lambda *w: loss(Tiny(*w), Batch(x, rows), 0)[0], given, rng=rng)
+
+
+def test_losses_of_several_old_tasks_are_added():
+    rng = np.random.default_rng(0)
+    z, labels = Tensor(rng.normal(size=(5, 7))), rng.integers(0, 3, 5)
+    tables = {"a": rng.normal(size=(5, 2)), "b": rng.normal(size=(5, 2))}
+
+    class Three(nn.Module):
+        def forward(self, x):
+            return {"a": x[:, :2], "b": x[:, 2:4], "new": x[:, 4:]}
+
+    batch = Batch(z, np.arange(5))
+    total, numbers = two_losses("new", labels, tables, old_weight=3)(Three(), batch, 0)
+    parts = [numbers[f"{name}_loss"].item() for name in ("a", "b", "new")]
+    assert total.item() == pytest.approx(3 * (parts[0] + parts[1]) + parts[2])
+    assert parts[0] != pytest.approx(parts[1])
+
+
+# ── the stages ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_warm_up_moves_the_new_head_and_nothing_else():
+    model = two_tasks()
+    body, old, new = parts(model)
+    history = learned(model, epochs=0, warm_up=3)
+    after = parts(model)
+    assert after[:2] == (body, old)  # weights and running statistics, to the bit
+    assert all(array != new[name] for name, array in after[2].items())
+    assert [record["epoch"] for record in history] == [1, 2, 3]
+    assert not any(part.frozen for part in model.modules())
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_the_joint_training_moves_every_weight_of_all_three():
+    model = two_tasks()
+    before = weights(model)
+    learned(model, epochs=1, warm_up=0)
+    assert [name for name, array in weights(model).items() if array == before[name]] == []
+
+
+def test_it_is_its_two_stages_written_out():
+    """Steps 1 to 4 by hand, with `fit` alone."""
+    model, ours = two_tasks(), two_tasks()
+    found = learned(model, warm_up=2, old_weight=1.5, temperature=3, schedule=step_decay(1, 0.5))
+
+    recorded = record_responses(ours.task("old"), loader())
+    labels = loader().dataset.labels
+
+    def loss(network, batch, step):
+        answers = network(batch.images)
+        target = F.softmax(recorded[batch.targets] / np.float32(3)).data
+        kept = F.cross_entropy(answers["old"] * (1 / 3), target)
+        return F.cross_entropy(answers["new"], labels[batch.targets]) + 1.5 * kept
+
+    for part in (ours.body, ours.heads["old"]):
+        part.freeze()
+    batches = numbered(loader())
+    fit(ours, batches, loss, MOMENTUM(ours.heads["new"].parameters(), 0.05), 2, device="cpu")
+    ours.thaw()
+    rule = MOMENTUM(ours.parameters(), 0.05)
+    expected = fit(ours, batches, loss, rule, 2, schedule=step_decay(1, 0.5), device="cpu")
+    for name, array in ours.state_dict().items():
+        np.testing.assert_allclose(
+            model.state_dict()[name], array, rtol=1e-3, atol=1e-5, err_msg=name
+        )
+    assert found["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-5)
+
+
+def test_old_answers_are_recorded_before_anything_moves(monkeypatch):
+    """And once: with the weights the model came with, for all images, in evaluation mode."""
+    model, asked = two_tasks(), []
+    expected = record_responses(two_tasks().task("old"), loader())
+
+    def record(task, batches):
+        asked.append(weights(task))
+        return record_responses(task, batches)
+
+    def losses(new, labels, responses, *rest):
+        assert np.array_equal(responses["old"], expected)
+        return two_losses(new, labels, responses, *rest)
+
+    before = weights(model.task("old"))
+    monkeypatch.setattr(module, "record_responses", record)
+    monkeypatch.setattr(module, "two_losses", losses)
+    learned(model)
+    assert asked == [before]
+
+
+def test_the_old_head_goes_on_giving_its_old_answers_to_the_new_images():
+    """Far better than fine-tuning, which is the same without the old loss."""
+    moved = []
+    for old_weight in (0, 3):
+        model = two_tasks(dropout=0.0)
+        before = record_responses(model.task("old"), loader())
+        learned(model, epochs=8, old_weight=old_weight, optimizer=partial(SGD, momentum=0.9))
+        after = record_responses(model.task("old"), loader())
+        moved.append(np.abs(F.softmax(after).data - F.softmax(before).data).mean())
+    assert moved[1] < 0.7 * moved[0]
+
+
+def test_rates_of_the_body_and_the_heads_are_theirs():
+    made = []
+
+    def rule(groups, lr):
+        made.append(SGD(groups, lr))
+        return made[-1]
+
+    model = two_tasks()
+    learned(model, lr=0.1, body_rate=0.25, optimizer=rule, epochs=1)
+    warm_up, joint = made
+    (alone,) = warm_up.param_groups
+    assert [id(p) for p in alone["params"]] == [id(p) for p in model.heads["new"].parameters()]
+    assert alone["lr"] == 0.1
+    body, heads = joint.param_groups
+    assert {id(p) for p in body["params"]} == {id(p) for p in model.body.parameters()}
+    both = [p for head in model.heads.values() for p in head.parameters()]
+    assert {id(p) for p in heads["params"]} == {id(p) for p in both}
+    assert (body["lr"], heads["lr"]) == (0.025, 0.1)
+
+
+def test_a_schedule_is_of_the_joint_training_alone():
+    times = []
+
+    def schedule(time):
+        times.append(time)
+        return 1.0
+
+    learned(two_tasks(), warm_up=2, epochs=1, schedule=schedule)
+    assert len(times) == 5  # the steps of one epoch
+
+
+def test_a_body_without_weights_has_no_group():
+    model = MultiHead(
+        nn.Sequential(nn.Flatten()),
+        {"old": nn.Sequential(nn.Linear(30, 4, rng=np.random.default_rng(0))),
+         "new": nn.Sequential(nn.Linear(30, 3, rng=np.random.default_rng(1)))},
+    )  # fmt: skip
+    assert len(learned(model)) == 2
+
+
+# ── its baselines ────────────────────────────────────────────────────────────────────────────
+
+
+def fine_tuned_by_hand(model, transform=None):
+    """Warm-up and training with the new task's cross-entropy only, the old head left out."""
+
+    def cross_entropy(network, batch, step):
+        return F.cross_entropy(network(batch.images)["new"], batch.targets)
+
+    for part in (model.body, model.heads["old"]):
+        part.freeze()
+    rule = MOMENTUM(model.heads["new"].parameters(), 0.05)
+    fit(model, loader(transform), cross_entropy, rule, 1, device="cpu")
+    model.thaw()
+    rest = [*model.body.parameters(), *model.heads["new"].parameters()]
+    return fit(model, loader(transform), cross_entropy, MOMENTUM(rest, 0.05), 2, device="cpu")
+
+
+@pytest.mark.parametrize("transform", [None, DRAWS], ids=["plain", "augmented"])
+def test_without_the_old_loss_it_is_fine_tuning_to_the_bit(transform):
+    model, plain = two_tasks(), two_tasks()
+    found = learned(model, old_weight=0, loader=loader(transform))
+    expected = fine_tuned_by_hand(plain, transform)
+    assert weights(model) == weights(plain)
+    assert found["train_loss"] == expected["train_loss"]
+
+
+@pytest.mark.parametrize("rule", [MOMENTUM, partial(Adam, weight_decay=0.1)])
+def test_without_the_old_loss_the_old_head_stays_to_the_bit(rule):
+    """Weight decay and momentum do not reach it either."""
+    model = two_tasks()
+    _, old, _ = parts(model)
+    learned(model, old_weight=0, optimizer=rule)
+    assert parts(model)[1] == old
+
+
+def test_without_epochs_it_is_feature_extraction_body_and_old_head_untouched():
+    model = two_tasks()
+    body, old, new = parts(model)
+    learned(model, epochs=0, warm_up=4)
+    assert parts(model)[:2] == (body, old)
+    assert parts(model)[2] != new
+
+
+def test_its_warm_up_learns_what_it_would_without_the_old_loss():
+    models = [two_tasks(), two_tasks()]
+    for model, old_weight in zip(models, (0, 5), strict=True):
+        learned(model, epochs=0, warm_up=3, old_weight=old_weight)
+    assert weights(models[0]) == weights(models[1])
+
+
+# ── responses ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_responses_given_are_those_recorded_to_the_bit():
+    recorded, given_them = two_tasks(), two_tasks()
+    learned(recorded)
+    learned(given_them, responses={"old": record_responses(two_tasks().task("old"), loader())})
+    assert weights(recorded) == weights(given_them)
+
+
+def test_under_augmentation_the_answers_to_the_plain_images_are_given():
+    with pytest.raises(ValueError, match=r"^record_responses: the loader's transform draws"):
+        learned(two_tasks(), loader=loader(DRAWS))
+    responses = {"old": record_responses(two_tasks().task("old"), loader())}
+    assert len(learned(two_tasks(), loader=loader(DRAWS), responses=responses)) == 2
+
+
+@pytest.mark.parametrize(
+    ("responses", "sentence"),
+    [
+        ({}, "responses are of no task; expected one record for each old task: old"),
+        ({"older": np.zeros((22, 4), "f")}, "responses are of older; expected one record for each"),
+        ({"old": np.zeros((23, 4), "f")}, "responses of 'old' have 23 rows, but the loader's data"),
+    ],
+    ids=["none", "another task's", "another dataset's"],
+)
+def test_a_record_that_does_not_belong_is_refused(responses, sentence):
+    model = two_tasks()
+    before = weights(model)
+    with pytest.raises(ValueError, match=f"^learn_without_forgetting: {sentence}"):
+        learned(model, responses=responses)
+    assert weights(model) == before
+
+
+# ── runs ─────────────────────────────────────────────────────────────────────────────────────
+
+RESUMED = {"warm_up": 2, "epochs": 3, "schedule": step_decay(1, 0.5)}
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4, 5])
+def test_a_run_killed_in_any_epoch_of_either_stage_goes_on_to_the_same_bits(tmp_path, call):
+    whole = two_tasks()
+    expected = learned(whole, **RESUMED)
+    run = Run.create(tmp_path / "run", {})
+    with pytest.raises(Killed):
+        learned(two_tasks(), run=run, validate=dies_in(call), **RESUMED)
+    resumed = two_tasks()
+    found = learned(resumed, run=Run.open(run.path), **RESUMED)
+    assert weights(resumed) == weights(whole)
+    assert found["train_loss"] == expected["train_loss"]
+    assert sorted(path.name for path in run.path.iterdir() if path.is_dir()) == [
+        "training", "warm-up",
+    ]  # fmt: skip
+
+
+def test_a_run_killed_within_an_epoch_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    whole = two_tasks()
+    learned(whole, **RESUMED)
+    steps = []
+
+    def losses(*given):
+        inner = two_losses(*given)
+
+        def loss(model, batch, step):
+            steps.append(step)
+            if len(steps) == 18:  # in the second epoch of the joint training
+                raise Killed
+            return inner(model, batch, step)
+
+        return loss
+
+    run = Run.create(tmp_path / "run", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "two_losses", losses)
+        with pytest.raises(Killed):
+            learned(two_tasks(), run=run, **RESUMED)
+    resumed = two_tasks()
+    learned(resumed, run=Run.open(run.path), **RESUMED)
+    assert weights(resumed) == weights(whole)
+
+
+def test_a_finished_run_called_again_gives_its_records_and_weights_without_a_step(tmp_path):
+    run = Run.create(tmp_path / "run", {})
+    model, again = two_tasks(), two_tasks()
+    expected = learned(model, run=run, **RESUMED)
+    found = learned(again, run=run, validate=dies_in(1), **RESUMED)
+    assert found == expected
+    assert weights(again) == weights(model)
+
+
+def test_a_warm_up_that_fails_leaves_nothing_frozen():
+    model = two_tasks()
+    with pytest.raises(Killed):
+        learned(model, validate=dies_in(1))
+    assert not any(part.frozen for part in model.modules())
+    assert all(p.requires_grad for p in model.parameters())
+
+
+# ── a model for two tasks ────────────────────────────────────────────────────────────────────
+
+
+def test_a_new_task_shares_the_body_and_leaves_the_old_network_what_it_was():
+    old = lenet5(rng=np.random.default_rng(0)).eval()
+    x = Tensor(np.random.default_rng(1).normal(size=(2, 1, 28, 28)).astype("f"))
+    for layers in (1, 2, 3):
+        model = with_new_task(old, 5, layers=layers, rng=np.random.default_rng(2))
+        assert list(model.heads) == ["old", "new"]
+        answers = model(x)
+        assert np.array_equal(answers["old"].data, old(x).data)
+        assert answers["new"].shape == (2, 5)
+        fully_connected = [part for part in model.heads["old"] if isinstance(part, nn.Linear)]
+        assert len(fully_connected) == layers
+
+
+def test_a_third_task_joins_the_two():
+    model = two_tasks()
+    three = with_new_task(model, 5, new="third", rng=np.random.default_rng(3))
+    assert list(three.heads) == ["old", "new", "third"]
+    assert list(model.heads) == ["old", "new"]
+    assert three.body is model.body
+    assert three.heads["old"] is model.heads["old"]
+    small = stripes(22, 1)
+    three = with_new_task(model, 3, new="third", rng=np.random.default_rng(3))
+    history = learned(three, loader=DataLoader(small, 5), epochs=1)
+    assert {"old_loss", "new_loss"} < set(history[0])
+
+
+def test_a_task_needs_a_name_of_its_own():
+    with pytest.raises(ValueError, match=r"^with_new_task: there is a task 'new' already; choose"):
+        with_new_task(two_tasks(), 3)
+
+
+# ── what it refuses ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"old_weight": -1}, "old_weight is -1; expected >= 0"),
+        ({"old_weight": float("nan")}, "old_weight is nan; expected >= 0"),
+        ({"temperature": 0}, "temperature is 0; expected > 0"),
+        ({"temperature": float("inf")}, "temperature is inf; expected > 0"),
+        ({"loader": DataLoader(Subset(stripes(22, 1), np.arange(3)[:2]), 2)},
+         "there is no image of bottom"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_before_anything_changes(options, sentence, tmp_path):
+    model, run = two_tasks(), Run.create(tmp_path / "run", {})
+    before = weights(model)
+    with pytest.raises(ValueError, match=f"^learn_without_forgetting: {sentence}"):
+        learned(model, run=run, **options)
+    assert weights(model) == before
+    assert [path.name for path in run.path.iterdir()] == ["settings.json"]
+
+
+def test_a_model_without_an_old_task_or_with_a_head_of_other_classes_is_refused():
+    with pytest.raises(ValueError, match=r"model has one head; expected an old one, too$"):
+        learned(MultiHead(two_tasks().body, {"new": two_tasks().heads["new"]}))
+    model = with_new_task(network(classes=4), 5, rng=np.random.default_rng(0))
+    with pytest.raises(
+        ValueError,
+        match=r"^learn_without_forgetting: the head has 5 outputs, but the dataset has 3",
+    ):
+        learned(model)
