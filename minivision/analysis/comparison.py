@@ -49,3 +49,29 @@ def plot_comparison(
     if curves:
         axes.legend(frameon=False, fontsize=9)
     return figure
+
+
+def plot_two_tasks(
+    accuracies: Mapping[str, tuple[float, float]], before: float, title: str
+) -> Figure:
+    """Old against new accuracy (0 to 1), a point for each way; up and to the right is better.
+
+    before: the old accuracy that there was to lose, a line.
+
+    >>> plot_two_tasks({"fine-tuning": (0.5, 0.9)}, 0.95, "a title").axes[0].get_ylabel()
+    'old task'
+    """
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(before, color="#666666", linewidth=1, linestyle=":", label="before")
+    for i, (name, (old, new)) in enumerate(accuracies.items()):
+        colour, _ = STYLES[i % len(STYLES)]
+        axes.plot(new, old, "os^Dv*"[i % 6], markersize=9, color=colour, label=name)
+    axes.set(xlabel="new task", ylabel="old task")
+    axes.set_title(title, fontsize=10, parse_math=False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    axes.grid(color=PALE)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+    return figure

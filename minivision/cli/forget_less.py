@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from minivision.analysis.comparison import plot_two_tasks
+from minivision.analysis.plots import save_figure
 from minivision.backend import resolve_device
 from minivision.cli.comparison import (
     OLD,
@@ -132,13 +134,23 @@ def run(arguments: argparse.Namespace) -> None:
     network.to(device)
     before = {"old_test_accuracy": evaluate(network, tests["old"])["accuracy"]} if old else {}
     ways = [name for name in WAYS if old is not None or name != "joint training"]
-    compare(
+    rows = compare(
         folder,
         [Way(name, WAYS[name], of_new, partial(train, name), measure) for name in ways],
         f"{source.settings['model']}: the new task, {settings['dataset']}",
         beside={"before": before},
         keep=keep,
     )
+    if old is not None:
+        both = {
+            name: (rows[name]["old_test_accuracy"], rows[name]["new_test_accuracy"])
+            for name in ways
+        }
+        title = "test accuracy on both tasks: up and to the right is better"
+        figure = plot_two_tasks(both, before["old_test_accuracy"], title)
+        picture = folder.path / "two_tasks.png"
+        save_figure(figure, picture)
+        print(f"see {picture}")
     print(f"try: minivision predict {folder.path}/learning-without-forgetting/old IMAGE")
 
 

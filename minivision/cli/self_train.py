@@ -61,7 +61,6 @@ def run(arguments: argparse.Namespace) -> None:
     folder = ask(arguments, "self-train", DEFAULTS)
     settings = folder.settings
     data = few_labels(settings)
-    folder = begin(folder, arguments)
     K, channels = len(data.splits.train.classes), data.settings["channels"]
     names = [settings["model"]] + [settings["student"] or settings["model"]] * settings[
         "iterations"
@@ -69,6 +68,9 @@ def run(arguments: argparse.Namespace) -> None:
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         raise ValueError(f"--student is {unknown[0]!r}; expected one of {', '.join(MODELS)}")
+    if not 0 <= settings["floor"] <= 1:
+        raise ValueError(f"--floor is {settings['floor']}; expected a probability from 0 to 1")
+    folder = begin(folder, arguments)
     step = settings["batch_size"] * settings["ratio"]
     rows: dict[str, dict[str, Any]] = {}
     for chain, noise in (("with noise", data.strong), ("without noise", None)):

@@ -122,7 +122,8 @@ def rate_groups(
 
     A tenth for the body is the habit of fine-tuning recipes; layer_decay=0.75 is timm's. A layer
     is whatever owns weights, and a normalisation belongs to the layer before it. Every parameter
-    is in one group; a layer whose rate is 0 has none and stays as it is.
+    is in one group; a layer whose rate is 0 has none and keeps its weights. (Its running
+    statistics still follow the images; `freeze` keeps them too.)
 
     >>> from minivision.models import lenet5, with_new_head
     >>> model = with_new_head(lenet5(initialize=False), 5, initialize=False)

@@ -87,6 +87,7 @@ class BodyAndHead(Module):
         self.input_shape = getattr(body, "input_shape", None)
         self.pixel_range, self.loss = getattr(body, "pixel_range", None), cross_entropy
         self.body, self.head = body, head
+        self.training = body.training  # so that evaluating it leaves the body in its mode
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))
@@ -103,6 +104,7 @@ class MultiHead(Module):
         self.input_shape = getattr(body, "input_shape", None)
         self.pixel_range = getattr(body, "pixel_range", None)
         self.body, self.heads = body, dict(heads)
+        self.training = body.training
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         features = self.body(x)

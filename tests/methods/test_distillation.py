@@ -220,9 +220,16 @@ def test_the_teacher_is_asked_in_evaluation_mode_and_stays_what_it_is(cached):
     teacher = good_teacher().train()
     before = weights(teacher)
     modes, forward = [], teacher.body.forward
-    teacher.body.forward = lambda x: (modes.append(teacher.body[2].training), forward(x))[1]
+
+    def watched(x):
+        features = forward(x)
+        # Where a gradient could flow, all of the teacher's activations would be kept for it.
+        modes.append((teacher.body[2].training, features.requires_grad))
+        return features
+
+    teacher.body.forward = watched
     distilled(network(), teacher, cached=cached)
-    assert set(modes) == {False}
+    assert set(modes) == {(False, False)}
     assert len(modes) == (5 if cached else 15)  # 5 batches, once or in each of 3 epochs
     assert weights(teacher) == before
     assert all(parameter.grad is None for parameter in teacher.parameters())

@@ -170,6 +170,22 @@ def test_the_warm_up_moves_the_new_head_and_nothing_else():
     assert all(p.requires_grad for p in model.parameters())
 
 
+def test_in_the_warm_up_an_old_head_answers_as_it_was_recorded():
+    """A head cut off with several layers may have dropout and statistics: both are kept off."""
+    rng = np.random.default_rng(0)
+    old = nn.Sequential(
+        nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 4, rng=rng), nn.BatchNorm1d(4)
+    )
+    model = MultiHead(two_tasks().body, {"old": old, "new": two_tasks().heads["new"]})
+    before = weights(old)
+    history = learned(model, epochs=0, warm_up=2)
+    assert weights(old) == before
+    # The old task's loss is at its least, and the same in each epoch: nothing draws or moves.
+    assert history["old_loss"][0] == pytest.approx(history["old_loss"][1], rel=1e-6)
+    least = F.entropy(record_responses(model.task("old"), loader()) / np.float32(2)).item()
+    assert history["old_loss"][0] == pytest.approx(least, rel=1e-5)
+
+
 def test_the_joint_training_moves_every_weight_of_all_three():
     model = two_tasks()
     before = weights(model)
