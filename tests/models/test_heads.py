@@ -18,7 +18,6 @@ from minivision.models import (
 from minivision.models.heads import features_into
 from minivision.models.network import Network
 from minivision.nn import Flatten, Linear, ReLU, Sequential
-from minivision.training import evaluate
 
 
 def images(model, N=2):
@@ -195,13 +194,12 @@ def test_what_cannot_be_cut_is_said(call, error, sentence):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_evaluating_one_task_leaves_the_body_in_the_mode_it_was_in(training):
+def test_who_evaluates_one_task_gives_the_body_back_in_the_mode_it_was_in(training):
     """`task` makes a network anew, which takes its mode from the body it shares."""
     model = two_heads().train(training)
-    batches = [(np.zeros((4, 3, 4, 1), np.float32), np.array([0, 1, 0, 1]))]
-    evaluate(model.task("b"), batches)
-    assert {part.training for part in model.modules()} == {training}
-    other = MultiHead(model.body, model.heads)
-    evaluate(with_new_head(model.task("a"), 2, rng=np.random.default_rng(0)), batches)
-    assert other.training == training
-    assert {part.training for part in model.body.modules()} == {training}
+    other = with_new_head(model.task("a"), 2, rng=np.random.default_rng(0))
+    for one in (model.task("b"), other, MultiHead(model.body, model.heads)):
+        was_training = one.training  # what predict_logits does
+        one.eval()
+        one.train(was_training)
+        assert {part.training for part in model.body.modules()} == {training}
