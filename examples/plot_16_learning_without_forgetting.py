@@ -3,7 +3,7 @@
 ================================
 
 *A network knows the digits 0 to 4, and you teach it 5 to 9. Afterwards it knows those, and has
-forgotten half of the rest. You keep it from forgetting without a single old image.*
+forgotten some of the others. You keep it from forgetting without a single old image.*
 
 **Prerequisites:** lessons 14 (body and head) and 15 (temperature, soft targets).
 
@@ -106,7 +106,7 @@ figure.suptitle("What the old network thinks of a 7")
 #
 # After every epoch we ask for both tasks.
 
-WARM_UP, EPOCHS, RATE = 1, 7, 0.02
+WARM_UP, EPOCHS, RATE = 2, 8, 0.01
 COLOURS = {
     "feature extraction": GREY, "fine-tuning": VERMILION,
     "learning without forgetting": BLUE, "joint training": GREEN,
@@ -241,37 +241,40 @@ for task in tasks:
 
 # %%
 
+STYLES = {
+    "feature extraction": (GREY, "o"), "fine-tuning": (VERMILION, "s"),
+    "fine-tuning, no warm-up": (VERMILION, "v"), "fine-tuning, body x0.1": (PURPLE, "P"),
+    "learning without forgetting": (BLUE, "^"), "LwF, no warm-up": (BLUE, "<"),
+    "joint training": (GREEN, "D"),
+}  # fmt: skip
 drawn = [task for task in tasks if len(recorded(task, "fine-tuning", "old")) > 1]
 if drawn:
-    figure, panels = plt.subplots(1, len(drawn), figsize=(4.6 * len(drawn), 4), squeeze=False,
+    figure, panels = plt.subplots(1, len(drawn), figsize=(4.4 * len(drawn), 4.2), squeeze=False,
                                   layout="constrained")  # fmt: skip
     for axes, task in zip(panels[0], drawn, strict=True):
-        for method in dict.fromkeys(r["method"] for r in rows if r["task"] == task):
-            pair = [np.array(list(recorded(task, method, w).values())) for w in ("old", "new")]
-            if min(map(len, pair)) < 2 or "shuffled" in method:
-                continue
-            colour = COLOURS.get(method, PURPLE)
-            x, y = pair[1], pair[0]
-            axes.errorbar(x.mean(), y.mean(), y.std(ddof=1), x.std(ddof=1), fmt="o", capsize=2,
-                          color=colour, markersize=5 if colour == PURPLE else 8)  # fmt: skip
-            short = method.replace("learning without forgetting", "LwF")
-            axes.annotate(short, (x.mean(), y.mean()), (4, 4), textcoords="offset points",
-                          fontsize=7)  # fmt: skip
+        for method, (colour, marker) in STYLES.items():
+            y, x = (np.array(list(recorded(task, method, w).values())) for w in ("old", "new"))
+            if len(x) > 1:
+                axes.errorbar(x.mean(), y.mean(), y.std(ddof=1), x.std(ddof=1), fmt=marker,
+                              capsize=2, color=colour, markersize=7, label=method)  # fmt: skip
         line = np.mean(list(recorded(task, "before", "old").values()))
         axes.axhline(line, color=GREY, linestyle=":", linewidth=1)
         axes.set(title=task, xlabel="new task", ylabel="old task")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+        axes.locator_params(nbins=5)
         axes.grid(color=PALE)
         axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3,
+                  frameon=False, fontsize=8)  # fmt: skip
 else:
     print("docs/results has no forgetting.json yet; examples/measure_forgetting.py makes it")
 
 # %%
-# Up and to the right is better; the dotted line is the old network before. (The shuffled answers
-# are left out of the picture: they are far below.) The control with shuffled answers writes down
-# for each image what the old network said of *another* one. It says whether the method works
-# because of what the answers say, or because it asks the old head for anything at all.
+# Up and to the right is better; the dotted line is the old network before. Weights, temperatures
+# and shuffled answers stand in the table only. The control with shuffled answers writes down for
+# each image what the old network said of *another* one. It says whether the method works because
+# of what the answers say, or because it asks the old head for anything at all.
 #
 # Two things to know when you read the paper. Warm-up, in which only the new head learns at first,
 # matters for fine-tuning: a fresh head sends large gradients into the body. And all this is for
