@@ -24,7 +24,7 @@ from minivision.cli.few_labels import SHARED, add_shared_arguments, ask, few_lab
 from minivision.cli.setup import build_model, loader
 from minivision.cli.train import test_result
 from minivision.datasets import DataLoader
-from minivision.methods import pseudo_label, ramp
+from minivision.methods import ramp, train_with_pseudo_labels
 from minivision.optim import Adam, cosine
 from minivision.training import Run, evaluate
 from minivision.training.loop import History
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         updates = epochs * len(unlabelled)
         held_out = loader(splits.validation, data.settings, "dataset")
         weight: Any = {"pseudo-labels": ramp(updates // 5, updates), "fixmatch": 1.0}.get(name, 0)
-        records = pseudo_label(
+        records = train_with_pseudo_labels(
             model, labelled, unlabelled, epochs, Adam(model.parameters(), settings["lr"]),
             weight=weight,
             threshold=threshold if name == "fixmatch" else 0.0,

@@ -28,7 +28,7 @@ from minivision.cli.few_labels import (
 )
 from minivision.cli.train import positive
 from minivision.datasets import DataLoader
-from minivision.methods import noisy_student
+from minivision.methods import self_train
 from minivision.models import MODELS
 from minivision.training import evaluate, save_model
 from minivision.transforms import ColorJitter, Compose, Rotate, Translate
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows: dict[str, dict[str, Any]] = {}
     for chain, noise in (("with noise", data.strong), ("without noise", None)):
         print(f"{chain}: a teacher and {settings['iterations']} students")
-        generations = noisy_student(
+        generations = self_train(
             [partial(MODELS[name], K, in_channels=channels) for name in names],
             data.splits.train,
             data.unlabelled,

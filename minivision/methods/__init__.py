@@ -31,8 +31,8 @@ from minivision.methods.learning_without_forgetting import (
     two_losses,
     with_new_task,
 )
-from minivision.methods.noisy_student import filter_and_balance, noisy_student
-from minivision.methods.pseudo_label import pseudo_label, ramp
+from minivision.methods.noisy_student import filter_and_balance, self_train
+from minivision.methods.pseudo_label import ramp, train_with_pseudo_labels
 from minivision.methods.responses import Numbered, RecordedBatches, numbered, record_responses
 from minivision.methods.samplers import NONE, Grid, RandomSequences, policy_name
 from minivision.methods.transfer import extract_features, fine_tune, rate_groups
@@ -43,6 +43,6 @@ __all__ = [
     "Numbered", "numbered", "record_responses", "RecordedBatches", "extract_features", "fine_tune",
     "rate_groups", "distill", "distillation", "bias_for_share", "learn_without_forgetting",
     "with_new_task", "two_losses", "JointBatches", "train_jointly",
-    "pseudo_label", "ramp", "noisy_student", "filter_and_balance",
+    "train_with_pseudo_labels", "ramp", "self_train", "filter_and_balance",
     "ClassicFeatures", "DeepFeatures", "FeatureFusion", "choose_weight",
 ]  # fmt: skip

@@ -19,8 +19,8 @@ def check_classes(function: str, model: Module, dataset: Any) -> None:
     if layers and layers[-1].out_features != len(classes):
         raise ValueError(
             f"{function}: the head has {layers[-1].out_features} outputs, but the dataset has "
-            f"{len(classes)} classes ({', '.join(classes)}); make one with "
-            f"with_new_head(model, {len(classes)})"
+            f"{len(classes)} classes ({', '.join(classes)}); give it a head for {len(classes)} "
+            "(with_new_head, or with_new_task)"
         )
     images = np.bincount(dataset.labels, minlength=len(classes))
     if not images.all():

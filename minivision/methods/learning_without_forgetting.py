@@ -72,7 +72,8 @@ def learn_without_forgetting(
     responses: of each old task, (M, K), where the loader draws augmentations; by default they are
         recorded here, by the loader, which then must not draw.
     body_rate: the body's rate in step 4 is lr·body_rate. schedule: of step 4.
-    run: gets a folder for each of the two stages, and goes on from their checkpoints.
+    run: gets a folder for each of the two stages, and goes on from their checkpoints. The model has
+        to come with the old network's weights then, too: from them the responses are recorded.
 
     The baselines are this function with a part taken away: old_weight=0 is fine-tuning (the old
     heads stay as they are), epochs=0 is feature extraction. `train_jointly` needs the old images.

@@ -44,7 +44,7 @@ class Generation(NamedTuple):
     record: dict[str, Any]
 
 
-def noisy_student(
+def self_train(
     networks: Sequence[Callable[..., Module]],
     labelled: Any,
     unlabelled: Any,
@@ -87,19 +87,19 @@ def noisy_student(
     once), pseudo_label_accuracy (with truth), and what `measure` found.
     """
     if not networks:
-        raise ValueError("noisy_student: networks is empty; expected a teacher and students")
+        raise ValueError("self_train: networks is empty; expected a teacher and students")
     if not 0 <= floor <= 1:
-        raise ValueError(f"noisy_student: floor is {floor}; expected a probability from 0 to 1")
+        raise ValueError(f"self_train: floor is {floor}; expected a probability from 0 to 1")
     if len(unlabelled) == 0:
-        raise ValueError("noisy_student: unlabelled is empty; expected images to label")
+        raise ValueError("self_train: unlabelled is empty; expected images to label")
     if weighting not in WEIGHTINGS:
-        raise ValueError(f'noisy_student: weighting is {weighting!r}; expected "mean", "labelled"')
+        raise ValueError(f'self_train: weighting is {weighting!r}; expected "mean", "labelled"')
     transform = clean if noise is None else noise
     seen = DataLoader(labelled, batch_size, shuffle=True, seed=seed, transform=transform)
     generations: list[Generation] = []
     for number, network in enumerate(networks):
         model = network(rng=np.random.default_rng((seed, number)))
-        check_classes("noisy_student", model, labelled)
+        check_classes("self_train", model, labelled)
         record: dict[str, Any] = {"generation": number, "parameters": model.parameter_count()}
         loaders, targets = [seen], None
         if number > 0:

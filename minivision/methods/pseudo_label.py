@@ -41,7 +41,7 @@ LABELLED, TRAINED, DECIDED = 0, 1, 2  # the loaders of a batch: of x, of u', and
 Weight = Callable[[int], float]
 
 
-def pseudo_label(
+def train_with_pseudo_labels(
     model: Module,
     labelled: DataLoader,
     unlabelled: DataLoader,
@@ -76,13 +76,13 @@ def pseudo_label(
     accepted; none accepted is no number).
     """
     if not 0 <= threshold <= 1:
-        raise ValueError(f"pseudo_label: threshold is {threshold}; expected 0 to 1")
+        raise ValueError(f"train_with_pseudo_labels: threshold is {threshold}; expected 0 to 1")
     if truth is not None and len(truth) != len(unlabelled.dataset):
         raise ValueError(
-            f"pseudo_label: truth has {len(truth)} labels, but unlabelled has "
+            f"train_with_pseudo_labels: truth has {len(truth)} labels, but unlabelled has "
             f"{len(unlabelled.dataset)} images"
         )
-    check_classes("pseudo_label", model, labelled.dataset)
+    check_classes("train_with_pseudo_labels", model, labelled.dataset)
     loaders = [labelled, numbered(unlabelled)]
     if strong is not None:
         loaders.append(copy(loaders[TRAINED]))

@@ -170,7 +170,13 @@ def predict_logits(model: Module, batches: Iterable) -> tuple[np.ndarray, np.nda
     try:
         with no_grad():
             for images, targets in batches:
-                logits.append(to_host(model(Tensor(to_device(images, where))).data))
+                answer = model(Tensor(to_device(images, where)))
+                if not isinstance(answer, Tensor):
+                    raise TypeError(
+                        f"predict_logits: the model returned a {type(answer).__name__}; expected "
+                        "logits (of a MultiHead ask for one task: model.task(name))"
+                    )
+                logits.append(to_host(answer.data))
                 labels.append(np.asarray(targets))
     finally:
         model.train(was_training)

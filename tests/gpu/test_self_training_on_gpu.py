@@ -10,7 +10,7 @@ for library in ("tqdm", "threadpoolctl", "safetensors", "cv2"):
     pytest.importorskip(library)
 
 from minivision.datasets import DataLoader  # noqa: E402
-from minivision.methods import noisy_student, pseudo_label, ramp  # noqa: E402
+from minivision.methods import ramp, self_train, train_with_pseudo_labels  # noqa: E402
 from minivision.optim import SGD, WeightAverage  # noqa: E402
 from minivision.transforms import Compose, RandomTranslate, ToArray  # noqa: E402
 from tests.methods.test_noisy_student import network  # noqa: E402
@@ -24,7 +24,7 @@ def with_pseudo_labels(device, strong=None):
     model, many = network()(rng=np.random.default_rng(0)), stripes(24, 2)
     labelled = DataLoader(stripes(9, 1), 3, shuffle=True)
     unlabelled = DataLoader(WithoutLabels(many), 4, shuffle=True)
-    history = pseudo_label(
+    history = train_with_pseudo_labels(
         model, labelled, unlabelled, 2, SGD(model.parameters(), lr=0.1), weight=ramp(1, 6),
         threshold=0.4, strong=strong, truth=many.labels, average=WeightAverage(model, 0.9),
         device=device,
@@ -57,7 +57,7 @@ def test_a_step_with_pseudo_labels_waits_for_nothing():
 def test_a_chain_of_students_gives_the_cpus_records():
     records = []
     for device in ("cpu", "gpu"):
-        generations = noisy_student(
+        generations = self_train(
             [network(), network(12)], stripes(9, 1), WithoutLabels(stripes(60, 2)),
             clean=ToArray(), noise=NOISE, steps=10, batch_size=6, lr=0.02, floor=0.0,
             balance=False, truth=stripes(60, 2).labels, device=device,

@@ -1,7 +1,5 @@
 """Noisy student: the five steps, counted; resumed; and without the labels it must not read."""
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 from minivision import functional as F
 from minivision import nn
 from minivision.datasets import ArrayDataset, DataLoader
-from minivision.methods import filter_and_balance, noisy_student
+from minivision.methods import filter_and_balance, self_train
 from minivision.methods.noisy_student import labelled_by, one_hot, self_training_loss
 from minivision.optim import SGD
 from minivision.training import Run, evaluate
@@ -41,7 +39,7 @@ def chain(networks=TWO, **options):
         "clean": CLEAN, "noise": NOISE, "steps": 20, "epochs": 2, "batch_size": 6, "lr": 0.02,
         "floor": 0.0, "truth": many.labels,
     } | options  # fmt: skip
-    return noisy_student(networks, stripes(9, 1), WithoutLabels(many), **options)
+    return self_train(networks, stripes(9, 1), WithoutLabels(many), **options)
 
 
 def distributions(M, K, seed):
@@ -205,8 +203,7 @@ def test_the_student_becomes_the_teacher_and_everyone_begins_anew(monkeypatch):
         begun.append(network()(rng=rng).state_dict())
         return network()(rng=rng)
 
-    room = import_module("minivision.methods.noisy_student")
-    monkeypatch.setattr(room, "labelled_by", spying)
+    monkeypatch.setattr("minivision.methods.noisy_student.labelled_by", spying)
     generations = chain((begins, begins, begins))
     assert [g.model for g in generations[:2]] == teachers
     first = [next(iter(state.values())) for state in begun]
@@ -277,4 +274,4 @@ def test_when_all_are_rejected_nothing_is_lost(tmp_path):
 def test_an_empty_unlabelled_set_is_refused():
     empty = ArrayDataset(np.zeros((0, H, W, 1), np.uint8), np.zeros(0, int), CLASSES)
     with pytest.raises(ValueError, match="unlabelled is empty"):
-        noisy_student([network()], stripes(9, 1), empty, clean=CLEAN, noise=None, steps=1)
+        self_train([network()], stripes(9, 1), empty, clean=CLEAN, noise=None, steps=1)

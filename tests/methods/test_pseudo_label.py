@@ -12,7 +12,7 @@ from minivision import nn
 from minivision.autograd import Tensor
 from minivision.datasets import ArrayDataset, DataLoader
 from minivision.gradcheck import gradcheck
-from minivision.methods import JointBatches, pseudo_label, ramp
+from minivision.methods import JointBatches, ramp, train_with_pseudo_labels
 from minivision.methods.joint_batches import rows_of
 from minivision.methods.pseudo_label import OtherDraw, pseudo_label_loss
 from minivision.optim import SGD, WeightAverage
@@ -42,7 +42,7 @@ def trained(model, **options):
     labelled, unlabelled, truth = loaders()
     rule = SGD(model.parameters(), lr=0.1, momentum=0.9)
     options = {"epochs": 3, "truth": truth} | options
-    return pseudo_label(model, labelled, unlabelled, optimizer=rule, **options)
+    return train_with_pseudo_labels(model, labelled, unlabelled, optimizer=rule, **options)
 
 
 def assert_same_weights(model, other):
@@ -187,7 +187,7 @@ def test_labels_of_the_unlabelled_images_are_never_read(strong):
     transform = strong and Compose([RandomTranslate(2), ToArray()])
     model = network()
     rule = SGD(model.parameters(), lr=0.1)
-    records = pseudo_label(model, labelled, unlabelled, 2, rule, strong=transform)
+    records = train_with_pseudo_labels(model, labelled, unlabelled, 2, rule, strong=transform)
     assert set(records[-1]) >= {"mask_rate", "confidence", "supervised_loss", "unlabelled_loss"}
     assert "pseudo_label_accuracy" not in records[-1]
 
@@ -196,7 +196,9 @@ def test_where_nothing_is_accepted_the_accuracy_is_no_number_and_the_confidence_
     labelled, unlabelled, truth = loaders()
     model = network()
     rule = SGD(model.parameters(), lr=1e-6)
-    (record,) = pseudo_label(model, labelled, unlabelled, 1, rule, threshold=1.0, truth=truth)
+    (record,) = train_with_pseudo_labels(
+        model, labelled, unlabelled, 1, rule, threshold=1.0, truth=truth
+    )
     assert record["mask_rate"] == 0
     assert record["unlabelled_loss"] == 0
     assert np.isnan(record["pseudo_label_accuracy"])
@@ -274,7 +276,7 @@ def test_the_network_learns_from_strong_views_and_decides_on_weak_ones_drawn_ane
     model, (labelled, unlabelled, _) = Spy(), loaders()
     unlabelled.transform = marked(0.5)
     rule = SGD(model.parameters(), lr=0.0)
-    pseudo_label(model, labelled, unlabelled, 1, rule, strong=marked(1.0), steps=2)
+    train_with_pseudo_labels(model, labelled, unlabelled, 1, rule, strong=marked(1.0), steps=2)
     learned, decided = model.shown[:2]
     assert (learned[3:, 0, 0, 0] == 1).all()
     assert (decided[:, 0, 0, 0] == 0.5).all()
@@ -290,9 +292,11 @@ def test_the_accuracy_of_pseudo_labels_goes_by_position():
     model, (labelled, *_) = Spy(), loaders()
     rule = SGD(model.parameters(), lr=0.0)
     unlabelled = DataLoader(secret, 5, shuffle=True)
-    (record,) = pseudo_label(model, labelled, unlabelled, 1, rule, truth=truth)
+    (record,) = train_with_pseudo_labels(model, labelled, unlabelled, 1, rule, truth=truth)
     assert record["pseudo_label_accuracy"] == 1
-    (record,) = pseudo_label(model, labelled, unlabelled, 1, rule, truth=(truth + 1) % 3)
+    (record,) = train_with_pseudo_labels(
+        model, labelled, unlabelled, 1, rule, truth=(truth + 1) % 3
+    )
     assert record["pseudo_label_accuracy"] == 0
 
 
@@ -324,9 +328,9 @@ def test_unlabelled_images_of_other_sizes_and_an_empty_set_are_refused():
     rule = SGD(model.parameters(), lr=0.1)
     larger = ArrayDataset(np.zeros((4, 9, 9, 1), np.uint8), np.zeros(4, int), ("none",))
     with pytest.raises(ValueError, match=r"loader 1 has images .* = \(1, 9, 9\)"):
-        pseudo_label(model, labelled, DataLoader(larger, 2), 1, rule)
+        train_with_pseudo_labels(model, labelled, DataLoader(larger, 2), 1, rule)
     with pytest.raises(ValueError, match="empty"):
-        pseudo_label(
+        train_with_pseudo_labels(
             model,
             labelled,
             DataLoader(

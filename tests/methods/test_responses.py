@@ -125,7 +125,7 @@ def test_a_head_for_other_classes_is_refused_with_both_numbers_and_a_way_out():
     with pytest.raises(
         ValueError,
         match=r"^f: the head has 4 outputs, but the dataset has 3 classes \(left, top, bottom\); "
-        r"make one with with_new_head\(model, 3\)$",
+        r"give it a head for 3 \(with_new_head, or with_new_task\)$",
     ):
         check_classes("f", network(classes=4), stripes(6, 0))
 
