@@ -617,8 +617,9 @@ found = {
     for comparison, variants in VARIANTS.items()
 }
 if any(found.values()):
+    widths = [max(len(variants), 2) for variants in VARIANTS.values()]
     figure, panels = plt.subplots(
-        1, 5, figsize=(9.6, 3.6), layout="constrained", sharey=True, width_ratios=[2, 3, 2, 2, 2]
+        1, len(widths), figsize=(9.9, 3.6), layout="constrained", sharey=True, width_ratios=widths
     )
     for axes, (comparison, variants) in zip(panels, found.items(), strict=True):
         for i, of_seeds in enumerate(variants.values()):
@@ -627,7 +628,7 @@ if any(found.values()):
             axes.errorbar(i, mean, spread, fmt="o", color=colour, capsize=4, markersize=6)
         labels = [name.replace("lrn, ", "lrn\n").replace("_", "\n") for name in variants]
         axes.set_xticks(range(len(variants)), labels, fontsize=9)
-        axes.set(title=comparison, xlim=(-0.6, max(len(variants), 2) - 0.4))
+        axes.set(title=comparison.replace(", ", ",\n"), xlim=(-0.6, max(len(variants), 2) - 0.4))
         axes.grid(color=PALE, axis="y")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
