@@ -1,6 +1,7 @@
 """What an old network forgets while it learns a new task, and what keeps it from forgetting.
 
     python examples/measure_forgetting.py [--only mnist cifar] [--seeds 0 1 2] [--device auto]
+    python examples/measure_forgetting.py --only mnist --every-rate     SWEPT at all rates
 
 A network learns one half of the classes, and then, from images of the other half alone, these with
 a second head. METHODS says how. Every method makes as many updates, and all of a task have one
@@ -77,6 +78,9 @@ METHODS = {
     "LwF, shuffled answers": {"shuffled": True},
     "joint training": {"joint": True},
 }
+SWEPT = (
+    "fine-tuning", "fine-tuning, no warm-up", "learning without forgetting", "LwF, no warm-up"
+)  # fmt: skip
 FOUR = ("fine-tuning", "feature extraction", "learning without forgetting", "joint training")
 TASKS = {
     "mnist": Task("mnist", lenet5, 25_000, 1, 0.02, 10_000, 2, 1, tuple(METHODS)),
@@ -189,6 +193,7 @@ def before(source):
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--only", nargs="+", choices=TASKS, default=list(TASKS))
 parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+parser.add_argument("--every-rate", action="store_true", help="measure SWEPT at every rate")
 parser.add_argument("--device", default="auto")
 parser.add_argument("--result", type=Path, default=RESULT, help="the file of rows")
 arguments = parser.parse_args()
@@ -212,6 +217,9 @@ for name in arguments.only:
         table.row({"task": name, "method": "before", "seed": seed}, partial(before, source))
         for method in task.methods:
             row(source, method, rate)
+        for method in SWEPT if arguments.every_rate else ():
+            for other in RATES:
+                row(source, method, other)
     for method in task.methods:
         found = [r for r in table.rows if (r["task"], r["method"]) == (name, method)]
         found = [r for r in found if r["lr"] == rate and "old_test_accuracy" in r]

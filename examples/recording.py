@@ -58,7 +58,11 @@ class Table:
         row = key | measure() | provenance()
         self.rows.append(row)
         write_rows(self.path, self.rows)
-        numbers = (f"{n[:-9]} {v:.2%}" for n, v in row.items() if n.endswith("_accuracy"))
+        numbers = (
+            f"{n[:-9]} {v:.2%}"
+            for n, v in row.items()
+            if n.endswith("_accuracy") and isinstance(v, float)
+        )
         told = " ".join(str(value) for value in key.values())
         print(f"{told:<60} {'  '.join(numbers)}  {row.get('seconds', 0):.0f} s", flush=True)
         return row

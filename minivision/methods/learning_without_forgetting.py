@@ -12,8 +12,8 @@ has to go on giving them. (Li & Hoiem 2018, Figure 3.)
     4. train θ_s, θ_o, θ_n on  λ_o·L_old(Y_o, Ŷ_o) + L_new(Y_n, Ŷ_n)   `epochs` epochs
 
 L_old is cross-entropy at temperature 2, *without* distillation's factor T². It is for tasks that
-are told apart: each is asked through its own head. Batch normalisation's running statistics follow
-the new images whatever the losses say; networks without it forget less by this road.
+are told apart: each is asked through its own head. (Batch normalisation's running statistics follow
+the new images, whatever the losses say.)
 
 Read next: methods/joint_training.py
 """
