@@ -9,8 +9,8 @@ The parts:
     head      the same, 10 labels a class: one linear layer against adaptation layers (Oquab et
               al.), and fine-tuning with rates that fall from layer to layer
     photos    CIFAR-10 (JPEG), seven classes -> the three others
-    features  the small AlexNet against the small VGG, trained on the seven classes for as many
-              seconds, as sources of frozen features for the other three
+    features  the small AlexNet (7 epochs) against the small VGG (3 epochs), trained on the seven
+              classes with as many multiply-adds, as sources of frozen features for the others
     labels    LeNet-5 on 5,000 digits of which a share has a wrong label
 
 Every approach makes as many updates, and takes the rate of RATES that has its best accuracy on the
@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 from recording import RESULTS, Table
 
+from minivision.analysis.summary import summary
 from minivision.backend import resolve_device
 from minivision.datasets import (
     ArrayDataset,
@@ -51,7 +52,7 @@ from minivision.transforms import Compose, Normalize, ToArray
 
 RESULT = RESULTS / "transfer.json"
 CHOOSING = 100  # the seed that chooses a rate; its runs never see the test images
-RATES = (0.001, 0.004)
+RATES = (0.001, 0.004, 0.016)
 APPROACHES = {
     "scratch": {"body_rate": 1.0},
     "frozen": {},
@@ -75,7 +76,7 @@ def small_network(classes, in_channels=1, size=28, *, rng):
 class Source:
     """An old task, its network, and the new task: all that a seed decides once."""
 
-    def __init__(self, dataset, network, old, new, images, epochs, rate, seed, seconds=None):
+    def __init__(self, dataset, network, old, new, images, epochs, rate, seed):
         self.network, self.seed, self.classes = network, seed, (len(old), len(new))
         splits = datasets(dataset)
         self.old, self.new = (
@@ -86,8 +87,7 @@ class Source:
         pixels = self.old[0].images[:5000] / np.float32(255)
         mean, std = (getattr(pixels, f)(axis=(0, 1, 2), dtype=np.float64) for f in ("mean", "std"))
         self.transform = Compose([ToArray(), Normalize(mean.round(4), std.round(4))])
-        self.epochs, self.rate, self.seconds = epochs, rate, seconds
-        self.state = None
+        self.epochs, self.rate, self.state = epochs, rate, None
 
     def batches(self, dataset, size, shuffle=True):
         transform = self.transform
@@ -101,24 +101,10 @@ class Source:
         model = self.fresh()
         if self.state is None:
             rule, loader = Adam(model.parameters(), self.rate), self.batches(self.old[0], 64)
-            options = {"seed": self.seed, "device": device}
-            if self.seconds is None:
-                schedule = cosine(self.epochs)
-                fit(
-                    model,
-                    loader,
-                    classification_loss,
-                    rule,
-                    self.epochs,
-                    schedule=schedule,
-                    **options,
-                )
-            else:  # as many epochs as the time allows
-                self.epochs, spent = 0, 0.0
-                while spent < self.seconds:
-                    one_more = lambda epoch, done=self.epochs: loader(done)  # noqa: E731
-                    record = fit(model, one_more, classification_loss, rule, 1, **options)[-1]
-                    self.epochs, spent = self.epochs + 1, spent + record["seconds"]
+            fit(
+                model, loader, classification_loss, rule, self.epochs,
+                schedule=cosine(self.epochs), seed=self.seed, device=device,
+            )  # fmt: skip
             self.state = model.state_dict()
         model.load_state_dict(self.state)
         return model
@@ -174,19 +160,24 @@ def compare(part, sources, approach, labels, steps=100, **settings):
     return [row(seed, rate) for seed in arguments.seeds]
 
 
-def sources_of(*settings, **more):
-    return {seed: Source(*settings, seed, **more) for seed in (CHOOSING, *arguments.seeds)}
+def sources_of(*settings):
+    return {seed: Source(*settings, seed) for seed in (CHOOSING, *arguments.seeds)}
 
 
 def source_row(part, source):
     """How good the old network is at its own task."""
 
     def asked():
+        begun = time.perf_counter()
         model = source.trained()
         row = {"validation_accuracy": source.score(model, "validation", 0), "epochs": source.epochs}
         if source.seed != CHOOSING:
             row["test_accuracy"] = source.score(model, "test", 0)
-        return row | {"parameters": model.parameter_count()}
+        return row | {
+            "parameters": model.parameter_count(),
+            "multiply_adds": summary(source.fresh()).multiply_adds,
+            "seconds": round(time.perf_counter() - begun, 1),
+        }
 
     return table.row({"part": part, "approach": "source", "seed": source.seed}, asked)
 
@@ -262,13 +253,12 @@ if "photos" in arguments.only:
             compare("photos", photos, approach, labels)
 if "features" in arguments.only:
     networks = {
-        "AlexNet": partial(alexnet_small, normalization="batch_norm", dropout=0.0),
-        "VGG": partial(vgg_small, widths=(24, 48, 96), batch_norm=True),
+        "AlexNet": (7, partial(alexnet_small, normalization="batch_norm", dropout=0.0)),
+        "VGG": (3, partial(vgg_small, widths=(24, 48, 96), batch_norm=True)),
     }
-    for name, network in networks.items():
+    for name, (epochs, network) in networks.items():
         part = f"features, {name}"
-        given = ("cifar10-jpeg", network, SEVEN, THREE, 17_500, None, 0.002)
-        sources = sources_of(*given, seconds=40)
+        sources = sources_of("cifar10-jpeg", network, SEVEN, THREE, 17_500, epochs, 0.002)
         for source in sources.values():
             source_row(part, source)
         for layers in (1, 2):

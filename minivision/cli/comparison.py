@@ -59,6 +59,12 @@ def add_shared_arguments(parser: argparse.ArgumentParser, old: str) -> None:
     add("--batch-size", type=positive(int), help="images a step (default: 32)")
     add("--lr", type=positive(float), help="first learning rate")
     add("--limit", type=positive(int), help="use only N training images, of all classes")
+    add_folder_arguments(parser)
+
+
+def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options about where results go, and what is done with files that cannot be read."""
+    add = parser.add_argument
     add("--seed", type=whole, help="decides everything random (default: 0)")
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
     add("--out", type=Path, help="the folder of results (default: runs/COMMAND-DATASET-N)")

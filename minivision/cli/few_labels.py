@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivision.cli.comparison import open_folder
+from minivision.cli.comparison import add_folder_arguments, open_folder
 from minivision.cli.policy import NAMES, read_policy
 from minivision.cli.setup import input_size, load_checked_splits, preprocessing, versions
 from minivision.cli.train import DEFAULTS as EPOCHS
-from minivision.cli.train import USUAL, positive, whole
+from minivision.cli.train import USUAL, positive
 from minivision.datasets import (
     DATASETS,
     Splits,
@@ -67,14 +67,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "--augment", metavar="POLICY",
         help=f"weak augmentation, names joined by +, of {', '.join(NAMES[:-2])} (default: crop)",
     )  # fmt: skip
-    add("--seed", type=whole, help="decides everything random (default: 0)")
-    add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
-    add("--out", type=Path, help="the folder of results (default: runs/COMMAND-DATASET-N)")
-    add("--resume", action="store_true", help="go on with what is in --out, with its settings")
-    add(
-        "--skip-unreadable", action="store_true", default=None,
-        help="leave out images that cannot be read",
-    )  # fmt: skip
+    add_folder_arguments(parser)
 
 
 SHARED: dict[str, Any] = {
