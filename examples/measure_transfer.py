@@ -53,7 +53,7 @@ from minivision.transforms import Compose, Normalize, ToArray
 
 RESULT = RESULTS / "transfer.json"
 CHOOSING = 100  # the seed that chooses a rate; its runs never see the test images
-RATES = (0.001, 0.004)  # some rows of 0.016 are in the file, too; see lesson 14
+RATES = (0.001, 0.004)  # "features", and some rows of "digits", were run with 0.016, too
 APPROACHES = {
     "scratch": {"body_rate": 1.0},
     "frozen": {},
