@@ -1,0 +1,55 @@
+"""How the site is built: `sphinx-build -W docs docs/build/html`, offline and without any outside asset.
+
+The lessons are run by sphinx-gallery, each in a fresh interpreter of its own; formulas become
+MathML; the rest are the pages of this folder and what `extensions/` makes of the source.
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "extensions"))
+sys.path.insert(0, str(HERE.parent))
+
+project = "minivision"
+author = "the minivision authors"
+extensions = [
+    "myst_parser",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "mathml",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["build", "extensions", "results/*.md"]
+suppress_warnings = ["config.cache"]  # the gallery's settings hold a function
+nitpicky = True
+
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_inline"]
+myst_heading_anchors = 3
+math_renderer = html_math_renderer = "mathml"
+
+html_theme = "furo"
+html_title = "minivision"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {"top_of_page_buttons": []}
+pygments_style, pygments_dark_style = "friendly", "native"
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(HERE.parent / "examples"),
+    "gallery_dirs": "course",
+    "filename_pattern": r"/plot_\d\d_",
+    "ignore_pattern": r"/(?!plot_\d\d_)[^/]*\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "show_api_usage": False,
+    "download_all_examples": False,
+    "first_notebook_cell": "%pip install -q minivision",
+    "abort_on_example_error": True,
+    "plot_gallery": "True",
+    "remove_config_comments": True,
+}
