@@ -1,4 +1,4 @@
-"""How the site is built: `sphinx-build -W docs docs/build/html`, offline and without any outside asset.
+"""How the site is built: `sphinx-build -W docs docs/build/html`, offline, without outside assets.
 
 The lessons are run by sphinx-gallery, each in a fresh interpreter of its own; formulas become
 MathML; the rest are the pages of this folder and what `extensions/` makes of the source.

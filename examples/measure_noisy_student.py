@@ -1,6 +1,6 @@
 """What a chain of students gains from images without labels, with and without noise.
 
-    python examples/measure_noisy_student.py [--data mnist cifar10] [--only CHAIN ...]
+    python examples/measure_noisy_student.py [--data mnist cifar10-jpeg] [--only CHAIN ...]
                                              [--seeds 0 1 2] [--device auto]
 
 DATA says how many labels there are and how many images without; CHAINS says how networks are
@@ -71,7 +71,7 @@ class Chain(NamedTuple):
 
 DATA = {
     "mnist": Data(100, 20_000, (0.1307,), (0.3081,)),
-    "cifar10": Data(2_000, 10_000, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar10-jpeg": Data(2_000, 10_000, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
 }
 CHAINS = {
     "noise": Chain(),
@@ -116,7 +116,7 @@ def accuracy(model, images, transform):
 @cache
 def chain(data, name, rate, seed):
     """Train the networks of a chain, one after the other; a row for each."""
-    begun, of, way, splits = time.perf_counter(), DATA[data], CHAINS[name], load_dataset(data)
+    begun, of, way, splits = time.perf_counter(), DATA[data], CHAINS[name], splits_of(data)
     numbers = [ToArray(), Normalize(of.mean, of.deviation)]
     few, many = stratified_split(splits.train, (of.labels, of.unlabelled), seed=seed)
     rest = Subset(splits.train, many.indices)
@@ -153,7 +153,7 @@ parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
 parser.add_argument("--device", default="auto")
 parser.add_argument("--result", type=Path, default=RESULT, help="the file of rows")
 arguments = parser.parse_args()
-device = resolve_device(arguments.device)
+device, splits_of = resolve_device(arguments.device), cache(load_dataset)
 if CHOOSING in arguments.seeds:
     parser.error(f"the seed {CHOOSING} is for choosing the rate")
 
