@@ -18,11 +18,12 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "mathml",
+    "lesson_pages",
+    "annotated_source",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["build", "extensions", "results/*.md"]
 suppress_warnings = ["config.cache"]  # the gallery's settings hold a function
-nitpicky = True
 
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
@@ -41,7 +42,7 @@ sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples"),
     "gallery_dirs": "course",
     "filename_pattern": r"/plot_\d\d_",
-    "ignore_pattern": r"/(?!plot_\d\d_)[^/]*\.py$",
+    "ignore_pattern": r"^(?!plot_\d\d_)",
     "within_subsection_order": "FileNameSortKey",
     "show_memory": False,
     "show_signature": False,

@@ -27,6 +27,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+import minivision
 from minivision.backend import resolve_device, to_device, to_host
 from minivision.datasets import load_dataset
 from minivision.models import KNearestNeighbors, lenet5
@@ -36,7 +37,7 @@ parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
 device = resolve_device(parser.parse_known_args()[0].device)
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 # %%
 # A function from images to categories

@@ -24,6 +24,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+import minivision
 from minivision import Tensor, gradcheck, record
 from minivision import functional as F
 from minivision.analysis.gradient_cases import check_all
@@ -34,7 +35,7 @@ from minivision.optim import Adam
 from minivision.training import classification_loss, evaluate, fit
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 # %%
 # A promise about small steps

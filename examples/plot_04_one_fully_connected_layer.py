@@ -26,6 +26,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+import minivision
 from minivision import Tensor, no_grad
 from minivision.backend import resolve_device, to_device
 from minivision.datasets import DataLoader, load_dataset
@@ -39,7 +40,7 @@ parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
 device = resolve_device(parser.parse_known_args()[0].device)
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 # %%
 # Scores from pixels

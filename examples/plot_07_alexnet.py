@@ -27,6 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
+import minivision
 from minivision import Tensor, no_grad
 from minivision import functional as F
 from minivision.analysis.summary import summary
@@ -43,7 +44,7 @@ parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
 device = resolve_device(parser.parse_known_args()[0].device)
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 # %%
 # The network of 2012

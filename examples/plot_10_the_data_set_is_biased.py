@@ -29,6 +29,7 @@ import numpy as np
 from sklearn.datasets import load_sample_image
 from sklearn.decomposition import PCA
 
+import minivision
 from minivision.backend import resolve_device
 from minivision.datasets import ArrayDataset, DataLoader, load_dataset
 from minivision.models import softmax_regression, templates
@@ -42,7 +43,7 @@ device = resolve_device(parser.parse_known_args()[0].device)
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 GREEN = "#009E73"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 # %%
 # A sample is not the world

@@ -26,6 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
+import minivision
 from minivision import Tensor, no_grad
 from minivision import functional as F
 from minivision.analysis.localization import box_overlap, boxes_around_evidence
@@ -43,7 +44,7 @@ device = resolve_device(parser.parse_known_args()[0].device)
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 GREEN, YELLOW = "#009E73", "#E69F00"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 
 def results(name):

@@ -27,6 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
 
+import minivision
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, OnlyClasses, Subset, load_dataset
 from minivision.methods import extract_features, fine_tune, rate_groups, record_responses
@@ -42,7 +43,7 @@ device = resolve_device(parser.parse_known_args()[0].device)
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 GREEN, PURPLE = "#009E73", "#CC79A7"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 # %%
 # An old network

@@ -25,6 +25,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+import minivision
 from minivision import Tensor
 from minivision import functional as F
 from minivision.backend import resolve_device
@@ -43,7 +44,7 @@ device = resolve_device(parser.parse_known_args()[0].device)
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 GREEN, YELLOW = "#009E73", "#E69F00"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 TEMPERATURES = (1, 2, 4, 8, 20)
 
 

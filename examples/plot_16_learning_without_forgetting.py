@@ -26,6 +26,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+import minivision
 from minivision import Tensor
 from minivision import functional as F
 from minivision.backend import resolve_device
@@ -47,7 +48,7 @@ device = resolve_device(parser.parse_known_args()[0].device)
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 GREEN, PURPLE = "#009E73", "#CC79A7"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 # %%
 # An old network and its opinion of new images

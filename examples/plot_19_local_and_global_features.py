@@ -27,6 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
+import minivision
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
 from minivision.datasets.shapes import ShapeDataset
@@ -55,7 +56,7 @@ device = resolve_device(parser.parse_known_args()[0].device)
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 GREEN, YELLOW = "#009E73", "#E69F00"
 COLOURS = {"local": BLUE, "global": YELLOW, "both": GREEN}
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 
 def results(name):

@@ -1,0 +1,126 @@
+"""The annotated source: a page for every module, prose beside code, in reading order.
+
+The pages are written into docs/source before Sphinx reads it: reStructuredText with the two columns
+as HTML. A line is linked as source/minivision.tape.html#L12.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+from paragraphs import paragraphs, prose_as_html
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+PACKAGE = Path(__file__).resolve().parents[2] / "minivision"
+ROOMS = {
+    "": "The engine",
+    "kernels": "Kernels: arrays in, arrays out",
+    "functional": "Functions: value and gradient side by side",
+    "nn": "Layers",
+    "optim": "Optimisers",
+    "models": "Networks",
+    "datasets": "Data",
+    "transforms": "Transforms",
+    "training": "Training",
+    "methods": "Few labels, or an old network",
+    "analysis": "Looking inside",
+    "cli": "The commands",
+}
+
+
+def reading_order(package=PACKAGE):
+    """Paths of all modules, from the first along `Read next: …`, relative to the package."""
+    order, path = [], "__init__.py"
+    while path and path not in order:
+        order.append(path)
+        document = ast.get_docstring(ast.parse((package / path).read_text("utf-8"))) or ""
+        following = re.search(r"Read next: (\S+\.py)", document)
+        path = following[1] if following else None
+    return order
+
+
+def dotted(path):
+    """minivision.nn.linear of nn/linear.py.
+
+    >>> dotted("nn/__init__.py"), dotted("tape.py")
+    ('minivision.nn', 'minivision.tape')
+    """
+    parts = ["minivision", *Path(path).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(path):
+    return Path(path).parts[0] if len(Path(path).parts) > 1 else ""
+
+
+def module_html(text, link):
+    """Two columns: each paragraph's prose, and its code with the file's own line numbers."""
+    shown = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).split("\n")
+    rows = []
+    for part in paragraphs(text):
+        code = "".join(
+            f'<span class="line" id="L{n}"><a class="number" href="#L{n}" aria-label="line {n}">'
+            f"{n}</a>{shown[n - 1]}\n</span>"
+            for n in part.code_lines
+        )
+        code = f'<div class="highlight" tabindex="0"><pre>{code}</pre></div>' if code else ""
+        prose = prose_as_html(part.prose, link)
+        rows.append(f'<div class="prose">{prose}</div>\n<div class="code">{code}</div>')
+    return '<div class="annotated">\n' + "\n".join(rows) + "\n</div>\n"
+
+
+def page(path, order):
+    """A module's page as reStructuredText."""
+    name = dotted(path)
+    pages = {other: f"{dotted(other)}.html" for other in order}
+    body = module_html((PACKAGE / path).read_text("utf-8"), pages.get)
+    indented = "\n".join("   " + line for line in body.split("\n"))
+    return (
+        f":hide-toc:\n\n.. _source-{name}:\n\n{name}\n{'=' * len(name)}\n\n"
+        f"``minivision/{path}``\n\n.. raw:: html\n\n{indented}\n"
+    )
+
+
+def contents(order):
+    """The opening page: every module with its first sentence, by rooms, in reading order."""
+    lines = [
+        "Read the source", "===============", "",
+        "Every module of minivision, prose beside code, in the order in which to read it: from "
+        "a face to a tape, from the tape to functions and layers, from there to networks, data and "
+        "methods. Line numbers are those of the files.", "",
+    ]  # fmt: skip
+    rooms = list(dict.fromkeys(room_of(path) for path in order))
+    for room in rooms:
+        title = ROOMS.get(room, room)
+        mine = [path for path in order if room_of(path) == room]
+        lines += [title, "-" * len(title), ""]
+        for path in mine:
+            document = ast.get_docstring(ast.parse((PACKAGE / path).read_text("utf-8"))) or ""
+            first = " ".join(document.split("\n\n")[0].split()).replace("*", r"\*")
+            lines.append(f"* :doc:`{dotted(path)}`: {first.replace('`', '')}")
+        lines.append("")
+    lines += [".. toctree::", "   :hidden:", "", *(f"   {dotted(path)}" for path in order), ""]
+    return "\n".join(lines)
+
+
+def write_pages(folder):
+    """All pages; a file whose text has not changed is not touched, so it is not built again."""
+    order = reading_order()
+    wanted = {"index.rst": contents(order)}
+    wanted |= {f"{dotted(path)}.rst": page(path, order) for path in order}
+    folder.mkdir(exist_ok=True)
+    for name, text in wanted.items():
+        path = folder / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+    for old in folder.glob("*.rst"):
+        if old.name not in wanted:
+            old.unlink()
+
+
+def setup(app):
+    app.connect("builder-inited", lambda app: write_pages(Path(app.srcdir) / "source"), 100)
+    app.add_css_file("annotated_source.css")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,78 @@
+"""What a lesson gets on the site beyond its script: folded answers, the source it uses, a link on.
+
+sphinx-gallery turns a script into a page; the functions here rewrite that page's text before
+Sphinx reads it. They need no Sphinx, so they can be tested without it.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+TRY = "Three things to try\n-------------------\n"
+NEXT = re.compile(r"^\*\*Next lesson:\*\* (.*)$", re.M)
+
+
+def modules_used(script):
+    """Names of the minivision modules and packages that a script imports from, in its order.
+
+    >>> modules_used("from minivision import nn\\nfrom minivision.optim import Adam, SGD")
+    ['minivision.nn', 'minivision.optim']
+    """
+    names = []
+    for node in ast.walk(ast.parse(script)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "minivision":
+            names += [f"minivision.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    return sorted({name for name in names if name.startswith("minivision.")})
+
+
+def fold_answers(text):
+    """Each thing to try as it stands, its expected answer in a box that opens on a click."""
+    before, heading, after = text.partition(TRY)
+    if not heading:
+        return text
+    end = NEXT.search(after)
+    tasks = after[: end.start()] if end else after
+    folded = []
+    for number, task in re.findall(r"^(\d)\. (.*?)(?=^\d\. |\Z)", tasks, re.M | re.S):
+        question, expect, answer = " ".join(task.split()).partition(" Expect ")
+        folded.append(f"{number}. {question}\n")
+        if expect:
+            folded.append(f"   .. dropdown:: What to expect\n\n      Expect {answer}\n")
+    return before + heading + "\n" + "\n".join(folded) + "\n" + after[len(tasks) :]
+
+
+def lesson_page(text, script, lessons, source_pages):
+    """The page of a lesson: answers folded, its source and the next lesson linked.
+
+    lessons: {number: document} of all lessons; source_pages: {module: document}.
+    """
+    text = fold_answers(text)
+    used = [name for name in modules_used(script) if name in source_pages]
+    links = ", ".join(f":doc:`{name} </{source_pages[name]}>`" for name in used)
+
+    def onward(match):
+        number, _, title = match[1].partition(" · ")
+        following = lessons.get(int(number)) if number.isdigit() else None
+        title = f"{number} · :doc:`{title} </{following}>`" if following else match[1]
+        source = f"**The source it uses:** {links}\n\n" if links else ""
+        return f"{source}**Next lesson:** {title}"
+
+    return NEXT.sub(onward, text)
+
+
+def setup(app):
+    def rewrite(app, docname, source):
+        if not re.match(r"course/plot_\d\d_", docname):
+            return
+        found = app.env.found_docs
+        lessons = {int(name[12:14]): name for name in found if name.startswith("course/plot_")}
+        pages = {name[7:]: name for name in found if name.startswith("source/minivision")}
+        script = Path(app.srcdir, docname + ".py").read_text("utf-8")
+        source[0] = lesson_page(source[0], script, lessons, pages)
+
+    app.connect("source-read", rewrite)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
