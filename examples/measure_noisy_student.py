@@ -8,7 +8,8 @@ trained: a teacher and two wider students, with noise or without, on probabiliti
 and, for comparison, a student's network on the labels alone with the same noise for as many updates
 as the whole chain, and one on the labels of all these images. Noise is a shift, RandAugment(2, 9),
 dropout and stochastic depth. Each chain takes the rate of RATES whose last network has its best
-accuracy on the validation images with the seed CHOOSING; only the seeds asked for look at the test
+accuracy on the validation images with the seed CHOOSING (a rate at which the chain breaks off, as
+a class gets no pseudo-label, is out); only the seeds asked for look at the test
 images: as they are, moved by 3 pixels each way, at 0.4 of their brightness, turned by 20 degrees.
 A seed chooses the labelled images, the first weights and the order. There is a row for every
 network; finished ones are kept. Writes docs/results/noisy_student.json.
@@ -170,7 +171,15 @@ for data in arguments.data:
                 for g in range(last + 1)
             ]
 
-        tried = {rate: rows(rate, CHOOSING)[-1]["validation_accuracy"] for rate in RATES}
+        def validated(rate, rows=rows, name=name, data=data):
+            """What decides on a rate; 0 where the chain broke off, for want of pseudo-labels."""
+            try:
+                return rows(rate, CHOOSING)[-1]["validation_accuracy"]
+            except ValueError as error:
+                print(f"{data} {name}, rate {rate:g}: {error}", flush=True)
+                return 0.0
+
+        tried = {rate: validated(rate) for rate in RATES}
         best = max(RATES, key=lambda rate: tried[rate])
         found = [[row["test_accuracy"] for row in rows(best, s)] for s in arguments.seeds]
         for g, of_seeds in enumerate(zip(*found, strict=True)):
