@@ -20,6 +20,8 @@ extensions = [
     "mathml",
     "lesson_pages",
     "annotated_source",
+    "measured",
+    "run_code",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["build", "extensions", "results/*.md"]

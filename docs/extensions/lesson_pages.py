@@ -38,11 +38,29 @@ def fold_answers(text):
     tasks = after[: end.start()] if end else after
     folded = []
     for number, task in re.findall(r"^(\d)\. (.*?)(?=^\d\. |\Z)", tasks, re.M | re.S):
-        question, expect, answer = " ".join(task.split()).partition(" Expect ")
+        if "\n\n" in task.strip():  # with code of its own: left as it stands
+            folded.append(f"{number}. {task.rstrip()}\n")
+            continue
+        question, answer = question_and_answer(" ".join(task.split()))
         folded.append(f"{number}. {question}\n")
-        if expect:
-            folded.append(f"   .. dropdown:: What to expect\n\n      Expect {answer}\n")
+        if answer:
+            folded.append(f"   .. dropdown:: What to expect\n\n      {answer}\n")
     return before + heading + "\n" + "\n".join(folded) + "\n" + after[len(tasks) :]
+
+
+def question_and_answer(task):
+    """What to do, and what will come of it: from "Expect" on, or after the first sentence.
+
+    >>> question_and_answer("Set it to 2. The loss grows. Why? Expect a 4.")
+    ('Set it to 2. The loss grows. Why?', 'Expect a 4.')
+    >>> question_and_answer("Set it to 2. The loss grows.")
+    ('Set it to 2.', 'The loss grows.')
+    """
+    question, found, answer = task.partition(" Expect ")
+    if found:
+        return question, f"Expect {answer}"
+    first, found, rest = task.partition(". ")
+    return (f"{first}.", rest) if found else (task, "")
 
 
 def lesson_page(text, script, lessons, source_pages):

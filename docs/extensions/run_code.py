@@ -1,0 +1,114 @@
+"""The directive `run`: a snippet is run when the site is built, and shown with what it printed.
+
+    ```{run}                     Python; the snippets of a page share their names
+    :error: words                it has to raise an error that says these words; it is shown
+    ```
+    ```{run}
+    :command:                    command lines, run in a temporary folder of the page's own
+    :picture: runs/a/curves.png  show a picture that lies in that folder now
+    :alt: what is to be seen in it
+    :hidden:                     run it and show nothing (or the picture alone)
+    :needs: hypothesis           run it only where this package is there; else show the code alone
+    :markdown:                   what it prints becomes part of the page; the code is not shown
+    ```
+
+The build fails where a snippet fails without `:error:`, or does not fail with it.
+"""
+
+import base64
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from snippets import ROOT, Page, SnippetError, each_command
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
+
+pages: dict[str, Page] = {}  # of the documents that are being read
+
+
+class Run(SphinxDirective):
+    """Runs its content; see above."""
+
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {
+        "error": directives.unchanged_required,
+        "command": directives.flag,
+        "hidden": directives.flag,
+        "markdown": directives.flag,
+        "needs": directives.unchanged_required,
+        "picture": directives.unchanged_required,
+        "alt": directives.unchanged_required,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        where = f"{self.env.docname}, line {self.lineno}"
+        page = pages.setdefault(self.env.docname, Page())
+        vars(self.env).setdefault("pages_with_snippets", set()).add(self.env.docname)
+        code = "\n".join(self.content)
+        error = self.options.get("error")
+        if "needs" in self.options and find_spec(self.options["needs"]) is None:
+            return [block(code, "python", False)]
+        try:
+            if "command" in self.options:
+                shown = [("console", each_command(page, code, error))]
+            else:
+                shown = [("python", code), ("text", page.python(code, error))]
+        except SnippetError as failed:
+            raise ExtensionError(f"{where}: {failed}") from failed
+        if "markdown" in self.options:
+            return self.parse_text_to_nodes(shown[1][1], allow_section_headings=True)
+        if "hidden" in self.options:
+            shown = []
+        found: list[nodes.Node] = [
+            block(text, language, error is not None) for language, text in shown if text
+        ]
+        if "picture" in self.options:
+            found.append(picture(page.folder / self.options["picture"], self.options.get("alt")))
+        return found
+
+
+def block(text: str, language: str, error: bool) -> nodes.Node:
+    """A block of code or, in a frame of its own, of what it printed."""
+    kind = {"python": "run-code", "text": "run-output", "console": "run-command"}[language]
+    classes = [kind, "run-error"] if error and language != "python" else [kind]
+    return nodes.literal_block(text, text, language=language, classes=classes)
+
+
+def picture(path: Path, alt: str | None) -> nodes.Node:
+    """A picture as part of the page itself, for its folder goes away."""
+    if alt is None:
+        raise ExtensionError(f"run: the picture {path.name} has no :alt: text")
+    if not path.exists():
+        raise ExtensionError(f"run: the snippets of this page made no {path.name}")
+    encoded = base64.b64encode(path.read_bytes()).decode()
+    return nodes.image(uri=f"data:image/png;base64,{encoded}", alt=alt, classes=["run-picture"])
+
+
+def close(app: Sphinx, doctree: nodes.document) -> None:
+    """The end of a page: its folder and its names go away."""
+    page = pages.pop(app.env.docname, None)
+    if page is not None:
+        page.__exit__()
+
+
+def outdated(app: Sphinx, env: Any, added: set, changed: set, removed: set) -> list[str]:
+    """The pages whose output may be old, because the package has changed since they were read."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "minivision").rglob("*.py")):
+        digest.update(path.read_bytes())
+    before, env.snippets_ran_with = getattr(env, "snippets_ran_with", None), digest.hexdigest()
+    same = before == env.snippets_ran_with
+    return [] if same else sorted(getattr(env, "pages_with_snippets", set()) & env.found_docs)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("run", Run)
+    app.connect("doctree-read", close)
+    app.connect("env-get-outdated", outdated)
+    app.add_css_file("run_code.css")
+    return {"parallel_read_safe": False, "parallel_write_safe": True}
