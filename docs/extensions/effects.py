@@ -36,7 +36,8 @@ class Effect(NamedTuple):
 def read(name):
     """The rows of docs/results/NAME.json; none where it is not recorded yet."""
     path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else []
+    recorded = json.loads(path.read_text("utf-8")) if path.exists() else []
+    return recorded["rows"] if isinstance(recorded, dict) else recorded
 
 
 def at(row, path):
