@@ -1,0 +1,185 @@
+"""The guides and reference pages: what they name exists, and what they list is complete."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2] / "docs" / "extensions"))
+import papers
+import peers
+import recorded
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*(DOCS / "guides").glob("*.md"), *(DOCS / "reference").glob("*.md")])
+named = pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.stem}")
+
+
+def text_of(name):
+    return (DOCS / f"{name}.md").read_text("utf-8")
+
+
+# ── From PyTorch to minivision ───────────────────────────────────────────────────────────────
+
+
+def pytorch_names():
+    """The names in the second column of the tables of reference/pytorch."""
+    rows = [line.split("|") for line in text_of("reference/pytorch").splitlines()]
+    cells = [row[2] for row in rows if len(row) == 5]
+    return [name for cell in cells for name in re.findall(r"`([\w.]+)`", cell)]
+
+
+def found(name):
+    """What a dotted name below `minivision` stands for; a part may be a module or an attribute."""
+    thing, at = importlib.import_module("minivision"), "minivision"
+    for part in name.split("."):
+        at = f"{at}.{'functional' if part == 'F' else part}"
+        try:
+            thing = importlib.import_module(at)
+        except ModuleNotFoundError:
+            thing = getattr(thing, part)
+    return thing
+
+
+@pytest.mark.parametrize("name", pytorch_names())
+def test_every_minivision_name_in_the_table_for_pytorch_users_exists(name):
+    assert found(name) is not None
+
+
+def test_the_table_for_pytorch_users_has_every_function_layer_and_optimizer():
+    names = set(pytorch_names())
+    ours = {"scaled_tanh", "locally_connected2d", "distillation_loss", "entropy", "negative"}
+    ours |= {"LocallyConnected2d", "ScaledTanh", "DropPath", "DistillationLoss"}  # not PyTorch's
+    for prefix, room in (("F", "functional"), ("nn", "nn"), ("optim", "optim")):
+        for name in importlib.import_module(f"minivision.{room}").__all__:
+            assert name in ours or f"{prefix}.{name}" in names, f"{prefix}.{name} is missing"
+
+
+# ── Papers ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_paper_that_the_source_cites_is_listed():
+    assert {
+        key: where for key, where in papers.citations().items() if key not in papers.PAPERS
+    } == {}
+
+
+def test_every_listed_paper_is_cited():
+    assert set(papers.PAPERS) - set(papers.citations()) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("(Krizhevsky et al. 2012, §3.3)", "Krizhevsky 2012"),
+        ("Krizhevsky,\n    Sutskever & Hinton 2012", "Krizhevsky 2012"),
+        ("Xiao, Rasul and Vollgraf 2017", "Xiao 2017"),
+        ("Ojala, Pietikäinen & Mäenpää 2002", "Ojala 2002"),
+        ("is Sermanet et al.'s OverFeat, 2014", "Sermanet 2014"),
+        ("FixMatch (Sohn 2020)", "Sohn 2020"),
+    ],
+)
+def test_a_citation_is_found_by_its_first_name_and_year(text, key):
+    ((name, _, year),) = papers.CITATION.findall(re.sub(r"\s+", " ", text))
+    assert f"{name} {year}" == key
+
+
+# ── Deviations, results, peers ───────────────────────────────────────────────────────────────
+
+
+def test_every_module_that_says_it_departs_from_its_paper_is_on_the_page_of_deviations():
+    page = text_of("reference/deviations")
+    departs = re.compile(
+        r"Where this is not the paper|Not the paper's:|Not from a paper|inspired by"
+    )
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sorted((ROOT / "minivision").rglob("*.py"))
+        if departs.search(path.read_text("utf-8"))
+    ]
+    assert len(modules) >= 4
+    assert [module for module in modules if f"(../source/{module})" not in page] == []
+
+
+def test_every_file_of_results_has_a_command_and_a_script_that_exists():
+    records = recorded.records()
+    assert {r["name"] for r in records} == {p.stem for p in (DOCS / "results").glob("*.json")}
+    for r in records:
+        script = r["command"].split()[1]
+        assert script == "-m" or (ROOT / script).exists() or r["name"] == "mutation", r["command"]
+        assert r["versions"].get("minivision"), r["name"]
+
+
+def test_the_time_of_results_is_the_sum_of_their_rows(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"seconds": 2.5, "versions": {"numpy": "2"}}, {"seconds": 4}, {"x": 1}]')
+    r = recorded.record(path, {"a.json": "python a.py"})
+    assert (r["rows"], r["seconds"], r["all timed"]) == (3, 6.5, False)
+    assert r["versions"] == {"numpy": {"2"}}
+
+
+def test_times_are_told_as_people_tell_them():
+    assert [recorded.duration(s) for s in (42, 600, 9000)] == ["42 s", "10 min", "2.5 h"]
+
+
+def test_the_peers_that_were_run_come_with_version_date_and_time():
+    ran = peers.ran("lenet5")
+    assert {"minivision", "pytorch", "jax"} <= {record["peer"] for record in ran}
+    for record in ran:
+        assert re.search(r"\d+\.\d+", record["versions"]), record
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", record["date"])
+        assert record["ms"] > 0
+
+
+def test_versions_that_the_comparison_says_it_ran_are_those_recorded():
+    page = text_of("reference/comparison")
+    versions = " ".join(record["versions"] for record in peers.ran("lenet5"))
+    said = re.findall(r"^ran: (?:jax )?(\d[\d.]+)", page, re.MULTILINE)
+    assert len(said) == 5
+    for version in said:
+        assert re.search(rf" {re.escape(version)}\b", f" {versions}"), version
+
+
+# ── Links and commands ───────────────────────────────────────────────────────────────────────
+
+
+@named
+def test_links_between_pages_lead_to_pages(page):
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
+        target = (page.parent / link).resolve().relative_to(DOCS)
+        room, name = target.parts[0], target.stem if target.suffix == ".md" else target.name
+        if room == "source":
+            module = ROOT.joinpath(*name.split("."))
+            assert name == "index" or module.is_dir() or module.with_suffix(".py").exists(), link
+        elif room == "course":
+            assert name == "index" or (ROOT / "examples" / f"{name}.py").exists(), link
+        elif name != "backward":  # which a command makes
+            assert (DOCS / room / f"{name}.md").exists(), link
+
+
+@named
+def test_every_command_and_option_named_on_a_page_exists(page):
+    from minivision.cli import COMMANDS
+
+    for line in re.findall(r"(?:^|[`$ ])minivision ([^\n`|]+)", page.read_text("utf-8"), re.M):
+        words = line.split()
+        if words[0] not in COMMANDS:
+            assert not words[1:] or not words[1].startswith("-"), line
+            continue
+        module = (ROOT / "minivision" / "cli" / f"{words[0].replace('-', '_')}.py").read_text()
+        rooms = ("few_labels", "comparison", "train")
+        module += "".join((ROOT / "minivision" / "cli" / f"{r}.py").read_text() for r in rooms)
+        for option in [word for word in words if word.startswith("--")]:
+            assert f'"{option}"' in module or option == "--help", f"{option} in {line}"
+
+
+def test_snippets_say_what_error_they_expect():
+    for page in PAGES:
+        assert ":error:\n" not in page.read_text("utf-8"), page.name
+
+
+def test_the_error_gallery_has_at_least_twenty_mistakes():
+    assert text_of("reference/errors").count(":error:") >= 20
