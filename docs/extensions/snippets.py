@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import warnings
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
@@ -60,12 +59,7 @@ class Page:
         linecache.cache[NAME] = (len(code), None, code.splitlines(True), NAME)  # for error traces
         printed = io.StringIO()
         try:
-            with (
-                redirect_stdout(printed),
-                redirect_stderr(printed),
-                chdir(self.folder),
-                warnings.catch_warnings(action="default"),  # printed, as in a fresh Python
-            ):
+            with redirect_stdout(printed), redirect_stderr(printed), chdir(self.folder):
                 exec(compile(code, NAME, "exec"), vars(self.module))
         except Exception as raised:
             message = f"{type(raised).__name__}: {raised}"

@@ -183,19 +183,3 @@ def test_snippets_say_what_error_they_expect():
 
 def test_the_error_gallery_has_at_least_twenty_mistakes():
     assert text_of("reference/errors").count(":error:") >= 20
-
-
-@pytest.mark.parametrize("name", ["guides/own_function", "reference/errors", "reference/pytorch"])
-def test_the_snippets_of_a_page_run(name):
-    from snippets import Page, each_command
-
-    blocks = re.findall(r"^```\{run\}\n(.*?)^```$", text_of(name), re.MULTILINE | re.DOTALL)
-    assert blocks
-    with Page() as page:
-        for block in blocks:
-            options = dict(re.findall(r"^:(\w+):[ ]?(.*)$", block, re.MULTILINE))
-            code = re.sub(r"^:\w+:.*\n", "", block, flags=re.MULTILINE)
-            if "command" in options:
-                each_command(page, code, options.get("error"))
-            else:
-                page.python(code, options.get("error"))
