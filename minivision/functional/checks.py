@@ -89,6 +89,8 @@ def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...
 
 def pair(function: str, argument: str, value: Any, least: int) -> tuple[int, int]:
     """A size given once for both directions, or as (vertical, horizontal); at least `least`."""
+    if type(value) is int and value >= least:  # as most are: three times for every convolution
+        return value, value
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) == 2 and all([isinstance(n, _INTEGERS) and n >= least for n in both]):
         return int(both[0]), int(both[1])

@@ -72,7 +72,6 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
     want_dx, want_dw = x.requires_grad, weight.requires_grad
     want_db = bias is not None and bias.requires_grad
 
-    x_order = memory_order(a)
     multiply = fast.products.multiply if choice.use_fast(a) else operator.matmul
 
     # (w aᵀ)ᵀ is a wᵀ with the batch innermost in memory, as it is in the images before.
@@ -81,7 +80,7 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
         y += bias.data
 
     def backward(dy):
-        dx = in_order(multiply(w.T, dy.T).T, x_order) if want_dx else None
+        dx = in_order(multiply(w.T, dy.T).T, memory_order(a)) if want_dx else None
         dw = multiply(dy.T, a) if want_dw else None
         db = dy.sum(axis=0) if want_db else None
         return dx, dw, db

@@ -33,12 +33,11 @@ def max_pool2d(
     """
     x, geometry = _prepare("max_pool2d", x, kernel_size, stride, padding)
     a = x.data
-    order = memory_order(a)
     kernel = fast.pooling if choice.use_blocks(a) else plain.pooling
     y = kernel.max_pool(a, geometry)
 
     def backward(dy):
-        return (in_order(kernel.max_pool_gradient(dy, a, y, geometry), order),)
+        return (in_order(kernel.max_pool_gradient(dy, a, y, geometry), memory_order(a)),)
 
     return record(y, (x,), backward)
 

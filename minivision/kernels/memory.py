@@ -48,7 +48,8 @@ def empty_like(x: Array) -> Array:
 
 def memory_order(x: Array) -> tuple[int, ...]:
     """The axes of x from outermost to innermost in memory."""
-    return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
+    steps = [-abs(step) for step in x.strides]
+    return tuple(sorted(range(x.ndim), key=steps.__getitem__))
 
 
 def in_order(array: Array, order: tuple[int, ...]) -> Array:
