@@ -3,7 +3,7 @@
 The tape is nothing but nodes that know their parents, so following `node.parents` from the last
 node draws it. Draw before backward(), which frees the tape as it walks.
 
-Read next: analysis/plots.py
+Read next: analysis/expression.py
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def plot_tape(
         )
     called = {tensor.node: name for name, tensor in (names or {}).items()}
     noted = {tensor.node: note for tensor, note in (notes or {}).items()}
-    at = _places(nodes)
+    at = places(nodes)
     columns = 1 + max(column for column, _ in at.values())
     rows = 1 - min(row for _, row in at.values())
     figure = Figure(figsize=(1.6 * columns + 0.4, 1.1 * rows + 0.4), layout="constrained")
@@ -91,7 +91,7 @@ def plot_tape(
     return figure
 
 
-def _places(nodes: list[Node]) -> dict[Node, tuple[int, int]]:
+def places(nodes: list[Node]) -> dict[Node, tuple[int, int]]:
     """(column, row) of every node: a column later than its parents, operations in the top row."""
     column: dict[Node, int] = {}
     for node in nodes:

@@ -8,7 +8,7 @@ likeliest answers; which pixels move the score (saliency); where the last convol
 class (Grad-CAM); what happens to the probability when a patch covers a part (occlusion); and the
 maps of that layer which count most. Without --out it is written into the run's folder.
 
-Read next: cli/gradcheck.py
+Read next: cli/backward.py
 """
 
 from __future__ import annotations

@@ -1,0 +1,192 @@
+"""The backward pass, stepped through: a page with a slider over the tape, and all numbers on it.
+
+`story` takes a Tensor's tape back with `backward_steps` and writes down what a reader wants to see
+at every step: dy, the gradients the rule made of it, where they went (the first one to arrive is
+taken over, later ones are added), and how many bytes are alive. `backward_page` sets the story into
+`backward_page.html`, one file that needs nothing else, not even a network.
+
+Touching a number shows what it feeds: ∂y[i]/∂x[j] is what the rule answers, at j, to a dy that is
+1 at i and 0 elsewhere.
+
+Read next: analysis/plots.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minivision import functional
+from minivision.analysis.expression import Evaluation
+from minivision.analysis.graph import places, tape_nodes
+from minivision.autograd import Tensor, backward_steps
+from minivision.backend import Array
+from minivision.tape import Node, Rule, function_name
+
+TEMPLATE = Path(__file__).with_suffix(".html")
+GRADIENT = re.compile(r"(^|  |, )d[^ ]+ = ")
+MOST_NODES, MOST_NUMBERS = 40, 200  # what a page can show, and what a reader can look at
+
+
+def backward_page(text: str, given: Mapping[str, Tensor]) -> str:
+    """The page (HTML) of an expression, with these Tensors for its names.
+
+    Raises ValueError where the text is no expression, where the result depends on nothing that
+    requires a gradient or is no scalar, and where there is more than a page can show.
+    """
+    data = json.dumps({"expression": text, **story(Evaluation(text, given))}, ensure_ascii=False)
+    page = TEMPLATE.read_text(encoding="utf-8")
+    return page.replace("{}", data.replace("<", "\\u003c"), 1)  # no "</script>" inside a script
+
+
+def story(evaluation: Evaluation) -> dict[str, Any]:
+    """The nodes of the tape with their values, and the steps of the backward pass, as plain data.
+
+    It walks the tape, so the evaluation cannot be walked again, and adds to the leaves' gradients.
+    """
+    last = evaluation.value
+    nodes = tape_nodes(last)
+    _check_size(last, nodes)
+    number = {node: i for i, node in enumerate(nodes)}
+    tensors = {tensor.node: tensor for tensor in evaluation.met}
+    names = {tensor.node: name for name, tensor in evaluation.names.items()}
+    at = places(nodes)
+    described = [
+        {
+            "name": names.get(node, ""),
+            "function": function_name(node.rule) if node.parents else "",
+            "formula": formula(node.rule),
+            "shape": node.shape,
+            "value": numbers(tensors[node].data) if node in tensors else None,
+            "wanted": node.requires_grad,
+            "parents": [None if parent is None else number[parent] for parent in node.parents],
+            "at": at[node],
+            "slopes": slopes(node),
+        }
+        for node in nodes
+    ]
+    kept = {node: arrays_of(node.rule) for node in nodes}
+    given = {owner(tensor.data) for tensor in tensors.values() if tensor.is_leaf}
+    rules = {node: node.parents for node in nodes if node.rule is not None}
+    waiting = {last.node: np.ones(last.shape, last.dtype)}
+    leaves: dict[Node, Array] = {}
+    steps = [{"node": None, "arrivals": [], "bytes": _bytes(kept, given, waiting, leaves)}]
+    order = iter(sorted(rules, key=lambda node: -node.number))
+    for _, dy, gradients in backward_steps(last):
+        node = next(node for node in order if node in waiting)  # the others got no gradient
+        del waiting[node], kept[node]
+        arrivals = []
+        for i, (parent, dx) in enumerate(zip(rules[node], gradients, strict=True)):
+            if dx is None or parent is None or not parent.requires_grad:
+                continue
+            sums = leaves if parent not in rules else waiting
+            before = sums.get(parent)
+            sums[parent] = dx.copy() if before is None else before + dx
+            arrivals.append(
+                {
+                    "input": i,
+                    "to": number[parent],
+                    "gradient": numbers(dx),
+                    "before": None if before is None else numbers(before),
+                    "after": numbers(sums[parent]),
+                }
+            )
+        steps.append(
+            {
+                "node": number[node],
+                "dy": numbers(dy),
+                "arrivals": arrivals,
+                "bytes": _bytes(kept, given, waiting, leaves),
+            }
+        )
+    return {"nodes": described, "steps": steps}
+
+
+def slopes(node: Node) -> list[Any]:
+    """For each input j of a node: for each of its entries, [[i, ∂y[i]/∂x[j]], …] where not 0."""
+    if node.rule is None:
+        return []
+    one = np.zeros(node.shape, node.dtype)
+    found: list[Any] = [None if p is None else [[] for _ in range(size(p))] for p in node.parents]
+    for i in range(one.size):
+        one.flat[i] = 1
+        for fed, dx in zip(found, node.rule(one.copy()), strict=True):
+            for j in [] if dx is None or fed is None else np.flatnonzero(dx):
+                fed[j].append([i, short(dx.flat[j])])
+        one.flat[i] = 0
+    return found
+
+
+def formula(rule: Rule | None) -> str:
+    """The line of the function's docstring that says its gradient; its first where none does.
+
+    >>> x = Tensor([1.0], requires_grad=True)
+    >>> formula(functional.exp(x).node.rule)
+    'eˣ.  dx = dy·eˣ.'
+    """
+    function = getattr(functional, function_name(rule), None)
+    lines = [line.strip() for line in (getattr(function, "__doc__", None) or "").splitlines()]
+    return next((line for line in lines if GRADIENT.search(line)), lines[0] if lines else "")
+
+
+def arrays_of(rule: Rule | None) -> dict[int, int]:
+    """The arrays that a rule keeps alive for its gradient: {the memory's owner: bytes}."""
+    cells = [cell.cell_contents for cell in getattr(rule, "__closure__", None) or ()]
+    return {owner(cell): _base(cell).nbytes for cell in cells if isinstance(cell, np.ndarray)}
+
+
+def owner(array: Array) -> int:
+    """Which memory an array lies in: views of one array have one owner."""
+    return id(_base(array))
+
+
+def numbers(array: Array) -> list[float]:
+    """All entries in reading order, with four digits."""
+    return [short(value) for value in array.ravel()]
+
+
+def short(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def size(node: Node) -> int:
+    return int(np.prod(node.shape))
+
+
+def _base(array: Array) -> Array:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _bytes(kept: dict, given: set, waiting: dict, leaves: dict) -> dict[str, int]:
+    """How much is alive: kept by rules (not what the reader gave), on the way, in the leaves."""
+    unique = {array: count for arrays in kept.values() for array, count in arrays.items()}
+    return {
+        "kept": sum(count for array, count in unique.items() if array not in given),
+        "waiting": sum(array.nbytes for array in waiting.values()),
+        "leaves": sum(array.nbytes for array in leaves.values()),
+    }
+
+
+def _check_size(last: Tensor, nodes: list[Node]) -> None:
+    if len(nodes) > MOST_NODES:
+        raise ValueError(f"the tape has {len(nodes)} nodes; a page shows at most {MOST_NODES}")
+    if not last.requires_grad:
+        raise ValueError("the result depends on no value that was given, so nothing goes back")
+    if last.size != 1:
+        raise ValueError(
+            f"the result has shape {last.shape}; backward begins at one number: add .sum() or .mean()"
+        )
+    for node in nodes:
+        if size(node) > MOST_NUMBERS:
+            name = function_name(node.rule) if node.rule else "a given value"
+            raise ValueError(
+                f"{name} has shape {node.shape}, {size(node)} numbers; every number is shown, so "
+                f"expected at most {MOST_NUMBERS}"
+            )

@@ -1,0 +1,136 @@
+"""A reader's own expression, computed on Tensors: `relu(w * x + b).sum()`.
+
+Python reads the text (`ast`), and the tree is followed with Tensors in the place of names. Only
+what is named below can be written: arithmetic, the functions of minivision.functional, the methods
+of a Tensor, indices, and several lines joined by `;`. Nothing is handed to `eval`, so a text from
+anywhere does no harm.
+
+Read next: analysis/backward_page.py
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from minivision import functional
+from minivision.autograd import Tensor
+
+FUNCTIONS = {name: getattr(functional, name) for name in functional.__all__}
+METHODS = (
+    "exp", "log", "sqrt", "sum", "mean", "var", "max", "min", "reshape", "flatten", "transpose", "T",
+)  # fmt: skip
+OPERATORS: dict[type, Callable] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+    ast.Div: operator.truediv, ast.Pow: operator.pow, ast.MatMult: operator.matmul,
+}  # fmt: skip
+
+
+class Evaluation:
+    """What an expression computed: its last value, and every Tensor that was met on the way.
+
+    >>> x = Tensor([1.0, -2.0], requires_grad=True)
+    >>> found = Evaluation("h = 3 * x; (h * h).sum()", {"x": x})
+    >>> found.value
+    Tensor(45., float32, from sum)
+    >>> list(found.names)
+    ['x', '3', 'h']
+
+    Raises ValueError for a text that is no expression, for a name that was not given, and for what
+    the functions themselves refuse.
+    """
+
+    def __init__(self, text: str, given: Mapping[str, Tensor]):
+        self.names = dict(given)  # also of intermediate values, and of the numbers in the text
+        self.met: list[Tensor] = list(given.values())
+        try:
+            lines = ast.parse(text.strip()).body
+        except SyntaxError as error:
+            raise ValueError(f"{text!r} is no expression: {error.msg}") from error
+        value: Any = None
+        for line in lines:
+            if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+                value = self._of(line.value)
+                self.names[line.targets[0].id] = value
+            elif isinstance(line, ast.Expr):
+                value = self._of(line.value)
+            else:
+                raise ValueError(f"{ast.unparse(line)!r}: expected an expression, or NAME = one")
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{text!r} computes no Tensor; expected one, as in (x * x).sum()")
+        self.value = value
+
+    def _of(self, tree: ast.expr) -> Any:
+        """The value of a part: a Tensor, or numbers, text and slices for arguments."""
+        match tree:
+            case ast.Constant(value=bool() | int() | float() | str() | None):
+                return tree.value
+            case ast.Name(id=name):
+                return self._named(name)
+            case ast.List(elts=parts):
+                return [self._of(part) for part in parts]
+            case ast.Tuple(elts=parts):
+                return tuple(self._of(part) for part in parts)
+            case ast.Slice():
+                ends = (tree.lower, tree.upper, tree.step)
+                return slice(*[None if end is None else self._of(end) for end in ends])
+            case ast.UnaryOp(op=ast.USub(), operand=part):
+                return self._computed(tree, operator.neg, self._of(part))
+            case ast.BinOp(left=left, op=symbol, right=right) if type(symbol) in OPERATORS:
+                a, b = self._of(left), self._of(right)
+                if not isinstance(symbol, ast.Pow):
+                    a, b = self._number(a, b), self._number(b, a)
+                return self._computed(tree, OPERATORS[type(symbol)], a, b)
+            case ast.Subscript(value=part, slice=index):
+                return self._computed(tree, operator.getitem, self._of(part), self._of(index))
+            case ast.Attribute(value=part, attr="T"):
+                return self._computed(tree, operator.attrgetter("T"), self._of(part))
+            case ast.Call(func=called, args=parts, keywords=named):
+                arguments = [self._of(part) for part in parts]
+                keywords = {name.arg: self._of(name.value) for name in named if name.arg}
+                return self._computed(tree, self._function(called), *arguments, **keywords)
+        raise ValueError(f"{ast.unparse(tree)!r} cannot be written here")
+
+    def _named(self, name: str) -> Any:
+        if name in self.names:
+            return self.names[name]
+        if name in FUNCTIONS:
+            raise ValueError(f"{name} is a function; write {name}(…)")
+        raise ValueError(f"{name} has no value; give one after the expression, as in {name}=2")
+
+    def _function(self, called: ast.expr) -> Callable:
+        """What a call names: a function of the engine, or a method of a Tensor."""
+        if isinstance(called, ast.Attribute):
+            owner = self._of(called.value)
+            if isinstance(owner, Tensor) and called.attr in METHODS:
+                return getattr(owner, called.attr)
+            raise ValueError(f"a Tensor has no method {called.attr!r}; it has {', '.join(METHODS)}")
+        name = called.id if isinstance(called, ast.Name) else ast.unparse(called)
+        if name not in FUNCTIONS:
+            near = get_close_matches(name, FUNCTIONS, 1)
+            meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(FUNCTIONS)}"
+            raise ValueError(f"no function is called {name!r}; {meant}")
+        return FUNCTIONS[name]
+
+    def _number(self, value: Any, other: Any) -> Any:
+        """A number beside a Tensor as a Tensor of its own, so that the number has a place too."""
+        if isinstance(value, int | float) and isinstance(other, Tensor):
+            number = Tensor(np.asarray(value, other.dtype))
+            self.met.append(number)
+            self.names[str(value)] = number
+            return number
+        return value
+
+    def _computed(self, tree: ast.expr, function: Callable, *arguments: Any, **named: Any) -> Any:
+        try:
+            value = function(*arguments, **named)
+        except (TypeError, IndexError) as error:
+            raise ValueError(f"{ast.unparse(tree)}: {error}") from error
+        if isinstance(value, Tensor):
+            self.met.append(value)
+        return value

@@ -1,0 +1,79 @@
+"""Step through the backward pass of an expression: a page with a slider over its tape.
+
+  minivision backward "(w * x + b).sum()" w=0.5 x=[1,-2] b=0.1
+  minivision backward "h = x * x; (h * h + h).sum()" x=[1,2]
+  minivision backward "conv2d(image, kernel).sum()" image=random(1,1,6,6) kernel=random(1,1,3,3)
+  minivision backward "cross_entropy(relu(x @ w), [0, 2])" x=random(2,4) w=random(4,3)
+
+An expression is written as in Python: arithmetic, @, the functions of minivision.functional, the
+methods of a Tensor, and values with a name of their own, joined by `;`. It ends in one number. Every
+value after it may be a number, a list, ones(SHAPE) or random(SHAPE). The page shows every number
+of every step; touch one to see what it feeds. Open it in any browser, with or without a network.
+
+Read next: cli/gradcheck.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from minivision import Tensor
+from minivision.analysis.backward_page import backward_page
+from minivision.cli.train import whole
+from minivision.nn.weights import write_atomically
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("expression", metavar="EXPRESSION", help="what to compute, in quotes")
+    parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="a value for each name")
+    parser.add_argument(
+        "--out", type=Path, default=Path("backward.html"), help="(default: backward.html)"
+    )
+    parser.add_argument("--seed", type=whole, default=0, help="of random(…) (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    given = tensors_of(arguments.values, np.random.default_rng(arguments.seed))
+    page = backward_page(arguments.expression, given)
+    write_atomically(arguments.out, page.encode())
+    for name, tensor in given.items():
+        grad = "none: the result does not depend on it" if tensor.grad is None else tensor.grad
+        print(f"gradient of {name}: {grad}".replace("\n", "\n    "))
+    print(f"see {arguments.out}")
+
+
+def tensors_of(values: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:
+    """ "x=[1,2]" and others as Tensors that require gradients.
+
+    >>> tensors_of(["w=0.5", "x=ones(2)"], np.random.default_rng(0))["x"].numpy()
+    array([1., 1.], dtype=float32)
+    """
+    given = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise ValueError(f"{text!r}: expected NAME=VALUE, as in x=[1,2] (no blanks, or quotes)")
+        given[name] = Tensor(array_of(name, value, rng), requires_grad=True)
+    return given
+
+
+def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
+    made = re.fullmatch(r"(random|ones)\(([\d, ]*)\)", value)
+    if made:
+        shape = tuple(int(n) for n in made[2].replace(",", " ").split())
+        return np.float32(
+            rng.normal(size=shape).round(1) if made[1] == "random" else np.ones(shape)
+        )
+    try:
+        array = np.asarray(ast.literal_eval(value), np.float32)
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise ValueError(
+            f"{name} is {value!r}; expected a number, a list, ones(SHAPE) or random(SHAPE)"
+        ) from error
+    return array
