@@ -5,6 +5,7 @@ page a language, a title and one main heading; nothing is loaded from elsewhere;
 show what they printed and drew.
 """
 
+import json
 import re
 import sys
 from html.parser import HTMLParser
@@ -78,11 +79,22 @@ def check_lessons(folder):
                 yield f"{path.name} has no {what}"
 
 
+def check_backward(folder):
+    """Faults of the stepped backward passes: none, or pages that have no story to tell."""
+    pages = sorted(folder.glob("pages/*-backward-*.html"))
+    if not pages:
+        yield "no page of a backward pass"
+    for path in pages:
+        told = re.search(r'id="story"[^>]*>({.*?})</script>', path.read_text("utf-8"), re.DOTALL)
+        if told is None or len(json.loads(told[1])["steps"]) < 2:
+            yield f"{path.name} tells no steps"
+
+
 def check(folder):
     """All faults of a built site, as sentences."""
     paths = [path.resolve() for path in sorted(folder.rglob("*.html"))]
     pages = {path: Page(path) for path in paths if "_static" not in path.parts}
-    faults = list(check_lessons(folder))
+    faults = [*check_lessons(folder), *check_backward(folder)]
     for path, page in pages.items():
         found = page.faults if path.stem not in ("search", "genindex") else []
         for fault in [*found, *check_links(page, pages)]:

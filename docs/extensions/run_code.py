@@ -7,6 +7,7 @@
     :command:                    command lines, run in a temporary folder of the page's own
     :picture: runs/a/curves.png  show a picture that lies in that folder now
     :alt: what is to be seen in it
+    :page: a.html                show a page that lies in that folder now, in a frame titled :alt:
     :hidden:                     run it and show nothing (or the picture alone)
     :needs: hypothesis           run it only where this package is there; else show the code alone
     :markdown:                   what it prints becomes part of the page; the code is not shown
@@ -17,6 +18,7 @@ The build fails where a snippet fails without `:error:`, or does not fail with i
 
 import base64
 import hashlib
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,6 +44,7 @@ class Run(SphinxDirective):
         "markdown": directives.flag,
         "needs": directives.unchanged_required,
         "picture": directives.unchanged_required,
+        "page": directives.unchanged_required,
         "alt": directives.unchanged_required,
     }
 
@@ -69,7 +72,20 @@ class Run(SphinxDirective):
         ]
         if "picture" in self.options:
             found.append(picture(page.folder / self.options["picture"], self.options.get("alt")))
+        if "page" in self.options:
+            found.append(self.framed(page.folder / self.options["page"], self.options["alt"]))
         return found
+
+    def framed(self, path: Path, title: str) -> nodes.Node:
+        """A page that a snippet made, copied into the site and shown in a frame, with a link."""
+        place = f"pages/{self.env.docname.replace('/', '-')}-{path.name}"
+        target = Path(self.env.app.outdir, place)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+        address, words = "../" * self.env.docname.count("/") + place, escape(title)
+        frame = f'<iframe class="run-page" src="{address}" title="{words}"></iframe>'
+        link = f'<p><a href="{address}">Open {words} on a page of its own</a></p>'
+        return nodes.raw("", frame + link, format="html")
 
 
 def block(text: str, language: str, error: bool) -> nodes.Node:

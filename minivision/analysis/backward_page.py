@@ -75,7 +75,9 @@ def story(evaluation: Evaluation) -> dict[str, Any]:
     rules = {node: node.parents for node in nodes if node.rule is not None}
     waiting = {last.node: np.ones(last.shape, last.dtype)}
     leaves: dict[Node, Array] = {}
-    steps = [{"node": None, "arrivals": [], "bytes": _bytes(kept, given, waiting, leaves)}]
+    steps: list[dict[str, Any]] = [
+        {"node": None, "arrivals": [], "bytes": _bytes(kept, given, waiting, leaves)}
+    ]
     order = iter(sorted(rules, key=lambda node: -node.number))
     for _, dy, gradients in backward_steps(last):
         node = next(node for node in order if node in waiting)  # the others got no gradient
@@ -181,7 +183,7 @@ def _check_size(last: Tensor, nodes: list[Node]) -> None:
         raise ValueError("the result depends on no value that was given, so nothing goes back")
     if last.size != 1:
         raise ValueError(
-            f"the result has shape {last.shape}; backward begins at one number: add .sum() or .mean()"
+            f"the result has shape {last.shape}, not one number; add .sum() or .mean()"
         )
     for node in nodes:
         if size(node) > MOST_NUMBERS:

@@ -23,7 +23,8 @@ from minivision.autograd import Tensor
 
 FUNCTIONS = {name: getattr(functional, name) for name in functional.__all__}
 METHODS = (
-    "exp", "log", "sqrt", "sum", "mean", "var", "max", "min", "reshape", "flatten", "transpose", "T",
+    "exp", "log", "sqrt", "sum", "mean", "var", "max", "min", "reshape", "flatten",
+    "transpose", "T",
 )  # fmt: skip
 OPERATORS: dict[type, Callable] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,

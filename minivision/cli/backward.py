@@ -6,9 +6,9 @@
   minivision backward "cross_entropy(relu(x @ w), [0, 2])" x=random(2,4) w=random(4,3)
 
 An expression is written as in Python: arithmetic, @, the functions of minivision.functional, the
-methods of a Tensor, and values with a name of their own, joined by `;`. It ends in one number. Every
-value after it may be a number, a list, ones(SHAPE) or random(SHAPE). The page shows every number
-of every step; touch one to see what it feeds. Open it in any browser, with or without a network.
+methods of a Tensor, and values with a name of their own, joined by `;`. It ends in one number. A
+value is a number, a list, ones(SHAPE) or random(SHAPE). The page shows every number of every step;
+touch one to see what it feeds. Open it in any browser, with or without a network.
 
 Read next: cli/gradcheck.py
 """
@@ -64,6 +64,7 @@ def tensors_of(values: Sequence[str], rng: np.random.Generator) -> dict[str, Ten
 
 
 def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
+    """The array that a text such as 2, [1,2], ones(3) or random(2,2) stands for, float32."""
     made = re.fullmatch(r"(random|ones)\(([\d, ]*)\)", value)
     if made:
         shape = tuple(int(n) for n in made[2].replace(",", " ").split())

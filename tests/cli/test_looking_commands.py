@@ -130,3 +130,34 @@ def test_mistakes_are_told_with_what_there_is(tmp_path, capsys):
             capsys, command, "lenet5", "--input-size", 1, 28, 28
         )
         assert printed(capsys, command, "lenet5", "--input-size", 28, 28)
+
+
+def test_backward_writes_a_page_and_prints_the_gradients(tmp_path, capsys):
+    page = tmp_path / "pages" / "backward.html"
+    page.parent.mkdir()
+    out = printed(
+        capsys, "backward", "(w * x + b).sum()", "w=0.5", "x=[1,-2]", "b=ones()", "--out", page
+    )
+    assert out.splitlines()[:3] == [
+        "gradient of w: -1.0", "gradient of x: [0.5 0.5]", "gradient of b: 2.0",
+    ]  # fmt: skip
+    assert "(w * x + b).sum()" in page.read_text(encoding="utf-8")
+
+
+def test_backward_draws_the_same_values_with_the_same_seed(tmp_path, capsys):
+    words = ["backward", "conv2d(x, k).sum()", "x=random(1,1,3,3)", "k=random(1, 1, 2, 2)"]
+    outs = [printed(capsys, *words, "--seed", s, "--out", tmp_path / "a.html") for s in (1, 1, 2)]
+    assert outs[0] == outs[1] != outs[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["x.sum()", "x"], "'x': expected NAME=VALUE"),
+        (["x.sum()", "x=sqrt(2)"], "x is 'sqrt(2)'; expected a number, a list, ones(SHAPE)"),
+        (["x.sum()", "x=[[1],[2,3]]"], "x is '[[1],[2,3]]'; expected a number"),
+        (["y.sum()", "x=1"], "y has no value"),
+    ],
+)
+def test_backward_refuses_in_one_line(words, message, capsys):
+    assert message in refused(capsys, "backward", *words)
