@@ -86,7 +86,7 @@ def test_an_input_is_not_counted_as_kept():
     steps = story(Evaluation("(x * x).sum()", {"x": leaf(3)}))["steps"]
     assert steps[0]["bytes"]["kept"] == 0
     steps = story(Evaluation("h = 2 * x; (h * h).sum()", {"x": leaf(3)}))["steps"]
-    assert steps[0]["bytes"]["kept"] == 11
+    assert steps[0]["bytes"]["kept"] == 12
 
 
 def test_the_page_is_one_file_with_its_story_inside():
