@@ -68,9 +68,9 @@ def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
     made = re.fullmatch(r"(random|ones)\(([\d, ]*)\)", value)
     if made:
         shape = tuple(int(n) for n in made[2].replace(",", " ").split())
-        return np.float32(
-            rng.normal(size=shape).round(1) if made[1] == "random" else np.ones(shape)
-        )
+        if made[1] == "ones":
+            return np.ones(shape, np.float32)
+        return rng.normal(size=shape).astype(np.float32)
     try:
         array = np.asarray(ast.literal_eval(value), np.float32)
     except (ValueError, SyntaxError, TypeError) as error:
