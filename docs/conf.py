@@ -1,7 +1,8 @@
 """How the site is built: `sphinx-build -W docs docs/build/html`, offline, without outside assets.
 
-The lessons are run by sphinx-gallery, each in a fresh interpreter of its own; formulas become
-MathML; the rest are the pages of this folder and what `extensions/` makes of the source.
+The lessons are run by sphinx-gallery one after the other, each with names of its own (the tests
+run each in a fresh interpreter); formulas become MathML; the rest are the pages of this folder
+and what `extensions/` makes of the source.
 """
 
 import sys

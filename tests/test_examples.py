@@ -43,6 +43,61 @@ def faults_of(text):
     return faults
 
 
+# What a lesson is about, as its parts are called in an import: no earlier lesson needs them. The
+# first lessons use a finished LeNet-5 and its training loop, and say that they will be explained.
+SUBJECTS = {
+    3: r"gradcheck|check_all",
+    4: r"softmax_regression|templates",
+    6: r"lenet5_(lecture|original)|confusion_matrix",
+    7: r"alexnet\w*|LocalResponseNorm|PCAColor",
+    8: r"receptive_fields|effective_field",
+    9: r"vgg\w*|fully_convolutional|he_normal",
+    11: r"Affine|Perspective|ElasticDistortion|RandomCrop|RandomHorizontalFlip",
+    12: r"CutMix|Mixup|Cutout",
+    13: r"RandAugment|OperationSequence|search",
+    14: r"fine_tune|with_new_head|extract_features",
+    15: r"distill",
+    16: r"learn_without_forgetting|train_jointly",
+    17: r"pseudo_label\w*|train_with_pseudo_labels|WithoutLabels",
+    18: r"self_train|noisy_student|BatchNorm2d",
+    19: r"FeatureFusion|ClassicFeatures",
+    20: r"grad_cam|saliency|occlusion",
+    21: r"kernels",
+}
+
+
+def imported(text):
+    """Every name that a lesson imports, and the parts of the modules' names."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.name for alias in node.names} | set((node.module or "").split("."))
+        elif isinstance(node, ast.Import):
+            found |= {part for alias in node.names for part in alias.name.split(".")}
+    return found
+
+
+def too_early(number, text):
+    """What a lesson imports although a later one is about it, or is itself a later one."""
+    later = "|".join(names for lesson, names in SUBJECTS.items() if lesson > number)
+    return {name for name in imported(text) if re.fullmatch(rf"{later}|plot_.*", name)}
+
+
+def test_a_subject_that_comes_too_early_is_found():
+    text = "from minivision.methods import distill\nimport minivision.kernels, plot_14_x"
+    assert too_early(14, text) == {"distill", "kernels", "plot_14_x"}
+    assert too_early(15, "from minivision.methods import distill") == set()
+
+
+@each_lesson
+def test_a_lesson_imports_nothing_that_a_later_one_is_about(lesson):
+    number = int(lesson.stem.split("_")[1])
+    assert too_early(number, lesson.read_text(encoding="utf-8")) == set()
+    everything = {name for path in LESSONS for name in imported(path.read_text(encoding="utf-8"))}
+    subjects = SUBJECTS.get(number, "Tensor")
+    assert any(re.fullmatch(subjects, name) for name in everything), "no such name any more"
+
+
 def test_there_are_lessons_to_test():
     assert len(LESSONS) >= 3
 
