@@ -22,6 +22,7 @@ extensions = [
     "lesson_pages",
     "annotated_source",
     "measured",
+    "curves",
     "run_code",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}

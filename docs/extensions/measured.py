@@ -4,11 +4,14 @@
 :by: way, labels                    table of means ± standard deviations, one row for each
 :show: test_accuracy                combination of the columns in `by`
 ```
+{measured}`NAME test_accuracy model=lenet5`     one number in a sentence: the mean ± sd of the rows
+                                    that have these entries
 ```{claims}                         the lecture's claims and what was measured of each
 ```
 """
 
 import json
+import shlex
 import statistics
 from collections import Counter
 from pathlib import Path
@@ -105,6 +108,28 @@ class Record(SphinxDirective):
         return [table([*header, "seeds"], body), nodes.caption(said, said)]
 
 
+def measured(name, rawtext, text, lineno, inliner, options=None, content=None):
+    """The role: `NAME COLUMN KEY=VALUE …` becomes mean ± sd over the seeds."""
+    try:
+        said = one_number(*shlex.split(text))
+    except (ValueError, IndexError) as error:
+        fault = inliner.reporter.error(f"measured: {text}: {error}", line=lineno)
+        return [inliner.problematic(rawtext, rawtext, fault)], [fault]
+    return [nodes.inline(said, said, classes=["measured-number"])], []
+
+
+def one_number(file, column, *entries):
+    """Mean ± sd of a column over the seeds, for the rows with these entries ("model=lenet5")."""
+    where = dict(entry.split("=", 1) for entry in entries)
+    rows = [row for row in read(file) if all(str(row.get(k)) == v for k, v in where.items())]
+    found = [row for row in rows if at(row, column) is not None and row["seed"] not in CHOOSING]
+    seeds = [row["seed"] for row in found]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"{len(seeds)} rows of seeds {seeds}; expected one a seed, 1 or more")
+    (cells,) = grouped(found, list(where), [column])
+    return cells[-2]
+
+
 class Claims(SphinxDirective):
     def run(self):
         self.env.note_dependency(str(DOCS / "claims.json"))
@@ -147,5 +172,6 @@ def said(claim, found):
 def setup(app):
     app.add_directive("record", Record)
     app.add_directive("claims", Claims)
+    app.add_role("measured", measured)
     app.add_css_file("measured.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
