@@ -33,6 +33,8 @@ myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_inline"
 myst_heading_anchors = 3
 math_renderer = html_math_renderer = "mathml"
 
+smartquotes_action = "qe"  # quotes and ellipses; "--epochs" keeps its hyphens
+
 html_theme = "furo"
 html_title = "minivision"
 html_static_path = ["static"]

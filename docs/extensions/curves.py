@@ -44,7 +44,8 @@ def lines(rows, by, show, against):
     found = {}
     for row in rows:
         if row.get("seed") not in CHOOSING and all(name in row for name in by):
-            label = ", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in by)
+            named = [(name.replace("_", " "), row[name]) for name in by]
+            label = ", ".join(v if isinstance(v, str) else f"{name} {v}" for name, v in named)
             for x, y in points(row, show, against):
                 found.setdefault(label, {}).setdefault(x, []).append(y)
     return found
@@ -67,7 +68,7 @@ def drawn(found, show, against, logarithmic):
     if logarithmic:
         axes.set_xscale("log")
     if any(found):
-        axes.legend(frameon=False)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     written = io.BytesIO()
     figure.savefig(written, format="svg", metadata={"Date": None})

@@ -46,16 +46,18 @@ def grouped(rows, by, show):
 
 
 def spread(found, percent):
-    """97.4 ± 0.2 % of shares, 41.2 ± 3.0 of other numbers; one number stands alone.
+    """97.4 ± 0.2 % of shares, 41.2 ± 3.0 of other numbers; one number, or one only, stands alone.
 
-    >>> spread([0.97, 0.98], True), spread([4], False)
-    ('97.5 ± 0.7 %', '4')
+    >>> spread([0.97, 0.98], True), spread([0.9931, 0.9938], True), spread([80000, 80000], False)
+    ('97.5 ± 0.7 %', '99.34 ± 0.05 %', '80,000')
     """
     scale, unit = (100, " %") if percent else (1, "")
-    if len(found) == 1:
-        return f"{scale * found[0]:.4g}{unit}"
-    mean, deviation = statistics.fmean(found), statistics.stdev(found)
-    return f"{scale * mean:.1f} ± {scale * deviation:.1f}{unit}"
+    if len(set(found)) == 1:
+        number = scale * found[0]
+        return f"{number:,.0f}" if number >= 1e4 else f"{number:.4g}{unit}"
+    mean, deviation = scale * statistics.fmean(found), scale * statistics.stdev(found)
+    digits = 1 if deviation >= 0.1 else 2
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}{unit}"
 
 
 def provenance(name, rows):

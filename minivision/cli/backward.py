@@ -43,9 +43,23 @@ def run(arguments: argparse.Namespace) -> None:
     page = backward_page(arguments.expression, given)
     write_atomically(arguments.out, page.encode())
     for name, tensor in given.items():
-        grad = "none: the result does not depend on it" if tensor.grad is None else tensor.grad
-        print(f"gradient of {name}: {grad}".replace("\n", "\n    "))
+        print(f"gradient of {name}: {in_words(tensor.grad)}")
     print(f"see {arguments.out}")
+
+
+def in_words(grad: np.ndarray | None) -> str:
+    """A small gradient in full, a large one's shape, and None as what it means.
+
+    >>> in_words(np.float32([[1, 0.5]])), in_words(np.zeros((1, 6, 6)))
+    ('[[1.0, 0.5]]', 'of shape (1, 6, 6), on the page')
+    """
+    if grad is None:
+        return "none, the result does not depend on it"
+    return (
+        f"of shape {grad.shape}, on the page"
+        if grad.size > 12
+        else str(grad.astype(float).round(4).tolist())
+    )
 
 
 def tensors_of(values: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:

@@ -139,7 +139,7 @@ def test_backward_writes_a_page_and_prints_the_gradients(tmp_path, capsys):
         capsys, "backward", "(w * x + b).sum()", "w=0.5", "x=[1,-2]", "b=ones()", "--out", page
     )
     assert out.splitlines()[:3] == [
-        "gradient of w: -1.0", "gradient of x: [0.5 0.5]", "gradient of b: 2.0",
+        "gradient of w: -1.0", "gradient of x: [0.5, 0.5]", "gradient of b: 2.0",
     ]  # fmt: skip
     assert "(w * x + b).sum()" in page.read_text(encoding="utf-8")
 

@@ -19,20 +19,17 @@ ROWS = [
 
 def test_a_line_has_the_values_of_every_seed_at_every_x():
     found = curves.lines(ROWS, ["way"], "y", "x")
-    assert found == {"way a": {1: [0.5, 0.7], 2: [0.75, 0.85]}, "way b": {1: [0.1], 2: [0.2]}}
+    assert found == {"a": {1: [0.5, 0.7], 2: [0.75, 0.85]}, "b": {1: [0.1], 2: [0.2]}}
 
 
 def test_the_picture_is_told_to_those_who_do_not_see_it():
     told = curves.in_words(curves.lines(ROWS, ["way"], "y", "x"), "y", "x")
-    assert (
-        told
-        == "y against x: way a goes from 0.6 at 1 to 0.8 at 2; way b goes from 0.1 at 1 to 0.2 at 2"
-    )
+    assert told == "y against x: a goes from 0.6 at 1 to 0.8 at 2; b goes from 0.1 at 1 to 0.2 at 2"
 
 
 def test_a_curve_is_drawn_in_percent_with_a_legend():
     picture = curves.drawn(curves.lines(ROWS, ["way"], "y", "x"), "y", "x", False).decode()
-    assert picture.count("way a") >= 1
+    assert picture.count("<!-- a -->") == 1
     assert "y, %" in picture
 
 
