@@ -50,6 +50,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_\d\d_",
     "ignore_pattern": r"^(?!plot_\d\d_)",
     "within_subsection_order": "FileNameSortKey",
+    "capture_repr": (),  # a lesson prints what it shows
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,

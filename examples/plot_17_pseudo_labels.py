@@ -7,7 +7,7 @@ from that. When does it help, and when does it only repeat its errors?*
 
 **Prerequisites:** lessons 4 (cross-entropy), 13 (RandAugment) and 15 (soft and hard targets).
 
-**Minutes:** 20 to read, about 15 seconds to run.
+**Minutes:** 20 to read, about 20 seconds to run.
 
 **You will be able to**
 

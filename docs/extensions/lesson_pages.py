@@ -8,6 +8,7 @@ import ast
 import re
 from pathlib import Path
 
+PLAN = ".. The plan of the course is put here when the site is built.\n"
 TRY = "Three things to try\n-------------------\n"
 NEXT = re.compile(r"^\*\*Next lesson:\*\* (.*)$", re.M)
 
@@ -82,8 +83,35 @@ def lesson_page(text, script, lessons, source_pages):
     return NEXT.sub(onward, text)
 
 
+def plan(scripts):
+    """The course as a table: every lesson, its minutes and what it needs; in reStructuredText.
+
+    scripts: {document: text of the script}, in order.
+    """
+    lines = [".. list-table:: The plan", "   :header-rows: 1", ""]
+    minutes = 0
+    rows = [("lesson", "minutes", "needs")]
+    for name, script in scripts.items():
+        head = ast.get_docstring(ast.parse(script))
+        said = {
+            key: " ".join(re.search(rf"\*\*{key}:\*\* (.*?)\n\n", head, re.S)[1].split())
+            for key in ("Minutes", "Prerequisites")
+        }
+        minutes += int(re.match(r"\d+", said["Minutes"])[0])
+        title = head.splitlines()[0]
+        rows.append((f":doc:`{title} </{name}>`", said["Minutes"], said["Prerequisites"]))
+    for row in rows:
+        lines += [f"   {'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(row)]
+    told = f"About {minutes / 60:.0f} hours of reading, without the things to try."
+    return "\n".join([*lines, "", told, ""])
+
+
 def setup(app):
     def rewrite(app, docname, source):
+        if docname == "course/index":
+            names = sorted(n for n in app.env.found_docs if n.startswith("course/plot_"))
+            scripts = {name: Path(app.srcdir, name + ".py").read_text("utf-8") for name in names}
+            source[0] = source[0].replace(PLAN, plan(scripts))
         if not re.match(r"course/plot_\d\d_", docname):
             return
         found = app.env.found_docs
