@@ -176,10 +176,10 @@ panels[0].set_ylabel("test accuracy")
 
 # %%
 # Look at the first panel with care: on images as they are, the teacher without noise is far better
-# than the one with it, and so short a training under noise never makes up for that. The other panels
-# say what noise is for: an image moved or darkened is new to the chain without it, and its students
-# inherit that. About as many of the labels are right as the teacher gets right of the test images:
-# the floor leaves out the unsure ones, and balancing takes some of the others twice.
+# than the one with it, and so short a training under noise does not make up for that. The other
+# panels say what noise is for: an image moved or darkened is new to the chain without it, and its
+# students inherit that. With noise, more of the labels are right than of the teacher's answers to
+# the test images, for the unsure ones are left out; without noise the two shares are alike.
 #
 # Which images are kept
 # ---------------------
