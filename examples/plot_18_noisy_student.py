@@ -2,8 +2,8 @@
 18 · Noisy student
 ==================
 
-*A network labels images for its successor, and the successor can become better than its teacher. How
-can a student know more than the one who taught it, and when does it not?*
+*A network labels images for its successor, and the successor can become better than its teacher.
+How can a student know more than the one who taught it, and when does it not?*
 
 **Prerequisites:** lessons 13 (RandAugment), 15 (soft labels) and 17 (pseudo-labels, baselines).
 
