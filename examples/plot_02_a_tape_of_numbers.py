@@ -184,7 +184,8 @@ figure.suptitle("Values run right along the arrows; gradients come back left", f
 # -----------------------------------
 # In a² + 3a the number a is used three times, two of them in the same product. A small push of a
 # reaches the sum on every one of these paths, and the effects add up. So do the gradients: by hand
-# the derivative is 2a + 3.
+# the derivative is 2a + 3. (``minivision backward "a * a + 3 * a" a=2`` makes a page with a slider
+# that shows the numbers arrive.)
 
 a = Tensor(2.0, requires_grad=True)
 square = a * a
