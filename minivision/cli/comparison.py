@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.analysis.comparison import plot_comparison
+from minivision.cli.images import Images, new_images, run_images
 from minivision.cli.policy import read_policy
-from minivision.cli.setup import load_checked_splits, preprocessing, versions
+from minivision.cli.setup import preprocessing, versions
 from minivision.cli.train import positive, whole
-from minivision.datasets import DATASETS, Splits, stratified_split
+from minivision.datasets import DATASETS, Splits, open_class_folders, stratified_split
+from minivision.datasets.fingerprint import check_fingerprint
 from minivision.models import MODELS
 from minivision.training import Run, next_run_path, save_model
 from minivision.training.loop import History
@@ -96,6 +98,8 @@ def open_folder(
         folder = Run.open(arguments.out)
         if folder.settings.get("command") != command:
             raise ValueError(f"{folder.path} was not written by minivision {command}")
+        folder.settings.setdefault("images", None)  # folders from before images were recorded
+        check_fingerprint(folder.path / "settings.json", folder.settings["images"])
         return folder
     asked = {name: getattr(arguments, name) for name in defaults}
     settings = {n: defaults[n] if value is None else value for n, value in asked.items()}
@@ -113,25 +117,65 @@ def open_folder(
     return Run(path, {"command": command, **settings})
 
 
-def begin(folder: Run, arguments: argparse.Namespace) -> Run:
-    """Make the folder, once all that was asked has been looked at; a resumed one is there."""
-    return folder if arguments.resume else Run.create(folder.path, folder.settings)
+def begin(folder: Run, arguments: argparse.Namespace, of_run: Mapping[str, Any]) -> Run:
+    """Make the folder, once all that was asked has been looked at; a resumed one is there.
+
+    It records the images that the settings of its runs record.
+    """
+    if arguments.resume:
+        return folder
+    names = ("skipped", "images", "unlabelled_images")
+    kept = {name: of_run[name] for name in names if name in of_run}
+    return Run.create(folder.path, folder.settings | kept)
+
+
+def images_of(
+    folder: Run, dataset: str, model: str, channels: int | None = None, source: Run | None = None
+) -> Images:
+    """The images of new results; or those of results that are continued, or of the source's run.
+
+    source: the run of the network to begin from. Trained on the same dataset, it decides which
+    images are for training: its test images must stay test images.
+    """
+    settings = folder.settings
+    skip = bool(settings["skip_unreadable"]) and dataset not in DATASETS
+    asked = {"dataset": dataset, "model": model, "channels": channels}
+    if "images" in settings:
+        skipped = settings.get("skipped")
+        if skipped is None:  # results from before they recorded their images
+            skipped = open_class_folders(dataset).unreadable() if skip else {}
+        begun = {"images": settings["images"], "skipped": skipped}
+        return run_images(asked | begun, folder.path, training=True)
+    if (
+        source is not None
+        and dataset not in DATASETS
+        and source.settings["dataset"] == dataset
+        and source.settings["classes"] == list(open_class_folders(dataset).class_names())
+    ):
+        return run_images(source.settings | asked, source.path, training=True)
+    return new_images(dataset, model, skip, channels)
 
 
 def new_task(
-    settings: Mapping[str, Any], source: Mapping[str, Any], augment: str = "none"
+    folder: Run,
+    source: Run,
+    *,
+    optimizer: str,
+    model: str | None = None,
+    augment: str = "none",
 ) -> tuple[Splits, dict[str, Any]]:
-    """The new images, and the settings of a run on them by the network of `source`'s settings.
+    """The new images, and the settings of a run on them by the network of the source's run.
 
     Images get the size, the number of channels and the standardisation that the network knows.
-    augment: as --augment says it.
+    model: another network than the source's; augment: as --augment says it.
     """
-    model, channels = source["model"], source["channels"]
-    skip = bool(settings["skip_unreadable"])
-    splits, skipped = load_checked_splits(settings["dataset"], model, skip, channels)
+    settings, channels = folder.settings, source.settings["channels"]
+    model = model or source.settings["model"]
+    images = images_of(folder, settings["dataset"], model, channels, source)
+    splits = images.splits
     (standardised,) = [
         step
-        for step in from_description(source["preprocessing"]["dataset"]).transforms
+        for step in from_description(source.settings["preprocessing"]["dataset"]).transforms
         if isinstance(step, Normalize)
     ]
     if settings["limit"] is not None:
@@ -148,12 +192,13 @@ def new_task(
         "channels": channels,
         "head": None,
         **{name: settings[name] for name in ("epochs", "batch_size", "lr", "seed", "limit")},
-        "optimizer": settings["optimizer"],
-        "skipped": skipped,
+        "optimizer": optimizer,
+        "skipped": images.skipped,
         "workers": 0,
         "preprocessing": preprocessing(splits, shown, policy.steps, standardised),
         "mixer": None,
         "versions": versions(),
+        "images": images.record,
     }
 
 

@@ -85,8 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError("--alpha weighs labels, and --no-labels has none; leave out one of them")
     source, teacher = load_run(settings["run_folder"])
     classes = source.settings["classes"]
-    asked = settings | {"optimizer": "adam"}
-    shown, of_teacher = new_task(asked, source.settings)
+    shown, of_teacher = new_task(folder, source, optimizer="adam")
     apart = list(shown.train.classes) != classes
     if apart and not settings["no_labels"]:
         raise ValueError(
@@ -94,10 +93,11 @@ def run(arguments: argparse.Namespace) -> None:
             f"{', '.join(shown.train.classes)}; distil with --no-labels, and give the student the "
             "new classes with minivision transfer"
         )
-    of_student = source.settings | {"model": settings["student"]}
-    splits, of_run = new_task(asked, of_student, settings["augment"])
+    splits, of_run = new_task(
+        folder, source, optimizer="adam", model=settings["student"], augment=settings["augment"]
+    )
     of_run["classes"] = classes
-    folder = begin(folder, arguments)
+    folder = begin(folder, arguments, of_run)
     teacher.to(device)
     print(
         f"teacher: {source.settings['model']} of {settings['run_folder']}; student: "

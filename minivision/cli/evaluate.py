@@ -2,7 +2,8 @@
 
   minivision evaluate runs/lenet5-digits-1
 
-The dataset and the preprocessing are the run's own.
+The dataset and the preprocessing are the run's own. Of images of your own it measures with those
+that the run set aside for the test, and says which of them are missing, changed or new.
 
 Read next: cli/predict.py
 """
@@ -16,7 +17,8 @@ import numpy as np
 
 from minivision.analysis import plots
 from minivision.backend import resolve_device
-from minivision.cli.setup import check_classes, load_run, load_splits, loader
+from minivision.cli.images import run_images
+from minivision.cli.setup import load_run, loader
 from minivision.functional import cross_entropy, softmax
 from minivision.training import predict_logits
 from minivision.training.metrics import (
@@ -37,10 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     run, model = load_run(arguments.folder)
     model.to(resolve_device(arguments.device))
     settings, classes = run.settings, run.settings["classes"]
-    splits = load_splits(
-        settings["dataset"], settings["model"], settings["skipped"], settings["channels"]
-    )
-    check_classes(run, splits)
+    splits = run_images(settings, run.path).splits
     test = splits.test
     logits, labels = predict_logits(model, loader(test, settings, "dataset"))
     probabilities = softmax(logits).numpy()

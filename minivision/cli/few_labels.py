@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivision.cli.comparison import add_folder_arguments, open_folder
+from minivision.cli.comparison import add_folder_arguments, images_of, open_folder
+from minivision.cli.images import unlabelled_stamps
 from minivision.cli.policy import NAMES, read_policy
-from minivision.cli.setup import input_size, load_checked_splits, preprocessing, versions
+from minivision.cli.setup import preprocessing, versions
 from minivision.cli.train import DEFAULTS as EPOCHS
 from minivision.cli.train import USUAL, positive
 from minivision.datasets import (
@@ -89,29 +90,31 @@ def ask(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]
     return open_folder(arguments, command, {**defaults, **usual}, needed)
 
 
-def few_labels(settings: Mapping[str, Any]) -> FewLabels:
-    """The images that the settings name, and weak and strong augmentation for them."""
-    skip = bool(settings["skip_unreadable"])
-    # --skip-unreadable is for files; a dataset with a name has none.
-    own = settings["labelled"] not in DATASETS
-    splits, skipped = load_checked_splits(settings["labelled"], settings["model"], skip and own)
+def few_labels(folder: Run) -> FewLabels:
+    """The images that the folder's settings name, and weak and strong augmentation for them."""
+    settings = folder.settings
+    images = images_of(folder, settings["labelled"], settings["model"])
+    splits = images.splits
     H, W, C = splits.train[0][0].shape
-    truth = None
+    truth, unlabelled_images = None, None
     if settings["labels"] is not None:
-        labels, images = settings["labels"], len(splits.train)
-        if not len(splits.train.classes) <= labels < images:
+        labels, N = settings["labels"], len(splits.train)
+        if not len(splits.train.classes) <= labels < N:
             raise ValueError(
                 f"--labels is {labels}; expected at least one for each of the "
-                f"{len(splits.train.classes)} classes, and fewer than the {images} images"
+                f"{len(splits.train.classes)} classes, and fewer than the {N} images"
             )
         (few,) = stratified_split(splits.train, (labels,), seed=settings["seed"])
-        rest = np.setdiff1d(np.arange(images), few.indices)
+        rest = np.setdiff1d(np.arange(N), few.indices)
         truth = splits.train.labels[rest]
         unlabelled: Any = WithoutLabels(Subset(splits.train, rest))
         splits = splits._replace(train=few)
     else:
-        size = input_size(settings["model"]) if own else (H, W)
-        unlabelled, left_out = unlabelled_folder(settings["unlabelled"], size, C, skip)
+        skip = bool(settings["skip_unreadable"])
+        unlabelled, left_out = unlabelled_folder(settings["unlabelled"], (H, W), C, skip)
+        place = Path(settings["unlabelled"])
+        files = {file.relative_to(place).as_posix(): file for file in unlabelled.files}
+        unlabelled_images = unlabelled_stamps(settings, files, folder.path)
         for name, reason in left_out.items():
             print(f"left out: {name}: {reason}")
     policy = read_policy("--augment", settings["augment"], (H, W))
@@ -133,11 +136,13 @@ def few_labels(settings: Mapping[str, Any]) -> FewLabels:
         **{name: settings[name] for name in ("epochs", "batch_size", "lr", "seed")},
         "limit": None,
         "optimizer": "adam",
-        "skipped": skipped,
+        "skipped": images.skipped,
         "workers": 0,
         "preprocessing": prepared,
         "mixer": None,
         "versions": versions(),
+        "images": images.record,
+        "unlabelled_images": unlabelled_images,
     }
     strong = Compose([*policy.steps, RandAugment(2, 9), *clean.transforms])
     return FewLabels(splits, unlabelled, truth, of_run, clean, weak, strong)

@@ -36,7 +36,8 @@ from minivision.cli.comparison import (
     new_task,
     open_folder,
 )
-from minivision.cli.setup import check_classes, load_run, load_splits, loader
+from minivision.cli.images import ChangedImagesError, run_images
+from minivision.cli.setup import load_run, loader
 from minivision.cli.train import positive, whole
 from minivision.datasets import Splits
 from minivision.functional.softmax import positive_temperature
@@ -74,10 +75,10 @@ def run(arguments: argparse.Namespace) -> None:
     settings = folder.settings
     positive_temperature("--temperature", settings["temperature"])
     source, network = load_run(settings["run_folder"])
-    splits, of_new = new_task(settings | {"optimizer": "sgd"}, source.settings)
+    splits, of_new = new_task(folder, source, optimizer="sgd")
     of_old = source.settings | {"head": source.settings["head"] or {"layers": 1, "hidden": []}}
     of_new["head"] = {"layers": of_old["head"]["layers"], "hidden": []}  # on the same body
-    folder = begin(folder, arguments)
+    folder = begin(folder, arguments, of_new)
     old = old_images(source)
     plain = source.settings["preprocessing"]["dataset"]
     of_joint = of_new | {"preprocessing": {"training": plain}}
@@ -155,14 +156,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def old_images(source: Run) -> Splits | None:
-    """The old task's images, or None, with a sentence, where they cannot be read any more."""
-    settings = source.settings
+    """The old task's images, or None, with a note, if they cannot be read any more.
+
+    Raises ValueError if they can be read, but are not those that the old network learned from.
+    """
     try:
-        splits = load_splits(
-            settings["dataset"], settings["model"], settings["skipped"], settings["channels"]
-        )
-        check_classes(source, splits)
-        return splits
+        return run_images(source.settings, source.path, training=True).splits
+    except ChangedImagesError:
+        raise
     except (OSError, ValueError) as error:
         print(f"the old images cannot be read ({error}): no joint training, no old accuracy")
         return None

@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
     threshold = settings["threshold"]
     if not 0 <= threshold <= 1:
         raise ValueError(f"--threshold is {threshold}; expected a probability from 0 to 1")
-    data = few_labels(settings)
-    folder = begin(folder, arguments)
+    data = few_labels(folder)
+    folder = begin(folder, arguments, data.settings)
     splits, seed, epochs = data.splits, settings["seed"], settings["epochs"]
     classes = list(splits.train.classes)
 

@@ -31,10 +31,12 @@ import numpy as np
 
 from minivision.analysis.plots import save_figure
 from minivision.analysis.policies import plot_search, standard_error
+from minivision.cli.images import Images, new_images, run_images
 from minivision.cli.policy import NAMES, read_policy
-from minivision.cli.setup import load_checked_splits, preprocessing
+from minivision.cli.setup import preprocessing
 from minivision.cli.train import DEFAULTS, USUAL, positive, whole
 from minivision.datasets import DATASETS, ArrayDataset, Splits, stratified_split
+from minivision.datasets.fingerprint import check_fingerprint
 from minivision.methods import (
     Candidate,
     Grid,
@@ -46,6 +48,7 @@ from minivision.methods import (
 )
 from minivision.models import MODELS
 from minivision.nn.weights import write_atomically
+from minivision.training.plain_json import read_object
 from minivision.transforms import Compose, describe, from_description
 
 SPACES = {"grid": Grid, "sequences": RandomSequences}
@@ -85,11 +88,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int | None:
-    splits, skipped = load_checked_splits(
-        arguments.dataset, arguments.model, arguments.skip_unreadable
-    )
-    trial, settings = make_trial(arguments, splits)
-    settings["skipped"] = skipped
+    images = images_of(arguments)
+    trial, settings = make_trial(arguments, images.splits)
+    settings["skipped"] = images.skipped
+    if images.record is not None:
+        settings["images"] = images.record
     fill = BLACK if settings["channels"] == 1 else MIDDLE_GREY
     print(
         f"{arguments.model} on {len(trial.train):,} training images of {arguments.dataset}; "
@@ -112,6 +115,19 @@ def run(arguments: argparse.Namespace) -> int | None:
     print_table(found, len(trial.validation))
     save(arguments, found, trial, settings)
     return None
+
+
+def images_of(arguments: argparse.Namespace) -> Images:
+    """The images of a new search, or, refusing changed ones, of the search that is in --out."""
+    dataset, model, file = arguments.dataset, arguments.model, arguments.out / "settings.json"
+    if dataset not in DATASETS and file.exists():
+        begun = read_object(file)
+        if begun.get("dataset") == str(Path(dataset).resolve()):
+            begun.setdefault("images", None)  # searches from before they were recorded
+            check_fingerprint(file, begun["images"])
+            asked = {"dataset": dataset, "model": model, "channels": begun["channels"]}
+            return run_images(begun | asked, arguments.out, training=True)
+    return new_images(dataset, model, arguments.skip_unreadable)
 
 
 def make_trial(arguments: argparse.Namespace, splits: Splits) -> tuple[Trial, dict[str, Any]]:

@@ -31,8 +31,9 @@ import numpy as np
 from minivision.analysis.contact_sheet import Found, plot_contact_sheet
 from minivision.analysis.plots import save_figure
 from minivision.backend import resolve_device
-from minivision.cli.setup import NAMED, load_run
+from minivision.cli.setup import load_run
 from minivision.datasets import read_image
+from minivision.datasets.fingerprint import NAMED
 from minivision.methods import ClassicFeatures, DeepFeatures, FeatureFusion
 from minivision.methods.features import FolderIndex, index_folder
 from minivision.models import KNearestNeighbors

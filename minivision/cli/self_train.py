@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     folder = ask(arguments, "self-train", DEFAULTS)
     settings = folder.settings
-    data = few_labels(settings)
+    data = few_labels(folder)
     K, channels = len(data.splits.train.classes), data.settings["channels"]
     names = [settings["model"]] + [settings["student"] or settings["model"]] * settings[
         "iterations"
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--student is {unknown[0]!r}; expected one of {', '.join(MODELS)}")
     if not 0 <= settings["floor"] <= 1:
         raise ValueError(f"--floor is {settings['floor']}; expected a probability from 0 to 1")
-    folder = begin(folder, arguments)
+    folder = begin(folder, arguments, data.settings)
     step = settings["batch_size"] * settings["ratio"]
     rows: dict[str, dict[str, Any]] = {}
     for chain, noise in (("with noise", data.strong), ("without noise", None)):

@@ -3,12 +3,12 @@
 `train` makes the settings; `evaluate` and `predict` rebuild the same objects from the run's
 settings.json, so that a network is always fed as it was trained.
 
-Read next: cli/evaluate.py
+Read next: cli/images.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -16,13 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from minivision.datasets import (
-    DATASETS,
-    DataLoader,
-    Splits,
-    load_dataset,
-    open_class_folders,
-)
+from minivision.datasets import DataLoader, Splits
+from minivision.datasets.fingerprint import check_fingerprint
 from minivision.models import MODELS, with_new_head
 from minivision.nn import Module
 from minivision.training import Run, load_model
@@ -39,9 +34,6 @@ from minivision.transforms import (
 from minivision.transforms.handwriting import usual_extent
 
 EVALUATION_BATCH = 250
-# So many bytes of images are looked at before training begins: a few seconds' reading.
-CHECKED_BYTES = 2_000_000_000
-NAMED = 5  # unreadable files in one sentence
 
 # What settings.json has to say, and as what.
 SETTINGS: dict[str, type | tuple[type, ...]] = {
@@ -77,56 +69,6 @@ def input_size(model: str) -> tuple[int, int]:
         raise ValueError(f"model is {model!r}; expected one of {', '.join(MODELS)}")
     H, W = MODELS[model](initialize=False).input_shape[1:]
     return H, W
-
-
-def load_splits(
-    dataset: str, model: str, skipped: Iterable[str] = (), channels: int | None = None
-) -> Splits:
-    """The dataset's parts; the images of a path get the size that the network expects.
-
-    skipped: the files of a path that the run does without.
-    channels: of an old network's images; ValueError where those of a name have others.
-    """
-    size = input_size(model)
-    if dataset not in DATASETS:
-        return load_dataset(dataset, size=size, skip=skipped, channels=channels or 3)
-    splits = load_dataset(dataset)
-    found = splits.train[0][0].shape[2]
-    if channels not in (None, found):
-        raise ValueError(
-            f"the images of {dataset} have {found} channels, but the network was trained on "
-            f"images with {channels} (1: grey, 3: red, green and blue)"
-        )
-    return splits
-
-
-def load_checked_splits(
-    dataset: str, model: str, skip_unreadable: bool, channels: int | None = None
-) -> tuple[Splits, dict[str, str]]:
-    """What `load_splits` gives, and the files left out, from their names to what is wrong.
-
-    The images of a path are looked at first. Without `skip_unreadable`, ValueError names those
-    that cannot be read (where there is too much to look at, training will name the first that it
-    meets). With it, they are left out, and all are decoded once, so that none can stop a training.
-    """
-    size = input_size(model)
-    if dataset in DATASETS:
-        if skip_unreadable:
-            raise ValueError(f"--skip-unreadable is for images of your own; {dataset} has a name")
-        return load_splits(dataset, model, channels=channels), {}
-    images = open_class_folders(dataset)
-    broken: dict[str, str] = {}
-    if skip_unreadable or images.total_bytes() <= CHECKED_BYTES:
-        broken = images.unreadable(decode_all=skip_unreadable)
-    if broken and not skip_unreadable:
-        named = [f"{name} {reason}" for name, reason in broken.items()][:NAMED]
-        more = [f"and {len(broken) - NAMED} more"] if len(broken) > NAMED else []
-        raise ValueError(
-            f"{len(broken)} of the {len(images.images())} images in {dataset} cannot be read: "
-            + "; ".join(named + more)
-            + ". Repair or remove them, or leave them out with --skip-unreadable"
-        )
-    return images.splits(size, channels or 3, broken), broken
 
 
 def preprocessing(
@@ -182,25 +124,17 @@ def open_run(path: str | Path) -> Run:
     Raises ValueError where one is missing or of another type.
     """
     run = Run.open(path)
-    run.settings.setdefault("skipped", {})  # runs from before there were such files,
-    run.settings.setdefault("mixer", None)  # and from before batches were mixed
-    run.settings.setdefault("head", None)  # or networks got other heads
+    run.settings.setdefault("images", None)  # runs from before images were recorded,
+    run.settings.setdefault("skipped", {})  # unreadable files left out,
+    run.settings.setdefault("mixer", None)  # batches mixed,
+    run.settings.setdefault("head", None)  # or networks given other heads
     for name, kind in SETTINGS.items():
         value = run.settings.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):
             file = run.path / "settings.json"
             raise ValueError(f"{file}: {name!r} is {value!r:.60}; it was not written by train")
+    check_fingerprint(run.path / "settings.json", run.settings["images"])
     return run
-
-
-def check_classes(run: Run, splits: Splits) -> None:
-    """Raise where the dataset no longer has the classes that the run was trained on."""
-    now, then = list(splits.train.classes), run.settings["classes"]
-    if now != then:
-        raise ValueError(
-            f"{run.path} was trained on the classes {', '.join(then)}, but "
-            f"{run.settings['dataset']} has {', '.join(now)}"
-        )
 
 
 def load_run(path: str | Path) -> tuple[Run, Any]:

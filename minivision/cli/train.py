@@ -21,12 +21,10 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.backend import resolve_device
+from minivision.cli.images import Images, new_images, run_images
 from minivision.cli.policy import MIXERS, NAMES, read_policy
 from minivision.cli.setup import (
     build_model,
-    check_classes,
-    load_checked_splits,
-    load_splits,
     loader,
     open_run,
     preprocessing,
@@ -120,20 +118,18 @@ def run(arguments: argparse.Namespace) -> None:
         settings = folder.settings
         if arguments.workers is not None:
             settings["workers"] = arguments.workers
-        splits = load_splits(settings["dataset"], settings["model"], settings["skipped"])
-        check_classes(folder, splits)
+        splits = run_images(settings, folder.path, training=True).splits
         print(f"going on with {folder.path}: {len(folder.history())} epochs are done")
     else:
         arguments.model = arguments.model or "lenet5"
         arguments.dataset = arguments.dataset or "digits"
-        splits, skipped = load_checked_splits(
-            arguments.dataset, arguments.model, bool(arguments.skip_unreadable)
-        )
-        if skipped:
-            print(f"left out, because it cannot be read ({len(skipped)} in all):")
-            for file, reason in skipped.items():
+        images = new_images(arguments.dataset, arguments.model, bool(arguments.skip_unreadable))
+        splits = images.splits
+        if images.skipped:
+            print(f"left out, because it cannot be read ({len(images.skipped)} in all):")
+            for file, reason in images.skipped.items():
                 print(f"  {file} {reason}")
-        settings = make_settings(arguments, splits, skipped)
+        settings = make_settings(arguments, images)
         name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
         folder = Run.create(arguments.out or next_run_path(name), settings)
         settings = folder.settings
@@ -191,16 +187,14 @@ def test_result(model: Any, batches: Any, classes: list[str]) -> dict[str, Any]:
     }
 
 
-def make_settings(
-    arguments: argparse.Namespace, splits: Any, skipped: dict[str, str]
-) -> dict[str, Any]:
+def make_settings(arguments: argparse.Namespace, images: Images) -> dict[str, Any]:
     """Everything needed to repeat the run, as plain JSON."""
     usual = DEFAULTS.get(arguments.dataset, USUAL)
     # A policy of one's own takes the place of the usual one.
     shift = 0 if arguments.augment else usual.shift
     if arguments.shift is not None:
         shift = arguments.shift
-    named = arguments.dataset in DATASETS
+    named, splits = arguments.dataset in DATASETS, images.splits
     first = splits.train[0][0]
     policy = read_policy("--augment", arguments.augment or "none", first.shape[:2])
     augmentation = [RandomTranslate(shift), *policy.steps] if shift else policy.steps
@@ -218,11 +212,12 @@ def make_settings(
         "schedule": "cosine",
         "seed": arguments.seed or 0,
         "limit": arguments.limit,
-        "skipped": skipped,
+        "skipped": images.skipped,
         "workers": arguments.workers or 0,
         "preprocessing": preprocessing(splits, model, augmentation),
         "mixer": policy.mixer,
         "versions": versions(),
+        "images": images.record,
     }
 
 

@@ -85,10 +85,9 @@ def run(arguments: argparse.Namespace) -> None:
     cut(network, head["layers"])  # or say now that it cannot be cut so
     if source.settings["head"] is not None:  # it was transferred before, and its body ends there
         head["layers"] = source.settings["head"]["layers"]
-    asked = settings | {"optimizer": "adam"}
-    splits, of_run = new_task(asked, source.settings, settings["augment"])
+    splits, of_run = new_task(folder, source, optimizer="adam", augment=settings["augment"])
     of_run["head"] = head
-    folder = begin(folder, arguments)
+    folder = begin(folder, arguments, of_run)
     K = len(splits.train.classes)
     wanted = [name for name in WAYS if settings["approach"] in ("all", name) or name == "scratch"]
     print(

@@ -5,12 +5,12 @@
 The sorted names of the folders are the classes. `folder` and `archive` make such trees; what they
 mean is decided here, once. Images are resized to one size, because a batch is one array.
 
-Read next: datasets/folder.py
+Read next: datasets/fingerprint.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,13 @@ from tqdm.auto import tqdm
 
 from minivision.datasets.file_dataset import File, FileDataset, Member, bytes_of
 from minivision.datasets.images import check_image_bytes, decode
-from minivision.datasets.splits import Splits, stratified_split
+from minivision.datasets.splits import (
+    SHARES,
+    Splits,
+    deal_by_name,
+    part_by_name,
+    stratified_indices,
+)
 from minivision.transforms.checks import check_size
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -86,43 +92,76 @@ class ClassFolders:
             for name, file in images_in(tree[folder], f"{at}{folder}/").items()
         }
 
-    def splits(self, size: tuple[int, int], channels: int = 3, skip: Iterable[str] = ()) -> Splits:
+    def splits(
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        skip: Iterable[str] = (),
+        dealt: Mapping[str, Iterable[str]] | None = None,
+    ) -> Splits:
         """The splits, of images uint8 (H, W, C) of one `size` (H, W), without the files in `skip`.
 
-        With a folder `train`, the folders `test` and `validation` are the other splits. What has
-        no folder of its own is split off from the images for training, stratified and always
-        alike: a fifth of them for the test, a tenth for validation, at least one image each.
+        dealt: the names of the images of each part, so as to have the same parts as before; the
+            default is `deal(skip)`.
 
-        Raises ValueError, with the path, where there are fewer than two classes, a class without
-        images, or a class unknown to `train`.
+        Raises ValueError, with the path, if there are fewer than two classes, a class without
+        images, a class unknown to `train`, or too few images for three parts.
         """
         check_size(self.where, "size", size)
         if channels not in (1, 3):
             raise ValueError(
                 f"{self.where}: channels is {channels!r}; expected 3 (RGB) or 1 (grey)"
             )
-        skipped = set(skip)
-        parts = self.parts()
-        classes = self.class_names(*parts["train"])
-        data = {
-            name: FileDataset(
-                *self.labelled_files(at, tree, classes, skipped), classes, size, channels
-            )
-            for name, (at, tree) in parts.items()
-        }
-        total = len(data["train"])
-        counts = {
-            "test": 0 if "test" in data else max(1, total // 5),
-            "validation": 0 if "validation" in data else max(1, total // 10),
-        }
-        kept = total - counts["test"] - counts["validation"]
-        if kept < 1:
+        classes, images = self.class_names(), self.images()
+        datasets = {}
+        for part, names in (self.deal(skip) if dealt is None else dealt).items():
+            files = [images[name] for name in names]
+            labels = np.array([classes.index(name.split("/")[-2]) for name in names], np.int64)
+            datasets[part] = FileDataset(files, labels, classes, size, channels)
+        return Splits(**datasets)
+
+    def deal(self, skip: Iterable[str] = ()) -> dict[str, list[str]]:
+        """The names of the images of each part, sorted by class and name, without those in `skip`.
+
+        With a folder `train`, the folders `test` and `validation` are the other parts. What has no
+        folder of its own is dealt from the images for training, by their names: about a fifth for
+        the test, about a tenth for validation (`deal_by_name`).
+        """
+        found = {part: self.checked_names(part, set(skip)) for part in self.parts()}
+        at, _ = self.parts()["train"]
+        try:
+            dealt = deal_by_name([name.removeprefix(at) for name in found["train"]], self.cut())
+        except ValueError as error:
             raise ValueError(
-                f"{self.where}: {self.root / parts['train'][0]} has {total} images, too few to be "
-                "split; add images, or the folders train, validation and test"
-            )
-        rest = stratified_split(data["train"], (kept, counts["validation"], counts["test"]), seed=0)
-        return Splits(rest[0], data.get("validation", rest[1]), data.get("test", rest[2]))
+                f"{self.where}: {self.root / at}: {error}; add images, or the folders train, "
+                "validation and test"
+            ) from error
+        found |= {part: [at + name for name in names] for part, names in dealt.items()}
+        return {part: found[part] for part in PARTS}
+
+    def deal_by_count(self, skip: Iterable[str] = ()) -> dict[str, list[str]]:
+        """The parts as version 0.1 dealt them, for its runs: every new image moves others."""
+        found = {part: self.checked_names(part, set(skip)) for part in self.parts()}
+        names, cut = found["train"], self.cut()
+        classes = self.class_names()
+        labels = np.array([classes.index(name.split("/")[-2]) for name in names])
+        test = max(1, len(names) // 5) if "test" in cut else 0
+        validation = max(1, len(names) // 10) if "validation" in cut else 0
+        sizes = (len(names) - test - validation, validation, test)
+        counted = zip(PARTS, stratified_indices(labels, sizes, seed=0), strict=True)
+        found |= {p: [names[i] for i in part] for p, part in counted if p in ("train", *cut)}
+        return {part: found[part] for part in PARTS}
+
+    def part_of(self, name: str) -> str:
+        """The part that the image of this name belongs to, whatever else is in the folder."""
+        at, _ = self.parts()["train"]
+        if not name.startswith(at):
+            return name.split("/")[0]
+        return part_by_name(name.removeprefix(at), self.cut())
+
+    def cut(self) -> list[str]:
+        """The parts that have no folder of their own."""
+        return [part for part in SHARES if part not in self.parts()]
 
     def parts(self) -> dict[str, tuple[str, Tree]]:
         """The place and tree of each split that has a folder; where none has, all is "train"."""
@@ -137,8 +176,9 @@ class ClassFolders:
             )
         return {name: (f"{name}/", self.tree[name]) for name in given}
 
-    def class_names(self, at: str, tree: Tree) -> tuple[str, ...]:
+    def class_names(self) -> tuple[str, ...]:
         """The sorted names of the class folders for training; at least two."""
+        at, tree = self.parts()["train"]
         classes = folders_in(tree)
         if len(classes) < 2:
             loose = sum(is_image(name) for name in tree)
@@ -149,32 +189,29 @@ class ClassFolders:
             )
         return tuple(classes)
 
-    def labelled_files(
-        self, at: str, tree: Tree, classes: tuple[str, ...], skipped: set[str]
-    ) -> tuple[list[File], np.ndarray]:
-        """The image files in the class folders of a split, sorted, and their labels int64 (N,)."""
-        files: list[File] = []
-        labels: list[int] = []
+    def checked_names(self, part: str, skipped: set[str]) -> list[str]:
+        """The names of the images in a part's class folders, sorted; every class has some."""
+        (at, tree), classes = self.parts()[part], self.class_names()
+        names: list[str] = []
         place = self.root / at
-        for name in folders_in(tree):
-            if name not in classes:
+        for c in folders_in(tree):
+            if c not in classes:
                 raise ValueError(
-                    f"{self.where}: {place} has a class {name!r}, which the training images do not "
+                    f"{self.where}: {place} has a class {c!r}, which the training images do not "
                     f"have; expected {', '.join(classes)}"
                 )
-            images = images_in(tree[name], f"{at}{name}/")
-            found = [file for key, file in images.items() if key not in skipped]
+            images = images_in(tree[c], f"{at}{c}/")
+            found = [name for name in images if name not in skipped]
             if not found:
                 all_skipped = f" but {len(images)} that are left out" if images else ""
                 raise ValueError(
-                    f"{self.where}: {place / name} has no images{all_skipped}; "
+                    f"{self.where}: {place / c} has no images{all_skipped}; "
                     f"expected files that end in {', '.join(SUFFIXES)}"
                 )
-            files += found
-            labels += [classes.index(name)] * len(found)
-        if not files:
+            names += found
+        if not names:
             raise ValueError(f"{self.where}: {place} has no class folders with images")
-        return files, np.array(labels, np.int64)
+        return names
 
 
 def folders_in(tree: Tree) -> list[str]:

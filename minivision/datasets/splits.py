@@ -2,13 +2,18 @@
 
 We choose settings on the validation part and read the test part once. Both say little when a class
 is missing from them by bad luck, so each part takes its share of every class (it is *stratified*).
+A published dataset never changes, so its parts can be counted off exactly. Your own folder grows:
+its images are dealt by their names, so that a test image stays a test image.
 
 Read next: datasets/only_classes.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -68,6 +73,63 @@ def stratified_indices(
     order = np.argsort(position, kind="stable")
     # Sorted, so that a part keeps the order of the dataset.
     return tuple(np.sort(order[a:b]) for a, b in pairwise(cuts))
+
+
+# How much of a folder of images becomes which part; the rest is for training.
+SHARES = {"test": 0.2, "validation": 0.1}
+
+
+def place_of(name: str) -> float:
+    """A number from 0 to 1 that follows from an image's name CLASS/FILE, evenly spread.
+
+    >>> round(place_of("cat/1.png"), 3)
+    0.415
+    """
+    data = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") / 2**64
+
+
+def part_by_name(name: str, parts: Collection[str] = tuple(SHARES)) -> str:
+    """The part of the image CLASS/FILE: its place lies in the stretch of one of `parts`, or train.
+
+    Nothing but its own name decides, so adding, removing or renaming an image moves no other. The
+    price is that the parts have their shares of every class only on average.
+
+    >>> part_by_name("cat/1.png"), part_by_name("cat/2.png")
+    ('train', 'train')
+    """
+    start, place = 0.0, place_of(name)
+    for part, share in SHARES.items():
+        if part in parts and start <= place < start + share:
+            return part
+        start += share
+    return "train"
+
+
+def deal_by_name(
+    names: Sequence[str], parts: Collection[str] = tuple(SHARES)
+) -> dict[str, list[str]]:
+    """Deal images CLASS/FILE to "train" and to `parts`, each by `part_by_name`.
+
+    In a very small folder chance may leave a class without an image for training, or a part without
+    any image. Only then does an image change sides: the one whose place is the last of its class,
+    or the first of all. Raises ValueError if there are too few images even for that.
+    """
+    class_of = {name: name.split("/")[0] for name in names}
+    part_of = {name: part_by_name(name, parts) for name in names}
+    in_line = sorted(names, key=place_of)
+    for c in dict.fromkeys(class_of.values()):
+        of_class = [name for name in in_line if class_of[name] == c]
+        if all(part_of[name] != "train" for name in of_class):
+            part_of[of_class[-1]] = "train"
+    for part in [part for part in parts if part not in part_of.values()]:
+        training = [name for name in in_line if part_of[name] == "train"]
+        left = Counter(class_of[name] for name in training)
+        spare = [name for name in training if left[class_of[name]] > 1]
+        if not spare:
+            raise ValueError(f"{len(names)} images are too few to be split")
+        part_of[spare[0]] = part
+    return {part: [n for n in names if part_of[n] == part] for part in ("train", *parts)}
 
 
 def whole_sizes(sizes: Sequence[float], N: int) -> list[int]:

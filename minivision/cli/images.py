@@ -1,0 +1,174 @@
+"""The images of a command: looked at before training, dealt into parts, and the same ones later.
+
+A run on images of your own records which ones it was made of (datasets/fingerprint.py). `evaluate`
+measures with the recorded test images, whatever has come and gone since, and a run that is
+continued refuses to train on other images than it began with.
+
+Read next: cli/evaluate.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minivision.cli.setup import input_size
+from minivision.datasets import DATASETS, Splits, load_dataset, open_class_folders
+from minivision.datasets.class_folders import PARTS, ClassFolders
+from minivision.datasets.file_dataset import File
+from minivision.datasets.fingerprint import NAMED, Changes, changes, fingerprint, stamps
+
+# This many bytes of images are looked at before training begins, and told apart by their contents;
+# images of a larger dataset are told apart by their sizes.
+CHECKED_BYTES = 2_000_000_000
+
+
+class Images(NamedTuple):
+    """The parts of a dataset, and what a run keeps of it in its settings (None for a name)."""
+
+    splits: Splits
+    skipped: dict[str, str]  # files left out, from their names to what is wrong with them
+    record: dict[str, Any] | None
+
+
+def new_images(
+    dataset: str, model: str, skip_unreadable: bool, channels: int | None = None
+) -> Images:
+    """The dataset for a new run; the images of a path get the size that the network expects.
+
+    The images of a path are looked at first. Without `skip_unreadable`, ValueError names those
+    that cannot be read (if there is too much to look at, training will name the first that it
+    meets). With it they are left out.
+
+    channels: of an old network's images; ValueError if those of a name have others.
+    """
+    size = input_size(model)
+    if dataset in DATASETS:
+        if skip_unreadable:
+            raise ValueError(f"--skip-unreadable is for images of your own; {dataset} has a name")
+        return Images(named_splits(dataset, channels), {}, None)
+    folders = open_class_folders(dataset)
+    small = folders.total_bytes() <= CHECKED_BYTES
+    skipped = checked(folders, dataset, skip_unreadable) if skip_unreadable or small else {}
+    dealt = folders.deal(skipped)
+    splits = folders.splits(size, channels or 3, dealt=dealt)
+    files = folders.images()
+    parts = {p: stamps({name: files[name] for name in dealt[p]}, small) for p in PARTS}
+    return Images(splits, skipped, fingerprint(dataset, parts))
+
+
+def run_images(settings: Mapping[str, Any], run: Path, training: bool = False) -> Images:
+    """The images that a run's settings name and record; a line is printed if some have changed.
+
+    training: they will be trained on, so ValueError names the first few training and validation
+        images that are missing, changed or new. Test images that are missing or changed are left
+        out in either case, and new ones are not used.
+    """
+    dataset, channels = settings["dataset"], settings["channels"]
+    if dataset in DATASETS:
+        splits = named_splits(dataset, channels)
+        refuse_other_classes(settings, splits.train.classes, run)
+        return Images(splits, {}, None)
+    size, record = input_size(settings["model"]), settings["images"]
+    folders = open_class_folders(dataset)
+    refuse_other_classes(settings, folders.class_names(), run)
+    if record is None:
+        print(
+            f"note: {run} does not record its images, as it was made by an older version; if "
+            f"{dataset} has changed since, some of its test images may have been trained on"
+        )
+        skipped = settings["skipped"]
+        dealt = folders.deal_by_count(skipped)
+        return Images(folders.splits(size, channels or 3, dealt=dealt), skipped, None)
+    found = {part: changes_of(folders, settings, part) for part in PARTS}
+    if training:
+        for part in ("train", "validation"):
+            refuse_changes(found[part], f"the {part} images in {dataset}", run)
+    missing, changed, new = found["test"]
+    if any(found["test"]):
+        print(
+            f"note: of the {len(record['test'])} test images of {run}, {len(missing)} are missing "
+            f"and {len(changed)} have changed, which are left out; {len(new)} are new and not used "
+            f"({found['test']})"
+        )
+    dealt = {
+        part: [n for n in record[part] if n not in {*found[part].missing, *found[part].changed}]
+        for part in PARTS
+    }
+    if not dealt["test"]:
+        raise ValueError(f"none of the test images of {run} is in {dataset} as it was")
+    return Images(folders.splits(size, channels or 3, dealt=dealt), settings["skipped"], record)
+
+
+class ChangedImagesError(ValueError):
+    """A run would train on other images than it began with."""
+
+
+def named_splits(dataset: str, channels: int | None) -> Splits:
+    """The parts of a dataset that has a name."""
+    splits = load_dataset(dataset)
+    found = splits.train[0][0].shape[2]
+    if channels not in (None, found):
+        raise ValueError(
+            f"the images of {dataset} have {found} channels, but the network was trained on "
+            f"images with {channels} (1: grey, 3: red, green and blue)"
+        )
+    return splits
+
+
+def checked(folders: ClassFolders, dataset: str, skip_unreadable: bool) -> dict[str, str]:
+    """The images that cannot be read, to be left out; without `skip_unreadable` a ValueError."""
+    broken = folders.unreadable(decode_all=skip_unreadable)
+    if broken and not skip_unreadable:
+        named = [f"{name} {reason}" for name, reason in broken.items()][:NAMED]
+        more = [f"and {len(broken) - NAMED} more"] if len(broken) > NAMED else []
+        raise ValueError(
+            f"{len(broken)} of the {len(folders.images())} images in {dataset} cannot be read: "
+            + "; ".join(named + more)
+            + ". Repair or remove them, or leave them out with --skip-unreadable"
+        )
+    return broken
+
+
+def refuse_other_classes(settings: Mapping[str, Any], now: Sequence[str], run: Path) -> None:
+    """ValueError if the dataset no longer has the classes that the run was trained on."""
+    then = settings.get("classes")
+    if then not in (None, list(now)):
+        raise ValueError(
+            f"{run} was trained on the classes {', '.join(then)}, but "
+            f"{settings['dataset']} has {', '.join(now)}"
+        )
+
+
+def changes_of(folders: ClassFolders, settings: Mapping[str, Any], part: str) -> Changes:
+    """How a part's images differ from the recorded ones, counting new ones that belong to it."""
+    record = settings["images"]
+    elsewhere = {name for other in PARTS if other != part for name in record[other]}
+    elsewhere |= set(settings["skipped"])
+    files = {
+        name: file
+        for name, file in folders.images().items()
+        if name in record[part] or (name not in elsewhere and folders.part_of(name) == part)
+    }
+    return changes(record[part], files)
+
+
+def refuse_changes(found: Changes, what: str, run: Path) -> None:
+    """Raise ChangedImagesError if images that a run trains on are not as it began with them."""
+    if any(found):
+        raise ChangedImagesError(
+            f"{what} are not those that {run} began with ({found}); bring them back as they were, "
+            "or begin a new run"
+        )
+
+
+def unlabelled_stamps(
+    settings: Mapping[str, Any], files: Mapping[str, File], run: Path
+) -> dict[str, str]:
+    """The stamps of images without labels. Raises ChangedImagesError if they are others now."""
+    then = settings.get("unlabelled_images")
+    if then is not None:
+        refuse_changes(changes(then, files), f"the images in {settings['unlabelled']}", run)
+        return dict(then)
+    return stamps(files)

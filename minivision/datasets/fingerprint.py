@@ -1,0 +1,108 @@
+"""Which images a run was made of: names, sizes and checksums, so that no change goes unnoticed.
+
+A test image that was trained on makes an accuracy too good, and nothing else would tell. So a run
+on a folder or an archive of images keeps this in its settings:
+
+    {"count": 180, "digest": "1b4f…", "archive_sha256": null,
+     "train": {"cat/1.png": "5120 9f3a2b1c", …}, "validation": {…}, "test": {…}}
+
+Read next: datasets/folder.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm.auto import tqdm
+
+from minivision.datasets.class_folders import PARTS
+from minivision.datasets.file_dataset import File, Member, bytes_of
+
+NAMED = 5  # images in one message
+
+
+def stamps(files: Mapping[str, File], contents: bool = True) -> dict[str, str]:
+    """For every image its size in bytes and, with `contents`, the CRC-32 of its bytes.
+
+    >>> stamps({"cat/1.png": Member("cat/1.png", b"not really")})
+    {'cat/1.png': '10 7d27afd0'}
+    """
+    if not contents:
+        return {name: str(size_of(file)) for name, file in files.items()}
+    found = {}
+    for name, file in tqdm(files.items(), "reading images", delay=2, disable=None, leave=False):
+        data = bytes_of(file)
+        found[name] = f"{len(data)} {zlib.crc32(data):08x}"
+    return found
+
+
+def size_of(file: File) -> int:
+    """The size of an image file in bytes."""
+    return len(file.data) if isinstance(file, Member) else file.stat().st_size
+
+
+def fingerprint(path: str | Path, parts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """What is kept of the images at a path: the stamps of every part, their number and digest."""
+    archive = None
+    if Path(path).is_file():
+        with open(path, "rb") as file:
+            archive = hashlib.file_digest(file, "sha256").hexdigest()
+    count = sum(len(part) for part in parts.values())
+    return {"count": count, "digest": digest(parts), "archive_sha256": archive, **parts}
+
+
+def digest(parts: Mapping[str, Mapping[str, str]]) -> str:
+    """The SHA-256 of all names and stamps, sorted, and of the parts they belong to."""
+    lines = sorted(f"{name}\0{s}\0{part}\n" for part in parts for name, s in parts[part].items())
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def check_fingerprint(where: str | Path, record: Any) -> None:
+    """ValueError if the record is not what `fingerprint` made; None says that there is none."""
+    if record is None:
+        return
+    parts: dict[str, Any] = (
+        {part: record.get(part) for part in PARTS} if isinstance(record, dict) else {}
+    )
+    whole = parts and all(isinstance(part, dict) for part in parts.values())
+    if not whole or digest(parts) != record.get("digest"):
+        raise ValueError(
+            f"{where}: 'images', the record of the run's images, is damaged or was edited"
+        )
+
+
+class Changes(NamedTuple):
+    """The names of the images that are no longer there, have other contents, or are new.
+
+    >>> print(Changes(["a.png"], [], ["1.png", "2.png", "3.png", "4.png", "5.png", "6.png"]))
+    missing: a.png; new: 1.png, 2.png, 3.png, 4.png, 5.png and 1 more
+    """
+
+    missing: list[str]
+    changed: list[str]
+    new: list[str]
+
+    def __str__(self) -> str:
+        told = []
+        for kind, names in self._asdict().items():
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            if names:
+                told.append(f"{kind}: {', '.join(names[:NAMED])}{more}")
+        return "; ".join(told)
+
+
+def changes(recorded: Mapping[str, str], files: Mapping[str, File]) -> Changes:
+    """How the images that are there differ from the recorded ones."""
+    there = {name: files[name] for name in recorded if name in files}
+    sizes_only = {name: file for name, file in there.items() if " " not in recorded[name]}
+    read = {name: file for name, file in there.items() if name not in sizes_only}
+    now = stamps(sizes_only, contents=False) | stamps(read)
+    return Changes(
+        missing=[name for name in recorded if name not in files],
+        changed=[name for name in there if now[name] != recorded[name]],
+        new=[name for name in files if name not in recorded],
+    )
