@@ -125,7 +125,8 @@ def cifar10_jpeg(data_dir: str | Path | None = None) -> Splits:
     folders = search_folders("cifar10-jpeg", data_dir)
     for folder in folders:
         if (folder / JPEG_ARCHIVE).is_file():
-            splits = open_archive(folder / JPEG_ARCHIVE).splits((32, 32))
+            archive = open_archive(folder / JPEG_ARCHIVE)
+            splits = archive.splits((32, 32), dealt=archive.deal_by_count())
             if splits.train.classes != CLASSES:
                 raise ValueError(
                     f"{folder / JPEG_ARCHIVE} has the classes {', '.join(splits.train.classes)}; "

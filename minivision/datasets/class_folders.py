@@ -140,7 +140,10 @@ class ClassFolders:
         return {part: found[part] for part in PARTS}
 
     def deal_by_count(self, skip: Iterable[str] = ()) -> dict[str, list[str]]:
-        """The parts as version 0.1 dealt them, for its runs: every new image moves others."""
+        """The parts with exactly their share of every class, for images that never change.
+
+        A new image moves others. Version 0.1 dealt all folders so, and its runs go on with this.
+        """
         found = {part: self.checked_names(part, set(skip)) for part in self.parts()}
         names, cut = found["train"], self.cut()
         classes = self.class_names()
