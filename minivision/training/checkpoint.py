@@ -73,6 +73,7 @@ def load_checkpoint(
         has, given = ("a", "none") if parts["average"] else ("no", "one")
         raise ValueError(f"{path} has {has} running average of the weights, but {given} is given")
     before = model.state_dict()
+    average_before = average.state_dict() if average is not None else {}
     try:
         model.load_state_dict(parts["model"])
         if average is not None:
@@ -80,6 +81,8 @@ def load_checkpoint(
         optimizer.load_state_dict(parts["optimizer"])
     except ValueError as error:
         model.load_state_dict(before)
+        if average is not None:
+            average.load_state_dict(average_before)
         raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
     return progress
 

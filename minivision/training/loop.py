@@ -101,8 +101,10 @@ def fit(
     average: a WeightAverage of the model; it is what `validate` sees.
     run: the folder for metrics and checkpoint. If it has a checkpoint, training goes on from it.
 
-    Stops with FloatingPointError on a loss that is not finite, before the weights are touched,
-    and names the function and the line where it arose.
+    Stops with FloatingPointError on a loss that is not finite, and names the function and the line
+    where it arose. Weights, optimizer and buffers are then what they were before the step. On a
+    GPU the loss is read every 50 steps only; the message says since which step it may have
+    changed them.
     """
     if not callable(batches):
         came = type(batches).__name__
@@ -120,6 +122,9 @@ def fit(
     if follower is not None:
         follower.begin(history, validated=validate is not None)
     was_training = model.training
+    # Batch normalisation moves its statistics in the forward pass, before the loss is known.
+    buffers = [buffer for _, buffer in model.named_buffers()]
+    unread = progress.step  # the first step whose loss has not been looked at
     for epoch in range(progress.epoch, epochs):
         model.train()
         start = time.perf_counter()
@@ -130,14 +135,21 @@ def fit(
             means = _Means()
             for i, host_batch in enumerate(epoch_batches):
                 step = progress.step + i
+                batch = _prepare(host_batch, batch_transform, where, (seed, step))
+                before = [buffer.data.copy() for buffer in buffers]
+                try:
+                    value, scalars = _forward(model, loss, batch, seed, step)
+                    if _looks(where, i, len(epoch_batches)):
+                        _refuse_non_finite(value, model, loss, batch, seed, step, unread)
+                        unread = step + 1
+                    optimizer.zero_grad()
+                    value.backward()
+                except BaseException:
+                    for buffer, data in zip(buffers, before, strict=True):
+                        buffer.data = data
+                    raise
                 if schedule is not None:
                     optimizer.scale_lr(schedule(epoch + i / len(epoch_batches)))
-                batch = _prepare(host_batch, batch_transform, where, (seed, step))
-                value, scalars = _forward(model, loss, batch, seed, step)
-                if _looks(where, i, len(epoch_batches)):
-                    _refuse_non_finite(value, model, loss, batch, seed, step)
-                optimizer.zero_grad()
-                value.backward()
                 optimizer.step()
                 if average is not None:
                     average.update()
@@ -225,13 +237,24 @@ def _looks(where: str, i: int, batches: int) -> bool:
 
 
 def _refuse_non_finite(
-    value: Tensor, model: Module, loss: Loss, batch: Batch, seed: int, step: int
+    value: Tensor, model: Module, loss: Loss, batch: Batch, seed: int, step: int, unread: int
 ) -> None:
-    """Raise where the loss is NaN or infinite; computing it again finds the function to blame."""
+    """Raise if the loss is NaN or infinite; computing it again finds the function to blame."""
     number = value.item()
     if np.isfinite(number):
         return
-    story = f"fit: the loss is {number} at step {step}; no weight was updated"
+    story = f"fit: the loss is {number} at step {step}; "
+    spoilt = [
+        name
+        for name, parameter in model.named_parameters()
+        if not array_module(parameter.data).isfinite(parameter.data).all()
+    ]
+    if unread < step:
+        story += f"weights, optimizer and running statistics may be wrong since step {unread}"
+    elif spoilt:
+        story += f"an earlier update made {spoilt[0]} infinite or NaN; it changed nothing more"
+    else:
+        story += "no weight was updated"
     try:
         with detect_anomaly():
             _forward(model, loss, batch, seed, step)

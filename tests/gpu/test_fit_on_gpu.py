@@ -96,6 +96,15 @@ def test_fit_names_the_step_and_the_function_of_a_loss_that_is_not_finite():
         fitted("gpu", batches=batches)
 
 
+def test_fit_says_since_which_step_a_loss_that_was_not_read_may_have_changed_the_weights():
+    batches = Steps(60)
+    batches.batches[20][0][:] = np.inf
+    with pytest.raises(
+        FloatingPointError, match=r"nan at step 50; weights, .* may be wrong since step 1"
+    ):
+        fitted("gpu", batches=batches)
+
+
 def test_fit_resumes_on_the_device_from_its_checkpoint(tmp_path):
     whole, _ = fitted("gpu", epochs=3, run=Run.create(tmp_path / "whole", {}))
     fitted("gpu", epochs=1, run=Run.create(tmp_path / "parts", {}))

@@ -5,7 +5,7 @@ import pytest
 
 from minivision import Tensor
 from minivision import functional as F
-from minivision.nn import Dropout, Linear, ReLU, Sequential
+from minivision.nn import BatchNorm1d, Dropout, Linear, ReLU, Sequential
 from minivision.optim import SGD, Adam, DivideWhenStalled, WeightAverage, step_decay
 from minivision.training import (
     Run,
@@ -178,11 +178,85 @@ def test_a_nan_stops_before_the_update_and_names_function_and_line():
     assert weights(model) == before
 
 
-def test_an_exploding_run_is_stopped():
+@pytest.mark.parametrize(
+    ("lr", "said"),
+    [(1e30, "no weight was updated"), (1e39, "an earlier update made 0.weight infinite or NaN")],
+)
+def test_an_exploding_run_is_stopped(lr, said):
     model = network(p=0.0)
-    optimizer = SGD(model.parameters(), lr=1e30)
-    with pytest.raises(FloatingPointError, match="A lower learning rate often helps"):
+    optimizer = SGD(model.parameters(), lr=lr)
+    with pytest.raises(FloatingPointError, match="A lower learning rate often helps") as caught:
         fit(model, Batches(), classification_loss, optimizer, 3, device="cpu")
+    assert said in str(caught.value)
+
+
+def spoilt_images(images, labels):
+    images[1, 2] = np.nan
+    return images, labels
+
+
+def label_out_of_range(images, labels):
+    labels[0] = 99
+    return images, labels
+
+
+class Spoilt:
+    """The batches of `Batches`, of which the third is spoilt."""
+
+    def __init__(self, spoil):
+        self.spoil = spoil
+
+    def __call__(self, epoch):
+        batches = [(images.copy(), labels.copy()) for images, labels in Batches()(epoch)]
+        batches[2] = self.spoil(*batches[2])
+        return batches
+
+
+@pytest.mark.parametrize("spoil", [spoilt_images, label_out_of_range])
+def test_fit_refuses_a_step_and_changes_nothing(spoil):
+    """Weights, optimizer, its rate and running statistics are those of two steps, to the bit."""
+
+    def trained(batches):
+        rng = np.random.default_rng(0)
+        first, norm = Linear(5, 4, rng=rng), BatchNorm1d(4)
+        model = Sequential(first, norm, Linear(4, 3, rng=rng))
+        optimizer = Adam(model.parameters(), lr=0.05)
+        halving = lambda epochs: 0.5 ** (10 * epochs)  # noqa: E731
+        error = None
+        try:
+            fit(model, batches, classification_loss, optimizer, 1, schedule=halving, device="cpu")
+        except (FloatingPointError, ValueError) as caught:
+            error = caught
+        return model, optimizer, error
+
+    model, optimizer, error = trained(Spoilt(spoil))
+    assert error is not None
+    whole = Batches()(0)
+    as_many = len(whole)
+
+    class Two:
+        """Two batches, in an epoch that says it has as many as the other."""
+
+        def __call__(self, epoch):
+            return self
+
+        def __len__(self):
+            return as_many
+
+        def __iter__(self):
+            return iter(whole[:2])
+
+    expected, theirs, none = trained(Two())
+    assert none is None
+    for state, other in (
+        (model.state_dict(), expected.state_dict()),
+        (optimizer.state_dict(), theirs.state_dict()),
+    ):
+        assert state.keys() == other.keys()
+        for name in state:
+            assert state[name].tobytes() == other[name].tobytes(), name
+    assert optimizer.param_groups[0]["lr"] == theirs.param_groups[0]["lr"]
+    assert np.isfinite(model.state_dict()["1.running_mean"]).all()
 
 
 def test_validation_sees_evaluation_mode_and_the_averaged_weights():
