@@ -13,6 +13,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from minivision.analysis.plots import save_figure
+
 LABELS = {
     "batch": "batch size N",
     "image": "height and width, pixels",
@@ -45,7 +47,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         memory.set_xlabel(LABELS[axis])
     panels[0, 0].set_ylabel("time of a step, ms")
     panels[1, 0].set_ylabel("peak memory of a step, MB")
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path)
     plt.close(figure)
 
 

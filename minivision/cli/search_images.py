@@ -37,6 +37,7 @@ from minivision.datasets.fingerprint import NAMED
 from minivision.methods import ClassicFeatures, DeepFeatures, FeatureFusion
 from minivision.methods.features import FolderIndex, index_folder
 from minivision.models import KNearestNeighbors
+from minivision.nn.weights import plain_file
 from minivision.transforms import from_description
 
 LOCAL_WEIGHTS = {"local": 1.0, "global": 0.0, "both": 0.5}
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--k is {arguments.k}; expected at least 1 answer")
     if arguments.out.suffix.lower() != ".png":
         raise ValueError(f"--out is {arguments.out}; the sheet is a PNG, so let it end in .png")
+    plain_file(arguments.out)
     pictures = [read_image(path, features.channels) for path in arguments.queries]
     asked = features(pictures)
     index = index_folder(folder, features)

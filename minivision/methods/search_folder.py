@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minivision.nn.weights import write_atomically
+from minivision.nn.weights import plain_file, write_atomically
 from minivision.training.plain_json import json_bytes, parse_object, read_object
 
 RECORD: dict[str, type | tuple[type, ...]] = {
@@ -91,7 +91,7 @@ class SearchFolder:
         """Write a line; it is on the disk when this returns."""
         line = json_bytes("search: candidate", record)
         try:
-            with self.lines.open("ab") as file:
+            with plain_file(self.lines).open("ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())

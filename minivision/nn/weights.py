@@ -119,16 +119,33 @@ def checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> s
     return f"{crc:08x}"
 
 
+def plain_file(path: str | os.PathLike[str]) -> Path:
+    """The file to be written at a path, at the end of all links.
+
+    Raises FileExistsError if there is a device, a pipe or a socket, or a circle of links.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise FileExistsError(f"cannot write {path}: its links lead round in a circle")
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise FileExistsError(
+            f"cannot write {path}: it is a device, a pipe or a socket; choose another file"
+        )
+    return target
+
+
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file such that a crash, a kill or a full disk leaves the old one or all of the new.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and the file is
     then renamed over the old one, which is one indivisible step of the operating system. The new
-    file has the permissions that the umask gives to any new file.
+    file has the permissions that the umask gives to any new file. A link stays: the file it leads
+    to is the one that is written.
 
-    Raises the OSError that stopped it, as a sentence that names the path; nothing is left behind.
+    Raises the OSError that stopped it, with the path in its message; nothing is left behind. A
+    folder, a device or a pipe is never replaced.
     """
-    path = Path(path)
+    path = plain_file(path)
     # "x" refuses to open a file that exists, and the random name keeps two writers apart.
     temporary = path.parent / f".unfinished-{secrets.token_hex(8)}"
     try:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from minivision.nn.weights import write_atomically
+from minivision.nn.weights import plain_file, write_atomically
 from minivision.training.plain_json import json_bytes, parse_object, read_object
 
 FILES = ("settings.json", "metrics.jsonl", "checkpoint.safetensors", "result.json")
@@ -108,7 +108,7 @@ class Run:
         if not whole:
             self._rewrite(records)  # or the new line would continue the half-written one
         try:
-            with self.metrics_path.open("ab") as file:
+            with plain_file(self.metrics_path).open("ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())

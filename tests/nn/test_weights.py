@@ -1,6 +1,7 @@
 """Weights come back from a file as they went in, and a crash never costs the old file."""
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -221,6 +222,41 @@ def test_a_file_cannot_be_written_below_a_file_or_over_a_folder(tmp_path):
     with pytest.raises(IsADirectoryError, match=r"cannot write .*folder: Is a directory"):
         write_atomically(tmp_path / "folder", b"data")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and links of POSIX")
+def test_what_is_not_a_plain_file_is_never_replaced(tmp_path):
+    pipe, socket_file = tmp_path / "pipe", tmp_path / "socket"
+    os.mkfifo(pipe)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(socket_file))
+    (tmp_path / "link").symlink_to(pipe)
+    (tmp_path / "one").symlink_to(tmp_path / "other")
+    (tmp_path / "other").symlink_to(tmp_path / "one")
+    before = {entry.name: entry.lstat() for entry in tmp_path.iterdir()}
+    for path in (pipe, socket_file, tmp_path / "link", Path("/dev/null")):
+        with pytest.raises(FileExistsError, match=f"cannot write {path}: it is a device, a pipe"):
+            write_atomically(path, b"data")
+    with pytest.raises(FileExistsError, match="its links lead round in a circle"):
+        write_atomically(tmp_path / "one", b"data")
+    after = {entry.name: entry.lstat() for entry in tmp_path.iterdir()}
+    assert {n: (s.st_ino, s.st_mode) for n, s in after.items()} == {
+        n: (s.st_ino, s.st_mode) for n, s in before.items()
+    }
+    server.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
+def test_a_link_stays_and_its_target_is_written(tmp_path):
+    (tmp_path / "far").mkdir()
+    link, target = tmp_path / "link", tmp_path / "far" / "file"
+    link.symlink_to(tmp_path / "second")
+    (tmp_path / "second").symlink_to(Path("far") / "file")
+    for data in (b"new", b"newer"):  # a link to nothing yet, and to a file
+        write_atomically(link, data)
+        assert link.is_symlink()
+        assert target.read_bytes() == data
+    assert [entry.name for entry in (tmp_path / "far").iterdir()] == ["file"]
 
 
 def test_an_interruption_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
