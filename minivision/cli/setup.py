@@ -117,7 +117,7 @@ def load_checked_splits(
     images = open_class_folders(dataset)
     broken: dict[str, str] = {}
     if skip_unreadable or images.total_bytes() <= CHECKED_BYTES:
-        broken = images.unreadable(decode_all=skip_unreadable)
+        broken = images.unreadable()
     if broken and not skip_unreadable:
         named = [f"{name} {reason}" for name, reason in broken.items()][:NAMED]
         more = [f"and {len(broken) - NAMED} more"] if len(broken) > NAMED else []
