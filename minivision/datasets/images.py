@@ -313,7 +313,8 @@ def check_bmp_pixels(data: bytes) -> None:
     else:
         bits, packing = struct.unpack_from("<HI", data, 28)
     if packing in (RLE8, RLE4):
-        return check_bmp_runs(data, at, bits, H, W)
+        check_bmp_runs(data, at, bits, H, W)
+        return
     row = (W * bits + 31) // 32 * 4
     if at < 14 + header or at + row * H > len(data):
         raise ValueError(
@@ -323,7 +324,6 @@ def check_bmp_pixels(data: bytes) -> None:
     profile = struct.unpack_from("<I", data, 130)[0] if header >= 124 else 0
     if (length or len(data)) - profile - at - row * H >= max(row, 4):
         raise ValueError(f"is damaged: it has more than the {H} rows of {row} bytes it states")
-    return None
 
 
 def check_bmp_runs(data: bytes, at: int, bits: int, H: int, W: int) -> None:
