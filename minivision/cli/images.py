@@ -19,8 +19,8 @@ from minivision.datasets.class_folders import PARTS, ClassFolders
 from minivision.datasets.file_dataset import File
 from minivision.datasets.fingerprint import NAMED, Changes, changes, fingerprint, stamps
 
-# This many bytes of images are looked at before training begins, and told apart by their contents;
-# images of a larger dataset are told apart by their sizes.
+# This many bytes of images are decoded once before training begins, which takes less than a minute,
+# and told apart by their contents. Images of a larger dataset are told apart by their sizes.
 CHECKED_BYTES = 2_000_000_000
 
 
@@ -37,7 +37,7 @@ def new_images(
 ) -> Images:
     """The dataset for a new run; the images of a path get the size that the network expects.
 
-    The images of a path are looked at first. Without `skip_unreadable`, ValueError names those
+    The images of a path are decoded once, first. Without `skip_unreadable`, ValueError names those
     that cannot be read (if there is too much to look at, training will name the first that it
     meets). With it they are left out.
 
@@ -119,7 +119,7 @@ def named_splits(dataset: str, channels: int | None) -> Splits:
 
 def checked(folders: ClassFolders, dataset: str, skip_unreadable: bool) -> dict[str, str]:
     """The images that cannot be read, to be left out; without `skip_unreadable` a ValueError."""
-    broken = folders.unreadable(decode_all=skip_unreadable)
+    broken = folders.unreadable()
     if broken and not skip_unreadable:
         named = [f"{name} {reason}" for name, reason in broken.items()][:NAMED]
         more = [f"and {len(broken) - NAMED} more"] if len(broken) > NAMED else []

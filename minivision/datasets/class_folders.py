@@ -14,12 +14,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from tqdm.auto import tqdm
 
-from minivision.datasets.file_dataset import File, FileDataset, Member, bytes_of
-from minivision.datasets.images import check_image_bytes, decode
+from minivision.datasets.file_dataset import File, FileDataset, Member, faults
 from minivision.datasets.splits import (
     SHARES,
     Splits,
@@ -41,6 +38,7 @@ class ClassFolders:
 
     where: the function that errors name; root: the path of the tree, for errors too.
 
+    >>> import cv2
     >>> grey = cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()
     >>> cats = {f"{i}.png": Member(f"cat/{i}.png", grey) for i in range(5)}
     >>> dogs = {"a.png": Member("dog/a.png", grey), "b.png": Member("dog/b.png", grey[:50])}
@@ -56,24 +54,14 @@ class ClassFolders:
         self.root = root
         self.tree = tree
 
-    def unreadable(self, *, decode_all: bool = False) -> dict[str, str]:
+    def unreadable(self) -> dict[str, str]:
         """The image files that cannot be used, from their names in the tree to what is wrong.
 
-        Every file is read, and its structure looked at (`check_image_bytes`), which finds files
-        that are empty, cut, damaged, of another kind or of an absurd size. With `decode_all` the
-        pixels are decoded too: slower, and nothing is left that could fail later.
+        Every file is decoded, so nothing is left that could stop a training later.
         """
-        broken = {}
-        files = self.images().items()
-        for name, file in tqdm(files, "checking the images", delay=2, disable=None, leave=False):
-            try:
-                data = bytes_of(file)
-                check_image_bytes(data)
-                if decode_all:
-                    decode(data)
-            except (ValueError, OSError, cv2.error) as error:
-                broken[name] = str(error).removeprefix(f"read_image: {file} ")
-        return broken
+        images = self.images()
+        found = dict(zip(images, faults(list(images.values())), strict=True))
+        return {name: fault for name, fault in found.items() if fault is not None}
 
     def total_bytes(self) -> int:
         """What `unreadable` has to read: the bytes of all image files together."""

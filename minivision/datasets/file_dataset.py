@@ -7,11 +7,14 @@ Read next: datasets/class_folders.py
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from minivision.datasets.dataset import (
     ArrayDataset,
@@ -22,6 +25,8 @@ from minivision.datasets.dataset import (
 )
 from minivision.datasets.images import image_from_bytes, read_bytes
 from minivision.transforms.geometry import Resize
+
+THREADS = min(4, os.cpu_count() or 1)  # in which files are checked
 
 
 class Member(NamedTuple):
@@ -90,6 +95,23 @@ class FileDataset:
 def bytes_of(file: File) -> bytes:
     """The bytes of a file of either kind."""
     return file.data if isinstance(file, Member) else read_bytes(file)
+
+
+def faults(files: Sequence[File]) -> list[str | None]:
+    """What is wrong with each image file, which only decoding tells; None where nothing is."""
+    with ThreadPool(THREADS) as pool:
+        found = pool.imap(fault_of, files, chunksize=16)
+        told, total = "checking the images", len(files)
+        return list(tqdm(found, told, total, delay=2, disable=None, leave=False))
+
+
+def fault_of(file: File) -> str | None:
+    """What is wrong with an image file, as the end of a sentence, or None."""
+    try:
+        image_from_bytes(bytes_of(file), str(file))
+    except (ValueError, OSError) as error:
+        return str(error).removeprefix(f"read_image: {file} ")
+    return None
 
 
 def decoded(dataset: Any) -> ArrayDataset:

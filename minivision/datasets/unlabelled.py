@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from minivision.datasets.class_folders import is_hidden, is_image
-from minivision.datasets.file_dataset import FileDataset
-from minivision.datasets.images import check_image_bytes, read_bytes
+from minivision.datasets.file_dataset import FileDataset, faults
 
 UNKNOWN = "unknown"
 
@@ -46,12 +45,12 @@ def unlabelled_folder(
     there is no image, or, without skip_unreadable, one that cannot be read.
     """
     folder, good, broken = Path(folder), [], {}
-    for path in image_files(folder):
-        try:
-            check_image_bytes(read_bytes(path))
+    paths = image_files(folder)
+    for path, fault in zip(paths, faults(paths), strict=True):
+        if fault is None:
             good.append(path)
-        except (ValueError, OSError) as error:
-            broken[path.relative_to(folder).as_posix()] = str(error)
+        else:
+            broken[path.relative_to(folder).as_posix()] = fault
     if broken and not skip_unreadable:
         name, reason = next(iter(broken.items()))
         raise ValueError(

@@ -16,6 +16,7 @@ import pytest
 from minivision.cli import COMMANDS, images, main
 from minivision.datasets import digits, stratified_split
 from minivision.nn.weights import load_weights
+from tests.damage import DAMAGES, whole_file
 
 QUICK = ["--limit", "256", "--epochs", "3"]
 
@@ -383,6 +384,32 @@ def test_a_run_without_the_unreadable_files_is_repeated_without_them(
     (out / "result.json").unlink()
     assert main(["train", "--resume", "--out", str(out)]) == 0
     assert json.loads((out / "result.json").read_text())["test_loss"] == result["test_loss"]
+
+
+@pytest.mark.parametrize("make", [lambda folder: folder, as_tar], ids=["folder", "tar"])
+def test_no_damaged_image_becomes_training_data(spoilt, tmp_path, capsys, make):
+    """Each damage alone is refused by name; all together are left out and listed."""
+    for name in ("dark/5.jpg", "bright/letter.jpg", "bright/empty.png"):
+        (spoilt / name).unlink()
+    train = ["train", "--epochs", "1", "--out", str(tmp_path / "run"), "--dataset"]
+    damaged = {
+        f"dark/{name}{suffix}": damage(whole_file(suffix))
+        for suffix, damages in DAMAGES.items()
+        for name, damage in damages.items()
+    }
+    for name, data in damaged.items():
+        (spoilt / name).write_bytes(data)
+        error = refused(capsys, *train, make(spoilt))
+        assert "1 of the 24 images" in error
+        assert f"cannot be read: {name} is " in error
+        (spoilt / name).unlink()
+    assert not (tmp_path / "run").exists()
+    for name, data in damaged.items():
+        (spoilt / name).write_bytes(data)
+    assert main([*train, str(make(spoilt)), "--skip-unreadable"]) == 0
+    assert f"cannot be read ({len(damaged)} in all)" in capsys.readouterr().out
+    skipped = json.loads((tmp_path / "run" / "settings.json").read_text())["skipped"]
+    assert list(skipped) == sorted(damaged)
 
 
 def test_a_run_from_before_files_could_be_skipped_is_still_read(trained, tmp_path, capsys):

@@ -16,6 +16,7 @@ from minivision.datasets import (
     open_class_folders,
 )
 from minivision.datasets.archive import read_members
+from tests.damage import DAMAGES, whole_file
 
 ENDINGS = {".tar": "w", ".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.xz": "w:xz", ".tar.bz2": "w:bz2"}
 
@@ -240,6 +241,22 @@ def test_a_broken_image_in_an_archive_is_named(tmp_path):
     assert list(broken) == ["test/dog/001.png"]
     assert broken["test/dog/001.png"].startswith("is truncated: it ends after")
     assert len(folders.splits((9, 8), skip=broken).test) == 5
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"), [(suffix, name) for suffix in DAMAGES for name in DAMAGES[suffix]]
+)
+def test_a_damaged_image_in_an_archive_is_named_and_can_be_left_out(tmp_path, suffix, name):
+    damaged = DAMAGES[suffix][name](whole_file(suffix))
+    path = pack(tmp_path / "pets.tar.gz", {**pets(5), f"cat/x{suffix}": damaged}, "w:gz")
+    splits = load_dataset(path, size=(9, 8))
+    with pytest.raises(ValueError, match=rf"gz/cat/x{suffix} is (damaged|truncated): "):
+        [part.batch(np.arange(len(part))) for part in splits]
+    folders = open_class_folders(path)
+    broken = folders.unreadable()
+    assert list(broken) == [f"cat/x{suffix}"]
+    splits = folders.splits((9, 8), skip=broken)
+    assert sorted(red for part in splits for red in reds(part)) == list(range(10))
 
 
 @pytest.mark.parametrize(

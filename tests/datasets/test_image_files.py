@@ -1,5 +1,6 @@
 """Tests of read_image and image_folder, on real files that are whole, cut, damaged or absurd."""
 
+import re
 import shutil
 import struct
 import zlib
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from minivision.datasets import (
     DataLoader,
@@ -20,8 +22,18 @@ from minivision.datasets import (
     read_image,
 )
 from minivision.datasets.file_dataset import FileDataset, Member
-from minivision.datasets.images import PNG, image_size
+from minivision.datasets.images import ADAM7, PNG, image_from_bytes, image_size
+from minivision.datasets.unlabelled import unlabelled_folder
 from minivision.transforms import Compose, RandomResizedCrop, Resize, ToArray
+from tests.damage import (
+    DAMAGES,
+    chunk,
+    opencv_saved,
+    photograph,
+    png_of,
+    saved,
+    whole_file,
+)
 
 
 def smooth_image(H=40, W=60):
@@ -126,11 +138,6 @@ def test_opencv_alone_would_read_a_cut_photograph_as_a_whole_one(tmp_path):
     assert cv2.imread(str(path)).shape == (40, 60, 3)
 
 
-def chunk(kind, data):
-    checksum = zlib.crc32(kind + data)
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
-
 def header(W, H):
     return chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 8, 0, 0, 0, 0))
 
@@ -156,14 +163,14 @@ def damaged_jpeg():
         (b"\xff\xd8\xff\xda\x00\x02\xff\xd9", "is damaged: its JPEG header does not state a size"),
         (
             PNG + header(4, 3) + chunk(b"IDAT", b"no pixels") + chunk(b"IEND", b""),
-            "is damaged: OpenCV cannot decode it",
+            "is damaged: its pixels cannot be decompressed: .* incorrect header check",
         ),
         (
             PNG + header(100_000, 50_000) + chunk(b"IEND", b""),
             "has 50000 x 100000 pixels; expected at most 64,000,000 in all",
         ),
         (
-            b"BM" + struct.pack("<IIIIii", 26, 0, 26, 12, 90_000, -80_000),
+            b"BM" + struct.pack("<IIIIii", 26, 0, 26, 40, 90_000, -80_000),
             "has 80000 x 90000 pixels",
         ),
     ],
@@ -187,6 +194,299 @@ def test_a_missing_file_a_folder_and_odd_channels_are_refused(tmp_path):
         read_image(tmp_path)
     with pytest.raises(ValueError, match=r"channels is 4; expected 3 \(RGB\) or 1 \(grey\)"):
         read_image(tmp_path, channels=4)
+
+
+def opencv_read(data):
+    """What OpenCV alone reads, in RGB."""
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+
+
+def read(data):
+    return image_from_bytes(data, "x")
+
+
+SIZES = [(1, 1), (1, 9), (9, 1), (17, 16), (28, 28), (33, 47), (96, 65)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("quality", [30, 75, 95, 100])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_of_pillows_has_opencvs_pixels(size, quality, progressive):
+    image = photograph(*size)
+    for subsampling in ("4:4:4", "4:2:2", "4:2:0"):
+        # Pillow reserves too few bytes for a tiny image unless it optimizes.
+        data = saved(
+            image, quality=quality, progressive=progressive, subsampling=subsampling,
+            optimize=True, restart_marker_blocks=2,
+        )  # fmt: skip
+        np.testing.assert_array_equal(read(data), opencv_read(data))
+    grey = saved(image[:, :, 0], quality=quality, progressive=progressive, optimize=True)
+    np.testing.assert_array_equal(read(grey), opencv_read(grey))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("sampling", ["411", "420", "422", "440", "444"])
+@pytest.mark.parametrize("options", [(), ("PROGRESSIVE", 1), ("RST_INTERVAL", 1), ("OPTIMIZE", 1)])
+def test_a_jpeg_of_opencvs_has_opencvs_pixels(size, sampling, options):
+    factor = getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{sampling}")
+    options = [getattr(cv2, f"IMWRITE_JPEG_{options[0]}"), 1] if options else []
+    data = opencv_saved(
+        photograph(*size), ".jpg", cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor, *options
+    )
+    np.testing.assert_array_equal(read(data), opencv_read(data))
+
+
+@pytest.mark.parametrize("transform", [0, 2], ids=["CMYK", "YCCK"])
+def test_a_jpeg_of_four_inks_has_opencvs_pixels(transform):
+    inks = np.concatenate([photograph(33, 47), photograph(33, 47, 1)[:, :, :1]], axis=2)
+    data = bytearray(saved(Image.fromarray(inks, "CMYK"), quality=90))
+    data[data.index(b"Adobe") + 11] = transform
+    np.testing.assert_array_equal(read(bytes(data)), opencv_read(bytes(data)))
+
+
+def test_a_jpeg_stored_in_red_green_and_blue_has_opencvs_pixels():
+    data = saved(photograph(33, 47), keep_rgb=True)
+    np.testing.assert_array_equal(read(data), opencv_read(data))
+
+
+def noted(tiff):
+    """A JPEG of 17 x 30 pixels with these notes of its camera."""
+    jpeg = saved(photograph(17, 30))
+    body = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("value", [*range(10), 65535])
+def test_every_note_of_a_camera_turns_a_photograph_as_opencv_does(order, value):
+    tiff = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
+    tiff += struct.pack(f"{order}HHHIHHI", 1, 0x0112, 3, 1, value, 0, 0)
+    data = noted(tiff)
+    assert read(data).shape == ((30, 17, 3) if 5 <= value <= 8 else (17, 30, 3))
+    assert read(data).flags.c_contiguous
+    np.testing.assert_array_equal(read(data), opencv_read(data))
+    if value == 6:
+        for length in (0, 1, 7, 8, 12, 18):
+            cut = noted(tiff[:length])
+            np.testing.assert_array_equal(read(cut), opencv_read(cut))
+
+
+@given(st.binary(max_size=60))
+def test_no_note_of_a_camera_makes_a_photograph_unreadable(notes):
+    for start in (b"", b"MM\0*\0\0\0\x08", b"II*\0\x08\0\0\0"):
+        assert sorted(read(noted(start + notes)).shape) == [3, 17, 30]
+
+
+def test_what_follows_a_photograph_does_no_harm():
+    """Some telephones write a second picture, or a film, behind the first."""
+    first, second = saved(photograph(33, 47)), saved(photograph(20, 20), progressive=True)
+    for rest in (second, bytes(100), b"a film"):
+        np.testing.assert_array_equal(read(first + rest), opencv_read(first))
+
+
+def test_a_resolution_of_colours_that_cannot_be_checked_is_refused():
+    data = bytearray(saved(photograph(64, 64)))
+    data[data.index(b"\xff\xc0\x00\x11") + 11] = 0x42
+    with pytest.raises(ValueError, match=r"x has colours at a resolution .* save it anew"):
+        read(bytes(data))
+
+
+def damaged_files():
+    """Files of each format and damage, small and larger."""
+    for size in [(28, 28), (64, 64), (480, 640)]:
+        for suffix, damages in DAMAGES.items():
+            for name, damage in damages.items():
+                yield pytest.param(damage(whole_file(suffix, *size)), id=f"{name}{suffix}-{size}")
+        for quality in (30, 60, 95):
+            for progressive in (False, True):
+                jpeg = saved(photograph(*size), quality=quality, progressive=progressive)
+                for name, damage in DAMAGES[".jpg"].items():
+                    kind = "progressive" if progressive else "baseline"
+                    yield pytest.param(damage(jpeg), id=f"{name}-{kind}-{quality}-{size}")
+
+
+@pytest.mark.parametrize("data", list(damaged_files()))
+def test_a_damaged_image_is_refused_by_name(tmp_path, data):
+    path = write(tmp_path / "photo", data)
+    with pytest.raises(ValueError, match=r"^read_image: .*photo is (damaged|truncated): "):
+        read_image(path)
+
+
+def test_opencv_alone_reads_half_a_photograph_with_an_end_marker():
+    half = DAMAGES[".jpg"]["cut"](whole_file(".jpg", 480, 640))
+    assert opencv_read(half).shape == (480, 640, 3)
+    with pytest.raises(ValueError, match="is damaged: Corrupt JPEG data: premature end of data"):
+        read(half)
+
+
+def test_a_progressive_jpeg_without_its_last_scans_is_refused():
+    """Even where it is cut between two scans, so that each of the others is whole."""
+    data = saved(photograph(64, 64), progressive=True)
+    starts = [found.start() for found in re.finditer(rb"\xff[\xc4\xda]", data)]
+    scans = [at for at in starts if at > data.index(b"\xff\xda")]
+    assert len(scans) > 9
+    for at in scans:
+        with pytest.raises(ValueError, match="is truncated: its last scans are missing"):
+            read(data[:at] + b"\xff\xd9")
+
+
+KINDS = [
+    (depth, colour, samples)
+    for colour, samples, depths in [
+        (0, 1, (1, 2, 4, 8, 16)), (2, 3, (8, 16)), (3, 1, (1, 2, 4, 8)), (4, 2, (8, 16)),
+        (6, 4, (8, 16)),
+    ]
+    for depth in depths
+]  # fmt: skip
+
+
+def packed_rows(pixels, depth):
+    """Rows of a PNG, each a byte 0 for "no filter" and its numbers (H, W, samples) as bits."""
+    if not pixels.size:
+        return b""
+    numbers = pixels.astype(">u2").view(np.uint8).reshape(*pixels.shape, 2)
+    bits = np.unpackbits(numbers, axis=-1)[..., 16 - depth :].reshape(len(pixels), -1)
+    return b"".join(b"\0" + row.tobytes() for row in np.packbits(bits, axis=1))
+
+
+@pytest.mark.parametrize(("depth", "colour", "samples"), KINDS)
+@pytest.mark.parametrize("interlaced", [0, 1])
+def test_every_kind_of_png_is_read_if_it_has_its_pixels_and_no_more(
+    depth, colour, samples, interlaced
+):
+    rng = np.random.default_rng(0)
+    palette = chunk(b"PLTE", rng.bytes(3 * 2**depth)) if colour == 3 else b""
+    for H, W in [(1, 1), (3, 2), (5, 5), (8, 9), (13, 6), (2, 17)]:
+        pixels = rng.integers(0, 2**depth, (H, W, samples))
+        passes = ADAM7 if interlaced else [(0, 0, 1, 1)]
+        rows = b"".join(packed_rows(pixels[y::dy, x::dx], depth) for x, y, dx, dy in passes)
+
+        def file(rows, numbers=(W, H, depth, colour, 0, 0, interlaced)):
+            whole = png_of(struct.pack(">IIBBBBB", *numbers), zlib.compress(rows))
+            return whole[:33] + palette + whole[33:]
+
+        assert read(file(rows)).shape == (H, W, 3)
+        if depth == 8 and colour in (0, 2):
+            np.testing.assert_array_equal(read(file(rows)) - pixels, np.zeros((H, W, 3)))
+        with pytest.raises(ValueError, match=f"bytes of pixels; expected {len(rows)}$"):
+            read(file(rows[:-1]))
+        with pytest.raises(ValueError, match=f"has more than {len(rows)} bytes of pixels"):
+            read(file(rows + b"\0"))
+
+
+def test_a_png_that_would_fill_the_memory_is_not_decompressed(monkeypatch):
+    packed = zlib.compress(bytes(100_000_000))
+    found = []
+    inflate = zlib.decompressobj
+
+    class Watched:
+        eof = False
+
+        def __init__(self):
+            self.inflate = inflate()
+
+        def decompress(self, data, most):
+            found.append(len(part := self.inflate.decompress(data, most)))
+            return part
+
+    monkeypatch.setattr(zlib, "decompressobj", Watched)
+    with pytest.raises(ValueError, match="has more than 36 bytes of pixels; expected 36"):
+        read(png_of(struct.pack(">IIBBBBB", 8, 4, 8, 0, 0, 0, 0), packed))
+    assert found == [37]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_a_bmp_of_pillows_has_opencvs_pixels(mode):
+    for size in SIZES:
+        data = saved(Image.fromarray(photograph(*size)).convert(mode), "BMP")
+        np.testing.assert_array_equal(read(data), opencv_read(data))
+        # A length of 0 is what some programs write; padding is harmless.
+        no_length = data[:2] + bytes(4) + data[6:] + b"\0\0"
+        np.testing.assert_array_equal(read(no_length), opencv_read(data))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_bmp_of_opencvs_has_opencvs_pixels(channels):
+    for size in SIZES:
+        image = np.concatenate([photograph(*size), photograph(*size)[:, :, :1]], axis=2)
+        data = encode(image[:, :, :channels], ".bmp")
+        np.testing.assert_array_equal(read(data), opencv_read(data))
+    H, W = SIZES[-1]
+    top_down = data[:22] + struct.pack("<i", -H) + data[26:]
+    np.testing.assert_array_equal(read(top_down), opencv_read(data)[::-1])
+
+
+def test_a_bmp_with_the_oldest_header_is_read():
+    rows = bytes(range(24)) * 3  # three rows of seven pixels and three bytes that fill them up
+    data = b"BM" + struct.pack("<IIIIHHHH", 26 + 72, 0, 26, 12, 7, 3, 1, 24) + rows
+    np.testing.assert_array_equal(read(data), opencv_read(data))
+    assert read(data)[0, 1].tolist() == [5, 4, 3]
+    with pytest.raises(ValueError, match="do not fit 97 bytes"):
+        read(data[:2] + bytes(4) + data[6:-1])
+
+
+def test_a_profile_behind_the_pixels_of_a_bmp_is_no_pixels():
+    data = bytearray(encode(np.zeros((5, 6, 4), np.uint8), ".bmp"))
+    assert struct.unpack_from("<I", data, 14) == (124,)
+    struct.pack_into("<I", data, 2, len(data) + 100)
+    struct.pack_into("<I", data, 130, 100)
+    assert read(bytes(data) + bytes(100)).shape == (5, 6, 3)
+    struct.pack_into("<I", data, 130, 0)
+    with pytest.raises(ValueError, match="has more than the 5 rows of 24 bytes it states"):
+        read(bytes(data) + bytes(100))
+
+
+def run_length_bmp(runs, bits, H, W):
+    palette = b"".join(bytes([i * 255 // (2**bits - 1)] * 3 + [0]) for i in range(2**bits))
+    start, packing = 54 + len(palette), 1 if bits == 8 else 2
+    sizes = (start + len(runs), 0, start, 40, W, H)
+    return (
+        b"BM" + struct.pack("<IIIIii", *sizes)
+        + struct.pack("<HHIIIIII", 1, bits, packing, len(runs), 0, 0, 2**bits, 0) + palette + runs
+    )  # fmt: skip
+
+
+def runs_of(image, bits):
+    """The rows of an image (H, W), from the last to the first, in runs and a few loose colours."""
+    rows = []
+    for row in image[::-1].tolist():
+        runs = b"".join(bytes([1, v if bits == 8 else 17 * v]) for v in row[:-5])
+        loose = (
+            row[-5:]
+            if bits == 8
+            else [16 * row[-5] + row[-4], 16 * row[-3] + row[-2], 16 * row[-1]]
+        )
+        rows.append(runs + b"\0\5" + bytes(loose) + bytes(len(loose) % 2))
+    return b"\0\0".join(rows) + b"\0\1"
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_compressed_bmp_is_read_if_its_runs_fill_its_rows(bits):
+    H, W = 12, 17
+    image = np.random.default_rng(0).integers(0, 2**bits, (H, W))
+    runs = runs_of(image, bits)
+    whole = run_length_bmp(runs, bits, H, W)
+    np.testing.assert_array_equal(read(whole)[:, :, 0], image * 255 // (2**bits - 1))
+    ended_twice = run_length_bmp(runs[:-2] + b"\0\0\0\1", bits, H, W)
+    np.testing.assert_array_equal(read(ended_twice), read(whole))
+    half = len(runs) // H * 5
+    for broken in (
+        run_length_bmp(runs[:half], bits, H, W),
+        run_length_bmp(runs[:half] + b"\0\1", bits, H, W),
+        run_length_bmp(runs[:half] + bytes(len(runs) - half), bits, H, W),
+        run_length_bmp(runs, bits, 4 * H, W),
+        run_length_bmp(runs, bits, H // 4, W),
+        run_length_bmp(runs, bits, H, W // 2),
+    ):
+        with pytest.raises(ValueError, match=r"is damaged: its runs do not fill the .* pixels"):
+            read(broken)
+
+
+def test_a_compressed_bmp_may_leave_out_what_is_black():
+    """The command 2 moves on, here by three columns and two rows."""
+    runs = b"\3\7\0\2\3\2" + b"\2\7\0\0" + b"\0\1"
+    data = run_length_bmp(runs, 8, 4, 9)
+    np.testing.assert_array_equal(read(data), opencv_read(data))
 
 
 def fill(folder, classes, count, start=0):
@@ -423,15 +723,35 @@ def test_files_of_a_part_are_skipped_by_their_names_in_the_folder(tmp_path, part
     assert {v for part in splits for v in values(part)} == left
 
 
-def test_damage_that_only_decoding_shows_is_found_when_asked_for(tmp_path):
+def test_damage_that_only_decoding_shows_is_found(tmp_path):
     fill(tmp_path, ["cat", "dog"], 3)
-    whole = PNG + header(4, 3) + chunk(b"IDAT", b"no pixels") + chunk(b"IEND", b"")
+    rows = zlib.compress(b"\x07four" * 3)  # no filter has the number 7
+    whole = PNG + header(4, 3) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     write(tmp_path / "cat" / "x.png", whole)
-    folders = open_class_folders(tmp_path)
-    assert folders.unreadable() == {}
-    assert folders.unreadable(decode_all=True) == {
+    assert open_class_folders(tmp_path).unreadable() == {
         "cat/x.png": "is damaged: OpenCV cannot decode it"
     }
+
+
+def test_every_damage_is_found_in_a_folder_and_can_be_left_out(tmp_path):
+    """Also among images that nobody labelled, where names stay in order."""
+    fill(tmp_path, ["cat", "dog"], 12)
+    damaged = {
+        f"{kind}/{name}{suffix}": damage(whole_file(suffix))
+        for kind, (suffix, damages) in zip(["cat", "cat", "dog"], DAMAGES.items(), strict=True)
+        for name, damage in damages.items()
+    }
+    for name, data in damaged.items():
+        write(tmp_path / name, data)
+    folders = open_class_folders(tmp_path)
+    assert list(folders.unreadable()) == sorted(damaged)
+    splits = folders.splits((5, 7), skip=folders.unreadable())
+    assert sorted(v for part in splits for v in values(part)) == list(range(24))
+    with pytest.raises(ValueError, match=r"18 of the 42 images .* cat/cut\.jpg: is damaged: "):
+        unlabelled_folder(tmp_path, (5, 7))
+    good, left_out = unlabelled_folder(tmp_path, (5, 7), skip_unreadable=True)
+    assert values(good) == list(range(24))
+    assert list(left_out) == sorted(damaged)
 
 
 def test_a_link_to_nowhere_is_unreadable(tmp_path):
