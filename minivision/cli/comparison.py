@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.analysis.comparison import plot_comparison
-from minivision.cli.images import Images, new_images, run_images
+from minivision.cli.images import Images, beside_accuracy, new_images, run_images, untested
 from minivision.cli.policy import read_policy
 from minivision.cli.setup import preprocessing, versions
 from minivision.cli.train import positive, whole
@@ -213,11 +213,13 @@ def compare(
     title: str,
     *,
     beside: Mapping[str, Mapping[str, Any]] | None = None,
+    tests: Sequence[Any] = (),
     keep: Callable[[Run, Any], None] = keep_model,
 ) -> dict[str, dict[str, Any]]:
     """Train and measure every way that is not done yet; write result.json and comparison.png.
 
     beside: further lines of the table, known before, such as the old network's.
+    tests: the datasets it is measured on; their classes without images are named under the table.
     keep(run, model) writes the trained model into the way's folder.
     """
     results, curves = {name: dict(row) for name, row in (beside or {}).items()}, {}
@@ -236,13 +238,21 @@ def compare(
         curves[way.name] = results[way.name].pop("curve")
     folder.write_result(results)
     print()
-    print(table(results))
+    print_table(results, tests)
     # Where the labels are of other classes, there is nothing to validate with, and no curve.
     if any(value is not None for curve in curves.values() for value in curve):
         picture = folder.path / "comparison.png"
         plots.save_figure(plot_comparison(curves, title), picture)
         print(f"see {picture}")
     return results
+
+
+def print_table(results: Mapping[str, Mapping[str, Any]], tests: Sequence[Any]) -> None:
+    """The table, and the classes that its accuracies say nothing about."""
+    print(table(results))
+    for dataset in tests:
+        if untested(dataset):
+            print("test accuracy:" + beside_accuracy(untested(dataset)))
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -265,7 +275,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    if value is None:
+    if value is None or value != value:  # a share of nothing is not a result
         return "-"
     if name.endswith(("accuracy", "agreement")):
         return f"{value:.2%}"

@@ -148,6 +148,7 @@ def run(arguments: argparse.Namespace) -> None:
         [Way(name, about, of_run, partial(train, name), measure) for name, about in ways.items()],
         f"{of_run['model']} taught by {source.settings['model']}",
         beside=beside,
+        tests=[] if apart else [splits.test],
     )
     teachers, students = results["teacher"], results["distilled"]
     parts = [

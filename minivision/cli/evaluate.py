@@ -17,7 +17,7 @@ import numpy as np
 
 from minivision.analysis import plots
 from minivision.backend import resolve_device
-from minivision.cli.images import run_images
+from minivision.cli.images import beside_accuracy, run_images, untested
 from minivision.cli.setup import load_run, loader
 from minivision.functional import cross_entropy, softmax
 from minivision.training import predict_logits
@@ -44,9 +44,10 @@ def run(arguments: argparse.Namespace) -> None:
     logits, labels = predict_logits(model, loader(test, settings, "dataset"))
     probabilities = softmax(logits).numpy()
     confusion = confusion_matrix(logits.argmax(axis=1), labels, len(classes))
+    absent = beside_accuracy(untested(test))
     top = min(3, len(classes))
     print(f"{settings['model']} on {len(labels):,} test images of {settings['dataset']}")
-    print(f"  accuracy            {accuracy(logits, labels):.2%}")
+    print(f"  accuracy            {accuracy(logits, labels):.2%}{absent}")
     print(f"  among the top {top}     {top_k_accuracy(logits, labels, top):.2%}")
     print(f"  loss                {cross_entropy(logits, labels).item():.4f} nats")
     print(f"  calibration error   {expected_calibration_error(probabilities, labels):.2%}")
@@ -54,7 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
     for name, images, share in zip(
         classes, confusion.sum(axis=1), per_class_accuracy(confusion), strict=True
     ):
-        print(f"    {name:<16} {images:>8} {share:>8.1%}")
+        shown = f"{share:.1%}" if images else "-"
+        print(f"    {name:<16} {images:>8} {shown:>8}")
     mistakes = confusion - np.diag(confusion.diagonal())
     for cell in np.argsort(-mistakes, axis=None, kind="stable")[:3]:
         true, predicted = divmod(int(cell), len(classes))

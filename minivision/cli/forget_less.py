@@ -140,6 +140,7 @@ def run(arguments: argparse.Namespace) -> None:
         [Way(name, WAYS[name], of_new, partial(train, name), measure) for name in ways],
         f"{source.settings['model']}: the new task, {settings['dataset']}",
         beside={"before": before},
+        tests=[splits.test] + ([old.test] if old is not None else []),
         keep=keep,
     )
     if old is not None:

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minivision.cli.setup import input_size
 from minivision.datasets import DATASETS, Splits, load_dataset, open_class_folders
 from minivision.datasets.class_folders import PARTS, ClassFolders
@@ -99,6 +101,23 @@ def run_images(settings: Mapping[str, Any], run: Path, training: bool = False) -
     if not dealt["test"]:
         raise ValueError(f"none of the test images of {run} is in {dataset} as it was")
     return Images(folders.splits(size, channels or 3, dealt=dealt), settings["skipped"], record)
+
+
+def untested(dataset: Any) -> list[str]:
+    """The classes of which a test set has no image: its accuracy says nothing about them.
+
+    >>> from minivision.datasets import ArrayDataset
+    >>> cats = ArrayDataset(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 0]), ("cat", "dog"))
+    >>> untested(cats), beside_accuracy(untested(cats))
+    (['dog'], ' (no test image of dog)')
+    """
+    counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    return [name for name, count in zip(dataset.classes, counts, strict=True) if count == 0]
+
+
+def beside_accuracy(untested: Sequence[str]) -> str:
+    """What is said beside a test accuracy: of which classes there was no image; or nothing."""
+    return f" (no test image of {', '.join(untested)})" if untested else ""
 
 
 class ChangedImagesError(ValueError):

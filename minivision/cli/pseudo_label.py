@@ -93,5 +93,6 @@ def run(arguments: argparse.Namespace) -> None:
         Way(name, about, data.settings, partial(train, name), measure)
         for name, about in WAYS.items()
     ]
-    compare(folder, ways, f"{settings['model']}, {len(splits.train):,} labels")
+    title = f"{settings['model']}, {len(splits.train):,} labels"
+    compare(folder, ways, title, tests=[splits.test])
     print(f"each is a run of its own: minivision predict {folder.path}/fixmatch IMAGE")

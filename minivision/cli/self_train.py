@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from minivision.backend import resolve_device
-from minivision.cli.comparison import begin, table
+from minivision.cli.comparison import begin, print_table
 from minivision.cli.few_labels import (
     SHARED,
     FewLabels,
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
         save_model(last.checkpoint_path, generations[-1].model)
     folder.write_result(rows)
     print()
-    print(table(rows))
+    print_table(rows, [data.splits.test])
     print(f"the last students are runs: minivision predict {folder.path}/student-with-noise IMAGE")
 
 

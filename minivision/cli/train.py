@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.backend import resolve_device
-from minivision.cli.images import Images, new_images, run_images
+from minivision.cli.images import Images, beside_accuracy, new_images, run_images, untested
 from minivision.cli.policy import MIXERS, NAMES, read_policy
 from minivision.cli.setup import (
     build_model,
@@ -112,8 +112,9 @@ def run(arguments: argparse.Namespace) -> None:
                 raise ValueError(f"--resume keeps the run's own settings; leave out {option}")
         folder = open_run(arguments.out)
         if folder.result_path.exists():  # the test set is read once
-            accuracy = folder.read_result()["test_accuracy"]
-            print(f"{folder.path} is finished: test accuracy {accuracy:.2%}")
+            found = folder.read_result()
+            absent = beside_accuracy(found.get("untested_classes", []))
+            print(f"{folder.path} is finished: test accuracy {found['test_accuracy']:.2%}{absent}")
             return
         settings = folder.settings
         if arguments.workers is not None:
@@ -165,13 +166,16 @@ def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> No
     test = test_result(model, loader(splits.test, settings, "dataset"), classes)
     confusion = test.pop("confusion")
     seconds = round(sum(history["seconds"]), 1)
+    absent = untested(splits.test)
+    if absent:
+        test["untested_classes"] = absent
     folder.write_result({**test, "epochs": epochs, "training_seconds": seconds})
     title = f"{settings['model']} on {settings['dataset']}"
     plots.save_figure(plots.plot_history(history, title), folder.path / "curves.png")
     plots.save_figure(plots.plot_confusion(confusion, classes), folder.path / "confusion.png")
     print(
         f"test accuracy {test['test_accuracy']:.2%} on {test['test_images']:,} images it has never "
-        f"seen, after {seconds:.0f} s of training"
+        f"seen{beside_accuracy(absent)}, after {seconds:.0f} s of training"
     )
     print(f"see {folder.path / 'curves.png'}; try: minivision predict {folder.path} IMAGE.png")
 

@@ -134,5 +134,6 @@ def run(arguments: argparse.Namespace) -> None:
         Way(name, WAYS[name], of_run, partial(train, name), partial(measure, name))
         for name in wanted
     ]
-    compare(folder, ways, f"{of_run['model']} on {settings['dataset']}")
+    title = f"{of_run['model']} on {settings['dataset']}"
+    compare(folder, ways, title, tests=[splits.test])
     print(f"each is a run of its own: minivision predict {folder.path}/{wanted[-1]} IMAGE")

@@ -126,6 +126,11 @@ class Epoch:
     def prepare_at_once(self, indices: np.ndarray) -> Batch:
         """One indexing and one transform for the whole batch."""
         images, labels = self.loader.dataset.batch(indices)
+        labels = np.asarray(labels)
+        if labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"DataLoader: the labels of the dataset are {labels.dtype}; expected integers"
+            )
         return check_arrays(self.loader.transform(images), 4), labels
 
     def prepare_one_by_one(self, indices: np.ndarray) -> Batch:
@@ -149,11 +154,13 @@ class Epoch:
         transform = self.loader.transform
         try:
             image, label = self.loader.dataset[index]
+            if not isinstance(label, int | np.integer) or isinstance(label, bool):
+                raise ValueError(f"its label is {label!r:.60}; expected an integer")
             rng = None
             # A transform that does not say whether it draws may draw.
             if getattr(transform, "random", True):
                 rng = np.random.default_rng((IMAGE, self.loader.seed, self.epoch, index))
-            return check_arrays(transform(image, rng), 3), label
+            return check_arrays(transform(image, rng), 3), int(label)
         except Exception as error:
             # A bad file stays a ValueError or OSError; a mistake in the code becomes RuntimeError.
             kinds = (ValueError, OSError)

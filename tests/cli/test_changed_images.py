@@ -237,3 +237,49 @@ def test_a_record_that_was_edited_is_refused(copy, capsys):
     record["test"][name] = record["train"].pop(name)
     edit(copy / "run", images=record)
     assert "'images', the record of the run's images" in refused(capsys, "evaluate", copy / "run")
+
+
+# Classes without test images
+
+
+@pytest.fixture
+def half_tested(tmp_path):
+    """Three classes to learn, of which the test folder has one; the others have no file there."""
+    draw(tmp_path / "pets" / "train", [f"{c}/{i}.png" for c in CLASSES for i in range(8)], seed=6)
+    draw(
+        tmp_path / "pets" / "validation",
+        [f"{c}/{i}.png" for c in CLASSES for i in range(2)],
+        seed=7,
+    )
+    draw(tmp_path / "pets" / "test", [f"cross/{i}.png" for i in range(4)], seed=8)
+    return tmp_path / "pets"
+
+
+def test_classes_without_test_images_are_named_beside_every_accuracy(half_tested, tmp_path, capsys):
+    run, note = tmp_path / "runs" / "run", "(no test image of circle, square)"
+    short = ["--epochs", "1"]
+    train = ["train", "--model", "lenet5_lecture", "--dataset", half_tested, *short]
+    for line in (
+        [*train, "--out", run],
+        ["train", "--resume", "--out", run],
+        ["evaluate", run],
+        ["transfer", run, "--dataset", half_tested, *short, "--out", tmp_path / "runs" / "t"],
+        ["distill", run, *short, "--out", tmp_path / "runs" / "d"],
+        ["forget-less", run, "--dataset", half_tested, *short, "--out", tmp_path / "runs" / "f"],
+    ):
+        assert main([str(word) for word in line]) == 0
+        said = capsys.readouterr().out
+        assert note in said, line
+        assert "nan" not in said, line
+    result = json.loads((run / "result.json").read_text())
+    assert result["untested_classes"] == ["circle", "square"]
+    assert main(["evaluate", str(run)]) == 0
+    assert re.search(r"circle +0 +-\n", capsys.readouterr().out)
+    labelled = ["--labelled", str(half_tested), "--unlabelled", str(half_tested / "validation")]
+    for command in ("pseudo-label", "self-train"):
+        out = ["--out", str(tmp_path / "runs" / command)]
+        quick = ["--model", "softmax_regression", *short, "--batch-size", "4"]
+        assert main([command, *labelled, *quick, *out]) == 0
+        said = capsys.readouterr().out
+        assert note in said
+        assert "nan" not in said

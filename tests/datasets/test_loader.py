@@ -288,3 +288,33 @@ def test_images_of_different_sizes_do_not_make_a_batch():
 def test_impossible_settings_of_the_loader_raise_a_sentence(make, sentence):
     with pytest.raises(ValueError, match=f"DataLoader: .*{sentence}"):
         make(numbered_dataset(5))
+
+
+class Labelled:
+    """Two grey images, both with this label; and, if they are in memory, as one batch."""
+
+    def __init__(self, label, in_memory):
+        self.label, self.in_memory = label, in_memory
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return np.zeros((4, 4, 1), np.uint8), self.label
+
+    def batch(self, indices):
+        return np.zeros((len(indices), 4, 4, 1), np.uint8), np.full(len(indices), self.label)
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize("label", [2.9, 2.0, np.float32(1), True, np.bool_(1), "3", None])
+def test_a_label_that_is_not_an_integer_is_an_error(label, in_memory):
+    with pytest.raises(ValueError, match=r"DataLoader: .*label.*; expected (an integer|integers)"):
+        next(iter(DataLoader(Labelled(label, in_memory), 2)))
+
+
+@pytest.mark.parametrize("label", [3, np.int64(3), np.uint8(3)])
+def test_integer_labels_of_every_kind_become_int64(label):
+    _, labels = next(iter(DataLoader(Labelled(label, in_memory=False), 2)))
+    assert labels.dtype == np.int64
+    assert labels.tolist() == [3, 3]
