@@ -275,10 +275,10 @@ def test_classes_without_test_images_are_named_beside_every_accuracy(half_tested
     assert result["untested_classes"] == ["circle", "square"]
     assert main(["evaluate", str(run)]) == 0
     assert re.search(r"circle +0 +-\n", capsys.readouterr().out)
-    labelled = ["--labelled", str(half_tested), "--unlabelled", str(half_tested / "validation")]
+    labelled = ["--labelled", str(half_tested), "--unlabelled", str(half_tested / "train")]
     for command in ("pseudo-label", "self-train"):
         out = ["--out", str(tmp_path / "runs" / command)]
-        quick = ["--model", "softmax_regression", *short, "--batch-size", "4"]
+        quick = ["--model", "softmax_regression", "--epochs", "12", "--batch-size", "4"]
         assert main([command, *labelled, *quick, *out]) == 0
         said = capsys.readouterr().out
         assert note in said
