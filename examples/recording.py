@@ -30,7 +30,7 @@ def provenance():
     """What else has to be known to repeat a row: the commit, whether it was changed, versions."""
     commit = _git("rev-parse", "HEAD").strip()
     changed = _git("status", "--porcelain", "minivision", "examples").strip()
-    libraries = ("minivision", "numpy", "opencv-python-headless")
+    libraries = ("minivision", "numpy", "opencv-python-headless", "simplejpeg")
     return {
         "commit": commit,
         "changed_since_commit": bool(changed),

@@ -161,5 +161,5 @@ def network_of(settings: dict[str, Any]) -> Module:
 
 def versions() -> dict[str, str]:
     """What a run was computed with, for its settings."""
-    libraries = ("minivision", "numpy", "opencv-python-headless")
+    libraries = ("minivision", "numpy", "opencv-python-headless", "simplejpeg")
     return {"python": python_version(), **{name: version(name) for name in libraries}}
