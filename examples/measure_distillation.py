@@ -33,7 +33,7 @@ from recording import RESULTS, ROOT, Table
 
 from minivision.analysis.summary import summary
 from minivision.autograd import Tensor, no_grad
-from minivision.backend import resolve_device
+from minivision.backend import resolve_device, to_device
 from minivision.datasets import DataLoader, OnlyClasses, Subset, load_dataset, stratified_split
 from minivision.methods import bias_for_share, distill, extract_features, record_responses
 from minivision.models import lenet5, with_new_head
@@ -202,7 +202,7 @@ def of_omitted(which, source, seed):
     for _ in range(5):
         for k in turned:
             total[k] += bias_for_share(logits + total, k, shares[k])
-    bias.data = bias.data + total
+    bias.data = bias.data + to_device(total, device)
     found["corrected"] = of_digits(student, omitted)
     row = {f"{when}_{name}": value for when, d in found.items() for name, value in d.items()}
     return row | {

@@ -141,7 +141,7 @@ class Old:
             self.state = model.state_dict()
         model = build(initialize=False)
         model.load_state_dict(self.state)
-        return model
+        return model.to(device)
 
 
 def measure(source, method, rate):

@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from minivision.backend import resolve_device
+from minivision.backend import resolve_device, to_device
 from minivision.datasets import ShapeDataset, load_dataset
 from minivision.models import KNearestNeighbors
 from minivision.transforms import (
@@ -302,7 +302,7 @@ for alpha in strengths:
 # A mirrored cat is a cat. And digits? Nearest neighbours remember the training digits as they are
 # and read the test digits as they are, mirrored, and turned by 180 degrees.
 
-knn = KNearestNeighbors(k=1).fit(train.images, train.labels)
+knn = KNearestNeighbors(k=1).fit(to_device(train.images, device), train.labels)
 views = {
     "as written": test.images,
     "mirrored": test.images[:, :, ::-1],
@@ -310,7 +310,7 @@ views = {
 }
 figure, grid = plt.subplots(1, 3, figsize=(9.4, 3.9), layout="constrained", sharey=True)
 for axes, (name, images) in zip(grid, views.items(), strict=True):
-    answers = knn.predict(images)
+    answers = knn.predict(to_device(images, device))
     table = np.zeros((10, 10))
     np.add.at(table, (test.labels, answers), 1)
     table /= table.sum(axis=1, keepdims=True)
@@ -348,8 +348,9 @@ for name, idea in ideas.items():
             copies = [idea(image, rng) for image in images for _ in range(COPIES)]
             images = np.concatenate([images, copies])
             labels = np.concatenate([labels, labels.repeat(COPIES)])
-        model = KNearestNeighbors(k=1).fit(images, labels)
-        accuracy[name].append((model.predict(test.images) == test.labels).mean())
+        model = KNearestNeighbors(k=1).fit(to_device(images, device), labels)
+        answers = model.predict(to_device(test.images, device))
+        accuracy[name].append((answers == test.labels).mean())
     gain = np.array(accuracy[name]) - accuracy["no copies"]
     print(f"{name:<15} test accuracy {np.mean(accuracy[name]):.1%},",
           f"gain {gain.mean():+.1%} ± {gain.std(ddof=1):.1%}")  # fmt: skip

@@ -172,7 +172,7 @@ RATES = {
 moved = {}
 for name, rates in RATES.items():
     model = with_new_head(trained(), 5, layers=1, rng=np.random.default_rng(1))
-    was = [layer[0].data.copy() for layer in layers_with_weights(model.body)]
+    was = [layer[0].numpy().copy() for layer in layers_with_weights(model.body)]
     fine_tune(model, batches(images), epochs, lr=0.003, **rates, device=device)
     now = [layer[0].numpy() for layer in layers_with_weights(model.body)]
     moved[name] = [

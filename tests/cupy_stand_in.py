@@ -124,7 +124,7 @@ def on_device(result, sources=(), keep_order=False):
         if source._values is result:  # what was given as out=
             return source
     if not any(np.may_share_memory(result, source._values) for source in sources):
-        result = np.array(result, order="K" if keep_order else "C")
+        result = np.asarray(result, order="K" if keep_order else "C")
     array = object.__new__(ndarray)
     array._values, array.device = np.asarray(result), Device()
     return array

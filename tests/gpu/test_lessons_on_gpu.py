@@ -1,0 +1,168 @@
+"""Every lesson that takes `--device` runs on the device that it is told.
+
+Lessons run whole and as they are written. What would take minutes is made short from outside:
+
+- `fit` does the first two batches of the first epoch, and returns the record of that epoch for
+  every epoch asked for, so that a lesson can draw its curves.
+- `ShapeDataset` draws 100 images at most; lesson 19, which cuts a thousand in three, gets them all.
+- After two steps the teacher of lesson 18 is sure of nothing. So a quarter of what `labelled_by`
+  answers is what the network says; the rest is one class, another for each image in turn.
+
+The numbers that a lesson prints mean nothing here. tests/test_examples.py runs the lessons in full,
+on the host.
+"""
+
+import re
+import runpy
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import cupy_stand_in
+from tests.gpu.device import ON_CUPY, stand_in_only, where_needed
+
+for library in ("tqdm", "threadpoolctl", "safetensors", "cv2", "matplotlib", "sklearn"):
+    pytest.importorskip(library)
+
+import matplotlib as mpl  # noqa: E402
+import matplotlib.pyplot as plt  # noqa: E402
+
+from minivision.datasets import ShapeDataset  # noqa: E402
+from minivision.methods import noisy_student  # noqa: E402
+from minivision.training import fit  # noqa: E402
+
+LESSONS = sorted((Path(__file__).parents[2] / "examples").glob("plot_*.py"))
+WITH_DEVICE = [path for path in LESSONS if "--device" in path.read_text(encoding="utf-8")]
+BATCHES, SHAPES, ALL_SHAPES = 2, 100, "plot_19_local_and_global_features"
+
+pytestmark = [
+    *where_needed,
+    # Off Linux, Agg warns that it has no window to show the figures in.
+    pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive"),
+]
+
+
+class FirstBatches:
+    """The first batches of an epoch; like all of them, they can be walked and counted."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __len__(self):
+        return min(BATCHES, len(self.batches))
+
+    def __iter__(self):
+        return islice(self.batches, BATCHES)
+
+
+def short_fit(model, batches, loss, optimizer, epochs, *, device="not told", **options):
+    """Takes the place of `fit`: two batches of one epoch, on the device that the lesson is told."""
+    assert device == "gpu:0", f"the lesson is told gpu:0, and fit {device}"
+    history = fit(
+        model, lambda epoch: FirstBatches(batches(epoch)), loss, optimizer, min(epochs, 1),
+        device=device, **options,
+    )  # fmt: skip
+    history += [{**history[0], "epoch": epoch} for epoch in range(2, epochs + 1)]
+    return history
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Make training short wherever the package has the name `fit`, and its teachers sure."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("minivision.") and vars(module).get("fit") is fit:
+            monkeypatch.setattr(module, "fit", short_fit)
+    labelled_by = noisy_student.labelled_by
+
+    def sure_of_every_class(teacher, batches):
+        p = labelled_by(teacher, batches)
+        sure = np.resize(np.eye(p.shape[1], dtype=p.dtype), p.shape)
+        return 0.25 * p + 0.75 * sure
+
+    monkeypatch.setattr(noisy_student, "labelled_by", sure_of_every_class)
+
+
+@pytest.fixture
+def run(short, monkeypatch, tmp_path):
+    """Runs a lesson as `python lesson --device gpu:0` does, in this process."""
+    draw, computed, compute = ShapeDataset.__init__, [], cupy_stand_in.compute
+
+    def draw_few(self, N, **ranges):
+        draw(self, min(N, SHAPES), **ranges)
+
+    def noted(name, *arguments, **keywords):
+        computed.append(name)
+        return compute(name, *arguments, **keywords)
+
+    monkeypatch.setattr(cupy_stand_in, "compute", noted)
+    monkeypatch.chdir(tmp_path)
+
+    def run(lesson):
+        if lesson.stem != ALL_SHAPES:
+            monkeypatch.setattr(ShapeDataset, "__init__", draw_few)
+        monkeypatch.setattr(sys, "argv", [str(lesson), "--device", "gpu:0"])
+        runpy.run_path(str(lesson), run_name="__main__")
+        assert computed or ON_CUPY, "the lesson is told gpu:0, and computes on the host"
+
+    with mpl.rc_context():
+        plt.switch_backend("Agg")
+        yield run
+        plt.close("all")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", WITH_DEVICE, ids=[path.stem for path in WITH_DEVICE])
+def test_a_lesson_runs_on_the_device_that_it_is_told(lesson, run):
+    run(lesson)
+
+
+def test_lessons_that_take_a_device_are_found():
+    others = [path for path in LESSONS if path not in WITH_DEVICE]
+    assert len(WITH_DEVICE) > len(others) > 0
+    for path in others:
+        assert "resolve_device" not in path.read_text(encoding="utf-8")
+
+
+HEAD = """
+import numpy as np
+from minivision.datasets import DataLoader, load_dataset
+from minivision.models import softmax_regression
+from minivision.optim import SGD
+from minivision.training import classification_loss, evaluate, fit
+from minivision.transforms import Compose, ToArray
+
+train, _, _ = load_dataset("digits")
+batches = DataLoader(train, 50, transform=Compose([ToArray()]))
+model = softmax_regression(initialize=False)
+"""
+TRAINS = "fit(model, batches, classification_loss, SGD(model.parameters(), 0.1), 9{})\n"
+
+
+@stand_in_only
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("evaluate(model, batches)\n", "computes on the host"),
+        (TRAINS.format(', device="cpu"'), "and fit cpu"),
+        (TRAINS.format(""), "and fit not told"),
+        (
+            TRAINS.format(', device="gpu:0"') + "np.exp(model.classifier[0].weight.data)",
+            "support ufuncs",
+        ),
+    ],
+)
+def test_a_lesson_that_forgets_the_device_is_noticed(text, complaint, run, tmp_path):
+    lesson = tmp_path / "plot_forgetful.py"
+    lesson.write_text(HEAD + text)
+    with pytest.raises((AssertionError, TypeError), match=re.escape(complaint)):
+        run(lesson)
+
+
+def test_a_short_training_has_as_many_records_as_a_long_one(run, tmp_path):
+    lesson = tmp_path / "plot_short.py"
+    told = TRAINS.format(', device="gpu:0"')
+    lesson.write_text(f"{HEAD}history = {told}assert history['epoch'] == list(range(1, 10))\n")
+    run(lesson)
