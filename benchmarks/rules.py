@@ -107,7 +107,7 @@ def sizes(passes: str) -> Iterator[tuple[str, Run]]:
 def activations() -> Iterator[tuple[str, Run]]:
     for thousands in (256, 1024, 2048, 4096, 8192):
         x = np.random.default_rng(0).normal(size=thousands * 1024).astype(np.float32)
-        yield f"ReLU of {thousands} K", lambda x=x: fast.activation.relu(x)
+        yield f"ReLU of {thousands} K", lambda x=x: fast.relu(x)
 
 
 def pools() -> Iterator[tuple[str, Run]]:

@@ -22,18 +22,21 @@ settings.load_profile(
 )
 
 
-@pytest.fixture(scope="module", params=["plain", "direct", "fast"])
+@pytest.fixture(scope="module", params=["page", "fast, stacked rows", "fast"])
 def every_kernel(request):
-    """All tests of the module run on the plain, the direct and the fast kernels, in this order.
+    """All tests of the module run on the pages and on the fast forms, in this order.
 
-    Images in tests are small, so the fast ones serve small arrays too, and the direct ones stack
-    the rows of few places too.
+    Images in tests are small, so the fast forms serve small arrays too, and once stack the rows
+    of few places too.
     """
-    from minivision.kernels import choice  # after the environment is set
+    from minivision.kernels import choice, door  # after the environment is set
 
-    with choice.kernels(request.param), pytest.MonkeyPatch.context() as patch:
+    with (
+        door.off() if request.param == "page" else door.on(),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(choice, "LEAST", 1)
-        if request.param == "direct":
+        if request.param == "fast, stacked rows":
             patch.setattr(choice, "FEW_PLACES", 0)
             patch.setattr(choice, "NARROW_PRODUCT", 0)
         yield request.param

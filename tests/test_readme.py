@@ -50,7 +50,7 @@ def test_breaking_the_relu_rule_is_caught_as_shown(tmp_path):
         target = tmp_path / path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(path.read_text())
-    rule = tmp_path / "minivision" / "kernels" / "plain" / "activation.py"
+    rule = tmp_path / "minivision" / "functional" / "activation.py"
     right, wrong = re.search(r"from `(dy \* .*?)` to `(dy)`", README).groups()
     text = rule.read_text()
     assert text.count(right) == 1

@@ -15,8 +15,7 @@ import numpy as np
 from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
 from minivision.functional.checks import sizes, tensors
-from minivision.kernels import choice, fast, plain
-from minivision.kernels.memory import in_order, memory_order
+from minivision.kernels import fast
 
 
 def local_response_norm(
@@ -56,14 +55,38 @@ def local_response_norm(
     alpha, beta, k = float(alpha), float(beta), float(k)
     if alpha_over_size:
         alpha = alpha / int(size)
-    a, order, size = x.data, memory_order(x.data), int(size)
-    kernel = fast.normalization if choice.use_fast(a) else plain.normalization
+    a, size = x.data, int(size)
+    if fast.serves("local_response_norm", a):
+        y, backward = fast.local_response_norm(a, size, alpha, beta, k)
+        return record(y, (x,), backward)
+
+    y = a * (k + alpha * channel_window_sum(a * a, size)) ** -beta
 
     def backward(dy):
-        dx = kernel.local_response_gradient(dy, a, size, alpha, beta, k)
-        return (in_order(dx, order),)
+        # Computed again: keeping s and s^-β would hold two more arrays as large as x.
+        s = k + alpha * channel_window_sum(a * a, size)
+        shrink = s**-beta
+        shared = channel_window_sum(dy * a * shrink / s, size)
+        return (dy * shrink - 2 * alpha * beta * a * shared,)
 
-    return record(kernel.local_response(a, size, alpha, beta, k), (x,), backward)
+    return record(y, (x,), backward)
+
+
+def channel_window_sum(x: Array, size: int) -> Array:
+    """x (N, C, H, W) -> Σ over the `size` (odd) channels around each one; outside counts as 0.
+
+    The window is symmetric, so this is its own adjoint.
+
+    >>> import numpy as np
+    >>> channel_window_sum(np.ones((1, 4, 1, 1)), 3).ravel()
+    array([2., 3., 3., 2.])
+    """
+    C = x.shape[1]
+    y = array_module(x).copy(x)  # in the memory order of x
+    for shift in range(1, min(size // 2, C - 1) + 1):
+        y[:, shift:] += x[:, :-shift]
+        y[:, :-shift] += x[:, shift:]
+    return y
 
 
 class RunningStatistics(NamedTuple):
@@ -115,33 +138,40 @@ def batch_norm(
             raise TypeError(f"batch_norm: x is {x.dtype} but running.{name} is {part.dtype}")
     momentum, eps = float(momentum), float(eps)
     a, xp = x.data, array_module(x.data)
+    m = a.size // max(C, 1)  # values to a channel
+    if training and m < 2:
+        raise ValueError(
+            f"batch_norm: x has shape {x.shape}, one value to a channel; it has no variance"
+        )
     gamma = xp.ones(C, a.dtype) if weight is None else weight.data
     beta = xp.zeros(C, a.dtype) if bias is None else bias.data
-    want_dx = x.requires_grad
-    want_dw = weight is not None and weight.requires_grad
-    want_db = bias is not None and bias.requires_grad
-    fast_here = choice.use_channel_rows(a)
-    kernel = fast.batch_normalization if fast_here else plain.batch_normalization
+    wanted = [part is not None and part.requires_grad for part in (x, weight, bias)]
+    # In evaluation the running statistics are constants: copies, for they may move on.
+    given = None if training or running is None else (running.mean.copy(), running.var.copy())
 
-    if training:
-        m = a.size // max(C, 1)  # values to a channel
-        if m < 2:
-            raise ValueError(
-                f"batch_norm: x has shape {x.shape}, one value to a channel; it has no variance"
-            )
-        y, statistics = kernel.normalize(a, gamma, beta, eps)
-        if running is not None:
-            mean, var = statistics
-            _follow(running, mean, var * (m / (m - 1)), momentum)
+    if fast.serves("batch_norm", a):
+        y, backward, (mean, var) = fast.batch_norm(a, gamma, beta, eps, given, wanted)
     else:
-        assert running is not None  # checked above
-        constants = running.mean.copy(), running.var.copy()  # the running ones may move on
-        y, statistics = kernel.normalize(a, gamma, beta, eps, constants)
+        axes = tuple(axis for axis in range(a.ndim) if axis != 1)
+        wide = (1, C, *[1] * (a.ndim - 2))  # a channel's number beside its maps
+        mean = a.mean(axis=axes) if given is None else given[0]
+        centred = a - mean.reshape(wide)
+        var = (centred * centred).mean(axis=axes) if given is None else given[1]
+        scale = 1 / xp.sqrt(var + eps)  # (C,)
+        y = centred * (gamma * scale).reshape(wide) + beta.reshape(wide)
 
-    def backward(dy):
-        dx, dw, db = kernel.gradients(dy, a, gamma, eps, statistics, of_batch=training)
-        return dx if want_dx else None, dw if want_dw else None, db if want_db else None
+        def backward(dy):
+            normed = (a - mean.reshape(wide)) * scale.reshape(wide)  # x̂, computed again
+            dbeta, dgamma = dy.sum(axis=axes), (dy * normed).sum(axis=axes)
+            dx = dy
+            if given is None:  # the batch made its statistics, which move with it
+                dx = dx - (dbeta / m).reshape(wide) - normed * (dgamma / m).reshape(wide)
+            dx = dx * (gamma * scale).reshape(wide)
+            found = (dx, dgamma, dbeta)
+            return tuple([d if want else None for d, want in zip(found, wanted, strict=True)])
 
+    if training and running is not None:
+        _follow(running, mean, var * (m / (m - 1)), momentum)
     return record(y, (x, weight, bias), backward)
 
 

@@ -3,57 +3,35 @@
 Each rule was chosen by measuring (`python -m benchmarks rules`, docs/results/rules.json); none
 depends on measured time at run time, so the same settings compute the same numbers.
 
-`MINIVISION_KERNELS` in the environment names the kernels: "plain", a few lines each, which CuPy
-arrays always get; "direct", the fast forms of the same sums; "fast", the default, which may also
-use algorithms that round differently. (None does yet, so "fast" and "direct" are the same.)
-
 Read next: kernels/fast/__init__.py
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
 from minivision.backend import Array
+from minivision.kernels import door
 from minivision.kernels.windows import Geometry
 from minivision.kernels.workers import worker_count
 
-KERNELS = ("plain", "direct", "fast")
-
-
-class _Choice:
-    kernels = os.environ.get("MINIVISION_KERNELS", "fast")
-
-
-_choice = _Choice()
-if _choice.kernels not in KERNELS:
-    raise ValueError(f"MINIVISION_KERNELS is {_choice.kernels!r}; expected one of {KERNELS}")
-
-
-@contextmanager
-def kernels(name: str) -> Iterator[None]:
-    """Compute with these kernels: "plain", "direct" or "fast".
-
-    >>> with kernels("plain"):
-    ...     use_fast(np.zeros(3))
-    False
-    """
-    if name not in KERNELS:
-        raise ValueError(f"kernels: name is {name!r}; expected one of {KERNELS}")
-    before, _choice.kernels = _choice.kernels, name
-    try:
-        yield
-    finally:
-        _choice.kernels = before
-
 
 def use_fast(x: Array) -> bool:
-    """Whether fast kernels serve x: an array of NumPy, unless the plain ones were asked for."""
-    return _choice.kernels != "plain" and isinstance(x, np.ndarray) and x.size > 0
+    """Whether fast forms serve x: a NumPy array with something in it, while the door is open."""
+    return door.is_open() and isinstance(x, np.ndarray) and x.size > 0
+
+
+def serves(operation: str, x: Array, window: Geometry | None = None) -> bool:
+    """Whether the fast forms take this call: their door is open, and they have what is asked.
+
+    >>> serves("local_response_norm", np.ones((1, 3, 2, 2)))
+    True
+    """
+    if not use_fast(x):
+        return False
+    if operation == "relu":
+        return x.size >= LEAST
+    return use_channel_rows(x) if operation == "batch_norm" else True
 
 
 def use_stacked_rows(x: Array, geometry: Geometry) -> bool:
@@ -75,6 +53,8 @@ def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
     Threads hand Python's lock to one another at every call of NumPy, and the one that waits takes
     long to wake up. So each call should last, and a worker's share be many calls' worth.
     """
+    if not door.is_open():
+        return 1
     if multiply_adds >= PRODUCT_TO_SHARE or elements >= ELEMENTS_TO_SHARE:
         return worker_count()
     return 1

@@ -17,7 +17,7 @@ from minivision.autograd import backward_steps, record
 from minivision.backend import array_module, device_of, resolve_device, to_device, to_host
 from minivision.functional.normalization import RunningStatistics
 from minivision.gradcheck import GradientError, gradcheck
-from minivision.kernels.choice import kernels
+from minivision.kernels import fast
 from minivision.kernels.plain import convolution
 from minivision.models import lenet5
 from minivision.optim import SGD, Adam, AdamW, WeightAverage, clip_grad_norm_, cosine
@@ -400,7 +400,7 @@ def test_training_steps_never_wait_and_give_the_cpus_weights(model, optimizer):
         average = WeightAverage(network, 0.5)
         LOG.clear()
         # The same kernels on both: Adam turns rounding into steps where a gradient is nearly 0.
-        with kernels("plain"):
+        with fast.off():
             numbers = train(network, update, average, where)
         assert LOG.synchronisations == []
         seen.append(

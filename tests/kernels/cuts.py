@@ -7,10 +7,21 @@ rows and columns, and what the rules decide by size is decided by the test.
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from minivision.kernels import choice
+from minivision import Tensor
+from minivision.kernels import choice, fast
+
+
+def on_its_page(function, arrays, dy, *settings, **more):
+    """y and the gradients of all arrays, from the page that people read."""
+    with fast.off():
+        inputs = [Tensor(np.asarray(array), requires_grad=True) for array in arrays]
+        y = function(*inputs, *settings, **more)
+        y.backward(np.asarray(dy))
+    return y.data, *[x.grad for x in inputs]
 
 
 class Cuts(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 
 from minivision import Tensor, backward_steps
 from minivision import functional as F
-from minivision.kernels import choice, memory
+from minivision.kernels import door, memory
 from minivision.kernels.free_list import free_list
 from minivision.kernels.memory import BATCH_INNERMOST, in_order
 from tests.kernels.cuts import Cuts, cut_into
@@ -26,10 +26,10 @@ SHAPES = {
 FAST = ["fast", "fast, in small tiles"]
 
 
-@pytest.fixture(params=["plain", *FAST])
+@pytest.fixture(params=["page", *FAST])
 def kernels(request):
     cuts = Cuts(2, 3, flip=True, workers=2) if "tiles" in request.param else None
-    with choice.kernels(request.param.split(",")[0]), cut_into(cuts):
+    with door.off() if request.param == "page" else door.on(), cut_into(cuts):
         yield
 
 
@@ -143,7 +143,7 @@ def loss_and_gradients(dtype=np.float64):
 def test_the_loss_and_all_gradients_are_those_of_the_plain_kernels(kernels):
     """In float64 to the last digits."""
     found = loss_and_gradients()
-    with choice.kernels("plain"):
+    with door.off():
         expected = loss_and_gradients()
     for one, other in zip(found, expected, strict=True):
         assert np.abs(other).max() > 1e-6
@@ -156,6 +156,7 @@ def test_in_float32_the_loss_and_all_gradients_stay_close_to_those_in_float64(ke
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
 
 
+@pytest.mark.parametrize("kernels", FAST, indirect=True)
 def test_from_the_second_step_on_no_new_memory_is_held(kernels, monkeypatch):
     """Even where the smallest arrays lie in memory that was used before."""
     monkeypatch.setattr(memory, "SMALLEST", 1)

@@ -1,113 +1,125 @@
-"""Which kernel runs: the three names, and where they come from."""
+"""Whether the door of the fast forms is open, and the rules of what goes through it."""
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from minivision import Tensor, no_grad
+from minivision import Tensor
 from minivision import functional as F
-from minivision.kernels import choice, fast, plain
+from minivision.kernels import choice, door, fast, plain
+from minivision.kernels.fast.blocks import in_blocks
+from minivision.kernels.memory import empty
 from minivision.kernels.windows import Geometry
-from tests.strategies import ODD_CONVOLUTIONS
 
-SHOW = "from minivision.kernels import choice; print(choice._choice.kernels)"
+SHOW = "from minivision.kernels import door; print(door.is_open())"
 
 
-def started_with(name, monkeypatch):
-    if name is None:
-        monkeypatch.delenv("MINIVISION_KERNELS", raising=False)
-    else:
-        monkeypatch.setenv("MINIVISION_KERNELS", name)
+def started_with(monkeypatch, **environment):
+    for name in ("MINIVISION_FAST", "MINIVISION_KERNELS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     return subprocess.run([sys.executable, "-c", SHOW], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("name", "kernels"), [("plain", "plain"), (None, "fast")])
-def test_the_environment_names_the_kernels_and_fast_is_the_default(name, kernels, monkeypatch):
-    assert started_with(name, monkeypatch).stdout.strip() == kernels
+@pytest.mark.parametrize(("mode", "is_open"), [("0", "False"), ("1", "True"), ("exact", "True")])
+def test_the_environment_opens_and_closes_the_door(mode, is_open, monkeypatch):
+    assert started_with(monkeypatch, MINIVISION_FAST=mode).stdout.strip() == is_open
 
 
-def test_a_name_that_does_not_exist_is_said_at_the_start(monkeypatch):
-    sentence = "MINIVISION_KERNELS is 'quick'; expected one of ('plain', 'direct', 'fast')"
-    assert sentence in started_with("quick", monkeypatch).stderr
+def test_the_door_is_open_by_default(monkeypatch):
+    assert started_with(monkeypatch).stdout.strip() == "True"
 
 
-def test_a_name_that_does_not_exist_is_said_at_the_call():
-    with (
-        pytest.raises(ValueError, match=r"^kernels: name is 'quick'; expected one of"),
-        choice.kernels("quick"),
-    ):
-        pass
+def test_a_mode_that_does_not_exist_is_said_at_the_start(monkeypatch):
+    said = started_with(monkeypatch, MINIVISION_FAST="quick").stderr
+    assert "MINIVISION_FAST is 'quick'; expected one of 0, 1, exact" in said
 
 
-def test_the_names_hold_inside_of_their_context_also_after_an_error():
+def test_the_old_name_is_an_error_that_names_the_new_one(monkeypatch):
+    said = started_with(monkeypatch, MINIVISION_KERNELS="plain").stderr
+    assert "MINIVISION_KERNELS is now MINIVISION_FAST" in said
+
+
+def test_the_door_is_closed_inside_of_off_also_after_an_error():
     x = np.zeros(5)
-    with choice.kernels("fast"):
-        with choice.kernels("plain"):
+    with door.on():
+        with fast.off():
             assert not choice.use_fast(x)
-            with choice.kernels("direct"):
+            with door.on():
                 assert choice.use_fast(x)
             assert not choice.use_fast(x)
         assert choice.use_fast(x)
-        with pytest.raises(KeyError), choice.kernels("plain"):
+        with pytest.raises(KeyError), fast.off():
             raise KeyError
         assert choice.use_fast(x)
 
 
-def called(monkeypatch, name):
-    """The rooms whose kernels a small network calls, forward and backward."""
-    rooms = set()
-    kernels = ("convolution.convolve", "convolution.gradients", "pooling.max_pool",
-               "pooling.max_pool_gradient", "activation.relu", "activation.relu_gradient",
-               "normalization.local_response", "normalization.local_response_gradient",
-               "batch_normalization.normalize", "batch_normalization.gradients")  # fmt: skip
-    with monkeypatch.context() as patch, choice.kernels(name):
+def test_the_door_is_closed_for_one_thread_only():
+    with door.on(), fast.off(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(door.is_open).result() != door.is_open()
+
+
+def through_the_door(monkeypatch, door_of):
+    """The fast forms that a small network calls, forward and backward, and the plain kernels."""
+    found = set()
+    forms = [(fast, name) for name in ("relu", "local_response_norm", "batch_norm")]
+    for room in (plain, fast):
+        for name in ("convolution.convolve", "convolution.gradients", "pooling.max_pool",
+                     "pooling.max_pool_gradient"):  # fmt: skip
+            file, function = name.split(".")
+            forms.append((getattr(room, file), function))
+    with monkeypatch.context() as patch, door_of():
         patch.setattr(choice, "LEAST", 1)
-        for room in (plain, fast):
-            for kernel in kernels:
-                file, function = kernel.split(".")
-                place = getattr(room, file)
-                real = getattr(place, function)
-                patch.setattr(
-                    place,
-                    function,
-                    lambda *a, kernel=kernel, real=real, room=room, **more: (
-                        rooms.add((room.__name__.split(".")[-1], kernel)) or real(*a, **more)
-                    ),
-                )
+        for place, name in forms:
+            real = getattr(place, name)
+            label = f"{place.__name__.removeprefix('minivision.kernels.')}.{name}"
+            patch.setattr(
+                place,
+                name,
+                lambda *a, label=label, real=real, **more: found.add(label) or real(*a, **more),
+            )
         x = Tensor(np.random.default_rng(0).normal(size=(2, 2, 6, 5)), requires_grad=True)
         y = F.conv2d(x, np.ones((3, 2, 2, 3)))
         y = F.batch_norm(F.relu(F.max_pool2d(y, 2)))
         F.local_response_norm(y).sum().backward()
-    assert {kernel for _, kernel in rooms} == set(kernels)
-    return {room for room, _ in rooms}
+    return found
 
 
-@pytest.mark.parametrize(
-    ("name", "room"), [("plain", "plain"), ("direct", "fast"), ("fast", "fast")]
-)
-def test_every_kernel_of_a_network_comes_from_the_room_that_was_named(monkeypatch, name, room):
-    assert called(monkeypatch, name) == {room}
+def test_every_operation_goes_through_the_open_door(monkeypatch):
+    found = through_the_door(monkeypatch, door.on)
+    assert len(found) == 7
+    assert all(name.startswith("fast.") for name in found)
+
+
+def test_nothing_goes_through_the_closed_door(monkeypatch):
+    found = through_the_door(monkeypatch, fast.off)
+    assert len(found) == 4  # what is not yet on its page
+    assert all(name.startswith("plain.") for name in found)
 
 
 def test_a_gradient_comes_from_the_room_of_its_value():
-    """Whatever was named in between: the two may keep different things."""
+    """Whatever was open in between: the two may keep different things."""
     x = Tensor(np.random.default_rng(0).normal(size=(1, 1, 4, 4)), requires_grad=True)
-    with choice.kernels("plain"):
+    with fast.off():
         y = F.conv2d(x, np.ones((1, 1, 2, 2))).sum()
-    with choice.kernels("fast"), pytest.MonkeyPatch.context() as patch:
+    with door.on(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast.convolution, "gradients", None)
         y.backward()
     assert x.grad.sum() == 36
 
 
-def test_direct_and_fast_compute_the_same_bits_as_yet():
-    case = ODD_CONVOLUTIONS["two groups"]
-    with no_grad(), choice.kernels("direct"):
-        direct = F.conv2d(*case.arrays(), **case.settings).data
-    with no_grad(), choice.kernels("fast"):
-        assert F.conv2d(*case.arrays(), **case.settings).data.tobytes() == direct.tobytes()
+def test_a_closed_door_uses_no_workers_and_no_memory_again(monkeypatch):
+    monkeypatch.setattr(choice, "worker_count", lambda: 7)
+    with fast.off():
+        assert choice.workers(multiply_adds=10**9) == choice.workers(elements=10**8) == 1
+        assert empty((10**6,), np.zeros(1)).base is None
+        cut = []
+        in_blocks(lambda x: cut.append(x.size), np.zeros(10 * choice.BLOCK))
+        assert cut == [10 * choice.BLOCK]
 
 
 def test_arrays_of_other_libraries_empty_ones_and_vertical_dilation_get_the_plain_kernels():
@@ -115,7 +127,7 @@ def test_arrays_of_other_libraries_empty_ones_and_vertical_dilation_get_the_plai
         size = 10**6
 
     x = np.zeros(10**6)
-    with choice.kernels("fast"):
+    with door.on():
         assert choice.use_fast(x)
         assert not choice.use_fast(Other())
         assert not choice.use_fast(x[:0])
@@ -215,6 +227,6 @@ def test_work_is_shared_from_32_million_multiply_adds_or_2_million_numbers_on(mo
 
 
 def test_work_is_done_in_blocks_from_256_thousand_numbers_on():
-    with choice.kernels("fast"):
+    with door.on():
         assert choice.use_blocks(np.zeros(256 * 1024, np.float32))
         assert not choice.use_blocks(np.zeros(256 * 1024 - 1, np.float32))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from minivision import functional as F
 from minivision.autograd import Tensor
 from minivision.functional.normalization import RunningStatistics
-from minivision.kernels import choice, fast, plain
+from minivision.kernels import choice, door, fast
 from minivision.kernels.memory import memory_order
-from tests.kernels.cuts import Cuts, cut_into
+from tests.kernels.cuts import Cuts, cut_into, on_its_page
 from tests.strategies import memory_orders, seeds
 
 sizes = st.integers(1, 6)
@@ -25,10 +25,20 @@ def channels_outermost(x):
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
 
 
-def normalized(kernel, x, dy, gamma, beta, given):
-    """y, the statistics and the three gradients."""
-    y, statistics = kernel.normalize(x, gamma, beta, EPS, given)
-    return y, *statistics, *kernel.gradients(dy, x, gamma, EPS, statistics, given is None)
+def normalized(x, dy, gamma, beta, given):
+    """y, the three gradients and the statistics."""
+    y, backward, statistics = fast.batch_norm(x, gamma, beta, EPS, given, (True, True, True))
+    return y, *backward(dy), *statistics
+
+
+def on_the_page(x, dy, gamma, beta, given):
+    """The same from the page; in training its statistics are those that momentum 1 leaves."""
+    in_training, C = given is None, len(gamma)
+    mean, var = (np.zeros(C), np.ones(C)) if in_training else given
+    running = RunningStatistics(mean, var, np.array(0))
+    found = on_its_page(F.batch_norm, [x, gamma, beta], dy, running, in_training, 1.0, EPS)
+    m = x.size // C
+    return *found, mean, var * (m - 1) / m if in_training else var
 
 
 @given(shape=shapes, width=st.integers(1, 40), in_training=st.booleans(), seed=seeds)
@@ -40,14 +50,14 @@ def test_it_equals_the_plain_one_however_many_channels_are_taken_at_once(
     x, dy = channels_outermost(rng.normal(3, 2, shape)), rng.normal(size=shape)
     gamma, beta = rng.normal(size=(2, C))
     given = None if in_training else (rng.normal(size=C), rng.uniform(0.5, 2, C))
-    expected = normalized(plain.batch_normalization, x, dy, gamma, beta, given)
+    expected = on_the_page(x, dy, gamma, beta, given)
     with cut_into(Cuts(width=width)):
         for d in memory_orders(dy).values():
-            found = normalized(fast.batch_normalization, x, d, gamma, beta, given)
+            found = normalized(x, d, gamma, beta, given)
             for one, other in zip(found, expected, strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
                 assert one.shape == other.shape
-            for like_x in (found[0], found[3]):
+            for like_x in found[:2]:
                 assert like_x.transpose(memory_order(x)).flags.c_contiguous
 
 
@@ -56,7 +66,7 @@ def test_float32_keeps_its_digits_where_the_mean_is_large_and_the_row_long():
     x = channels_outermost(np.random.default_rng(0).normal(100, 0.1, (60, 2, 40, 25)))
     x = x.astype(np.float32)
     gamma, beta = np.ones(2, np.float32), np.zeros(2, np.float32)
-    _, (mean, var) = fast.batch_normalization.normalize(x, gamma, beta, 0.0)
+    *_, (mean, var) = fast.batch_norm(x, gamma, beta, 0.0, None, (True, True, True))
     exact = x.astype(np.float64)
     assert mean.dtype == var.dtype == np.float32
     np.testing.assert_allclose(mean, exact.mean(axis=(0, 2, 3)), rtol=1e-6)
@@ -70,27 +80,27 @@ def test_neither_x_nor_dy_nor_what_belongs_to_a_channel_is_written_to():
     var = np.ones(4)
     for array in (x, dy, gamma, beta, mean, var):
         array.flags.writeable = False
-    normalized(fast.batch_normalization, x, dy, gamma, beta, None)
-    normalized(fast.batch_normalization, x, dy, gamma, beta, (mean, var))
+    normalized(x, dy, gamma, beta, None)
+    normalized(x, dy, gamma, beta, (mean, var))
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2, 2), (1, 3, 2, 2)])
 def test_channels_that_lie_outermost_are_rows_and_no_others(shape):
     x = np.zeros(shape)
-    with choice.kernels("fast"):
+    with door.on():
         assert choice.use_channel_rows(channels_outermost(x))
         assert choice.use_channel_rows(np.ascontiguousarray(x)) == (shape[0] == 1)
         assert not choice.use_channel_rows(channels_outermost(np.zeros((4, 6, *shape[2:])))[:, ::2])
-    with choice.kernels("plain"):
+    with door.off():
         assert not choice.use_channel_rows(channels_outermost(x))
 
 
-@pytest.mark.parametrize("kernels", choice.KERNELS)
-def test_a_training_batch_between_forward_and_backward_of_evaluation_changes_no_gradient(kernels):
+@pytest.mark.parametrize("door_of", [door.off, door.on])
+def test_a_training_batch_between_forward_and_backward_of_evaluation_changes_no_gradient(door_of):
     """The running statistics move on; the gradient belongs to those that y was made with."""
     running = RunningStatistics(np.zeros(1), np.array([3.0]), np.array(0))
     x = Tensor(np.array([[12.0], [8.0]]), requires_grad=True)
-    with choice.kernels(kernels):
+    with door_of():
         y = F.batch_norm(x, np.array([6.0]), None, running, training=False, eps=1.0)
         F.batch_norm(np.array([[100.0], [-100.0]]), running=running)
     y.backward(np.array([[1.0], [10.0]]))

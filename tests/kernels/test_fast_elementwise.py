@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minivision.kernels import choice, fast, plain
+from minivision import functional as F
+from minivision.kernels import choice, fast
 from minivision.kernels.memory import memory_order
 from tests import oracles
-from tests.kernels.cuts import Cuts, cut_into, cuts
+from tests.kernels.cuts import Cuts, cut_into, cuts, on_its_page
 from tests.strategies import memory_orders, seeds
 
 sizes = st.integers(1, 6)
@@ -17,9 +18,9 @@ sizes = st.integers(1, 6)
 # ── ReLU ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def relu_and_gradient(kernel, x, dy):
-    y = kernel.relu(x)
-    return y, kernel.relu_gradient(dy, y)
+def relu_and_gradient(x, dy):
+    y, backward = fast.relu(x)
+    return y, *backward(dy)
 
 
 def whole_numbers(rng, shape, dtype=np.float64):
@@ -31,11 +32,11 @@ def whole_numbers(rng, shape, dtype=np.float64):
 def test_relu_in_blocks_equals_the_plain_one_however_x_and_dy_lie(N, C, H, W, cuts, seed):
     rng = np.random.default_rng(seed)
     x, dy = whole_numbers(rng, (N, C, H, W)), rng.normal(size=(N, C, H, W))
-    expected = relu_and_gradient(plain.activation, x, dy)
+    expected = on_its_page(F.relu, [x], dy)
     with cut_into(cuts):
         for a in memory_orders(x).values():
             for d in memory_orders(dy).values():
-                found = relu_and_gradient(fast.activation, a, d)
+                found = relu_and_gradient(a, d)
                 for one, other in zip(found, expected, strict=True):
                     np.testing.assert_array_equal(one, other)
                     assert one.transpose(memory_order(a)).flags.c_contiguous  # as x lies
@@ -46,7 +47,7 @@ def test_relu_in_blocks_equals_the_plain_one_however_x_and_dy_lie(N, C, H, W, cu
 def test_the_gradient_of_relu_is_0_at_0(dtype, cuts):
     x, dy = np.array([-1.0, -0.0, 0.0, 2.0], dtype), np.array([1.0, 10.0, 100.0, 1000.0], dtype)
     with cut_into(cuts):
-        y, dx = relu_and_gradient(fast.activation, x, dy)
+        y, dx = relu_and_gradient(x, dy)
     assert y.dtype == dx.dtype == dtype
     assert y.tolist() == [0, 0, 0, 2]
     assert dx.tolist() == [0, 0, 0, 1000]
@@ -58,37 +59,37 @@ def test_relu_of_a_broadcast_array_equals_the_plain_one(shape):
     rng = np.random.default_rng(0)
     x = np.broadcast_to(whole_numbers(rng, shape), (3, 4, 5))
     dy = np.broadcast_to(whole_numbers(rng, shape), (3, 4, 5))
-    expected = relu_and_gradient(plain.activation, x, dy)
+    expected = on_its_page(F.relu, [x], dy)
     with cut_into(Cuts(width=4)):
-        for one, other in zip(relu_and_gradient(fast.activation, x, dy), expected, strict=True):
+        for one, other in zip(relu_and_gradient(x, dy), expected, strict=True):
             np.testing.assert_array_equal(one, other)
 
 
 def test_neither_x_nor_dy_nor_y_is_written_to():
     x, dy = np.random.default_rng(0).normal(size=(2, 4, 5))
-    y = fast.activation.relu(x)
+    y, backward = fast.relu(x)
     for array in (x, dy, y):
         array.flags.writeable = False
     with cut_into(Cuts(width=4)):
-        relu_and_gradient(fast.activation, x, dy)
-        fast.activation.relu_gradient(dy, y)
+        relu_and_gradient(x, dy)
+        backward(dy)
 
 
 @pytest.mark.parametrize("extra", [-1, 0, 1, choice.BLOCK])
 def test_relu_of_arrays_as_large_as_a_block_and_a_little_off(extra):
     rng = np.random.default_rng(0)
     x, dy = whole_numbers(rng, (2, choice.BLOCK + extra), np.float32)
-    expected = relu_and_gradient(plain.activation, x, dy)
-    for one, other in zip(relu_and_gradient(fast.activation, x, dy), expected, strict=True):
+    expected = on_its_page(F.relu, [x], dy)
+    for one, other in zip(relu_and_gradient(x, dy), expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 # ── local response normalisation ─────────────────────────────────────────────────────────────
 
 
-def lrn_and_gradient(kernel, x, dy, *settings):
-    y = kernel.local_response(x, *settings)
-    return y, kernel.local_response_gradient(dy, x, *settings)
+def lrn_and_gradient(x, dy, *settings):
+    y, backward = fast.local_response_norm(x, *settings)
+    return y, *backward(dy)
 
 
 @given(
@@ -102,10 +103,10 @@ def test_lrn_a_few_pixels_at_a_time_equals_the_plain_one(
     """Also where the window is wider than there are channels."""
     x, dy = np.random.default_rng(seed).normal(size=(2, N, C, H, W))
     settings = (size, alpha, beta, k)
-    expected = lrn_and_gradient(plain.normalization, x, dy, *settings)
+    expected = on_its_page(F.local_response_norm, [x], dy, *settings)
     with cut_into(cuts._replace(width=cuts.width * C)):  # so many pixels
-        double = lrn_and_gradient(fast.normalization, x, dy, *settings)
-        single = lrn_and_gradient(fast.normalization, x.astype("f4"), dy.astype("f4"), *settings)
+        double = lrn_and_gradient(x, dy, *settings)
+        single = lrn_and_gradient(x.astype("f4"), dy.astype("f4"), *settings)
     for right, one, other in zip(expected, double, single, strict=True):
         np.testing.assert_allclose(one, right, rtol=1e-12, atol=1e-12)
         assert other.dtype == np.float32
@@ -117,10 +118,10 @@ def test_lrn_equals_its_definition_however_x_and_dy_lie(beta):
     rng = np.random.default_rng(0)
     x, dy = rng.normal(size=(2, 3, 4, 2, 5))
     y = oracles.local_response_norm(x, 3, 1.0, beta, 2.0)
-    dx = plain.normalization.local_response_gradient(dy, x, 3, 1.0, beta, 2.0)
+    _, dx = on_its_page(F.local_response_norm, [x], dy, 3, 1.0, beta, 2.0)
     for a, d in zip(memory_orders(x).values(), memory_orders(dy).values(), strict=True):
         a.flags.writeable = d.flags.writeable = False
-        found = lrn_and_gradient(fast.normalization, a, d, 3, 1.0, beta, 2.0)
+        found = lrn_and_gradient(a, d, 3, 1.0, beta, 2.0)
         np.testing.assert_allclose(found[0], y, rtol=1e-12)
         np.testing.assert_allclose(found[1], dx, rtol=1e-12, atol=1e-13)
 
@@ -128,7 +129,7 @@ def test_lrn_equals_its_definition_however_x_and_dy_lie(beta):
 def test_three_channels_by_hand():
     """s = 2 + squares of the neighbours: 7, 16 and 15; β = 1 divides by them."""
     x = np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)
-    y = fast.normalization.local_response(x, 3, 1.0, 1.0, 2.0)
+    y, _ = fast.local_response_norm(x, 3, 1.0, 1.0, 2.0)
     np.testing.assert_allclose(y.ravel(), [1 / 7, 2 / 16, 3 / 15], rtol=1e-15)
 
 

@@ -381,17 +381,18 @@ def results(count, form="stride 2"):
         both = fast.convolution.gradients(normal(*y.shape), x, weight, geometry, 1, True, True)
         pooled = fast.pooling.max_pool(x, windows)
         dpooled = normal(*pooled.shape)
-        lrn = (5, 1.0, 0.75, 2.0)
+        normed, lrn_backward = fast.local_response_norm(x, 5, 1.0, 0.75, 2.0)
+        rectified, relu_backward = fast.relu(x)
         return {
             "conv2d": y,
             "dx of conv2d": both[0],
             "dw of conv2d": both[1],
             "max_pool2d": pooled,
             "dx of max_pool2d": fast.pooling.max_pool_gradient(dpooled, x, pooled, windows),
-            "lrn": fast.normalization.local_response(x, *lrn),
-            "dx of lrn": fast.normalization.local_response_gradient(dx, x, *lrn),
-            "relu": fast.activation.relu(x),
-            "dx of relu": fast.activation.relu_gradient(dx, x),
+            "lrn": normed,
+            "dx of lrn": lrn_backward(dx)[0],
+            "relu": rectified,
+            "dx of relu": relu_backward(dx)[0],
             "a product by rows": fast.products.multiply(a, b),
             "a product by columns": fast.products.multiply(b.T, a.T),
         }

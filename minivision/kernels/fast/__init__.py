@@ -15,6 +15,8 @@
 Read next: kernels/fast/stacked_rows.py
 """
 
+from minivision.kernels.choice import serves
+from minivision.kernels.door import off
 from minivision.kernels.fast import (
     activation,
     batch_normalization,
@@ -23,8 +25,16 @@ from minivision.kernels.fast import (
     pooling,
     products,
 )
+from minivision.kernels.fast.activation import relu
+from minivision.kernels.fast.batch_normalization import batch_norm
+from minivision.kernels.fast.normalization import local_response_norm
 
 __all__ = [
+    "serves",
+    "off",
+    "relu",
+    "local_response_norm",
+    "batch_norm",
     "activation",
     "batch_normalization",
     "convolution",

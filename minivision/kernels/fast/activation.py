@@ -5,6 +5,7 @@ Read next: kernels/fast/normalization.py
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -15,18 +16,17 @@ from minivision.kernels.fast.blocks import in_blocks
 from minivision.kernels.memory import empty_like, in_order, memory_order
 
 
-def relu(x: Array) -> Array:
-    """max(x, 0)."""
+def relu(x: Array) -> tuple[Array, Callable]:
+    """max(x, 0), and its backward function; the gradient lies in memory as y does."""
     y = empty_like(x)
     in_blocks(_relu, x, y)
-    return y
 
+    def backward(dy: Array) -> tuple[Array]:
+        dx = empty_like(y)
+        in_blocks(_relu_gradient, in_order(dy, memory_order(y)), y, dx)
+        return (dx,)
 
-def relu_gradient(dy: Array, y: Array) -> Array:
-    """dy where y > 0, else 0, in the memory order of y."""
-    dx = empty_like(y)
-    in_blocks(_relu_gradient, in_order(dy, memory_order(y)), y, dx)
-    return dx
+    return y, backward
 
 
 def _relu(x: Array, y: Array) -> None:

@@ -9,6 +9,8 @@ Read next: kernels/fast/products.py
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from minivision.backend import Array
@@ -18,35 +20,41 @@ from minivision.kernels.memory import empty_like
 from minivision.kernels.workers import one_blas_thread
 
 
-def normalize(
+def batch_norm(
     x: Array,
     gamma: Array,
     beta: Array,
     eps: float,
-    statistics: tuple[Array, Array] | None = None,
-) -> tuple[Array, tuple[Array, Array]]:
-    """x (N, C) or (N, C, H, W) -> y = γ (x - μ) / √(σ² + ε) + β, and the μ (C) and σ² (C) in it.
+    given: tuple[Array, Array] | None,
+    wanted: Sequence[bool],
+) -> tuple[Array, Callable, tuple[Array, Array]]:
+    """y = γ (x - μ) / √(σ² + ε) + β, its backward function, and the μ (C) and σ² (C) in it.
 
-    statistics: μ and σ² where they are given; None takes those of the batch.
+    given: μ and σ²; None takes those of the batch. wanted: the gradients of x, γ and β.
     """
     y = empty_like(x)
     rows, out = channel_rows(x), channel_rows(y)
     C, m = rows.shape
-    mean, var = (np.empty(C, x.dtype) for _ in range(2)) if statistics is None else statistics
+    mean, var = (np.empty(C, x.dtype) for _ in range(2)) if given is None else given
     with one_blas_thread():
         for some in _few_channels(C, m):
             few, y_few = rows[some], out[some]
-            if statistics is None:
+            if given is None:
                 mean[some] = few.mean(axis=1)
             np.subtract(few, mean[some, None], out=y_few)
-            if statistics is None:
+            if given is None:
                 var[some] = np.vecdot(y_few, y_few) / m
             y_few *= (gamma[some] / np.sqrt(var[some] + eps))[:, None]
             y_few += beta[some, None]
-    return y, (mean, var)
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        found = _gradients(dy, x, gamma, eps, (mean, var), of_batch=given is None)
+        return tuple([d if want else None for d, want in zip(found, wanted, strict=True)])
+
+    return y, backward, (mean, var)
 
 
-def gradients(
+def _gradients(
     dy: Array,
     x: Array,
     gamma: Array,
@@ -54,7 +62,7 @@ def gradients(
     statistics: tuple[Array, Array],
     of_batch: bool,
 ) -> tuple[Array, Array, Array]:
-    """dx like x, dγ = Σ dy·x̂ (C) and dβ = Σ dy (C), with x̂ computed anew rather than kept.
+    """dx like x, dγ = Σ dy·x̂ (C) and dβ = Σ dy (C), with x̂ computed again rather than kept.
 
     of_batch: whether x made the statistics, which then move with it.
     """

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minivision.backend import Array
-from minivision.kernels import choice
+from minivision.kernels import choice, door
 from minivision.kernels.memory import memory_order
 from minivision.kernels.workers import part, share
 
@@ -29,7 +29,7 @@ def in_blocks(work: Callable[..., None], *arrays: Array) -> None:
     >>> y
     array([1., 2., 3., 4.])
     """
-    rows = as_rows(*arrays)
+    rows = as_rows(*arrays) if door.is_open() else None
     if rows is None or arrays[0].size <= choice.BLOCK:
         work(*(rows or arrays))
         return

@@ -15,26 +15,20 @@ import numpy as np
 from minivision.backend import Array
 from minivision.kernels import choice
 from minivision.kernels.fast.stacked_rows import cut
-from minivision.kernels.memory import batch_innermost, empty
+from minivision.kernels.memory import batch_innermost, empty, in_order, memory_order
 from minivision.kernels.workers import part, share
 
 
-def local_response(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
-    """x (N, C, H, W) -> y = x·s^-β,  s = k + α Σ x² over `size` channels."""
+def local_response_norm(
+    x: Array, size: int, alpha: float, beta: float, k: float
+) -> tuple[Array, Callable]:
+    """y = x·s^-β and its backward function, which computes s and y again rather than keep them."""
 
-    def work(x: Array, y: Array) -> None:
+    def value(x: Array, y: Array) -> None:
         scale = _scale(x, size, alpha, k)
         np.multiply(x, _power(scale, beta), out=y)
 
-    return _by_pixels(work, x)
-
-
-def local_response_gradient(
-    dy: Array, x: Array, size: int, alpha: float, beta: float, k: float
-) -> Array:
-    """dx = dy·s^-β - 2αβ x Σ dy·y/s, with s and y computed anew rather than kept."""
-
-    def work(dy: Array, x: Array, dx: Array) -> None:
+    def gradient(dy: Array, x: Array, dx: Array) -> None:
         scale = _scale(x, size, alpha, k)
         shrunk = _power(scale, beta)
         shrunk *= dy  # dy·s^-β
@@ -45,7 +39,10 @@ def local_response_gradient(
         shared *= x
         np.add(shrunk, shared, out=dx)
 
-    return _by_pixels(work, dy, x)
+    def backward(dy: Array) -> tuple[Array]:
+        return (in_order(_by_pixels(gradient, dy, x), memory_order(x)),)
+
+    return _by_pixels(value, x), backward
 
 
 def _by_pixels(work: Callable[..., None], *inputs: Array) -> Array:

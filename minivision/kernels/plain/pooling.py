@@ -2,7 +2,7 @@
 
 Also averages over windows that adapt to the size of the result.
 
-Read next: kernels/plain/activation.py
+Read next: kernels/door.py
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minivision.kernels.plain.normalization import channel_window_sum
+from minivision.functional.normalization import channel_window_sum
 from tests.strategies import seeds
 
 
