@@ -104,7 +104,7 @@ def run_images(settings: Mapping[str, Any], run: Path, training: bool = False) -
 
 
 def untested(dataset: Any) -> list[str]:
-    """The classes of which a test set has no image: its accuracy says nothing about them.
+    """The classes that have no image in a test set: its accuracy says nothing about them.
 
     >>> from minivision.datasets import ArrayDataset
     >>> cats = ArrayDataset(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 0]), ("cat", "dog"))
@@ -116,7 +116,7 @@ def untested(dataset: Any) -> list[str]:
 
 
 def beside_accuracy(untested: Sequence[str]) -> str:
-    """What is said beside a test accuracy: of which classes there was no image; or nothing."""
+    """The note beside a test accuracy that names the classes without an image, or nothing."""
     return f" (no test image of {', '.join(untested)})" if untested else ""
 
 

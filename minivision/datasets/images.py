@@ -31,7 +31,7 @@ JPEG = b"\xff\xd8\xff"
 BMP = b"BM"
 
 SCAN, END = 0xDA, 0xD9  # markers in a JPEG: pixels follow; nothing follows
-# In a scan FF is followed by 00, or by D0 to D7, where decoding may start anew.
+# In a scan FF is followed by 00, or by D0 to D7, where decoding may start again.
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 # What a camera notes in its photographs (EXIF), and what sets the picture upright: whether rows
@@ -109,7 +109,7 @@ def check_image_bytes(data: bytes) -> None:
 def decode(data: bytes) -> np.ndarray:
     """The picture in the bytes of a file, uint8 (H, W, 3) in RGB.
 
-    Raises ValueError, with the end of a sentence, where the pixels are not all there.
+    Raises ValueError, with the end of a message, if pixels are missing.
     """
     if data.startswith(JPEG):
         return decode_jpeg(data)
@@ -142,7 +142,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
         reason = str(error).split("(): ")[-1]
         if "subsampling" in reason:
             raise ValueError(
-                "has colours at a resolution that cannot be checked for damage; save it anew"
+                "has colours at a resolution that cannot be checked for damage; save it again"
             ) from error
         raise ValueError(f"is damaged: {reason}") from error
     transposed, flip = TURNS.get(orientation(data), (False, None))
@@ -152,7 +152,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
 
 
 def orientation(data: bytes) -> int:
-    """How a camera was held, 1 to 8, as it noted in a JPEG; 1, upright, where it did not."""
+    """How a camera was held, 1 to 8, as it noted in a JPEG; 1, upright, if it did not."""
     for marker, at, end in jpeg_segments(data):
         if marker == SCAN:
             break
@@ -213,7 +213,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def check_png_pixels(data: bytes) -> None:
-    """Raise ValueError where a PNG's compressed pixels are broken, too few or too many."""
+    """Raise ValueError if a PNG's compressed pixels are broken, too few or too many."""
     expected, found = png_pixel_bytes(data), 0
     inflate = zlib.decompressobj()
     try:
@@ -305,7 +305,7 @@ def bmp_size(data: bytes) -> tuple[int, int]:
 
 
 def check_bmp_pixels(data: bytes) -> None:
-    """Raise ValueError where a BMP has fewer or more rows of pixels than it says."""
+    """Raise ValueError if a BMP has fewer or more rows of pixels than it says."""
     H, W = bmp_size(data)
     length, _, at, header = struct.unpack_from("<IIII", data, 2)
     if header == OLD_BMP_HEADER:
@@ -327,7 +327,7 @@ def check_bmp_pixels(data: bytes) -> None:
 
 
 def check_bmp_runs(data: bytes, at: int, bits: int, H: int, W: int) -> None:
-    """Raise ValueError where the runs of a compressed BMP (count, colour) do not fill its rows.
+    """Raise ValueError if the runs of a compressed BMP (count, colour) do not fill its rows.
 
     A count of 0 is a command: 0 ends a row, 1 the picture, 2 moves on by columns and rows, and
     a larger number says how many colours follow, each on its own.

@@ -22,7 +22,7 @@ def use_fast(x: Array) -> bool:
 
 
 def serves(operation: str, x: Array, window: Geometry | None = None) -> bool:
-    """Whether the fast forms take this call: their door is open, and they have what is asked.
+    """Whether the fast forms take this call: the door is open and they implement it.
 
     >>> serves("local_response_norm", np.ones((1, 3, 2, 2)))
     True
