@@ -287,7 +287,7 @@ def test_what_follows_a_photograph_does_no_harm():
 def test_a_resolution_of_colours_that_cannot_be_checked_is_refused():
     data = bytearray(saved(photograph(64, 64)))
     data[data.index(b"\xff\xc0\x00\x11") + 11] = 0x42
-    with pytest.raises(ValueError, match=r"x has colours at a resolution .* save it anew"):
+    with pytest.raises(ValueError, match=r"x has colours at a resolution .* save it again"):
         read(bytes(data))
 
 
