@@ -108,7 +108,7 @@ class Source:
             )  # fmt: skip
             self.state = model.state_dict()
         model.load_state_dict(self.state)
-        return model
+        return model.to(device)
 
     def score(self, model, part, task):
         data = (self.old, self.new)[task][{"validation": 1, "test": 2}[part]]
