@@ -17,11 +17,19 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.analysis.comparison import plot_comparison
-from minivision.cli.images import Images, beside_accuracy, new_images, run_images, untested
+from minivision.cli.images import (
+    TRAINED,
+    Images,
+    beside_accuracy,
+    new_images,
+    run_images,
+    untested,
+)
 from minivision.cli.policy import read_policy
 from minivision.cli.setup import preprocessing, versions
 from minivision.cli.train import positive, whole
 from minivision.datasets import DATASETS, Splits, open_class_folders, stratified_split
+from minivision.datasets.class_folders import PARTS
 from minivision.datasets.fingerprint import check_fingerprint
 from minivision.models import MODELS
 from minivision.training import Run, next_run_path, save_model
@@ -145,14 +153,15 @@ def images_of(
         if skipped is None:  # results from before they recorded their images
             skipped = open_class_folders(dataset).unreadable() if skip else {}
         begun = {"images": settings["images"], "skipped": skipped}
-        return run_images(asked | begun, folder.path, training=True)
+        # Rows of one table are measured on the same test images.
+        return run_images(asked | begun, folder.path, unchanged=PARTS)
     if (
         source is not None
         and dataset not in DATASETS
         and source.settings["dataset"] == dataset
         and source.settings["classes"] == list(open_class_folders(dataset).class_names())
     ):
-        return run_images(source.settings | asked, source.path, training=True)
+        return run_images(source.settings | asked, source.path, unchanged=TRAINED)
     return new_images(dataset, model, skip, channels)
 
 

@@ -36,7 +36,7 @@ from minivision.cli.comparison import (
     new_task,
     open_folder,
 )
-from minivision.cli.images import ChangedImagesError, run_images
+from minivision.cli.images import TRAINED, ChangedImagesError, run_images
 from minivision.cli.setup import load_run, loader
 from minivision.cli.train import positive, whole
 from minivision.datasets import Splits
@@ -162,7 +162,7 @@ def old_images(source: Run) -> Splits | None:
     Raises ValueError if they can be read, but are not those that the old network learned from.
     """
     try:
-        return run_images(source.settings, source.path, training=True).splits
+        return run_images(source.settings, source.path, unchanged=TRAINED).splits
     except ChangedImagesError:
         raise
     except (OSError, ValueError) as error:

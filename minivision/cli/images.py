@@ -24,6 +24,8 @@ from minivision.datasets.fingerprint import NAMED, Changes, changes, fingerprint
 # This many bytes of images are decoded once before training begins, which takes less than a minute,
 # and told apart by their contents. Images of a larger dataset are told apart by their sizes.
 CHECKED_BYTES = 2_000_000_000
+TRAINED = ("train", "validation")  # the parts that decide what a run learns
+NAMES = {"train": "training", "validation": "validation", "test": "test"}
 
 
 class Images(NamedTuple):
@@ -60,12 +62,13 @@ def new_images(
     return Images(splits, skipped, fingerprint(dataset, parts))
 
 
-def run_images(settings: Mapping[str, Any], run: Path, training: bool = False) -> Images:
+def run_images(settings: Mapping[str, Any], run: Path, unchanged: Sequence[str] = ()) -> Images:
     """The images that a run's settings name and record; a line is printed if some have changed.
 
-    training: they will be trained on, so ValueError names the first few training and validation
-        images that are missing, changed or new. Test images that are missing or changed are left
-        out in either case, and new ones are not used.
+    unchanged: the parts that have to be as they were, such as TRAINED, because they will be trained
+        on; ChangedImagesError names the first few images that are missing, changed or new.
+
+    Test images that are missing or changed are left out, and new ones are not used.
     """
     dataset, channels = settings["dataset"], settings["channels"]
     if dataset in DATASETS:
@@ -83,21 +86,19 @@ def run_images(settings: Mapping[str, Any], run: Path, training: bool = False) -
         skipped = settings["skipped"]
         dealt = folders.deal_by_count(skipped)
         return Images(folders.splits(size, channels or 3, dealt=dealt), skipped, None)
-    found = {part: changes_of(folders, settings, part) for part in PARTS}
-    if training:
-        for part in ("train", "validation"):
-            refuse_changes(found[part], f"the {part} images in {dataset}", run)
-    missing, changed, new = found["test"]
-    if any(found["test"]):
+    for part in unchanged:
+        found = changes_of(folders, settings, part)
+        refuse_changes(found, f"the {NAMES[part]} images in {dataset}", run)
+    found = changes_of(folders, settings, "test")
+    missing, changed, new = found
+    if any(found):
         print(
             f"note: of the {len(record['test'])} test images of {run}, {len(missing)} are missing "
             f"and {len(changed)} have changed, which are left out; {len(new)} are new and not used "
-            f"({found['test']})"
+            f"({found})"
         )
-    dealt = {
-        part: [n for n in record[part] if n not in {*found[part].missing, *found[part].changed}]
-        for part in PARTS
-    }
+    usable = folders.images().keys() - set(changed)
+    dealt = {part: [name for name in record[part] if name in usable] for part in PARTS}
     if not dealt["test"]:
         raise ValueError(f"none of the test images of {run} is in {dataset} as it was")
     return Images(folders.splits(size, channels or 3, dealt=dealt), settings["skipped"], record)

@@ -31,7 +31,7 @@ import numpy as np
 
 from minivision.analysis.plots import save_figure
 from minivision.analysis.policies import plot_search, standard_error
-from minivision.cli.images import Images, new_images, run_images
+from minivision.cli.images import TRAINED, Images, new_images, run_images
 from minivision.cli.policy import NAMES, read_policy
 from minivision.cli.setup import preprocessing
 from minivision.cli.train import DEFAULTS, USUAL, positive, whole
@@ -125,8 +125,9 @@ def images_of(arguments: argparse.Namespace) -> Images:
         if begun.get("dataset") == str(Path(dataset).resolve()):
             begun.setdefault("images", None)  # searches from before they were recorded
             check_fingerprint(file, begun["images"])
-            asked = {"dataset": dataset, "model": model, "channels": begun["channels"]}
-            return run_images(begun | asked, arguments.out, training=True)
+            begun.setdefault("skipped", {})
+            asked = {"dataset": dataset, "model": model, "channels": begun.get("channels")}
+            return run_images(begun | asked, arguments.out, unchanged=TRAINED)
     return new_images(dataset, model, arguments.skip_unreadable)
 
 

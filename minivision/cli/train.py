@@ -21,7 +21,14 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.backend import resolve_device
-from minivision.cli.images import Images, beside_accuracy, new_images, run_images, untested
+from minivision.cli.images import (
+    TRAINED,
+    Images,
+    beside_accuracy,
+    new_images,
+    run_images,
+    untested,
+)
 from minivision.cli.policy import MIXERS, NAMES, read_policy
 from minivision.cli.setup import (
     build_model,
@@ -119,7 +126,7 @@ def run(arguments: argparse.Namespace) -> None:
         settings = folder.settings
         if arguments.workers is not None:
             settings["workers"] = arguments.workers
-        splits = run_images(settings, folder.path, training=True).splits
+        splits = run_images(settings, folder.path, unchanged=TRAINED).splits
         print(f"going on with {folder.path}: {len(folder.history())} epochs are done")
     else:
         arguments.model = arguments.model or "lenet5"

@@ -31,18 +31,19 @@ def stamps(files: Mapping[str, File], contents: bool = True) -> dict[str, str]:
     >>> stamps({"cat/1.png": Member("cat/1.png", b"not really")})
     {'cat/1.png': '10 7d27afd0'}
     """
-    if not contents:
-        return {name: str(size_of(file)) for name, file in files.items()}
-    found = {}
-    for name, file in tqdm(files.items(), "reading images", delay=2, disable=None, leave=False):
+    shown = tqdm(files.items(), "reading images", delay=2, disable=None, leave=False)
+    return {name: stamp(file, contents) for name, file in shown}
+
+
+def stamp(file: File, contents: bool) -> str:
+    """The stamp of one image file; one that cannot be read differs from all that can."""
+    try:
+        if not contents:
+            return str(len(file.data) if isinstance(file, Member) else file.stat().st_size)
         data = bytes_of(file)
-        found[name] = f"{len(data)} {zlib.crc32(data):08x}"
-    return found
-
-
-def size_of(file: File) -> int:
-    """The size of an image file in bytes."""
-    return len(file.data) if isinstance(file, Member) else file.stat().st_size
+    except (OSError, ValueError):
+        return "cannot be read"
+    return f"{len(data)} {zlib.crc32(data):08x}"
 
 
 def fingerprint(path: str | Path, parts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

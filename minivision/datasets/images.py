@@ -10,29 +10,25 @@ Read next: datasets/file_dataset.py
 
 from __future__ import annotations
 
-import re
 import struct
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image
+
+from minivision.datasets.image_formats import (
+    JPEG,
+    PNG,
+    check_bmp_pixels,
+    check_png_pixels,
+    image_size,
+    orientation,
+)
 
 # About 8,000 x 8,000; three bytes each. A larger picture in a training set is a mistake.
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 8 * MAX_PIXELS  # the most pixels, each of four 16-bit numbers, not compressed
-
-# The bytes that a file of each format begins with.
-PNG = b"\x89PNG\r\n\x1a\n"
-JPEG = b"\xff\xd8\xff"
-BMP = b"BM"
-
-SCAN, END = 0xDA, 0xD9  # markers in a JPEG: pixels follow; nothing follows
-# In a scan FF is followed by 00, or by D0 to D7, where decoding may start again.
-AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 # What a camera notes in its photographs (EXIF), and what sets the picture upright: whether rows
 # and columns change places, and then a flip, upside down (0), left to right (1), or both (-1).
@@ -40,17 +36,6 @@ TURNS = {
     2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1),
     8: (True, 0),
 }  # fmt: skip
-ORIENTATION = 0x0112  # the number of that note
-
-PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # numbers for each pixel, by the colour type
-# An interlaced PNG is seven small pictures: the first column and row of each, and its steps.
-ADAM7 = (
-    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
-    (0, 1, 1, 2),
-)  # fmt: skip
-
-OLD_BMP_HEADER = 12  # bytes of a header with 16-bit sizes and no compression
-RLE8, RLE4 = 1, 2  # two ways of compressing a BMP
 
 
 def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
@@ -149,200 +134,3 @@ def decode_jpeg(data: bytes) -> np.ndarray:
     if transposed:
         image = cv2.transpose(image)
     return image if flip is None else cv2.flip(image, flip)
-
-
-def orientation(data: bytes) -> int:
-    """How a camera was held, 1 to 8, as it noted in a JPEG; 1, upright, if it did not."""
-    for marker, at, end in jpeg_segments(data):
-        if marker == SCAN:
-            break
-        if marker == 0xE1 and data.startswith(b"Exif\0\0", at):
-            exif = Image.Exif()
-            try:
-                exif.load(data[at:end])
-                return exif.get(ORIENTATION, 1)
-            except Exception:  # Pillow's are of many kinds, and broken notes harm no picture
-                return 1
-    return 1
-
-
-def image_size(data: bytes) -> tuple[int, int]:
-    """The size (H, W) that an image file states, once it is certain that the file is whole.
-
-    Raises ValueError with the end of a sentence that begins with the file's name, and struct.error
-    where the file ends in a header.
-    """
-    if not data:
-        raise ValueError("is empty")
-    if data.startswith(PNG):
-        return png_size(data)
-    if data.startswith(JPEG):
-        return jpeg_size(data)
-    if data.startswith(BMP):
-        return bmp_size(data)
-    raise ValueError(f"begins with {data[:8].hex(' ')}; expected a PNG, JPEG or BMP file")
-
-
-def png_size(data: bytes) -> tuple[int, int]:
-    """The size in a PNG whose chunks are whole, which their checksums tell."""
-    W, H = struct.unpack_from(">II", data, 16)
-    for kind, at, end in png_chunks(data):
-        (checksum,) = struct.unpack_from(">I", data, end)
-        if zlib.crc32(data[at - 4 : end]) != checksum:
-            name = kind.decode("latin-1")
-            raise ValueError(f"is damaged: the checksum of its chunk {name!r} is wrong")
-    return H, W
-
-
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """A PNG is a list of chunks (length, type, data, checksum): IHDR first, IEND last.
-
-    The type of each, and where its data begin and end.
-    """
-    kind, end = b"", len(PNG) - 4
-    while kind != b"IEND":
-        at = end + 4
-        if at + 12 > len(data):
-            raise ValueError(f"is truncated: it ends after {len(data)} bytes without an IEND chunk")
-        length, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 8 + length
-        if end + 4 > len(data):
-            name = kind.decode("latin-1")
-            raise ValueError(f"is truncated: it ends after {len(data)} bytes, in a chunk {name!r}")
-        yield kind, at + 8, end
-
-
-def check_png_pixels(data: bytes) -> None:
-    """Raise ValueError if a PNG's compressed pixels are broken, too few or too many."""
-    expected, found = png_pixel_bytes(data), 0
-    inflate = zlib.decompressobj()
-    try:
-        for kind, at, end in png_chunks(data):
-            if kind == b"IDAT" and found <= expected:
-                found += len(inflate.decompress(data[at:end], expected + 1 - found))
-    except zlib.error as error:
-        raise ValueError(f"is damaged: its pixels cannot be decompressed: {error}") from error
-    if found != expected or not inflate.eof:
-        count = f"more than {expected:,}" if found > expected else f"{found:,}"
-        raise ValueError(f"is damaged: it has {count} bytes of pixels; expected {expected:,}")
-
-
-def png_pixel_bytes(data: bytes) -> int:
-    """How many bytes a PNG's pixels are when decompressed: each row begins with a byte more."""
-    W, H, depth, kind, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
-    bits = depth * PNG_SAMPLES.get(kind, 0)
-    total = 0
-    for x, y, dx, dy in ADAM7 if interlaced else ((0, 0, 1, 1),):
-        columns, rows = -((x - W) // dx), -((y - H) // dy)
-        if columns:
-            total += rows * (1 + (columns * bits + 7) // 8)
-    return total
-
-
-def jpeg_size(data: bytes) -> tuple[int, int]:
-    """The size in a JPEG that has all scans and an end marker.
-
-    A block of 8 x 8 pixels is 64 numbers for each component (brightness, two colours). A scan has
-    some of them; a progressive JPEG even has them bit by bit, the lowest bit, 0, last.
-    """
-    size = None
-    missing: dict[int, int] = {}  # how many of the 64 numbers have not come to their last bit
-    for marker, at, _ in jpeg_segments(data):
-        # Start of frame: C0 to CF, without the three that hold tables.
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            H, W, count = struct.unpack_from(">HHB", data, at + 1)
-            size = (H, W)
-            missing = dict.fromkeys(data[at + 6 : at + 6 + 3 * count : 3], 64)
-        elif marker == SCAN:
-            if size is None:
-                raise ValueError("is damaged: its JPEG header does not state a size")
-            (count,) = struct.unpack_from("B", data, at)
-            first, last, bits = struct.unpack_from("BBB", data, at + 1 + 2 * count)
-            if bits % 16 == 0:
-                for name in data[at + 1 : at + 1 + 2 * count : 2]:
-                    missing[name] = missing.get(name, 0) - (last + 1 - first)
-    if size is None or any(count > 0 for count in missing.values()):
-        raise ValueError("is truncated: its last scans are missing")
-    return size
-
-
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """A JPEG is a list of segments (FF, marker, length, data), and FF D9 at its end.
-
-    The marker of each, and where its data begin and end. Behind a segment DA lies a scan.
-    """
-    end = 2
-    while True:
-        mark, marker = struct.unpack_from("BB", data, end)
-        if mark != 0xFF:
-            raise ValueError(f"is damaged: no JPEG marker at byte {end}")
-        if marker == 0xFF:
-            # Any number of FF may stand before a marker.
-            end += 1
-            continue
-        if marker == END:
-            return
-        (length,) = struct.unpack_from(">H", data, end + 2)
-        at, end = end + 4, end + 2 + length
-        yield marker, at, end
-        if marker == SCAN:
-            found = AFTER_SCAN.search(data, end)
-            if found is None:
-                raise ValueError(
-                    f"is truncated: it ends after {len(data)} bytes without an end marker"
-                )
-            end = found.start()
-
-
-def bmp_size(data: bytes) -> tuple[int, int]:
-    """A BMP begins with its own length; a negative height says that the top row comes first."""
-    (length,) = struct.unpack_from("<I", data, 2)
-    (header,) = struct.unpack_from("<I", data, 14)
-    W, H = struct.unpack_from("<HH" if header == OLD_BMP_HEADER else "<ii", data, 18)
-    if len(data) < length:
-        raise ValueError(f"is truncated: it has {len(data)} of the {length} bytes it promises")
-    return abs(H), abs(W)
-
-
-def check_bmp_pixels(data: bytes) -> None:
-    """Raise ValueError if a BMP has fewer or more rows of pixels than it says."""
-    H, W = bmp_size(data)
-    length, _, at, header = struct.unpack_from("<IIII", data, 2)
-    if header == OLD_BMP_HEADER:
-        (bits,), packing = struct.unpack_from("<H", data, 24), 0
-    else:
-        bits, packing = struct.unpack_from("<HI", data, 28)
-    if packing in (RLE8, RLE4):
-        check_bmp_runs(data, at, bits, H, W)
-        return
-    row = (W * bits + 31) // 32 * 4
-    if at < 14 + header or at + row * H > len(data):
-        raise ValueError(
-            f"is damaged: {H} rows of {row} bytes, from byte {at} on, do not fit {len(data)} bytes"
-        )
-    # The youngest kind of header may have a colour profile after the pixels.
-    profile = struct.unpack_from("<I", data, 130)[0] if header >= 124 else 0
-    if (length or len(data)) - profile - at - row * H >= max(row, 4):
-        raise ValueError(f"is damaged: it has more than the {H} rows of {row} bytes it states")
-
-
-def check_bmp_runs(data: bytes, at: int, bits: int, H: int, W: int) -> None:
-    """Raise ValueError if the runs of a compressed BMP (count, colour) do not fill its rows.
-
-    A count of 0 is a command: 0 ends a row, 1 the picture, 2 moves on by columns and rows, and
-    a larger number says how many colours follow, each on its own.
-    """
-    x = y = 0
-    while y < H and x <= W and at + 2 <= len(data) and data[at : at + 2] != b"\0\1":
-        count, command = data[at : at + 2]
-        at += 2
-        if count or command > 2:
-            x += count or command
-            at += 0 if count else (command * bits + 15) // 16 * 2
-        elif command == 0:
-            x, y = 0, y + 1
-        else:
-            right, up = data[at : at + 2].ljust(2, b"\0")
-            x, y, at = x + right, y + up, at + 2
-    if x > W or y < H - 1 or data[at : at + 2] not in (b"", b"\0\1"):
-        raise ValueError(f"is damaged: its runs do not fill the {H} x {W} pixels that it states")

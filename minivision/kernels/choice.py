@@ -21,7 +21,7 @@ def use_fast(x: Array) -> bool:
     return door.is_open() and isinstance(x, np.ndarray) and x.size > 0
 
 
-def serves(operation: str, x: Array, window: Geometry | None = None) -> bool:
+def serves(operation: str, x: Array) -> bool:
     """Whether the fast forms take this call: the door is open and they implement it.
 
     >>> serves("local_response_norm", np.ones((1, 3, 2, 2)))

@@ -1,6 +1,6 @@
 """The door of the fast forms: open or closed, for each thread.
 
-    with fast.off():        # every number comes from the pages of functional/
+    with fast.off():        # every number comes from functional/ and kernels/plain/
         model(x)
 
 `MINIVISION_FAST` in the environment sets how a program begins: 1 (open, the default), 0 (closed),

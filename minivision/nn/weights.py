@@ -127,7 +127,7 @@ def plain_file(path: str | os.PathLike[str]) -> Path:
     target = Path(os.path.realpath(path))
     if target.is_symlink():
         raise FileExistsError(f"cannot write {path}: its links lead round in a circle")
-    if target.exists() and not target.is_file() and not target.is_dir():
+    if os.path.exists(target) and not (os.path.isfile(target) or os.path.isdir(target)):
         raise FileExistsError(
             f"cannot write {path}: it is a device, a pipe or a socket; choose another file"
         )

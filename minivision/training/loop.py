@@ -252,7 +252,9 @@ def _refuse_non_finite(
     if unread < step:
         story += f"weights, optimizer and running statistics may be wrong since step {unread}"
     elif spoilt:
-        story += f"an earlier update made {spoilt[0]} infinite or NaN; it changed nothing more"
+        story += (
+            f"an earlier update had made {spoilt[0]} infinite or NaN; this step changed nothing"
+        )
     else:
         story += "no weight was updated"
     try:

@@ -141,7 +141,9 @@ def test_a_run_is_not_resumed_on_other_training_images(copy, capsys, change):
     named = change(copy / "photos", list(record["train"]))
     before = {path.name: path.read_bytes() for path in (copy / "run").iterdir()}
     error = refused(capsys, "train", "--resume", "--out", copy / "run")
-    assert f"the train images in {copy / 'photos'} are not those that {copy / 'run'} began" in error
+    assert (
+        f"the training images in {copy / 'photos'} are not those that {copy / 'run'} began" in error
+    )
     assert named in error
     assert before == {path.name: path.read_bytes() for path in (copy / "run").iterdir()}
 
@@ -175,6 +177,42 @@ def test_results_are_not_continued_on_other_images(copy, capsys):
     name = next(iter(settings(copy / "transfer")["images"]["train"]))
     (copy / "other" / name).unlink()
     assert f"missing: {name}" in refused(capsys, "transfer", "--resume", *out)
+
+
+def test_rows_of_one_table_are_measured_on_the_same_test_images(copy, capsys):
+    draw(copy / "other", [f"{c}/{i}.png" for c in "ab" for i in range(12)], seed=4)
+    out = ["--out", copy / "transfer"]
+    line = ["transfer", copy / "run", "--dataset", copy / "other", "--epochs", "1", *out]
+    assert main([str(word) for word in line]) == 0
+    name = next(iter(settings(copy / "transfer")["images"]["test"]))
+    (copy / "other" / name).unlink()
+    error = refused(capsys, "transfer", "--resume", *out)
+    assert "the test images in" in error
+    assert f"missing: {name}" in error
+
+
+def test_a_search_in_the_folder_of_another_command_is_refused(copy, capsys):
+    draw(copy / "other", [f"{c}/{i}.png" for c in "ab" for i in range(12)], seed=4)
+    out = ["--dataset", copy / "other", "--out", copy / "transfer"]
+    line = ["transfer", copy / "run", "--epochs", "1", *out]
+    assert main([str(word) for word in line]) == 0
+    assert "begun with" in refused(capsys, "search-augmentation", "--epochs", "1", *out)
+
+
+def test_evaluation_needs_no_training_image_any_more(copy, capsys):
+    for name in settings(copy / "run")["images"]["train"]:
+        (copy / "photos" / name).unlink()
+    accuracy, said = evaluate(capsys, copy / "run")
+    assert f"accuracy            {accuracy:.2f}%" in said
+    assert "note:" not in said
+
+
+def test_a_test_image_that_cannot_be_read_any_more_has_changed(copy, capsys):
+    name = next(iter(settings(copy / "run")["images"]["test"]))
+    (copy / "photos" / name).unlink()
+    (copy / "photos" / name).symlink_to(copy / "nowhere.png")
+    _, said = evaluate(capsys, copy / "run")
+    assert f"(changed: {name})" in said
 
 
 def test_images_without_labels_are_known_again_too(copy, capsys):

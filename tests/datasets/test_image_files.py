@@ -22,7 +22,8 @@ from minivision.datasets import (
     read_image,
 )
 from minivision.datasets.file_dataset import FileDataset, Member
-from minivision.datasets.images import ADAM7, PNG, image_from_bytes, image_size
+from minivision.datasets.image_formats import ADAM7, PNG, image_size
+from minivision.datasets.images import image_from_bytes
 from minivision.datasets.unlabelled import unlabelled_folder
 from minivision.transforms import Compose, RandomResizedCrop, Resize, ToArray
 from tests.damage import (

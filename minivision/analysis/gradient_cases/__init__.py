@@ -11,6 +11,7 @@ Read next: analysis/gradient_cases/draws.py
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from time import perf_counter
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from minivision import functional as F
 from minivision.analysis.gradient_cases import arrays, images, probabilities
 from minivision.analysis.gradient_cases.draws import Case, Rng
 from minivision.gradcheck import GradientError, gradcheck
+from minivision.kernels import fast
 
 CASES: dict[str, Callable[[Rng], Case]] = {
     "add": arrays.two_case(F.add),
@@ -95,8 +97,10 @@ def check_all(
 ) -> Iterator[Row]:
     """Check functions of CASES (all, or those named) on so many random geometries, a row for each.
 
-    The draws of a function depend on the seed and on the function's name only. Raises
-    GradientError, naming the function and the geometry's number, at the first wrong gradient.
+    Each is checked twice: with the fast forms off, so that it is the page of the function that is
+    checked, and then with them. The draws of a function depend on the seed and on the function's
+    name only. Raises GradientError, naming the function and the geometry's number, at the first
+    wrong gradient.
     """
     for name in CASES if names is None else names:
         draw = CASES[name]
@@ -104,9 +108,16 @@ def check_all(
         start, worst = perf_counter(), 0.0
         for number in range(geometries):
             function, inputs = draw(rng)
-            try:
-                report = gradcheck(function, inputs, rng=rng)
-            except GradientError as error:
-                raise GradientError(f"{name}, geometry {number} of seed {seed}: {error}") from error
-            worst = max(worst, report.worst_error)
+            directions = np.random.default_rng([seed, number])
+            for form, door, chance in (
+                ("", fast.off(), rng),
+                (" (fast)", nullcontext(), directions),
+            ):
+                try:
+                    with door:
+                        report = gradcheck(function, inputs, rng=chance)
+                except GradientError as error:
+                    where = f"{name}{form}, geometry {number} of seed {seed}"
+                    raise GradientError(f"{where}: {error}") from error
+                worst = max(worst, report.worst_error)
         yield Row(name, worst, geometries, perf_counter() - start)
