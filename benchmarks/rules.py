@@ -23,10 +23,11 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks import report
-from minivision.kernels import choice, fast
-from minivision.kernels.memory import BATCH_INNERMOST, in_order
-from minivision.kernels.windows import Geometry
-from minivision.kernels.workers import one_blas_thread, worker_count
+from minivision import fast
+from minivision.fast import choice
+from minivision.fast.memory import BATCH_INNERMOST, in_order
+from minivision.fast.workers import one_blas_thread, worker_count
+from minivision.windows import Window
 
 # A convolution: batch, channels, pixels along a side, filters, kernel, padding.
 CONVOLUTIONS = {
@@ -53,7 +54,7 @@ class Convolution:
             return in_order(rng.normal(size=shape).astype(np.float32), BATCH_INNERMOST)
 
         self.x, self.weight = maps(N, C, H, H), np.ascontiguousarray(maps(F, C, kernel, kernel))
-        self.geometry = Geometry((kernel, kernel), padding=(padding, padding))
+        self.geometry = Window((kernel, kernel), padding=(padding, padding))
         self.dy = maps(N, F, *self.geometry.output_size(H, H))
 
     def forward(self) -> None:
@@ -118,7 +119,7 @@ def pools() -> Iterator[tuple[str, Run]]:
         ("alexnet", (16, 96, 55, 55), 3),
     ):
         x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-        x, geometry = in_order(x, BATCH_INNERMOST), Geometry((kernel, kernel), (2, 2))
+        x, geometry = in_order(x, BATCH_INNERMOST), Window((kernel, kernel), (2, 2))
         y = fast.pooling.max_pool(x, geometry)
         yield (
             f"{name}.pool1, gradient",

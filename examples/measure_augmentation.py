@@ -26,7 +26,7 @@ from recording import RESULTS, provenance, read_rows, write_rows
 
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
-from minivision.kernels.workers import worker_count
+from minivision.fast import worker_count
 from minivision.models.network import Network
 from minivision.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, ReLU, Sequential
 from minivision.optim import Adam

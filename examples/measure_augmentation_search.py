@@ -24,7 +24,7 @@ import numpy as np
 from recording import RESULTS, ROOT, provenance, read_rows, write_rows
 
 from minivision.datasets import ArrayDataset, load_dataset, stratified_split
-from minivision.kernels.workers import worker_count
+from minivision.fast import worker_count
 from minivision.methods import NONE, Grid, RandomSequences, Trial, best_of, policy_name, search
 from minivision.models.network import Network
 from minivision.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, ReLU, Sequential

@@ -35,7 +35,7 @@ from minivision.analysis.activation_maps import class_activation_map
 from minivision.analysis.localization import box_overlap, boxes_around_evidence
 from minivision.backend import resolve_device
 from minivision.datasets import ArrayDataset, DataLoader, Splits, load_dataset
-from minivision.kernels.workers import worker_count
+from minivision.fast import worker_count
 from minivision.models.network import Network
 from minivision.nn import (
     AdaptiveAvgPool2d,

@@ -32,7 +32,7 @@ import numpy as np
 from recording import RESULTS, ROOT, Table
 
 from minivision.analysis.summary import summary
-from minivision.autograd import Tensor, no_grad
+from minivision.autograd import no_grad
 from minivision.backend import resolve_device, to_device
 from minivision.datasets import DataLoader, OnlyClasses, Subset, load_dataset, stratified_split
 from minivision.methods import bias_for_share, distill, extract_features, record_responses
@@ -41,6 +41,7 @@ from minivision.models.network import Network
 from minivision.nn import Dropout, Linear, ReLU, Sequential
 from minivision.optim import Adam
 from minivision.optim.schedules import cosine
+from minivision.tensor import Tensor
 from minivision.training import Run, classification_loss, evaluate, fit, predict_logits
 from minivision.transforms import Compose, Normalize, ToArray
 

@@ -27,7 +27,7 @@ from recording import RESULTS, provenance, read_rows, write_rows
 from minivision.backend import resolve_device
 from minivision.datasets import ArrayDataset, DataLoader, load_dataset, stratified_split
 from minivision.datasets.shapes import ShapeDataset
-from minivision.kernels.workers import worker_count
+from minivision.fast import worker_count
 from minivision.methods import ClassicFeatures, DeepFeatures, FeatureFusion, choose_weight
 from minivision.methods.features import mean_average_precision, precision_at_k, ranking
 from minivision.models import KNearestNeighbors, Network

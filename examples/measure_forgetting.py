@@ -27,7 +27,7 @@ from recording import RESULTS, Table
 
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, OnlyClasses, load_dataset, stratified_split
-from minivision.kernels.workers import worker_count
+from minivision.fast import worker_count
 from minivision.methods import (
     learn_without_forgetting,
     record_responses,

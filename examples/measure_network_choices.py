@@ -31,7 +31,7 @@ from recording import RESULTS, provenance, read_rows, write_rows
 
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
-from minivision.kernels.workers import worker_count
+from minivision.fast import worker_count
 from minivision.models.alexnet_small import alexnet_small
 from minivision.models.network import Network
 from minivision.models.vgg import vgg_network

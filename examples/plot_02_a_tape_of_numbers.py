@@ -82,7 +82,7 @@ y = p + b
 e = y - 5
 L = e**2
 print(L)
-print("its node has the number", L.node.number, "and was made by", L.node.rule.__qualname__)
+print("its node has the number", L.node.number, "and was made by", L.node.backward.__qualname__)
 print("its parent has the number", L.node.parents[0].number, "and belongs to e:",
       L.node.parents[0] is e.node)  # fmt: skip
 

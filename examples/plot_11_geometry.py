@@ -1,5 +1,5 @@
 """
-11 · Geometry
+11 · Window
 =============
 
 *Turn, mirror, cut, shear, tilt and stretch an image, and take along what is marked on it. All but

@@ -25,12 +25,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from minivision.kernels import choice, fast, plain
-from minivision.kernels.fast.stacked_rows import covered, stack_rows, windows_of
-from minivision.kernels.free_list import free_list
-from minivision.kernels.memory import BATCH_INNERMOST, in_order
-from minivision.kernels.windows import Geometry
-from minivision.kernels.workers import one_blas_thread, worker_count
+from minivision import fast
+from minivision.fast import choice, one_blas_thread, worker_count
+from minivision.fast.free_list import free_list
+from minivision.fast.memory import BATCH_INNERMOST, in_order
+from minivision.fast.stacked_rows import covered, stack_rows, windows_of
+from minivision.windows import Window
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 
@@ -43,7 +43,7 @@ BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 # and ask how many of them a large matrix product does in a second.
 
 N, C, F, H, W, KH, KW = 64, 32, 64, 16, 16, 3, 3
-geometry = Geometry(kernel=(KH, KW), padding=(1, 1))
+geometry = Window(kernel=(KH, KW), padding=(1, 1))
 rng = np.random.default_rng(0)
 images = rng.normal(size=(N, C, H, W)).astype(np.float32)
 weight = rng.normal(size=(F, C, KH, KW)).astype(np.float32)

@@ -22,7 +22,7 @@ from recording import RESULTS, provenance, read_rows, write_rows
 
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset
-from minivision.kernels.workers import worker_count
+from minivision.fast import worker_count
 from minivision.models.vgg import vgg_small
 from minivision.optim import SGD
 from minivision.optim.schedules import cosine, warm_up

@@ -3,11 +3,12 @@
 Read it from the bottom up, one file a sitting; each file ends by naming the next.
 
     backend.py     NumPy or CuPy
-    tape.py        nodes, and the chain rule that walks them back
-    autograd.py    Tensor and record
-    gradcheck.py   is the gradient right?
-    kernels/       arrays in, arrays out: windows, im2col, convolution, pooling
+    autograd.py    the graph, and the backward pass
+    tensor.py      Tensor and record
+    errors.py      what the engine checks, and its error messages
     functional/    differentiable functions: value and gradient side by side
+    windows.py     the windows of convolution and pooling
+    gradcheck.py   is the gradient right?
     nn/            layers hold parameters and call one function
     optim/         SGD, Adam, schedules
     models/        networks, each a table from its paper and a loop
@@ -16,7 +17,8 @@ Read it from the bottom up, one file a sitting; each file ends by naming the nex
     training/      the loop, metrics, checkpoints, a run's folder
     analysis/      pictures and checks
     methods/       what to do with few images or few labels
-    cli/           one file a command
+    cli/           one file per command
+    fast/          the machine room: the same functions, faster
 
 Importing minivision brings in the engine, nn and optim. The rooms that need OpenCV, matplotlib or
 scikit-learn are imported by name: `from minivision.datasets import digits`.
@@ -25,8 +27,9 @@ Read next: backend.py
 """
 
 from minivision import functional, nn, optim
-from minivision.autograd import Tensor, backward_steps, detect_anomaly, no_grad, record
+from minivision.autograd import backward_steps, detect_anomaly, no_grad
 from minivision.gradcheck import gradcheck
+from minivision.tensor import Tensor, record
 
 __version__ = "0.1.0"
 

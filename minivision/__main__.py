@@ -1,6 +1,6 @@
 """`python -m minivision` is the command `minivision`.
 
-Read next: README.md, and the lessons in examples/
+Read next: fast/__init__.py
 """
 
 import sys

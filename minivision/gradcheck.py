@@ -5,7 +5,7 @@ direction v, where ⟨∇f, v⟩ is the sum of the products of their entries. `g
 directions, takes the steps in float64 and compares. It works on your own functions as well as on
 the engine's, and refuses to be satisfied by a check that shows nothing.
 
-Read next: kernels/__init__.py
+Read next: nn/__init__.py
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivision.autograd import Tensor
 from minivision.backend import Array, array_module
+from minivision.tensor import Tensor
 
 
 class GradientError(AssertionError):

@@ -29,7 +29,7 @@ def every_kernel(request):
     Images in tests are small, so the fast forms serve small arrays too, and once stack the rows
     of few places too.
     """
-    from minivision.kernels import choice, door  # after the environment is set
+    from minivision.fast import choice, door  # after the environment is set
 
     with (
         door.off() if request.param == "page" else door.on(),

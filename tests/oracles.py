@@ -96,11 +96,11 @@ def max_pool2d_gradient(dy, x, kernel, stride, padding):
 
 
 def im2col(x, kernel, stride, padding, dilation):
-    """(C·KH·KW, OH·OW·N): row (c, u, v), column (i, j, n)."""
+    """(C·KH·KW, N·OH·OW): row (c, u, v), column (n, i, j)."""
     N, C, H, W = x.shape
     columns = []
-    for _, _, taps in positions(H, W, kernel, stride, padding, dilation):
-        for n in range(N):
+    for n in range(N):
+        for _, _, taps in positions(H, W, kernel, stride, padding, dilation):
             columns.append(
                 [pixel(x[n, c], row, column) for c in range(C) for _, _, row, column in taps]
             )

@@ -25,7 +25,7 @@ from minivision.functional import (
     var,
     where,
 )
-from minivision.kernels.broadcasting import unbroadcast
+from minivision.functional.arithmetic import unbroadcast
 
 
 def spoiled(function, spoil):
@@ -33,7 +33,7 @@ def spoiled(function, spoil):
 
     def sabotaged(*inputs):
         y = function(*inputs)
-        right, parents = y.node.rule, y.node.parents
+        right, parents = y.node.backward, y.node.parents
 
         def backward(dy):
             gradient_of = dict(zip(parents, right(dy), strict=True))

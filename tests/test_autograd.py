@@ -528,7 +528,7 @@ def test_no_two_nodes_have_one_number_whatever_thread_makes_them():
 def test_watching_the_steps_frees_the_graph_too():
     y = (2 * Tensor([3.0], requires_grad=True)).sum()
     list(backward_steps(y))
-    with pytest.raises(RuntimeError, match="walked before"):
+    with pytest.raises(RuntimeError, match="earlier backward pass"):
         y.backward()
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, fast
 from minivision.analysis.gradient_cases import CASES
-from minivision.kernels import choice
+from minivision.fast import choice, door
 from tests.shape_comments import checking, claims_in
 
 ROOT = Path(__file__).parent.parent
@@ -22,9 +22,9 @@ SOURCES = {str(p.relative_to(PACKAGE)): p.read_text("utf-8") for p in sorted(PAC
 
 # From the ground up. `minivision` itself, the face, brings in the engine, nn and optim only.
 ROOMS = [
-    "backend", "kernels", "tape", "autograd", "gradcheck", "functional", "transforms", "datasets",
-    "nn", "optim", "minivision", "models", "distributed", "training", "analysis", "methods", "cli",
-    "__main__",
+    "backend", "errors", "windows", "fast", "autograd", "tensor", "functional", "gradcheck",
+    "transforms", "datasets", "nn", "optim", "minivision", "models", "distributed", "training",
+    "analysis", "methods", "cli", "__main__",
 ]  # fmt: skip
 DATA = {"transforms": {"backend", "transforms"}, "datasets": {"backend", "transforms", "datasets"}}
 
@@ -33,7 +33,7 @@ DATA = {"transforms": {"backend", "transforms"}, "datasets": {"backend", "transf
 
 
 def room_of(file):
-    """kernels/memory.py -> kernels, tape.py -> tape, __init__.py -> minivision."""
+    """fast/memory.py -> fast, tensor.py -> tensor, __init__.py -> minivision."""
     first = Path(file).parts[0].removesuffix(".py")
     return "minivision" if first == "__init__" else first
 
@@ -85,16 +85,16 @@ def test_imports_go_downward_only():
 @pytest.mark.parametrize(
     ("file", "source", "sentence"),
     [
-        ("kernels/new.py", "from minivision.autograd import Tensor", "autograd, which lies above"),
-        ("kernels/new.py", "from minivision import autograd", "autograd, which lies above"),
+        ("fast/new.py", "from minivision.tensor import Tensor", "tensor, which lies above"),
+        ("fast/new.py", "from minivision import autograd", "autograd, which lies above"),
         ("backend.py", "import minivision.nn.linear", "nn, which lies above backend"),
         ("nn/new.py", "from minivision import Tensor", "minivision, which lies above nn"),
         ("nn/new.py", "from ..models import lenet", "models, which lies above nn"),
         ("nn/new.py", "from .. import training", "training, which lies above nn"),
-        ("tape.py", "from . import autograd", "autograd, which lies above tape"),
+        ("autograd.py", "from . import tensor", "tensor, which lies above autograd"),
         ("optim/new.py", "def f():\n    from minivision.models import lenet5", "models, which"),
         ("__init__.py", "from minivision.models import lenet5", "models, which lies above"),
-        ("datasets/new.py", "from minivision.autograd import Tensor", "autograd; datasets may"),
+        ("datasets/new.py", "from minivision.tensor import Tensor", "tensor; datasets may"),
         (
             "transforms/new.py",
             "from minivision.datasets import mnist",
@@ -118,6 +118,20 @@ def test_an_upward_import_is_caught(file, source, sentence):
 )
 def test_a_downward_import_is_not_caught(file, source):
     assert list(wrong_imports({file: source})) == []
+
+
+def imports_inside_the_machine_room(sources):
+    """Every import, outside fast/, of a file in it rather than of what the room offers."""
+    for file, source in sources.items():
+        if room_of(file) != "fast":
+            for match in re.finditer(r"minivision\.fast\.|minivision import fast\.", source):
+                yield f"{file}: {source[match.start() :].splitlines()[0]}"
+
+
+def test_other_rooms_enter_the_machine_room_by_its_door_only():
+    assert list(imports_inside_the_machine_room(SOURCES)) == []
+    dodge = {"optim/sgd.py": "from minivision.fast.blocks import in_blocks"}
+    assert len(list(imports_inside_the_machine_room(dodge))) == 1
 
 
 def test_no_room_but_the_command_imports_inside_a_function():
@@ -168,7 +182,7 @@ def test_the_engine_is_imported_and_trains_a_step_without_the_heavy_libraries():
 
 def test_the_engines_tests_are_imported_without_the_heavy_libraries():
     """They run on a bare machine with a GPU."""
-    folders = ["kernels", "functional", "models"]
+    folders = ["fast", "functional", "models"]
     tests = [path for folder in folders for path in (ROOT / "tests" / folder).glob("test_*.py")]
     tests += [ROOT / "tests" / "nn" / f"test_{name}.py"
               for name in ("module", "layers", "sequential", "initializers")]  # fmt: skip
@@ -226,8 +240,10 @@ def test_every_shape_comment_is_true_and_reached(monkeypatch):
             for places in [0, few] * 5:  # rows are stacked, columns are copied
                 monkeypatch.setattr(choice, "FEW_PLACES", places)
                 function, inputs = draw(rng)
-                y = function(*[Tensor(x, requires_grad=True) for x in inputs])
-                y.backward(rng.normal(size=y.shape))
+                for room in (fast.off, door.on):
+                    with room():
+                        y = function(*[Tensor(x, requires_grad=True) for x in inputs])
+                        y.backward(rng.normal(size=y.shape))
     assert findings.lies == []
     assert findings.claims, "no shape comment was found; does the pattern still fit?"
     assert sorted(claim.place for claim in findings.claims - findings.reached) == []

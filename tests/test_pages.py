@@ -1,15 +1,68 @@
-"""A gradient that a learner breaks on a page is caught, and a fast one is told apart from it."""
+"""A page is complete and short, and a gradient that a learner breaks on it is caught."""
 
+import ast
+import inspect
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from minivision.analysis.gradient_cases import check_all
+import minivision
+from minivision import Tensor, fast
+from minivision import functional as F
+from minivision.analysis.gradient_cases import CASES, check_all
 from minivision.gradcheck import GradientError
-from minivision.kernels import fast
+
+PACKAGE = Path(minivision.__file__).parent
+
+# The lines of code that a page may have, after its docstring and without comments.
+PAGES = {
+    "relu": 8, "linear": 24, "conv2d": 40, "max_pool2d": 18, "avg_pool2d": 17, "dropout": 7,
+    "local_response_norm": 17, "batch_norm": 34,
+}  # fmt: skip
+FILES = {"autograd.py": 200, "tensor.py": 300}
+
+
+def lines_of_code(function):
+    """Of a function's body: neither the docstring, nor blank lines and lines of comment."""
+    source = inspect.getsource(function)
+    (tree,) = ast.parse(source).body
+    body = tree.body[1 if ast.get_docstring(tree) else 0 :]
+    lines = [line.strip() for line in source.splitlines()[body[0].lineno - 1 :]]
+    return sum(bool(line) and not line.startswith("#") for line in lines)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_short(name):
+    assert lines_of_code(getattr(F, name)) <= PAGES[name]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_engine_is_short(name):
+    assert len((PACKAGE / name).read_text("utf-8").splitlines()) <= FILES[name]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_complete(name):
+    """Value and gradient stand in one function, and with the door closed they alone compute."""
+    function = getattr(F, name)
+    (tree,) = ast.parse(inspect.getsource(function)).body
+    assert "backward" in [n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    case, inputs = CASES[name](np.random.default_rng(0))
+    seen = set()
+    with fast.off():
+        sys.setprofile(lambda frame, *_: seen.add(Path(frame.f_code.co_filename)))
+        try:
+            y = case(*[Tensor(x, requires_grad=True) for x in inputs])
+            y.backward(np.ones(y.shape))
+        finally:
+            sys.setprofile(None)
+    assert Path(inspect.getsourcefile(function)) in seen
+    entered = {file.name for file in seen if file.parent == PACKAGE / "fast"}
+    assert entered <= {"choice.py", "door.py"}  # which were asked, and declined
 
 
 @pytest.mark.parametrize(
@@ -18,13 +71,17 @@ from minivision.kernels import fast
         ("local_response_norm", "normalization", "2 * alpha * beta", "alpha * beta"),
         ("batch_norm", "normalization", "- normed * (dgamma / m)", "+ normed * (dgamma / m)"),
         ("relu", "activation", "(dy * (y > 0),)", "(dy * (y >= 0),)"),
+        ("conv2d", "convolution", "matrix[filters].T @ dmaps", "2 * matrix[filters].T @ dmaps"),
+        ("conv2d", "convolution", "dw[filters] += (dmaps", "dw[filters] = (dmaps * 1.001"),
+        ("max_pool2d", "pooling", "taken = left *", "taken = 0.5 * left *"),
+        ("avg_pool2d", "pooling", "dpixels += dy / (KH * KW)", "dpixels += dy / KH"),
+        ("linear", "linear", "dx = dy @ w if", "dx = dy @ abs(w) if"),
     ],
 )
 def test_a_gradient_broken_on_its_page_is_caught_although_a_fast_form_serves(
     function, page, right, wrong, tmp_path
 ):
-    root = Path(__file__).parents[1]
-    shutil.copytree(root / "minivision", tmp_path / "minivision")
+    shutil.copytree(PACKAGE, tmp_path / "minivision")
     file = tmp_path / "minivision" / "functional" / f"{page}.py"
     assert file.read_text().count(right) == 1
     file.write_text(file.read_text().replace(right, wrong))

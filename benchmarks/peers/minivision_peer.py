@@ -14,7 +14,7 @@ from benchmarks.peers.chain import chain, leaves, upstream
 from benchmarks.peers.serving import Step, fingerprint, forward_backward, serve, training
 from minivision import Tensor, nn, no_grad
 from minivision import functional as F
-from minivision.kernels.memory import BATCH_INNERMOST, in_order
+from minivision.fast.memory import BATCH_INNERMOST, in_order
 from minivision.optim import SGD
 
 

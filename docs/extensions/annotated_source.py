@@ -1,7 +1,7 @@
 """The annotated source: a page for every module, prose beside code, in reading order.
 
 The pages are written into docs/source before Sphinx reads it: reStructuredText with the two columns
-as HTML. A line is linked as source/minivision.tape.html#L12.
+as HTML. A line is linked as source/minivision.autograd.html#L12.
 """
 
 import ast
@@ -16,7 +16,6 @@ from pygments.lexers import PythonLexer
 PACKAGE = Path(__file__).resolve().parents[2] / "minivision"
 ROOMS = {
     "": "The engine",
-    "kernels": "Kernels: arrays in, arrays out",
     "functional": "Functions: value and gradient side by side",
     "nn": "Layers",
     "optim": "Optimisers",
@@ -27,6 +26,7 @@ ROOMS = {
     "methods": "Few labels, or an old network",
     "analysis": "Looking inside",
     "cli": "The commands",
+    "fast": "The machine room",
 }
 
 
@@ -44,8 +44,8 @@ def reading_order(package=PACKAGE):
 def dotted(path):
     """minivision.nn.linear of nn/linear.py.
 
-    >>> dotted("nn/__init__.py"), dotted("tape.py")
-    ('minivision.nn', 'minivision.tape')
+    >>> dotted("nn/__init__.py"), dotted("autograd.py")
+    ('minivision.nn', 'minivision.autograd')
     """
     parts = ["minivision", *Path(path).with_suffix("").parts]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -16,11 +16,10 @@ import numpy as np
 
 from minivision.analysis.passes import Call, borrowed, images_like, watched, window_of
 from minivision.analysis.saliency import Classes, called, class_of_each, score_backward
-from minivision.autograd import Tensor
 from minivision.backend import Array, to_host
-from minivision.functional.checks import sizes
+from minivision.functional.inputs import sizes
 from minivision.nn import Linear, Module
-from minivision.tape import function_name
+from minivision.tensor import Tensor
 
 CONVOLUTIONS = {"conv2d", "locally_connected2d"}
 MEANS = {"mean", "avg_pool2d", "adaptive_avg_pool2d"}
@@ -123,7 +122,7 @@ def class_activation_evidence(model: Module, images: Array, classes: Classes = N
 def last_maps(calls: list[Call]) -> str | None:
     """The last layer with the last convolution's maps: behind its ReLU, unpooled; None without."""
     maps = [call for call in calls if call.result.ndim == 4 and call.result.shape[2:] != (1, 1)]
-    made = [call for call in maps if function_name(call.result.node.rule) in CONVOLUTIONS]
+    made = [call for call in maps if call.result.node.name in CONVOLUTIONS]
     if not made:
         return None
     return [call.name for call in maps if call.result.shape == made[-1].result.shape][-1]
@@ -133,9 +132,9 @@ def averaged_maps(calls: list[Call]) -> tuple[Call, Linear] | None:
     """The layer whose maps are averaged and the linear layer behind, from the tape; else None."""
     head = calls[-1].layer
     below = calls[-1].result.node.parents[0]
-    while below is not None and function_name(below.rule) in RESHAPES:
+    while below is not None and below.name in RESHAPES:
         below = below.parents[0]
-    if isinstance(head, Linear) and below is not None and function_name(below.rule) in MEANS:
+    if isinstance(head, Linear) and below is not None and below.name in MEANS:
         averaged = below.parents[0]
         maps = next((call for call in reversed(calls) if call.result.node is averaged), None)
         if maps is not None and maps.result.ndim == 4:

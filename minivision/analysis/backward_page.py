@@ -23,10 +23,10 @@ import numpy as np
 
 from minivision import functional
 from minivision.analysis.expression import Evaluation
-from minivision.analysis.graph import places, tape_nodes
-from minivision.autograd import Tensor, backward_steps
+from minivision.analysis.graph import kept_arrays, places, tape_nodes
+from minivision.autograd import Node, backward_steps
 from minivision.backend import Array
-from minivision.tape import Node, Rule, function_name
+from minivision.tensor import Tensor
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 GRADIENT = re.compile(r"(^|  |, )d[^ ]+ = ")
@@ -59,8 +59,8 @@ def story(evaluation: Evaluation) -> dict[str, Any]:
     described = [
         {
             "name": names.get(node, ""),
-            "function": function_name(node.rule) if node.parents else "",
-            "formula": formula(node.rule),
+            "function": node.name if node.parents else "",
+            "formula": formula(node),
             "shape": node.shape,
             "value": numbers(tensors[node].data) if node in tensors else None,
             "wanted": node.requires_grad,
@@ -70,9 +70,9 @@ def story(evaluation: Evaluation) -> dict[str, Any]:
         }
         for node in nodes
     ]
-    kept = {node: arrays_of(node.rule) for node in nodes}
+    kept = {node: arrays_of(node) for node in nodes}
     given = {owner(tensor.data) for tensor in tensors.values() if tensor.is_leaf}
-    rules = {node: node.parents for node in nodes if node.rule is not None}
+    rules = {node: node.parents for node in nodes if node.backward is not None}
     waiting = {last.node: np.ones(last.shape, last.dtype)}
     leaves: dict[Node, Array] = {}
     steps: list[dict[str, Any]] = [
@@ -111,35 +111,34 @@ def story(evaluation: Evaluation) -> dict[str, Any]:
 
 def slopes(node: Node) -> list[Any]:
     """For each input j of a node: for each of its entries, [[i, ∂y[i]/∂x[j]], …] where not 0."""
-    if node.rule is None:
+    if node.backward is None:
         return []
     one = np.zeros(node.shape, node.dtype)
     found: list[Any] = [None if p is None else [[] for _ in range(size(p))] for p in node.parents]
     for i in range(one.size):
         one.flat[i] = 1
-        for fed, dx in zip(found, node.rule(one.copy()), strict=True):
+        for fed, dx in zip(found, node.backward(one.copy()), strict=True):
             for j in [] if dx is None or fed is None else np.flatnonzero(dx):
                 fed[j].append([i, short(dx.flat[j])])
         one.flat[i] = 0
     return found
 
 
-def formula(rule: Rule | None) -> str:
+def formula(node: Node) -> str:
     """The line of the function's docstring that says its gradient; its first where none does.
 
     >>> x = Tensor([1.0], requires_grad=True)
-    >>> formula(functional.exp(x).node.rule)
+    >>> formula(functional.exp(x).node)
     'eˣ.  dx = dy·eˣ.'
     """
-    function = getattr(functional, function_name(rule), None)
+    function = getattr(functional, node.name, None)
     lines = [line.strip() for line in (getattr(function, "__doc__", None) or "").splitlines()]
     return next((line for line in lines if GRADIENT.search(line)), lines[0] if lines else "")
 
 
-def arrays_of(rule: Rule | None) -> dict[int, int]:
-    """The arrays that a rule keeps alive for its gradient: {the memory's owner: bytes}."""
-    cells = [cell.cell_contents for cell in getattr(rule, "__closure__", None) or ()]
-    return {owner(cell): _base(cell).nbytes for cell in cells if isinstance(cell, np.ndarray)}
+def arrays_of(node: Node) -> dict[int, int]:
+    """The arrays that are kept alive for a gradient: {the memory's owner: bytes}."""
+    return {owner(array): _base(array).nbytes for array in kept_arrays(node)}
 
 
 def owner(array: Array) -> int:
@@ -187,7 +186,7 @@ def _check_size(last: Tensor, nodes: list[Node]) -> None:
         )
     for node in nodes:
         if size(node) > MOST_NUMBERS:
-            name = function_name(node.rule) if node.rule else "a given value"
+            name = node.name if node.backward else "a given value"
             raise ValueError(
                 f"{name} has shape {node.shape}, {size(node)} numbers; every number is shown, so "
                 f"expected at most {MOST_NUMBERS}"

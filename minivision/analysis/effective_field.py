@@ -19,9 +19,9 @@ from matplotlib.patches import Rectangle
 from minivision.analysis.passes import borrowed, images_like, watched
 from minivision.analysis.plots import BLUE, GREY, PALE, VERMILION
 from minivision.analysis.receptive_field import Box, ReceptiveField, receptive_fields
-from minivision.autograd import Tensor
 from minivision.backend import Array, to_device, to_host
 from minivision.nn import Module
+from minivision.tensor import Tensor
 
 
 def layer_field(fields: dict[str, ReceptiveField], layer: str) -> ReceptiveField:

@@ -16,10 +16,10 @@ import numpy as np
 from minivision.analysis.activation_maps import averaged_maps
 from minivision.analysis.passes import borrowed, images_like, watched
 from minivision.analysis.saliency import feature_maps
-from minivision.autograd import Tensor
 from minivision.backend import Array
-from minivision.functional.checks import sizes
+from minivision.functional.inputs import sizes
 from minivision.nn import Module
+from minivision.tensor import Tensor
 
 
 class Embedding(NamedTuple):

@@ -26,11 +26,11 @@ from minivision.analysis.occlusion import Occlusion, occlusion
 from minivision.analysis.passes import borrowed, images_like, watched
 from minivision.analysis.plots import BLUE, GREY, VERMILION
 from minivision.analysis.saliency import class_of_each, saliency
-from minivision.autograd import Tensor
 from minivision.backend import Array
 from minivision.functional import softmax
-from minivision.functional.checks import sizes
+from minivision.functional.inputs import sizes
 from minivision.nn import Module
+from minivision.tensor import Tensor
 
 MAPS = 8  # feature maps that are drawn
 STEPS = 14  # a patch takes about so many steps along a side, and is about four steps long

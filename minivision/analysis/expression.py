@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minivision import functional
-from minivision.autograd import Tensor
+from minivision.tensor import Tensor
 
 FUNCTIONS = {name: getattr(functional, name) for name in functional.__all__}
 METHODS = (

@@ -8,13 +8,15 @@ Read next: analysis/expression.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from minivision.autograd import Tensor
-from minivision.tape import Node, function_name
+from minivision.autograd import Node
+from minivision.backend import Array, is_array
+from minivision.tensor import Tensor
 
 PALE, GREY, VERMILION = "#E8E8E8", "#666666", "#D55E00"
 MOST_NODES = 200
@@ -25,7 +27,7 @@ def tape_nodes(last: Tensor) -> list[Node]:
 
     >>> from minivision import functional
     >>> x = Tensor([1.0], requires_grad=True)
-    >>> [function_name(node.rule) for node in tape_nodes((2 * x).sum())]
+    >>> [node.name for node in tape_nodes((2 * x).sum())]
     ['leaf', 'leaf', 'multiply', 'sum']
     """
     found, waiting = {last.node}, [last.node]
@@ -35,6 +37,26 @@ def tape_nodes(last: Tensor) -> list[Node]:
                 found.add(parent)
                 waiting.append(parent)
     return sorted(found, key=lambda node: node.number)
+
+
+def kept_arrays(node: Node) -> list[Array]:
+    """The arrays that a backward function holds: those it names, and those in what it names.
+
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> kept_arrays(x.sqrt().node)
+    [array([1.       , 1.4142135], dtype=float32)]
+    """
+    return list(_arrays_in(node.backward))
+
+
+def _arrays_in(value: Any) -> Iterator[Array]:
+    if is_array(value):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _arrays_in(part)
+    for cell in getattr(value, "__closure__", None) or ():
+        yield from _arrays_in(cell.cell_contents)
 
 
 def plot_tape(
@@ -70,7 +92,7 @@ def plot_tape(
             facecolor=PALE if node.parents else "white", edgecolor=GREY,
         )  # fmt: skip
         axes.add_patch(boxes[node])
-        name = called.get(node) or (function_name(node.rule) if node.parents else "input")
+        name = called.get(node) or (node.name if node.parents else "input")
         shape = "·".join(map(str, node.shape)) or "scalar"
         label = f"{name.replace('.', chr(10), name.count('.') - 1)}\n{shape}"
         axes.text(column, row, label, ha="center", va="center", fontsize=8, parse_math=False)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from minivision.backend import Array, to_host
-from minivision.functional.checks import sizes
+from minivision.functional.inputs import sizes
 
 
 def boxes_around_evidence(maps: Array, share: float = 0.2) -> np.ndarray:

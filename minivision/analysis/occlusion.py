@@ -15,11 +15,12 @@ import numpy as np
 
 from minivision.analysis.passes import borrowed, images_like
 from minivision.analysis.saliency import class_of_each
-from minivision.autograd import Tensor, no_grad
+from minivision.autograd import no_grad
 from minivision.backend import Array, to_host
 from minivision.functional import softmax
-from minivision.functional.checks import pair, sizes
+from minivision.functional.inputs import pair, sizes
 from minivision.nn import Module
+from minivision.tensor import Tensor
 
 BATCH = 64  # covered copies of the image in one pass
 

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from minivision.autograd import Tensor
+from minivision.autograd import Node
 from minivision.backend import Array, device_of, to_device
-from minivision.kernels.windows import Geometry
 from minivision.nn import Module
 from minivision.nn.module import note_calls
-from minivision.tape import Node, function_name
+from minivision.tensor import Tensor
+from minivision.windows import Window
 
 Size = int | tuple[int, ...] | None
-WINDOWED = {"conv2d", "locally_connected2d", "max_pool2d", "avg_pool2d"}
 
 # Functions that leave everything at its place: an entry depends on entries at the same place only.
 AT_ITS_PLACE = {
@@ -130,19 +129,19 @@ def places(shape: tuple[int, ...]) -> tuple[int, int]:
     return (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
 
 
-def window_of(node: Node, before: tuple[int, ...]) -> Geometry:
+def window_of(node: Node, before: tuple[int, ...]) -> Window:
     """The window through which an operation's result looks at its input, of this shape.
 
     Raises ValueError where that is not one window for all places, or not known.
     """
-    (H, W), units, function = places(before), places(node.shape), function_name(node.rule)
-    if function in WINDOWED:
-        return kept_by(node)["geometry"]
+    if node.window is not None:
+        return node.window
+    (H, W), units = places(before), places(node.shape)
     if units == (1, 1):  # as flatten, linear and global pooling make it
-        return Geometry((H, W))
+        return Window((H, W))
     if (H, W) == (1, 1):  # vectors laid out as maps, or one number for all places
-        return Geometry((1, 1), stride=(0, 0))
-    if function == "adaptive_avg_pool2d":
+        return Window((1, 1), stride=(0, 0))
+    if node.name == "adaptive_avg_pool2d":
         if H % units[0] or W % units[1]:
             raise ValueError(
                 f"receptive_fields: adaptive pooling makes {units[0]}x{units[1]} of {H}x{W} "
@@ -150,33 +149,10 @@ def window_of(node: Node, before: tuple[int, ...]) -> Geometry:
                 "(take images whose maps can be divided evenly)"
             )
         step = H // units[0], W // units[1]
-        return Geometry(step, step)
-    at_its_place = function in AT_ITS_PLACE
-    if function == "getitem":
-        at_its_place = takes_channels(kept_by(node)["parts"])
-    if at_its_place and units == (H, W):
-        return Geometry((1, 1))
+        return Window(step, step)
+    if node.name in AT_ITS_PLACE and units == (H, W):
+        return Window((1, 1))
     raise ValueError(
-        f"receptive_fields: {function} makes {node.shape[1:]} of {before[1:]}, and it is not "
+        f"receptive_fields: {node.name} makes {node.shape[1:]} of {before[1:]}, and it is not "
         "known which places its results look at"
     )
-
-
-def takes_channels(index: tuple) -> bool:
-    """Whether an index takes channels and leaves the batch and all places alone, as x[:, :8] does.
-
-    >>> takes_channels((slice(None), slice(0, 8))), takes_channels((..., slice(None, None, -1)))
-    (True, False)
-    """
-    return all(
-        isinstance(part, slice) and (axis == 1 or part == slice(None))
-        for axis, part in enumerate(index)
-    )
-
-
-def kept_by(node: Node) -> dict[str, Any]:
-    """What an operation keeps for its gradient, by name: the free variables of its rule."""
-    rule: Any = node.rule
-    cells = getattr(rule, "__closure__", None) or ()
-    names = rule.__code__.co_freevars if cells else ()
-    return {name: cell.cell_contents for name, cell in zip(names, cells, strict=True)}

@@ -27,13 +27,13 @@ from minivision.analysis.passes import (
     watched,
     window_of,
 )
-from minivision.autograd import Tensor
-from minivision.kernels.windows import Geometry
+from minivision.autograd import Node
 from minivision.nn import Module
-from minivision.tape import Node, function_name
+from minivision.tensor import Tensor
+from minivision.windows import Window
 
 Pair = tuple[int, int]
-ONE_PLACE = Geometry((1, 1))
+ONE_PLACE = Window((1, 1))
 
 
 class Box(NamedTuple):
@@ -70,7 +70,7 @@ class ReceptiveField:
     size: Pair = (1, 1)
     jump: Pair = (1, 1)
     start: tuple[float, float] = (0.5, 0.5)
-    window: Geometry = ONE_PLACE
+    window: Window = ONE_PLACE
     below: tuple[ReceptiveField, ...] = field(default=(), repr=False)
     number: int = field(default=0, repr=False)  # when it was computed
 
@@ -169,8 +169,8 @@ def _through(node: Node, shape: tuple[int, ...], below: ReceptiveField) -> Recep
     (RH, RW), (JH, JW), (y, x) = below.size, below.jump, below.start
     reach_h, reach_w = (KH - 1) * DH, (KW - 1) * DW
     return ReceptiveField(
-        name=function_name(node.rule),
-        kind=function_name(node.rule),
+        name=node.name,
+        kind=node.name,
         units=places(node.shape),
         size=(RH + reach_h * JH, RW + reach_w * JW),
         jump=(JH * SH, JW * SW),
@@ -201,7 +201,7 @@ def _joined(paths: list[ReceptiveField]) -> ReceptiveField:
     )
 
 
-def _taps(window: Geometry, axis: int, unit: int) -> range:
+def _taps(window: Window, axis: int, unit: int) -> range:
     """The places that a unit's window lies on, along one axis; some may be padding."""
     k, s, p, d = (pair[axis] for pair in window)
     return range(unit * s - p, unit * s - p + (k - 1) * d + 1, d)

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from minivision.analysis.passes import Call, borrowed, images_like, watched
-from minivision.autograd import Tensor, no_grad
+from minivision.autograd import no_grad
 from minivision.backend import Array, to_device, to_host
-from minivision.functional.checks import sizes
+from minivision.functional.inputs import sizes
 from minivision.nn import Module
+from minivision.tensor import Tensor
 
 Classes = int | Sequence[int] | np.ndarray | None
 BATCH = 250  # images in one pass, where there are many

@@ -14,21 +14,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivision.analysis.graph import tape_nodes
+from minivision.analysis.graph import kept_arrays, tape_nodes
 from minivision.analysis.passes import (
     Call,
     Size,
     borrowed,
     image_shape,
     images_like,
-    kept_by,
     watched,
 )
-from minivision.autograd import Tensor
-from minivision.backend import is_array
-from minivision.kernels.free_list import ALIGNMENT
+from minivision.autograd import Node
+from minivision.backend import Array, is_array
 from minivision.nn import Module, Parameter
-from minivision.tape import Node, function_name
+from minivision.tensor import Tensor
 
 # Where in the shape of a weight the inputs of one unit begin: (F, C/groups, KH, KW), (O, I),
 # (OH, OW, F, C, KH, KW).
@@ -158,7 +156,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def _multiply_adds(node: Node) -> int:
     """Of one image."""
-    function = function_name(node.rule)
+    function = node.name
     if function not in INPUTS_FROM or node.parents[1] is None:
         return 0
     weight = node.parents[1].shape
@@ -166,31 +164,18 @@ def _multiply_adds(node: Node) -> int:
 
 
 def _kept(node: Node, blocks: dict[int, Any]) -> int:
-    """Bytes of the blocks that a rule holds and that are not yet in `blocks`; adds them."""
+    """Bytes of the memory that a backward function holds and that is not in `blocks`; adds it."""
     count = 0
-    for array in _arrays_in(list(kept_by(node).values())):
+    for array in kept_arrays(node):
         block = _block(array)
         if id(block) not in blocks:
             blocks[id(block)] = block
-            # A block of the free list is a little longer than the array in it (kernels/free_list).
-            spare = block.nbytes - array.nbytes
-            count += array.nbytes if 0 <= spare <= ALIGNMENT else block.nbytes
+            # A block of bytes that is used again is a little longer than the array in it.
+            count += block.nbytes if block.dtype == array.dtype else array.nbytes
     return count
 
 
-def _arrays_in(value: Any) -> Iterator[Any]:
-    if is_array(value):
-        yield value
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _arrays_in(part)
-    elif isinstance(value, dict):
-        yield from _arrays_in(list(value.values()))
-    for cell in getattr(value, "__closure__", None) or ():
-        yield from _arrays_in(cell.cell_contents)
-
-
-def _block(array: Any) -> Any:
+def _block(array: Array) -> Array:
     """The array that owns the memory which this one is a view of."""
     while is_array(getattr(array, "base", None)):
         array = array.base

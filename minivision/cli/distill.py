@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from minivision.analysis.summary import summary
-from minivision.autograd import Tensor, no_grad
+from minivision.autograd import no_grad
 from minivision.backend import resolve_device
 from minivision.cli.comparison import (
     OLD,
@@ -45,6 +45,7 @@ from minivision.methods import distill, numbered, record_responses
 from minivision.models import MODELS
 from minivision.nn import Module
 from minivision.optim import Adam, cosine
+from minivision.tensor import Tensor
 from minivision.training import Run, classification_loss, evaluate, fit, predict_logits
 from minivision.training.loop import History
 from minivision.training.metrics import accuracy

@@ -126,6 +126,8 @@ def deal_by_name(
         training = [name for name in in_line if part_of[name] == "train"]
         left = Counter(class_of[name] for name in training)
         spare = [name for name in training if left[class_of[name]] > 1]
+        size = Counter(part_of.values())
+        spare += [name for name in in_line if name not in training and size[part_of[name]] > 1]
         if not spare:
             raise ValueError(f"{len(names)} images are too few to be split")
         part_of[spare[0]] = part

@@ -4,7 +4,7 @@ Every function here has the same form. It computes its value from arrays, define
 `backward(dy)` that returns one gradient for each input, and hands both to `record`. It changes
 none of its inputs. In reading order:
 
-    checks.py         the sentences that say what is wrong with an argument
+    inputs.py         what an argument must be, and the error messages
     arithmetic.py     add subtract multiply divide negative power exp log sqrt absolute
     selection.py      maximum minimum where clip
     reduction.py      sum mean var max min logsumexp
@@ -21,12 +21,12 @@ none of its inputs. In reading order:
     distillation.py   kl_divergence distillation_loss entropy
     warp.py           affine_grid grid_sample
 
-The table at the end gives Tensor its operators and methods.
-
-Read next: functional/checks.py
+Read next: functional/inputs.py
 """
 
-from minivision.autograd import Tensor
+import sys
+
+from minivision import tensor
 from minivision.functional.activation import leaky_relu, relu, scaled_tanh, sigmoid, tanh
 from minivision.functional.arithmetic import (
     absolute,
@@ -74,29 +74,4 @@ __all__ = [
     "entropy", "affine_grid", "grid_sample",
 ]  # fmt: skip
 
-Tensor.__add__ = add
-Tensor.__radd__ = lambda b, a: add(a, b)  # Python calls b.__radd__(a) for a + b
-Tensor.__sub__ = subtract
-Tensor.__rsub__ = lambda b, a: subtract(a, b)
-Tensor.__mul__ = multiply
-Tensor.__rmul__ = lambda b, a: multiply(a, b)
-Tensor.__truediv__ = divide
-Tensor.__rtruediv__ = lambda b, a: divide(a, b)
-Tensor.__neg__ = negative
-Tensor.__pow__ = power
-Tensor.__matmul__ = matmul
-Tensor.__rmatmul__ = lambda b, a: matmul(a, b)
-Tensor.__getitem__ = getitem
-Tensor.__abs__ = absolute
-Tensor.exp = exp
-Tensor.log = log
-Tensor.sqrt = sqrt
-Tensor.sum = sum
-Tensor.mean = mean
-Tensor.var = var
-Tensor.max = max
-Tensor.min = min
-Tensor.reshape = reshape
-Tensor.flatten = flatten
-Tensor.transpose = transpose
-Tensor.T = property(transpose)
+tensor.functional = sys.modules[__name__]  # which gives Tensor its operators and methods

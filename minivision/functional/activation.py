@@ -5,10 +5,10 @@ Read next: functional/linear.py
 
 from __future__ import annotations
 
-from minivision.autograd import Tensor, record
+from minivision import fast
 from minivision.backend import Array, array_module
-from minivision.functional.checks import tensors
-from minivision.kernels import fast
+from minivision.functional.inputs import tensors
+from minivision.tensor import Tensor, record
 
 
 def relu(x: Tensor | Array) -> Tensor:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
-from minivision.functional.checks import operands, tensors
-from minivision.kernels.broadcasting import unbroadcast
+from minivision.functional.inputs import operands, tensors
+from minivision.tensor import Tensor, record
 
 
 def add(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
@@ -148,3 +147,21 @@ def absolute(x: Tensor | Array) -> Tensor:
         return (dy * xp.sign(a),)
 
     return record(xp.absolute(a), (x,), backward)
+
+
+def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
+    """Sum dy over the axes along which an array of this shape was repeated to give dy's shape.
+
+    It is the adjoint of broadcasting. The adjoint of a linear map A is the map Aᵀ for which
+    ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for all x and y, where ⟨u, v⟩ is the sum of the products of corresponding
+    entries. If y = Ax then dx = Aᵀ dy: the gradient of a linear function is its adjoint.
+
+    >>> import numpy as np
+    >>> unbroadcast(np.ones((4, 2, 3)), (2, 1)).tolist()
+    [[12.0], [12.0]]
+    """
+    if dy.shape == shape:
+        return dy
+    added = dy.ndim - len(shape)
+    stretched = [added + i for i, n in enumerate(shape) if n == 1 and dy.shape[added + i] != 1]
+    return dy.sum(axis=(*range(added), *stretched)).reshape(shape)

@@ -1,25 +1,27 @@
-"""Convolution: one small set of weights, laid on every place of the image.
+"""Convolution: one small set of weights, applied at every position of the image.
 
-The plain idea is three lines. Cut out every window of the image as a column (im2col); multiply the
-matrix of filters with the matrix of columns; fold the product back into maps. The gradients are
-the same product with one factor exchanged. kernels/plain/ has it in so many lines, kernels/fast/
-computes the same sums in tiles.
+Cut out every window of the image as a column of a matrix (im2col): convolution is then one matrix
+product, which is what a computer does best (Chellapilla et al. 2006). Both gradients are matrix
+products too, and col2im adds the columns of a gradient back to the pixels they were copied from.
 
 Read next: functional/local.py
 """
 
 from __future__ import annotations
 
+import math
+from itertools import product
+
 import numpy as np
 
-from minivision.autograd import Tensor, record
-from minivision.backend import Array
-from minivision.functional.checks import pair, sizes, tensors
-from minivision.kernels import choice, fast, plain
-from minivision.kernels.memory import batch_innermost, in_order, memory_order
-from minivision.kernels.windows import Geometry
+from minivision import fast
+from minivision.backend import Array, array_module
+from minivision.functional.inputs import pair, sizes, tensors
+from minivision.tensor import Tensor, record
+from minivision.windows import Window, with_border, without_border
 
 Pair = int | tuple[int, int]
+MAX_COLUMN_BYTES = 256 * 2**20
 
 
 def conv2d(
@@ -31,20 +33,24 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Slide F filters over an image and take the inner product at every place.
+    """Slide F filters over an image and take the inner product at every position.
 
     x (N, C, H, W), weight (F, C/groups, KH, KW), bias (F) -> (N, F, OH, OW)
 
         y[n,f,i,j] = b[f] + Σ_{c,u,v} W[f,c,u,v] · x[n, c, i·stride + u·dilation - padding, …]
-        dW = Σ over all places of dy · window      dx = every window gets W · dy      db = Σ dy
         OH = ⌊(H + 2·padding - dilation·(KH - 1) - 1) / stride⌋ + 1, OW likewise
+
+    and as matrices, with W (F, C·KH·KW), y and dy (F, N·OH·OW):
+
+        y  = W · im2col(x) + b
+        dW = dy · im2col(x)ᵀ        dx = col2im(Wᵀ · dy)        db = Σ dy over N, OH and OW
 
     As in every deep-learning library this is a correlation: the kernel is not flipped. Outside
     the image x counts as 0. stride, padding and dilation are in pixels, one number or (vertical,
-    horizontal). With groups, channels and filters are dealt into independent convolutions, as in
+    horizontal). With groups, channels and filters are split into independent convolutions, as in
     AlexNet's two towers (Krizhevsky et al. 2012, §3.5).
 
-    Raises ValueError where ranks, channels or groups do not fit or the kernel is larger than the
+    Raises ValueError if ranks, channels or groups do not fit or the kernel is larger than the
     padded image.
 
     >>> import numpy as np
@@ -55,7 +61,105 @@ def conv2d(
     x, weight, bias = tensors("conv2d", ("bias",), x=x, weight=weight, bias=bias)
     N, C, H, W = sizes("conv2d", "x", x, "N C H W")
     F, channels, KH, KW = sizes("conv2d", "weight", weight, "F C/groups KH KW")
-    geometry = Geometry(
+    window = _checked_window(x, weight, bias, stride, padding, dilation, groups)
+    inputs = x, weight, bias
+    wanted = [part is not None and part.requires_grad for part in inputs]
+    a, w, b = x.data, weight.data, None if bias is None else bias.data
+    if fast.serves("conv2d", a, window):
+        y, backward = fast.conv2d(a, w, b, window, groups, wanted)
+        return record(y, inputs, backward, window=window)
+
+    xp = array_module(a)
+    OH, OW = window.output_size(H, W)
+    matrix = w.reshape(F, channels * KH * KW)  # (F, channels·KH·KW)
+    y = xp.empty_like(a, shape=(N, F, OH, OW))
+    parts = _parts(a, F, window, groups)  # of the batch, and of groups: one product each
+    for images, inside, filters in parts:
+        columns = im2col(a[images, inside], window)  # one column per window
+        maps = y[images, filters].swapaxes(0, 1)  # a view (F/groups, N, OH, OW)
+        maps[...] = (matrix[filters] @ columns).reshape(maps.shape)
+    if b is not None:
+        y += b[:, None, None]
+
+    def backward(dy):
+        dx, dw = xp.empty_like(a), xp.zeros_like(w)
+        for images, inside, filters in parts:
+            dmaps = dy[images, filters].swapaxes(0, 1).reshape(F // groups, -1)
+            if wanted[0]:
+                dcolumns = matrix[filters].T @ dmaps
+                dx[images, inside] = col2im(dcolumns, a[images, inside].shape, window)
+            if wanted[1]:
+                # The columns are computed again: they are KH·KW times as large as the image.
+                columns = im2col(a[images, inside], window)
+                dw[filters] += (dmaps @ columns.T).reshape(F // groups, channels, KH, KW)
+        db = dy.sum(axis=(0, 2, 3)) if wanted[2] else None
+        return dx if wanted[0] else None, dw if wanted[1] else None, db
+
+    return record(y, inputs, backward, window=window)
+
+
+def im2col(x: Array, window: Window) -> Array:
+    """x (N, C, H, W) -> (C·KH·KW, N·OH·OW): every window becomes a column. One strided copy.
+
+    >>> import numpy as np
+    >>> im2col(np.arange(9.0).reshape(1, 1, 3, 3), Window(kernel=(2, 2)))[:, 0]
+    array([0., 1., 3., 4.])
+    """
+    windows = window.view(with_border(x, window.padding))
+    N, C, KH, KW, OH, OW = windows.shape
+    return windows.transpose(1, 2, 3, 0, 4, 5).reshape(C * KH * KW, N * OH * OW)
+
+
+def col2im(columns: Array, shape: tuple[int, ...], window: Window) -> Array:
+    """columns (C·KH·KW, N·OH·OW) -> (N, C, H, W), shape: add every column back to its window.
+
+    The adjoint of im2col, ⟨im2col(x), c⟩ = ⟨x, col2im(c)⟩, and therefore its gradient.
+
+    >>> import numpy as np
+    >>> col2im(np.ones((4, 4)), (1, 1, 3, 3), Window(kernel=(2, 2))).astype(int).tolist()
+    [[[[1, 2, 1], [2, 4, 2], [1, 2, 1]]]]
+    """
+    N, C, H, W = shape
+    PH, PW = window.padding
+    padded = array_module(columns).zeros_like(columns, shape=(C, N, H + 2 * PH, W + 2 * PW))
+    padded = padded.swapaxes(0, 1)  # (N, C, H + 2·PH, W + 2·PW)
+    taps = window.taps(padded)
+    columns = columns.reshape(C, len(taps), N, *window.output_size(H, W))
+    for tap, pixels in enumerate(taps):
+        pixels += columns[:, tap].swapaxes(0, 1)
+    return without_border(padded, window.padding)
+
+
+def _parts(x: Array, filters: int, window: Window, groups: int) -> list[tuple[slice, slice, slice]]:
+    """(images, channels, filters) of each matrix product, as slices: one product per group.
+
+    A large batch is cut so that the columns take at most MAX_COLUMN_BYTES at a time.
+    """
+    N, C, H, W = x.shape
+    positions = math.prod(window.output_size(H, W))
+    bytes_per_image = C // groups * math.prod(window.kernel) * positions * x.itemsize
+    step = max(1, MAX_COLUMN_BYTES // max(1, bytes_per_image))
+    return [
+        (slice(n, n + step), _share(C, group, groups), _share(filters, group, groups))
+        for n, group in product(range(0, N, step), range(groups))
+    ]
+
+
+def _share(size: int, group: int, groups: int) -> slice:
+    return slice(group * size // groups, (group + 1) * size // groups)
+
+
+def _checked_window(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Window:
+    (_, C, H, W), (F, channels, KH, KW) = x.shape, weight.shape
+    window = Window(
         (KH, KW),
         pair("conv2d", "stride", stride, least=1),
         pair("conv2d", "padding", padding, least=0),
@@ -73,23 +177,9 @@ def conv2d(
         )
     if bias is not None and bias.shape != (F,):
         raise ValueError(f"conv2d: bias has shape {bias.shape}; expected ({F},)")
-    if min(geometry.output_size(H, W)) < 1 or min(KH, KW) < 1:
+    if min(window.output_size(H, W)) < 1 or min(KH, KW) < 1:
         raise ValueError(
-            f"conv2d: the kernel ({KH}x{KW}, dilation {geometry.dilation}) is larger than the "
-            f"padded image ({H}x{W}, padding {geometry.padding})"
+            f"conv2d: the kernel ({KH}x{KW}, dilation {window.dilation}) is larger than the "
+            f"padded image ({H}x{W}, padding {window.padding})"
         )
-    a, w = batch_innermost(x.data), weight.data
-    want_dx, want_dw = x.requires_grad, weight.requires_grad
-    want_db = bias is not None and bias.requires_grad
-    x_order = memory_order(x.data)
-    stacked = choice.use_stacked_rows(a, geometry)
-    kernel = fast.convolution if stacked else plain.convolution
-
-    y = kernel.convolve(a, w, None if bias is None else bias.data, geometry, groups)
-
-    def backward(dy):
-        dx, dw = kernel.gradients(dy, a, w, geometry, groups, want_dx, want_dw)
-        db = dy.sum(axis=(0, 2, 3)) if want_db else None
-        return None if dx is None else in_order(dx, x_order), dw, db
-
-    return record(y, (x, weight, bias), backward)
+    return window

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
-from minivision.functional.checks import sizes, tensors
+from minivision.functional.inputs import sizes, tensors
 from minivision.functional.losses import check_probabilities, constant, reduce, spread
 from minivision.functional.softmax import log_probabilities, positive_temperature
+from minivision.tensor import Tensor, record
 
 
 def kl_divergence(log_q: Tensor | Array, p: Any, *, reduction: str = "mean") -> Tensor:

@@ -9,10 +9,9 @@ import math
 
 import numpy as np
 
-from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
-from minivision.functional.checks import tensors
-from minivision.kernels.memory import in_order, memory_order
+from minivision.functional.inputs import tensors
+from minivision.tensor import Tensor, record
 
 LEVELS = 2**16
 
@@ -87,5 +86,7 @@ def _mask(
     draws = np.frombuffer(rng.bytes(2 * math.prod(shape)), "<u2").reshape(shape)
     keep = draws >= dropped
     scale = np.asarray(LEVELS / (LEVELS - dropped), x.dtype)
-    mask = array_module(x.data).asarray(keep * scale)
-    return in_order(mask, memory_order(x.data)) if shape == x.shape else mask
+    xp = array_module(x.data)
+    mask = xp.empty_like(x.data, shape=shape)  # in the memory order of x
+    mask[...] = xp.asarray(keep * scale)
+    return mask

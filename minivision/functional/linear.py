@@ -1,18 +1,15 @@
 """Matrix products: `matmul` as NumPy's @, and `linear`, the fully connected layer.
 
-Read next: functional/convolution.py
+Read next: windows.py
 """
 
 from __future__ import annotations
 
-import operator
-
-from minivision.autograd import Tensor, record
+from minivision import fast
 from minivision.backend import Array
-from minivision.functional.checks import sizes, tensors
-from minivision.kernels import choice, fast
-from minivision.kernels.broadcasting import broadcasts, unbroadcast
-from minivision.kernels.memory import in_order, memory_order
+from minivision.functional.arithmetic import unbroadcast
+from minivision.functional.inputs import broadcasts, sizes, tensors
+from minivision.tensor import Tensor, record
 
 
 def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
@@ -68,21 +65,21 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
         raise ValueError(f"linear: x has {I} features but weight expects {M} (weight ({O}, {M}))")
     if bias is not None and bias.shape != (O,):
         raise ValueError(f"linear: bias has shape {bias.shape}; expected ({O},)")
-    a, w = x.data, weight.data
-    want_dx, want_dw = x.requires_grad, weight.requires_grad
-    want_db = bias is not None and bias.requires_grad
+    inputs = x, weight, bias
+    wanted = [part is not None and part.requires_grad for part in inputs]
+    a, w, b = x.data, weight.data, None if bias is None else bias.data
+    if fast.serves("linear", a):
+        y, backward = fast.linear(a, w, b, wanted)
+        return record(y, inputs, backward)
 
-    multiply = fast.products.multiply if choice.use_fast(a) else operator.matmul
-
-    # (w aᵀ)ᵀ is a wᵀ with the batch innermost in memory, as it is in the images before.
-    y = multiply(w, a.T).T  # (N, O)
-    if bias is not None:
-        y += bias.data
+    y = a @ w.T  # (N, O)
+    if b is not None:
+        y += b
 
     def backward(dy):
-        dx = in_order(multiply(w.T, dy.T).T, memory_order(a)) if want_dx else None
-        dw = multiply(dy.T, a) if want_dw else None
-        db = dy.sum(axis=0) if want_db else None
+        dx = dy @ w if wanted[0] else None
+        dw = dy.T @ a if wanted[1] else None
+        db = dy.sum(axis=0) if wanted[2] else None
         return dx, dw, db
 
-    return record(y, (x, weight, bias), backward)
+    return record(y, inputs, backward)

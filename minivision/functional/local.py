@@ -8,11 +8,11 @@ Read next: functional/pooling.py
 
 from __future__ import annotations
 
-from minivision.autograd import Tensor, record
-from minivision.backend import Array
-from minivision.functional.checks import pair, sizes, tensors
-from minivision.kernels.plain.im2col import col2im, im2col
-from minivision.kernels.windows import Geometry
+from minivision.backend import Array, array_module
+from minivision.functional.convolution import col2im, im2col
+from minivision.functional.inputs import pair, sizes, tensors
+from minivision.tensor import Tensor, record
+from minivision.windows import Window
 
 Pair = int | tuple[int, int]
 
@@ -36,13 +36,13 @@ def unfold(
     """
     (x,) = tensors("unfold", x=x)
     N, C, H, W = sizes("unfold", "x", x, "N C H W")
-    geometry = _geometry("unfold", (H, W), kernel_size, dilation, padding, stride)
+    window = _checked_window("unfold", (H, W), kernel_size, dilation, padding, stride)
     shape = x.shape
 
     def backward(dy):
-        return (_folded(dy, shape, geometry),)
+        return (_folded(dy, shape, window),)
 
-    return record(_unfolded(x.data, geometry), (x,), backward)
+    return record(_unfolded(x.data, window), (x,), backward)
 
 
 def fold(
@@ -60,9 +60,9 @@ def fold(
     (columns,) = tensors("fold", columns=columns)
     N, rows, L = sizes("fold", "columns", columns, "N C·KH·KW OH·OW")
     H, W = pair("fold", "output_size", output_size, least=1)
-    geometry = _geometry("fold", (H, W), kernel_size, dilation, padding, stride)
-    KH, KW = geometry.kernel
-    OH, OW = geometry.output_size(H, W)
+    window = _checked_window("fold", (H, W), kernel_size, dilation, padding, stride)
+    KH, KW = window.kernel
+    OH, OW = window.output_size(H, W)
     if rows % (KH * KW) or L != OH * OW:
         raise ValueError(
             f"fold: columns has shape {columns.shape}; a {H}x{W} image with these windows has "
@@ -70,9 +70,9 @@ def fold(
         )
 
     def backward(dy):
-        return (_unfolded(dy, geometry),)
+        return (_unfolded(dy, window),)
 
-    y = _folded(columns.data, (N, rows // (KH * KW), H, W), geometry)  # (N, rows//(KH·KW), H, W)
+    y = _folded(columns.data, (N, rows // (KH * KW), H, W), window)  # (N, rows//(KH·KW), H, W)
     return record(y, (columns,), backward)
 
 
@@ -94,9 +94,9 @@ def locally_connected2d(
     x, weight, bias = tensors("locally_connected2d", ("bias",), x=x, weight=weight, bias=bias)
     N, C, H, W = sizes("locally_connected2d", "x", x, "N C H W")
     OH, OW, F, channels, KH, KW = sizes("locally_connected2d", "weight", weight, "OH OW F C KH KW")
-    geometry = _geometry("locally_connected2d", (H, W), (KH, KW), 1, padding, stride)
-    if channels != C or geometry.output_size(H, W) != (OH, OW):
-        expected = (*geometry.output_size(H, W), F, C, KH, KW)
+    window = _checked_window("locally_connected2d", (H, W), (KH, KW), 1, padding, stride)
+    if channels != C or window.output_size(H, W) != (OH, OW):
+        expected = (*window.output_size(H, W), F, C, KH, KW)
         raise ValueError(
             f"locally_connected2d: weight has shape {weight.shape}; expected {expected} "
             f"for x of shape {x.shape}"
@@ -107,61 +107,63 @@ def locally_connected2d(
         )
     want_dx, want_dw = x.requires_grad, weight.requires_grad
     want_db = bias is not None and bias.requires_grad
-    a, x_shape = x.data, x.shape
+    a, xp = x.data, array_module(x.data)
     w = weight.data.reshape(OH * OW, F, C * KH * KW)  # (OH·OW, F, C·KH·KW)
 
     # One matrix product a place: (F, C·KH·KW) · (C·KH·KW, N)
-    columns = _places(im2col(a, geometry), OH * OW, N)  # (OH·OW, C·KH·KW, N)
-    y = (w @ columns).reshape(OH, OW, F, N).transpose(3, 2, 0, 1)  # (N, F, OH, OW)
+    y = xp.empty_like(a, shape=(N, F, OH, OW))
+    y[...] = (w @ _places(a, window)).reshape(OH, OW, F, N).transpose(3, 2, 0, 1)
     if bias is not None:
-        y = y + bias.data
+        y += bias.data
 
     def backward(dy):
         upstream = dy.transpose(2, 3, 1, 0).reshape(OH * OW, F, N)  # (OH·OW, F, N)
         dx = dw = None
         if want_dw:
-            windows = _places(im2col(a, geometry), OH * OW, N)
-            dw = (upstream @ windows.swapaxes(1, 2)).reshape(OH, OW, F, C, KH, KW)
+            columns = _places(a, window)
+            dw = (upstream @ columns.swapaxes(1, 2)).reshape(OH, OW, F, C, KH, KW)
         if want_dx:
             dcolumns = w.swapaxes(1, 2) @ upstream  # (OH·OW, C·KH·KW, N)
-            dx = col2im(dcolumns.transpose(1, 0, 2), x_shape, geometry)
+            dx = xp.empty_like(a)
+            dx[...] = _folded(dcolumns.transpose(2, 1, 0), a.shape, window)
         return dx, dw, dy.sum(axis=0) if want_db else None
 
-    return record(y, (x, weight, bias), backward)
+    return record(y, (x, weight, bias), backward, window=window)
 
 
-def _places(columns: Array, places: int, N: int) -> Array:
-    """im2col's (C·KH·KW, places·N) with the place in front: (places, C·KH·KW, N)."""
-    return columns.reshape(len(columns), places, N).transpose(1, 0, 2)
+def _places(x: Array, window: Window) -> Array:
+    """x (N, C, H, W) -> (OH·OW, C·KH·KW, N): the columns of im2col, one matrix per place."""
+    return _unfolded(x, window).transpose(2, 1, 0)
 
 
-def _unfolded(x: Array, geometry: Geometry) -> Array:
-    OH, OW = geometry.output_size(*x.shape[2:])
-    columns = im2col(x, geometry)
-    return columns.reshape(len(columns), OH * OW, len(x)).transpose(2, 0, 1)
+def _unfolded(x: Array, window: Window) -> Array:
+    """x (N, C, H, W) -> (N, C·KH·KW, OH·OW)."""
+    columns, (OH, OW) = im2col(x, window), window.output_size(*x.shape[2:])
+    return columns.reshape(len(columns), len(x), OH * OW).swapaxes(0, 1)
 
 
-def _folded(columns: Array, shape: tuple[int, ...], geometry: Geometry) -> Array:
-    return col2im(columns.transpose(1, 2, 0), shape, geometry)
+def _folded(columns: Array, shape: tuple[int, ...], window: Window) -> Array:
+    """columns (N, C·KH·KW, OH·OW) -> (N, C, H, W), shape."""
+    return col2im(columns.swapaxes(0, 1), shape, window)
 
 
-def _geometry(
+def _checked_window(
     function: str,
     image: tuple[int, int],
     kernel_size: Pair,
     dilation: Pair,
     padding: Pair,
     stride: Pair,
-) -> Geometry:
-    geometry = Geometry(
+) -> Window:
+    window = Window(
         pair(function, "kernel_size", kernel_size, least=1),
         pair(function, "stride", stride, least=1),
         pair(function, "padding", padding, least=0),
         pair(function, "dilation", dilation, least=1),
     )
-    if min(geometry.output_size(*image)) < 1:
+    if min(window.output_size(*image)) < 1:
         raise ValueError(
-            f"{function}: the kernel {geometry.kernel} with dilation {geometry.dilation} is larger "
-            f"than the padded image ({image[0]}x{image[1]}, padding {geometry.padding})"
+            f"{function}: the kernel {window.kernel} with dilation {window.dilation} is larger "
+            f"than the padded image ({image[0]}x{image[1]}, padding {window.padding})"
         )
-    return geometry
+    return window

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module, is_array
-from minivision.functional.checks import sizes, tensors
+from minivision.functional.inputs import sizes, tensors
 from minivision.functional.softmax import log_probabilities
+from minivision.tensor import Tensor, record
 
 IGNORED = -100  # PyTorch's label for "do not count this one"
 

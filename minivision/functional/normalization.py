@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minivision.autograd import Tensor, record
+from minivision import fast
 from minivision.backend import Array, array_module
-from minivision.functional.checks import sizes, tensors
-from minivision.kernels import fast
+from minivision.functional.inputs import sizes, tensors
+from minivision.tensor import Tensor, record
 
 
 def local_response_norm(
@@ -44,18 +44,9 @@ def local_response_norm(
     """
     (x,) = tensors("local_response_norm", x=x)
     N, C, H, W = sizes("local_response_norm", "x", x, "N C H W")
-    if not isinstance(size, int | np.integer) or size < 1 or size % 2 == 0:
-        raise ValueError(
-            f"local_response_norm: size is {size!r}; expected an odd number of channels"
-        )
-    if not k > 0 or alpha < 0:
-        raise ValueError(
-            f"local_response_norm: k is {k}, alpha {alpha}; expected k > 0, alpha >= 0"
-        )
-    alpha, beta, k = float(alpha), float(beta), float(k)
-    if alpha_over_size:
-        alpha = alpha / int(size)
-    a, size = x.data, int(size)
+    _check_response_norm(size, alpha, k)
+    a, size, beta, k = x.data, int(size), float(beta), float(k)
+    alpha = float(alpha) / size if alpha_over_size else float(alpha)
     if fast.serves("local_response_norm", a):
         y, backward = fast.local_response_norm(a, size, alpha, beta, k)
         return record(y, (x,), backward)
@@ -89,6 +80,17 @@ def channel_window_sum(x: Array, size: int) -> Array:
     return y
 
 
+def _check_response_norm(size: int, alpha: float, k: float) -> None:
+    if not isinstance(size, int | np.integer) or size < 1 or size % 2 == 0:
+        raise ValueError(
+            f"local_response_norm: size is {size!r}; expected an odd number of channels"
+        )
+    if not k > 0 or alpha < 0:
+        raise ValueError(
+            f"local_response_norm: k is {k}, alpha {alpha}; expected k > 0, alpha >= 0"
+        )
+
+
 class RunningStatistics(NamedTuple):
     """What batch_norm remembers for evaluation: arrays that it changes in place."""
 
@@ -108,7 +110,7 @@ def batch_norm(
 ) -> Tensor:
     """Give every channel mean 0 and variance 1 over the batch, then a scale and shift of its own.
 
-    x (N, C) or (N, C, H, W), weight (C), bias (C) -> like x. With m values to a channel:
+    x (N, C) or (N, C, H, W), weight (C), bias (C) -> like x. With m values per channel:
 
         μ = Σ x / m       σ² = Σ (x - μ)² / m       x̂ = (x - μ) / √(σ² + ε)       y = γ x̂ + β
         dx = γ / √(σ² + ε) · (dy - Σ dy / m - x̂ Σ dy·x̂ / m)       dγ = Σ dy·x̂       dβ = Σ dy
@@ -118,10 +120,62 @@ def batch_norm(
     variance as its unbiased estimate, divided by m - 1. In evaluation they take the batch's place
     and are constants: dx = γ / √(r + ε)·dy.
 
-    Raises ValueError where shapes do not fit, where there is one value to a channel only, and in
-    evaluation without running statistics.
+    Raises ValueError if shapes do not fit, if there is only one value per channel, and if there are
+    no running statistics in evaluation.
     """
     x, weight, bias = tensors("batch_norm", ("weight", "bias"), x=x, weight=weight, bias=bias)
+    _check_batch_norm(x, weight, bias, running, training)
+    inputs = x, weight, bias
+    wanted = [part is not None and part.requires_grad for part in inputs]
+    a, xp, C, eps = x.data, array_module(x.data), x.shape[1], float(eps)
+    gamma = xp.ones(C, a.dtype) if weight is None else weight.data
+    beta = xp.zeros(C, a.dtype) if bias is None else bias.data
+    # In evaluation the running statistics are constants: copies, for they may move on.
+    given = None if training or running is None else (running.mean.copy(), running.var.copy())
+
+    if fast.serves("batch_norm", a):
+        y, backward, (mean, var) = fast.batch_norm(a, gamma, beta, eps, given, wanted)
+    else:
+        axes = (0, 2, 3)[: a.ndim - 1]  # all but the channels
+        wide = (1, C, 1, 1)[: a.ndim]  # a channel's number next to its maps
+        m = a.size // max(C, 1)  # values per channel
+        mean = a.mean(axis=axes) if given is None else given[0]
+        centred = a - mean.reshape(wide)
+        var = (centred * centred).mean(axis=axes) if given is None else given[1]
+        scale = 1 / xp.sqrt(var + eps)  # (C,)
+        y = centred * (gamma * scale).reshape(wide) + beta.reshape(wide)
+
+        def backward(dy):
+            normed = (a - mean.reshape(wide)) * scale.reshape(wide)  # x̂, computed again
+            dbeta, dgamma = dy.sum(axis=axes), (dy * normed).sum(axis=axes)
+            dx = dy
+            if given is None:  # the batch made its statistics, which move with it
+                dx = dx - (dbeta / m).reshape(wide) - normed * (dgamma / m).reshape(wide)
+            dx = dx * (gamma * scale).reshape(wide)
+            found = dx, dgamma, dbeta
+            return tuple([d if want else None for d, want in zip(found, wanted, strict=True)])
+
+    if training and running is not None:
+        _follow(running, mean, var, a.size // C, float(momentum))
+    return record(y, inputs, backward)
+
+
+def _follow(running: RunningStatistics, mean: Array, var: Array, m: int, momentum: float) -> None:
+    """r ← (1 - momentum)·r + momentum·batch, with the unbiased variance of m values."""
+    for statistic, seen in ((running.mean, mean), (running.var, var * (m / (m - 1)))):
+        statistic *= 1 - momentum
+        statistic += momentum * seen
+    tracked = running.num_batches_tracked
+    tracked += 1
+
+
+def _check_batch_norm(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running: RunningStatistics | None,
+    training: bool,
+) -> None:
     if x.ndim not in (2, 4):
         raise ValueError(f"batch_norm: x has shape {x.shape}; expected (N, C) or (N, C, H, W)")
     C = x.shape[1]
@@ -136,48 +190,7 @@ def batch_norm(
             raise ValueError(f"batch_norm: running.{name} is {part.shape}; expected ({C},)")
         if part.dtype != x.dtype:
             raise TypeError(f"batch_norm: x is {x.dtype} but running.{name} is {part.dtype}")
-    momentum, eps = float(momentum), float(eps)
-    a, xp = x.data, array_module(x.data)
-    m = a.size // max(C, 1)  # values to a channel
-    if training and m < 2:
+    if training and x.size < 2 * max(C, 1):
         raise ValueError(
-            f"batch_norm: x has shape {x.shape}, one value to a channel; it has no variance"
+            f"batch_norm: x has shape {x.shape}, one value per channel; it has no variance"
         )
-    gamma = xp.ones(C, a.dtype) if weight is None else weight.data
-    beta = xp.zeros(C, a.dtype) if bias is None else bias.data
-    wanted = [part is not None and part.requires_grad for part in (x, weight, bias)]
-    # In evaluation the running statistics are constants: copies, for they may move on.
-    given = None if training or running is None else (running.mean.copy(), running.var.copy())
-
-    if fast.serves("batch_norm", a):
-        y, backward, (mean, var) = fast.batch_norm(a, gamma, beta, eps, given, wanted)
-    else:
-        axes = tuple(axis for axis in range(a.ndim) if axis != 1)
-        wide = (1, C, *[1] * (a.ndim - 2))  # a channel's number beside its maps
-        mean = a.mean(axis=axes) if given is None else given[0]
-        centred = a - mean.reshape(wide)
-        var = (centred * centred).mean(axis=axes) if given is None else given[1]
-        scale = 1 / xp.sqrt(var + eps)  # (C,)
-        y = centred * (gamma * scale).reshape(wide) + beta.reshape(wide)
-
-        def backward(dy):
-            normed = (a - mean.reshape(wide)) * scale.reshape(wide)  # x̂, computed again
-            dbeta, dgamma = dy.sum(axis=axes), (dy * normed).sum(axis=axes)
-            dx = dy
-            if given is None:  # the batch made its statistics, which move with it
-                dx = dx - (dbeta / m).reshape(wide) - normed * (dgamma / m).reshape(wide)
-            dx = dx * (gamma * scale).reshape(wide)
-            found = (dx, dgamma, dbeta)
-            return tuple([d if want else None for d, want in zip(found, wanted, strict=True)])
-
-    if training and running is not None:
-        _follow(running, mean, var * (m / (m - 1)), momentum)
-    return record(y, (x, weight, bias), backward)
-
-
-def _follow(running: RunningStatistics, mean: Array, var: Array, momentum: float) -> None:
-    for statistic, seen in ((running.mean, mean), (running.var, var)):
-        statistic *= 1 - momentum
-        statistic += momentum * seen
-    tracked = running.num_batches_tracked
-    tracked += 1

@@ -1,16 +1,19 @@
-"""Pooling: each window of a map is summed up in one number, its maximum or its mean.
+"""Pooling: each window of a map is summarized by one number, its maximum or its mean.
 
 Read next: functional/normalization.py
 """
 
 from __future__ import annotations
 
-from minivision.autograd import Tensor, record
-from minivision.backend import Array
-from minivision.functional.checks import pair, sizes, tensors
-from minivision.kernels import choice, fast, plain
-from minivision.kernels.memory import in_order, memory_order
-from minivision.kernels.windows import Geometry
+from functools import reduce
+
+from numpy import ndindex
+
+from minivision import fast
+from minivision.backend import Array, array_module
+from minivision.functional.inputs import pair, sizes, tensors
+from minivision.tensor import Tensor, record
+from minivision.windows import Window, with_border, without_border
 
 Pair = int | tuple[int, int]
 
@@ -31,15 +34,26 @@ def max_pool2d(
     >>> max_pool2d(Tensor([[[[1.0, 3.0], [2.0, 0.0]]]]), 2)
     Tensor([[[[3.]]]], float32)
     """
-    x, geometry = _prepare("max_pool2d", x, kernel_size, stride, padding)
+    x, window = _checked_window("max_pool2d", x, kernel_size, stride, padding)
+    if fast.serves("max_pool2d", x.data, window):
+        y, backward = fast.max_pool2d(x.data, window)
+        return record(y, (x,), backward, window=window)
+
+    xp = array_module(x.data)
     a = x.data
-    kernel = fast.pooling if choice.use_blocks(a) else plain.pooling
-    y = kernel.max_pool(a, geometry)
+    y = reduce(xp.maximum, window.taps(with_border(a, window.padding, -xp.inf)))
 
     def backward(dy):
-        return (in_order(kernel.max_pool_gradient(dy, a, y, geometry), memory_order(a)),)
+        padded = with_border(a, window.padding, -xp.inf)
+        # Ask the taps in reading order: the first that equals the maximum takes what is left of dy.
+        left, dpadded = dy, xp.zeros_like(padded)
+        for pixels, dpixels in zip(window.taps(padded), window.taps(dpadded), strict=True):
+            taken = left * (pixels == y)
+            dpixels += taken
+            left = left - taken
+        return (without_border(dpadded, window.padding),)
 
-    return record(y, (x,), backward)
+    return record(y, (x,), backward, window=window)
 
 
 def avg_pool2d(
@@ -53,13 +67,23 @@ def avg_pool2d(
 
     The border added by padding counts as zeros in the mean, PyTorch's `count_include_pad=True`.
     """
-    x, geometry = _prepare("avg_pool2d", x, kernel_size, stride, padding)
-    shape, order = x.shape, memory_order(x.data)
+    x, window = _checked_window("avg_pool2d", x, kernel_size, stride, padding)
+    if fast.serves("avg_pool2d", x.data, window):
+        y, backward = fast.avg_pool2d(x.data, window)
+        return record(y, (x,), backward, window=window)
+
+    xp = array_module(x.data)
+    padded = with_border(x.data, window.padding)
+    shape, (KH, KW) = padded.shape, window.kernel
+    y = sum(window.taps(padded)) / (KH * KW)
 
     def backward(dy):
-        return (in_order(plain.pooling.average_pool_gradient(dy, shape, geometry), order),)
+        dpadded = xp.zeros_like(dy, shape=shape)
+        for dpixels in window.taps(dpadded):
+            dpixels += dy / (KH * KW)
+        return (without_border(dpadded, window.padding),)
 
-    return record(plain.pooling.average_pool(x.data, geometry), (x,), backward)
+    return record(y, (x,), backward, window=window)
 
 
 def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
@@ -74,20 +98,39 @@ def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
     """
     (x,) = tensors("adaptive_avg_pool2d", x=x)
     N, C, H, W = sizes("adaptive_avg_pool2d", "x", x, "N C H W")
-    size = pair("adaptive_avg_pool2d", "output_size", output_size, least=1)
+    OH, OW = pair("adaptive_avg_pool2d", "output_size", output_size, least=1)
     if min(H, W) < 1:
         raise ValueError(f"adaptive_avg_pool2d: x has shape {x.shape}; there are no pixels")
-    shape, order = x.shape, memory_order(x.data)
+    a, xp = x.data, array_module(x.data)
+    rows, columns = even_slices(H, OH), even_slices(W, OW)
+
+    y = xp.empty_like(a, shape=(N, C, OH, OW))
+    for i, j in ndindex(OH, OW):
+        y[:, :, i, j] = a[:, :, rows[i], columns[j]].mean(axis=(2, 3))
 
     def backward(dy):
-        return (in_order(plain.pooling.adaptive_average_pool_gradient(dy, shape), order),)
+        dx = xp.zeros_like(a)
+        for i, j in ndindex(OH, OW):
+            dwindow = dx[:, :, rows[i], columns[j]]  # a view
+            pixels = dwindow.shape[2] * dwindow.shape[3]
+            dwindow += dy[:, :, i : i + 1, j : j + 1] / pixels
+        return (dx,)
 
-    return record(plain.pooling.adaptive_average_pool(x.data, size), (x,), backward)
+    return record(y, (x,), backward)
 
 
-def _prepare(
+def even_slices(n: int, parts: int) -> list[slice]:
+    """Cut n pixels into `parts` windows as even as can be: ⌊i·n/parts⌋ to ⌈(i+1)·n/parts⌉.
+
+    >>> even_slices(7, 3)
+    [slice(0, 3, None), slice(2, 5, None), slice(4, 7, None)]
+    """
+    return [slice(i * n // parts, -(-(i + 1) * n // parts)) for i in range(parts)]
+
+
+def _checked_window(
     function: str, x: Tensor | Array, kernel_size: Pair, stride: Pair | None, padding: Pair
-) -> tuple[Tensor, Geometry]:
+) -> tuple[Tensor, Window]:
     (x,) = tensors(function, x=x)
     N, C, H, W = sizes(function, "x", x, "N C H W")
     KH, KW = pair(function, "kernel_size", kernel_size, least=1)
@@ -97,10 +140,10 @@ def _prepare(
         raise ValueError(
             f"{function}: padding is {(PH, PW)}; expected at most half the kernel, {(KH, KW)}"
         )
-    geometry = Geometry((KH, KW), (SH, SW), (PH, PW))
-    if min(geometry.output_size(H, W)) < 1:
+    window = Window((KH, KW), (SH, SW), (PH, PW))
+    if min(window.output_size(H, W)) < 1:
         raise ValueError(
             f"{function}: the kernel ({KH}x{KW}) is larger than the padded image "
             f"({H}x{W}, padding {(PH, PW)})"
         )
-    return x, geometry
+    return x, window

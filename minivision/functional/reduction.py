@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 
-from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
-from minivision.functional.checks import normalized_axes, tensors
+from minivision.functional.inputs import normalized_axes, tensors
+from minivision.tensor import Tensor, record
 
 Axis = int | tuple[int, ...] | None
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
-from minivision.functional.checks import operands, tensors
-from minivision.kernels.broadcasting import unbroadcast
+from minivision.functional.arithmetic import unbroadcast
+from minivision.functional.inputs import operands, tensors
+from minivision.tensor import Tensor, record
 
 
 def maximum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module, is_array
-from minivision.functional.checks import normalized_axes, tensors
-from minivision.kernels.broadcasting import unbroadcast
-from minivision.kernels.memory import memory_order
+from minivision.functional.arithmetic import unbroadcast
+from minivision.functional.inputs import normalized_axes, tensors
+from minivision.tensor import Tensor, record
+from minivision.windows import Window
 
 
 def reshape(x: Tensor | Array, *shape: int | tuple[int, ...]) -> Tensor:
@@ -52,21 +52,12 @@ def flatten(x: Tensor | Array, start_axis: int = 1) -> Tensor:
     (x,) = tensors("flatten", x=x)
     if not 0 <= start_axis <= x.ndim:
         raise ValueError(f"flatten: start_axis is {start_axis}; expected 0 to {x.ndim}")
-    old, xp = x.shape, array_module(x.data)
-    entries = math.prod(old[start_axis:])
-    # Images that lie (C, H, W, N) in memory are a block of C·H·W rows of N numbers. The transpose
-    # of that block is the result, and nothing needs to be copied.
-    innermost = start_axis == 1 and memory_order(x.data) == (*range(1, x.ndim), 0)
+    old = x.shape
+    y = x.data.reshape(*old[:start_axis], math.prod(old[start_axis:]))
 
     def backward(dy):
-        if innermost:
-            return (xp.moveaxis(dy.T.reshape(*old[1:], old[0]), -1, 0),)
         return (dy.reshape(old),)
 
-    if innermost:
-        y = xp.moveaxis(x.data, 0, -1).reshape(entries, old[0]).T
-    else:
-        y = x.data.reshape(*old[:start_axis], entries)
     return record(y, (x,), backward)
 
 
@@ -105,19 +96,32 @@ def getitem(x: Tensor | Array, index: Any) -> Tensor:
     parts = tuple([part.data if isinstance(part, Tensor) else part for part in parts])
     parts = tuple([part.copy() if is_array(part) else part for part in parts])  # it may change
     basic = all(part is None or isinstance(part, int | slice | type(...)) for part in parts)
-    shape, dtype, xp = x.shape, x.dtype, array_module(x.data)
+    shape, xp = x.shape, array_module(x.data)
     if xp is not np and not basic and array_module(*parts) is np:
         np.broadcast_to(False, shape)[parts]  # CuPy lets a bad index wrap around; this raises
 
     def backward(dy):
-        dx = xp.zeros(shape, dtype)
+        dx = xp.zeros_like(dy, shape=shape)
         if basic:
             dx[parts] = dy
         else:
             xp.add.at(dx, parts, dy)
         return (dx,)
 
-    return record(x.data[parts], (x,), backward)
+    window = Window((1, 1)) if _takes_channels(parts) else None
+    return record(x.data[parts], (x,), backward, window=window)
+
+
+def _takes_channels(index: tuple) -> bool:
+    """Whether an index takes channels and leaves the batch and all pixels alone, as x[:, :8] does.
+
+    >>> _takes_channels((slice(None), slice(0, 8))), _takes_channels((..., slice(None, None, -1)))
+    (True, False)
+    """
+    return all(
+        isinstance(part, slice) and (axis == 1 or part == slice(None))
+        for axis, part in enumerate(index)
+    )
 
 
 def concatenate(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
@@ -165,7 +169,8 @@ def pad(x: Tensor | Array, widths: Sequence[tuple[int, int]], value: float = 0.0
         )
     inner = tuple([slice(b, b + n) for (b, _), n in zip(given, x.shape, strict=True)])
     xp = array_module(x.data)
-    y = xp.full([b + n + a for (b, a), n in zip(given, x.shape, strict=True)], value, x.dtype)
+    larger = [b + n + a for (b, a), n in zip(given, x.shape, strict=True)]
+    y = xp.full_like(x.data, value, shape=larger)
     y[inner] = x.data
 
     def backward(dy):

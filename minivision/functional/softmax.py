@@ -7,9 +7,9 @@ Read next: functional/losses.py
 
 from __future__ import annotations
 
-from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
-from minivision.functional.checks import normalized_axes, tensors
+from minivision.functional.inputs import normalized_axes, tensors
+from minivision.tensor import Tensor, record
 
 
 def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) -> Tensor:

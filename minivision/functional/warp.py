@@ -4,16 +4,16 @@
 Together they rotate, shift and zoom, and a network can learn by how much (Jaderberg et al. 2015,
 spatial transformer networks). Names, coordinates and align_corners are PyTorch's.
 
-Read next: nn/__init__.py
+Read next: gradcheck.py
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from minivision.autograd import Tensor, record
 from minivision.backend import Array, array_module
-from minivision.functional.checks import sizes, tensors
+from minivision.functional.inputs import sizes, tensors
+from minivision.tensor import Tensor, record
 
 
 def affine_grid(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor, no_grad
+from minivision.autograd import no_grad
 from minivision.backend import Array, array_module, to_host
 from minivision.datasets import DataLoader
 from minivision.methods.responses import looked_up, numbered, record_responses
@@ -29,6 +29,7 @@ from minivision.methods.transfer import Validate
 from minivision.nn import Module
 from minivision.optim import Optimizer
 from minivision.optim.schedules import Schedule
+from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch, History
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.datasets import DataLoader
 from minivision.methods.checks import check_classes
 from minivision.methods.joint_batches import JointBatches, rows_of
@@ -16,6 +15,7 @@ from minivision.methods.transfer import MakeOptimizer, Validate
 from minivision.models import MultiHead
 from minivision.nn import Module
 from minivision.optim.schedules import Schedule
+from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch, History
 

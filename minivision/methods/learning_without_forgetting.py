@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.backend import array_module
 from minivision.datasets import DataLoader
 from minivision.methods.checks import check_classes
@@ -38,6 +37,7 @@ from minivision.models.heads import features_into
 from minivision.nn import Module
 from minivision.optim import SGD
 from minivision.optim.schedules import Schedule
+from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch, History, Loss
 

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.backend import array_module
 from minivision.datasets import DataLoader, Subset
 from minivision.methods.checks import check_classes
@@ -30,6 +29,7 @@ from minivision.methods.responses import looked_up, numbered, record_responses
 from minivision.methods.transfer import MakeOptimizer
 from minivision.nn import Module
 from minivision.optim import Adam, cosine
+from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch, Loss
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor, no_grad
+from minivision.autograd import no_grad
 from minivision.backend import array_module
 from minivision.datasets import DataLoader
 from minivision.methods.checks import check_classes
@@ -34,6 +34,7 @@ from minivision.methods.transfer import Validate
 from minivision.nn import Module
 from minivision.optim import Optimizer, WeightAverage
 from minivision.optim.schedules import Schedule
+from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch, History, Loss
 

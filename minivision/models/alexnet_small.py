@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minivision.functional.checks import pair
+from minivision.functional.inputs import pair
 from minivision.models.alexnet import (
     Layers,
     convolutional_layers,

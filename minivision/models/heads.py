@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from minivision.autograd import Tensor
 from minivision.functional import cross_entropy
 from minivision.models.network import Network
 from minivision.models.resnet import ResNet
 from minivision.nn import Linear, Module, ReLU, Sequential
+from minivision.tensor import Tensor
 
 
 class Cut(NamedTuple):

@@ -17,12 +17,12 @@ from __future__ import annotations
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.backend import Array, array_module
 from minivision.models.network import Network
 from minivision.nn import Conv2d, Linear, Module, ScaledTanh, Sequential
 from minivision.nn.initializers import fans
 from minivision.nn.module import Buffer, Parameter
+from minivision.tensor import Tensor
 
 # Which maps of S2 (rows) each map of C3 (columns) sees: the paper's table I.
 C3_TABLE = """

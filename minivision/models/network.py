@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minivision.autograd import Tensor
 from minivision.functional import cross_entropy
 from minivision.nn import Flatten, Module, Sequential
 from minivision.nn.sequential import run
+from minivision.tensor import Tensor
 
 
 class Network(Module):

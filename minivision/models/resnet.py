@@ -20,9 +20,9 @@ from functools import partial
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.backend import array_module
 from minivision.nn import BatchNorm2d, Conv2d, DropPath, Linear, Module, Sequential
+from minivision.tensor import Tensor
 
 STAGES = 3
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.backend import to_host
-from minivision.functional.checks import pair
+from minivision.functional.inputs import pair
 from minivision.models.network import Network
 from minivision.nn import (
     Conv2d,
@@ -27,6 +26,7 @@ from minivision.nn import (
     ReLU,
     Sequential,
 )
+from minivision.tensor import Tensor
 
 FIRST_LAYERS = ("dense", "local", "convolution")
 

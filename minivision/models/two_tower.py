@@ -25,9 +25,8 @@ from typing import Any
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.backend import Array
-from minivision.functional.checks import sizes
+from minivision.functional.inputs import sizes
 from minivision.models.alexnet import alexnet
 from minivision.models.network import Network
 from minivision.nn import (
@@ -44,6 +43,7 @@ from minivision.nn import (
     Tanh,
 )
 from minivision.nn.module import Parameter
+from minivision.tensor import Tensor
 
 # Without weights, and the same for half of the maps.
 COPIED = (

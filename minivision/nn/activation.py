@@ -6,8 +6,8 @@ Read next: nn/normalization.py
 from __future__ import annotations
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.nn.module import Module
+from minivision.tensor import Tensor
 
 
 class ReLU(Module):

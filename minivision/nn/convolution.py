@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
-from minivision.functional.checks import pair
-from minivision.kernels.windows import Geometry
+from minivision.functional.inputs import pair
 from minivision.nn.initializers import Initializer, draw_weights, he_normal
 from minivision.nn.module import Module, Parameter
+from minivision.tensor import Tensor
+from minivision.windows import Window
 
 Pair = int | tuple[int, int]
 
@@ -47,7 +47,7 @@ class Conv2d(Module):
                 f"Conv2d: groups is {groups}; expected a number that divides "
                 f"in_channels ({in_channels}) and out_channels ({out_channels})"
             )
-        self.geometry = Geometry(
+        self.geometry = Window(
             pair("Conv2d", "kernel_size", kernel_size, least=1),
             pair("Conv2d", "stride", stride, least=1),
             pair("Conv2d", "padding", padding, least=0),

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.nn.initializers import Initializer, draw_weights, he_normal
 from minivision.nn.module import Module, Parameter
+from minivision.tensor import Tensor
 
 
 class Linear(Module):

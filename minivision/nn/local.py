@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
-from minivision.functional.checks import pair
-from minivision.kernels.windows import Geometry
+from minivision.functional.inputs import pair
 from minivision.nn.initializers import Initializer, draw_weights, he_normal
 from minivision.nn.module import Module, Parameter
+from minivision.tensor import Tensor
+from minivision.windows import Window
 
 Pair = int | tuple[int, int]
 
@@ -42,7 +42,7 @@ class LocallyConnected2d(Module):
         initialize: bool = True,
     ):
         name = "LocallyConnected2d"
-        self.geometry = Geometry(
+        self.geometry = Window(
             pair(name, "kernel_size", kernel_size, least=1),
             pair(name, "stride", stride, least=1),
             pair(name, "padding", padding, least=0),

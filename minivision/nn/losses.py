@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.backend import Array
 from minivision.nn.module import Module
+from minivision.tensor import Tensor
 
 
 class CrossEntropyLoss(Module):

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from minivision.autograd import Tensor
 from minivision.backend import Array, device_of, resolve_device, to_device, to_host
 from minivision.nn.notebook import layer_table
+from minivision.tensor import Tensor
 
 LAYER = 3  # the first word of the keys that layers draw from
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.functional.normalization import RunningStatistics
 from minivision.nn.module import Buffer, Module, Parameter
+from minivision.tensor import Tensor
 
 
 class LocalResponseNorm(Module):

@@ -6,10 +6,10 @@ Read next: nn/activation.py
 from __future__ import annotations
 
 from minivision import functional as F
-from minivision.autograd import Tensor
-from minivision.functional.checks import pair
-from minivision.kernels.windows import Geometry
+from minivision.functional.inputs import pair
 from minivision.nn.module import Module
+from minivision.tensor import Tensor
+from minivision.windows import Window
 
 Pair = int | tuple[int, int]
 
@@ -61,9 +61,9 @@ class AdaptiveAvgPool2d(Module):
         return str(self.output_size)
 
 
-def _geometry(layer: str, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Geometry:
+def _geometry(layer: str, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Window:
     kernel = pair(layer, "kernel_size", kernel_size, least=1)
-    return Geometry(
+    return Window(
         kernel,
         kernel if stride is None else pair(layer, "stride", stride, least=1),
         pair(layer, "padding", padding, least=0),

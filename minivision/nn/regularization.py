@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.nn.module import Module
+from minivision.tensor import Tensor
 
 
 class Dropout(Module):

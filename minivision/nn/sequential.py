@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, overload
 
-from minivision.autograd import Tensor
 from minivision.nn.module import Module
+from minivision.tensor import Tensor
 
 
 class SizeError(ValueError):

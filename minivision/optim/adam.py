@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from minivision.autograd import Tensor
 from minivision.backend import Array, array_module
-from minivision.kernels.fast.blocks import in_blocks
+from minivision.fast import in_blocks
 from minivision.optim.optimizer import Optimizer
+from minivision.tensor import Tensor
 
 
 class Adam(Optimizer):

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from minivision.autograd import Tensor
 from minivision.backend import Array, array_module, device_of, to_device, to_host
+from minivision.tensor import Tensor
 
 
 class Optimizer:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from minivision.autograd import Tensor
 from minivision.backend import Array, array_module
-from minivision.kernels.fast.blocks import in_blocks
+from minivision.fast import in_blocks
 from minivision.optim.optimizer import Optimizer
+from minivision.tensor import Tensor
 
 
 class SGD(Optimizer):

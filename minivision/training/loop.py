@@ -18,12 +18,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from minivision import functional as F
-from minivision.autograd import Tensor, detect_anomaly, no_grad
+from minivision.autograd import detect_anomaly, no_grad
 from minivision.backend import array_module, device_of, resolve_device, to_device, to_host
-from minivision.kernels.workers import one_blas_thread
+from minivision.fast import one_blas_thread
 from minivision.nn import Module
 from minivision.optim import Optimizer, WeightAverage
 from minivision.optim.schedules import FollowsResults, Schedule
+from minivision.tensor import Tensor
 from minivision.training import metrics
 from minivision.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from minivision.training.run import Run

@@ -12,11 +12,12 @@ from __future__ import annotations
 import numpy as np
 
 from minivision import functional as F
-from minivision.autograd import Tensor, no_grad
+from minivision.autograd import no_grad
 from minivision.backend import Array, device_of, to_device, to_host
-from minivision.functional.checks import pair
-from minivision.kernels.workers import one_blas_thread
+from minivision.fast import one_blas_thread
+from minivision.functional.inputs import pair
 from minivision.nn import Module
+from minivision.tensor import Tensor
 from minivision.transforms.crops import crop_offsets
 
 

@@ -161,7 +161,7 @@ def test_no_array_but_these_is_held_by_the_tape(name, images):
     held, nodes = {}, [model(x).node]
     for node in nodes:
         nodes += [p for p in node.parents if p is not None and p not in nodes]
-        for cell in getattr(node.rule, "__closure__", None) or ():
+        for cell in getattr(node.backward, "__closure__", None) or ():
             array = cell.cell_contents
             if isinstance(array, np.ndarray) and array.ctypes.data not in weights:
                 held[array.ctypes.data] = array.nbytes

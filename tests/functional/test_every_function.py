@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from minivision import Tensor, functional, no_grad
+from minivision import Tensor, autograd, functional, no_grad
 from minivision.analysis.gradient_cases import CASES, check_all
 from minivision.gradcheck import gradcheck
-from minivision.tape import reachable
 from tests.strategies import memory_orders, seeds
 
 every_function = pytest.mark.parametrize("name", CASES)
@@ -115,7 +114,7 @@ def test_a_gradient_that_nobody_asked_for_costs_nothing(name, seed):
         leaves = [Tensor(x, requires_grad=i == wanted) for i, x in enumerate(inputs)]
         y = function(*leaves)
         dy = rng.normal(size=y.shape)
-        for parent, dx in zip(y.node.parents, y.node.rule(dy), strict=True):
+        for parent, dx in zip(y.node.parents, y.node.backward(dy), strict=True):
             # None, or dy itself: whatever was computed has memory of its own.
             if parent is not leaves[wanted].node:
                 assert dx is None or np.may_share_memory(dx, dy)
@@ -136,8 +135,8 @@ def test_under_no_grad_nothing_is_kept(name):
 def test_rules_keep_arrays_sizes_and_flags_but_no_tensor(name, seed):
     function, inputs, _ = drawn(name, seed)
     y = function(*[Tensor(x, requires_grad=True) for x in inputs])
-    for node in reachable(y.node):
-        rule = node.rule
+    for node in autograd._computed_before(y.node):
+        rule = node.backward
         assert rule.__defaults__ is None
         for free, cell in zip(rule.__code__.co_freevars, rule.__closure__ or (), strict=True):
             for kept in everything_in(cell.cell_contents):

@@ -9,16 +9,17 @@ import pytest
 
 from minivision import Tensor
 from minivision import functional as F
+from minivision.fast import door
+from minivision.fast.memory import BATCH_INNERMOST, empty, memory_order
 from minivision.functional.normalization import RunningStatistics
-from minivision.kernels.memory import BATCH_INNERMOST, empty, memory_order
 from minivision.models import lenet5
 
 N, C, H, W = 3, 4, 6, 7
 
 
-def images(order, seed=0):
+def images(order, seed=0, shape=(N, C, H, W)):
     """x (N, C, H, W) with its axes in this order in memory, outermost first."""
-    x = empty((N, C, H, W), np.zeros(1, np.float32), order)
+    x = empty(shape, np.zeros(1, np.float32), order)
     x[...] = np.random.default_rng(seed).normal(size=x.shape)
     return x
 
@@ -28,6 +29,7 @@ def running():
 
 
 WEIGHT = np.random.default_rng(1).normal(size=(5, C, 3, 3)).astype(np.float32)
+LOCAL = np.random.default_rng(1).normal(size=(4, 5, 3, C, 3, 3)).astype(np.float32)
 FUNCTIONS = {
     "conv2d": lambda x: F.conv2d(x, WEIGHT, padding=1),
     "conv2d with groups and stride": lambda x: F.conv2d(x, WEIGHT[:4, :2], stride=2, groups=2),
@@ -47,23 +49,52 @@ FUNCTIONS = {
     "sigmoid": F.sigmoid,
     "multiply": lambda x: x * 2.0,
     "add": lambda x: x + x,
+    "maximum": lambda x: F.maximum(x, 0.1),
+    "where": lambda x: F.where(x.data > 0, x, 0.0),
+    "clip": lambda x: F.clip(x, -1, 1),
+    "pad": lambda x: F.pad(x, [(0, 0), (1, 0), (2, 1), (0, 3)]),
+    "getitem": lambda x: x[:, 1:3],
+    "getitem of every second pixel": lambda x: x[:, :, ::2, 1:],
+    "concatenate": lambda x: F.concatenate([x, x], axis=1),
+    "locally_connected2d": lambda x: F.locally_connected2d(x, LOCAL),
 }
 
 
+ORDERS = {"N, C, H, W": (0, 1, 2, 3), "C, H, W, N": BATCH_INNERMOST}
+
+
+@pytest.fixture(params=["page", "fast"])
+def room(request):
+    with door.off() if request.param == "page" else door.on():
+        yield request.param
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_batch_innermost_images_stay_so_forward_and_backward(name):
+@pytest.mark.parametrize("order_of_dy", ORDERS.values(), ids=ORDERS)
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_a_page_keeps_the_order_of_its_images_whatever_that_of_dy(name, order, order_of_dy):
+    """And the gradient has the numbers that it has with everything in C order."""
+    with door.off():
+        x = Tensor(images(order), requires_grad=True)
+        y = FUNCTIONS[name](x)
+        assert memory_order(y.data) == order
+        y.backward(images(order_of_dy, seed=3, shape=y.shape))
+        again = Tensor(images((0, 1, 2, 3)), requires_grad=True)
+        FUNCTIONS[name](again).backward(images((0, 1, 2, 3), seed=3, shape=y.shape))
+    np.testing.assert_allclose(x.grad, again.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_batch_innermost_images_stay_so_forward_and_backward(name, room):
     x = Tensor(images(BATCH_INNERMOST), requires_grad=True)
     y = FUNCTIONS[name](x)
     assert memory_order(y.data) == BATCH_INNERMOST
-    dy = np.empty_like(y.data)
-    dy[...] = np.random.default_rng(3).normal(size=dy.shape)
-    assert memory_order(dy) == BATCH_INNERMOST
-    y.backward(dy)
+    y.backward(images(BATCH_INNERMOST, seed=3, shape=y.shape))
     assert memory_order(x.grad) == BATCH_INNERMOST
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_gradient_of_c_ordered_images_is_c_ordered(name):
+def test_the_gradient_of_c_ordered_images_is_c_ordered(name, room):
     x = Tensor(images((0, 1, 2, 3)), requires_grad=True)
     y = FUNCTIONS[name](x)
     dy = np.empty_like(y.data)

@@ -221,8 +221,8 @@ def test_a_network_without_scale_and_shift_has_them_1_and_0():
         ((4, 3), {"running": statistics(3)._replace(var=np.ones(2))},
          r"running.var is \(2,\); expected \(3,\)"),
         ((4, 3), {"training": False}, r"training is False, which needs running statistics"),
-        ((1, 3), {}, r"x has shape \(1, 3\), one value to a channel; it has no variance"),
-        ((1, 3, 1, 1), {}, r"x has shape \(1, 3, 1, 1\), one value to a channel"),
+        ((1, 3), {}, r"x has shape \(1, 3\), one value per channel; it has no variance"),
+        ((1, 3, 1, 1), {}, r"x has shape \(1, 3, 1, 1\), one value per channel"),
     ],
     ids=str,
 )  # fmt: skip

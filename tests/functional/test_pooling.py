@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from minivision import Tensor
 from minivision import functional as F
+from minivision.functional.pooling import even_slices
 from minivision.gradcheck import gradcheck
 from tests import oracles
 from tests.strategies import ODD_POOLINGS, poolings, seeds
@@ -195,3 +196,11 @@ def test_where_the_size_divides_it_is_average_pooling(OH, OW, KH, KW):
 def test_adaptive_pooling_says_what_does_not_fit(x, size, sentence):
     with pytest.raises(ValueError, match=r"^adaptive_avg_pool2d: " + sentence):
         F.adaptive_avg_pool2d(np.ones(x), size)
+
+
+@given(n=st.integers(1, 12), parts=st.integers(1, 12))
+def test_adaptive_windows_cover_every_pixel_and_mirror_one_another(n, parts):
+    bounds = [(cut.start, cut.stop) for cut in even_slices(n, parts)]
+    assert len(bounds) == parts
+    assert {pixel for start, end in bounds for pixel in range(start, end)} == set(range(n))
+    assert [(n - end, n - start) for start, end in bounds[::-1]] == bounds

@@ -180,7 +180,7 @@ def test_broadcast_to_repeats_and_sums_over_the_repeats():
 def test_of_what_is_joined_the_rule_keeps_nothing():
     """The gradients are parts of dy; the arrays that were joined may go."""
     for function in (F.concatenate, F.stack):
-        rule = function([column(1, 2), column(3, 4)]).node.rule
+        rule = function([column(1, 2), column(3, 4)]).node.backward
         assert not any(isinstance(cell.cell_contents, list) for cell in rule.__closure__)
 
 

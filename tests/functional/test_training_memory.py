@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from minivision import functional as F
+from minivision.fast import choice, memory
+from minivision.fast.free_list import free_list
 from minivision.functional.normalization import RunningStatistics
-from minivision.kernels import choice, memory
-from minivision.kernels.free_list import free_list
 from minivision.nn import Parameter
 
 

@@ -10,17 +10,17 @@ from types import CellType, FunctionType
 import numpy as np
 import pytest
 
-from minivision import Tensor, backend, detect_anomaly, nn
+from minivision import Tensor, backend, detect_anomaly, fast, nn
 from minivision import functional as F
 from minivision.analysis.gradient_cases import CASES
-from minivision.autograd import backward_steps, record
+from minivision.autograd import backward_steps
 from minivision.backend import array_module, device_of, resolve_device, to_device, to_host
+from minivision.functional import convolution
 from minivision.functional.normalization import RunningStatistics
 from minivision.gradcheck import GradientError, gradcheck
-from minivision.kernels import fast
-from minivision.kernels.plain import convolution
 from minivision.models import lenet5
 from minivision.optim import SGD, Adam, AdamW, WeightAverage, clip_grad_norm_, cosine
+from minivision.tensor import record
 from tests.cupy_stand_in import LOG
 from tests.gpu.device import assert_equal, gpu, stand_in_only, where_needed
 

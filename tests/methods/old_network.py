@@ -6,8 +6,8 @@ Its body has all that training could move behind one's back: weights, running st
 import numpy as np
 
 from minivision import nn
-from minivision.autograd import Tensor
 from minivision.models import BodyAndHead, new_head
+from minivision.tensor import Tensor
 from tests.methods.unlabelled import H, W
 
 FEATURES = 8

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from minivision import functional as F
 from minivision import nn
-from minivision.autograd import Tensor
 from minivision.datasets import DataLoader
 from minivision.gradcheck import gradcheck
 from minivision.methods import (
@@ -19,6 +18,7 @@ from minivision.methods import (
 )
 from minivision.methods.distillation import USUAL_ALPHA, teachers_logits
 from minivision.optim import SGD, step_decay
+from minivision.tensor import Tensor
 from minivision.training import Run, evaluate, fit
 from minivision.training.loop import Batch
 from minivision.transforms import Compose, RandomTranslate, ToArray

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.datasets import ArrayDataset, DataLoader
 from minivision.methods import JointBatches, train_jointly, with_new_task
 from minivision.methods.joint_batches import rows_of
 from minivision.methods.joint_training import joint_loss
 from minivision.optim import SGD, step_decay
+from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch
 from minivision.transforms import Compose, RandomTranslate, ToArray

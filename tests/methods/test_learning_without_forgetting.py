@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from minivision import functional as F
 from minivision import nn
-from minivision.autograd import Tensor
 from minivision.datasets import DataLoader, Subset
 from minivision.gradcheck import gradcheck
 from minivision.methods import (
@@ -25,6 +24,7 @@ from minivision.methods import (
 from minivision.methods import learning_without_forgetting as module
 from minivision.models import MultiHead, lenet5
 from minivision.optim import SGD, Adam, step_decay
+from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch
 from minivision.transforms import Compose, RandomTranslate, ToArray

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from minivision import functional as F
 from minivision import nn
-from minivision.autograd import Tensor
 from minivision.datasets import ArrayDataset, DataLoader
 from minivision.gradcheck import gradcheck
 from minivision.methods import JointBatches, ramp, train_with_pseudo_labels
 from minivision.methods.joint_batches import rows_of
 from minivision.methods.pseudo_label import OtherDraw, pseudo_label_loss
 from minivision.optim import SGD, WeightAverage
+from minivision.tensor import Tensor
 from minivision.training import Run, classification_loss, fit
 from minivision.training.loop import Batch
 from minivision.transforms import Compose, RandomTranslate, ToArray

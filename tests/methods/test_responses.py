@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from minivision.autograd import Tensor, no_grad
+from minivision.autograd import no_grad
 from minivision.datasets import DataLoader, Subset
 from minivision.methods import RecordedBatches, numbered, record_responses
 from minivision.methods.checks import check_classes
 from minivision.methods.responses import looked_up
+from minivision.tensor import Tensor
 from minivision.transforms import Compose, Normalize, RandomTranslate, ToArray
 from tests.methods.old_network import network, weights
 from tests.methods.unlabelled import WithoutLabels, stripes

@@ -5,7 +5,7 @@ import pytest
 
 from minivision import Tensor
 from minivision import functional as F
-from minivision.kernels.memory import memory_order
+from minivision.fast.memory import memory_order
 from minivision.models import MODELS, cifar_resnet, resnet20, resnet32, resnet56
 from minivision.models.resnet import shortcut
 from minivision.nn import BatchNorm2d, Conv2d, DropPath, Linear

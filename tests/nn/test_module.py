@@ -164,14 +164,14 @@ def transposed_and_missing(state):
 def test_a_state_that_does_not_fit_is_refused_whole(change, sentence):
     net = Net()
     before = net.state_dict()
-    versions = [p.node.version for p in net.parameters()]
+    versions = [p.node.changed[0] for p in net.parameters()]
     with pytest.raises(
         ValueError, match=r"^load_state_dict: the state does not fit Net; .*" + sentence
     ):
         net.load_state_dict(spoilt(change))
     for name, array in net.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
-    assert [p.node.version for p in net.parameters()] == versions
+    assert [p.node.changed[0] for p in net.parameters()] == versions
 
 
 def test_a_state_that_cannot_be_converted_changes_nothing():

@@ -159,7 +159,7 @@ def test_a_loss_module_is_its_function_with_its_settings():
         (lambda: BatchNorm1d(3, momentum=2), "BatchNorm1d: .*momentum 2"),
         (lambda: BatchNorm2d(3)(images(4, 3)), r"BatchNorm2d: x has shape \(4, 3\); expected 4"),
         (lambda: BatchNorm2d(3)(images(2, 4, 3, 3)), r"batch_norm: weight has shape \(3,\)"),
-        (lambda: BatchNorm1d(3)(images(1, 3)), "one value to a channel; it has no variance"),
+        (lambda: BatchNorm1d(3)(images(1, 3)), "one value per channel; it has no variance"),
         (lambda: LocalResponseNorm(4)(images(1, 3, 2, 2)), "size is 4; expected an odd number"),
         (lambda: AdaptiveAvgPool2d(0), "output_size is 0"),
         (lambda: LocallyConnected2d(1, 1, 5, image_size=3), "larger than 3"),

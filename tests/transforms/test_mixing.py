@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minivision import functional as F
-from minivision.autograd import Tensor
 from minivision.datasets import ArrayDataset, DataLoader
-from minivision.kernels.memory import BATCH_INNERMOST, in_order, memory_order
+from minivision.fast.memory import BATCH_INNERMOST, in_order, memory_order
 from minivision.nn import Flatten, Linear, Sequential
 from minivision.optim import SGD
+from minivision.tensor import Tensor
 from minivision.training import classification_loss, fit
 from minivision.transforms import Box, CutMix, Cutout, Mixing, Mixup, ToArray
 from tests.strategies import seeds

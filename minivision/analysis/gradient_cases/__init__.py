@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minivision import fast
 from minivision import functional as F
 from minivision.analysis.gradient_cases import arrays, images, probabilities
 from minivision.analysis.gradient_cases.draws import Case, Rng
 from minivision.gradcheck import GradientError, gradcheck
-from minivision.kernels import fast
 
 CASES: dict[str, Callable[[Rng], Case]] = {
     "add": arrays.two_case(F.add),

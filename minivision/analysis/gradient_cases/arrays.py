@@ -21,7 +21,7 @@ from minivision.analysis.gradient_cases.draws import (
     shape,
     some_axes,
 )
-from minivision.autograd import Tensor
+from minivision.tensor import Tensor
 
 
 def two_case(function: Callable[..., Tensor]) -> Callable[[Rng], Case]:

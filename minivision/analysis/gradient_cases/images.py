@@ -11,8 +11,8 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.analysis.gradient_cases.draws import Case, Rng, all_different, window
-from minivision.autograd import Tensor
 from minivision.functional.normalization import RunningStatistics
+from minivision.tensor import Tensor
 
 
 def matmul_case(rng: Rng) -> Case:

@@ -11,7 +11,7 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.analysis.gradient_cases.draws import Case, Rng, shape
-from minivision.autograd import Tensor
+from minivision.tensor import Tensor
 
 
 def dropout_case(function: Callable[..., Tensor]) -> Callable[[Rng], Case]:

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from minivision.autograd import Tensor, no_grad
+from minivision.autograd import no_grad
 from minivision.backend import device_of, to_device, to_host
 from minivision.functional import relu
 from minivision.methods.features.classic import Parts
 from minivision.models import Network, ResNet, cut
 from minivision.nn import Conv2d, Flatten, Module, Sequential
 from minivision.nn.weights import checksum
+from minivision.tensor import Tensor
 
 BATCH = 100
 

@@ -1,0 +1,198 @@
+"""What the engine checks, and the error messages it writes. A first reading may skip this file.
+
+Each function is called by name from `autograd.py` or `tensor.py`, where the chain rule is.
+
+Read next: functional/__init__.py
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from html import escape
+from inspect import signature
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minivision.backend import Array, array_module, is_array
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def as_array(data: Any) -> Array:
+    """The data of a new Tensor: arrays as they are, Python numbers and lists as float32."""
+    if hasattr(data, "node"):
+        raise TypeError("Tensor: data is a Tensor already; use detach() for a new handle on it")
+    array = data if is_array(data) else np.asarray(data)
+    if array is not data and array.dtype.kind in "fiu":
+        array = array.astype(np.float32)
+    if array.dtype not in FLOATS and array.dtype.kind not in "iub":
+        raise TypeError(f"Tensor: data is {array.dtype}; expected float32, float64 or integers")
+    return array
+
+
+def replacement(tensor: Any, array: Array) -> Array:
+    """The array that becomes a leaf's data: of the same shape and dtype."""
+    if tensor.node.backward is not None:
+        raise RuntimeError("data of a computed Tensor cannot be replaced; compute a new one")
+    if array is tensor.data:
+        return array
+    array = as_array(array)
+    if array.shape != tensor.shape:
+        raise ValueError(f"data has shape {array.shape}; expected {tensor.shape}")
+    if array.dtype != tensor.dtype:
+        raise TypeError(f"data is {array.dtype}; expected {tensor.dtype}, as before")
+    return array
+
+
+def check_grad(tensor: Any, array: Array | None) -> None:
+    """Raise ValueError unless the array could be the Tensor's gradient."""
+    if array is not None and (array.shape, array.dtype) != (tensor.shape, tensor.dtype):
+        raise ValueError(f"grad is {form(array)}; expected {form(tensor)}")
+
+
+def check_requires_grad(tensor: Any, wanted: bool) -> None:
+    """Raise unless this Tensor is a leaf, and of floats if it shall require a gradient."""
+    if tensor.node.backward is not None:
+        raise RuntimeError("requires_grad can be set on leaves only; use detach() on a result")
+    if wanted and tensor.dtype.kind != "f":
+        raise TypeError(f"Tensor: data is {tensor.dtype}; only floats can require gradients")
+
+
+def first_gradient(y: Any, gradient: Any) -> Array:
+    """The gradient that a backward pass from the Tensor y begins with: 1 unless one is given."""
+    if not y.requires_grad:
+        raise RuntimeError("backward: this Tensor was not computed from one with requires_grad")
+    if gradient is None:
+        if y.size != 1:
+            raise ValueError(
+                f"backward: this Tensor has shape {y.shape} and is not a scalar; reduce it "
+                "with .sum() or .mean(), or pass its gradient: backward(gradient)"
+            )
+        return array_module(y.data).ones_like(y.data)
+    gradient = np.asarray(gradient) if isinstance(gradient, np.generic) else gradient
+    gradient = array_of(gradient)
+    if not is_array(gradient) or (gradient.shape, gradient.dtype) != (y.shape, y.dtype):
+        raise ValueError(f"backward: gradient is {form(gradient)}; expected {form(y)}")
+    return gradient
+
+
+def check_gradients(node: Any, gradients: Any, anomaly: bool) -> None:
+    """Raise unless a backward function returned one array, or None, for each of its inputs."""
+    parents = node.parents
+    if not isinstance(gradients, tuple) or len(gradients) != len(parents):
+        came = len(gradients) if isinstance(gradients, tuple) else type(gradients).__name__
+        raise ValueError(
+            f"{node.name}: its backward function returned {came}; expected {len(parents)} gradients"
+        )
+    for i, dx in enumerate(gradients):
+        parent = parents[i]
+        if dx is None or parent is None:
+            continue
+        if getattr(dx, "shape", None) != parent.shape or dx.dtype != parent.dtype:
+            raise ValueError(
+                f"{node.name}: the gradient of {argument_name(node, i)} is {form(dx)}; "
+                f"expected {form(parent)}"
+            )
+        if anomaly and not array_module(dx).isfinite(dx).all():
+            raise FloatingPointError(
+                f"{node.name}: the gradient of {argument_name(node, i)} is not finite; "
+                f"called from {node.line or 'outside detect_anomaly()'}"
+            )
+
+
+def add_to_leaf(leaf: Any, dx: Array, dy: Array, gradients: tuple) -> None:
+    """Add dx to the gradient of a leaf; the first one is kept without a copy if that is safe.
+
+    It is not if dx, one of these gradients, overlaps dy or another of them or repeats one number
+    (a broadcast view), because later gradients are added in place.
+    """
+    if leaf.grad is not None:
+        leaf.grad += dx
+        return
+    xp = array_module(dx)
+    repeated = dx.size > 1 and 0 in dx.strides
+    around = [array for array in (dy, *gradients) if array is not None]  # dx is one of them
+    overlaps = sum([xp.may_share_memory(dx, array) for array in around]) > 1
+    scalar = isinstance(dx, np.generic)  # NumPy's numbers without axes are not arrays
+    leaf.grad = xp.array(dx) if scalar or repeated or overlaps else dx
+
+
+def freed(dy: Array) -> NoReturn:
+    """Take the place of a backward function after the backward pass."""
+    raise RuntimeError(
+        "backward: this graph was used by an earlier backward pass and what it kept is freed; "
+        "call backward(retain_graph=True) the first time, or compute the loss again"
+    )
+
+
+def refuse_changed(node: Any, parent: Any) -> NoReturn:
+    """Raise because an input of this node was changed in place since the node was computed."""
+    name = argument_name(node, node.parents.index(parent))
+    raise RuntimeError(
+        f"backward: the {name} of {node.name} was changed after the forward pass "
+        f"(it has shape {parent.shape}); compute the loss again, or change it after backward()"
+    )
+
+
+def refuse_non_finite(node: Any, line: str, y: Array, inputs: tuple) -> None:
+    """Raise for the function that computed the first value that is not finite."""
+    finite = array_module(y).isfinite
+    if y.dtype.kind != "f" or finite(y).all():
+        return
+    for i, x in enumerate(inputs):
+        if hasattr(x, "node") and not finite(x.data).all():
+            name = argument_name(node, i)
+            raise FloatingPointError(f"{node.name}: {name} came in not finite; called from {line}")
+    raise FloatingPointError(f"{node.name}: its value is not finite; called from {line}")
+
+
+def argument_name(node: Any, position: int) -> str:
+    """The name, in its function's signature, of the input at this position."""
+    module = sys.modules.get(getattr(node.backward, "__module__", ""))
+    function = getattr(module, node.name, None)
+    names = list(signature(function).parameters) if callable(function) else []
+    if names[:1] == ["parts"]:  # concatenate and stack take any number of inputs in one list
+        return f"parts[{position}]"
+    return names[position] if position < len(names) else f"input {position}"
+
+
+def calling_line() -> str:
+    """The innermost line outside the engine, as "file:line: source"."""
+    package = Path(__file__).parent
+    rooms = ("errors.py", "autograd.py", "tensor.py", "functional", "nn", "models")
+    engine = tuple(str(package / room) for room in rooms)
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(engine):
+        frame = frame.f_back
+    name, number = frame.f_code.co_filename, frame.f_lineno
+    return f"{name}:{number}: {linecache.getline(name, number).strip()}"
+
+
+def array_of(value: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
+    return value.data if hasattr(value, "node") else value
+
+
+def form(value: Any) -> str:
+    """How an array looks from outside, for messages: "(3, 4) float32"."""
+    return f"{value.shape} {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
+
+
+def as_text(tensor: Any) -> str:
+    """Tensor([1., 2.], float32, from relu): values, dtype and origin."""
+    origin = f", from {tensor.node.name}" if tensor.node.parents else ""
+    values = np.array2string(tensor.numpy(), separator=", ", threshold=50, prefix="Tensor(")
+    grad = ", requires_grad=True" if tensor.is_leaf and tensor.requires_grad else ""
+    return f"Tensor({values}, {tensor.dtype}{grad}{origin})"
+
+
+def as_html(tensor: Any) -> str:
+    """In a notebook: what a Tensor is and the range of its values, before the values."""
+    values = tensor.numpy()
+    words = f"Tensor {tensor.shape} {tensor.dtype} on {tensor.device}"
+    if values.size:
+        words += f", from {values.min():.4g} to {values.max():.4g}, mean {values.mean():.4g}"
+    return f"<b>{words}</b><pre>{escape(repr(tensor))}</pre>"

@@ -1,0 +1,148 @@
+"""Which kernel runs, and how work is cut: every rule in one place.
+
+Each rule was chosen by measuring (`python -m benchmarks rules`, docs/results/rules.json); none
+depends on measured time at run time, so the same settings compute the same numbers.
+
+Read next: fast/stacked_rows.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minivision.backend import Array
+from minivision.fast import door
+from minivision.fast.workers import worker_count
+from minivision.windows import Window
+
+
+def use_fast(x: Array) -> bool:
+    """Whether fast forms serve x: a NumPy array with something in it, while the door is open."""
+    return door.is_open() and isinstance(x, np.ndarray) and x.size > 0
+
+
+def serves(operation: str, x: Array, window: Window | None = None) -> bool:
+    """Whether the fast forms take this call: the door is open and they implement it.
+
+    The stacked rows of a convolution's window must follow one another, so the kernel's rows may not
+    be spread (vertical dilation).
+
+    >>> serves("local_response_norm", np.ones((1, 3, 2, 2)))
+    True
+    """
+    if not use_fast(x):
+        return False
+    if operation == "relu":
+        return x.size >= LEAST
+    if operation == "batch_norm":
+        return use_channel_rows(x)
+    return window is None or window.dilation[0] == 1
+
+
+PRODUCT_TO_SHARE = 32_000_000  # multiply-adds
+ELEMENTS_TO_SHARE = 2 * 2**20
+
+
+def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
+    """How many workers share an operation of so many multiply-adds, or a pass over elements.
+
+    Threads hand Python's lock to one another at every call of NumPy, and the one that waits takes
+    long to wake up. So each call should last, and a worker's share be many calls' worth.
+    """
+    if not door.is_open():
+        return 1
+    if multiply_adds >= PRODUCT_TO_SHARE or elements >= ELEMENTS_TO_SHARE:
+        return worker_count()
+    return 1
+
+
+# ── elementwise functions and pooling ────────────────────────────────────────────────────────
+
+BLOCK = 128 * 1024  # elements of each array
+POOLING_BYTES = 2 * 2**20  # of the image
+LEAST = 256 * 1024  # elements; below this, cutting costs more than it brings
+
+
+def use_blocks(x: Array) -> bool:
+    """Whether an elementwise function of x is computed block by block."""
+    return use_fast(x) and x.size >= LEAST
+
+
+def use_channel_rows(x: Array) -> bool:
+    """Whether batch normalisation takes each channel of x, (N, C) or (N, C, H, W), as one row.
+
+    That is where the channels lie outermost in memory and the batch innermost.
+    """
+    return use_fast(x) and x.transpose(*range(1, x.ndim), 0).flags.c_contiguous
+
+
+def pooling_tile(window: Window, OH: int, bytes_per_line: int) -> tuple[int, int]:
+    """How many channels and output rows are pooled at once."""
+    lines = POOLING_BYTES // bytes_per_line
+    whole = (OH - 1) * window.stride[0] + window.kernel[0]
+    if lines >= whole:
+        return lines // whole, OH
+    return 1, _rows_of(lines, window)
+
+
+# ── convolution ──────────────────────────────────────────────────────────────────────────────
+
+TILE_BYTES = 8 * 2**20  # of stacked rows
+PRODUCT_WIDTH = 4096  # columns of one matrix product
+FEW_PLACES = 2048  # windows, in the whole batch
+NARROW_PRODUCT = 128  # columns
+ADJOINT_BYTES = 4 * 2**20  # of the windows' gradients, before they are added up
+GRADIENT_BYTES = 8 * 2**20  # of stacked rows, where the gradient of the weights is summed
+
+
+def tile(
+    filters: tuple[int, ...], window: Window, OW: int, N: int, itemsize: int
+) -> tuple[int, int]:
+    """How many output rows and columns a tile of a convolution has; filters: (G, F, KH·C·KW).
+
+    The columns make the product's width, the rows fill TILE_BYTES.
+    """
+    width = max(1, min(OW, PRODUCT_WIDTH // N))
+    bytes_per_line = filters[2] // window.kernel[0] * width * N * itemsize
+    return _rows_of(TILE_BYTES // bytes_per_line, window), width
+
+
+def use_columns(window: Window, rows: int, places_in_a_row: int) -> bool:
+    """Whether a convolution has so few windows that they are copied to columns at once.
+
+    So it is with one image, and with small maps of a few. Also where the places of each row are
+    few: the product of one row would be too narrow. (Flipped kernels may have negative padding,
+    which cuts pixels off; stacked rows know how.)
+    """
+    few = rows * places_in_a_row <= FEW_PLACES or places_in_a_row < NARROW_PRODUCT
+    return few and min(window.padding) >= 0
+
+
+def column_rows(bytes_per_row: int) -> int:
+    """How many output rows are made one matrix of columns."""
+    return max(1, TILE_BYTES // bytes_per_row)
+
+
+def adjoint_rows(bytes_per_row: int) -> int:
+    """How many output rows go back at once in the adjoint form."""
+    return max(1, ADJOINT_BYTES // bytes_per_row)
+
+
+def gradient_rows(stacked: int, summed: int, window: Window) -> int:
+    """How many output rows are stacked, or have a product to sum, at once; bytes for each row."""
+    return min(_rows_of(GRADIENT_BYTES // stacked, window), GRADIENT_BYTES // summed + 1)
+
+
+def _rows_of(lines: int, window: Window) -> int:
+    """How many output rows so many image rows serve, at least one."""
+    return max(1, (lines - window.kernel[0]) // window.stride[0] + 1)
+
+
+def sum_by_kernel_rows(channels_times_width: int) -> bool:
+    """Whether the gradient of the weights takes one product a kernel row, not an output row."""
+    return channels_times_width >= 64
+
+
+def flip_kernels(window: Window, channels: int) -> bool:
+    """Whether the gradient of the image is a convolution with the flipped kernels."""
+    return window.stride == (1, 1) and channels >= 16

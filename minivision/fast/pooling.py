@@ -1,0 +1,172 @@
+"""Pooling: maxima as running maxima along the rows and the columns, means as running sums.
+
+The maximum of a window is the maximum of the maxima of its columns: KH + KW steps instead of KH·KW.
+
+The gradient takes the maxima of the window's rows instead, so that the first maximum in reading
+order wins, as in PyTorch: first the row, then the column in it. It is peeled off: the first tap
+that equals the maximum takes all that is left, and what nobody took before is the last tap's.
+
+Read next: fast/blocks.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from minivision.backend import Array
+from minivision.fast import choice
+from minivision.fast.memory import (
+    BATCH_INNERMOST,
+    batch_innermost,
+    bordered,
+    empty,
+    in_order,
+    memory_order,
+)
+from minivision.fast.stacked_rows import cut
+from minivision.fast.workers import part, share
+from minivision.windows import Window, without_border
+
+_MASK = np.zeros(0, bool)  # what a mask is like
+
+
+def max_pool2d(x: Array, window: Window) -> tuple[Array, Callable]:
+    """The value of `functional.max_pool2d`, and its backward function."""
+    y = max_pool(x, window)
+
+    def backward(dy: Array) -> tuple[Array]:
+        return (in_order(max_pool_gradient(dy, x, y, window), memory_order(x)),)
+
+    return y, backward
+
+
+def avg_pool2d(x: Array, window: Window) -> tuple[Array, Callable]:
+    """The value of `functional.avg_pool2d`, and its backward function."""
+    N, C, H, W = x.shape
+    order, (KH, KW), (PH, PW) = memory_order(x), window.kernel, window.padding
+    y = empty((N, C, *window.output_size(H, W)), x, BATCH_INNERMOST)
+    y[...] = 0
+    for pixels in window.taps(bordered(x, window.padding)):
+        y += pixels
+    y /= KH * KW
+
+    def backward(dy: Array) -> tuple[Array]:
+        share = dy / (KH * KW)
+        dpadded = empty((N, C, H + 2 * PH, W + 2 * PW), dy, BATCH_INNERMOST)
+        dpadded[...] = 0
+        for dpixels in window.taps(dpadded):
+            dpixels += share
+        return (in_order(without_border(dpadded, window.padding), order),)
+
+    return y, backward
+
+
+def max_pool(x: Array, window: Window) -> Array:
+    """x (N, C, H, W) -> (N, C, OH, OW). The border counts as -∞, so it never wins."""
+    image = bordered(x, window.padding, -np.inf).transpose(1, 2, 3, 0)
+    y = empty((len(image), *window.output_size(*x.shape[2:]), len(x)), x)
+    workers = choice.workers(elements=image.size)
+
+    def work(worker: int) -> None:
+        for channels, rows, lines in _tiles(image, y, window, worker, workers):
+            above = _row_taps(image[channels, lines], window)  # KH views (C, rows, W, N)
+            maxima = _running_maximum(above, empty(above[0].shape, y))
+            _running_maximum(_column_taps(maxima, y.shape[2], window), y[channels, rows])
+
+    share(work, workers)
+    return y.transpose(3, 0, 1, 2)
+
+
+def max_pool_gradient(dy: Array, x: Array, y: Array, window: Window) -> Array:
+    """dy, y (N, C, OH, OW), x (N, C, H, W) -> dx: each dy goes to the first maximum of its window.
+
+    The rows' maxima are computed again, tile by tile, rather than kept.
+    """
+    image = bordered(x, window.padding, -np.inf).transpose(1, 2, 3, 0)
+    maps, upstream = (batch_innermost(a).transpose(1, 2, 3, 0) for a in (y, dy))
+    dimage = empty(image.shape, x)
+    workers = choice.workers(elements=image.size)
+    # Windows side by side without gaps: every pixel is met once, so nothing has to be added up.
+    (OH, OW), size = maps.shape[1:3], image.shape[1:3]
+    disjoint = window.kernel == window.stride and size == (
+        OH * window.kernel[0], OW * window.kernel[1],
+    )  # fmt: skip
+
+    def work(worker: int) -> None:
+        for channels, rows, lines in _tiles(image, maps, window, worker, workers):
+            if rows.start == 0 and not disjoint:
+                dimage[channels] = 0
+            pixels, dpixels = image[channels, lines], dimage[channels, lines]
+            beside = _column_taps(pixels, maps.shape[2], window)  # KW views (C, lines, OW, N)
+            maxima = _running_maximum(beside, empty(beside[0].shape, pixels))
+            dmaxima = empty(maxima.shape, maxima)
+            if not disjoint:
+                dmaxima[...] = 0
+            dabove = _row_taps(dmaxima, window)
+            _peel(
+                upstream[channels, rows],
+                maps[channels, rows],
+                _row_taps(maxima, window),
+                dabove,
+                disjoint,
+            )
+            dbeside = _column_taps(dpixels, maps.shape[2], window)
+            _peel(dmaxima, maxima, beside, dbeside, disjoint)
+
+    share(work, workers)
+    return without_border(dimage.transpose(3, 0, 1, 2), window.padding)
+
+
+def _tiles(
+    image: Array, maps: Array, window: Window, worker: int, workers: int
+) -> Iterator[tuple[slice, slice, slice]]:
+    """The worker's tiles: channels, output rows, and the image rows under their windows."""
+    C, H, W, N = image.shape
+    (KH, _), (SH, _) = window.kernel, window.stride
+    mine = part(list(range(C)), worker, workers)
+    depth, height = choice.pooling_tile(window, maps.shape[1], W * N * image.itemsize)
+    for some in cut(len(mine), depth):
+        channels = slice(mine[some.start], mine[some.start] + len(some))
+        for rows in cut(maps.shape[1], height):
+            lines = slice(rows.start * SH, (rows.stop - 1) * SH + KH)
+            yield channels, slice(rows.start, rows.stop), lines
+
+
+def _column_taps(pixels: Array, OW: int, window: Window) -> list[Array]:
+    """What each of the KW columns of the window meets: views (C, h, OW, N) of (C, h, W, N)."""
+    KW, SW = window.kernel[1], window.stride[1]
+    return [pixels[:, :, j : j + (OW - 1) * SW + 1 : SW] for j in range(KW)]
+
+
+def _row_taps(maxima: Array, window: Window) -> list[Array]:
+    """What each of the KH rows of the window meets: views (C, rows, W, N) of (C, h, W, N)."""
+    KH, SH = window.kernel[0], window.stride[0]
+    last = maxima.shape[1] - KH
+    return [maxima[:, i : i + last + 1 : SH] for i in range(KH)]
+
+
+def _running_maximum(taps: list[Array], out: Array) -> Array:
+    np.maximum(taps[0], taps[-1], out=out)
+    for tap in taps[1:-1]:
+        np.maximum(out, tap, out=out)
+    return out
+
+
+def _peel(dy: Array, y: Array, taps: list[Array], dtaps: list[Array], disjoint: bool) -> None:
+    """Give dy to the dtap of the first tap that equals y: added, or written where disjoint."""
+    left, rest = dy, empty(dy.shape, dy)
+    first, taken = empty(dy.shape, _MASK), empty(dy.shape, dy)
+    for tap, dtap in zip(taps[:-1], dtaps[:-1], strict=True):
+        np.equal(tap, y, out=first)
+        np.multiply(left, first, out=taken)
+        if disjoint:
+            dtap[...] = taken
+        else:
+            dtap += taken
+        left = np.subtract(left, taken, out=rest)
+    if disjoint:
+        dtaps[-1][...] = left
+    else:
+        dtaps[-1][...] += left

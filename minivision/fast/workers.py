@@ -1,0 +1,206 @@
+"""Workers: the calling thread and a few helpers share one operation.
+
+NumPy lets go of Python's lock inside matrix products and long loops, so threads do run side by
+side. An operation is cut into parts that write to different memory; each worker gets its parts
+beforehand, and the caller, who is worker 0, waits for all. Handing over costs about as much as a
+small product, so small operations stay with the caller (kernels/choice.py says which).
+
+BLAS, the library under `@`, has threads of its own, which spin for a while after each product and
+get in the helpers' way. It is held to one thread while workers run.
+
+Read next: fast/choice.py
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from contextvars import copy_context
+from functools import cache
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+from threadpoolctl import ThreadpoolController
+
+Work: TypeAlias = Callable[[int], None]  # what the worker of this number does
+
+MOST_WORKERS = 8
+SMALL_FOR_BLAS = 2**18  # multiply-adds; OpenBLAS computes smaller products in the calling thread
+
+
+@cache
+def worker_count() -> int:
+    """How many threads share an operation: MINIVISION_WORKERS, or one for each usable core.
+
+    1 where no thread can be started, as in a browser.
+    """
+    wanted = os.environ.get("MINIVISION_WORKERS", "")
+    if wanted and not (wanted.isdigit() and int(wanted)):
+        raise ValueError(
+            f"MINIVISION_WORKERS is {wanted!r}; expected a number of threads, 1 or more"
+        )
+    if hasattr(os, "sched_getaffinity"):  # the cores that this process may use
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    count = int(wanted or min(cores, MOST_WORKERS))
+    try:
+        probe = threading.Thread(target=int)
+        probe.start()
+        probe.join()
+    except RuntimeError:
+        return 1
+    return count
+
+
+def share(work: Work, workers: int) -> None:
+    """Call work(0), …, work(workers - 1), each in a thread of its own, and wait for all.
+
+    The parts must write to different memory. What one of them raises is raised here, after all
+    have ended. Called from inside a part, or while another thread's parts run, everything happens
+    in the calling thread: the same parts, so the same numbers.
+    """
+    if workers == 1:
+        work(0)
+        return
+    with one_blas_thread():
+        if not _helpers.lock.acquire(blocking=False):
+            for worker in range(workers):
+                work(worker)
+            return
+        try:
+            _helpers.run(work, workers)
+        finally:
+            _helpers.lock.release()
+
+
+def part(items: list, worker: int, workers: int) -> list:
+    """The worker's share of the items: consecutive ones, as many as the others have.
+
+    >>> [part(list("abcde"), worker, 2) for worker in range(2)]
+    [['a', 'b'], ['c', 'd', 'e']]
+    """
+    return items[worker * len(items) // workers : (worker + 1) * len(items) // workers]
+
+
+class _Helpers:
+    """Threads that wait for parts; they are started when first needed and end with the program."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inboxes: list[SimpleQueue] = []
+
+    def run(self, work: Work, workers: int) -> None:
+        self._start(workers - 1)
+        ended: SimpleQueue = SimpleQueue()
+        helping = self.inboxes[: workers - 1]
+        for worker, inbox in enumerate(helping, 1):
+            # NumPy's errstate lives in the context, and each thread has its own.
+            inbox.put((copy_context().run, work, worker, ended))
+        try:
+            for worker in (0, *range(1 + len(helping), workers)):
+                work(worker)
+        finally:
+            faults = [ended.get() for _ in helping]
+        for fault in faults:
+            if fault is not None:
+                raise fault
+
+    def _start(self, count: int) -> None:
+        while len(self.inboxes) < count:
+            inbox: SimpleQueue = SimpleQueue()
+            name = f"minivision-{len(self.inboxes) + 1}"
+            try:
+                threading.Thread(target=_help, args=(inbox,), name=name, daemon=True).start()
+            except RuntimeError:  # no more threads: the caller does their parts
+                return
+            self.inboxes.append(inbox)
+
+
+def _help(inbox: SimpleQueue) -> None:
+    while True:
+        run, work, worker, ended = inbox.get()
+        fault = None
+        try:
+            run(work, worker)
+        except BaseException as error:
+            fault = error
+        del run, work  # before the caller goes on: a free block must not look used
+        ended.put(fault)
+        del fault
+
+
+class _Blas:
+    """How many hold BLAS to one thread, and how many threads it had before."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.holders = 0
+        self.before: list[int] = []
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.holders == 0:
+                self.before = [library.get_num_threads() for library in _blas_libraries()]
+                _set_threads([1] * len(self.before))
+            self.holders += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.holders -= 1
+            if self.holders == 0:
+                _set_threads(self.before)
+
+
+class one_blas_thread(ContextDecorator):  # noqa: N801
+    """Hold BLAS to one thread, here and in every other thread; a context, or a decorator.
+
+    multiply_adds: the size of the product, where it is known; BLAS gives small ones one thread.
+    """
+
+    def __init__(self, multiply_adds: float = math.inf):
+        self.needed = multiply_adds > SMALL_FOR_BLAS
+
+    def __enter__(self) -> None:
+        if self.needed:
+            _blas.enter()
+
+    def __exit__(self, *raised: object) -> None:
+        if self.needed:
+            _blas.leave()
+
+
+@cache
+def _blas_libraries() -> list[Any]:
+    """Those that are loaded at the first call: NumPy's, which all products here go to."""
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+def _set_threads(counts: list[int]) -> None:
+    for library, count in zip(_blas_libraries(), counts, strict=True):
+        if library.get_num_threads() != count:
+            _release(library)
+            library.set_num_threads(count)
+            _release(library)
+
+
+def _release(library: Any) -> None:
+    """threadpoolctl lets the first thread that sets a number keep all others from doing so."""
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread(force=True)
+
+
+_helpers, _blas = _Helpers(), _Blas()
+
+
+def _after_fork() -> None:
+    """A forked process has none of its parent's other threads, and nobody to open their locks."""
+    global _helpers
+    _helpers, _blas.lock = _Helpers(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,300 @@
+"""Tensor: an array that remembers how it was computed, and `record`, which adds it to the graph.
+
+A Tensor is a handle on its array and on a node of the graph. A function of the engine computes its
+value, defines an inner `backward(dy)` and passes both to `record`. Backward functions compute with
+arrays, not with Tensors: gradients are first order only, which keeps them easy to read.
+
+Read next: errors.py
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minivision import errors
+from minivision.autograd import Backward, Node, backward_steps, clock, mode
+from minivision.backend import Array, array_module, device_of, to_host
+
+functional: Any = None  # functional/__init__.py sets it to itself: the operators call its functions
+
+
+class Tensor:
+    """An array, of floats or integers, that remembers how it was computed.
+
+    NumPy and CuPy arrays are kept without a copy, Python numbers and lists become float32. With
+    `requires_grad=True` (floats only), `.grad` is ∂L/∂data, an array, after `loss.backward()`.
+
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> loss = (x * x).sum()
+    >>> loss.backward()
+    >>> x.grad
+    array([2., 4.], dtype=float32)
+    """
+
+    __slots__ = ("_data", "node", "__weakref__")
+    __array_ufunc__ = None  # so that `array + tensor` is left to Tensor.__radd__
+
+    def __init__(self, data: Any, *, requires_grad: bool = False):
+        self._data = errors.as_array(data)
+        self.node = Node(self._data, False)
+        self.requires_grad = requires_grad
+
+    @property
+    def data(self) -> Array:
+        """The array itself. Assigning to it, or `t.data -= …`, raises the leaf's version."""
+        return self._data
+
+    @data.setter
+    def data(self, array: Array) -> None:
+        self._data = errors.replacement(self, array)
+        self.mark_changed()
+
+    def replace(self, array: Array) -> None:
+        """Take another array of this shape, of any float dtype, on any device (Module.to)."""
+        self._data, self.node.dtype = array, array.dtype
+        self.mark_changed()
+
+    def mark_changed(self) -> None:
+        """Say that the array was changed in place, so that older graphs refuse to use it."""
+        self.node.changed[0] = next(clock)
+
+    @property
+    def grad(self) -> Array | None:
+        """∂L/∂data as an array, summed over backward passes until it is set to None."""
+        return self.node.grad
+
+    @grad.setter
+    def grad(self, array: Array | None) -> None:
+        errors.check_grad(self, array)
+        self.node.grad = array
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.node.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        errors.check_requires_grad(self, wanted)
+        self.node.requires_grad = wanted
+
+    def retain_grad(self) -> Tensor:
+        """Keep this intermediate value's gradient in `.grad` too. Returns the Tensor."""
+        self.node.keeps_grad = True
+        return self
+
+    def detach(self) -> Tensor:
+        """The same array, cut off from the graph. A change made through it is still noticed."""
+        detached = Tensor(self._data)
+        detached.node.changed = self.node.changed
+        return detached
+
+    def backward(self, gradient: Array | None = None, *, retain_graph: bool = False) -> None:
+        """Add ∂self/∂leaf to `.grad` of every leaf that requires it, and free the graph.
+
+        gradient: dy, an array of this shape; 1 for a scalar. retain_graph: do not free the graph.
+        """
+        # A deque of length 0 lets go of every step at once; a loop variable would hold it.
+        deque(backward_steps(self, gradient, retain_graph=retain_graph), maxlen=0)
+
+    shape = property(lambda self: self.node.shape)
+    dtype = property(lambda self: self.node.dtype)
+    ndim = property(lambda self: self._data.ndim)
+    size = property(lambda self: self._data.size)
+    device = property(lambda self: device_of(self._data))
+    is_leaf = property(lambda self: self.node.backward is None)
+
+    def item(self) -> float:
+        """The one number of a one-element Tensor; from a GPU this waits for it."""
+        return self._data.item()
+
+    def numpy(self) -> np.ndarray:
+        """The array on the host."""
+        return to_host(self._data)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if array_module(self._data) is not np:
+            raise TypeError("this Tensor is on a GPU; call .numpy() to bring it to the host")
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    __repr__ = errors.as_text
+    _repr_html_ = errors.as_html
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("a Tensor without axes has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __format__(self, form: str) -> str:
+        return format(self.item() if form and self.size == 1 else str(self), form)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+    # Comparisons have no gradient, so they return plain arrays. `==` is elementwise, like NumPy's.
+    def __lt__(self, other: Any) -> Array:
+        return self._data < errors.array_of(other)
+
+    def __le__(self, other: Any) -> Array:
+        return self._data <= errors.array_of(other)
+
+    def __gt__(self, other: Any) -> Array:
+        return self._data > errors.array_of(other)
+
+    def __ge__(self, other: Any) -> Array:
+        return self._data >= errors.array_of(other)
+
+    def __eq__(self, other: Any) -> Array:
+        return self._data == errors.array_of(other)
+
+    def __ne__(self, other: Any) -> Array:
+        return self._data != errors.array_of(other)
+
+    __hash__ = object.__hash__
+
+    # The graph keeps arrays, not copies: changing one in place would falsify a gradient.
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError("a Tensor has no item assignment; change t.data[…] before it is used")
+
+    def _no_in_place(self, other: Any) -> NoReturn:
+        raise TypeError("a Tensor has no in-place operators; write x = x + y instead of x += y")
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = _no_in_place  # type: ignore[assignment]
+    __ipow__ = __imatmul__ = _no_in_place  # type: ignore[assignment]
+
+    def __add__(self, b: Any) -> Tensor:
+        return functional.add(self, b)
+
+    def __radd__(self, a: Any) -> Tensor:
+        return functional.add(a, self)
+
+    def __sub__(self, b: Any) -> Tensor:
+        return functional.subtract(self, b)
+
+    def __rsub__(self, a: Any) -> Tensor:
+        return functional.subtract(a, self)
+
+    def __mul__(self, b: Any) -> Tensor:
+        return functional.multiply(self, b)
+
+    def __rmul__(self, a: Any) -> Tensor:
+        return functional.multiply(a, self)
+
+    def __truediv__(self, b: Any) -> Tensor:
+        return functional.divide(self, b)
+
+    def __rtruediv__(self, a: Any) -> Tensor:
+        return functional.divide(a, self)
+
+    def __matmul__(self, b: Any) -> Tensor:
+        return functional.matmul(self, b)
+
+    def __rmatmul__(self, a: Any) -> Tensor:
+        return functional.matmul(a, self)
+
+    def __pow__(self, exponent: float) -> Tensor:
+        return functional.power(self, exponent)
+
+    def __neg__(self) -> Tensor:
+        return functional.negative(self)
+
+    def __abs__(self) -> Tensor:
+        return functional.absolute(self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return functional.getitem(self, index)
+
+    def exp(self) -> Tensor:
+        """eˣ.  dx = dy·eˣ."""
+        return functional.exp(self)
+
+    def log(self) -> Tensor:
+        """ln x.  dx = dy / x."""
+        return functional.log(self)
+
+    def sqrt(self) -> Tensor:
+        """√x.  dx = dy / (2√x)."""
+        return functional.sqrt(self)
+
+    def relu(self) -> Tensor:
+        """max(x, 0).  dx = dy where x > 0, else 0."""
+        return functional.relu(self)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Σ x over the axes.  dx = dy, repeated."""
+        return functional.sum(self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Σ x / n over the axes.  dx = dy / n, repeated."""
+        return functional.mean(self, axis, keepdims)
+
+    def var(self, axis: Any = None, keepdims: bool = False, correction: int = 1) -> Tensor:
+        """Σ (x - mean)² / (n - correction).  dx = 2(x - mean)·dy / (n - correction)."""
+        return functional.var(self, axis, keepdims, correction)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The largest entry.  dx = dy there, shared equally if several are largest."""
+        return functional.max(self, axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The smallest entry.  dx = dy there, shared equally if several are smallest."""
+        return functional.min(self, axis, keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same entries in another shape.  dx = dy in x's shape."""
+        return functional.reshape(self, *shape)
+
+    def flatten(self, start_axis: int = 1) -> Tensor:
+        """One vector per image: (N, C, H, W) -> (N, C·H·W).  dx = dy in x's shape."""
+        return functional.flatten(self, start_axis)
+
+    def transpose(self, axes: tuple[int, ...] | None = None) -> Tensor:
+        """Axis i of the result is axis axes[i] of x.  dx = dy transposed back."""
+        return functional.transpose(self, axes)
+
+    T = property(lambda self: functional.transpose(self))
+
+
+def record(
+    y: Array, inputs: tuple, backward: Backward, name: str | None = None, window: Any = None
+) -> Tensor:
+    """Wrap the value y of a function in a Tensor and add its node to the graph.
+
+    inputs: the function's differentiable arguments, in the order of its signature: Tensors, or
+        None and arrays, which need no gradient.
+    backward: dy -> one array (or None) per input. It keeps no Tensor, changes nothing, and
+        returns dy, a view of dy or arrays of its own.
+    name: of the function; by default the one in which `backward` is defined.
+    window: how each entry of y looks at the first input, a `windows.Window`, if it does.
+
+    Under no_grad(), or if no input requires a gradient, `backward` is forgotten.
+
+    >>> def double(x):
+    ...     def backward(dy):
+    ...         return (2 * dy,)
+    ...     return record(2 * x.data, (x,), backward)
+    >>> double(Tensor([3.0], requires_grad=True))
+    Tensor([6.], float32, from double)
+    """
+    if isinstance(y, np.generic):
+        y = np.asarray(y)  # NumPy turns results without axes into scalars
+    parents = tuple([x.node if isinstance(x, Tensor) else None for x in inputs])
+    result = Tensor.__new__(Tensor)
+    result._data = y
+    if mode.recording and any([node is not None and node.requires_grad for node in parents]):
+        result.node = Node(y, True, backward, parents, name, window)
+    else:
+        result.node = Node(y, False)
+    if mode.anomaly:
+        result.node.line = errors.calling_line()
+        errors.refuse_non_finite(Node(y, False, backward, name=name), result.node.line, y, inputs)
+    return result

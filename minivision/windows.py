@@ -1,0 +1,76 @@
+"""Sliding windows: what a kernel of KH x KW taps meets as it moves over an image.
+
+Seen from one tap (i, j), the pixels it meets over all positions form a regular grid: a strided view
+of the image, which copies nothing. Convolution and pooling, and their gradients, are made of these
+views.
+
+Read next: functional/convolution.py
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from minivision.backend import Array, array_module
+
+
+class Window(NamedTuple):
+    """How a window moves over an image; every field is (vertical, horizontal), in pixels."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def output_size(self, H: int, W: int) -> tuple[int, int]:
+        """How often the window fits: ⌊(n + 2·padding - dilation·(kernel - 1) - 1) / stride⌋ + 1.
+
+        >>> Window(kernel=(11, 11), stride=(4, 4)).output_size(227, 227)
+        (55, 55)
+        """
+        (KH, KW), (SH, SW), (PH, PW), (DH, DW) = self
+        OH = (H + 2 * PH - DH * (KH - 1) - 1) // SH + 1
+        OW = (W + 2 * PW - DW * (KW - 1) - 1) // SW + 1
+        return OH, OW
+
+    def view(self, padded: Array) -> Array:
+        """All windows of an image that has its border: (N, C, H, W) -> (N, C, KH, KW, OH, OW).
+
+            view[n, c, i, j, r, s] = padded[n, c, r·stride + i·dilation, s·stride + j·dilation]
+
+        The view repeats pixels instead of copying them: a step along i and a step along r move
+        through the same memory, by different distances.
+        """
+        (KH, KW), (SH, SW), _, (DH, DW) = self
+        N, C, H, W = padded.shape
+        OH, OW = self._replace(padding=(0, 0)).output_size(H, W)
+        image, channel, row, column = padded.strides
+        return array_module(padded).lib.stride_tricks.as_strided(
+            padded,
+            (N, C, KH, KW, OH, OW),
+            (image, channel, row * DH, column * DW, row * SH, column * SW),
+        )
+
+    def taps(self, padded: Array) -> list[Array]:
+        """What each tap of the kernel meets, in reading order: KH·KW views (N, C, OH, OW)."""
+        KH, KW = self.kernel
+        view = self.view(padded)
+        return [view[:, :, i, j] for i in range(KH) for j in range(KW)]
+
+
+def with_border(x: Array, padding: tuple[int, int], value: float = 0) -> Array:
+    """x (N, C, H, W) with a border of this value around each map; x itself if there is none."""
+    N, C, H, W = x.shape
+    PH, PW = padding
+    if PH == PW == 0:
+        return x
+    padded = array_module(x).full_like(x, value, shape=(N, C, H + 2 * PH, W + 2 * PW))
+    without_border(padded, padding)[...] = x
+    return padded
+
+
+def without_border(padded: Array, padding: tuple[int, int]) -> Array:
+    """What `with_border` put a border around, as a view."""
+    N, C, H, W = padded.shape
+    PH, PW = padding
+    return padded[:, :, PH : H - PH, PW : W - PW]

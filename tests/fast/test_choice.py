@@ -1,0 +1,234 @@
+"""Whether the door of the fast forms is open, and the rules of what goes through it."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from minivision import Tensor, fast
+from minivision import functional as F
+from minivision.fast import choice, door
+from minivision.fast.blocks import in_blocks
+from minivision.fast.memory import empty
+from minivision.windows import Window
+
+SHOW = "from minivision.fast import door; print(door.is_open())"
+
+
+def started_with(monkeypatch, **environment):
+    for name in ("MINIVISION_FAST", "MINIVISION_KERNELS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return subprocess.run([sys.executable, "-c", SHOW], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("mode", "is_open"), [("0", "False"), ("1", "True"), ("exact", "True")])
+def test_the_environment_opens_and_closes_the_door(mode, is_open, monkeypatch):
+    assert started_with(monkeypatch, MINIVISION_FAST=mode).stdout.strip() == is_open
+
+
+def test_the_door_is_open_by_default(monkeypatch):
+    assert started_with(monkeypatch).stdout.strip() == "True"
+
+
+def test_a_mode_that_does_not_exist_is_said_at_the_start(monkeypatch):
+    said = started_with(monkeypatch, MINIVISION_FAST="quick").stderr
+    assert "MINIVISION_FAST is 'quick'; expected one of 0, 1, exact" in said
+
+
+def test_the_old_name_is_an_error_that_names_the_new_one(monkeypatch):
+    said = started_with(monkeypatch, MINIVISION_KERNELS="plain").stderr
+    assert "MINIVISION_KERNELS is now MINIVISION_FAST" in said
+
+
+def test_the_door_is_closed_inside_of_off_also_after_an_error():
+    x = np.zeros(5)
+    with door.on():
+        with fast.off():
+            assert not choice.use_fast(x)
+            with door.on():
+                assert choice.use_fast(x)
+            assert not choice.use_fast(x)
+        assert choice.use_fast(x)
+        with pytest.raises(KeyError), fast.off():
+            raise KeyError
+        assert choice.use_fast(x)
+
+
+def test_the_door_is_closed_for_one_thread_only():
+    with door.on(), fast.off(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(door.is_open).result() != door.is_open()
+
+
+FORMS = {"relu", "linear", "conv2d", "max_pool2d", "avg_pool2d", "local_response_norm",
+         "batch_norm"}  # fmt: skip
+
+
+def through_the_door(monkeypatch, door_of):
+    """The fast forms that a small network calls, of all that the room has."""
+    found = set()
+    with monkeypatch.context() as patch, door_of():
+        patch.setattr(choice, "LEAST", 1)
+        for name in FORMS:
+            real = getattr(fast, name)
+            patch.setattr(fast, name, lambda *a, name=name, real=real: found.add(name) or real(*a))
+        x = Tensor(np.random.default_rng(0).normal(size=(2, 2, 9, 8)), requires_grad=True)
+        y = F.conv2d(x, np.ones((3, 2, 2, 3)))
+        y = F.avg_pool2d(F.batch_norm(F.relu(F.max_pool2d(y, 2))), 2)
+        y = F.flatten(F.local_response_norm(y))
+        F.linear(y, np.ones((4, y.shape[1]))).sum().backward()
+    return found
+
+
+def test_every_operation_goes_through_the_open_door(monkeypatch):
+    assert through_the_door(monkeypatch, door.on) == FORMS
+
+
+def test_nothing_goes_through_the_closed_door(monkeypatch):
+    assert through_the_door(monkeypatch, fast.off) == set()
+
+
+def test_the_room_has_no_other_forms():
+    rules = {"serves", "off", "in_blocks", "one_blas_thread", "worker_count"}
+    assert set(fast.__all__) == FORMS | rules
+
+
+def test_a_gradient_comes_from_the_room_of_its_value():
+    """Whatever was open in between: the two may keep different things."""
+    x = Tensor(np.random.default_rng(0).normal(size=(1, 1, 4, 4)), requires_grad=True)
+    with fast.off():
+        y = F.conv2d(x, np.ones((1, 1, 2, 2))).sum()
+    with door.on(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast.convolution, "gradients", None)
+        y.backward()
+    assert x.grad.sum() == 36
+
+
+def test_a_closed_door_uses_no_workers_and_no_memory_again(monkeypatch):
+    monkeypatch.setattr(choice, "worker_count", lambda: 7)
+    with fast.off():
+        assert choice.workers(multiply_adds=10**9) == choice.workers(elements=10**8) == 1
+        assert empty((10**6,), np.zeros(1)).base is None
+        cut = []
+        in_blocks(lambda x: cut.append(x.size), np.zeros(10 * choice.BLOCK))
+        assert cut == [10 * choice.BLOCK]
+
+
+def test_arrays_of_other_libraries_empty_ones_and_vertical_dilation_stay_on_the_page():
+    class Other:
+        size = 10**6
+
+    x = np.zeros((10, 10, 100, 100))
+    with door.on():
+        for operation in FORMS - {"batch_norm"}:
+            assert fast.serves(operation, x)
+            assert not fast.serves(operation, Other())
+            assert not fast.serves(operation, x[:0])
+        assert fast.serves("relu", x[0, :, :, :]) is (x[0].size >= choice.LEAST)
+        assert fast.serves("max_pool2d", x[:1, :1, :2, :2])
+        assert fast.serves("conv2d", x, Window((3, 3), dilation=(1, 2)))
+        assert not fast.serves("conv2d", x, Window((3, 3), dilation=(2, 1)))
+        assert not fast.serves("batch_norm", x)  # each channel must be one row
+        assert fast.serves("batch_norm", x.transpose(3, 0, 1, 2))
+        assert choice.use_blocks(x)
+        assert not choice.use_blocks(x[:, 0, 0, :5])
+    with fast.off():
+        assert not any(fast.serves(operation, x) for operation in FORMS)
+
+
+def test_small_work_stays_with_the_caller_and_large_work_is_shared(monkeypatch):
+    monkeypatch.setattr(choice, "worker_count", lambda: 7)
+    assert choice.workers(multiply_adds=10**5) == 1
+    assert choice.workers(elements=10**4) == 1
+    assert choice.workers(multiply_adds=10**9) == 7
+    assert choice.workers(elements=10**8) == 7
+
+
+def test_one_image_is_copied_to_columns_and_the_rows_of_a_batch_are_stacked():
+    geometry = Window((5, 5))
+    assert choice.use_columns(geometry, rows=24, places_in_a_row=24)
+    assert not choice.use_columns(geometry, rows=24, places_in_a_row=24 * 64)
+    assert choice.use_columns(geometry, rows=200, places_in_a_row=100)  # a large, single image
+    assert not choice.use_columns(geometry._replace(padding=(0, -1)), 24, 24)
+
+
+# ── the rules, number by number: they change the time, so no other test would notice ──────────
+
+
+@pytest.mark.parametrize(
+    ("stride", "channels", "flipped"),
+    [((1, 1), 16, True), ((1, 1), 15, False), ((2, 1), 64, False), ((1, 2), 64, False)],
+)
+def test_kernels_are_flipped_from_16_channels_on_where_no_window_is_left_out(
+    stride, channels, flipped
+):
+    assert choice.flip_kernels(Window((3, 3), stride), channels) is flipped
+
+
+def test_weights_are_summed_by_kernel_rows_from_64_columns_of_taps_on():
+    assert choice.sum_by_kernel_rows(64)
+    assert not choice.sum_by_kernel_rows(63)
+
+
+@pytest.mark.parametrize(("bytes_per_row", "rows"), [(1, 4000), (1000, 4), (1001, 3), (9000, 1)])
+def test_as_many_rows_go_back_or_become_columns_as_fill_the_bytes(monkeypatch, bytes_per_row, rows):
+    monkeypatch.setattr(choice, "ADJOINT_BYTES", 4000)
+    monkeypatch.setattr(choice, "TILE_BYTES", 4000)
+    assert choice.adjoint_rows(bytes_per_row) == choice.column_rows(bytes_per_row) == rows
+
+
+# A kernel of 3x5 with stride 2 down and 1 across: R output rows stand on 2·(R - 1) + 3 lines.
+LYING = Window((3, 5), (2, 1))
+
+
+@pytest.mark.parametrize(("lines", "rows"), [(3, 1), (4, 1), (5, 2), (9, 4), (10, 4), (2, 1)])
+def test_a_tile_has_the_output_rows_that_stand_on_its_image_rows(monkeypatch, lines, rows):
+    # Each image row of one of 7 channels: 5 taps of 4 columns of 2 images of 8 bytes.
+    monkeypatch.setattr(choice, "TILE_BYTES", lines * 7 * 5 * 4 * 2 * 8)
+    assert choice.tile((1, 6, 3 * 7 * 5), LYING, OW=4, N=2, itemsize=8) == (rows, 4)
+
+
+@pytest.mark.parametrize(("N", "width"), [(1, 50), (102, 40), (103, 39), (5000, 1)])
+def test_a_tile_is_as_wide_as_a_product_may_be(N, width):
+    height, found = choice.tile((1, 6, 105), LYING, OW=50, N=N, itemsize=4)
+    assert (found, type(found)) == (width, int)
+
+
+def test_rows_are_stacked_for_as_many_products_as_there_is_room_to_sum(monkeypatch):
+    monkeypatch.setattr(choice, "GRADIENT_BYTES", 9000)
+    assert choice.gradient_rows(1000, 1, LYING) == 4  # nine lines carry four output rows
+    assert choice.gradient_rows(1000, 4500, LYING) == 3  # 2 fit, and one is the sum itself
+    assert choice.gradient_rows(1000, 10_000, LYING) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "tile"),
+    [(11, (1, 5)), (22, (2, 5)), (21, (1, 5)), (10, (1, 4)), (3, (1, 1)), (1, (1, 1))],
+)
+def test_whole_maps_are_pooled_together_and_large_ones_row_by_row(monkeypatch, lines, tile):
+    """Five output rows stand on 2·(5 - 1) + 3 = 11 lines of 100 bytes."""
+    monkeypatch.setattr(choice, "POOLING_BYTES", 100 * lines)
+    assert choice.pooling_tile(LYING, OH=5, bytes_per_line=100) == tile
+
+
+def test_few_places_are_2048_in_all_or_less_than_128_in_a_row():
+    geometry = Window((3, 3))
+    assert choice.use_columns(geometry, 8, 256)
+    assert not choice.use_columns(geometry, 9, 256)
+    assert choice.use_columns(geometry, 100, 127)
+    assert not choice.use_columns(geometry, 100, 128)
+
+
+def test_work_is_shared_from_32_million_multiply_adds_or_2_million_numbers_on(monkeypatch):
+    monkeypatch.setattr(choice, "worker_count", lambda: 3)
+    assert choice.workers(multiply_adds=32_000_000) == choice.workers(elements=2 * 2**20) == 3
+    assert choice.workers(multiply_adds=31_999_999, elements=2 * 2**20 - 1) == 1
+
+
+def test_work_is_done_in_blocks_from_256_thousand_numbers_on():
+    with door.on():
+        assert choice.use_blocks(np.zeros(256 * 1024, np.float32))
+        assert not choice.use_blocks(np.zeros(256 * 1024 - 1, np.float32))

@@ -1,0 +1,103 @@
+"""What inputs.py says: the function, the argument, what came and what was expected."""
+
+import numpy as np
+import pytest
+
+from minivision import Tensor
+from minivision import functional as F
+from minivision.functional import inputs
+from minivision.functional.inputs import normalized_axes, operands, pair, sizes, tensors
+
+
+class Elsewhere(np.ndarray):
+    """Stands for an array on a GPU."""
+
+
+@pytest.fixture
+def on_gpu(monkeypatch):
+    monkeypatch.setattr(
+        inputs, "device_of", lambda array: "gpu:0" if isinstance(array, Elsewhere) else "cpu"
+    )
+    return lambda array: array.view(Elsewhere)
+
+
+def test_mixed_devices_are_named(on_gpu):
+    x, weight = np.ones((2, 3)), on_gpu(np.ones((4, 3)))
+    sentence = r"x is on cpu but weight is on gpu:0; move one with minivision.backend.to_device, or"
+    with pytest.raises(ValueError, match=r"^linear: " + sentence):
+        F.linear(x, weight)
+    with pytest.raises(ValueError, match=r"^conv2d: x is on cpu but bias is on gpu:0"):
+        F.conv2d(np.ones((1, 1, 2, 3)), np.ones((1, 1, 1, 1)), on_gpu(np.ones(1)))
+    with pytest.raises(ValueError, match=r"^multiply: a is on gpu:0 but b is on cpu"):
+        on_gpu(np.ones(3)) * Tensor(np.ones(3))
+
+
+def test_mixed_dtypes_are_named_with_what_to_write():
+    with pytest.raises(
+        TypeError,
+        match=r"^linear: x is float32 but bias is float64; make them alike, for instance with array"
+        r"\.astype\(np\.float32\)$",
+    ):
+        F.linear(np.ones((2, 3), "f"), np.ones((4, 3), "f"), np.ones(4))
+
+
+def test_a_memory_mapped_array_is_an_array_on_the_host(tmp_path):
+    x = np.memmap(tmp_path / "x", dtype=np.float32, mode="w+", shape=(2, 3))
+    F.linear(x, np.ones((4, 3), np.float32))
+
+
+def test_none_is_refused_where_an_argument_is_needed():
+    with pytest.raises(TypeError, match=r"conv2d: x is a NoneType; expected a Tensor or an array"):
+        F.conv2d(None, np.ones((1, 1, 2, 2)))
+
+
+def test_tensors_wraps_arrays_and_leaves_none_and_tensors_alone():
+    t = Tensor(np.ones(2))
+    x, y, z = tensors("f", ("z",), x=t, y=np.ones(2), z=None)
+    assert x is t
+    assert isinstance(y, Tensor)
+    assert z is None
+
+
+def test_operands_turn_numbers_into_the_others_dtype():
+    a, b = operands("add", 2, Tensor(np.ones(3)))
+    assert (a.shape, a.dtype, b.shape) == ((), np.float64, (3,))
+    a, b = operands("add", np.ones(3, np.float32), np.float64(2))
+    assert (a.dtype, b.dtype) == (np.float32, np.float32)
+    a, b = operands("add", 2, 3.5)
+    assert (a.dtype, b.dtype) == (np.float32, np.float32)
+
+
+def test_sizes_unpacks_or_names_the_axes():
+    assert sizes("f", "x", Tensor(np.ones((2, 3))), "N C") == (2, 3)
+    with pytest.raises(ValueError, match=r"^f: x has shape \(2, 3\); expected 1 axis \(N\)"):
+        sizes("f", "x", Tensor(np.ones((2, 3))), "N")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(3, (3, 3)), ((1, 2), (1, 2)), ([1, 2], (1, 2)), (np.int64(4), (4, 4))],
+    ids=repr,
+)
+def test_pair_takes_a_number_or_two(value, expected):
+    both = pair("f", "stride", value, least=1)
+    assert both == expected
+    assert all(type(n) is int for n in both)
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, 1.0, (1,), (1, 2, 3), (1, 0), "12", None, np.ones(2)], ids=str
+)
+def test_pair_names_what_came(value):
+    with pytest.raises(
+        ValueError, match=r"^f: stride is .*; expected an integer >= 1 or a pair of"
+    ):
+        pair("f", "stride", value, least=1)
+
+
+def test_axes_are_counted_from_either_end():
+    assert normalized_axes("sum", None, 3) == (0, 1, 2)
+    assert normalized_axes("sum", -1, 3) == (2,)
+    assert normalized_axes("sum", (0, -1), 3) == (0, 2)
+    assert normalized_axes("sum", np.int64(1), 3) == (1,)
+    assert normalized_axes("sum", (), 3) == ()
