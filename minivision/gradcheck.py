@@ -1,4 +1,4 @@
-"""Is the gradient right? Compare what a rule says with what the function does.
+"""Is the gradient right? Compare what a backward function returns with what the function does.
 
 A gradient ∇f is a promise about small steps: f(x + ε·v) - f(x - ε·v) ≈ 2ε·⟨∇f, v⟩ for every
 direction v, where ⟨∇f, v⟩ is the sum of the products of their entries. `gradcheck` draws
@@ -11,11 +11,13 @@ Read next: nn/__init__.py
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minivision import fast
 from minivision.backend import Array, array_module
 from minivision.tensor import Tensor
 
@@ -50,11 +52,14 @@ def gradcheck(
         error     = |analytic - numerical| / max(|numerical|, ‖dx‖)
 
     The upstream gradient u is random, never ones: under ones the gradient of softmax is zero, and
-    a wrong rule passes. eps is ε in units of x; v has entries of about 1.
+    a wrong one passes. eps is ε in units of x; v has entries of about 1.
 
-    Raises GradientError where an error exceeds tolerance; and, because such a check shows nothing,
-    where every numerical derivative is zero, where the function changed its input, where two
-    calls with the same input differ, and where f has a kink within the step.
+    The pages of functional/ are checked, without their fast forms (fast/), which are then compared
+    with them: see `check_fast`.
+
+    Raises GradientError if an error exceeds tolerance; and, because such a check shows nothing, if
+    every numerical derivative is zero, if the function changed its input, if two calls with the
+    same input differ, and if f has a kink within the step.
 
     >>> from minivision import functional as F
     >>> rng = np.random.default_rng(0)
@@ -64,6 +69,59 @@ def gradcheck(
     """
     if directions < 1:
         raise ValueError(f"gradcheck: directions is {directions}; expected 1 or more")
+    with fast.off():
+        report = _check_page(function, inputs, rng, directions, eps, tolerance)
+    check_fast(function, inputs, rng=rng, tolerance=tolerance)
+    return report
+
+
+def check_fast(
+    function: Callable[..., Tensor],
+    inputs: Sequence[Any],
+    *,
+    rng: np.random.Generator,
+    tolerance: float = 1e-6,
+) -> float:
+    """Compare the fast forms that a function uses with its page: the value and every gradient.
+
+    Returns the largest relative difference; 0 if no fast form was used. Raises GradientError if it
+    exceeds tolerance.
+    """
+    results: list[list[Any]] = []
+    for door in (fast.off, nullcontext):
+        with door():
+            leaves = [Tensor(_float64(i, x), requires_grad=True) for i, x in enumerate(inputs)]
+            y = function(*leaves)
+            if not results:
+                u = array_module(y.data).asarray(rng.normal(size=y.shape))
+            y.backward(u)
+        results.append([y.data, *[leaf.grad for leaf in leaves]])
+    worst = 0.0
+    for i, (page, form) in enumerate(zip(*results, strict=True)):
+        what = "the value" if i == 0 else f"the gradient of {_name(function, i - 1)}"
+        if (page is None) != (form is None):
+            raise GradientError(f"gradcheck: only one of page and fast form has {what}")
+        if page is None or page.size == 0:
+            continue
+        size = float(abs(page).max())
+        error = float(abs(form - page).max()) / (size or 1.0)
+        worst = max(worst, error)
+        if not error <= tolerance:
+            raise GradientError(
+                f"gradcheck: {what} differs between the page and the fast form by {error:.1e} of "
+                f"its largest entry (tolerance {tolerance:.0e})"
+            )
+    return worst
+
+
+def _check_page(
+    function: Callable[..., Tensor],
+    inputs: Sequence[Any],
+    rng: np.random.Generator,
+    directions: int,
+    eps: float,
+    tolerance: float,
+) -> GradcheckReport:
     arrays = [_float64(i, x) for i, x in enumerate(inputs)]
     before = [a.copy() for a in arrays]
     leaves = [Tensor(a, requires_grad=True) for a in arrays]
@@ -75,7 +133,7 @@ def gradcheck(
     y.backward(u)
     for i, (a, b) in enumerate(zip(arrays, before, strict=True)):
         if not (a == b).all():
-            raise GradientError(f"gradcheck: the function or its rule changed {_name(function, i)}")
+            raise GradientError(f"gradcheck: the function changed {_name(function, i)}")
 
     def value() -> Array:  # a copy, for the value may be a view of an input
         return function(*[Tensor(a) for a in arrays]).data.copy()
@@ -136,7 +194,7 @@ def _float64(i: int, x: Any) -> Array:
     if getattr(array, "dtype", None) != np.float64:
         came = getattr(array, "dtype", type(array).__name__)
         raise TypeError(f"gradcheck: input {i} is {came}; expected a float64 array")
-    return array.copy()
+    return array.copy(order="K")
 
 
 def _slopes(

@@ -32,7 +32,7 @@ COMMANDS = {
     "search-images": "find the images in a folder that look like a picture",
     "convert-weights": "turn weights of PyTorch's (.pth) into safetensors",
     "backward": "step through the backward pass of an expression of yours",
-    "gradcheck": "compare every gradient rule with numbers",
+    "gradcheck": "compare every gradient with numbers",
 }
 
 ABOUT = """\

@@ -1,10 +1,11 @@
-"""Compare every gradient rule of the engine with numbers, and print a table.
+"""Compare every gradient of the engine with numbers, and print a table.
 
   minivision gradcheck                     every function, 20 random geometries each
   minivision gradcheck conv2d tanh -n 200
 
-Each function is run in float64 on random shapes; its rule is compared with central differences
-along random directions, under a random upstream gradient.
+Each function is run in float64 on random shapes; its gradient is compared with central differences
+along random directions, under a random upstream gradient. What is checked is the page in
+functional/; a row such as "conv2d (fast)" compares its fast form with it.
 
 Read next: cli/summary.py
 """
@@ -32,11 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     for name in arguments.functions:
         if name not in CASES:
             raise ValueError(f"no function is called {name!r}; there are {', '.join(CASES)}")
-    print(f"{'function':<18} {'worst relative error':>20} {'geometries':>12} {'seconds':>9}")
+    print(f"{'function':<26} {'worst relative error':>20} {'geometries':>12} {'seconds':>9}")
     try:
         for row in check_all(arguments.geometries, arguments.seed, arguments.functions or None):
             error = f"{row.worst_error:.1e}"
-            print(f"{row.name:<18} {error:>20} {row.geometries:>12} {row.seconds:>9.2f}")
+            print(f"{row.name:<26} {error:>20} {row.geometries:>12} {row.seconds:>9.2f}")
     except GradientError as error:
         print(f"WRONG: {error}")
         return 1

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from minivision import Tensor, autograd, functional, no_grad
+from minivision import Tensor, autograd, fast, functional, no_grad
 from minivision.analysis.gradient_cases import CASES, check_all
+from minivision.fast import door
 from minivision.gradcheck import gradcheck
 from tests.strategies import memory_orders, seeds
 
@@ -238,8 +239,18 @@ def test_settings_that_are_numpy_numbers_leave_the_dtype_alone(name):
     assert x.grad.dtype == np.float32
 
 
-def test_check_all_yields_one_row_for_each_function():
-    rows = list(check_all(geometries=2, seed=3))
-    assert [row.name for row in rows] == list(CASES)
-    assert all(row.geometries == 2 and 0 <= row.worst_error < 1e-6 for row in rows)
-    assert [row.worst_error for row in rows] == [row.worst_error for row in check_all(2, 3)]
+def test_check_all_yields_one_row_for_each_page_and_one_for_each_fast_form():
+    with door.on():
+        rows = list(check_all(geometries=12, seed=3))
+        again = [row.worst_error for row in check_all(12, 3)]
+    pages = [row for row in rows if not row.name.endswith(" (fast)")]
+    forms = [row for row in rows if row.name.endswith(" (fast)")]
+    assert [row.name for row in pages] == list(CASES)
+    assert all(row.geometries == 12 and 0 <= row.worst_error < 1e-6 for row in pages)
+    assert [row.name.removesuffix(" (fast)") for row in forms] == [
+        "linear", "conv2d", "max_pool2d", "avg_pool2d", "local_response_norm", "batch_norm",
+    ]  # fmt: skip
+    assert all(row.geometries >= 2 and row.worst_error < 1e-12 for row in forms)
+    assert [row.worst_error for row in rows] == again
+    with fast.off():
+        assert [row.name for row in check_all(2, 3)] == list(CASES)
