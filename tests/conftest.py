@@ -22,6 +22,15 @@ settings.load_profile(
 )
 
 
+@pytest.fixture
+def open_door():
+    """For tests of what the machine room alone does, also where MINIVISION_FAST=0."""
+    from minivision.fast import door
+
+    with door.on():
+        yield
+
+
 @pytest.fixture(scope="module", params=["page", "fast, stacked rows", "fast"])
 def every_kernel(request):
     """All tests of the module run on the pages and on the fast forms, in this order.

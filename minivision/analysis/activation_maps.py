@@ -129,7 +129,7 @@ def last_maps(calls: list[Call]) -> str | None:
 
 
 def averaged_maps(calls: list[Call]) -> tuple[Call, Linear] | None:
-    """The layer whose maps are averaged and the linear layer behind, from the tape; else None."""
+    """The layer whose maps are averaged and the linear layer behind, from the graph; else None."""
     head = calls[-1].layer
     below = calls[-1].result.node.parents[0]
     while below is not None and below.name in RESHAPES:

@@ -1,12 +1,12 @@
-"""The backward pass, stepped through: a page with a slider over the tape, and all numbers on it.
+"""The backward pass, stepped through: a page with a slider over the graph, and all numbers on it.
 
-`story` takes a Tensor's tape back with `backward_steps` and writes down what a reader wants to see
-at every step: dy, the gradients the rule made of it, where they went (the first one to arrive is
-taken over, later ones are added), and how many bytes are alive. `backward_page` sets the story into
-`backward_page.html`, one file that needs nothing else, not even a network.
+`story` runs the backward pass of a Tensor with `backward_steps` and writes down what a reader wants
+to see at each step: dy, the gradients that the backward function makes of it, where they go (the
+first to arrive is kept, later ones are added), and how many bytes are alive. `backward_page` puts
+the story into `backward_page.html`, one file that needs nothing else, not even a network.
 
-Touching a number shows what it feeds: ∂y[i]/∂x[j] is what the rule answers, at j, to a dy that is
-1 at i and 0 elsewhere.
+Touching a number shows what it feeds: ∂y[i]/∂x[j] is what the backward function returns, at j, for
+a dy that is 1 at i and 0 elsewhere.
 
 Read next: analysis/plots.py
 """
@@ -23,7 +23,7 @@ import numpy as np
 
 from minivision import functional
 from minivision.analysis.expression import Evaluation
-from minivision.analysis.graph import kept_arrays, places, tape_nodes
+from minivision.analysis.graph import graph_nodes, kept_arrays, places
 from minivision.autograd import Node, backward_steps
 from minivision.backend import Array
 from minivision.tensor import Tensor
@@ -45,12 +45,12 @@ def backward_page(text: str, given: Mapping[str, Tensor]) -> str:
 
 
 def story(evaluation: Evaluation) -> dict[str, Any]:
-    """The nodes of the tape with their values, and the steps of the backward pass, as plain data.
+    """The nodes of the graph with their values, and the steps of the backward pass, as plain data.
 
-    It walks the tape, so the evaluation cannot be walked again, and adds to the leaves' gradients.
+    It frees the graph, so an evaluation can be told once, and adds to the leaves' gradients.
     """
     last = evaluation.value
-    nodes = tape_nodes(last)
+    nodes = graph_nodes(last)
     _check_size(last, nodes)
     number = {node: i for i, node in enumerate(nodes)}
     tensors = {tensor.node: tensor for tensor in evaluation.met}
@@ -72,21 +72,21 @@ def story(evaluation: Evaluation) -> dict[str, Any]:
     ]
     kept = {node: arrays_of(node) for node in nodes}
     given = {owner(tensor.data) for tensor in tensors.values() if tensor.is_leaf}
-    rules = {node: node.parents for node in nodes if node.backward is not None}
+    parents_of = {node: node.parents for node in nodes if node.backward is not None}
     waiting = {last.node: np.ones(last.shape, last.dtype)}
     leaves: dict[Node, Array] = {}
     steps: list[dict[str, Any]] = [
         {"node": None, "arrivals": [], "bytes": _bytes(kept, given, waiting, leaves)}
     ]
-    order = iter(sorted(rules, key=lambda node: -node.number))
+    order = iter(sorted(parents_of, key=lambda node: -node.number))
     for _, dy, gradients in backward_steps(last):
         node = next(node for node in order if node in waiting)  # the others got no gradient
         del waiting[node], kept[node]
         arrivals = []
-        for i, (parent, dx) in enumerate(zip(rules[node], gradients, strict=True)):
+        for i, (parent, dx) in enumerate(zip(parents_of[node], gradients, strict=True)):
             if dx is None or parent is None or not parent.requires_grad:
                 continue
-            sums = leaves if parent not in rules else waiting
+            sums = leaves if parent not in parents_of else waiting
             before = sums.get(parent)
             sums[parent] = dx.copy() if before is None else before + dx
             arrivals.append(
@@ -166,7 +166,7 @@ def _base(array: Array) -> Array:
 
 
 def _bytes(kept: dict, given: set, waiting: dict, leaves: dict) -> dict[str, int]:
-    """How much is alive: kept by rules (not what the reader gave), on the way, in the leaves."""
+    """How much is alive: kept for gradients (but for what was given), on the way, in the leaves."""
     unique = {array: count for arrays in kept.values() for array, count in arrays.items()}
     return {
         "kept": sum(count for array, count in unique.items() if array not in given),
@@ -177,7 +177,7 @@ def _bytes(kept: dict, given: set, waiting: dict, leaves: dict) -> dict[str, int
 
 def _check_size(last: Tensor, nodes: list[Node]) -> None:
     if len(nodes) > MOST_NODES:
-        raise ValueError(f"the tape has {len(nodes)} nodes; a page shows at most {MOST_NODES}")
+        raise ValueError(f"the graph has {len(nodes)} nodes; a page shows at most {MOST_NODES}")
     if not last.requires_grad:
         raise ValueError("the result depends on no value that was given, so nothing goes back")
     if last.size != 1:

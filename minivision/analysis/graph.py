@@ -1,7 +1,7 @@
-"""A picture of the tape: every operation behind a loss, and the leaves it began with.
+"""A picture of the graph: every operation behind a loss, and the leaves it began with.
 
-The tape is nothing but nodes that know their parents, so following `node.parents` from the last
-node draws it. Draw before backward(), which frees the tape as it walks.
+The graph is nothing but nodes that know their parents, so following `node.parents` from the last
+node draws it. Draw before backward(), which frees the graph.
 
 Read next: analysis/expression.py
 """
@@ -22,12 +22,12 @@ PALE, GREY, VERMILION = "#E8E8E8", "#666666", "#D55E00"
 MOST_NODES = 200
 
 
-def tape_nodes(last: Tensor) -> list[Node]:
+def graph_nodes(last: Tensor) -> list[Node]:
     """The node of a Tensor and all it was computed from, in the order of their creation.
 
     >>> from minivision import functional
     >>> x = Tensor([1.0], requires_grad=True)
-    >>> [node.name for node in tape_nodes((2 * x).sum())]
+    >>> [node.name for node in graph_nodes((2 * x).sum())]
     ['leaf', 'leaf', 'multiply', 'sum']
     """
     found, waiting = {last.node}, [last.node]
@@ -59,22 +59,22 @@ def _arrays_in(value: Any) -> Iterator[Array]:
         yield from _arrays_in(cell.cell_contents)
 
 
-def plot_tape(
+def plot_graph(
     last: Tensor,
     names: Mapping[str, Tensor] | None = None,
     notes: Mapping[Tensor, str] | None = None,
 ) -> Figure:
-    """Draw the tape behind a Tensor: operations grey, leaves white, time from left to right.
+    """Draw the graph behind a Tensor: operations grey, leaves white, time from left to right.
 
     names: what to call leaves, for example `dict(model.named_parameters())`.
     notes: a few words to write below a Tensor's box, for example its gradient.
 
-    Raises ValueError for a Tensor without a tape, or with more than 200 nodes.
+    Raises ValueError for a Tensor without a graph, or with more than 200 nodes.
     """
-    nodes = tape_nodes(last)
+    nodes = graph_nodes(last)
     if not 1 < len(nodes) <= MOST_NODES:
         raise ValueError(
-            f"plot_tape: the tape has {len(nodes)} nodes; expected 2 to {MOST_NODES} "
+            f"plot_graph: the graph has {len(nodes)} nodes; expected 2 to {MOST_NODES} "
             "(draw it before backward(), which frees it)"
         )
     called = {tensor.node: name for name, tensor in (names or {}).items()}

@@ -2,7 +2,7 @@
 
 A network is whatever its forward() does, so nothing about it is guessed from its attributes. An
 image is sent through, or a batch without any image, which costs nothing: all sizes are real, no
-number is computed, and the tape lists every operation. The model is left as it was.
+number is computed, and the graph lists every operation. The model is left as it was.
 
 Read next: analysis/receptive_field.py
 """

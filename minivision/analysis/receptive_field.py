@@ -6,7 +6,7 @@ They start with the image itself, r = 1, j = 1, c = 1/2, and every window change
 
     r ← r + (k - 1)·d·j        c ← c + ((k - 1)·d/2 - p)·j        j ← j·s
 
-(kernel k, stride s, padding p, dilation d). The windows are read from the tape of a pass with no
+(kernel k, stride s, padding p, dilation d). The windows are read from the graph of a pass with no
 image in it, so every network can be asked, whatever its forward() does.
 
 Read next: analysis/effective_field.py
@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from minivision.analysis.graph import tape_nodes
+from minivision.analysis.graph import graph_nodes
 from minivision.analysis.passes import (
     Size,
     borrowed,
@@ -145,8 +145,8 @@ def receptive_fields(model: Module, input_size: Size = None) -> dict[str, Recept
     with borrowed(model):
         calls = watched(model, x)
     fields = {x.node: ReceptiveField("the image", "image", (H, W), number=x.node.number)}
-    # Fields of the tape's nodes first, for what a forward() computes between its layers counts too.
-    nodes = {node for call in calls for node in tape_nodes(call.result)}
+    # Of all nodes first, for what a forward() computes between its layers counts too.
+    nodes = {node for call in calls for node in graph_nodes(call.result)}
     for node in sorted(nodes, key=lambda node: node.number):
         paths = [
             _through(node, parent.shape, fields[parent])

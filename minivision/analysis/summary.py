@@ -1,7 +1,7 @@
 """A table of a network: for every layer its output, its weights, its work and its memory.
 
-Sizes and work are read from the tape of a pass with no image in it. Memory is measured on a real
-forward pass in training mode: what the rules on the tape hold, each block of memory once.
+Sizes and work are read from the graph of a pass with no image in it. Memory is measured on a real
+forward pass in training mode: what the backward functions hold, each block of memory once.
 
 Read next: analysis/gradient_cases/__init__.py
 """
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivision.analysis.graph import kept_arrays, tape_nodes
+from minivision.analysis.graph import graph_nodes, kept_arrays
 from minivision.analysis.passes import (
     Call,
     Size,
@@ -95,9 +95,9 @@ def summary(model: Module, input_size: Size = None, images: int = 1) -> Summary:
     them. Multiply-adds are those of convolutions and linear layers only: every output takes one
     for each weight that it meets (padding, and weights that are always zero, included); biases,
     activations, pooling and normalisation are left out, as is usual. Bytes kept are measured with
-    random images in training mode: the arrays that a layer's rules name and that no layer before
-    it has kept, without the weights, which lie in memory anyway. A batch keeps about so many times
-    what one image keeps; a frozen layer keeps less, or nothing.
+    random images in training mode: the arrays that the backward functions of a layer hold and that
+    no layer before it has kept, without the weights, which are in memory anyway. A batch of N
+    keeps about N times what one image keeps; a frozen layer keeps less, or nothing.
 
     Raises ValueError for images that the model cannot take.
 
@@ -140,9 +140,9 @@ def summary(model: Module, input_size: Size = None, images: int = 1) -> Summary:
 
 
 def _by_layer(calls: list[Call]) -> Iterator[list[Node]]:
-    """The operations of every layer: those on the tape up to its result, each once."""
+    """The operations of every layer: those of the graph up to its result, each once."""
     nodes = sorted(
-        {node for call in calls for node in tape_nodes(call.result)}, key=lambda node: node.number
+        {node for call in calls for node in graph_nodes(call.result)}, key=lambda node: node.number
     )
     for call in calls:
         until = sum(node.number <= call.result.node.number for node in nodes)

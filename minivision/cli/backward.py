@@ -1,4 +1,4 @@
-"""Step through the backward pass of an expression: a page with a slider over its tape.
+"""Step through the backward pass of an expression: a page with a slider over its graph.
 
   minivision backward "(w * x + b).sum()" w=0.5 x=[1,-2] b=0.1
   minivision backward "h = x * x; (h * h + h).sum()" x=[1,2]

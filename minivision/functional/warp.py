@@ -88,18 +88,19 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
             c = xp.clip(column, 0, W - 1).astype(xp.int64)
             neighbours.append((r, c, wx * wy * inside, sx * wy * inside, sy * wx * inside))
 
-    y = xp.zeros((N, OH, OW, C), dtype)
+    y = xp.zeros_like(a, shape=(N, C, OH, OW))
     for r, c, weight, _, _ in neighbours:
-        y += weight[..., None] * a[image, :, r, c]
+        y += (weight[..., None] * a[image, :, r, c]).transpose(0, 3, 1, 2)
 
     def backward(dy):
         dy = dy.transpose(0, 2, 3, 1)
         dx = dgrid = None
         if want_dx:
-            dx = xp.zeros((N, H, W, C), dtype)
+            pixels = xp.zeros((N, H, W, C), dtype)
             for r, c, weight, _, _ in neighbours:
-                xp.add.at(dx, (image, r, c), weight[..., None] * dy)
-            dx = dx.transpose(0, 3, 1, 2)
+                xp.add.at(pixels, (image, r, c), weight[..., None] * dy)
+            dx = xp.empty_like(a)  # in the memory order of x
+            dx[...] = pixels.transpose(0, 3, 1, 2)
         if want_dgrid:
             dgrid = xp.zeros((N, OH, OW, 2), dtype)
             for r, c, _, slope_x, slope_y in neighbours:
@@ -108,7 +109,7 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
                 dgrid[..., 1] += slope_y * pixel * (span_y / 2)
         return dx, dgrid
 
-    return record(y.transpose(0, 3, 1, 2), (x, grid), backward)
+    return record(y, (x, grid), backward)
 
 
 def _centres(xp: Any, n: int, align_corners: bool) -> Array:

@@ -1,4 +1,4 @@
-"""The one training loop: batches go in, the loss is walked back, the weights move.
+"""The one training loop: batches go in, gradients come back, the weights move.
 
 Every method of the course is this loop with another loss, other batches or another schedule.
 Everything random is keyed by (seed, epoch) or (seed, step), so a run that was killed and resumed

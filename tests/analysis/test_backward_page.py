@@ -12,7 +12,7 @@ from minivision import Tensor
 from minivision import functional as F
 from minivision.analysis.backward_page import TEMPLATE, backward_page, slopes, story
 from minivision.analysis.expression import Evaluation
-from minivision.analysis.graph import tape_nodes
+from minivision.analysis.graph import graph_nodes
 
 NETWORK = "cross_entropy(flatten(max_pool2d(relu(conv2d(x, k, b, padding=1)), 2)), [3, 0])"
 
@@ -145,7 +145,7 @@ def test_too_much_to_look_at_is_refused():
     with pytest.raises(ValueError, match="201 numbers; every number is shown"):
         story(Evaluation("x.sum()", {"x": leaf(201)}))
     long = "; ".join(["x = x + x"] * 40) + "; x.sum()"
-    with pytest.raises(ValueError, match="the tape has 42 nodes; a page shows at most 40"):
+    with pytest.raises(ValueError, match="the graph has 42 nodes; a page shows at most 40"):
         story(Evaluation(long, {"x": leaf(1)}))
     with pytest.raises(ValueError, match="depends on no value that was given"):
         story(Evaluation("x.sum()", {"x": Tensor([1.0])}))
@@ -156,4 +156,4 @@ def test_all_of_the_small_language():
     found = Evaluation("a = -x.T @ x[:, 0:2]; (a ** 2 / 4 - a[0, 1]).mean(axis=None)", {"x": x})
     a = -x.numpy().T @ x.numpy()[:, 0:2]
     assert found.value.item() == pytest.approx((a**2 / 4 - a[0, 1]).mean(), rel=1e-5)
-    assert len(tape_nodes(found.value)) == 11
+    assert len(graph_nodes(found.value)) == 11

@@ -6,7 +6,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from minivision import Tensor
 from minivision import functional as F
-from minivision.analysis.graph import plot_tape, tape_nodes
+from minivision.analysis.graph import graph_nodes, plot_graph
 from minivision.models import lenet5
 
 
@@ -17,8 +17,8 @@ def parts(figure, kind):
 def test_every_node_and_every_arrow_of_lenet_is_drawn_and_named():
     model = lenet5(rng=np.random.default_rng(0))
     loss = F.cross_entropy(model(Tensor(np.zeros((2, 1, 28, 28), np.float32))), [3, 7])
-    nodes = tape_nodes(loss)
-    figure = plot_tape(loss, dict(model.named_parameters()), {loss: "L = 2.3"})
+    nodes = graph_nodes(loss)
+    figure = plot_graph(loss, dict(model.named_parameters()), {loss: "L = 2.3"})
     texts = " ".join(text.get_text() for text in figure.axes[0].texts)
     assert len(parts(figure, FancyBboxPatch)) == len(nodes) == 11 + 12 + 1
     arrows = sum(parent is not None for node in nodes for parent in node.parents)
@@ -30,11 +30,11 @@ def test_every_node_and_every_arrow_of_lenet_is_drawn_and_named():
 def test_no_two_boxes_overlap():
     x = Tensor([1.0, 2.0], requires_grad=True)
     y = (x * x + x) * (3 * x)
-    figure = plot_tape(y.sum())
+    figure = plot_graph(y.sum())
     corners = [(box.get_x(), box.get_y()) for box in parts(figure, FancyBboxPatch)]
     assert len(set(corners)) == len(corners)
 
 
 def test_a_tensor_without_a_tape_is_refused():
-    with pytest.raises(ValueError, match="the tape has 1 nodes"):
-        plot_tape(Tensor([1.0]))
+    with pytest.raises(ValueError, match="the graph has 1 nodes"):
+        plot_graph(Tensor([1.0]))

@@ -156,7 +156,7 @@ def everything_in(value):
 
 
 @every_function
-def test_a_function_shows_its_name_on_the_tape(name):
+def test_a_function_shows_its_name_on_the_graph(name):
     function, inputs, _ = drawn(name, 3)
     y = function(*[Tensor(x, requires_grad=True) for x in inputs])
     assert repr(y).endswith(f"from {name})")

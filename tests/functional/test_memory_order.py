@@ -29,6 +29,7 @@ def running():
 
 
 WEIGHT = np.random.default_rng(1).normal(size=(5, C, 3, 3)).astype(np.float32)
+GRID = np.random.default_rng(1).uniform(-1, 1, size=(N, 5, 4, 2)).astype(np.float32)
 LOCAL = np.random.default_rng(1).normal(size=(4, 5, 3, C, 3, 3)).astype(np.float32)
 FUNCTIONS = {
     "conv2d": lambda x: F.conv2d(x, WEIGHT, padding=1),
@@ -47,6 +48,7 @@ FUNCTIONS = {
     "tanh": F.tanh,
     "scaled_tanh": F.scaled_tanh,
     "sigmoid": F.sigmoid,
+    "grid_sample": lambda x: F.grid_sample(x, GRID),
     "multiply": lambda x: x * 2.0,
     "add": lambda x: x + x,
     "maximum": lambda x: F.maximum(x, 0.1),
@@ -103,7 +105,7 @@ def test_the_gradient_of_c_ordered_images_is_c_ordered(name, room):
     assert memory_order(x.grad) == (0, 1, 2, 3)
 
 
-def test_flatten_and_linear_keep_the_batch_innermost():
+def test_flatten_and_linear_keep_the_batch_innermost(open_door):
     x = Tensor(images(BATCH_INNERMOST), requires_grad=True)
     features = F.flatten(x)
     assert np.may_share_memory(features.data, x.data)  # no copy
@@ -124,7 +126,7 @@ def test_flatten_copies_nothing_and_gives_linear_c_ordered_gradients_of_c_ordere
     assert memory_order(x.grad) == (0, 1, 2, 3)
 
 
-def test_through_lenet_only_the_first_convolution_changes_the_order():
+def test_through_lenet_only_the_first_convolution_changes_the_order(open_door):
     """Every 4-d value and gradient after it lies batch innermost."""
     from minivision import backward_steps
 

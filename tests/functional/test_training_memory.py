@@ -56,7 +56,9 @@ def test_live_bytes_stay_constant_from_the_second_step_on_without_the_garbage_co
     assert running.num_batches_tracked == 5
 
 
-def test_the_free_list_holds_the_same_blocks_from_the_second_step_on(network, monkeypatch):
+def test_the_free_list_holds_the_same_blocks_from_the_second_step_on(
+    open_door, network, monkeypatch
+):
     """Here for arrays of every size: each step asks for the same ones, and all are let go."""
     monkeypatch.setattr(memory, "SMALLEST", 1)
     monkeypatch.setattr(choice, "LEAST", 1)

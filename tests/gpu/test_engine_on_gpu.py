@@ -139,6 +139,17 @@ def test_no_function_makes_the_host_wait(name):
         assert waits == [] or name == "getitem"
 
 
+VIEWS = {"transpose", "getitem", "broadcast_to", "unfold", "fold"}
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - VIEWS))
+def test_results_are_c_ordered(name):
+    for seed in range(12):
+        function, inputs = CASES[name](np.random.default_rng(seed))
+        on_gpu = with_arrays_on_gpu(function)
+        assert on_gpu(*[gpu(x) for x in inputs]).data.flags.c_contiguous
+
+
 def test_a_batch_in_slices_has_the_cpus_value_and_gradients(monkeypatch):
     monkeypatch.setattr(convolution, "MAX_COLUMN_BYTES", 2000)
     for seed in range(12):

@@ -102,7 +102,7 @@ def test_the_shortcut_takes_every_second_pixel_and_adds_maps_of_zeros(C):
                     assert y[n, c, i, j] == expected
 
 
-def test_the_shortcut_keeps_the_batch_innermost_in_memory():
+def test_the_shortcut_keeps_the_batch_innermost_in_memory(open_door):
     net = small()
     x = net.layer1(F.relu(net.bn1(net.conv1(images(N=5)))))
     assert memory_order(x.data) == (1, 2, 3, 0)

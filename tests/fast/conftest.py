@@ -1,0 +1,11 @@
+"""The tests of the machine room open its door, whatever MINIVISION_FAST says."""
+
+import pytest
+
+from minivision.fast import door
+
+
+@pytest.fixture(autouse=True)
+def open_door():
+    with door.on():
+        yield

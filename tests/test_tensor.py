@@ -1,0 +1,538 @@
+"""Tensor: what it holds, what it refuses, and whose memory a gradient is."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision import Tensor, backward_steps, record
+from minivision import functional as F
+from minivision.nn import Parameter
+from tests.strategies import seeds
+
+
+def leaf(*shape, seed=0):
+    return Tensor(np.random.default_rng(seed).normal(size=shape), requires_grad=True)
+
+
+# ── dtype ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (1, np.float32),
+        (1.5, np.float32),
+        ([1, 2], np.float32),
+        ([[1.5], [2.5]], np.float32),
+        (np.zeros(2, np.float32), np.float32),
+        (np.zeros(2, np.float64), np.float64),
+        (np.zeros(2, np.int64), np.int64),
+        (np.zeros(2, np.uint8), np.uint8),
+        (np.zeros(2, bool), np.bool_),
+    ],
+)
+def test_arrays_keep_their_dtype_and_python_numbers_become_float32(data, dtype):
+    assert Tensor(data).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.complex64, "U3", object, np.longdouble])
+def test_other_dtypes_are_refused(dtype):
+    with pytest.raises(TypeError, match=r"^Tensor: data is .*; expected float32, float64 or"):
+        Tensor(np.zeros(2, dtype))
+
+
+def test_an_array_is_not_copied():
+    array = np.zeros((2, 3))
+    assert Tensor(array).data is array
+
+
+def test_a_tensor_of_a_tensor_is_refused():
+    with pytest.raises(TypeError, match=r"^Tensor: data is a Tensor already; use detach\(\) for "):
+        Tensor(Tensor(1.0))
+
+
+@pytest.mark.parametrize("data", [np.arange(3), np.zeros(2, bool)])
+def test_integers_never_require_gradients(data):
+    with pytest.raises(TypeError, match=r"only floats can require gradients"):
+        Tensor(data, requires_grad=True)
+    x = Tensor(data)
+    with pytest.raises(TypeError, match=r"only floats can require gradients"):
+        x.requires_grad = True
+
+
+def test_integers_cannot_replace_the_data_of_a_weight():
+    w = Parameter(np.zeros(3))
+    with pytest.raises(TypeError, match=r"float"):
+        w.data = np.arange(3)
+
+
+@pytest.mark.parametrize(
+    "number", [2, 2.0, True, np.float64(2), np.int64(2), np.array(2.0)], ids=repr
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_take_the_tensors_dtype(number, dtype):
+    x = Tensor(np.ones(3, dtype), requires_grad=True)
+    for y in (x + number, number + x, x * number, number * x, x - number, number / x):
+        assert y.dtype == dtype
+        y.sum().backward()
+    assert x.grad.dtype == dtype
+
+
+def test_an_integer_tensor_takes_no_part_in_arithmetic():
+    """`Tensor(integers) * 0.5` would have to round 0.5 to an integer, or change the dtype."""
+    with pytest.raises(TypeError, match=r"^multiply: a is int64; expected float32 or float64"):
+        Tensor(np.arange(3)) * 0.5
+
+
+def test_results_without_axes_are_arrays_of_the_same_dtype():
+    for dtype in (np.float32, np.float64):
+        total = Tensor(np.ones(3, dtype)).sum()
+        assert isinstance(total.data, np.ndarray)
+        assert (total.shape, total.dtype) == ((), dtype)
+
+
+# ── operators ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_operator_is_its_function():
+    a, b = leaf(2, 3), leaf(2, 3, seed=1)
+    u, v = a.data, b.data
+    for y, expected in [
+        (a + b, u + v), (a - b, u - v), (a * b, u * v), (a / b, u / v), (-a, -u), (a**2, u**2),
+        (a @ b.T, u @ v.T), (a[1], u[1]), (2 + a, 2 + u), (2 - a, 2 - u), (2 * a, 2 * u),
+        (2 / a, 2 / u), (a.exp(), np.exp(u)), (a.sum(axis=1), u.sum(1)), (a.mean(), u.mean()),
+        ((a * a).log(), np.log(u * u)), (a.max(axis=0), u.max(0)),
+        (a.reshape(3, 2), u.reshape(3, 2)), (a.reshape((3, 2)), u.reshape(3, 2)),
+        (a.flatten(start_axis=0), u.reshape(-1)), (a.transpose((1, 0)), u.T), (a.T, u.T),
+    ]:  # fmt: skip
+        np.testing.assert_allclose(y.data, expected, rtol=1e-15)
+        assert y.requires_grad
+
+
+def test_an_array_on_the_left_leaves_the_work_to_the_tensor():
+    x, array = leaf(2, 3), np.arange(1.0, 7.0).reshape(2, 3)
+    for y, expected in [
+        (array + x, array + x.data),
+        (array - x, array - x.data),
+        (array * x, array * x.data),
+        (array / x, array / x.data),
+        (array @ x.T, array @ x.data.T),
+    ]:
+        assert isinstance(y, Tensor)
+        np.testing.assert_array_equal(y.data, expected)
+
+
+def test_an_array_on_the_left_does_not_become_an_array_of_tensors():
+    with pytest.raises(TypeError):
+        np.add(np.ones(2), leaf(2))
+    array = np.ones(2)
+    with pytest.raises(TypeError):
+        array += leaf(2)
+
+
+def test_comparisons_return_arrays():
+    x, y = Tensor([1.0, 2.0, 3.0]), Tensor([3.0, 2.0, 1.0])
+    for result, expected in [
+        (x < y, [True, False, False]),
+        (x <= y, [True, True, False]),
+        (x > y, [False, False, True]),
+        (x >= 2, [False, True, True]),
+        (x == y, [False, True, False]),
+        (x != y.data, [True, False, True]),
+        (y.data < x, [False, False, True]),
+    ]:
+        assert isinstance(result, np.ndarray)
+        assert result.tolist() == expected
+
+
+def test_tensors_can_be_keys_of_a_dict():
+    x, y = Tensor([1.0]), Tensor([1.0])
+    assert {x: "x", y: "y"}[y] == "y"
+
+
+def test_item_assignment_is_refused_with_what_to_write_instead():
+    x = Tensor([1.0, 2.0])
+    sentence = r"^a Tensor has no item assignment; change t\.data\[…\] before it is used$"
+    with pytest.raises(TypeError, match=sentence):
+        x[0] = 3.0
+
+
+def in_place(operator, y):
+    exec(f"x {operator}= y", {"x": Tensor([1.0]), "y": y})
+
+
+@pytest.mark.parametrize("operator", ["+", "-", "*", "/"])
+def test_in_place_operators_are_refused_with_what_to_write_instead(operator):
+    with pytest.raises(
+        TypeError,
+        match=r"^a Tensor has no in-place operators; write x = x \+ y instead of x \+= y$",
+    ):
+        in_place(operator, 1.0)
+
+
+@pytest.mark.parametrize(("operator", "y"), [("**", 2), ("@", Tensor([1.0]))], ids=["**", "@"])
+def test_the_seldom_in_place_operators_are_refused_too(operator, y):
+    with pytest.raises(TypeError, match=r"no in-place operators"):
+        in_place(operator, y)
+
+
+def test_a_tensor_without_axes_has_no_length_and_cannot_be_iterated():
+    with pytest.raises(TypeError, match=r"^a Tensor without axes has no length$"):
+        len(Tensor(1.0))
+    with pytest.raises(TypeError, match=r"without axes"):
+        iter(Tensor(1.0))
+
+
+def test_iteration_yields_rows_with_gradients():
+    x = leaf(2, 3)
+    first, second = x
+    (first * 2.0 + second * 3.0).sum().backward()
+    assert x.grad.tolist() == [[2, 2, 2], [3, 3, 3]]
+
+
+def test_numpy_reads_a_tensor():
+    x = leaf(2, 3)
+    assert np.asarray(x) is x.data
+    assert np.asarray(x, dtype=np.float32).dtype == np.float32
+    assert x.__array__(np.float32).dtype == np.float32  # and whoever asks without NumPy
+    copy = np.array(x)
+    copy[...] = 0
+    assert x.data.any()
+    assert np.mean(x.numpy()) == x.data.mean()
+
+
+def test_numbers_can_be_read_out():
+    assert Tensor(2.5).item() == 2.5
+    assert float(Tensor([2.5])[0]) == 2.5
+    assert bool(Tensor(0.0)) is False
+    with pytest.raises(ValueError, match=r"ambiguous"):
+        bool(Tensor([1.0, 2.0]))
+
+
+def test_a_tensor_prints_its_values_dtype_and_origin():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    assert repr(x) == "Tensor([1., 2.], float32, requires_grad=True)"
+    assert repr(x * 2.0) == "Tensor([2., 4.], float32, from multiply)"
+    assert repr((x * 2.0).detach()) == "Tensor([2., 4.], float32)"
+
+
+def test_of_more_than_fifty_numbers_only_the_ends_are_printed():
+    assert "..." not in repr(Tensor(np.arange(50.0)))
+    assert "2., ..., 48." in repr(Tensor(np.arange(51.0)))
+
+
+def test_the_rows_of_a_matrix_are_printed_under_each_other():
+    assert repr(Tensor(np.eye(2))) == "Tensor([[1., 0.],\n        [0., 1.]], float64)"
+
+
+def test_in_a_formatted_string_a_number_takes_the_format_and_other_tensors_are_printed():
+    number, row = Tensor(2.5), Tensor([1.0, 2.0])
+    assert f"{number:.3f}" == "2.500"
+    assert f"{Tensor([[2.5]]):.1f}" == "2.5"
+    assert f"{number}" == str(number)
+    assert f"{row}" == str(row)
+    assert f"{row:>30}" == str(row).rjust(30)
+    with pytest.raises(ValueError, match=r"format"):
+        f"{row:.1f}"
+
+
+def test_a_tensor_prints_no_private_name_after_its_graph_was_walked():
+    loss = leaf(2).sum()
+    loss.backward()
+    assert "_freed" not in repr(loss)
+
+
+# ── data, grad, requires_grad ────────────────────────────────────────────────────────────────
+
+
+def test_data_of_another_shape_and_of_a_result_are_refused():
+    w = leaf(2, 3)
+    with pytest.raises(ValueError, match=r"data has shape \(3, 2\); expected \(2, 3\)"):
+        w.data = np.zeros((3, 2))
+    y = w * 2.0
+    with pytest.raises(RuntimeError, match=r"computed Tensor cannot be replaced"):
+        y.data = np.zeros((2, 3))
+
+
+def test_a_grad_of_another_shape_or_dtype_is_refused():
+    w = leaf(2, 3)
+    for wrong in (np.zeros((3, 2)), np.zeros((2, 3), np.float32)):
+        with pytest.raises(ValueError, match=r"expected \(2, 3\) float64"):
+            w.grad = wrong
+    w.grad = np.ones((2, 3))
+    w.grad = None
+    assert w.grad is None
+
+
+def test_requires_grad_can_be_set_on_leaves_only():
+    w = leaf(2)
+    y = w * 2.0
+    with pytest.raises(RuntimeError, match=r"leaves only; use detach"):
+        y.requires_grad = False
+    w.requires_grad = False
+    assert (w * 2.0).requires_grad is False
+
+
+def test_detach_shares_the_array_and_cuts_the_tape():
+    w = leaf(2)
+    y = w * 2.0
+    cut = y.detach()
+    assert cut.data is y.data
+    assert not cut.requires_grad
+    (y * cut).sum().backward()
+    np.testing.assert_array_equal(w.grad, 2 * cut.data)
+
+
+# ── whose memory a gradient is ───────────────────────────────────────────────────────────────
+
+
+def assert_nobody_elses(gradient, *others):
+    assert gradient.flags.writeable
+    assert 0 not in gradient.strides or gradient.size <= 1
+    for other in others:
+        assert not np.may_share_memory(gradient, other)
+
+
+def test_the_gradient_given_to_backward_is_neither_kept_nor_changed():
+    for function in (
+        lambda x: x,
+        lambda x: x + 0.0,
+        lambda x: x + x,
+        lambda x: x.reshape(6),
+        lambda x: x.T,
+        lambda x: x.reshape(6).reshape(2, 3) + x,
+        lambda x: F.add(x, x) + F.add(x, x),
+    ):
+        x = leaf(2, 3)
+        y = function(x)
+        dy = np.random.default_rng(1).normal(size=y.shape)
+        before = dy.copy()
+        for _ in range(3):  # later gradients are added in place
+            function(x).backward(dy)
+        np.testing.assert_array_equal(dy, before)
+        assert_nobody_elses(x.grad, dy)
+
+
+def test_two_inputs_that_get_the_same_gradient_get_their_own_memory():
+    a, b, c = leaf(2, 3), leaf(2, 3), leaf(2, 3)
+    dy = np.ones((2, 3))
+    (a + b + c).backward(dy)
+    assert_nobody_elses(a.grad, b.grad, c.grad, dy)
+    assert_nobody_elses(b.grad, c.grad, dy)
+    a.grad += 5
+    assert b.grad.tolist() == c.grad.tolist() == np.ones((2, 3)).tolist()
+
+
+def test_one_input_twice_gets_the_sum_of_both_gradients():
+    x = leaf(3)
+    y = x + x
+    y.backward(np.ones(3))
+    assert x.grad.tolist() == [2, 2, 2]
+    h = x * 1.0  # and where it is no leaf
+    x.grad = None
+    (h + h).backward(np.ones(3))
+    assert x.grad.tolist() == [2, 2, 2]
+
+
+def split(x):
+    """Its rule returns two halves of one array: they touch but do not overlap."""
+
+    def backward(dy):
+        both = np.stack([dy, 2 * dy])
+        return (both[0],)
+
+    return record(x.data + 0, (x,), backward)
+
+
+def same_twice(a, b):
+    """Its rule returns one array for two inputs, and not dy."""
+
+    def backward(dy):
+        g = 3 * dy
+        return g, g
+
+    return record(a.data + b.data, (a, b), backward)
+
+
+def overlapping(a, b):
+    """Its rule returns two views of one array that overlap."""
+
+    def backward(dy):
+        g = np.arange(5.0) * dy.sum()
+        return g[:4], g[1:]
+
+    return record(a.data + b.data, (a, b), backward)
+
+
+@pytest.mark.parametrize("function", [same_twice, overlapping])
+def test_gradients_of_one_rule_that_overlap_are_parted(function):
+    a, b = leaf(4), leaf(4, seed=1)
+    function(a, b).sum().backward()
+    assert_nobody_elses(a.grad, b.grad)
+    first_a, first_b = a.grad.copy(), b.grad.copy()
+    function(a, b).sum().backward()
+    np.testing.assert_array_equal(a.grad, 2 * first_a)
+    np.testing.assert_array_equal(b.grad, 2 * first_b)
+
+
+def test_a_shared_gradient_is_right_for_a_leaf_and_for_a_node():
+    a, x = leaf(4), leaf(4, seed=1)
+    h = x * 1.0
+    y = same_twice(a, h) + h  # h gets a second gradient, added to the one that a shares
+    y.sum().backward()
+    assert a.grad.tolist() == [3] * 4
+    assert x.grad.tolist() == [4] * 4
+
+
+def test_a_gradient_that_a_node_borrowed_is_not_added_to():
+    x = leaf(4)
+    dy = np.ones(4)
+    h = x * 1.0
+    y = h + h.reshape(4) + h.reshape(2, 2).reshape(4) + h
+    steps = [np.copy(step_dy) for _, step_dy, _ in backward_steps(y, dy)]
+    assert dy.tolist() == [1] * 4
+    assert steps[0].tolist() == [1] * 4
+    assert x.grad.tolist() == [4] * 4
+
+
+def test_a_first_gradient_of_its_own_is_taken_over_without_a_copy():
+    made = []
+
+    def double(x):
+        def backward(dy):
+            made.append(2 * dy)
+            return (made[-1],)
+
+        return record(2 * x.data, (x,), backward)
+
+    x = leaf(4)
+    double(x).sum().backward()
+    assert x.grad is made[0]
+    double(x).sum().backward()
+    assert x.grad is made[0]
+    assert x.grad.tolist() == [4] * 4
+    assert made[1].tolist() == [2] * 4
+
+
+def test_views_and_broadcast_gradients_become_real_arrays_in_a_leaf():
+    for function in (
+        lambda x: x.sum(),
+        lambda x: x.mean(axis=0).sum(),
+        lambda x: x.reshape(6).sum(),
+        lambda x: x.T.sum(axis=1).sum(),
+        lambda x: split(x).sum(),
+    ):
+        x = leaf(2, 3)
+        function(x).backward()
+        first = x.grad.copy()
+        x.grad[0, 0] += 1  # would show in other entries if memory repeated
+        first[0, 0] += 1
+        np.testing.assert_array_equal(x.grad, first)
+        function(x).backward()
+        assert_nobody_elses(x.grad)
+
+
+def test_one_share_for_two_entries_is_repeated_and_becomes_a_real_array():
+    def halves(x):
+        def backward(dy):
+            return (np.broadcast_to(dy / 2, 2),)
+
+        return record(x.data.mean(keepdims=True), (x,), backward)
+
+    x = leaf(2)
+    for _ in range(2):
+        halves(x).sum().backward()
+        assert_nobody_elses(x.grad)
+    assert x.grad.tolist() == [1, 1]
+
+
+def test_gradients_without_axes_are_arrays_that_accumulate():
+    x = Tensor(np.array(3.0), requires_grad=True)
+    for k in (1, 2, 3):
+        (x * x + x).backward()
+        assert isinstance(x.grad, np.ndarray)
+        assert x.grad == 7 * k
+    x.grad = None
+    F.exp(x).backward()  # NumPy makes a number without axes of the product
+    assert isinstance(x.grad, np.ndarray)
+
+
+def test_backward_accumulates_until_grad_is_set_to_none():
+    x = leaf(3)
+    held = []
+    for k in (1, 2):
+        (x * 2.0).sum().backward()
+        assert x.grad.tolist() == [2 * k] * 3
+        held.append(x.grad)
+    assert held[0] is held[1]  # in place
+    x.grad = None
+    (x * 2.0).sum().backward()
+    assert x.grad.tolist() == [2] * 3
+    assert held[0].tolist() == [4] * 3
+
+
+@given(seed=seeds, operations=st.integers(1, 25))
+def test_any_graph_has_the_gradient_that_walking_every_path_gives(seed, operations):
+    """Random graphs of sums, products and views, against one gradient per path, added up."""
+    rng = np.random.default_rng(seed)
+    leaves = [Tensor(rng.normal(size=4), requires_grad=True) for _ in range(3)]
+    values = list(leaves)
+    parents = {}  # result -> [(parent, ∂result/∂parent as an array of four)]
+    for _ in range(operations):
+        i, j = rng.integers(0, len(values), 2)
+        a, b = values[i], values[j]
+        kind = rng.integers(0, 3)
+        if kind == 0:
+            y, partial = a + b, [(a, np.ones(4)), (b, np.ones(4))]
+        elif kind == 1:
+            y, partial = a * b * 0.5, [(a, 0.5 * b.data), (b, 0.5 * a.data)]
+        else:
+            y, partial = a.reshape(2, 2).reshape(4), [(a, np.ones(4))]
+        parents[y] = partial
+        values.append(y)
+    dy = rng.normal(size=4)
+    expected = {x: np.zeros(4) for x in values}
+    expected[values[-1]] = dy
+    for y in reversed(values[3:]):
+        for parent, slope in parents[y]:
+            expected[parent] = expected[parent] + expected[y] * slope
+    values[-1].backward(dy)
+    for x in leaves:
+        got = np.zeros(4) if x.grad is None else x.grad
+        np.testing.assert_allclose(got, expected[x], rtol=1e-9, atol=1e-12)
+
+
+def test_a_numpy_number_is_a_gradient_for_a_scalar():
+    x = leaf(3)
+    x.sum().backward(np.float64(2.0))
+    assert x.grad.tolist() == [2] * 3
+
+
+def test_no_two_nodes_have_one_number_whatever_thread_makes_them():
+    numbers = []
+
+    def work():
+        numbers.extend((Tensor(1.0)).node.number for _ in range(2000))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(numbers)) == 8000
+
+
+def test_watching_the_steps_frees_the_graph_too():
+    y = (2 * Tensor([3.0], requires_grad=True)).sum()
+    list(backward_steps(y))
+    with pytest.raises(RuntimeError, match="earlier backward pass"):
+        y.backward()
+
+
+def test_the_first_gradient_may_be_a_tensor():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    (3 * x).backward(Tensor([10.0, 100.0]))
+    np.testing.assert_array_equal(x.grad, [30, 300])
