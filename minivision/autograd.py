@@ -183,7 +183,7 @@ def _computed_before(root: Node) -> list[Node]:
     order, seen = [root], {root}
     for node in order:  # which grows as their parents are found
         if node.backward is errors.freed:
-            errors.freed(None)
+            errors.freed()
         for parent in node.parents:
             if parent is None:
                 continue

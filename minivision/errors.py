@@ -120,7 +120,7 @@ def add_to_leaf(leaf: Any, dx: Array, dy: Array, gradients: tuple) -> None:
     leaf.grad = xp.array(dx) if scalar or repeated or overlaps else dx
 
 
-def freed(dy: Array) -> NoReturn:
+def freed(dy: Array | None = None) -> NoReturn:
     """Take the place of a backward function after the backward pass."""
     raise RuntimeError(
         "backward: this graph was used by an earlier backward pass and what it kept is freed; "

@@ -15,6 +15,7 @@ from minivision import functional as F
 from minivision.fast.free_list import ALIGNMENT, free_list
 from minivision.models import lenet5
 from minivision.nn import Linear, Parameter
+from minivision.windows import Window
 
 
 def scalar(value=3.0):
@@ -679,6 +680,31 @@ def test_so_has_one_inside_a_function_inside_another():
         return inner
 
     assert [name for name, _, _ in backward_steps(outer()(scalar()))] == ["inner"]
+
+
+def test_a_name_may_be_given_and_is_the_one_that_is_printed():
+    def backward(dy):
+        return (2 * dy,)
+
+    x = scalar()
+    y = record(2 * x.data, (x,), backward, name="twice")
+    assert repr(y).endswith("from twice)")
+    assert (
+        record(2 * x.data, (x,), backward).node.name
+        == "test_a_name_may_be_given_and_is_the_one_that_is_printed"
+    )
+    assert [name for name, _, _ in backward_steps(y)] == ["twice"]
+    assert y.node.name == "leaf"  # the graph is freed
+
+
+def test_a_window_may_be_given_and_stays_with_the_node():
+    x, window = weight(1, 1, 4, 4), Window((2, 2))
+    assert record(x.data, (x,), lambda dy: (dy,), window=window).node.window is window
+    assert F.max_pool2d(x, 2).node.window == Window((2, 2), (2, 2))
+    assert F.conv2d(x, np.ones((1, 1, 3, 2)), padding=1).node.window == Window(
+        (3, 2), padding=(1, 1)
+    )
+    assert (x * x).node.window is None
 
 
 def test_a_rule_of_which_one_gradient_is_wrong_gives_none_of_them():

@@ -104,7 +104,10 @@ def test_every_operator_is_its_function():
         (a + b, u + v), (a - b, u - v), (a * b, u * v), (a / b, u / v), (-a, -u), (a**2, u**2),
         (a @ b.T, u @ v.T), (a[1], u[1]), (2 + a, 2 + u), (2 - a, 2 - u), (2 * a, 2 * u),
         (2 / a, 2 / u), (a.exp(), np.exp(u)), (a.sum(axis=1), u.sum(1)), (a.mean(), u.mean()),
-        ((a * a).log(), np.log(u * u)), (a.max(axis=0), u.max(0)),
+        ((a * a).log(), np.log(u * u)), (a.max(axis=0), u.max(0)), (a.min(axis=0), u.min(0)),
+        ((a * a).sqrt(), abs(u)), (abs(a), abs(u)), (a.relu(), np.maximum(u, 0)),
+        (u.T @ a, u.T @ u), (a.var(axis=1), u.var(1, ddof=1)),
+        (a.sum(0, keepdims=True), u.sum(0, keepdims=True)),
         (a.reshape(3, 2), u.reshape(3, 2)), (a.reshape((3, 2)), u.reshape(3, 2)),
         (a.flatten(start_axis=0), u.reshape(-1)), (a.transpose((1, 0)), u.T), (a.T, u.T),
     ]:  # fmt: skip

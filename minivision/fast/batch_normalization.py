@@ -1,8 +1,8 @@
-"""Batch normalisation, a few channels at a time, which stay in the cache for all its passes.
+"""Batch normalization, a few channels at a time, which stay in the cache for all its passes.
 
 With the channels outermost in memory a channel is one long row: its mean, its variance and what is
-made of them come from one visit to memory, where the plain form makes seven. The helpers would not
-speed it up: its calls are too short (kernels/workers.py).
+made of them come from one visit to memory, where the page makes seven. The helpers would not
+speed it up: its calls are too short (fast/workers.py).
 
 Read next: fast/products.py
 """

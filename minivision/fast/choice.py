@@ -1,4 +1,4 @@
-"""Which kernel runs, and how work is cut: every rule in one place.
+"""What the machine room takes, and how it cuts its work: every rule in one place.
 
 Each rule was chosen by measuring (`python -m benchmarks rules`, docs/results/rules.json); none
 depends on measured time at run time, so the same settings compute the same numbers.
@@ -69,7 +69,7 @@ def use_blocks(x: Array) -> bool:
 
 
 def use_channel_rows(x: Array) -> bool:
-    """Whether batch normalisation takes each channel of x, (N, C) or (N, C, H, W), as one row.
+    """Whether batch normalization takes each channel of x, (N, C) or (N, C, H, W), as one row.
 
     That is where the channels lie outermost in memory and the batch innermost.
     """

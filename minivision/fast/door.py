@@ -1,6 +1,9 @@
-"""The door of the fast forms: open or closed, for each thread.
+"""The door: while it is closed, every number comes from the pages of functional/.
 
-    with fast.off():        # every number comes from functional/ and kernels/plain/
+Only then is a `print` or a `breakpoint()` in a page reached, and only then does a mistake in a page
+change what a program computes.
+
+    with fast.off():        # closes it for this thread
         model(x)
 
 `MINIVISION_FAST` in the environment sets how a program begins: 1 (open, the default), 0 (closed),

@@ -1,4 +1,4 @@
-"""Local response normalisation, a few pixels at a time, with all their channels.
+"""Local response normalization, a few pixels at a time, with all their channels.
 
 The sum over neighbouring channels is a handful of shifted adds, and s^-0.75 is 1 / (√s·√√s),
 which costs far less than a power.

@@ -3,7 +3,7 @@
 NumPy lets go of Python's lock inside matrix products and long loops, so threads do run side by
 side. An operation is cut into parts that write to different memory; each worker gets its parts
 beforehand, and the caller, who is worker 0, waits for all. Handing over costs about as much as a
-small product, so small operations stay with the caller (kernels/choice.py says which).
+small product, so small operations stay with the caller (fast/choice.py says which).
 
 BLAS, the library under `@`, has threads of its own, which spin for a while after each product and
 get in the helpers' way. It is held to one thread while workers run.

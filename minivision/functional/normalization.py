@@ -1,7 +1,7 @@
-"""Normalisation: keep activations in a range where learning works.
+"""Normalization: keep activations in a range where learning works.
 
-Local response normalisation lets neighbouring channels inhibit one another, as in AlexNet; batch
-normalisation gives every channel mean 0 and variance 1 over the batch, and has replaced it.
+Local response normalization lets neighbouring channels inhibit one another, as in AlexNet; batch
+normalization gives every channel mean 0 and variance 1 over the batch, and has replaced it.
 
 Read next: functional/dropout.py
 """

@@ -1,6 +1,6 @@
 """Softmax: scores become probabilities, at a temperature.
 
-The scores of a classifier, one for each class and not yet normalised, are called logits.
+The scores of a classifier, one for each class and not yet normalized, are called logits.
 
 Read next: functional/losses.py
 """

@@ -1,12 +1,12 @@
-"""The picture of the tape shows every node once and every arrow."""
+"""The picture of the graph shows every node once and every arrow."""
 
 import numpy as np
 import pytest
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from minivision import Tensor
+from minivision import Tensor, record
 from minivision import functional as F
-from minivision.analysis.graph import graph_nodes, plot_graph
+from minivision.analysis.graph import graph_nodes, kept_arrays, plot_graph
 from minivision.models import lenet5
 
 
@@ -35,6 +35,27 @@ def test_no_two_boxes_overlap():
     assert len(set(corners)) == len(corners)
 
 
-def test_a_tensor_without_a_tape_is_refused():
+def test_a_tensor_without_a_graph_is_refused():
     with pytest.raises(ValueError, match="the graph has 1 nodes"):
         plot_graph(Tensor([1.0]))
+
+
+def test_the_arrays_that_a_backward_function_holds_are_found_wherever_they_are():
+    x, held = Tensor([1.0], requires_grad=True), [np.zeros(n) for n in range(1, 6)]
+    inner = lambda: held[0]  # noqa: E731
+
+    def backward(dy):
+        return (dy * 0 if (inner, pair, nested, number) else dy,)
+
+    pair, nested, number = (held[1], "a word"), [[held[2]], (held[3], held[4])], 3
+    found = kept_arrays(record(x.data, (x,), backward).node)
+    assert {id(array) for array in held} == {id(array) for array in found}
+
+
+def test_leaves_and_freed_nodes_keep_nothing():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    product = y.node.parents[0]
+    assert len(kept_arrays(product)) == 2
+    y.backward()
+    assert kept_arrays(x.node) == kept_arrays(product) == []
