@@ -1,4 +1,4 @@
-"""The rules of kernels/choice.py, each beside its alternatives, on layers of the three networks.
+"""The rules of fast/choice.py, each beside its alternatives, on layers of the three networks.
 
 The options of a rule are measured in turn, in one process, round after round. Those that the
 package chooses by itself are marked "*" in the table.
@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks import report
 from minivision import fast
-from minivision.fast import choice
+from minivision.fast import choice, convolution, pooling
 from minivision.fast.memory import BATCH_INNERMOST, in_order
 from minivision.fast.workers import one_blas_thread, worker_count
 from minivision.windows import Window
@@ -54,17 +54,17 @@ class Convolution:
             return in_order(rng.normal(size=shape).astype(np.float32), BATCH_INNERMOST)
 
         self.x, self.weight = maps(N, C, H, H), np.ascontiguousarray(maps(F, C, kernel, kernel))
-        self.geometry = Window((kernel, kernel), padding=(padding, padding))
-        self.dy = maps(N, F, *self.geometry.output_size(H, H))
+        self.window = Window((kernel, kernel), padding=(padding, padding))
+        self.dy = maps(N, F, *self.window.output_size(H, H))
 
     def forward(self) -> None:
-        fast.convolution.convolve(self.x, self.weight, None, self.geometry, 1)
+        convolution.convolve(self.x, self.weight, None, self.window, 1)
 
     def weight_gradient(self) -> None:
-        fast.convolution.gradients(self.dy, self.x, self.weight, self.geometry, 1, False, True)
+        convolution.gradients(self.dy, self.x, self.weight, self.window, 1, False, True)
 
     def input_gradient(self) -> None:
-        fast.convolution.gradients(self.dy, self.x, self.weight, self.geometry, 1, True, False)
+        convolution.gradients(self.dy, self.x, self.weight, self.window, 1, True, False)
 
 
 def constant(name: str, *values: Any) -> dict[str, dict[str, Any]]:
@@ -93,9 +93,9 @@ def few_images() -> Iterator[tuple[str, Run]]:
     for name in ("lenet5.conv2", "vgg_small.conv2", "vgg_small.conv4", "alexnet.conv2"):
         for N in (1, 2, 4, 8):
             _, *numbers = CONVOLUTIONS[name]
-            convolution = Convolution(N, *numbers)
-            places = convolution.dy[:, 0].size
-            yield f"{name}, {N} images, {places} places", convolution.forward
+            layer = Convolution(N, *numbers)
+            places = layer.dy[:, 0].size
+            yield f"{name}, {N} images, {places} places", layer.forward
 
 
 def sizes(passes: str) -> Iterator[tuple[str, Run]]:
@@ -119,11 +119,11 @@ def pools() -> Iterator[tuple[str, Run]]:
         ("alexnet", (16, 96, 55, 55), 3),
     ):
         x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-        x, geometry = in_order(x, BATCH_INNERMOST), Window((kernel, kernel), (2, 2))
-        y = fast.pooling.max_pool(x, geometry)
+        x, window = in_order(x, BATCH_INNERMOST), Window((kernel, kernel), (2, 2))
+        y = pooling.max_pool(x, window)
         yield (
             f"{name}.pool1, gradient",
-            partial(fast.pooling.max_pool_gradient, np.copy(y), x, y, geometry),
+            partial(pooling.max_pool_gradient, np.copy(y), x, y, window),
         )
 
 

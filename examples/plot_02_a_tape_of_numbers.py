@@ -82,7 +82,7 @@ y = p + b
 e = y - 5
 L = e**2
 print(L)
-print("its node has the number", L.node.number, "and was made by", L.node.backward.__qualname__)
+print("its node has the number", L.node.number, "and was made by", L.node.name)
 print("its parent has the number", L.node.parents[0].number, "and belongs to e:",
       L.node.parents[0] is e.node)  # fmt: skip
 
@@ -249,7 +249,10 @@ print("requires_grad:", answer.requires_grad, "  parents:", answer.node.parents)
 # 1.7159 · 2/3 · (1 - tanh²(2a/3)).
 # A function of the engine is a Python function that computes its value, defines ``backward(dy)``,
 # and hands both to ``record``. Rules work on arrays, not on Tensors. That is the whole interface:
-# every function in ``minivision/functional`` has this form, conv2d included.
+# every function in ``minivision/functional`` has this form, conv2d included. (A ``print`` or a
+# ``breakpoint()`` that you put into one of them is reached only with ``MINIVISION_FAST=0`` in the
+# environment or inside ``with fast.off():``, for the larger ones hand their work to faster code
+# first. Lesson 21 is about that code.)
 
 
 def squash(x):

@@ -2,9 +2,9 @@
 21 · How it is fast
 ===================
 
-*The same convolution, computed seven times: from the three lines of a textbook to the kernel that
-trains the networks of this course. Every step changes only where the numbers lie and when they are
-read, never what is computed, and every step is measured on your machine.*
+*The same convolution, computed seven times: from the three lines of a textbook to the code that
+trains the networks of this course. Every step changes only where the numbers are in memory and when
+they are read, never what is computed, and every step is measured on your machine.*
 
 **Prerequisites:** lesson 6 (LeNet-5 reads digits).
 
@@ -14,23 +14,27 @@ read, never what is computed, and every step is measured on your machine.*
 
 * say how fast a convolution could be at best on your machine, and how far a program is from it,
 * explain why the order of an image's axes in memory matters more than the number of operations,
-* build the matrix of windows with KW copies instead of KH·KW.
+* build the matrix of windows with KW copies of every pixel instead of KH·KW.
 """
 
 # sphinx_gallery_thumbnail_number = 3
 
 import time
+import tracemalloc
+from contextlib import nullcontext
 
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from minivision import fast
+from minivision import Tensor, fast
 from minivision.fast import choice, one_blas_thread, worker_count
+from minivision.fast.convolution import convolve
 from minivision.fast.free_list import free_list
 from minivision.fast.memory import BATCH_INNERMOST, in_order
 from minivision.fast.stacked_rows import covered, stack_rows, windows_of
-from minivision.windows import Window
+from minivision.functional import conv2d
+from minivision.windows import Window, with_border
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 
@@ -39,11 +43,11 @@ BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 # ---------------------
 # A convolution is a matrix product in disguise: every filter meets every window. So the speed of
 # the matrix product is the ceiling. We take a layer from the middle of a small VGG network, 32
-# channels in, 64 filters of 3x3, on 64 images of 16x16, count its multiplications and additions,
+# channels in, 64 filters of 3x3, on 256 images of 16x16, count its multiplications and additions,
 # and ask how many of them a large matrix product does in a second.
 
-N, C, F, H, W, KH, KW = 64, 32, 64, 16, 16, 3, 3
-geometry = Window(kernel=(KH, KW), padding=(1, 1))
+N, C, F, H, W, KH, KW = 256, 32, 64, 16, 16, 3, 3
+window = Window(kernel=(KH, KW), padding=(1, 1))
 rng = np.random.default_rng(0)
 images = rng.normal(size=(N, C, H, W)).astype(np.float32)
 weight = rng.normal(size=(F, C, KH, KW)).astype(np.float32)
@@ -51,9 +55,9 @@ operations = 2 * N * F * H * W * C * KH * KW  # one multiplication and one addit
 
 
 def seconds(function, *arguments):
-    """The median time of nine calls, after one to warm up."""
+    """The median time of seven calls, after one to warm up."""
     times = []
-    for _ in range(10):
+    for _ in range(8):
         start = time.perf_counter()
         function(*arguments)
         times.append(time.perf_counter() - start)
@@ -71,8 +75,8 @@ print(f"so the layer could take {operations / peak * 1e3:.1f} ms")
 # Seven ways
 # ----------
 # **1, the textbook.** ``sliding_window_view`` shows every window without copying, and ``tensordot``
-# multiplies. It is short and right. Inside, tensordot copies all windows into a matrix, picking
-# single numbers from all over the image.
+# multiplies. It is short and right. Inside, tensordot copies all windows into a matrix, one window
+# after the other, and one row of a window is only three numbers that follow one another in memory.
 
 
 def textbook():
@@ -82,44 +86,44 @@ def textbook():
 
 
 # %%
-# **2, columns by slices.** For a fixed tap of the kernel, the pixels that it meets are a shifted
-# image. So the matrix is filled with KH·KW copies of whole images, in runs of a row each.
+# **2, im2col.** For a fixed tap of the kernel, the pixels that it meets are a shifted image. So if
+# every window becomes a *column*, the matrix consists of shifted images, and it is filled in runs
+# of a row each: 16 numbers. This is what ``conv2d`` computes on its page,
+# ``functional/convolution.py``, and what a GPU runs. On a CPU the page hands the call to the
+# machine room, ``fast/``, which the rest of this lesson is about; ``fast.off()`` closes its door.
 
 
-def columns_by_slices():
-    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    columns = np.empty((N, C, KH, KW, H, W), np.float32)
-    for i in range(KH):
-        for j in range(KW):
-            columns[:, :, i, j] = padded[:, :, i : i + H, j : j + W]
-    filters = weight.reshape(F, -1)
-    return (filters @ columns.reshape(N, C * KH * KW, H * W)).reshape(N, F, H, W)
+def im2col_page():
+    with fast.off():
+        return conv2d(images, weight, padding=1).data
 
 
 # %%
-# **3, the batch innermost.** A row of 16 pixels is a short run. If the images lie in memory pixel
-# by pixel, each pixel with its value in all 64 images, then every run is 64 numbers long and more,
-# and all windows of all images are one matrix product. The array keeps its shape (N, C, H, W);
-# only its strides differ. This is the plain kernel of this package, ``kernels/plain``, and it is
-# the layout of the first AlexNet code.
+# **3, the batch innermost.** A row of 16 pixels is a short run. If the images are stored pixel by
+# pixel, each pixel with its value in all 256 images, a row is 16·256 numbers in one run. And the
+# product of filters and columns is the result in that same order, so that the next layer finds what
+# it needs. The array keeps its shape (N, C, H, W); only its strides differ. The code of the first
+# AlexNet had this layout, and convolution and pooling in ``fast/`` have it.
 
 pixels_first = in_order(images, BATCH_INNERMOST)
 print("shape", pixels_first.shape, " strides in bytes", pixels_first.strides)
 
 
 def batch_innermost():
-    return plain.convolution.convolve(pixels_first, weight, None, geometry, 1)
+    windows = window.view(with_border(pixels_first, window.padding))  # (N, C, KH, KW, OH, OW)
+    columns = windows.transpose(1, 2, 3, 4, 5, 0).reshape(C * KH * KW, H * W * N)
+    return (weight.reshape(F, -1) @ columns).reshape(F, H, W, N).transpose(3, 0, 1, 2)
 
 
 # %%
-# **4, stacked rows.** Windows that lie above one another share most of their rows. Expand the image
+# **4, stacked rows.** A window and the one below it share most of their rows. Expand the image
 # along the kernel's *width* only; the windows of an output row are then KH rows of the expanded
-# image, one after the other. No number is copied KH times. Here is the idea on one image of 4x4
-# pixels, numbered from 1; 0 is the border.
+# image, one after the other. Every pixel is copied KW times instead of KH·KW times. Here is the
+# idea on one image of 4x4 pixels, numbered from 1; 0 is the border.
 
 small = np.arange(1.0, 17.0, dtype=np.float32).reshape(1, 4, 4, 1)  # (C, H, W, N)
-stacked = stack_rows(small, geometry, covered(geometry, range(4)), range(4))
-windows = windows_of(stacked, geometry, 4)  # four views of the same memory
+stacked = stack_rows(small, window, covered(window, range(4)), range(4))
+windows = windows_of(stacked, window, 4)  # four views of the same memory
 matrix = np.concatenate(list(windows), axis=1)
 
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 5.2), width_ratios=[16, 5.2], layout="constrained")
@@ -128,7 +132,7 @@ for panel, numbers in zip(axes, (matrix, stacked.reshape(-1, 4)), strict=True):
     for (y, x), number in np.ndenumerate(numbers):
         panel.text(x, y, f"{number:.0f}", ha="center", va="center", fontsize=8)
     panel.set(xticks=[], yticks=[])
-axes[0].set_title("im2col: 9 x 16 numbers, one column a window")
+axes[0].set_title("im2col: 9 x 16 numbers, one column per window")
 axes[1].set_title("stacked rows: 18 x 4")
 for r, colour in ((0, VERMILION), (1, "black")):
     frame = {"fill": False, "edgecolor": colour, "linewidth": 2.5, "clip_on": False}
@@ -137,10 +141,10 @@ for r, colour in ((0, VERMILION), (1, "black")):
 figure.suptitle("The windows of output row 0 (red) and row 1 (black) overlap in the stacked rows")
 
 # %%
-# **5, tiles.** The columns of the whole layer are far larger than a processor's cache, and the more
-# images, the more memory they take. A tile of some output rows and columns takes the same memory
-# however large the batch. There is a second reason for narrow tiles: the matrix product itself has
-# widths that it likes.
+# **5, tiles.** The more images there are, the more memory the columns take, stacked or not, and
+# soon more than a processor's cache has. So the layer is computed in *tiles*, each of some output
+# rows and columns, small enough that its stacked rows take a few megabytes however large the batch.
+# Tiles must not be too small, though: a matrix product has to be wide enough to be worth its call.
 
 print(f"columns of the whole layer: {C * KH * KW * H * W * N * 4 / 2**20:.0f} MB")
 
@@ -150,7 +154,7 @@ def many_products(columns, out):
         np.matmul(weight.reshape(F, -1), columns, out=out)
 
 
-widths = 2 ** np.arange(5, 15)
+widths = 2 ** np.arange(1, 15)
 speeds = []
 with one_blas_thread():
     for width in widths:
@@ -172,49 +176,61 @@ axes.set(
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# **6, memory that is used again.** Fresh memory comes from the operating system page by page, at
-# the first write. A training step asks for the same sizes again and again, so the package keeps
-# blocks whose arrays are gone (``kernels/free_list.py``).
+# **6, memory that is used again.** Memory from the operating system arrives page by page, at the
+# first write. A training step asks for the same sizes again and again, so the package keeps blocks
+# whose arrays are gone (``fast/free_list.py``).
 #
-# **7, all workers.** The tiles are dealt out to one thread for each core.
+# **7, all workers.** The tiles are dealt out to one thread per core.
 #
-# Now we measure. Steps 1 to 5 run with the free list switched off, and 1 to 6 in one thread.
+# Now we measure, the time and also the memory that one call asks for. In steps 1 to 5 the free list
+# is switched off, and steps 1 to 6 run in one thread.
 
 
-def stacked_kernel():
-    return fast.convolution.convolve(pixels_first, weight, None, geometry, 1)
+def stacked_rows():
+    return convolve(pixels_first, weight, None, window, 1)
+
+
+def new_memory(function):
+    """How many megabytes one call asks for at most, its result included."""
+    tracemalloc.start()
+    function()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most / 2**20
 
 
 settings = choice.TILE_BYTES, choice.workers, free_list.limit
 whole, alone = 2**40, lambda **size: 1  # one tile for all; one worker
 steps = {
     "1 textbook": (textbook, whole, alone, 0),
-    "2 columns by slices": (columns_by_slices, whole, alone, 0),
+    "2 im2col, the page": (im2col_page, whole, alone, 0),
     "3 batch innermost": (batch_innermost, whole, alone, 0),
-    "4 stacked rows": (stacked_kernel, whole, alone, 0),
-    "5 tiles": (stacked_kernel, settings[0], alone, 0),
-    "6 used memory": (stacked_kernel, settings[0], alone, settings[2]),
-    f"7 workers ({worker_count()})": (stacked_kernel, *settings),
+    "4 stacked rows": (stacked_rows, whole, alone, 0),
+    "5 tiles": (stacked_rows, settings[0], alone, 0),
+    "6 used memory": (stacked_rows, settings[0], alone, settings[2]),
+    f"7 workers ({worker_count()})": (stacked_rows, *settings),
 }
 expected = textbook()
-measured = {}
+measured, memory = {}, {}
 with one_blas_thread():
     for name, (function, *changed) in steps.items():
         free_list.clear()
         choice.TILE_BYTES, choice.workers, free_list.limit = changed
         np.testing.assert_allclose(function(), expected, rtol=1e-3, atol=1e-3)
-        measured[name] = seconds(function)
+        measured[name], memory[name] = seconds(function), new_memory(function)
         rate = operations / measured[name] / 1e9
-        print(f"{name:<22} {measured[name] * 1e3:6.1f} ms   {rate:4.0f} thousand million a second")
+        print(f"{name:<20} {measured[name] * 1e3:6.1f} ms   {rate:4.0f} thousand million a second"
+              f"   {memory[name]:4.0f} MB")  # fmt: skip
 choice.TILE_BYTES, choice.workers, free_list.limit = settings
 
-figure, axes = plt.subplots(figsize=(7.6, 4.0), layout="constrained")
+figure, axes = plt.subplots(figsize=(8.4, 4.0), layout="constrained")
 names, times = list(measured), 1e3 * np.array(list(measured.values()))
 axes.barh(names, times, color=[GREY, GREY, GREY, BLUE, BLUE, BLUE, VERMILION], height=0.65)
 beside = {"textcoords": "offset points", "va": "center", "fontsize": 9}
 for name, milliseconds in zip(names, times, strict=True):
-    words = f"{milliseconds:.1f} ms, {times[0] / milliseconds:.1f} times as fast as the textbook"
-    axes.annotate(words, (milliseconds, name), (4, 0), **beside)
+    words = f"{milliseconds:.0f} ms, {times[0] / milliseconds:.1f} times as fast as 1"
+    words += f", {memory[name]:.0f} MB"
+    axes.annotate(words, (milliseconds, name), (4, 0), backgroundcolor="white", **beside)
 ceiling = operations / peak * 1e3
 axes.axvline(ceiling, color="black", linestyle="--", linewidth=1)
 top = (ceiling, 1)
@@ -225,18 +241,35 @@ axes.set(xlabel="milliseconds for one forward pass")
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
+# Steps 2 to 4 pay in time, because each copies in longer runs, or less. Do not expect the same of 5
+# and 6 in this loop. They are about memory: a tile bounds what a layer takes on top of its result,
+# and it is the piece of work that step 7 deals out. This loop asks for the same few sizes all the
+# time, and so the C library, too, keeps what it got; a training step asks for many. How much step 7
+# gains depends on what else your cores are doing.
+#
 # What the backward pass does
 # ---------------------------
-# The gradient of the weights needs the windows again. They are *rebuilt*, tile by tile, because
-# keeping them would take KH·KW times the memory of the image and save little. The gradient of the
-# image goes the same way back: the adjoint of stacking rows adds every number to the pixel that it
-# was copied from.
+# The gradient of the weights needs the windows again. They are *computed again*, on the page and in
+# the machine room, because keeping them would take KH·KW times the memory of the image. The
+# gradient of the image goes the way back: col2im adds every number of a column to the pixel that it
+# was copied from, and the machine room can do that with stacked rows. With a stride of 1 there is
+# another way, a convolution of dy with the kernels turned by 180 degrees; ``choice.flip_kernels``
+# takes it for layers of many channels, such as this one. Here are both gradients, in one thread.
 
-dy = in_order(rng.normal(size=(N, F, H, W)).astype(np.float32), BATCH_INNERMOST)
-for name, kernel in (("plain", plain.convolution), ("fast", fast.convolution)):
-    forward = seconds(kernel.convolve, pixels_first, weight, None, geometry, 1)
-    backward = seconds(kernel.gradients, dy, pixels_first, weight, geometry, 1, True, True)
-    print(f"{name:<6} forward {forward * 1e3:5.1f} ms   both gradients {backward * 1e3:5.1f} ms")
+dy = rng.normal(size=(N, F, H, W)).astype(np.float32)
+choice.workers = alone
+for name, door, order in (
+    ("page", fast.off(), (0, 1, 2, 3)),  # each with the images in its own order
+    ("fast", nullcontext(), BATCH_INNERMOST),
+):
+    x = Tensor(in_order(images, order), requires_grad=True)
+    w = Tensor(weight, requires_grad=True)
+    with door, one_blas_thread():
+        forward = seconds(lambda x, w: conv2d(x, w, padding=1), x, w)
+        node = conv2d(x, w, padding=1).node
+        backward = seconds(node.backward, in_order(dy, order))
+    print(f"{name}   forward {forward * 1e3:5.1f} ms   both gradients {backward * 1e3:5.1f} ms")
+choice.workers = settings[1]
 
 # %%
 # Look back
@@ -249,13 +282,15 @@ for name, kernel in (("plain", plain.convolution), ("fast", fast.convolution)):
 # %%
 # Three things to try
 # -------------------
-# 1. Change ``N`` to 1. Which steps lose their point? Expect step 3 to be step 2 then: with one
-#    image, the batch innermost is the order that it had anyway.
-# 2. Make the kernel 1x1, and then 7x7 with a padding of 3, in ``KH``, ``KW`` and ``geometry`` (and
-#    in ``np.pad``). Expect stacking rows to gain nothing at first and most at last.
-# 3. Set ``choice.TILE_BYTES`` to 64 KB and to 64 MB before the measurement. Expect many small calls
-#    to cost as much as the cache saves.
+# 1. Change ``N`` to 1. Which steps lose their point? Expect step 3 to be step 2 then, because with
+#    one image the batch innermost is the order that it had anyway. Steps 4 to 7 copy columns as
+#    well: so few windows are not worth stacking (``choice.use_columns``).
+# 2. Make the kernel 1x1 without padding, and then 7x7 with a padding of 3: in ``KH``, ``KW`` and
+#    ``window``, in ``np.pad`` and in ``padding=1``. Expect stacked rows to save nothing at first,
+#    and most at last, above all memory.
+# 3. Set ``choice.TILE_BYTES`` to 64 KB and to 64 MB before the measurement. Expect the memory of
+#    step 5 to follow, and the time to change far less.
 #
-# **Next lesson:** the course ends here; begin again with lesson 2, and read ``kernels/fast``
+# **Next lesson:** the course ends here; begin again with lesson 2, and read ``fast/``
 
 plt.show()

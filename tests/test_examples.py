@@ -62,7 +62,7 @@ SUBJECTS = {
     18: r"self_train|noisy_student|BatchNorm2d",
     19: r"FeatureFusion|ClassicFeatures",
     20: r"grad_cam|saliency|occlusion",
-    21: r"kernels",
+    21: r"fast",
 }
 
 
@@ -84,8 +84,8 @@ def too_early(number, text):
 
 
 def test_a_subject_that_comes_too_early_is_found():
-    text = "from minivision.methods import distill\nimport minivision.kernels, plot_14_x"
-    assert too_early(14, text) == {"distill", "kernels", "plot_14_x"}
+    text = "from minivision.methods import distill\nimport minivision.fast, plot_14_x"
+    assert too_early(14, text) == {"distill", "fast", "plot_14_x"}
     assert too_early(15, "from minivision.methods import distill") == set()
 
 

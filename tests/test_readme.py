@@ -43,19 +43,19 @@ def test_the_function_of_your_own_passes_its_check():
     assert float(re.search(r"worst_error=([-\d.e]+)", printed).group(1)) < 1e-6
 
 
-def test_breaking_the_relu_rule_is_caught_as_shown(tmp_path):
+def test_breaking_the_gradient_of_conv2d_is_caught_as_shown(tmp_path):
     """The README's experiment, on a copy of the package."""
     root = Path(__file__).parent.parent
     for path in (root / "minivision").rglob("*.py"):
         target = tmp_path / path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(path.read_text())
-    rule = tmp_path / "minivision" / "functional" / "activation.py"
-    right, wrong = re.search(r"from `(dy \* .*?)` to `(dy)`", README).groups()
-    text = rule.read_text()
+    page = tmp_path / "minivision" / "functional" / "convolution.py"
+    right, wrong = re.search(r"change `(pixels .*?)` to `(pixels.*?)`", README).groups()
+    text = page.read_text()
     assert text.count(right) == 1
-    rule.write_text(text.replace(right, wrong))
-    command = [sys.executable, "-m", "minivision", "gradcheck", "relu"]
+    page.write_text(text.replace(right, wrong))
+    command = [sys.executable, "-m", "minivision", "gradcheck", "conv2d"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 1
     shown = re.search(r"(WRONG: .*?)```", README, re.DOTALL).group(1)

@@ -88,7 +88,7 @@ def contents(order):
     lines = [
         "Read the source", "===============", "",
         "Every module of minivision, prose beside code, in the order in which to read it: from "
-        "a face to a tape, from the tape to functions and layers, from there to networks, data and "
+        "an array to its gradient, from there to functions and layers, networks, data and "
         "methods. Line numbers are those of the files.", "",
     ]  # fmt: skip
     rooms = list(dict.fromkeys(room_of(path) for path in order))
