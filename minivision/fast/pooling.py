@@ -96,24 +96,20 @@ def max_pool_gradient(dy: Array, x: Array, y: Array, window: Window) -> Array:
 
     def work(worker: int) -> None:
         for channels, rows, lines in _tiles(image, maps, window, worker, workers):
-            if rows.start == 0 and not disjoint:
-                dimage[channels] = 0
             pixels, dpixels = image[channels, lines], dimage[channels, lines]
-            beside = _column_taps(pixels, maps.shape[2], window)  # KW views (C, lines, OW, N)
+            dy_tile, y_tile = upstream[channels, rows], maps[channels, rows]
+            if disjoint:
+                taps, dtaps = (_taps(a, OW, window) for a in (pixels, dpixels))
+                _peel(dy_tile, y_tile, taps, dtaps, disjoint)
+                continue
+            if rows.start == 0:
+                dimage[channels] = 0
+            beside = _column_taps(pixels, OW, window)  # KW views (C, lines, OW, N)
             maxima = _running_maximum(beside, empty(beside[0].shape, pixels))
             dmaxima = empty(maxima.shape, maxima)
-            if not disjoint:
-                dmaxima[...] = 0
-            dabove = _row_taps(dmaxima, window)
-            _peel(
-                upstream[channels, rows],
-                maps[channels, rows],
-                _row_taps(maxima, window),
-                dabove,
-                disjoint,
-            )
-            dbeside = _column_taps(dpixels, maps.shape[2], window)
-            _peel(dmaxima, maxima, beside, dbeside, disjoint)
+            dmaxima[...] = 0
+            _peel(dy_tile, y_tile, _row_taps(maxima, window), _row_taps(dmaxima, window), False)
+            _peel(dmaxima, maxima, beside, _column_taps(dpixels, OW, window), False)
 
     share(work, workers)
     return without_border(dimage.transpose(3, 0, 1, 2), window.padding)
@@ -147,6 +143,12 @@ def _row_taps(maxima: Array, window: Window) -> list[Array]:
     return [maxima[:, i : i + last + 1 : SH] for i in range(KH)]
 
 
+def _taps(pixels: Array, OW: int, window: Window) -> list[Array]:
+    """What each tap of the window meets, in reading order: views (C, rows, OW, N)."""
+    rows = _row_taps(pixels, window)
+    return [tap for row in rows for tap in _column_taps(row, OW, window)]
+
+
 def _running_maximum(taps: list[Array], out: Array) -> Array:
     np.maximum(taps[0], taps[-1], out=out)
     for tap in taps[1:-1]:
@@ -157,15 +159,13 @@ def _running_maximum(taps: list[Array], out: Array) -> Array:
 def _peel(dy: Array, y: Array, taps: list[Array], dtaps: list[Array], disjoint: bool) -> None:
     """Give dy to the dtap of the first tap that equals y: added, or written where disjoint."""
     left, rest = dy, empty(dy.shape, dy)
-    first, taken = empty(dy.shape, _MASK), empty(dy.shape, dy)
+    first, taken = empty(dy.shape, _MASK), None if disjoint else empty(dy.shape, dy)
     for tap, dtap in zip(taps[:-1], dtaps[:-1], strict=True):
         np.equal(tap, y, out=first)
-        np.multiply(left, first, out=taken)
-        if disjoint:
-            dtap[...] = taken
-        else:
-            dtap += taken
-        left = np.subtract(left, taken, out=rest)
+        share = np.multiply(left, first, out=dtap if disjoint else taken)
+        if not disjoint:
+            dtap += share
+        left = np.subtract(left, share, out=rest)
     if disjoint:
         dtaps[-1][...] = left
     else:
