@@ -45,7 +45,7 @@ for name, (module, rounds) in MEASUREMENTS.items():
     )  # fmt: skip
     command.add_argument(
         "--peer", action="append", choices=module.PEERS, metavar="PEER",
-        help=f"beside minivision, only this; can be repeated. One of: {', '.join(module.PEERS)}",
+        help=f"compare with this peer only; can be repeated. One of: {', '.join(module.PEERS)}",
     )  # fmt: skip
     if rounds:
         command.add_argument("--rounds", type=int, default=rounds, help="default: %(default)s")

@@ -1,4 +1,4 @@
-"""Peers beside each other: the same numbers first, then times in turn, then ratios within a round.
+"""Peers compared: the same numbers first, then times in turn, then ratios within a round.
 
 A ratio is minivision's time divided by the peer's in the same round, so that what slows the machine
 for a while slows both. Below 1 minivision is faster. A peer whose numbers differ is not reported.
@@ -90,7 +90,7 @@ def row_of(model: str, name: str, facts: dict[str, Any], gave: dict[str, Any]) -
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
-    """A line a peer, and the two ratios that the goals are about."""
+    """One line per peer, and the two ratios that the goals are about."""
     print(f"\n{'model':<22} {'peer':<22} {'ms':>9} {'quartiles':>19} {'ratio':>7} {'upper':>6}")
     for row in rows:
         head = f"{row['model']:<22} {row['peer']:<22}"

@@ -1,4 +1,4 @@
-"""Single layers, forward and backward, at the sizes they have in the networks, beside PyTorch.
+"""Single layers, forward and backward, at their sizes in the networks, compared with PyTorch.
 
 All convolutions of the three networks, and one or two of every other kind. The input requires a
 gradient except in a network's first layer. minivision's activations lie with the batch innermost

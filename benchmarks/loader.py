@@ -1,9 +1,9 @@
-"""Images prepared for training, beside torchvision: images a second, and the share of a step.
+"""Images prepared for training, compared with torchvision: images per second and share of a step.
 
     cifar-W       crop with padding, flip, RandAugment(2, 9), normalise; 2,048 images of 32x32
     imagenet-W    decode a JPEG of 500x375, random window to 224, flip, jitter; 128 images
-    plain-0       grey 28x28 in memory without augmentation, beside a training step of LeNet-5
-    cifar-0       as cifar, in the training thread, beside a training step of the small VGG
+    plain-0       grey 28x28 in memory without augmentation, next to a training step of LeNet-5
+    cifar-0       as cifar, in the training thread, next to a training step of the small VGG
 
 W is the number of workers: threads here, processes there; 0 is none. A time is that of one epoch,
 or for the last two of a batch; their ratio is preparation over training step, in turn.

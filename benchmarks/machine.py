@@ -1,4 +1,4 @@
-"""The machine, the code and the day of a measurement, as they are written beside its numbers.
+"""The machine, the code and the day of a measurement, as they are recorded with its numbers.
 
 Read next: report.py
 """

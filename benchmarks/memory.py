@@ -23,7 +23,7 @@ MODELS, PEERS = list(MEASURED), ["minivision", "pytorch"]
 
 
 def measure(options: Namespace) -> None:
-    """Write memory.json and print a line a model and peer."""
+    """Write memory.json and print one line per model and peer."""
     path = options.out / "memory.json"
     for model in options.model:
         if options.missing and report.is_there(path, model=model):

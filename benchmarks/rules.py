@@ -1,7 +1,7 @@
-"""The rules of fast/choice.py, each beside its alternatives, on layers of the three networks.
+"""The rules of fast/choice.py, each against its alternatives, on layers of the three networks.
 
-The options of a rule are measured in turn, in one process, round after round. Those that the
-package chooses by itself are marked "*" in the table.
+The options of a rule are measured in turn, in one process, round after round. The choice that
+the package makes by itself is marked "*" in the table.
 
     python -m benchmarks rules
     python -m benchmarks rules --model "tile bytes"
@@ -73,7 +73,7 @@ def constant(name: str, *values: Any) -> dict[str, dict[str, Any]]:
 
 
 def returned(name: str, **values: Any) -> dict[str, dict[str, Any]]:
-    """Options in which one function of choice.py always answers the same."""
+    """Options in which one function of choice.py always returns the same value."""
     return {label: {name: lambda *a, _v=value, **k: _v} for label, value in values.items()}
 
 

@@ -1,7 +1,8 @@
-"""The tape's own cost: 100 operations on 4x4 arrays, beside NumPy by hand and beside PyTorch.
+"""The cost of the graph: 100 operations on 4x4 arrays, compared with NumPy by hand and PyTorch.
 
-NumPy does the same arithmetic, forward and backward, written out without a tape; what minivision
-takes above that, divided by 100, is the cost of recording and walking one operation.
+NumPy does the same arithmetic, forward and backward, written out without a graph. The extra time
+that minivision takes, divided by 100, is the cost of the graph for one operation: to record it in
+the forward pass and to reach it in the backward pass.
 
     python -m benchmarks tape
 
@@ -20,12 +21,12 @@ MODELS, PEERS = ["chain"], ["minivision", "numpy", "pytorch"]
 
 
 def measure(options: Namespace) -> None:
-    """Write tape.json, and print the cost of an operation."""
+    """Write tape.json, and print the cost of one operation."""
     compare(options.out / "tape.json", "chain", {"task": "tape"}, options, cost_of_an_operation)
 
 
 def cost_of_an_operation(rows: list[report.Row]) -> None:
-    """Add it to minivision's row, in microseconds, and print it."""
+    """Add the time above NumPy's to minivision's row, in microseconds, and print it."""
     rounds = {row["peer"]: row["ms"]["rounds"] for row in rows if "ms" in row}
     if "numpy" not in rounds:
         return
@@ -33,6 +34,6 @@ def cost_of_an_operation(rows: list[report.Row]) -> None:
     above = report.spread([1000 * (ours - raw) / OPERATIONS for ours, raw in pairs])
     rows[0]["above_numpy_us"] = above
     print(
-        f"above raw NumPy, an operation forward and backward: {above['median']:.2f} us, "
+        f"above raw NumPy, one operation forward and backward: {above['median']:.2f} us, "
         f"quartiles {above['quartiles'][0]:.2f} to {above['quartiles'][1]:.2f}"
     )

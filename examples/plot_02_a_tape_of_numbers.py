@@ -2,8 +2,8 @@
 2 · A tape of numbers
 =====================
 
-*A network learns because every number it computes remembers how it was made. Here you watch one
-such memory being written, walk it backwards, and let it fit a line to 24 galaxies.*
+*A network learns because every number it computes remembers how it was made. Here you watch that
+record being written, follow it backwards, and use it to fit a line to 24 galaxies.*
 
 **Prerequisites:** Python, NumPy arrays, and what a derivative is. No earlier lesson is needed.
 
@@ -11,8 +11,8 @@ such memory being written, walk it backwards, and let it fit a line to 24 galaxi
 
 **You will be able to**
 
-* compute the gradient of a small formula by hand and find the same numbers on a tape,
-* give the engine a function of your own, with its rule,
+* compute the gradient of a small formula by hand and find the same numbers in a graph,
+* give the engine a function of your own, with its backward function,
 * write gradient descent in fifteen lines and say what each of them is for.
 """
 
@@ -30,12 +30,12 @@ BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 # %%
 # First by hand
 # -------------
-# A neuron with one input computes y = w·x + b. We would like it to answer 5, so we measure how
-# wrong it is by the loss L = (y - 5)². Four small steps lead from w, x and b to L, and each step
-# has a *rule*: how much does its result change when its input changes a little?
+# A neuron with one input computes y = w·x + b. We want its output to be 5, so we measure how wrong
+# it is by the loss L = (y - 5)². Four small steps lead from w, x and b to L. For each step we can
+# say at what *rate* its result changes when an input changes a little:
 #
 # ============  ==================================================
-# value         rule
+# value         rate
 # ============  ==================================================
 # p = w·x       one more w makes x more p; one more x makes w more
 # y = p + b     one more p, or one more b, makes one more y
@@ -43,9 +43,9 @@ BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 # L = e²        one more e makes 2e more L
 # ============  ==================================================
 #
-# The *chain rule* says that along a path such rates multiply: if L changes twice as fast as e, and
+# The *chain rule* says that such rates multiply along a path: if L changes twice as fast as e, and
 # e as fast as y, then L changes twice as fast as y. So we compute the values from left to right,
-# and the rates from right to left, always starting with the rate of L against itself, which is 1.
+# and the rates of L from right to left, starting with the rate of L against itself, which is 1.
 
 w, x, b = 2.0, 3.0, 1.0
 
@@ -64,17 +64,20 @@ print(f"gradients  de = {de:g}  dy = {dy:g}  dp = {dp:g}  dw = {dw:g}  dx = {dx:
 
 # %%
 # We write dw for ∂L/∂w, the *gradient* of w: how fast L grows when w grows. It is a prediction
-# that you can test. Push w by a thousandth, and L should grow by about dw thousandths:
+# that you can test. Increase w by a thousandth, and L should grow by about dw thousandths:
 
 pushed = ((w + 0.001) * x + b - 5) ** 2
 print(f"L grew by {pushed - L:.6f}; dw promised {0.001 * dw:.6f}")
 
 # %%
-# The same with a tape
-# --------------------
+# The same with a graph
+# ---------------------
 # A :class:`minivision.Tensor` is an array (here of a single number) with a *node*. The node knows
-# from which nodes the value was computed, its *parents*, and the rule that leads back to them.
-# The formula is written as before; the tape is written while it is computed.
+# the nodes that the value was computed from, its *parents*, and the *backward function*, which
+# turns the gradient of the value into the gradients of the parents. All nodes together are the
+# *graph*. You write the formula as before, and the engine records the graph while it computes the
+# values. (Some call this record a *tape*, because it is written in one direction and read in the
+# other. That is the tape of the title; from here on we say graph.)
 
 w, x, b = (Tensor(value, requires_grad=True) for value in (2.0, 3.0, 1.0))
 p = w * x
@@ -87,9 +90,9 @@ print("its parent has the number", L.node.parents[0].number, "and belongs to e:"
       L.node.parents[0] is e.node)  # fmt: skip
 
 # %%
-# A picture of it needs no more than that: start at the last node and follow ``node.parents``. Nodes
-# are numbered in the order of their making, so sorting by number gives an order in which every
-# value comes after all that it was made from.
+# That is all we need to draw the graph: start at the last node and follow ``node.parents``. Nodes
+# are numbered as they are made, so if we sort them by number, every value comes after the values
+# that it was computed from.
 
 
 def nodes_of(last):
@@ -108,7 +111,7 @@ def place(nodes):
     column = {}
     for node in nodes:
         column[node] = 1 + max((column[parent] for parent in node.parents), default=-1)
-    for node in nodes:  # what was given stands just before its first use
+    for node in nodes:  # a leaf goes one column before its first use
         if not node.parents:
             column[node] = min(column[n] for n in nodes if node in n.parents) - 1
     at = {}
@@ -118,8 +121,8 @@ def place(nodes):
     return at
 
 
-def draw_tape(last, labels, gradients):
-    """A box for every node, arrows for the way of the values, gradients below the boxes."""
+def draw_graph(last, labels, gradients):
+    """A box for every node, arrows from parents to results, gradients below the boxes."""
     nodes = nodes_of(last.node)
     at = place(nodes)
     columns = 1 + max(column for column, _ in at.values())
@@ -150,21 +153,26 @@ def draw_tape(last, labels, gradients):
 
 
 # %%
-# Now the walk back. ``backward_steps`` yields one step for each rule: the function's name, the
-# gradient dy that arrived at its value, and the gradients it hands on, one for each input (None
-# for the constant 5, which nobody wants to change). We keep what arrives at every node, to write it
-# into the picture. (The walk takes the tape apart as it goes, so ``retain_graph=True`` asks it
-# not to: we want to draw it afterwards.)
+# Now the *backward pass*. It takes the nodes in the opposite order, the highest number first, calls
+# the backward function of each, and passes the gradients on to the parents. When a node's turn
+# comes, every operation that used its value has already had its own, so its gradient is complete.
+# The loop that does this is ``_chain_rule`` in ``minivision/autograd.py``.
+#
+# ``backward_steps`` runs the pass one backward function at a time. Each step yields the name of the
+# function, the gradient dy that arrived at its value, and the gradients that it passes on, one for
+# each input (None for the constant 5, which needs no gradient). We keep the gradient of every node
+# for the picture. Normally the pass frees the graph as it goes; we want to draw the graph
+# afterwards, so we ask for ``retain_graph=True``.
 
 for tensor in (p, y, e, L):
-    tensor.retain_grad()  # keep the gradients on the way, too, not only those of w, x and b
-print(f"{'function':<10} {'dy arrives':>10}   hands on")
+    tensor.retain_grad()  # keep their gradients too, not only those of w, x and b
+print(f"{'function':<10} {'dy arrives':>10}   passes on")
 for name, arrived, handed_on in backward_steps(L, retain_graph=True):
     shown = [None if gradient is None else float(gradient) for gradient in handed_on]
     print(f"{name:<10} {float(arrived):>10g}   {shown}")
 
-print("by hand     dw, dx, db =", (dw, dx, db))
-print("on the tape dw, dx, db =", tuple(float(t.grad) for t in (w, x, b)))
+print("by hand      dw, dx, db =", (dw, dx, db))
+print("in the graph dw, dx, db =", tuple(float(t.grad) for t in (w, x, b)))
 assert (dw, dx, db) == (w.grad, x.grad, b.grad)
 
 # %%
@@ -172,20 +180,20 @@ names = {"w": w, "x": x, "b": b, "p = w·x": p, "y = p + b": y, "e = y - 5": e, 
 labels = {tensor.node: f"{name}\n{float(tensor):g}" for name, tensor in names.items()}
 labels[e.node.parents[1]] = "constant\n5"
 gradients = {tensor.node: f"gradient {float(tensor.grad):g}" for tensor in names.values()}
-figure = draw_tape(L, labels, gradients)
+figure = draw_graph(L, labels, gradients)
 figure.suptitle("Values run right along the arrows; gradients come back left", fontsize=11)
 
 # %%
-# Read the picture from the right: 1 at L; times 2e at e; nothing is lost in the subtraction and the
-# addition; and the product hands w the value of x, and x the value of w. That is all of
-# *backpropagation*. A network of a hundred layers has a longer tape and the same walk.
+# Read the picture from the right. The gradient is 1 at L and 2e at e. The subtraction and the
+# addition pass it on unchanged. The product multiplies it by x for w, and by w for x. That is all
+# of *backpropagation*. A network of a hundred layers has a larger graph and the same backward pass.
 #
 # Where two paths meet, gradients add
 # -----------------------------------
-# In a² + 3a the number a is used three times, two of them in the same product. A small push of a
-# reaches the sum on every one of these paths, and the effects add up. So do the gradients: by hand
+# In a² + 3a the number a is used three times, twice in the same product. A small change of a
+# reaches the sum along each of these paths, and the effects add up. So do the gradients: by hand
 # the derivative is 2a + 3. (``minivision backward "a * a + 3 * a" a=2`` makes a page with a slider
-# that shows the numbers arrive.)
+# that shows the gradients arrive.)
 
 a = Tensor(2.0, requires_grad=True)
 square = a * a
@@ -194,7 +202,7 @@ total = square + triple
 for tensor in (square, triple, total):
     tensor.retain_grad()
 for name, _, handed_on in backward_steps(total, retain_graph=True):
-    print(name, "hands on", [None if g is None else float(g) for g in handed_on])
+    print(name, "passes on", [None if g is None else float(g) for g in handed_on])
 print("a.grad =", float(a.grad), "  by hand 2a + 3 =", 2 * float(a) + 3)
 
 # %%
@@ -202,14 +210,14 @@ names = {"a": a, "a·a": square, "3·a": triple, "a·a + 3·a": total}
 labels = {tensor.node: f"{name}\n{float(tensor):g}" for name, tensor in names.items()}
 labels[triple.node.parents[0]] = "constant\n3"
 gradients = {tensor.node: f"gradient {float(tensor.grad):g}" for tensor in names.values()}
-figure = draw_tape(total, labels, gradients)
+figure = draw_graph(total, labels, gradients)
 figure.suptitle("Three arrows leave a; three gradients come back and add", fontsize=11)
 
 # %%
 # The first gradient
 # ------------------
-# The walk began with 1, because ∂L/∂L = 1. That needs a value that is a single number. For three
-# numbers there is no such thing as *the* gradient, and the engine says so:
+# The backward pass began with 1, because ∂L/∂L = 1. This only works if L is a single number. For
+# three numbers there is no such thing as *the* gradient, and the engine says so:
 
 z = Tensor([0.5, 1.0, 2.0], requires_grad=True)
 try:
@@ -218,10 +226,10 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %%
-# You may hand it the first gradient yourself: one weight for each output. What comes back is the
-# gradient of the weighted sum. Ones ask for the gradient of the plain sum; other weights ask about
-# other mixtures of the outputs. (Lesson 3 checks rules with *random* weights, and shows an error
-# that ones would never have found.)
+# You can pass the first gradient yourself: one weight for each output. The result is the gradient
+# of the weighted sum of the outputs. Ones give the gradient of the plain sum, other weights that of
+# another mixture. (Lesson 3 checks gradients with *random* weights, and shows a mistake that ones
+# would never have found.)
 
 for weights in ([1, 1, 1], [0, 1, 0], [0.3, -1.2, 0.7]):
     z.grad = None
@@ -229,13 +237,13 @@ for weights in ([1, 1, 1], [0, 1, 0], [0.3, -1.2, 0.7]):
     print(f"weights {weights!s:<16} -> z.grad {z.grad.round(3)}")
 
 # %%
-# Note the line ``z.grad = None``. Gradients of different walks add up just as those of different
-# paths do, until somebody says that a new sum begins. In training that is ``zero_grad()``.
+# Note the line ``z.grad = None``. The gradients of several backward passes add up, just as those of
+# several paths do, until you start a new sum. In training that is ``zero_grad()``.
 #
-# No tape where none is needed
-# ----------------------------
-# A tape keeps alive what its rules need, so it costs memory. Whoever only wants an answer computes
-# it under ``no_grad``:
+# No graph where none is needed
+# -----------------------------
+# A graph costs memory, because it keeps every array that a backward function will need. If you only
+# want the value, compute it under ``no_grad``:
 
 with no_grad():
     answer = z * z
@@ -244,15 +252,16 @@ print("requires_grad:", answer.requires_grad, "  parents:", answer.node.parents)
 # %%
 # A function of your own
 # ----------------------
-# The first LeNet did not use tanh as it is, but the *squash* function
-# f(a) = 1.7159·tanh(2a/3) (LeCun et al. 1998, appendix A). Its derivative is
-# 1.7159 · 2/3 · (1 - tanh²(2a/3)).
-# A function of the engine is a Python function that computes its value, defines ``backward(dy)``,
-# and hands both to ``record``. Rules work on arrays, not on Tensors. That is the whole interface:
-# every function in ``minivision/functional`` has this form, conv2d included. (A ``print`` or a
-# ``breakpoint()`` that you put into one of them is reached only with ``MINIVISION_FAST=0`` in the
-# environment or inside ``with fast.off():``, for the larger ones hand their work to faster code
-# first. Lesson 21 is about that code.)
+# LeNet-5 did not use tanh as it is, but the *squash* function f(a) = 1.7159·tanh(2a/3) (LeCun et
+# al. 1998, appendix A). Its derivative is 1.7159 · 2/3 · (1 - tanh²(2a/3)).
+#
+# To give the engine a new function, write a Python function that computes the value, defines
+# ``backward(dy)``, and passes both to ``record``. A backward function works on arrays, not on
+# Tensors, and returns a tuple with one gradient for each input. That is the whole interface: the
+# functions in ``minivision/functional`` are written this way, conv2d included. (If you put a
+# ``print`` or a ``breakpoint()`` into one of them, also set ``MINIVISION_FAST=0`` in the
+# environment or work inside ``with fast.off():``. Otherwise the larger functions may hand their
+# work to faster code before they reach your line. Lesson 21 is about that code.)
 
 
 def squash(x):
@@ -267,7 +276,7 @@ def squash(x):
 
 inputs = Tensor(np.linspace(-4, 4, 161), requires_grad=True)
 outputs = squash(inputs)
-outputs.backward(np.ones(161))  # every output depends on its own input only: ones give each slope
+outputs.backward(np.ones(161))  # each output depends on its own input only: ones give each slope
 print(squash(Tensor([-1.0, 0.0, 1.0])))
 
 # %%
@@ -280,14 +289,14 @@ axes.annotate("f(1) = 1", (1, 1), (1.15, 0.72), color=BLUE)
 axes.annotate("f(-1) = -1", (-1, -1), (-0.85, -1.1), color=BLUE)
 axes.text(2.6, 1.78, "value", color=BLUE)
 axes.text(2.6, 0.3, "gradient", color=VERMILION)
-axes.set(xlabel="x", xlim=(-4, 4), ylim=(-2, 2.1), title="squash, and its slope read off the tape")
+axes.set(xlabel="x", xlim=(-4, 4), ylim=(-2, 2.1), title="squash, and its slope by backward()")
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# The odd constants make f(1) = 1 and f(-1) = -1 to the accuracy printed above: the two answers
-# that the old networks were asked for. See also what the dashed curve does at the sides: where f is
-# flat, hardly any gradient comes back, and a network that lives there learns slowly. Lesson 7 meets
-# a function that does not do this.
+# The odd constants make f(1) = 1 and f(-1) = -1 to the accuracy printed above; these were the two
+# target values of the old networks. Look also at the ends of the dashed curve: where f is flat,
+# hardly any gradient comes back, and a network whose values lie there learns slowly. Lesson 7 uses
+# a function that does not have this problem.
 #
 # Fifteen lines that learn
 # ------------------------
@@ -314,7 +323,7 @@ for _ in range(150):
     loss.backward()  # which way do w and b make it worse?
     for parameter in (w, b):
         parameter.data -= rate * parameter.grad  # a small step the other way
-        parameter.grad = None  # the next sum begins at nothing
+        parameter.grad = None  # the next step starts a new sum
 
 slope, intercept = np.polyfit(distance.astype(float), speed.astype(float), 1)
 best = float(np.mean((slope * distance + intercept - speed) ** 2))
@@ -341,14 +350,15 @@ for axes in (left, right):
 
 # %%
 # The formula for least squares finds the line at once, so nobody needs gradient descent for a line.
-# But there is no formula for a network of many thousand weights, and the fifteen lines stay as they
-# are: only the expression for the loss gets longer. (The line's slope is six to seven times what is
-# measured today, about 70. The arithmetic is right; the distances of 1929 were not.)
+# But there is no such formula for a network of many thousand weights, while the fifteen lines stay
+# as they are: only the expression for the loss gets longer. (The slope is six to seven times the
+# value measured today, about 70. The arithmetic is right; the distances of 1929 were not.)
 #
 # What backward refuses
 # ---------------------
-# A wrong gradient looks like any other array. So where the engine can know that a walk would give
-# a wrong one, it stops instead. A second walk over a tape that is used up:
+# A wrong gradient looks like any other array. So if the engine can tell that a backward pass would
+# give a wrong one, it raises an error instead. Here is a second backward pass through a graph that
+# the first one has freed:
 
 loss = F.mean((w * distance + b - speed) ** 2)
 loss.backward()
@@ -358,8 +368,8 @@ except RuntimeError as error:
     print("RuntimeError:", error)
 
 # %%
-# A weight that changed between the way there and the way back. The rule of the product would use
-# the new w with values that were computed from the old one:
+# Here a weight changes between the forward and the backward pass. A backward function may have kept
+# the array of w, which no longer holds the number that the loss was computed from:
 
 loss = F.mean((w * distance + b - speed) ** 2)
 w.data -= 1.0
@@ -369,7 +379,7 @@ except RuntimeError as error:
     print("RuntimeError:", error)
 
 # %%
-# An operator that would change a value which some rule may have kept:
+# This operator would change a value in place, although a backward function may have kept it:
 
 try:
     w += 1.0
@@ -377,8 +387,8 @@ except TypeError as error:
     print("TypeError:", error)
 
 # %%
-# And a rule that returns a gradient of the wrong shape. The message names the function and the
-# argument, so you know which lines to read:
+# And this backward function returns a gradient of the wrong shape. The message names the function
+# and the argument, so you know which lines to read:
 
 
 def careless_scale(x, factor):
@@ -397,8 +407,8 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %%
-# It cannot see a gradient that has the right shape and the wrong numbers. That is the subject of
-# the next lesson.
+# The engine cannot recognise a gradient that has the right shape and the wrong numbers. That is the
+# subject of the next lesson.
 #
 # Three things to try
 # -------------------

@@ -40,10 +40,11 @@ RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 # %%
 # A promise about small steps
 # ---------------------------
-# A gradient promises: go a small step ε from x, and f changes by about ε times me. Whoever wants to
-# know whether a rule keeps that promise takes the step and looks. There are two ways of looking.
-# The *forward* difference compares f(x + ε) with f(x). The *central* difference compares f(x + ε)
-# with f(x - ε), and so lets the bend of the curve, which is the same on both sides, cancel.
+# A gradient promises: if x grows by a small step ε, f changes by about ε times the gradient. To
+# find out whether a backward function keeps that promise, take the step and look. There are two
+# ways to look. The *forward* difference compares f(x + ε) with f(x). The *central* difference
+# compares f(x + ε) with f(x - ε), so that the bend of the curve, which is the same on both sides,
+# cancels.
 
 
 def f(x):
@@ -166,12 +167,13 @@ print(f"along {drawn} random directions: {2 * drawn}, whatever the number of wei
 # Why ones are a trap
 # -------------------
 # Softmax turns scores into probabilities, and these sum to 1 whatever the scores. So the gradient
-# of their *sum* is zero. Here is a rule with a mistake that is easy to make: softmax's gradient is
-# q·(dy - Σ dy·q), and this one subtracts the plain mean of dy instead of the mean weighted by q.
+# of their *sum* is zero. Here is a backward function with a mistake that is easy to make: the
+# gradient of softmax is q·(dy - Σ dy·q), but this one subtracts the plain mean of dy instead of the
+# mean weighted by q.
 
 
 def mean_softmax(z):
-    """softmax over the last axis, with a wrong rule."""
+    """softmax over the last axis, with a wrong gradient."""
     q = F.softmax(z).data
 
     def backward(dy):
@@ -188,12 +190,12 @@ for name, first in (("ones", np.ones((2, 5))), ("random", rng.normal(size=(2, 5)
         function(leaf).backward(first)
         gradients.append(leaf.grad)
     print(f"first gradient: {name}")
-    print(f"    right rule, first row {gradients[0][0].round(4) + 0}")
-    print(f"    wrong rule, first row {gradients[1][0].round(4) + 0}")
+    print(f"    right gradient, first row {gradients[0][0].round(4) + 0}")
+    print(f"    wrong gradient, first row {gradients[1][0].round(4) + 0}")
 
 # %%
-# Under ones both rules say "nothing", which is true, and a check that starts from ones is content.
-# Under a random first gradient they part. ``gradcheck`` draws one:
+# With ones both gradients are zero, which is correct, and a check that starts from ones passes.
+# With a random first gradient they differ. ``gradcheck`` draws one:
 
 
 def verdict(name, function, inputs):
@@ -219,19 +221,19 @@ corner = Tensor(np.zeros(1), requires_grad=True)
 F.relu(corner).backward(np.ones(1))
 for eps in (1e-2, 1e-5):
     ahead, behind = F.relu(np.full(1, eps)).item(), F.relu(np.full(1, -eps)).item()
-    print(f"ε = {eps:g}: the rule says {corner.grad[0]:g}, the central difference says "
+    print(f"ε = {eps:g}: the engine says {corner.grad[0]:g}, the central difference says "
           f"{(ahead - behind) / (2 * eps):g}")  # fmt: skip
 
 # %%
-# Neither is wrong; there is no gradient to be right about. The same happens where two pixels tie
-# for the maximum of a window. A check at such a place would accuse a correct rule, so ``gradcheck``
-# looks for a corner within the step and says what to do:
+# Neither is wrong, because at 0 relu has no gradient. The same happens if two pixels tie for the
+# maximum of a window. A check at such a point would reject a correct backward function, so
+# ``gradcheck`` looks for a kink within the step and says what to do:
 
 verdict("relu at 0", F.relu, [np.zeros(1)])
 verdict("max pooling of equal pixels", lambda x: F.max_pool2d(x, 2), [np.zeros((1, 1, 4, 4))])
 
 # %%
-# In training kinks do no harm: to land on one exactly is rare, and either slope is a fair choice.
+# In training kinks do no harm: values rarely land on one exactly, and either slope will do.
 #
 # The whole engine
 # ----------------
@@ -247,8 +249,9 @@ for row in check_all(geometries=3):
 # The museum of wrong gradients
 # -----------------------------
 # So much for the check. But is it needed? "It trains, so it must be right." The museum shows six
-# rules with a mistake that is easily made. All return gradients of the right shape, so the tape
-# accepts them without a word, and all train a network that reads digits.
+# backward functions, each with a mistake that is easy to make. All of them return gradients of the
+# right shape, so the engine accepts them without an error, and all of them train a network that
+# reads digits.
 #
 # The first three hang in one room: convolution, the subject of lesson 5. For now it is enough that
 # it lays a small *kernel* of weights on every place of an image and sums the products. (Come back
@@ -276,8 +279,8 @@ def right_dw(dy, x):
 
 
 # %%
-# **Exhibit 1.** In mathematics a convolution turns its kernel. Who follows a textbook may turn dW,
-# although the value did not turn W.
+# **Exhibit 1.** In mathematics a convolution turns its kernel. If you follow a textbook, you may
+# turn dW, although the forward pass did not turn W.
 
 
 def conv_turning_dw(x, weight, bias):
@@ -291,7 +294,7 @@ def conv_turning_dw(x, weight, bias):
 
 
 # %%
-# **Exhibit 2.** Where it has to be turned, in dx, one forgets it.
+# **Exhibit 2.** In dx the kernel has to be turned, which is easy to forget.
 
 
 def conv_not_turning_dx(x, weight, bias):
@@ -307,7 +310,7 @@ def conv_not_turning_dx(x, weight, bias):
 
 # %%
 # **Exhibit 3.** Every image of the batch uses the weights, so their gradient is a sum over the
-# images. Here the loop says ``=`` for ``+=``, and the last image wins.
+# images. Here the loop has ``=`` instead of ``+=``, and only the last image counts.
 
 
 def conv_of_last_image(x, weight, bias):
@@ -325,7 +328,7 @@ def conv_of_last_image(x, weight, bias):
 
 
 # %%
-# **Exhibit 4.** relu without its mask: the gradient passes also where x was negative.
+# **Exhibit 4.** relu without its mask: the gradient also passes where x was negative.
 
 
 def maskless_relu(x):
@@ -336,8 +339,8 @@ def maskless_relu(x):
 
 
 # %%
-# **Exhibit 5.** Max pooling with the rule of average pooling, copied from the file next door: all
-# pixels of a window share the gradient.
+# **Exhibit 5.** Max pooling with the gradient of average pooling, copied from the function next to
+# it: all pixels of a window share the gradient.
 
 
 def sharing_max_pool(x, size):
@@ -351,8 +354,8 @@ def sharing_max_pool(x, size):
 
 
 # %%
-# **Exhibit 6.** The loss is a mean over N images, but its rule is that of a sum: every gradient of
-# the network is N times too large.
+# **Exhibit 6.** The loss is a mean over N images, but its gradient is that of a sum: every gradient
+# of the network is N times too large.
 
 
 def undivided_cross_entropy(logits, labels):
@@ -408,14 +411,15 @@ class SmallNetwork(Module):
 
 
 # %%
-# An accuracy on its own says little. Beside the exhibits hang three *controls*, networks of which
-# we know what they can and what they cannot have learned:
+# An accuracy on its own says little. Next to the exhibits hang three *controls*, networks for which
+# we know what they can and cannot have learned. All their gradients are right:
 #
-# * *all rules right*: what one would get without a mistake,
-# * *frozen filters*: rules right, but the convolutions keep the weights they were drawn with, and
-#   only the last layer is trained: what one gets without any gradient for the convolutions,
-# * *shuffled labels*: rules right, but the labels are dealt out to the training images at random:
-#   what one gets where there is nothing to learn.
+# * *all rules right* (so called in the recorded results): trained like the exhibits. It shows the
+#   accuracy without a mistake.
+# * *frozen filters*: the convolutions keep their random initial weights, and only the last layer is
+#   trained. It shows the accuracy without any gradient for the convolutions.
+# * *shuffled labels*: the labels are assigned to the training images at random. It shows the
+#   accuracy when there is nothing to learn.
 
 CONTROLS = ("all rules right", "frozen filters", "shuffled labels")
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 5, 32, 3e-3
@@ -444,11 +448,11 @@ for name in (*CONTROLS, *EXHIBITS):
           f"  accuracy on {len(validation)} held-out digits {accuracy:.1%}")  # fmt: skip
 
 # %%
-# That was one seed. The same was repeated beforehand with five, and judged by the 360 test digits
-# (``examples/measure_wrong_gradients.py``, which takes the functions out of this file). Exhibits
-# and size of the network were chosen by trials on the validation digits. We subtract the controls
-# seed by seed, for with the same seed the networks begin with the same weights. A difference below
-# two standard errors has not been seen.
+# That was one seed. Beforehand we ran the same with five seeds and evaluated on the 360 test digits
+# (``examples/measure_wrong_gradients.py``, which takes the functions from this file). The exhibits
+# and the size of the network were chosen by trials on the validation digits. We subtract the
+# controls seed by seed, because networks with the same seed start from the same weights. We do not
+# count a difference below two standard errors.
 
 rows = json.loads((RESULTS / "wrong_gradients.json").read_text("utf-8"))
 tests = {
@@ -521,31 +525,31 @@ for axes, name in zip(grid.flat, (*EXHIBITS, "the controls"), strict=True):
     axes.set_xticks(epochs)
 figure.supxlabel("epoch", fontsize=10)
 figure.supylabel("training loss (seed 0)", fontsize=10)
-figure.suptitle("Seven networks with wrong rules, in orange, and seven losses that fall")
+figure.suptitle("Seven networks with wrong gradients, in orange, and seven losses that fall")
 
 # %%
-# Each of them reads about nine digits of ten or more, and its loss fell. Whoever sees one such row
-# alone does not look for a mistake, but tries another learning rate at most.
+# Each of them reads about nine digits out of ten or more, and its loss fell. If you saw only one of
+# these rows, you would not look for a mistake; at most you would try another learning rate.
 #
-# The controls tell why. With frozen filters the gradient of the convolutions is not used at all,
-# and the network still reads nearly as well: the last layer learns to make do with filters drawn
-# at random. So a convolution that learns nothing costs only a few points. That an accuracy is far
-# above guessing, or above shuffled labels, proves nothing about the convolution's gradient.
+# The controls explain why. With frozen filters the gradient of the convolutions is not used at all,
+# and the network still reads nearly as well: the last layer learns to make do with random filters.
+# So a convolution that learns nothing costs only a few points. An accuracy far above guessing, or
+# above shuffled labels, proves nothing about the convolution's gradient.
 #
-# They also show what the accuracy hides. Exhibit 1 is not better than the network that left its
-# filters alone, and neither is the room with four mistakes: training the filters gained nothing.
-# Exhibit 6, on the other hand, lies on the curve of the right rules. Adam divides every gradient by
-# its typical size, so a constant factor makes next to no difference. The mistake waits for the day
-# on which somebody tries another optimizer.
+# They also show what the accuracy hides. Exhibit 1 is not better than the network with frozen
+# filters, and neither is the room with four mistakes: training the filters gained nothing. Exhibit
+# 6, on the other hand, lies on the curve of the right gradients. Adam divides every gradient by its
+# typical size, so a constant factor makes next to no difference. The mistake shows up only when
+# somebody tries another optimizer.
 #
-# These seven were chosen because they train. Mistakes that stop the learning are not shown; they
-# announce themselves.
+# These seven were chosen because they train. Mistakes that stop the learning are not shown; you
+# would notice them anyway.
 #
 # What catches them
 # -----------------
-# ``gradcheck`` gets one small random example for each. Its sentence names the input (a convolution
-# has three, numbered from 0), what the rule promised along a direction, and what the function did.
-# First the right rules, then the exhibits.
+# We give ``gradcheck`` one small random example for each. Its message names the input (a
+# convolution has three, numbered from 0), what the gradient promised along a direction, and what
+# the function did. First come the right gradients, then the exhibits.
 
 
 def example(part, draw, images):
@@ -577,11 +581,11 @@ for name, (part, function) in WRONG.items():
     verdict(name, checkable(part, function), example(part, rng.standard_normal, images=3))
 
 # %%
-# A check that is content too soon
-# --------------------------------
-# Not every check would have done. Here is one as it is often written. It takes one image, fills it
-# with ``rng.random`` (numbers from 0 to 1), calls the sum of what comes out a loss, and moves one
-# entry of each input, the one in the middle. We repair it, one thing at a time:
+# A check that passes too easily
+# ------------------------------
+# Not every check would have found them. Here is one as it is often written. It takes one image,
+# fills it with ``rng.random`` (numbers from 0 to 1), uses the sum of the outputs as the loss, and
+# moves one entry of each input, the one in the middle. We repair it, one thing at a time:
 #
 # 1. three images instead of one,
 # 2. numbers of both signs,
@@ -602,14 +606,14 @@ def middle_check(function, inputs, first):
         ahead, behind = (function(*[Tensor(a) for a in moved]).data for moved in around)
         slope = ((ahead - behind) * dy).sum() / 2e-5
         if abs(leaf.grad[middle] - slope) > 1e-6 * max(1, abs(slope)):
-            raise GradientError(f"input {i}: the rule gives {leaf.grad[middle]}, not {slope}")
+            raise GradientError(f"input {i}: the gradient gives {leaf.grad[middle]}, not {slope}")
 
 
 CHECKS = ("often written", "+ three images", "+ both signs", "+ random dy", "gradcheck")
 
 
 def passes(level, part, function, seed):
-    """Whether a function passes the check with so many repairs, on one random example."""
+    """Whether a function passes the check with this many repairs, on one random example."""
     rng = np.random.default_rng(seed)
     inputs = example(
         part, rng.standard_normal if level >= 2 else rng.random, 3 if level >= 1 else 1
@@ -640,25 +644,25 @@ axes.set_xticks(range(len(CHECKS)), CHECKS)
 axes.set_yticks(range(len(suspects)), list(suspects))
 axes.tick_params(length=0)
 axes.spines[:].set_visible(False)
-axes.set_title("In how many of 20 random examples is a rule accused?", fontsize=11)
+axes.set_title("In how many of 20 random examples does the check fail?", fontsize=11)
 for level, check in enumerate(CHECKS):
     missed = [name for name, row in zip(suspects, accused, strict=True) if row[level] == 0]
     print(f"{check:<16} lets pass: {'; '.join(name for name in missed if name in WRONG) or 'none'}")
 
 # %%
-# No check accuses a rule that is right, so each of them looks trustworthy. But the first lets five
-# wrong rules of six go, and every repair catches one or two that passed before:
+# No check rejects a right gradient, so each of them looks trustworthy. But the first lets five of
+# the six wrong gradients pass, and every repair catches one or two that passed before:
 #
 # * For *one image*, the mean is the sum, and the last image is the only one (exhibits 6 and 3).
-# * Where all *numbers are positive*, relu changes nothing and needs no mask (exhibit 4). With both
-#   signs the one entry that is moved still has to be a negative one, which is a matter of luck.
-# * Under *ones* a pixel away from the border gets the sum of the kernel, turned or not (exhibit 2).
+# * If all *numbers are positive*, relu changes nothing and needs no mask (exhibit 4). With both
+#   signs, the one entry that is moved still has to be negative, which is a matter of luck.
+# * With *ones*, a pixel away from the border gets the sum of the kernel, turned or not (exhibit 2).
 # * The *middle* of a kernel stays where it is when the kernel is turned (exhibit 1).
 #
 # So: several images, numbers of both signs, a random first gradient, all entries.
 #
-# An accuracy tells how good a network is. Only a check of the gradient tells whether it is the
-# network you meant to train.
+# An accuracy tells you how good a network is. Only a check of the gradient tells you whether it is
+# the network you meant to train.
 #
 # Three things to try
 # -------------------
@@ -668,7 +672,7 @@ for level, check in enumerate(CHECKS):
 # 2. Run the museum with another optimizer: in ``trained`` replace ``Adam(…, LEARNING_RATE)`` by
 #    ``SGD(learning.parameters(), 0.02, momentum=0.9)``, from ``minivision.optim``, and let the loop
 #    below it visit ``("all rules right", "1 dW turned", "6 not divided by N", "4 relu, no mask")``.
-#    The right rules still learn. Expect exhibit 1 to fall far behind; exhibit 6, whose steps are
+#    The control still learns. Expect exhibit 1 to fall far behind; exhibit 6, whose steps are
 #    now 32 times too long, to learn nothing; and exhibit 4 to grow beyond all bounds: ``fit`` stops
 #    and names the function in which the first number that is not finite arose.
 # 3. Add an exhibit of your own: max pooling whose gradient goes to the lower right corner of every

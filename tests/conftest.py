@@ -7,7 +7,7 @@ Choose one with HYPOTHESIS_PROFILE=nightly.
 import os
 
 # Before NumPy is imported, and for the processes that tests start: with several threads in each of
-# several processes, all wait for one another. tests/kernels/test_workers.py asks for more.
+# several processes, all wait for one another. tests/fast/test_workers.py asks for more.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MINIVISION_WORKERS", "1")
 

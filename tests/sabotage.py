@@ -1,7 +1,7 @@
 """Wrong gradients, at least one for every function: the mistakes one makes.
 
 An entry of SABOTAGE takes the right gradients and spoils them, as `spoil(dy, gradients, inputs, y)`
-does. An entry of MISTAKES is another function, whose rule is passed off as that of the right one: a
+does. An entry of MISTAKES is another function, whose gradient is passed off as that of the right one: a
 window that is one channel wider, a temperature forgotten. All shapes stay right, so that only a
 check of the numbers can notice. tests/test_gradcheck.py shows that all are caught.
 """
@@ -29,7 +29,7 @@ from minivision.functional.arithmetic import unbroadcast
 
 
 def spoiled(function, spoil):
-    """The same value, and a rule whose gradients went through spoil."""
+    """The same value, with gradients that went through spoil."""
 
     def sabotaged(*inputs):
         y = function(*inputs)

@@ -114,7 +114,7 @@ def convolutions(draw, least_batch=0):
 
 @st.composite
 def convolutions_of_stacked_rows(draw):
-    """A convolution for the fast kernels: no vertical dilation, and borders wider than kernels."""
+    """A convolution for the fast forms: no vertical dilation, and borders wider than kernels."""
     taps, step, border = st.integers(1, 4), st.integers(1, 5), st.integers(0, 4)
     kernel, padding = draw(st.tuples(taps, taps)), draw(st.tuples(border, border))
     dilation = (1, draw(st.integers(1, 3)))

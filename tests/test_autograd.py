@@ -26,7 +26,7 @@ def weight(*shape, seed=0):
     return Tensor(np.random.default_rng(seed).normal(size=shape), requires_grad=True)
 
 
-# ── long tapes ───────────────────────────────────────────────────────────────────────────────
+# ── long graphs ──────────────────────────────────────────────────────────────────────────────
 
 
 def chain(x, length):
@@ -57,7 +57,7 @@ def test_long_chains_need_no_more_stack_than_a_small_thread_has():
     def work():
         try:
             x = scalar()
-            chain(x, 100_000).backward(retain_graph=True)  # walked, then dropped whole
+            chain(x, 100_000).backward(retain_graph=True)  # kept by the pass, then dropped whole
             assert x.grad == 1
         except BaseException as fault:  # an exception in a thread would pass unnoticed
             faults.append(fault)
@@ -73,7 +73,7 @@ def test_long_chains_need_no_more_stack_than_a_small_thread_has():
 
 
 def test_a_ladder_of_diamonds_is_walked_once_a_node():
-    """60 doublings have 2^60 paths; visiting each node once is the whole point of the tape."""
+    """60 doublings have 2^60 paths; visiting each node once is the whole point of the graph."""
     x = scalar(1.0)
     y = x
     for _ in range(60):
@@ -169,7 +169,7 @@ def test_a_shared_part_that_was_freed_is_noticed_before_anything_is_written():
 
 
 def test_a_graph_that_is_freed_between_two_steps_says_so():
-    """Another loss was walked meanwhile, and took the part that both share with it."""
+    """Another loss's backward pass has meanwhile freed the part that both share."""
     shared = F.exp(scalar())
     one, two = shared * 2.0, shared * 3.0
     steps = backward_steps(one)
@@ -220,7 +220,7 @@ def test_without_retain_grad_intermediate_gradients_are_not_kept():
 
 
 def test_arrays_are_let_go_while_the_graph_is_walked():
-    """When a rule runs, the arrays of the rules before it are gone: half the memory."""
+    """When a backward function runs, the arrays of those before it are gone: half the memory."""
     x = weight(4)
     kept = []
     y = x
@@ -618,11 +618,11 @@ def test_the_checks_come_when_steps_are_asked_for_not_when_they_are_taken():
         backward_steps(Tensor([1.0]))
 
 
-# ── what a rule must return ──────────────────────────────────────────────────────────────────
+# ── what a backward function must return ─────────────────────────────────────────────────────
 
 
 def with_rule(rule):
-    """A function whose value is x, with this rule."""
+    """A function whose value is x, with this backward function."""
 
     def strange(x, w):
         def backward(dy):
@@ -750,7 +750,7 @@ def test_a_wrong_gradient_behind_none_is_named_too():
 
 def test_behind_an_input_that_needs_no_gradient_the_graph_goes_on():
     x = scalar()
-    y = F.where(np.array(True), F.exp(F.exp(x)), 0.0)  # the condition is not on the tape
+    y = F.where(np.array(True), F.exp(F.exp(x)), 0.0)  # the condition is not in the graph
     assert [name for name, _, _ in backward_steps(y)] == ["where", "exp", "exp"]
     assert x.grad != 0
 

@@ -341,7 +341,7 @@ def test_one_input_twice_gets_the_sum_of_both_gradients():
 
 
 def split(x):
-    """Its rule returns two halves of one array: they touch but do not overlap."""
+    """Its backward function returns two halves of one array: they touch but do not overlap."""
 
     def backward(dy):
         both = np.stack([dy, 2 * dy])
@@ -351,7 +351,7 @@ def split(x):
 
 
 def same_twice(a, b):
-    """Its rule returns one array for two inputs, and not dy."""
+    """Its backward function returns one array for two inputs, and not dy."""
 
     def backward(dy):
         g = 3 * dy
@@ -361,7 +361,7 @@ def same_twice(a, b):
 
 
 def overlapping(a, b):
-    """Its rule returns two views of one array that overlap."""
+    """Its backward function returns two views of one array that overlap."""
 
     def backward(dy):
         g = np.arange(5.0) * dy.sum()

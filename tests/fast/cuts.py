@@ -1,7 +1,7 @@
-"""The machine room told how to cut their work, so that small arrays meet every border.
+"""Tell the fast forms how to cut their work, so that small arrays meet every border.
 
-With the rules of fast/choice.py the arrays of a test are one tile each. Here a tile is a few
-rows and columns, and what the rules decide by size is decided by the test.
+With the choices of fast/choice.py the arrays of a test are one tile each. Here a tile is a few
+rows and columns, and the test decides what fast/choice.py would decide by size.
 """
 
 from contextlib import contextmanager
@@ -36,13 +36,13 @@ class Cuts(NamedTuple):
 
 
 def always(value):
-    """A rule that says the same of every size."""
+    """A choice that is the same for every size."""
     return lambda *sizes, **more: value
 
 
 @contextmanager
 def cut_into(cuts):
-    """Every fast kernel cuts its work so, whatever its size; None leaves the rules as they are."""
+    """Make every fast form cut its work like this, whatever its size; None changes nothing."""
     if cuts is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Whether the door of the fast forms is open, and the rules of what goes through it."""
+"""Whether the door of the fast forms is open, and the choices that they make by size."""
 
 import subprocess
 import sys
@@ -155,7 +155,7 @@ def test_one_image_is_copied_to_columns_and_the_rows_of_a_batch_are_stacked():
     assert not choice.use_columns(geometry._replace(padding=(0, -1)), 24, 24)
 
 
-# ── the rules, number by number: they change the time, so no other test would notice ──────────
+# ── the choices, number by number: they change the time, so no other test would notice ────────
 
 
 @pytest.mark.parametrize(

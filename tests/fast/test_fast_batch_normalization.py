@@ -1,4 +1,4 @@
-"""Batch normalisation by rows of channels, against the plain form."""
+"""Batch normalisation by rows of channels, against its page."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""ReLU, local response normalisation and the products of linear layers, against the plain forms."""
+"""ReLU, local response normalisation and the products of linear layers, against their pages."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,8 @@
 """The gradient of a linear function is its adjoint: ⟨A x, y⟩ = ⟨x, Aᵀ y⟩ for all x and y.
 
 Where A is linear this is the whole gradient, and it can be checked without a small step, so in
-float32 too. Aᵀ y is taken at one x and compared at another: a rule must not depend on x.
+float32 too. Aᵀ y is taken at one x and compared at another: the backward function must not
+depend on x.
 """
 
 import numpy as np

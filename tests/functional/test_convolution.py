@@ -244,7 +244,7 @@ def test_a_batch_that_is_cut_gives_the_same_numbers(monkeypatch, name, limit):
 
 @odd
 def test_images_do_not_see_one_another(case, monkeypatch):
-    """One image at a time is the plainest form of all."""
+    """One image at a time is the simplest form of all."""
     y = F.conv2d(*case.arrays()[:2], **case.settings)
     dy = np.random.default_rng(case.seed).normal(size=y.shape)
     whole = on_its_page(F.conv2d, case.arrays(), dy, **case.settings)

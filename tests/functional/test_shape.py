@@ -15,7 +15,7 @@ MOVES = ["reshape", "flatten", "transpose", "getitem"]
 @pytest.mark.parametrize("name", MOVES)
 @given(seed=seeds)
 def test_a_move_and_its_gradient_are_adjoint(name, seed):
-    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩, with Aᵀ y from the rule."""
+    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩, with Aᵀ y from the backward function."""
     rng = np.random.default_rng(seed)
     function, (x,) = CASES[name](rng)
     leaf = Tensor(x, requires_grad=True)
