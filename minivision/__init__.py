@@ -1,6 +1,6 @@
 """minivision: a computer-vision course that runs.
 
-Read it from the bottom up, one file a sitting; each file ends by naming the next.
+Read it from the bottom up, one file a sitting; the docstring at its top names the next.
 
     backend.py     NumPy or CuPy
     autograd.py    the graph, and the backward pass

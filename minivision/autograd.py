@@ -8,7 +8,7 @@ recursion, however deep the graph.
 
 The graph is all nodes together, from a loss back to its leaves. A node holds no array but a
 gradient, and a backward function keeps arrays only, so there are no reference cycles and memory is
-free the moment a loss is dropped. A graph belongs to the thread that made it.
+freed as soon as a loss is dropped. Use a graph in one thread at a time.
 
 Read next: tensor.py
 """
@@ -75,8 +75,8 @@ class Node:
 
     A leaf (a weight, an input) has no backward function; its gradient is kept here. `number` is the
     time at which the node was made, and `changed[0]` the time of its array's last change in place,
-    from one clock: the gradient of a node whose inputs were changed after it would be wrong. All
-    detached handles of the array share `changed`. `window` (convolution, pools): of each result.
+    from one clock: if an input changes after a node is made, the node's gradient would be wrong.
+    `window` is the sliding window of a convolution or a pooling, else None.
     """
 
     __slots__ = (
@@ -101,7 +101,7 @@ class Node:
         self.parents: tuple[Node | None, ...] = parents
         self.given_name = name
         self.window = window
-        self.changed = [0]
+        self.changed = [0]  # a list, so that detached Tensors share it
         self.grad: Array | None = None
         self.keeps_grad = False
         self.line: str | None = None
@@ -134,8 +134,9 @@ def backward_steps(
     >>> x.grad
     array([2.], dtype=float32)
 
-    Raises RuntimeError, before any gradient is written, if y has no graph, if it was freed, or if
-    a weight has changed since; ValueError if y is not a scalar and no gradient is given.
+    Raises RuntimeError, before any gradient is written, if y requires no gradient, if its graph was
+    freed, or if an input of a function has changed since; ValueError if y is not a scalar and no
+    gradient is given, or if that has another shape or dtype.
     """
     dy = errors.first_gradient(y, gradient)
     return _chain_rule(_computed_before(y.node), y.node, dy, retain_graph)
@@ -144,8 +145,8 @@ def backward_steps(
 def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) -> Iterator:
     """Call each backward function, last operation first, and pass its gradients on.
 
-    When a node's turn comes, every operation that used its value has had its own, so all of its
-    gradient has arrived. A leaf keeps what arrives; a computed node passes it to its function.
+    When a node's turn comes, every operation that used its value has already run, so its gradient
+    is complete. A leaf keeps what arrives; a computed node passes it to its backward function.
     """
     if root.backward is None:  # ∂x/∂x = 1
         errors.add_to_leaf(root, dy, dy, (dy,))
@@ -155,27 +156,31 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
     while order:
         node = order.pop()
         dy = arriving.pop(node, None)
-        if dy is not None:
-            if node.keeps_grad:
-                node.grad = dy.copy() if node.grad is None else node.grad + dy
-            gradients = node.backward(dy)  # type: ignore[misc]
-            errors.check_gradients(node, gradients, mode.anomaly)
-            for parent, dx in zip(node.parents, gradients, strict=True):
-                if dx is None or parent is None or not parent.requires_grad:
-                    continue
-                if parent.backward is None:
-                    errors.add_to_leaf(parent, dx, dy, gradients)
-                elif parent not in arriving:
-                    arriving[parent] = dx
-                elif parent not in summed:
-                    arriving[parent] = arriving[parent] + dx
-                    summed.add(parent)
-                else:
-                    arriving[parent] += dx
-            yield node.name, dy, gradients
-            del parent, dy, gradients, dx  # before the next backward function asks for memory
+        name, backward, parents = node.name, node.backward, node.parents
         if not retain_graph:
             node.backward, node.parents = errors.freed, ()
+        if dy is None or backward is None:
+            continue
+        if node.keeps_grad:
+            node.grad = dy.copy() if node.grad is None else node.grad + dy
+        gradients = backward(dy)
+        errors.check_gradients(name, backward, parents, gradients)
+        if mode.anomaly:
+            errors.refuse_non_finite_gradients(node, name, backward, gradients)
+        for parent, dx in zip(parents, gradients, strict=True):
+            if dx is None or parent is None or not parent.requires_grad:
+                continue
+            if parent.backward is None:
+                errors.add_to_leaf(parent, dx, dy, gradients)
+            elif parent not in arriving:
+                arriving[parent] = dx
+            elif parent not in summed:
+                arriving[parent] = arriving[parent] + dx
+                summed.add(parent)
+            else:
+                arriving[parent] += dx
+        yield name, dy, gradients
+        del backward, parents, parent, dy, gradients, dx  # before the next one asks for memory
 
 
 def _computed_before(root: Node) -> list[Node]:

@@ -15,13 +15,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-# An array of NumPy or of CuPy. Both are duck-typed here, so that CuPy stays optional.
+# A NumPy or CuPy array, duck-typed so that CuPy stays optional.
 Array: TypeAlias = Any
 
 
 @cache
 def find_cupy() -> ModuleType | None:
-    """CuPy, or None where it is not installed. The only place that imports it."""
+    """CuPy, or None if it is not installed. The only place that imports it."""
     try:
         import cupy  # optional, and it takes seconds
     except ImportError:
@@ -45,7 +45,7 @@ def array_module(*arrays: Array) -> Any:
 
 
 def is_array(value: Any) -> bool:
-    """True for an array of NumPy or CuPy, false for numbers, lists and everything else."""
+    """True for a NumPy or CuPy array, false for numbers, lists and everything else."""
     return isinstance(value, np.ndarray) or array_module(value) is not np
 
 
@@ -57,7 +57,7 @@ def device_of(array: Array) -> str:
 def resolve_device(device: str = "auto") -> str:
     """The device meant by "cpu", "gpu", "gpu:N" or "auto" (a GPU where there is one).
 
-    Raises ValueError where the word is unknown or no GPU can be used.
+    Raises ValueError if the name is unknown or there is no usable GPU.
 
     >>> resolve_device("cpu")
     'cpu'
@@ -80,9 +80,9 @@ def resolve_device(device: str = "auto") -> str:
 
 
 def to_device(array: Array, device: str) -> Array:
-    """The array on the device meant by a word, as in `resolve_device`; itself where it already is.
+    """The array on the named device (see `resolve_device`); the same array if it is already there.
 
-    CuPy computes on one card at a time, the current one: this makes the GPU it.
+    CuPy computes on one GPU at a time, the current one: this call makes the chosen GPU current.
     """
     device = resolve_device(device)
     if device == "cpu":
@@ -93,6 +93,6 @@ def to_device(array: Array, device: str) -> Array:
 
 
 def to_host(array: Array) -> np.ndarray:
-    """The array as NumPy's; itself where it is one. From a GPU this waits for the result."""
+    """The array as a NumPy array, itself if it is one. From a GPU, this waits for the result."""
     xp = array_module(array)
     return array if xp is np else xp.asnumpy(array)

@@ -1,6 +1,6 @@
 """What the engine checks, and the error messages it writes. A first reading may skip this file.
 
-Each function is called by name from `autograd.py` or `tensor.py`, where the chain rule is.
+`autograd.py`, where the chain rule is, and `tensor.py` call these functions.
 
 Read next: functional/__init__.py
 """
@@ -36,6 +36,8 @@ def as_array(data: Any) -> Array:
 def replacement(tensor: Any, array: Array) -> Array:
     """The array that becomes a leaf's data: of the same shape and dtype."""
     if tensor.node.backward is not None:
+        if array is tensor.data:  # `t.data -= …` has already changed it
+            tensor.mark_changed()
         raise RuntimeError("data of a computed Tensor cannot be replaced; compute a new one")
     if array is tensor.data:
         return array
@@ -48,7 +50,9 @@ def replacement(tensor: Any, array: Array) -> Array:
 
 
 def check_grad(tensor: Any, array: Array | None) -> None:
-    """Raise ValueError unless the array could be the Tensor's gradient."""
+    """Raise TypeError or ValueError unless the array could be the Tensor's gradient."""
+    if array is not None and not is_array(array):
+        raise TypeError(f"grad is a {type(array).__name__}; expected an array or None")
     if array is not None and (array.shape, array.dtype) != (tensor.shape, tensor.dtype):
         raise ValueError(f"grad is {form(array)}; expected {form(tensor)}")
 
@@ -79,13 +83,14 @@ def first_gradient(y: Any, gradient: Any) -> Array:
     return gradient
 
 
-def check_gradients(node: Any, gradients: Any, anomaly: bool) -> None:
+def check_gradients(name: str, backward: Any, parents: tuple, gradients: Any) -> None:
     """Raise unless a backward function returned one array, or None, for each of its inputs."""
-    parents = node.parents
     if not isinstance(gradients, tuple) or len(gradients) != len(parents):
-        came = len(gradients) if isinstance(gradients, tuple) else type(gradients).__name__
+        count = len(gradients) if isinstance(gradients, tuple) else None
+        came = f"a {type(gradients).__name__}" if count is None else f"{count} gradients"
         raise ValueError(
-            f"{node.name}: its backward function returned {came}; expected {len(parents)} gradients"
+            f"{name}: its backward function returned {came}; expected a tuple of "
+            f"{len(parents)}, one gradient per input, as in `return (dx,)`"
         )
     for i, dx in enumerate(gradients):
         parent = parents[i]
@@ -93,12 +98,17 @@ def check_gradients(node: Any, gradients: Any, anomaly: bool) -> None:
             continue
         if getattr(dx, "shape", None) != parent.shape or dx.dtype != parent.dtype:
             raise ValueError(
-                f"{node.name}: the gradient of {argument_name(node, i)} is {form(dx)}; "
+                f"{name}: the gradient of {argument_name(name, backward, i)} is {form(dx)}; "
                 f"expected {form(parent)}"
             )
-        if anomaly and not array_module(dx).isfinite(dx).all():
+
+
+def refuse_non_finite_gradients(node: Any, name: str, backward: Any, gradients: tuple) -> None:
+    """Raise if a gradient is not finite (detect_anomaly)."""
+    for i, dx in enumerate(gradients):
+        if dx is not None and not array_module(dx).isfinite(dx).all():
             raise FloatingPointError(
-                f"{node.name}: the gradient of {argument_name(node, i)} is not finite; "
+                f"{name}: the gradient of {argument_name(name, backward, i)} is not finite; "
                 f"called from {node.line or 'outside detect_anomaly()'}"
             )
 
@@ -117,7 +127,8 @@ def add_to_leaf(leaf: Any, dx: Array, dy: Array, gradients: tuple) -> None:
     around = [array for array in (dy, *gradients) if array is not None]  # dx is one of them
     overlaps = sum([xp.may_share_memory(dx, array) for array in around]) > 1
     scalar = isinstance(dx, np.generic)  # NumPy's numbers without axes are not arrays
-    leaf.grad = xp.array(dx) if scalar or repeated or overlaps else dx
+    fixed = xp is np and not dx.flags.writeable
+    leaf.grad = xp.array(dx) if scalar or fixed or repeated or overlaps else dx
 
 
 def freed(dy: Array | None = None) -> NoReturn:
@@ -130,7 +141,7 @@ def freed(dy: Array | None = None) -> NoReturn:
 
 def refuse_changed(node: Any, parent: Any) -> NoReturn:
     """Raise because an input of this node was changed in place since the node was computed."""
-    name = argument_name(node, node.parents.index(parent))
+    name = argument_name(node.name, node.backward, node.parents.index(parent))
     raise RuntimeError(
         f"backward: the {name} of {node.name} was changed after the forward pass "
         f"(it has shape {parent.shape}); compute the loss again, or change it after backward()"
@@ -144,15 +155,15 @@ def refuse_non_finite(node: Any, line: str, y: Array, inputs: tuple) -> None:
         return
     for i, x in enumerate(inputs):
         if hasattr(x, "node") and not finite(x.data).all():
-            name = argument_name(node, i)
+            name = argument_name(node.name, node.backward, i)
             raise FloatingPointError(f"{node.name}: {name} came in not finite; called from {line}")
     raise FloatingPointError(f"{node.name}: its value is not finite; called from {line}")
 
 
-def argument_name(node: Any, position: int) -> str:
+def argument_name(function_name: str, backward: Any, position: int) -> str:
     """The name, in its function's signature, of the input at this position."""
-    module = sys.modules.get(getattr(node.backward, "__module__", ""))
-    function = getattr(module, node.name, None)
+    module = sys.modules.get(getattr(backward, "__module__", ""))
+    function = getattr(module, function_name, None)
     names = list(signature(function).parameters) if callable(function) else []
     if names[:1] == ["parts"]:  # concatenate and stack take any number of inputs in one list
         return f"parts[{position}]"

@@ -45,7 +45,7 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The array itself. Assigning to it, or `t.data -= …`, raises the leaf's version."""
+        """The array itself. `t.data = …` and `t.data -= …` are noticed; see `mark_changed`."""
         return self._data
 
     @data.setter
@@ -59,7 +59,7 @@ class Tensor:
         self.mark_changed()
 
     def mark_changed(self) -> None:
-        """Say that the array was changed in place, so that older graphs refuse to use it."""
+        """Say that the array was changed, as by `t.data[i] = …`: older graphs refuse to use it."""
         self.node.changed[0] = next(clock)
 
     @property

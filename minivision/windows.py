@@ -1,4 +1,4 @@
-"""Sliding windows: what a kernel of KH x KW taps meets as it moves over an image.
+"""Sliding windows: the pixels under a kernel of KH x KW taps as it moves over an image.
 
 Seen from one tap (i, j), the pixels it meets over all positions form a regular grid: a strided view
 of the image, which copies nothing. Convolution and pooling, and their gradients, are made of these
@@ -52,7 +52,11 @@ class Window(NamedTuple):
         )
 
     def taps(self, padded: Array) -> list[Array]:
-        """What each tap of the kernel meets, in reading order: KH·KW views (N, C, OH, OW)."""
+        """The pixels under each tap, in reading order: KH·KW views (N, C, OH, OW).
+
+        A tap meets no pixel twice, so its view can be added to in place. The whole `view` cannot,
+        because windows overlap.
+        """
         KH, KW = self.kernel
         view = self.view(padded)
         return [view[:, :, i, j] for i in range(KH) for j in range(KW)]
@@ -70,7 +74,7 @@ def with_border(x: Array, padding: tuple[int, int], value: float = 0) -> Array:
 
 
 def without_border(padded: Array, padding: tuple[int, int]) -> Array:
-    """What `with_border` put a border around, as a view."""
+    """The inside of a bordered array, as a view: undoes `with_border`."""
     N, C, H, W = padded.shape
     PH, PW = padding
     return padded[:, :, PH : H - PH, PW : W - PW]

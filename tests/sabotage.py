@@ -1,7 +1,7 @@
 """Wrong gradients, at least one for every function: the mistakes one makes.
 
 An entry of SABOTAGE takes the right gradients and spoils them, as `spoil(dy, gradients, inputs, y)`
-does. An entry of MISTAKES is another function, whose gradient is passed off as that of the right one: a
+does. An entry of MISTAKES is another function, whose gradient passes for that of the right one: a
 window that is one channel wider, a temperature forgotten. All shapes stay right, so that only a
 check of the numbers can notice. tests/test_gradcheck.py shows that all are caught.
 """
@@ -347,7 +347,7 @@ SABOTAGE = {
 }  # fmt: skip
 
 
-# ── the rule of another function ─────────────────────────────────────────────────────────────
+# ── the gradient of another function ─────────────────────────────────────────────────────────────
 
 
 def windows_of_a_pixel(shape, kernel_size, **geometry):

@@ -179,6 +179,17 @@ def test_a_graph_that_is_freed_between_two_steps_says_so():
         next(steps)
 
 
+def test_a_backward_pass_that_was_given_up_is_not_counted_twice():
+    x = scalar()
+    y = x * 2.0
+    steps = backward_steps(y)
+    next(steps)
+    del steps
+    with pytest.raises(RuntimeError, match="earlier backward pass"):
+        y.backward()
+    assert x.grad == 2
+
+
 def test_retain_graph_lets_backward_be_called_again():
     x = scalar()
     y = x * x
@@ -636,9 +647,9 @@ def with_rule(rule):
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
-        (lambda dy: dy, "its backward function returned ndarray; expected 2 gradients"),
-        (lambda dy: [dy, dy], "its backward function returned list; expected 2 gradients"),
-        (lambda dy: (dy,), "its backward function returned 1; expected 2 gradients"),
+        (lambda dy: dy, "its backward function returned a ndarray; expected a tuple of 2"),
+        (lambda dy: [dy, dy], "its backward function returned a list; expected a tuple of 2"),
+        (lambda dy: (dy,), "its backward function returned 1 gradients; expected a tuple of 2"),
         (lambda dy: (dy[0], dy), r"is \(3,\) float64; expected \(2, 3\) float64"),
         (lambda dy: (dy, dy.astype("f")), r"is \(2, 3\) float32; expected \(2, 3\) float64"),
     ],

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor, functional, record
+from minivision import Tensor, fast, functional, record
 from minivision import functional as F
 from minivision.analysis.gradient_cases import CASES
+from minivision.fast import door
 from minivision.gradcheck import GradientError, gradcheck
 from tests.sabotage import MISTAKES, SABOTAGE, mistaken, spoiled
 
@@ -224,3 +225,43 @@ class Orthogonal:
 def test_a_direction_along_which_a_scalar_hardly_changes_is_no_false_alarm():
     """Both numbers are 1e-6, equal to within 1e-11, the rounding of f over ε. All is right."""
     gradcheck(lambda x: x.sum(), [np.array([0.3, 0.9])], rng=Orthogonal())
+
+
+# ── the fast forms, compared with their page ─────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda x, y, dx: (2 * y, dx), "the value differs between the page and the fast form"),
+        (lambda x, y, dx: (y, lambda dy: (1.001 * dx(dy)[0],)), r"gradient of input 0 \(x\) diff"),
+        (lambda x, y, dx: (y, lambda dy: (None,)), "only one of page and fast form has the grad"),
+        (lambda x, y, dx: (x.fill(0), (y, dx))[1], r"the function changed input 0 \(x\)"),
+        (lambda x, y, dx: (y, lambda dy: (dx(dy), dy.fill(0))[0]), "changed its dy in place"),
+    ],
+    ids=["value", "gradient", "no gradient", "changes x", "changes dy"],
+)
+def test_a_wrong_fast_form_is_found(monkeypatch, spoil, sentence):
+    right = fast.avg_pool2d
+    monkeypatch.setattr(fast, "avg_pool2d", lambda x, window: spoil(x, *right(x, window)))
+    inputs, rng = [np.random.default_rng(0).normal(size=(2, 2, 4, 4))], np.random.default_rng(1)
+
+    def pool(x):
+        return F.avg_pool2d(x, 2)
+
+    with door.on(), pytest.raises(GradientError, match=sentence):
+        gradcheck(pool, inputs, rng=rng)
+    with fast.off():  # the page is right
+        gradcheck(pool, inputs, rng=rng)
+
+
+def test_a_backward_function_that_changes_its_dy_is_found():
+    def identity(x):
+        def backward(dy):
+            np.maximum(dy, 0, out=dy)
+            return (dy,)
+
+        return record(x.data * 1, (x,), backward)
+
+    with pytest.raises(GradientError, match="changed its dy in place"):
+        gradcheck(identity, [np.ones((3, 4))], rng=np.random.default_rng(0))

@@ -72,9 +72,9 @@ def test_a_page_is_complete(name):
         ("batch_norm", "normalization", "- normed * (dgamma / m)", "+ normed * (dgamma / m)"),
         ("relu", "activation", "(dy * (y > 0),)", "(dy * (y >= 0),)"),
         ("conv2d", "convolution", "matrix[filters].T @ dmaps", "2 * matrix[filters].T @ dmaps"),
-        ("conv2d", "convolution", "dw[filters] += (dmaps", "dw[filters] = (dmaps * 1.001"),
+        ("conv2d", "convolution", "dmatrix = dmaps @", "dmatrix = 1.001 * dmaps @"),
         ("max_pool2d", "pooling", "taken = left *", "taken = 0.5 * left *"),
-        ("avg_pool2d", "pooling", "dpixels += dy / (KH * KW)", "dpixels += dy / KH"),
+        ("avg_pool2d", "pooling", "share, dpadded = dy / (KH * KW)", "share, dpadded = dy / KH"),
         ("linear", "linear", "dx = dy @ w if", "dx = dy @ abs(w) if"),
     ],
 )

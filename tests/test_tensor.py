@@ -270,6 +270,25 @@ def test_a_grad_of_another_shape_or_dtype_is_refused():
     assert w.grad is None
 
 
+@pytest.mark.parametrize("grad", [[1.0, 2.0], Tensor([1.0, 2.0]), 3.0])
+def test_a_grad_that_is_not_an_array_is_refused(grad):
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match=f"grad is a {type(grad).__name__}; expected an array"):
+        x.grad = grad
+    assert x.grad is None
+
+
+def test_a_computed_value_changed_in_place_is_refused_and_noticed():
+    """The array has changed by the time of the error, so what used it must not be trusted."""
+    x = Tensor([2.0], requires_grad=True)
+    y = x * 2
+    z = y * y
+    with pytest.raises(RuntimeError, match="data of a computed Tensor cannot be replaced"):
+        y.data -= 1
+    with pytest.raises(RuntimeError, match="was changed after the forward pass"):
+        z.backward(np.ones(1, np.float32))
+
+
 def test_requires_grad_can_be_set_on_leaves_only():
     w = leaf(2)
     y = w * 2.0
@@ -436,6 +455,15 @@ def test_views_and_broadcast_gradients_become_real_arrays_in_a_leaf():
         np.testing.assert_array_equal(x.grad, first)
         function(x).backward()
         assert_nobody_elses(x.grad)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+def test_a_broadcast_gradient_of_one_entry_accumulates_too(shape):
+    x = Tensor(np.ones(shape), requires_grad=True)
+    for _ in range(2):
+        x.mean().backward()
+        x.mean(axis=0).sum().backward()
+    assert x.grad.ravel().tolist() == [4]
 
 
 def test_one_share_for_two_entries_is_repeated_and_becomes_a_real_array():

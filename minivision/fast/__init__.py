@@ -6,11 +6,11 @@ backward)`. A page asks at the door, `fast.serves(...)`, and an open door means 
 below are not reached**: put a `print` or a `breakpoint()` there and run with `MINIVISION_FAST=0`,
 or inside `with fast.off():`.
 
-Activations lie in memory with the batch innermost, (C, H, W, N), whatever their logical shape
+Activations are stored with the batch innermost, (C, H, W, N), whatever their logical shape
 (N, C, H, W): long contiguous runs, and the matrix product needs no copy.
 
     door.py             whether the fast forms are used
-    free_list.py        memory that is used again
+    free_list.py        reused memory
     memory.py           arrays in a chosen memory order
     workers.py          threads that share one operation
     choice.py           what the room takes, and how work is cut: every rule

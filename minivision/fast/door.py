@@ -1,13 +1,14 @@
 """The door: while it is closed, every number comes from the pages of functional/.
 
-Only then is a `print` or a `breakpoint()` in a page reached, and only then does a mistake in a page
-change what a program computes.
+A function that has a fast form skips its page while the door is open: a `print` or a `breakpoint()`
+there is not reached, and a mistake there changes nothing.
 
     with fast.off():        # closes it for this thread
         model(x)
 
-`MINIVISION_FAST` in the environment sets how a program begins: 1 (open, the default), 0 (closed),
-or exact (open, but without algorithms that round differently; none does yet).
+`MINIVISION_FAST` in the environment sets how a program begins: 1 (open, the default) or 0 (closed).
+`exact` excludes algorithms with larger rounding errors; there are none yet, so it means 1. Fast
+forms may differ from the pages in the last digits.
 
 Read next: fast/memory.py
 """
@@ -45,7 +46,7 @@ def is_open() -> bool:
 
 @contextmanager
 def off() -> Iterator[None]:
-    """Close the door: no fast form, no workers, no blocks, no memory that is used again.
+    """Close the door: no fast form, no workers, no blocks, no reused memory.
 
     >>> with off():
     ...     is_open()

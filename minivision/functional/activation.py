@@ -44,7 +44,7 @@ def tanh(x: Tensor | Array) -> Tensor:
 
 
 def leaky_relu(x: Tensor | Array, negative_slope: float = 0.01) -> Tensor:
-    """x where x > 0, else a·x with a small slope a.  dx = dy or a·dy (Maas et al. 2013)."""
+    """x where x > 0, else s·x with a small slope s.  dx = dy or s·dy (Maas et al. 2013)."""
     (x,) = tensors("leaky_relu", x=x)
     a, xp = x.data, array_module(x.data)
     slope = xp.where(a > 0, 1, negative_slope).astype(a.dtype)

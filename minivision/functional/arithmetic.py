@@ -117,7 +117,7 @@ def exp(x: Tensor | Array) -> Tensor:
 
 
 def log(x: Tensor | Array) -> Tensor:
-    """ln x.  dx = dy / x.  At 0 it is -∞, and below 0 it is NaN."""
+    """ln x.  dx = dy / x.  The value is -∞ at 0 and NaN below."""
     (x,) = tensors("log", x=x)
     a = x.data
 

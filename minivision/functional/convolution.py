@@ -60,7 +60,7 @@ def conv2d(
     """
     x, weight, bias = tensors("conv2d", ("bias",), x=x, weight=weight, bias=bias)
     N, C, H, W = sizes("conv2d", "x", x, "N C H W")
-    F, channels, KH, KW = sizes("conv2d", "weight", weight, "F C/groups KH KW")
+    F, D, KH, KW = sizes("conv2d", "weight", weight, "F D KH KW")  # D is C/groups
     window = _checked_window(x, weight, bias, stride, padding, dilation, groups)
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
@@ -71,27 +71,27 @@ def conv2d(
 
     xp = array_module(a)
     OH, OW = window.output_size(H, W)
-    matrix = w.reshape(F, channels * KH * KW)  # (F, channels·KH·KW)
+    matrix = w.reshape(F, D * KH * KW)  # (F, D·KH·KW)
     y = xp.empty_like(a, shape=(N, F, OH, OW))
-    parts = _parts(a, F, window, groups)  # of the batch, and of groups: one product each
-    for images, inside, filters in parts:
-        columns = im2col(a[images, inside], window)  # one column per window
-        maps = y[images, filters].swapaxes(0, 1)  # a view (F/groups, N, OH, OW)
-        maps[...] = (matrix[filters] @ columns).reshape(maps.shape)
+    products = _products(a, F, window, groups)  # one per group, and per chunk of a large batch
+    for images, channels, filters in products:
+        maps = y[images, filters].swapaxes(0, 1)  # a view (F/groups, N, OH, OW) of this chunk
+        product = matrix[filters] @ im2col(a[images, channels], window)
+        maps[...] = product.reshape(maps.shape)
     if b is not None:
         y += b[:, None, None]
 
     def backward(dy):
         dx, dw = xp.empty_like(a), xp.zeros_like(w)
-        for images, inside, filters in parts:
+        for images, channels, filters in products:
             dmaps = dy[images, filters].swapaxes(0, 1).reshape(F // groups, -1)
+            image = a[images, channels]
+            # Columns are KH·KW times as large as the image: they are never kept, nor given a name.
             if wanted[0]:
-                dcolumns = matrix[filters].T @ dmaps
-                dx[images, inside] = col2im(dcolumns, a[images, inside].shape, window)
+                dx[images, channels] = col2im(matrix[filters].T @ dmaps, image.shape, window)
             if wanted[1]:
-                # The columns are computed again: they are KH·KW times as large as the image.
-                columns = im2col(a[images, inside], window)
-                dw[filters] += (dmaps @ columns.T).reshape(F // groups, channels, KH, KW)
+                dmatrix = dmaps @ im2col(image, window).T
+                dw[filters] += dmatrix.reshape(F // groups, D, KH, KW)
         db = dy.sum(axis=(0, 2, 3)) if wanted[2] else None
         return dx if wanted[0] else None, dw if wanted[1] else None, db
 
@@ -121,16 +121,17 @@ def col2im(columns: Array, shape: tuple[int, ...], window: Window) -> Array:
     """
     N, C, H, W = shape
     PH, PW = window.padding
-    padded = array_module(columns).zeros_like(columns, shape=(C, N, H + 2 * PH, W + 2 * PW))
-    padded = padded.swapaxes(0, 1)  # (N, C, H + 2·PH, W + 2·PW)
-    taps = window.taps(padded)
-    columns = columns.reshape(C, len(taps), N, *window.output_size(H, W))
-    for tap, pixels in enumerate(taps):
-        pixels += columns[:, tap].swapaxes(0, 1)
+    (KH, KW), (OH, OW) = window.kernel, window.output_size(H, W)
+    padded = array_module(columns).zeros_like(columns, shape=(N, C, H + 2 * PH, W + 2 * PW))
+    columns = columns.reshape(C, KH * KW, N, OH, OW).transpose(1, 2, 0, 3, 4)
+    for tap, pixels in enumerate(window.taps(padded)):
+        pixels += columns[tap]  # both (N, C, OH, OW)
     return without_border(padded, window.padding)
 
 
-def _parts(x: Array, filters: int, window: Window, groups: int) -> list[tuple[slice, slice, slice]]:
+def _products(
+    x: Array, filters: int, window: Window, groups: int
+) -> list[tuple[slice, slice, slice]]:
     """(images, channels, filters) of each matrix product, as slices: one product per group.
 
     A large batch is cut so that the columns take at most MAX_COLUMN_BYTES at a time.
@@ -158,7 +159,11 @@ def _checked_window(
     dilation: Pair,
     groups: int,
 ) -> Window:
-    (_, C, H, W), (F, channels, KH, KW) = x.shape, weight.shape
+    (_, C, H, W), (F, D, KH, KW) = x.shape, weight.shape
+    if min(weight.shape) < 1:
+        raise ValueError(
+            f"conv2d: weight has shape {weight.shape}; expected 1 or more along each axis"
+        )
     window = Window(
         (KH, KW),
         pair("conv2d", "stride", stride, least=1),
@@ -170,14 +175,14 @@ def _checked_window(
             f"conv2d: groups is {groups!r}; expected a number that divides "
             f"the {C} channels of x and the {F} filters of weight"
         )
-    if channels * groups != C:
+    if D * groups != C:
         raise ValueError(
-            f"conv2d: x has {C} channels but weight expects {channels * groups} "
+            f"conv2d: x has {C} channels but weight expects {D * groups} "
             f"(weight {weight.shape}, groups={groups})"
         )
     if bias is not None and bias.shape != (F,):
         raise ValueError(f"conv2d: bias has shape {bias.shape}; expected ({F},)")
-    if min(window.output_size(H, W)) < 1 or min(KH, KW) < 1:
+    if min(window.output_size(H, W)) < 1:
         raise ValueError(
             f"conv2d: the kernel ({KH}x{KW}, dilation {window.dilation}) is larger than the "
             f"padded image ({H}x{W}, padding {window.padding})"

@@ -1,4 +1,4 @@
-"""Dropout: units, or whole branches, are silenced at random, so that none can rely on another.
+"""Dropout: set units, or whole branches, to zero at random, so that none can rely on another.
 
 Read next: functional/softmax.py
 """
@@ -28,7 +28,8 @@ def dropout(
     PyTorch) has the same expectation and leaves nothing to do at test time.
 
     The mask is drawn on the host from 16-bit numbers, so CPU and GPU agree; p is rounded to
-    1/65536 and the survivors are scaled by exactly what was kept. rng: where the mask comes from.
+    a multiple of 1/65536, and the survivors are scaled by exactly the fraction that is kept.
+    Returns x itself if training is False or p is 0. rng: where the mask comes from.
     """
     (x,) = tensors("dropout", x=x)
     mask = _mask("dropout", x, x.shape, p, training, rng)

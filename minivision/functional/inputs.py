@@ -1,4 +1,4 @@
-"""The first lines of every function: its arguments are what they should be, or a sentence says so.
+"""The first lines of every function: check the arguments, or say what is wrong with them.
 
 Each check names the function and the argument, what came and what was expected, before anything
 is computed.
@@ -48,7 +48,7 @@ def tensors(function: str, optional: tuple[str, ...] = (), **arguments: Any) -> 
 
 
 def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """The two operands of an arithmetic function, of which one may be a number.
+    """The two operands of an arithmetic function, one of which may be a number.
 
     A Python number or a NumPy scalar takes the other's dtype and device.
     """
@@ -88,7 +88,7 @@ def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...
 
 def pair(function: str, argument: str, value: Any, least: int) -> tuple[int, int]:
     """A size given once for both directions, or as (vertical, horizontal); at least `least`."""
-    if type(value) is int and value >= least:  # as most are: three times for every convolution
+    if type(value) is int and value >= least:  # the usual case; conv2d calls this three times
         return value, value
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) == 2 and all([isinstance(n, _INTEGERS) and n >= least for n in both]):
@@ -99,7 +99,7 @@ def pair(function: str, argument: str, value: Any, least: int) -> tuple[int, int
 
 
 def broadcasts(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether two shapes go together: from the last axis on, sizes are equal or one of them is 1.
+    """Whether two shapes broadcast: from the last axis on, sizes are equal or one of them is 1.
 
     >>> broadcasts((4, 2, 3), (2, 1)), broadcasts((4, 2, 3), (4, 2))
     (True, False)
@@ -147,7 +147,7 @@ def _require_alike(function: str, first_name: str, first: Tensor, name: str, val
     a, b = first.data, value.data
     dtype = first.node.dtype
     if dtype is value.node.dtype and dtype.kind == "f" and type(a) is type(b) is np.ndarray:
-        return  # as most are, and this line runs for every operation
+        return  # the usual case, checked first because it runs in every operation
     _require_float(function, first_name, first)
     _require_float(function, name, value)
     if a.dtype != b.dtype:

@@ -1,4 +1,4 @@
-"""Matrix products: `matmul` as NumPy's @, and `linear`, the fully connected layer.
+"""Matrix products: `matmul`, which follows NumPy's `@`, and `linear`, the fully connected layer.
 
 Read next: windows.py
 """
@@ -17,7 +17,7 @@ def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
 
     a (…, R, M), b (…, M, S) -> (…, R, S); a vector a is one row, a vector b one column.
 
-        da = dy @ bᵀ        db = aᵀ @ dy
+        da = dy @ bᵀ        db = aᵀ @ dy        each summed over the axes that were broadcast
     """
     a, b = tensors("matmul", a=a, b=b)
     u, v = a.data, b.data
@@ -48,7 +48,7 @@ def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
 
 
 def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | None = None) -> Tensor:
-    """A fully connected layer: every output sees every input.
+    """A fully connected layer: every output depends on every input.
 
     x (N, I), weight (O, I), bias (O) -> (N, O)
 

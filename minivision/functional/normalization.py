@@ -26,7 +26,7 @@ def local_response_norm(
     k: float = 2.0,
     alpha_over_size: bool = False,
 ) -> Tensor:
-    """Divide each activation by the energy of its neighbouring channels: lateral inhibition.
+    """Divide each activation by a power of the energy of the channels around it.
 
     x (N, C, H, W) -> (N, C, H, W)
 
@@ -51,7 +51,8 @@ def local_response_norm(
         y, backward = fast.local_response_norm(a, size, alpha, beta, k)
         return record(y, (x,), backward)
 
-    y = a * (k + alpha * channel_window_sum(a * a, size)) ** -beta
+    s = k + alpha * channel_window_sum(a * a, size)
+    y = a * s**-beta
 
     def backward(dy):
         # Computed again: keeping s and s^-β would hold two more arrays as large as x.
@@ -92,7 +93,7 @@ def _check_response_norm(size: int, alpha: float, k: float) -> None:
 
 
 class RunningStatistics(NamedTuple):
-    """What batch_norm remembers for evaluation: arrays that it changes in place."""
+    """The statistics that batch_norm keeps for evaluation; it updates the arrays in place."""
 
     mean: Array  # (C,)
     var: Array  # (C,), the unbiased variance
@@ -108,7 +109,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Give every channel mean 0 and variance 1 over the batch, then a scale and shift of its own.
+    """Normalize every channel to mean 0 and variance 1 over the batch, then scale and shift it.
 
     x (N, C) or (N, C, H, W), weight (C), bias (C) -> like x. With m values per channel:
 
@@ -120,8 +121,8 @@ def batch_norm(
     variance as its unbiased estimate, divided by m - 1. In evaluation they take the batch's place
     and are constants: dx = γ / √(r + ε)·dy.
 
-    Raises ValueError if shapes do not fit, if there is only one value per channel, and if there are
-    no running statistics in evaluation.
+    Raises ValueError if shapes do not fit, if there is only one value per channel in training, or
+    if there are no running statistics in evaluation; TypeError if their dtype is not x's.
     """
     x, weight, bias = tensors("batch_norm", ("weight", "bias"), x=x, weight=weight, bias=bias)
     _check_batch_norm(x, weight, bias, running, training)
@@ -130,14 +131,15 @@ def batch_norm(
     a, xp, C, eps = x.data, array_module(x.data), x.shape[1], float(eps)
     gamma = xp.ones(C, a.dtype) if weight is None else weight.data
     beta = xp.zeros(C, a.dtype) if bias is None else bias.data
-    # In evaluation the running statistics are constants: copies, for they may move on.
+    # In evaluation the running statistics are constants. Training may update the originals before
+    # backward runs, hence the copies.
     given = None if training or running is None else (running.mean.copy(), running.var.copy())
 
     if fast.serves("batch_norm", a):
         y, backward, (mean, var) = fast.batch_norm(a, gamma, beta, eps, given, wanted)
     else:
-        axes = (0, 2, 3)[: a.ndim - 1]  # all but the channels
-        wide = (1, C, 1, 1)[: a.ndim]  # a channel's number next to its maps
+        axes = (0,) if a.ndim == 2 else (0, 2, 3)  # all but the channels
+        wide = (1, C) if a.ndim == 2 else (1, C, 1, 1)  # to meet x, one number per channel
         m = a.size // max(C, 1)  # values per channel
         mean = a.mean(axis=axes) if given is None else given[0]
         centred = a - mean.reshape(wide)
@@ -156,12 +158,15 @@ def batch_norm(
             return tuple([d if want else None for d, want in zip(found, wanted, strict=True)])
 
     if training and running is not None:
-        _follow(running, mean, var, a.size // C, float(momentum))
+        _update(running, mean, var, a.size // C, float(momentum))
     return record(y, inputs, backward)
 
 
-def _follow(running: RunningStatistics, mean: Array, var: Array, m: int, momentum: float) -> None:
-    """r ← (1 - momentum)·r + momentum·batch, with the unbiased variance of m values."""
+def _update(running: RunningStatistics, mean: Array, var: Array, m: int, momentum: float) -> None:
+    """r ← (1 - momentum)·r + momentum·batch, with the unbiased variance of m values.
+
+    In place, so that the layer that owns the arrays sees the change.
+    """
     for statistic, seen in ((running.mean, mean), (running.var, var * (m / (m - 1)))):
         statistic *= 1 - momentum
         statistic += momentum * seen

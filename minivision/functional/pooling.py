@@ -29,7 +29,8 @@ def max_pool2d(
 
     stride defaults to the kernel's size; smaller ones overlap (Krizhevsky et al. 2012, §3.4), and
     a pixel that wins in several windows gets the sum. "First" is in reading order, as in PyTorch.
-    The border added by padding (in pixels, at most half the kernel) never wins.
+    The border added by padding (in pixels, at most half the kernel) never wins over a finite pixel;
+    windows that hold nothing but -∞, or NaN, have no meaningful gradient.
 
     >>> max_pool2d(Tensor([[[[1.0, 3.0], [2.0, 0.0]]]]), 2)
     Tensor([[[[3.]]]], float32)
@@ -41,7 +42,7 @@ def max_pool2d(
 
     xp = array_module(x.data)
     a = x.data
-    y = reduce(xp.maximum, window.taps(with_border(a, window.padding, -xp.inf)))
+    y = reduce(xp.maximum, window.taps(with_border(a, window.padding, -xp.inf)), -xp.inf)
 
     def backward(dy):
         padded = with_border(a, window.padding, -xp.inf)
@@ -78,9 +79,9 @@ def avg_pool2d(
     y = sum(window.taps(padded)) / (KH * KW)
 
     def backward(dy):
-        dpadded = xp.zeros_like(dy, shape=shape)
+        share, dpadded = dy / (KH * KW), xp.zeros_like(dy, shape=shape)
         for dpixels in window.taps(dpadded):
-            dpixels += dy / (KH * KW)
+            dpixels += share
         return (without_border(dpadded, window.padding),)
 
     return record(y, (x,), backward, window=window)
@@ -120,12 +121,14 @@ def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
 
 
 def even_slices(n: int, parts: int) -> list[slice]:
-    """Cut n pixels into `parts` windows as even as can be: ⌊i·n/parts⌋ to ⌈(i+1)·n/parts⌉.
+    """Cover n pixels with `parts` windows, as even as can be; neighbours may overlap.
+
+    Window i has the pixels from ⌊i·n/parts⌋ up to, but without, ⌈(i+1)·n/parts⌉.
 
     >>> even_slices(7, 3)
     [slice(0, 3, None), slice(2, 5, None), slice(4, 7, None)]
     """
-    return [slice(i * n // parts, -(-(i + 1) * n // parts)) for i in range(parts)]
+    return [slice(i * n // parts, ((i + 1) * n + parts - 1) // parts) for i in range(parts)]
 
 
 def _checked_window(

@@ -1,5 +1,7 @@
 """conv2d against seven loops, and the laws of convolution."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,12 +10,13 @@ from minivision import Tensor
 from minivision import functional as F
 from minivision.fast import choice
 from minivision.fast import convolution as fast
+from minivision.fast import off as fast_off
 from minivision.functional import convolution as page
 from minivision.gradcheck import gradcheck
 from minivision.windows import Window
 from tests import oracles
 from tests.fast.cuts import on_its_page
-from tests.strategies import ODD_CONVOLUTIONS, convolutions
+from tests.strategies import ODD_CONVOLUTIONS, Convolution, convolutions
 
 pytestmark = pytest.mark.usefixtures("every_kernel")
 odd = pytest.mark.parametrize("case", ODD_CONVOLUTIONS.values(), ids=ODD_CONVOLUTIONS)
@@ -212,12 +215,12 @@ def test_a_part_of_the_batch_has_as_many_images_as_its_columns_allow(monkeypatch
     x, window = np.zeros((7, 2, 6, 7), np.float32), Window((3, 3))
     for limit, images in ((1440, 1), (2879, 1), (2880, 2), (4320, 3), (10**9, 7), (5, 1)):
         monkeypatch.setattr(page, "MAX_COLUMN_BYTES", limit)
-        starts = [part.start for part, _, _ in page._parts(x, 5, window, 1)]
+        starts = [part.start for part, _, _ in page._products(x, 5, window, 1)]
         assert starts == list(range(0, 7, images))
 
 
 def test_each_group_has_its_share_of_channels_and_filters():
-    parts = page._parts(np.zeros((1, 4, 6, 7)), 6, Window((3, 3)), groups=2)
+    parts = page._products(np.zeros((1, 4, 6, 7)), 6, Window((3, 3)), groups=2)
     shares = [(channels, filters) for _, channels, filters in parts]
     assert shares == [(slice(0, 2), slice(0, 3)), (slice(2, 4), slice(3, 6))]
 
@@ -264,6 +267,22 @@ def test_what_leaves_is_the_callers_own():
         assert not any(np.may_share_memory(result, array) for array in (*arrays, dy))
 
 
+def test_the_page_holds_one_matrix_of_columns_at_a_time():
+    """A matrix of columns is nine times the image; the largest peak is a little more than one."""
+    x, weight, _ = Convolution(4, 8, 8, (24, 24), (3, 3), padding=(1, 1)).arrays()
+    leaves = [Tensor(a, requires_grad=True) for a in (x, weight)]
+    with fast_off():
+        y = F.conv2d(*leaves, padding=1)
+        dy = np.ones_like(y.data)
+        tracemalloc.start()
+        try:
+            y.backward(dy)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert 9 * x.nbytes < peak < 14 * x.nbytes
+
+
 # ── what it refuses ──────────────────────────────────────────────────────────────────────────
 
 
@@ -284,7 +303,7 @@ def test_what_leaves_is_the_callers_own():
          r"the kernel \(6x3, dilation \(1, 1\)\) is larger than the padded image \(5x4, "),
         ((1, 1, 5, 4), (1, 1, 3, 3), {"dilation": (1, 2)}, r"kernel \(3x3, dilation \(1, 2\)\)"),
         ((1, 1, 5, 4), (1, 1, 1, 7), {"padding": 1}, r"padded image \(5x4, padding \(1, 1\)\)"),
-        ((1, 1, 5, 4), (1, 1, 0, 3), {}, r"the kernel \(0x3"),
+        ((1, 1, 5, 4), (1, 1, 0, 3), {}, r"weight has shape \(1, 1, 0, 3\); expected 1 or more"),
         ((1, 1, 0, 4), (1, 1, 1, 1), {}, r"is larger than the padded image \(0x4"),
         ((1, 1, 5, 4), (1, 1, 3, 3), {"stride": 0}, r"stride is 0; expected an integer >= 1"),
         ((1, 1, 5, 4), (1, 1, 3, 3), {"stride": (1, 2, 3)}, r"stride is \(1, 2, 3\); expected"),

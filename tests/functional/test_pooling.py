@@ -142,6 +142,14 @@ def test_pooling_says_what_does_not_fit(function, loops, x, settings, sentence):
         function(np.ones(x), **{"kernel_size": 2, **settings})
 
 
+@pools
+def test_windows_of_one_pixel_give_an_array_of_its_own(function, loops):
+    x = np.arange(4.0).reshape(1, 1, 2, 2)
+    y = function(x, 1).data
+    np.testing.assert_array_equal(y, x)
+    assert not np.may_share_memory(y, x)
+
+
 # ── windows that adapt ───────────────────────────────────────────────────────────────────────
 
 sizes = st.integers(1, 7)
