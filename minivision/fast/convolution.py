@@ -39,7 +39,7 @@ def conv2d(
     wanted: Sequence[bool],
 ) -> tuple[Array, Callable]:
     """The value of `functional.conv2d`, and its backward function: dx, dW and db as wanted."""
-    order = memory_order(x)
+    order = memory_order(x) if wanted[0] else ()
     x = batch_innermost(x)
     y = convolve(x, weight, bias, window, groups)
 

@@ -20,14 +20,13 @@ def linear(
     x: Array, weight: Array, bias: Array | None, wanted: Sequence[bool]
 ) -> tuple[Array, Callable]:
     """The value of `functional.linear`, and its backward function: dx, dW and db as wanted."""
-    order = memory_order(x)
     # (W xᵀ)ᵀ is x Wᵀ with the batch innermost in memory, as it is in the images before.
     y = multiply(weight, x.T).T
     if bias is not None:
         y += bias
 
     def backward(dy: Array) -> tuple[Array | None, ...]:
-        dx = in_order(multiply(weight.T, dy.T).T, order) if wanted[0] else None
+        dx = in_order(multiply(weight.T, dy.T).T, memory_order(x)) if wanted[0] else None
         dw = multiply(dy.T, x) if wanted[1] else None
         db = dy.sum(axis=0) if wanted[2] else None
         return dx, dw, db
