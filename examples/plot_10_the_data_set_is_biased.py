@@ -375,6 +375,6 @@ else:
 #    augmentation. Expect a nearly level curve: an invariance that is built in needs no examples.
 #    Where does it still fall, and what do the bytes at 255 have to do with it?
 #
-# **Next lesson:** 11 · Window
+# **Next lesson:** 11 · Geometry
 
 plt.show()

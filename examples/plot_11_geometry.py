@@ -1,5 +1,5 @@
 """
-11 · Window
+11 · Geometry
 =============
 
 *Turn, mirror, cut, shear, tilt and stretch an image, and take along what is marked on it. All but
