@@ -3,6 +3,7 @@
 Read it from the bottom up, one file a sitting; the docstring at its top names the next.
 
     backend.py     NumPy or CuPy
+    random.py      the generator that everybody shares, and keys
     autograd.py    the graph, and the backward pass
     tensor.py      Tensor and record
     errors.py      what the engine checks, and its error messages
@@ -29,11 +30,12 @@ Read next: backend.py
 from minivision import functional, nn, optim
 from minivision.autograd import backward_steps, detect_anomaly, no_grad
 from minivision.gradcheck import gradcheck
+from minivision.random import manual_seed
 from minivision.tensor import Tensor, record
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Tensor", "record", "backward_steps", "no_grad", "detect_anomaly", "gradcheck",
+    "Tensor", "record", "backward_steps", "no_grad", "detect_anomaly", "gradcheck", "manual_seed",
     "functional", "nn", "optim",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ Every function of the engine is written once and runs on both libraries: it call
 operators of its arrays, and asks `array_module(x)` where it needs a name such as `xp.exp`.
 Nothing moves between host and GPU unless `to_device` or `to_host` is called.
 
-Read next: autograd.py
+Read next: random.py
 """
 
 from __future__ import annotations

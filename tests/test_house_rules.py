@@ -22,11 +22,14 @@ SOURCES = {str(p.relative_to(PACKAGE)): p.read_text("utf-8") for p in sorted(PAC
 
 # From the ground up. `minivision` itself, the face, brings in the engine, nn and optim only.
 ROOMS = [
-    "backend", "errors", "windows", "fast", "autograd", "tensor", "functional", "gradcheck",
-    "transforms", "datasets", "nn", "optim", "minivision", "models", "distributed", "training",
-    "analysis", "methods", "cli", "__main__",
+    "backend", "random", "errors", "windows", "fast", "autograd", "tensor", "functional",
+    "gradcheck", "transforms", "datasets", "nn", "optim", "minivision", "models", "distributed",
+    "training", "analysis", "methods", "cli", "__main__",
 ]  # fmt: skip
-DATA = {"transforms": {"backend", "transforms"}, "datasets": {"backend", "transforms", "datasets"}}
+DATA = {
+    "transforms": {"backend", "transforms"},
+    "datasets": {"backend", "random", "transforms", "datasets"},
+}
 
 
 # ── imports ──────────────────────────────────────────────────────────────────────────────────

@@ -19,16 +19,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from minivision.random import Key, keyed
 from minivision.transforms.checks import kind_of
 from minivision.transforms.pipeline import ToArray
 
 Batch = tuple[np.ndarray, np.ndarray]
-
-# The first word of a key says what the numbers are for. Without it the keys (seed, epoch) and
-# (seed, epoch, 0) would give the same numbers: NumPy fills short keys up with zeros.
-# Layers draw with 3 (nn/module.py), batch transforms with 4 (training/loop.py), shapes with 5,
-# policies with 6 and 7 (methods/samplers.py).
-ORDER, IMAGE = 1, 2
 
 
 class DataLoader:
@@ -120,7 +115,7 @@ class Epoch:
         N, B = len(self.loader.dataset), self.loader.batch_size
         order = np.arange(N)
         if self.loader.shuffle:
-            order = np.random.default_rng((ORDER, self.loader.seed, self.epoch)).permutation(N)
+            order = keyed(Key.ORDER, self.loader.seed, self.epoch).permutation(N)
         return [order[k * B : (k + 1) * B] for k in range(len(self))]
 
     def prepare_at_once(self, indices: np.ndarray) -> Batch:
@@ -159,7 +154,7 @@ class Epoch:
             rng = None
             # A transform that does not say whether it draws may draw.
             if getattr(transform, "random", True):
-                rng = np.random.default_rng((IMAGE, self.loader.seed, self.epoch, index))
+                rng = keyed(Key.IMAGE, self.loader.seed, self.epoch, index)
             return check_arrays(transform(image, rng), 3), int(label)
         except Exception as error:
             # A bad file stays a ValueError or OSError; a mistake in the code becomes RuntimeError.

@@ -18,6 +18,7 @@ import numpy as np
 
 from minivision.datasets.dataset import ArrayDataset, read_only
 from minivision.datasets.splits import Splits
+from minivision.random import Key, keyed
 from minivision.transforms.checks import check_count, check_size
 
 CLASSES = ("square", "disc", "triangle", "star", "ring")
@@ -32,7 +33,6 @@ HOLE = 0.55  # of a ring, as a fraction of its radius
 FINER = 8  # shapes are drawn so many times larger, and averaged: that makes smooth edges
 LEAST_PIXELS = 5  # a smaller star looks like a disc
 
-SHAPE = 5  # the first word of the keys of chance here; datasets/loader.py has the others
 Range = tuple[float, float]
 
 
@@ -90,7 +90,7 @@ class ShapeDataset(ArrayDataset):
         boxes = np.empty((N, 4), np.int64)
         labels = (first + np.arange(N)) % len(CLASSES)
         for n in range(N):
-            rng = np.random.default_rng((SHAPE, seed, first + n))
+            rng = keyed(Key.SHAPE, seed, first + n)
             centre = rng.uniform(*position, 2) * (W, H)
             radius = rng.uniform(*scale) * min(H, W) / 2
             coverage = draw_shape(CLASSES[labels[n]], size, centre, radius, rng.uniform(*angle))

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import numpy as np
-
+from minivision.random import Key, keyed
 from minivision.transforms import Compose, OperationSequence, RandAugment
 from minivision.transforms.randaugment import PRESETS
 
-GRID, SEQUENCE = 6, 7  # the first words of the keys that samplers draw from
 NONE = Compose([])
 
 
@@ -42,7 +40,7 @@ class Grid:
                 f"Grid: there are {len(cells)} pairs of N and M, and one without augmentation; "
                 f"expected a budget of at most {len(cells) + 1}"
             )
-        order = np.random.default_rng((GRID, seed)).permutation(len(cells))
+        order = keyed(Key.GRID, seed).permutation(len(cells))
         count, magnitude = cells[order[number - 1]]
         return RandAugment(count, magnitude, self.preset, self.fill)
 
@@ -61,7 +59,7 @@ class RandomSequences:
     fill: int = 128
 
     def __call__(self, number: int, seed: int) -> OperationSequence:
-        rng = np.random.default_rng((SEQUENCE, seed, number))
+        rng = keyed(Key.SEQUENCE, seed, number)
         names = [name for name in PRESETS[self.preset] if name != "identity"]
         length = rng.integers(1, self.longest, endpoint=True)
         operations = [

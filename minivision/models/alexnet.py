@@ -15,11 +15,12 @@ Read next: models/alexnet_small.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 
-from minivision.models.network import Network
+from minivision.models.network import Network, built_from
 from minivision.nn import (
     AdaptiveAvgPool2d,
     Conv2d,
@@ -28,32 +29,14 @@ from minivision.nn import (
     LocalResponseNorm,
     MaxPool2d,
     Module,
-    Parameter,
     ReLU,
     Sequential,
+    initializers,
+    skip_init,
 )
-from minivision.nn.initializers import Initializer, he_normal, normal
+from minivision.random import skips_init
 
-# Filters, kernel, stride, padding, groups, and what follows the convolution.
-PAPER = (
-    (96,  11, 4, 0, 1, "activate normalize pool"),
-    (256,  5, 1, 2, 2, "activate normalize pool"),
-    (384,  3, 1, 1, 1, "activate"),
-    (384,  3, 1, 1, 2, "activate"),
-    (256,  3, 1, 1, 2, "activate pool"),
-)  # fmt: skip
-CAFFENET = tuple((*row[:5], row[5].replace("normalize pool", "pool normalize")) for row in PAPER)
-ONE_WEIRD_TRICK = (
-    (64,  11, 4, 2, 1, "activate pool"),
-    (192,  5, 1, 2, 1, "activate pool"),
-    (384,  3, 1, 1, 1, "activate"),
-    (256,  3, 1, 1, 1, "activate"),
-    (256,  3, 1, 1, 1, "activate pool"),
-)  # fmt: skip
-HIDDEN = (4096, 4096)
-
-Table = Sequence[tuple[int, int, int, int, int, str]]
-Layers = Mapping[str, Callable[[int], Module] | None]
+HIDDEN = 4096
 
 
 def alexnet(
@@ -64,11 +47,10 @@ def alexnet(
     rng: np.random.Generator | None = None,
     initialize: bool = True,
 ) -> Network:
-    """The network of 2012: convolution, ReLU, local response normalisation, pooling.
+    """The network of 2012: convolution, ReLU, local response normalization, pooling.
 
-    x (N, 3, 227, 227) -> logits (N, 1000); 227 -> 55 -> 27 -> 27 -> 13 -> 13 -> 13 -> 13 -> 6.
-    The second, fourth and fifth convolution see only the half of the maps that lay on the same
-    card: groups = (1, 2, 1, 2, 2).
+    x (N, 3, 227, 227) -> logits (N, 1000). The second, fourth and fifth convolution see only the
+    half of the maps that was on the same card: groups=2.
 
     Weights are drawn from N(0, 0.01²); biases are 1 in the second, fourth and fifth convolution
     and in the hidden layers, so that ReLU has something to pass on, and 0 elsewhere (§5).
@@ -79,7 +61,8 @@ def alexnet(
     >>> alexnet(initialize=False).parameter_count()
     60965224
     """
-    return _of_2012("alexnet", PAPER, classes, in_channels, width, rng, initialize)
+    after = [LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2.0), MaxPool2d(3, 2)]
+    return _of_2012("alexnet", after, classes, in_channels, width, rng, initialize)
 
 
 def alexnet_caffenet(
@@ -90,15 +73,55 @@ def alexnet_caffenet(
     rng: np.random.Generator | None = None,
     initialize: bool = True,
 ) -> Network:
-    """The lecture's order, Conv-Pool-LRN: pooling before the normalisation, as in CaffeNet.
+    """The lecture's order, Conv-Pool-LRN: pooling before the normalization, as in CaffeNet.
 
     As `alexnet` in everything else, so that the order is the only difference (Caffe's own has
-    other biases, and divides α by the window). It normalises 27² places in place of 55².
+    other biases, and divides α by the window). It normalizes 27² pixels in place of 55².
 
     >>> alexnet_caffenet(initialize=False).parameter_count()
     60965224
     """
-    return _of_2012("alexnet_caffenet", CAFFENET, classes, in_channels, width, rng, initialize)
+    after = [MaxPool2d(3, 2), LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2.0)]
+    return _of_2012("alexnet_caffenet", after, classes, in_channels, width, rng, initialize)
+
+
+def _of_2012(
+    name: str,
+    after: list[Module],
+    classes: int,
+    in_channels: int,
+    width: float,
+    rng: np.random.Generator | None,
+    initialize: bool,
+) -> Network:
+    """after: what follows the first two convolutions."""
+    n = times_width(name, width)
+    with built_from(rng, initialize):
+        with skip_init() if width == 1 else nullcontext():
+            network = Network(
+                Sequential(
+                    *(Conv2d(in_channels, n(96), 11, stride=4), ReLU()),  # 55x55
+                    *after,  # 27x27
+                    *(Conv2d(n(96), n(256), 5, padding=2, groups=2), ReLU()),
+                    *after,  # 13x13
+                    *(Conv2d(n(256), n(384), 3, padding=1), ReLU()),
+                    *(Conv2d(n(384), n(384), 3, padding=1, groups=2), ReLU()),
+                    *(Conv2d(n(384), n(256), 3, padding=1, groups=2), ReLU()),
+                    MaxPool2d(3, 2),  # 6x6
+                ),
+                Sequential(
+                    *(Linear(n(256) * 6 * 6, n(HIDDEN)), ReLU(), Dropout(0.5)),
+                    *(Linear(n(HIDDEN), n(HIDDEN)), ReLU(), Dropout(0.5)),
+                    Linear(n(HIDDEN), classes),
+                ),
+                input_shape=(in_channels, 227, 227),
+            )
+        if width == 1 and not skips_init():
+            initializers.initialize(network, initializers.normal(0.01))
+            layers = [part for part in network.modules() if isinstance(part, Conv2d | Linear)]
+            for layer in (layers[1], *layers[3:7]):
+                layer.bias.data += 1  # type: ignore[union-attr]
+    return network
 
 
 def alexnet_one_weird_trick(
@@ -108,7 +131,7 @@ def alexnet_one_weird_trick(
     rng: np.random.Generator | None = None,
     initialize: bool = True,
 ) -> Network:
-    """What PyTorch calls AlexNet: one tower, fewer filters, no normalisation (Krizhevsky 2014).
+    """What PyTorch calls AlexNet: one tower, fewer filters, no normalization (Krizhevsky 2014).
 
     x (N, 3, 224, 224) -> logits (N, 1000), from 63x63 pixels on any size: the maps are averaged
     to 6x6. Dropout comes before the hidden layers, not after them. Names and shapes are those of
@@ -117,127 +140,27 @@ def alexnet_one_weird_trick(
     >>> alexnet_one_weird_trick(initialize=False).parameter_count()
     61100840
     """
-    layers: Layers = {"activate": _relu, "pool": _overlapping_pool}
-    features = convolutional_layers(
-        ONE_WEIRD_TRICK, in_channels, layers, he_normal, rng, initialize
-    )
-    features.append(AdaptiveAvgPool2d(6))
-    classifier: list[Module] = []
-    units = units_in(features, (224, 224))
-    for hidden in HIDDEN:
-        linear = Linear(units, hidden, rng=rng, initialize=initialize)
-        classifier += [Dropout(0.5), linear, ReLU()]
-        units = hidden
-    classifier.append(Linear(units, classes, rng=rng, initialize=initialize))
-    return Network(Sequential(*features), Sequential(*classifier), (in_channels, 224, 224))
-
-
-def _of_2012(
-    name: str,
-    table: Table,
-    classes: int,
-    in_channels: int,
-    width: float,
-    rng: np.random.Generator | None,
-    initialize: bool,
-) -> Network:
-    layers: Layers = {
-        "activate": _relu,
-        "normalize": lambda C: LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2.0),
-        "pool": _overlapping_pool,
-    }
-    initializer = normal(0.01) if width == 1 else he_normal
-    table, hidden = scaled_table(name, table, HIDDEN, width)
-    features = convolutional_layers(table, in_channels, layers, initializer, rng, initialize)
-    units = units_in(features, (227, 227))
-    classifier = fully_connected_layers(
-        units, hidden, classes, ReLU, 0.5, initializer, rng, initialize
-    )
-    if width == 1 and initialize:
-        _, conv2, _, conv4, conv5 = (part for part in features if isinstance(part, Conv2d))
-        fc6, fc7, _ = (part for part in classifier if isinstance(part, Linear))
-        for layer in (conv2, conv4, conv5, fc6, fc7):
-            layer.bias = Parameter(np.ones(len(layer.weight), np.float32))
-    return Network(Sequential(*features), Sequential(*classifier), (in_channels, 227, 227))
-
-
-def convolutional_layers(
-    table: Table,
-    channels: int,
-    layers: Layers,
-    initializer: Initializer,
-    rng: np.random.Generator | None,
-    initialize: bool,
-) -> list[Module]:
-    """The table's convolutions, each followed by what its last column says.
-
-    layers: the words of that column, as functions of the number of maps; None leaves it out.
-    """
-    features: list[Module] = []
-    for filters, kernel, stride, padding, groups, then in table:
-        features.append(
-            Conv2d(
-                *(channels, filters, kernel, stride, padding),
-                groups=groups,
-                rng=rng,
-                initializer=initializer,
-                initialize=initialize,
-            )
+    with built_from(rng, initialize):
+        return Network(
+            Sequential(
+                *(Conv2d(in_channels, 64, 11, stride=4, padding=2), ReLU(), MaxPool2d(3, 2)),
+                *(Conv2d(64, 192, 5, padding=2), ReLU(), MaxPool2d(3, 2)),
+                *(Conv2d(192, 384, 3, padding=1), ReLU()),
+                *(Conv2d(384, 256, 3, padding=1), ReLU()),
+                *(Conv2d(256, 256, 3, padding=1), ReLU(), MaxPool2d(3, 2)),
+                AdaptiveAvgPool2d(6),
+            ),
+            Sequential(
+                *(Dropout(0.5), Linear(256 * 6 * 6, HIDDEN), ReLU()),
+                *(Dropout(0.5), Linear(HIDDEN, HIDDEN), ReLU()),
+                Linear(HIDDEN, classes),
+            ),
+            input_shape=(in_channels, 224, 224),
         )
-        made = [layers[word] for word in then.split()]
-        features += [make(filters) for make in made if make is not None]
-        channels = filters
-    return features
 
 
-def fully_connected_layers(
-    units: int,
-    hidden: Sequence[int],
-    classes: int,
-    activate: type[Module],
-    dropout: float,
-    initializer: Initializer,
-    rng: np.random.Generator | None,
-    initialize: bool,
-) -> list[Module]:
-    """Hidden layers, each with its activation and dropout, and the scores of the classes."""
-    classifier: list[Module] = []
-    for count in (*hidden, classes):
-        linear = Linear(units, count, rng=rng, initializer=initializer, initialize=initialize)
-        classifier += [linear, activate(), Dropout(dropout)]
-        units = count
-    return classifier[:-2]  # no activation and no dropout after the scores
-
-
-def _relu(C: int) -> Module:
-    return ReLU()
-
-
-def _overlapping_pool(C: int) -> Module:
-    return MaxPool2d(3, 2)
-
-
-def units_in(features: list[Module], size: tuple[int, int]) -> int:
-    """The numbers in the maps that the features make of an image of this size."""
-    channels, (H, W) = 0, size
-    for layer in features:
-        if isinstance(layer, AdaptiveAvgPool2d):
-            H, W = layer.output_size
-        elif isinstance(layer, Conv2d | MaxPool2d):
-            H, W = layer.geometry.output_size(H, W)
-        if isinstance(layer, Conv2d):
-            channels = layer.out_channels
-    return channels * H * W
-
-
-def scaled_table(
-    name: str, table: Table, hidden: Sequence[int], width: float
-) -> tuple[Table, list[int]]:
-    """The table with `width` times the filters and hidden units, as even numbers."""
+def times_width(name: str, width: float) -> Callable[[int], int]:
+    """The function that multiplies a number of filters or units by width, to an even number."""
     if not 0 < width < float("inf"):
         raise ValueError(f"{name}: width is {width!r}; expected a number above 0, such as 0.25")
-
-    def scaled(count: int) -> int:
-        return 2 * max(1, round(count * width / 2))
-
-    return [(scaled(row[0]), *row[1:]) for row in table], [scaled(count) for count in hidden]
+    return lambda count: 2 * max(1, round(count * width / 2))

@@ -11,17 +11,14 @@ from __future__ import annotations
 import numpy as np
 
 from minivision.functional.inputs import pair
-from minivision.models.alexnet import (
-    Layers,
-    convolutional_layers,
-    fully_connected_layers,
-    scaled_table,
-    units_in,
-)
-from minivision.models.network import Network
+from minivision.models.alexnet import times_width
+from minivision.models.network import Network, built_from
 from minivision.nn import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Linear,
     LocalResponseNorm,
     MaxPool2d,
     Module,
@@ -30,16 +27,8 @@ from minivision.nn import (
     Tanh,
 )
 from minivision.nn.initializers import Initializer, glorot_uniform, he_normal
+from minivision.windows import Window
 
-# Filters, kernel, stride, padding, groups, and what follows the convolution.
-SMALL = (
-    (24, 5, 1, 2, 1, "activate normalize pool"),
-    (48, 5, 1, 2, 2, "activate normalize pool"),
-    (64, 3, 1, 1, 1, "activate"),
-    (64, 3, 1, 1, 2, "activate"),
-    (48, 3, 1, 1, 2, "activate pool"),
-)
-SMALL_HIDDEN = (256, 256)
 ACTIVATIONS: dict[str, tuple[type[Module], Initializer]] = {
     "relu": (ReLU, he_normal),
     "tanh": (Tanh, glorot_uniform),
@@ -80,6 +69,7 @@ def alexnet_small(
     341578
     """
     H, W = pair("alexnet_small", "size", size, least=1)
+    input_shape = (in_channels, H, W)
     for name, value, expected in (
         ("normalization", normalization, NORMALIZATIONS),
         ("activation", activation, tuple(ACTIVATIONS)),
@@ -91,27 +81,52 @@ def alexnet_small(
                 + ", ".join(map(repr, expected))
             )
     kernel, stride = pair("alexnet_small", "pool", pool, least=1)
-    activate, initializer = ACTIVATIONS[activation]
-    layers: Layers = {
-        "activate": lambda C: activate(),
-        "normalize": {
-            None: None,
-            "lrn": lambda C: LocalResponseNorm(alpha=alpha),
-            "batch_norm": BatchNorm2d,
-        }[normalization],
-        "pool": lambda C: MaxPool2d(kernel, stride, padding=(kernel - 1) // 2),
-    }
-    table, hidden = scaled_table("alexnet_small", SMALL, SMALL_HIDDEN, width)
-    features = convolutional_layers(table, in_channels, layers, initializer, rng, initialize)
-    if head == "average":
-        features.append(AdaptiveAvgPool2d(1))
-    units = units_in(features, (H, W))
-    if units < 1:
+    padding = (kernel - 1) // 2
+    for _ in range(3):
+        H, W = Window((kernel,) * 2, (stride,) * 2, (padding,) * 2).output_size(H, W)
+    if min(H, W) < 1:
         raise ValueError(
-            f"alexnet_small: of an image of {H}x{W} no pixel is left after three poolings of "
-            f"{pool}; expected at least {stride**3}x{stride**3}"
+            f"alexnet_small: of an image of {input_shape[1]}x{input_shape[2]} no pixel is left "
+            f"after three poolings of {pool}; expected at least {stride**3}x{stride**3}"
         )
-    classifier = fully_connected_layers(
-        units, hidden, classes, activate, dropout, initializer, rng, initialize
-    )
-    return Network(Sequential(*features), Sequential(*classifier), (in_channels, H, W))
+    n = times_width("alexnet_small", width)
+    nonlinearity, initializer = ACTIVATIONS[activation]
+
+    def convolution(channels: int, filters: int, kernel_size: int, groups: int = 1) -> list[Module]:
+        layer = Conv2d(
+            channels, filters, kernel_size, padding=kernel_size // 2, groups=groups,
+            initializer=initializer,
+        )  # fmt: skip
+        return [layer, nonlinearity()]
+
+    def normalize(channels: int) -> list[Module]:
+        if normalization is None:
+            return []
+        return [LocalResponseNorm(alpha=alpha) if normalization == "lrn" else BatchNorm2d(channels)]
+
+    def hidden(units: int, count: int) -> list[Module]:
+        return [Linear(units, count, initializer=initializer), nonlinearity(), Dropout(dropout)]
+
+    average = [AdaptiveAvgPool2d(1)] if head == "average" else []
+    with built_from(rng, initialize):
+        return Network(
+            Sequential(
+                *convolution(in_channels, n(24), 5),
+                *normalize(n(24)),
+                MaxPool2d(kernel, stride, padding),
+                *convolution(n(24), n(48), 5, groups=2),
+                *normalize(n(48)),
+                MaxPool2d(kernel, stride, padding),
+                *convolution(n(48), n(64), 3),
+                *convolution(n(64), n(64), 3, groups=2),
+                *convolution(n(64), n(48), 3, groups=2),
+                MaxPool2d(kernel, stride, padding),
+                *average,
+            ),
+            Sequential(
+                *hidden(n(48) * (1 if average else H * W), n(256)),
+                *hidden(n(256), n(256)),
+                Linear(n(256), classes, initializer=initializer),
+            ),
+            input_shape,
+        )

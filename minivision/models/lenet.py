@@ -12,12 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minivision.models.network import Network
-from minivision.nn import Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
-
-# (filters, kernel, padding): each followed by ReLU and 2x2 max pooling. Then the hidden units.
-LENET5 = (((6, 5, 2), (16, 5, 0)), (120, 84))
-LECTURE = (((6, 5, 0), (16, 5, 0)), (120,))
+from minivision.models.network import Network, built_from
+from minivision.nn import Conv2d, Linear, MaxPool2d, ReLU, Sequential
 
 
 def lenet5(
@@ -30,12 +26,30 @@ def lenet5(
     """LeNet-5 for 28x28 images, 6-16-120-84-10, in 61,706 parameters.
 
     x (N, 1, 28, 28) -> logits (N, 10). Padding 2 gives the first convolution the 32x32 pixels
-    that the 1998 network saw: 28 -> 28 -> 14 -> 10 -> 5.
+    that the 1998 network saw.
 
     >>> lenet5(initialize=False).parameter_count()
     61706
     """
-    return _build(LENET5, classes, in_channels, rng, initialize)
+    with built_from(rng, initialize):
+        return Network(
+            Sequential(
+                Conv2d(in_channels, 6, 5, padding=2),  # 6 maps of 28x28
+                ReLU(),
+                MaxPool2d(2),  # 14x14
+                Conv2d(6, 16, 5),  # 16 maps of 10x10
+                ReLU(),
+                MaxPool2d(2),  # 5x5
+            ),
+            Sequential(
+                Linear(16 * 5 * 5, 120),
+                ReLU(),
+                Linear(120, 84),
+                ReLU(),
+                Linear(84, classes),
+            ),
+            input_shape=(in_channels, 28, 28),
+        )
 
 
 def lenet5_lecture(
@@ -47,34 +61,21 @@ def lenet5_lecture(
 ) -> Network:
     """The lecture's Conv5-Pool-Conv5-Pool-FC-FC without padding, in 34,622 parameters.
 
-    x (N, 1, 28, 28) -> logits (N, 10); 28 -> 24 -> 12 -> 8 -> 4.
+    x (N, 1, 28, 28) -> logits (N, 10)
 
     >>> lenet5_lecture(initialize=False).parameter_count()
     34622
     """
-    return _build(LECTURE, classes, in_channels, rng, initialize)
-
-
-def _build(
-    table: tuple,
-    classes: int,
-    in_channels: int,
-    rng: np.random.Generator | None,
-    initialize: bool,
-) -> Network:
-    convolutions, hidden = table
-    features: list[Module] = []
-    channels, size = in_channels, 28
-    for filters, kernel, padding in convolutions:
-        convolution = Conv2d(
-            channels, filters, kernel, padding=padding, rng=rng, initialize=initialize
+    with built_from(rng, initialize):
+        return Network(
+            Sequential(
+                Conv2d(in_channels, 6, 5),  # 6 maps of 24x24
+                ReLU(),
+                MaxPool2d(2),  # 12x12
+                Conv2d(6, 16, 5),  # 16 maps of 8x8
+                ReLU(),
+                MaxPool2d(2),  # 4x4
+            ),
+            Sequential(Linear(16 * 4 * 4, 120), ReLU(), Linear(120, classes)),
+            input_shape=(in_channels, 28, 28),
         )
-        features += [convolution, ReLU(), MaxPool2d(2)]
-        channels, size = filters, (size + 2 * padding - kernel + 1) // 2
-    classifier: list[Module] = []
-    units = channels * size * size
-    for width in hidden:
-        classifier += [Linear(units, width, rng=rng, initialize=initialize), ReLU()]
-        units = width
-    classifier.append(Linear(units, classes, rng=rng, initialize=initialize))
-    return Network(Sequential(*features), Sequential(*classifier), (in_channels, 28, 28))

@@ -19,6 +19,7 @@ Read next: nn/module.py
 
 from minivision.nn.activation import LeakyReLU, ReLU, ScaledTanh, Sigmoid, Tanh
 from minivision.nn.convolution import Conv2d
+from minivision.nn.initializers import initialize
 from minivision.nn.linear import Flatten, Linear
 from minivision.nn.local import LocallyConnected2d
 from minivision.nn.losses import CrossEntropyLoss, DistillationLoss, MSELoss
@@ -27,10 +28,11 @@ from minivision.nn.normalization import BatchNorm1d, BatchNorm2d, LocalResponseN
 from minivision.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from minivision.nn.regularization import Dropout, DropPath
 from minivision.nn.sequential import Sequential
+from minivision.random import skip_init
 
 __all__ = [
     "Module", "Parameter", "Buffer", "Sequential", "Linear", "Flatten", "Conv2d",
     "LocallyConnected2d", "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "ReLU", "LeakyReLU",
     "Tanh", "ScaledTanh", "Sigmoid", "LocalResponseNorm", "BatchNorm1d", "BatchNorm2d", "Dropout",
-    "DropPath", "CrossEntropyLoss", "MSELoss", "DistillationLoss",
+    "DropPath", "CrossEntropyLoss", "MSELoss", "DistillationLoss", "initialize", "skip_init",
 ]  # fmt: skip

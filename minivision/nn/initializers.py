@@ -15,6 +15,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from minivision.backend import to_device
+from minivision.nn.module import Module
+from minivision.random import generator, skips_init
+
 Initializer: TypeAlias = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
 
 
@@ -55,14 +59,40 @@ def draw_weights(
     rng: np.random.Generator | None,
     initialize: bool,
 ) -> np.ndarray:
-    """A layer's weights; zeros with initialize=False, a sentence where the generator is missing."""
+    """A layer's weights, from `rng` or else the shared generator; zeros inside `skip_init`."""
     if min(shape) < 1:
         raise ValueError(f"{layer}: its weight would be {shape}; every size must be at least 1")
-    if not initialize:
+    if not initialize or skips_init():
         return np.zeros(shape, np.float32)
+    rng = generator() if rng is None else rng
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
-            f"{layer}: rng is {rng!r}; weights are drawn from an explicit generator: "
-            f"{layer}(…, rng=np.random.default_rng(0)), one for the whole model"
+            f"{layer}: rng is {rng!r}; expected np.random.default_rng(seed), or nothing: layers "
+            "draw from the generator that minivision.manual_seed(seed) sets"
         )
     return initializer(shape, rng)
+
+
+def initialize(model: Module, initializer: Initializer) -> None:
+    """Draw all weights of a model by one scheme, in their order, and set the biases to 0.
+
+    For networks whose paper has a scheme of its own; build them inside `skip_init`, so that nothing
+    is drawn twice. Scales and shifts of a normalization are left as they are.
+
+    >>> from minivision.nn import Linear
+    >>> from minivision.random import manual_seed, skip_init
+    >>> with manual_seed(0), skip_init():
+    ...     layer = Linear(3, 2)
+    ...     initialize(layer, normal(0.01))
+    >>> bool(0 < abs(layer.weight.data).max() < 0.05)
+    True
+    """
+    for module in model.modules():
+        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+        if weight is None or weight.ndim < 2:
+            continue
+        weight.data[...] = to_device(initializer(weight.shape, generator()), weight.device)
+        weight.mark_changed()
+        if bias is not None:
+            bias.data[...] = 0
+            bias.mark_changed()

@@ -20,8 +20,6 @@ from minivision.backend import Array, device_of, resolve_device, to_device, to_h
 from minivision.nn.notebook import layer_table
 from minivision.tensor import Tensor
 
-LAYER = 3  # the first word of the keys that layers draw from
-
 
 class _Notes(threading.local):
     calls: list[tuple[Module, Any]] | None = None
@@ -132,14 +130,13 @@ class Module:
         return self.train(False)
 
     def seed(self, seed: int, step: int) -> None:
-        """Give every random layer its key for this step: (3, seed, step, position in the network).
+        """Give every random layer its key for this step: (seed, step, position in the network).
 
-        The same key draws the same numbers, whatever was drawn before; `fit` calls this. The 3
-        says what the numbers are for: the DataLoader's keys begin with 1 and 2.
+        The same key draws the same numbers, whatever was drawn before; `fit` calls this.
         """
         for position, module in enumerate(self.modules()):
             if module.random:
-                module.key = (LAYER, seed, step, position)
+                module.key = (seed, step, position)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

@@ -1,4 +1,4 @@
-"""Dropout and DropPath as layers: they draw by key, not from the state of a generator.
+"""Dropout and DropPath as layers: each training step draws another mask.
 
 Read next: nn/losses.py
 """
@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from minivision import functional as F
 from minivision.nn.module import Module
+from minivision.random import Key, generator, keyed
 from minivision.tensor import Tensor
 
 
 class Dropout(Module):
     """Silence each unit with probability p during training; do nothing in evaluation.
 
-    The mask depends on (seed, step, position of the layer, call within the step) only, so a run
-    that was stopped and resumed draws the same masks. `fit` calls `model.seed(seed, step)` before
-    every step; in a loop of your own, call it yourself.
+    In a loop of your own the masks come from the generator that `manual_seed` sets. `fit` calls
+    `model.seed(seed, step)` before each step instead: then a mask depends only on the seed, the
+    step, the position of the layer and the call within the step, so a run that was stopped and
+    resumed draws the same masks.
+
+    >>> from minivision import manual_seed
+    >>> with manual_seed(3):
+    ...     Dropout(0.5)(Tensor([1.0] * 8))
+    Tensor([2., 2., 0., 0., 2., 0., 2., 0.], float32)
     """
 
     random = True
@@ -49,13 +54,9 @@ class Dropout(Module):
         if not self.training or self.p == 0:
             return x
         if self._key is None:
-            raise RuntimeError(
-                f"{type(self).__name__}: no key to draw from; call model.seed(seed, step) before "
-                "each training step (fit does), or model.eval() for evaluation"
-            )
-        rng = np.random.default_rng((*self._key, self._calls))
+            return function(x, self.p, rng=generator())
         self._calls += 1
-        return function(x, self.p, rng=rng)
+        return function(x, self.p, rng=keyed(Key.LAYER, *self._key, self._calls - 1))
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

@@ -24,12 +24,12 @@ from minivision.fast import one_blas_thread
 from minivision.nn import Module
 from minivision.optim import Optimizer, WeightAverage
 from minivision.optim.schedules import FollowsResults, Schedule
+from minivision.random import Key, keyed
 from minivision.tensor import Tensor
 from minivision.training import metrics
 from minivision.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from minivision.training.run import Run
 
-MIXING = 4  # the first word of the keys that batch transforms draw from
 RESERVED = ("epoch", "train_loss", "seconds")  # names in a record that are ours
 STEPS_BETWEEN_LOOKS = {"cpu": 1, "gpu": 50}  # reading the loss makes the host wait for a GPU
 
@@ -211,7 +211,7 @@ def _prepare(host_batch: Any, transform: Callable | None, where: str, key: tuple
     images, targets = host_batch
     images = to_device(images, where)
     if transform is not None:
-        rng = np.random.default_rng((MIXING, *key))
+        rng = keyed(Key.MIXING, *key)
         images, targets = transform(images, targets, rng)[:2]
     if targets.dtype.kind == "f":
         targets = to_device(targets, where)

@@ -233,7 +233,7 @@ def test_every_unit_sees_what_the_table_of_receptive_fields_says(model, shift):
 
 def test_weights_and_biases_begin_as_the_paper_says(monkeypatch):
     """§5; with fewer hidden units, so that the test is quick."""
-    monkeypatch.setitem(alexnet.__globals__, "HIDDEN", (50, 40))
+    monkeypatch.setitem(alexnet.__globals__, "HIDDEN", 50)
     net = alexnet(classes=30, rng=rng())
     layers = [part for part in net.modules() if isinstance(part, Conv2d | Linear)]
     for layer in layers:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.models import lenet5, lenet5_lecture
 from minivision.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
@@ -123,11 +123,11 @@ def test_the_chain_is_the_one_that_the_docstring_prints():
 
 
 @both
-def test_without_a_generator_no_weights_are_drawn(model):
-    with pytest.raises(
-        TypeError, match=r"^Conv2d: rng is None; weights are drawn from an explicit"
-    ):
-        model()
+def test_the_shared_generator_draws_what_one_of_that_seed_draws(model):
+    with manual_seed(4):
+        one = model().state_dict()
+    for name, array in model(rng=rng(4)).state_dict().items():
+        np.testing.assert_array_equal(one[name], array)
 
 
 @both

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.fast.memory import memory_order
 from minivision.models import MODELS, cifar_resnet, resnet20, resnet32, resnet56
@@ -80,8 +80,8 @@ def test_another_depth_is_refused(depth):
 def test_mistakes_are_told():
     with pytest.raises(ValueError, match=r"DropPath: p is 1\.0; expected a probability"):
         resnet20(drop_path=1.0, initialize=False)
-    with pytest.raises(TypeError, match=r"^Conv2d: rng is None"):
-        resnet20()
+    with pytest.raises(TypeError, match=r"^Conv2d: rng is 3"):
+        resnet20(rng=3)
 
 
 # ── what it computes ─────────────────────────────────────────────────────────────────────────
@@ -210,6 +210,10 @@ def test_in_training_each_step_draws_anew_and_in_evaluation_nothing_is_left_out(
     np.testing.assert_array_equal(net(x).data, whole(x).data)
 
 
-def test_without_a_key_a_training_step_says_what_to_call():
-    with pytest.raises(RuntimeError, match=r"DropPath: no key.*model.seed\(seed, step\)"):
-        small(drop_path=0.5)(images())
+def test_without_a_key_a_training_step_draws_from_the_shared_generator():
+    model, x = small(drop_path=0.5), images()
+    with manual_seed(1):
+        one = model(x).data
+    with manual_seed(1):
+        other = model(x).data
+    np.testing.assert_array_equal(one, other)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.models import (
     MODELS,
@@ -69,11 +69,11 @@ def test_the_command_line_builds_it_by_name():
     assert model(Tensor(images(C=3))).shape == (2, 7)
 
 
-def test_without_a_generator_no_weights_are_drawn():
-    with pytest.raises(
-        TypeError, match=r"^Linear: rng is None; weights are drawn from an explicit"
-    ):
-        softmax_regression()
+def test_the_shared_generator_draws_what_one_of_that_seed_draws():
+    with manual_seed(4):
+        one = softmax_regression().state_dict()
+    for name, array in softmax_regression(rng=rng(4)).state_dict().items():
+        np.testing.assert_array_equal(one[name], array)
 
 
 def test_a_size_that_is_none_is_told():

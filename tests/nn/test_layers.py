@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.nn import (
     AvgPool2d,
@@ -13,8 +13,10 @@ from minivision.nn import (
     Linear,
     MaxPool2d,
     ReLU,
+    Sequential,
     Tanh,
 )
+from minivision.optim import SGD
 
 
 def rng(seed=0):
@@ -72,17 +74,16 @@ def test_weights_have_pytorchs_names_and_shapes_and_biases_are_zero():
     ("layer", "build"),
     [("Linear", lambda **k: Linear(5, 3, **k)), ("Conv2d", lambda **k: Conv2d(1, 2, 3, **k))],
 )
-def test_weights_are_drawn_from_the_generator_only(layer, build):
+def test_weights_are_drawn_from_the_generator_that_is_given_or_else_the_shared_one(layer, build):
     one, two, other = build(rng=rng(3)), build(rng=rng(3)), build(rng=rng(4))
     np.testing.assert_array_equal(one.weight.data, two.weight.data)
     assert (one.weight.data != other.weight.data).any()
-    for wrong in (None, 3, np.random):
-        with pytest.raises(
-            TypeError, match=rf"^{layer}: rng is .*explicit generator: {layer}\(…, rng="
-        ):
+    with manual_seed(3):
+        np.testing.assert_array_equal(build().weight.data, one.weight.data)
+        assert (build().weight.data != one.weight.data).any()  # the next numbers
+    for wrong in (3, np.random):
+        with pytest.raises(TypeError, match=rf"^{layer}: rng is .*minivision.manual_seed\(seed\)"):
             build(rng=wrong)
-    with pytest.raises(TypeError, match=rf"^{layer}: rng is None"):
-        build()
     assert not build(initialize=False).weight.data.any()
 
 
@@ -121,9 +122,34 @@ def ones():
     return Tensor(np.ones((4, 50), np.float32))
 
 
-def test_dropout_without_a_key_says_what_to_call():
-    with pytest.raises(RuntimeError, match=r"no key to draw from; call model.seed\(seed, step\)"):
-        Dropout()(ones())
+def test_dropout_without_a_key_draws_from_the_shared_generator():
+    def masks():
+        layer = Dropout()
+        return [layer(ones()).data for _ in range(3)]
+
+    with manual_seed(5):
+        first = masks()
+    with manual_seed(5):
+        again = masks()
+    np.testing.assert_array_equal(first, again)
+    assert (first[0] != first[1]).any()
+
+
+def test_a_training_loop_of_ones_own_with_dropout_repeats_to_the_bit():
+    def trained():
+        with manual_seed(7):
+            model = Sequential(Linear(50, 20), ReLU(), Dropout(), Linear(20, 3))
+            optimizer = SGD(model.parameters(), 0.1)
+            for _ in range(5):
+                loss = F.cross_entropy(model(ones()), [0, 1, 2, 0])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        return model.state_dict()
+
+    one, other = trained(), trained()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
 
 
 def test_dropout_in_evaluation_needs_no_key_and_does_nothing():

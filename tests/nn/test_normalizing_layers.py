@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.nn import (
     AdaptiveAvgPool2d,
@@ -91,9 +91,14 @@ def test_drop_path_drops_whole_images_and_is_keyed():
     np.testing.assert_array_equal(layer.eval()(x).numpy(), x.numpy())
 
 
-def test_drop_path_without_a_key_says_what_to_call():
-    with pytest.raises(RuntimeError, match=r"^DropPath: no key .* model\.seed\(seed, step\)"):
-        DropPath(0.5)(images(2, 3))
+def test_drop_path_without_a_key_draws_from_the_shared_generator():
+    x = images(40, 3)
+    with manual_seed(2):
+        one = DropPath(0.5)(x).data
+    with manual_seed(2):
+        other = DropPath(0.5)(x).data
+    np.testing.assert_array_equal(one, other)
+    assert set(np.unique(one / x.data)) == {0, 2}
 
 
 def test_the_lectures_three_first_layers_have_its_numbers_of_parameters():

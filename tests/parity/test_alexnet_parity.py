@@ -100,6 +100,6 @@ def test_the_network_of_2012_agrees_with_pytorch(build, order):
 
 def test_one_weird_trick_agrees_with_pytorch_name_by_name(monkeypatch):
     """With fewer hidden units, so that the test is quick."""
-    monkeypatch.setitem(alexnet_one_weird_trick.__globals__, "HIDDEN", (128, 128))
+    monkeypatch.setitem(alexnet_one_weird_trick.__globals__, "HIDDEN", 128)
     ours = alexnet_one_weird_trick(classes=5, rng=np.random.default_rng(0)).eval()
     assert_agree(ours, one_weird_trick(128, 5), 63, "float32", 1e-3)

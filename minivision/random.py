@@ -1,0 +1,121 @@
+"""Random numbers: one generator that everybody shares, and keys for what must be drawn again.
+
+Layers draw their weights when they are built, one after the other, and dropout draws its masks,
+from one generator. `manual_seed` sets it. It begins at seed 0, so a script prints the same numbers
+each time it is run. (PyTorch's begins somewhere else each time.)
+
+A run that was stopped and resumed has to draw what it would have drawn without the stop. Whatever
+it needs therefore comes from a generator of its own, `keyed(purpose, …)`, which depends on whole
+numbers only: a seed, an epoch, a step, the index of an image.
+
+Read next: autograd.py
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+
+class Key(IntEnum):
+    """What a keyed generator is for: the first number of its key, and those that follow.
+
+    Without the first, (seed, epoch) and (seed, epoch, 0) would give the same numbers: NumPy fills
+    short keys up with zeros.
+    """
+
+    ORDER = 1  # seed, epoch: the order of the images
+    IMAGE = 2  # seed, epoch, index: the augmentation of one image
+    LAYER = 3  # seed, step, position, call: what a layer draws, such as dropout's mask
+    MIXING = 4  # seed, step: how the images of a batch are mixed
+    SHAPE = 5  # seed, index: a drawn image
+    GRID = 6  # seed: the order in which a grid of settings is tried
+    SEQUENCE = 7  # seed, number: the settings of one trial
+
+
+def keyed(purpose: Key, *numbers: int) -> np.random.Generator:
+    """The generator for this purpose and these numbers: always the same one.
+
+    >>> float(keyed(Key.LAYER, 0, 3).random()) == float(keyed(Key.LAYER, 0, 3).random())
+    True
+    """
+    return np.random.default_rng((int(purpose), *numbers))
+
+
+class _Shared:
+    generator = np.random.default_rng(0)
+
+
+def generator() -> np.random.Generator:
+    """The generator that layers draw from."""
+    return _Shared.generator
+
+
+@contextmanager
+def drawing_from(rng: np.random.Generator) -> Iterator[None]:
+    """Let this generator be the shared one for a while."""
+    before, _Shared.generator = _Shared.generator, rng
+    try:
+        yield
+    finally:
+        _Shared.generator = before
+
+
+class manual_seed:  # noqa: N801  (called like a function, as in PyTorch)
+    """Set the generator that layers draw from to `np.random.default_rng(seed)`.
+
+    More numbers make another generator of the same seed: `manual_seed(seed, generation)`. As a
+    context it puts the generator back afterwards, so that nothing else draws other numbers:
+
+    >>> from minivision.nn import Linear
+    >>> with manual_seed(3):
+    ...     one = Linear(2, 2)
+    >>> with manual_seed(3):
+    ...     other = Linear(2, 2)
+    >>> bool((one.weight == other.weight).all())
+    True
+    """
+
+    def __init__(self, seed: int, *more: int):
+        self.before = _Shared.generator
+        _Shared.generator = np.random.default_rng((seed, *more) if more else seed)
+
+    def __enter__(self) -> np.random.Generator:
+        return _Shared.generator
+
+    def __exit__(self, *exception: Any) -> None:
+        _Shared.generator = self.before
+
+
+class _Skipping(threading.local):
+    on = False
+
+
+_skipping = _Skipping()
+
+
+@contextmanager
+def skip_init() -> Iterator[None]:
+    """Build layers in this thread without drawing: their weights are 0, to be loaded or drawn once.
+
+    >>> from minivision.nn import Linear
+    >>> with skip_init():
+    ...     layer = Linear(2, 3)
+    >>> layer.weight.data.max()
+    np.float32(0.0)
+    """
+    before, _skipping.on = _skipping.on, True
+    try:
+        yield
+    finally:
+        _skipping.on = before
+
+
+def skips_init() -> bool:
+    """Whether layers that are built now draw no weights."""
+    return _skipping.on

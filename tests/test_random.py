@@ -1,0 +1,92 @@
+"""One generator for all layers, which a seed sets and a context puts back; and keys."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minivision import manual_seed
+from minivision.models import lenet5
+from minivision.nn import BatchNorm2d, Conv2d, Linear, Sequential, initialize, skip_init
+from minivision.nn.initializers import normal
+from minivision.random import Key, generator, keyed
+
+
+def weights(model):
+    return np.concatenate([p.data.ravel() for p in model.parameters()])
+
+
+@given(seed=st.integers(0, 2**40), more=st.lists(st.integers(0, 9), max_size=2))
+def test_the_shared_generator_is_numpys_for_these_numbers(seed, more):
+    expected = np.random.default_rng((seed, *more)).integers(1000, size=5)
+    with manual_seed(seed, *more) as shared:
+        np.testing.assert_array_equal(shared.integers(1000, size=5), expected)
+
+
+def test_one_number_is_the_same_as_default_rng_of_it():
+    with manual_seed(11):
+        one = weights(lenet5())
+    np.testing.assert_array_equal(one, weights(lenet5(rng=np.random.default_rng(11))))
+
+
+def test_a_context_leaves_the_generator_where_it_was():
+    with manual_seed(1):
+        first = generator().random()
+        second = generator().random()
+    with manual_seed(1):
+        assert generator().random() == first
+        with pytest.raises(ZeroDivisionError), manual_seed(2):
+            generator().random(1 // 0)
+        with manual_seed(2):
+            generator().random()
+        assert generator().random() == second
+
+
+def test_without_a_context_the_seed_stays():
+    before = generator()
+    with manual_seed(0):
+        manual_seed(5)
+        assert generator().random() == np.random.default_rng(5).random()
+    assert generator() is before
+
+
+def test_layers_draw_in_the_order_in_which_they_are_built():
+    with manual_seed(3):
+        first, second = Linear(4, 3), Linear(4, 3)
+    assert (first.weight.data != second.weight.data).any()
+    with manual_seed(3):
+        np.testing.assert_array_equal(Linear(4, 3).weight.data, first.weight.data)
+        np.testing.assert_array_equal(Linear(4, 3).weight.data, second.weight.data)
+
+
+def test_skip_init_draws_nothing_in_this_thread_only():
+    found = {}
+    with manual_seed(3), skip_init():
+        assert not weights(lenet5()).any()
+        thread = threading.Thread(target=lambda: found.update(there=Linear(2, 2).weight.data.any()))
+        thread.start()
+        thread.join()
+    assert found == {"there": True}
+    assert Linear(2, 2).weight.data.any()
+
+
+def test_initialize_draws_the_weights_in_order_and_leaves_norms_alone():
+    with manual_seed(3):
+        with skip_init():
+            model = Sequential(Conv2d(1, 2, 3), BatchNorm2d(2), Linear(8, 3))
+        model[0].bias.data += 1
+        initialize(model, normal(0.01))
+    rng = np.random.default_rng(3)
+    np.testing.assert_array_equal(model[0].weight.data, normal(0.01)((2, 1, 3, 3), rng))
+    np.testing.assert_array_equal(model[2].weight.data, normal(0.01)((3, 8), rng))
+    assert not model[0].bias.data.any()
+    assert (model[1].weight.data == 1).all()
+
+
+def test_a_key_makes_the_same_generator_again_and_another_purpose_another():
+    numbers = {purpose: keyed(purpose, 0, 0).random() for purpose in Key}
+    assert len(set(numbers.values())) == len(Key)
+    assert all(keyed(purpose, 0, 0).random() == number for purpose, number in numbers.items())
+    assert sorted(Key) == list(range(1, len(Key) + 1))  # no number has two meanings
