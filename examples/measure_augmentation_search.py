@@ -46,14 +46,14 @@ SPACES = {"grid": (GRID, 9), "sequences": (RandomSequences(), 7)}  # and their b
 BASELINE = [RandomHorizontalFlip(), RandomCrop((32, 32), padding=4)]
 
 
-def network(rng):
+def network():
     """Three times convolution, batch normalisation, ReLU and pooling; then one linear layer."""
     layers, channels = [], 3
     for filters in (16, 32, 64):
-        convolution = Conv2d(channels, filters, 3, padding=1, rng=rng)
+        convolution = Conv2d(channels, filters, 3, padding=1)
         layers += [convolution, BatchNorm2d(filters), ReLU(), MaxPool2d(2)]
         channels = filters
-    head = Sequential(Linear(channels * 4 * 4, 10, rng=rng))
+    head = Sequential(Linear(channels * 4 * 4, 10))
     return Network(Sequential(*layers), head, (3, 32, 32))
 
 

@@ -96,9 +96,7 @@ def root_mean_square(array):
 def places(model, configuration):
     """The convolutions by their place, (block, number in the block)."""
     convolutions = [layer for layer in model.features if isinstance(layer, Conv2d)]
-    names = [
-        (b, i) for b, c in enumerate(CONFIGURATIONS[configuration]) for i in range(len(c.split()))
-    ]
+    names = [(b, i) for b, c in enumerate(CONFIGURATIONS[configuration]) for i in range(len(c))]
     return dict(zip(names, convolutions, strict=True))
 
 

@@ -83,19 +83,19 @@ CHAINS = {
 }
 
 
-def residual_network(shape, width, *, rng):
+def residual_network(shape, width):
     """A convolution, three residual blocks, dropout and one linear layer on all that is left."""
     C, H, _ = shape
     blocks = [
-        Block(width, width, 1, 0.2 / 3, rng, True),
-        Block(width, 2 * width, 2, 0.4 / 3, rng, True),
-        Block(2 * width, 4 * width, 2, 0.2, rng, True),
+        Block(width, width, 1, 0.2 / 3),
+        Block(width, 2 * width, 2, 0.4 / 3),
+        Block(2 * width, 4 * width, 2, 0.2),
     ]
-    first = Conv2d(C, width, 3, padding=1, bias=False, rng=rng)
+    first = Conv2d(C, width, 3, padding=1, bias=False)
     side = -(-H // 8)  # a pooling and two strides of 2
     return Network(
         Sequential(first, BatchNorm2d(width), ReLU(), MaxPool2d(2), *blocks),
-        Sequential(Dropout(0.5), Linear(4 * width * side * side, 10, rng=rng)),
+        Sequential(Dropout(0.5), Linear(4 * width * side * side, 10)),
         shape,
     )
 

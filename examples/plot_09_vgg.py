@@ -69,11 +69,11 @@ def results(name):
 tables = {
     name: summary(vgg_network(name, head="flatten", initialize=False)) for name in CONFIGURATIONS
 }
-COLOURS = {"3": BLUE, "1": YELLOW, "lrn": VERMILION}
+COLOURS = {3: BLUE, 1: YELLOW, "LRN": VERMILION}
 figure, axes = plt.subplots(figsize=(9.4, 3.6), layout="constrained")
 for row, (name, blocks) in enumerate(CONFIGURATIONS.items()):
     for block, cells in enumerate(blocks):
-        for i, cell in enumerate(cells.split()):
+        for i, cell in enumerate(cells):
             axes.add_patch(plt.Rectangle((block * 4.6 + i, row - 0.36), 0.92, 0.72,
                                          color=COLOURS[cell]))  # fmt: skip
             axes.text(block * 4.6 + i + 0.46, row, cell, ha="center", va="center", color="white")
@@ -120,9 +120,7 @@ for axes, quantity, unit, label in (
     axes.bar(range(len(shown)), values, color=colours)
     axes.set_ylabel(label)
     axes.spines[["top", "right"]].set_visible(False)
-names = [
-    f"{b + 1}_{i + 1}" for b, c in enumerate(CONFIGURATIONS["D"]) for i in range(len(c.split()))
-]
+names = [f"{b + 1}_{i + 1}" for b, c in enumerate(CONFIGURATIONS["D"]) for i in range(len(c))]
 grid[1].set_xticks(range(len(shown)), [*names, "fc6", "fc7", "fc8"], fontsize=8)
 figure.suptitle("VGG-16 (D): convolutions blue, fully connected layers orange")
 

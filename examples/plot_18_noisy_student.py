@@ -126,13 +126,13 @@ CHANGES = {
 }
 
 
-def network(filters, *, rng):
+def network(filters):
     """Two convolutions, dropout, one linear layer: 28 -> 14 -> 7 pixels."""
     parts = []
     for channels, maps in ((1, filters), (filters, 2 * filters)):
-        convolution = Conv2d(channels, maps, 3, padding=1, rng=rng)
+        convolution = Conv2d(channels, maps, 3, padding=1)
         parts += [convolution, BatchNorm2d(maps), ReLU(), MaxPool2d(2)]
-    head = Sequential(Dropout(0.5), Linear(2 * filters * 7 * 7, 10, rng=rng))
+    head = Sequential(Dropout(0.5), Linear(2 * filters * 7 * 7, 10))
     return Network(Sequential(*parts), head, (1, 28, 28))
 
 

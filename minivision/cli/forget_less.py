@@ -22,8 +22,6 @@ import argparse
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from minivision.analysis.comparison import plot_two_tasks
 from minivision.analysis.plots import save_figure
 from minivision.backend import resolve_device
@@ -45,6 +43,7 @@ from minivision.methods import learn_without_forgetting, train_jointly, with_new
 from minivision.methods.learning_without_forgetting import PAPERS_OPTIMIZER
 from minivision.models import MultiHead
 from minivision.optim import cosine
+from minivision.random import manual_seed
 from minivision.training import Run, evaluate, save_model
 from minivision.training.loop import History
 
@@ -94,8 +93,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     def train(name: str, run: Run) -> tuple[MultiHead, History]:
         _, network = load_run(settings["run_folder"])
-        rng = np.random.default_rng(settings["seed"])
-        model = with_new_task(network, K, rng=rng)
+        with manual_seed(settings["seed"]):
+            model = with_new_task(network, K)
         images = loader(splits.train, of_new, "training")
         epochs, warm_up = settings["epochs"], settings["warm_up"]
         shared: dict[str, Any] = {

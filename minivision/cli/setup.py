@@ -20,6 +20,7 @@ from minivision.datasets import DataLoader, Splits
 from minivision.datasets.fingerprint import check_fingerprint
 from minivision.models import MODELS, with_new_head
 from minivision.nn import Module
+from minivision.random import manual_seed, skip_init
 from minivision.training import Run, load_model
 from minivision.transforms import (
     Compose,
@@ -59,8 +60,8 @@ def build_model(name: str, classes: int, channels: int, seed: int | None) -> Any
     """The network of this name; without a seed its weights are left to be loaded."""
     if name not in MODELS:
         raise ValueError(f"model is {name!r}; expected one of {', '.join(MODELS)}")
-    rng = None if seed is None else np.random.default_rng(seed)
-    return MODELS[name](classes, in_channels=channels, rng=rng, initialize=seed is not None)
+    with skip_init() if seed is None else manual_seed(seed):
+        return MODELS[name](classes, in_channels=channels)
 
 
 def input_size(model: str) -> tuple[int, int]:

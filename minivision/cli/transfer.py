@@ -20,8 +20,6 @@ import argparse
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from minivision.backend import resolve_device
 from minivision.cli.comparison import (
     OLD,
@@ -39,6 +37,7 @@ from minivision.methods import extract_features, fine_tune
 from minivision.models import cut, with_new_head
 from minivision.nn import Module
 from minivision.optim import Adam, cosine
+from minivision.random import manual_seed
 from minivision.training import Run, classification_loss, evaluate, fit
 from minivision.training.loop import History
 
@@ -102,8 +101,8 @@ def run(arguments: argparse.Namespace) -> None:
         if name == "scratch":
             model = build_model(of_run["model"], K, of_run["channels"], settings["seed"])
             layers = head["layers"]
-        rng = np.random.default_rng((settings["seed"], 1))  # other numbers than the body's
-        model = with_new_head(model, K, layers=layers, hidden=hidden, rng=rng)
+        with manual_seed(settings["seed"], 1):  # other numbers than the body's
+            model = with_new_head(model, K, layers=layers, hidden=hidden)
         images = loader(splits.train, of_run, "training")
         held_out = loader(splits.validation, of_run, "dataset")
         shared: dict[str, Any] = {

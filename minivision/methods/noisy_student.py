@@ -29,6 +29,7 @@ from minivision.methods.responses import looked_up, numbered, record_responses
 from minivision.methods.transfer import MakeOptimizer
 from minivision.nn import Module
 from minivision.optim import Adam, cosine
+from minivision.random import manual_seed
 from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch, Loss
@@ -70,7 +71,8 @@ def self_train(
 ) -> list[Generation]:
     """Train a teacher and then a student for each further network; returns all generations.
 
-    networks: each called as network(rng=…), the teacher's first, then one for every iteration.
+    networks: functions that build a network, the teacher's first, then one per iteration; their
+        weights come from `manual_seed(seed, generation)`.
     labelled, unlabelled: datasets; the labels of `unlabelled` are never read.
     clean: the transform of images as they are. noise: the one that augments; None trains without
         any noise, and dropout and stochastic depth are off, too.
@@ -98,7 +100,8 @@ def self_train(
     seen = DataLoader(labelled, batch_size, shuffle=True, seed=seed, transform=transform)
     generations: list[Generation] = []
     for number, network in enumerate(networks):
-        model = network(rng=np.random.default_rng((seed, number)))
+        with manual_seed(seed, number):
+            model = network()
         check_classes("self_train", model, labelled)
         record: dict[str, Any] = {"generation": number, "parameters": model.parameter_count()}
         loaders, targets = [seen], None

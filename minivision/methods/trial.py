@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from minivision.datasets import DataLoader
 from minivision.nn import Module
 from minivision.optim import Adam, cosine
+from minivision.random import manual_seed
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose
 
@@ -26,7 +25,7 @@ class Trial:
 
     The seed decides the first weights, the order of the images and what the policy draws.
 
-    network(rng=…) -> a new network.
+    network() -> a new network, whose weights come from `manual_seed(seed)`.
     train, validation: datasets. They travel to other processes, so let them lie in memory.
     baseline: transforms of every training image before the policy, such as flips and crops.
     numbers: those after it, of all images: to the network's size, to arrays, standardised.
@@ -47,7 +46,8 @@ class Trial:
 
     def trained(self, policy: Any, seed: int) -> Module:
         """A new network after training with the policy behind the baseline."""
-        model = self.network(rng=np.random.default_rng(seed))
+        with manual_seed(seed):
+            model = self.network()
         augmented = Compose([*self.baseline, policy, *self.numbers])
         fit(
             model,

@@ -18,7 +18,7 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import Array, array_module
-from minivision.models.network import Network
+from minivision.models.network import Network, built_from
 from minivision.nn import Conv2d, Linear, Module, ScaledTanh, Sequential
 from minivision.nn.initializers import fans
 from minivision.nn.module import Buffer, Parameter
@@ -77,27 +77,23 @@ def lenet5_original(
             "digits on grey images, for which it has pictures (lenet5 takes any number)"
         )
 
-    def convolution(channels: int, filters: int) -> Conv2d:
-        return Conv2d(
-            channels, filters, 5, rng=rng, initializer=uniform_by_fan_in, initialize=initialize
+    with built_from(rng, initialize):
+        return Network(
+            Sequential(
+                *(Conv2d(1, 6, 5, initializer=uniform_by_fan_in), ScaledTanh()),  # C1: 28x28
+                *(Subsampling(6), ScaledTanh()),  # S2: 14x14
+                *(TableConv2d(C3_TABLE, 5), ScaledTanh()),  # C3: 10x10
+                *(Subsampling(16), ScaledTanh()),  # S4: 5x5
+                *(Conv2d(16, 120, 5, initializer=uniform_by_fan_in), ScaledTanh()),  # C5: 1x1
+            ),
+            Sequential(
+                *(Linear(120, 84, initializer=uniform_by_fan_in), ScaledTanh()),  # F6
+                RadialBasis(pictures()),
+            ),
+            input_shape=(1, 32, 32),
+            pixel_range=(-0.1, 1.175),
+            loss=map_loss,
         )
-
-    features = [
-        *(convolution(1, 6), ScaledTanh()),
-        *(Subsampling(6), ScaledTanh()),
-        *(TableConv2d(C3_TABLE, 5, rng=rng, initialize=initialize), ScaledTanh()),
-        *(Subsampling(16), ScaledTanh()),
-        *(convolution(16, 120), ScaledTanh()),
-    ]
-    f6 = Linear(120, 84, rng=rng, initializer=uniform_by_fan_in, initialize=initialize)
-    classifier = [f6, ScaledTanh(), RadialBasis(pictures())]
-    return Network(
-        Sequential(*features),
-        Sequential(*classifier),
-        input_shape=(1, 32, 32),
-        pixel_range=(-0.1, 1.175),
-        loss=map_loss,
-    )
 
 
 class Subsampling(Module):

@@ -21,6 +21,7 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import array_module
+from minivision.models.network import built_from
 from minivision.nn import BatchNorm2d, Conv2d, DropPath, Linear, Module, Sequential
 from minivision.tensor import Tensor
 
@@ -54,7 +55,8 @@ def cifar_resnet(
     blocks, rest = divmod(depth - 2, 2 * STAGES)
     if blocks < 1 or rest:
         raise ValueError(f"cifar_resnet: depth is {depth}; expected 6n + 2, such as 20, 32 or 56")
-    return ResNet(blocks, classes, in_channels, width, drop_path, rng, initialize)
+    with built_from(rng, initialize):
+        return ResNet(blocks, classes, in_channels, width, drop_path)
 
 
 resnet20, resnet32, resnet56 = (partial(cifar_resnet, depth) for depth in (20, 32, 56))
@@ -66,20 +68,9 @@ class ResNet(Module):
     The parts have torchvision's names: conv1, bn1, layer1.0.conv1, …, fc.
     """
 
-    def __init__(
-        self,
-        blocks: int,
-        classes: int,
-        in_channels: int,
-        width: int,
-        drop_path: float,
-        rng: np.random.Generator | None,
-        initialize: bool,
-    ):
+    def __init__(self, blocks: int, classes: int, in_channels: int, width: int, drop_path: float):
         self.input_shape, self.pixel_range, self.loss = (in_channels, 32, 32), None, F.cross_entropy
-        self.conv1 = Conv2d(
-            in_channels, width, 3, padding=1, bias=False, rng=rng, initialize=initialize
-        )
+        self.conv1 = Conv2d(in_channels, width, 3, padding=1, bias=False)
         self.bn1 = BatchNorm2d(width)
         drops = drop_path * np.arange(1, STAGES * blocks + 1) / (STAGES * blocks)
 
@@ -90,11 +81,11 @@ class ResNet(Module):
                 halve = number > 0 and i == 0
                 channels = filters // 2 if halve else filters
                 drop = float(drops[first + i])
-                parts.append(Block(channels, filters, 1 + halve, drop, rng, initialize))
+                parts.append(Block(channels, filters, 1 + halve, drop))
             return Sequential(*parts)
 
         self.layer1, self.layer2, self.layer3 = (stage(number) for number in range(STAGES))
-        self.fc = Linear(4 * width, classes, rng=rng, initialize=initialize)
+        self.fc = Linear(4 * width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
@@ -108,24 +99,12 @@ class Block(Module):
     The branch is conv-bn-relu-conv-bn, left out with probability `drop` in training.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        filters: int,
-        stride: int,
-        drop: float,
-        rng: np.random.Generator | None,
-        initialize: bool,
-    ):
-        def convolution(channels: int, stride: int) -> Conv2d:
-            return Conv2d(
-                channels, filters, 3, stride, padding=1, bias=False,
-                rng=rng, initialize=initialize,
-            )  # fmt: skip
-
+    def __init__(self, channels: int, filters: int, stride: int, drop: float):
         self.stride = stride
-        self.conv1, self.bn1 = convolution(channels, stride), BatchNorm2d(filters)
-        self.conv2, self.bn2 = convolution(filters, 1), BatchNorm2d(filters)
+        self.conv1 = Conv2d(channels, filters, 3, stride, padding=1, bias=False)
+        self.bn1 = BatchNorm2d(filters)
+        self.conv2 = Conv2d(filters, filters, 3, padding=1, bias=False)
+        self.bn2 = BatchNorm2d(filters)
         self.drop_path = DropPath(drop)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ Read next: models/network.py
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from minivision import functional as F
 from minivision.backend import to_host
 from minivision.functional.inputs import pair
-from minivision.models.network import Network
+from minivision.models.network import Network, built_from
 from minivision.nn import (
     Conv2d,
     Linear,
@@ -50,7 +51,8 @@ def softmax_regression(
     30730
     """
     H, W = pair("softmax_regression", "size", size, least=1)
-    layer = Linear(in_channels * H * W, classes, rng=rng, initialize=initialize)
+    with built_from(rng, initialize):
+        layer = Linear(in_channels * H * W, classes)
     return Network(Sequential(), Sequential(layer), (in_channels, H, W))
 
 
@@ -103,20 +105,18 @@ def first_layer_network(
             f"first_layer_network: a window of {kernel_size}x{kernel_size} leaves {OH}x{OW} units "
             f"of an image of {H}x{W}, too few for 2x2 pooling"
         )
-    first: Module
-    if kind == "dense":
-        first = DenseMaps((in_channels, H, W), (filters, OH, OW), rng=rng, initialize=initialize)
-    elif kind == "local":
-        first = LocallyConnected2d(
-            in_channels, filters, kernel_size, image_size=(H, W), rng=rng, initialize=initialize
-        )
-    elif kind == "convolution":
-        first = Conv2d(in_channels, filters, kernel_size, rng=rng, initialize=initialize)
-    else:
+    if kind not in FIRST_LAYERS:
         expected = ", ".join(FIRST_LAYERS)
         raise ValueError(f"first_layer_network: kind is {kind!r}; expected one of {expected}")
-    units = filters * (OH // 2) * (OW // 2)
-    last = Linear(units, classes, rng=rng, initialize=initialize)
+    first: Module
+    with built_from(rng, initialize):
+        if kind == "dense":
+            first = DenseMaps((in_channels, H, W), (filters, OH, OW))
+        elif kind == "local":
+            first = LocallyConnected2d(in_channels, filters, kernel_size, image_size=(H, W))
+        else:
+            first = Conv2d(in_channels, filters, kernel_size)
+        last = Linear(filters * (OH // 2) * (OW // 2), classes)
     return Network(Sequential(first, ReLU(), MaxPool2d(2)), Sequential(last), (in_channels, H, W))
 
 
@@ -126,18 +126,9 @@ class DenseMaps(Module):
     x (N, C, H, W) -> (N, F, OH, OW), with (C, H, W) = in_shape and (F, OH, OW) = out_shape.
     """
 
-    def __init__(
-        self,
-        in_shape: tuple[int, int, int],
-        out_shape: tuple[int, int, int],
-        *,
-        rng: np.random.Generator | None = None,
-        initialize: bool = True,
-    ):
+    def __init__(self, in_shape: tuple[int, int, int], out_shape: tuple[int, int, int]):
         self.out_shape = out_shape
-        self.linear = Linear(
-            int(np.prod(in_shape)), int(np.prod(out_shape)), rng=rng, initialize=initialize
-        )
+        self.linear = Linear(math.prod(in_shape), math.prod(out_shape))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.reshape(self.linear(F.flatten(x)), (len(x), *self.out_shape))

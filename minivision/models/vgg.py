@@ -5,7 +5,7 @@ one 7x7 has 49C², and with a ReLU after each. The paper compares six networks t
 convolutions only: five blocks of them, a 2x2 pooling after each, then three fully connected
 layers. (Simonyan & Zisserman 2014, Table 1.)
 
-Not the paper's: batch normalisation (the names with `_bn`), the head "average", and the start from
+Not the paper's: batch normalization (the names with `_bn`), the head "average", and the start from
 which a deep network trains without borrowing layers of a shallow one. Indices, names and that
 start are torchvision's, so weights travel both ways; torchvision has no C and no A-LRN.
 
@@ -15,12 +15,12 @@ Read next: models/dense_evaluation.py
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
-from minivision.models.network import Network
+from minivision.models.network import Network, built_from
 from minivision.nn import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
@@ -33,20 +33,19 @@ from minivision.nn import (
     ReLU,
     Sequential,
 )
-from minivision.nn.initializers import Initializer, fans, normal
+from minivision.nn.initializers import Initializer, fans, he_normal, normal
 
-# Table 1: the kernel sizes of the convolutions of each block. "lrn" is AlexNet's normalisation.
-CONFIGURATIONS = {
-    "A":     ("3",     "3",   "3 3",     "3 3",     "3 3"),
-    "A-LRN": ("3 lrn", "3",   "3 3",     "3 3",     "3 3"),
-    "B":     ("3 3",   "3 3", "3 3",     "3 3",     "3 3"),
-    "C":     ("3 3",   "3 3", "3 3 1",   "3 3 1",   "3 3 1"),
-    "D":     ("3 3",   "3 3", "3 3 3",   "3 3 3",   "3 3 3"),
-    "E":     ("3 3",   "3 3", "3 3 3 3", "3 3 3 3", "3 3 3 3"),
-}  # fmt: skip
+# Table 1: the kernel sizes of the convolutions of each block.
+CONFIGURATIONS: dict[str, list[list[int | str]]] = {
+    "A": [[3], [3], [3, 3], [3, 3], [3, 3]],
+    "A-LRN": [[3, "LRN"], [3], [3, 3], [3, 3], [3, 3]],
+    "B": [[3, 3], [3, 3], [3, 3], [3, 3], [3, 3]],
+    "C": [[3, 3], [3, 3], [3, 3, 1], [3, 3, 1], [3, 3, 1]],
+    "D": [[3, 3], [3, 3], [3, 3, 3], [3, 3, 3], [3, 3, 3]],
+    "E": [[3, 3], [3, 3], [3, 3, 3, 3], [3, 3, 3, 3], [3, 3, 3, 3]],
+}
 WIDTHS = (64, 128, 256, 512, 512)  # the filters of every convolution of a block
 HIDDEN = 4096
-HEADS = ("flatten", "average")
 
 # "Normal distribution with zero mean and 10⁻² variance", as printed. Often read as σ = 0.01.
 PAPERS_START = normal(0.1)
@@ -77,7 +76,7 @@ def vgg_network(
     head: "flatten", the paper's, makes a vector of all 512·7·7 activations and has 123,642,856
         weights, most of the network; "average" takes the mean of each map and one linear layer,
         513,000 weights, and images of any size from 32x32.
-    batch_norm: normalise after every convolution.
+    batch_norm: normalize after every convolution.
     initializer: for all weights, such as PAPERS_START. None is torchvision's choice: convolutions
         N(0, 2 / fan_out), linear layers N(0, 0.01²). Biases are 0 in any case.
 
@@ -94,29 +93,22 @@ def vgg_network(
     if len(widths) != len(WIDTHS):
         raise ValueError(f"vgg_network: widths is {widths!r}; expected {len(WIDTHS)} numbers")
     _check_head("vgg_network", head)
-
-    def convolution(channels: int, filters: int, kernel: int) -> Conv2d:
-        return Conv2d(
-            channels, filters, kernel, padding=kernel // 2, rng=rng,
-            initializer=initializer or he_normal_fan_out, initialize=initialize,
-        )  # fmt: skip
-
-    def linear(units: int, outputs: int) -> Linear:
-        drawn = initializer or normal(0.01)
-        return Linear(units, outputs, rng=rng, initializer=drawn, initialize=initialize)
-
-    blocks = CONFIGURATIONS[configuration]
-    features = _features(blocks, widths, in_channels, batch_norm, convolution)
-    if head == "average":
-        features.append(AdaptiveAvgPool2d(1))
-        classifier: list[Module] = [linear(widths[-1], classes)]
-    else:
-        classifier = [
-            *(linear(widths[-1] * 7 * 7, HIDDEN), ReLU(), Dropout(0.5)),
-            *(linear(HIDDEN, HIDDEN), ReLU(), Dropout(0.5)),
-            linear(HIDDEN, classes),
-        ]
-    return Network(Sequential(*features), Sequential(*classifier), (in_channels, 224, 224))
+    of_convolutions, of_linear = initializer or he_normal_fan_out, initializer or normal(0.01)
+    with built_from(rng, initialize):
+        features = convolution_blocks(
+            CONFIGURATIONS[configuration], widths, in_channels, batch_norm, of_convolutions
+        )
+        linear = partial(Linear, initializer=of_linear)
+        if head == "average":
+            features.append(AdaptiveAvgPool2d(1))
+            classifier = Sequential(linear(widths[-1], classes))
+        else:
+            classifier = Sequential(
+                *(linear(widths[-1] * 7 * 7, HIDDEN), ReLU(), Dropout(0.5)),
+                *(linear(HIDDEN, HIDDEN), ReLU(), Dropout(0.5)),
+                linear(HIDDEN, classes),
+            )
+        return Network(Sequential(*features), classifier, (in_channels, 224, 224))
 
 
 # The names: vgg_network with its first argument filled in. The number counts layers with weights.
@@ -146,7 +138,7 @@ def vgg_small(
     widths: the filters of the blocks, one to five numbers.
     head: "flatten" has a hidden layer of twice the last width; "average" takes the mean of each
         map and one linear layer, and images of any size that the poolings leave a pixel of.
-    batch_norm: normalise after every convolution.
+    batch_norm: normalize after every convolution.
 
     >>> vgg_small(initialize=False).parameter_count()
     814122
@@ -159,47 +151,44 @@ def vgg_small(
             "32 pixels"
         )
     _check_head("vgg_small", head)
-
-    def convolution(channels: int, filters: int, kernel: int) -> Conv2d:
-        return Conv2d(
-            channels, filters, kernel, padding=kernel // 2, rng=rng, initialize=initialize
-        )
-
-    def linear(units: int, outputs: int) -> Linear:
-        return Linear(units, outputs, rng=rng, initialize=initialize)
-
-    features = _features(["3 3"] * len(widths), widths, in_channels, batch_norm, convolution)
-    if head == "average":
-        features.append(AdaptiveAvgPool2d(1))
-        classifier: list[Module] = [linear(widths[-1], classes)]
-    else:
-        side, hidden = 32 // 2 ** len(widths), 2 * widths[-1]
-        classifier = [linear(widths[-1] * side * side, hidden), ReLU(), linear(hidden, classes)]
-    return Network(Sequential(*features), Sequential(*classifier), (in_channels, 32, 32))
+    with built_from(rng, initialize):
+        blocks: list[list[int | str]] = [[3, 3]] * len(widths)
+        features = convolution_blocks(blocks, widths, in_channels, batch_norm, he_normal)
+        if head == "average":
+            features.append(AdaptiveAvgPool2d(1))
+            classifier = Sequential(Linear(widths[-1], classes))
+        else:
+            side, hidden = 32 // 2 ** len(widths), 2 * widths[-1]
+            classifier = Sequential(
+                Linear(widths[-1] * side * side, hidden), ReLU(), Linear(hidden, classes)
+            )
+        return Network(Sequential(*features), classifier, (in_channels, 32, 32))
 
 
-def _features(
-    blocks: Sequence[str],
+def convolution_blocks(
+    blocks: Sequence[Sequence[int | str]],
     widths: Sequence[int],
     channels: int,
     batch_norm: bool,
-    convolution: Callable[[int, int, int], Conv2d],
+    initializer: Initializer,
 ) -> list[Module]:
     """The blocks one after the other: convolution, ReLU, …, 2x2 max pooling."""
     layers: list[Module] = []
     for block, filters in zip(blocks, widths, strict=True):
-        for kernel in block.split():
-            if kernel == "lrn":
+        for kernel in block:
+            if kernel == "LRN":
                 layers.append(LocalResponseNorm())
                 continue
-            layers.append(convolution(channels, filters, int(kernel)))
-            layers += [BatchNorm2d(filters)] if batch_norm else []
-            layers.append(ReLU())
+            size = int(kernel)
+            layers.append(
+                Conv2d(channels, filters, size, padding=size // 2, initializer=initializer)
+            )
+            layers += [BatchNorm2d(filters), ReLU()] if batch_norm else [ReLU()]
             channels = filters
         layers.append(MaxPool2d(2))
     return layers
 
 
 def _check_head(function: str, head: str) -> None:
-    if head not in HEADS:
-        raise ValueError(f"{function}: head is {head!r}; expected one of {', '.join(HEADS)}")
+    if head not in ("flatten", "average"):
+        raise ValueError(f"{function}: head is {head!r}; expected one of flatten, average")

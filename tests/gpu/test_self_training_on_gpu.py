@@ -9,6 +9,7 @@ from tests.gpu.device import stand_in_only, where_needed
 for library in ("tqdm", "threadpoolctl", "safetensors", "cv2"):
     pytest.importorskip(library)
 
+from minivision import manual_seed  # noqa: E402
 from minivision.datasets import DataLoader  # noqa: E402
 from minivision.methods import ramp, self_train, train_with_pseudo_labels  # noqa: E402
 from minivision.optim import SGD, WeightAverage  # noqa: E402
@@ -21,7 +22,8 @@ NOISE = Compose([RandomTranslate(1), ToArray()])
 
 
 def with_pseudo_labels(device, strong=None):
-    model, many = network()(rng=np.random.default_rng(0)), stripes(24, 2)
+    with manual_seed(0):
+        model, many = network()(), stripes(24, 2)
     labelled = DataLoader(stripes(9, 1), 3, shuffle=True)
     unlabelled = DataLoader(WithoutLabels(many), 4, shuffle=True)
     history = train_with_pseudo_labels(

@@ -21,11 +21,9 @@ CLEAN, NOISE = ToArray(), Compose([RandomTranslate(1), ToArray()])
 
 
 def network(units=8, dropout=0.3):
-    def make(*, rng):
-        layers = nn.Linear(H * W, units, rng=rng), nn.BatchNorm1d(units), nn.ReLU()
-        return nn.Sequential(
-            nn.Flatten(), *layers, nn.Dropout(dropout), nn.Linear(units, 3, rng=rng)
-        )
+    def make():
+        layers = nn.Linear(H * W, units), nn.BatchNorm1d(units), nn.ReLU()
+        return nn.Sequential(nn.Flatten(), *layers, nn.Dropout(dropout), nn.Linear(units, 3))
 
     return make
 
@@ -101,8 +99,8 @@ def test_the_loss_by_hand_in_both_weightings(weighting, divisor):
 
 def test_the_teacher_labels_clean_images_in_evaluation_mode():
     many = WithoutLabels(stripes(30, 2))
-    teacher = network()(rng=np.random.default_rng(0))
-    teacher.train()  # no key is set: a dropout that draws would raise
+    teacher = network()()
+    teacher.train()
     before = teacher.state_dict()
     p = labelled_by(teacher, DataLoader(many, 7, transform=CLEAN))
     teacher.eval()
@@ -134,8 +132,8 @@ def test_without_noise_nothing_is_drawn():
             drawn.append(self.training)
             return super().forward(x)
 
-    def spied(*, rng):
-        return nn.Sequential(nn.Flatten(), Spy(0.5), nn.Linear(H * W, 3, rng=rng))
+    def spied():
+        return nn.Sequential(nn.Flatten(), Spy(0.5), nn.Linear(H * W, 3))
 
     chain((spied, spied), noise=None, steps=3, balance=False)
     assert drawn
@@ -199,9 +197,9 @@ def test_the_student_becomes_the_teacher_and_everyone_begins_anew(monkeypatch):
         teachers.append(teacher)
         return labelled_by(teacher, loader)
 
-    def begins(*, rng):
-        begun.append(network()(rng=rng).state_dict())
-        return network()(rng=rng)
+    def begins():
+        begun.append(network()().state_dict())
+        return network()()
 
     monkeypatch.setattr("minivision.methods.noisy_student.labelled_by", spying)
     generations = chain((begins, begins, begins))
@@ -224,8 +222,8 @@ def test_a_step_has_ratio_times_as_many_pseudo_labelled_images_and_the_rate_ends
             rates.append(self.param_groups[0]["lr"])
             super().step()
 
-    def sized(*, rng):
-        return nn.Sequential(Sizes(), nn.Linear(H * W, 3, rng=rng))
+    def sized():
+        return nn.Sequential(Sizes(), nn.Linear(H * W, 3))
 
     chain((sized, sized), steps=4, epochs=1, ratio=2, balance=False, optimizer=Watched, lr=0.1)
     trained = [size for size, training in sizes if training]

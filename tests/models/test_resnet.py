@@ -80,7 +80,7 @@ def test_another_depth_is_refused(depth):
 def test_mistakes_are_told():
     with pytest.raises(ValueError, match=r"DropPath: p is 1\.0; expected a probability"):
         resnet20(drop_path=1.0, initialize=False)
-    with pytest.raises(TypeError, match=r"^Conv2d: rng is 3"):
+    with pytest.raises(TypeError, match=r"^rng is 3; expected np.random"):
         resnet20(rng=3)
 
 

@@ -206,7 +206,7 @@ def test_mistakes_are_told():
     for widths in ((), (1, 2, 3, 4, 5, 6)):
         with pytest.raises(ValueError, match=r"widths is .*; expected 1 to 5 numbers"):
             vgg_small(widths=widths, initialize=False)
-    with pytest.raises(TypeError, match=r"^Conv2d: rng is 3"):
+    with pytest.raises(TypeError, match=r"^rng is 3; expected np.random"):
         MODELS["vgg16"](rng=3)
 
 
