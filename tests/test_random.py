@@ -52,6 +52,21 @@ def test_without_a_context_the_seed_stays():
     assert generator() is before
 
 
+@pytest.mark.parametrize("seed", [-1, "a", 1.5, None])
+def test_a_seed_that_is_not_a_whole_number_is_refused_and_changes_nothing(seed):
+    before = generator()
+    for arguments in ((seed,), (0, seed)):
+        with pytest.raises(ValueError, match=r"manual_seed: seed is .*expected a whole number"):
+            manual_seed(*arguments)
+    assert generator() is before
+
+
+def test_an_initializer_that_gives_another_shape_is_refused():
+    layer = Linear(3, 2)
+    with pytest.raises(ValueError, match=r"data has shape \(1,\); expected \(2, 3\)"):
+        initialize(layer, lambda shape, rng: np.zeros(1, np.float32))
+
+
 def test_layers_draw_in_the_order_in_which_they_are_built():
     with manual_seed(3):
         first, second = Linear(4, 3), Linear(4, 3)

@@ -63,11 +63,6 @@ POOLING_BYTES = 2 * 2**20  # of the image
 LEAST = 256 * 1024  # elements; below this, cutting costs more than it brings
 
 
-def use_blocks(x: Array) -> bool:
-    """Whether an elementwise function of x is computed block by block."""
-    return use_fast(x) and x.size >= LEAST
-
-
 def use_channel_rows(x: Array) -> bool:
     """Whether batch normalization takes each channel of x, (N, C) or (N, C, H, W), as one row.
 

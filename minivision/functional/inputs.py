@@ -48,7 +48,7 @@ def tensors(function: str, optional: tuple[str, ...] = (), **arguments: Any) -> 
 
 
 def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """The two operands of an arithmetic function, one of which may be a number.
+    """The two operands of an arithmetic function; either may be a number.
 
     A Python number or a NumPy scalar takes the other's dtype and device.
     """

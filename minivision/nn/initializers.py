@@ -91,8 +91,8 @@ def initialize(model: Module, initializer: Initializer) -> None:
         weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
         if weight is None or weight.ndim < 2:
             continue
-        weight.data[...] = to_device(initializer(weight.shape, generator()), weight.device)
-        weight.mark_changed()
+        drawn = initializer(weight.shape, generator()).astype(weight.dtype)
+        weight.data = to_device(drawn, weight.device)  # which refuses another shape
         if bias is not None:
             bias.data[...] = 0
             bias.mark_changed()

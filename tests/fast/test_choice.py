@@ -133,8 +133,6 @@ def test_arrays_of_other_libraries_empty_ones_and_vertical_dilation_stay_on_the_
         assert not fast.serves("conv2d", x, Window((3, 3), dilation=(2, 1)))
         assert not fast.serves("batch_norm", x)  # each channel must be one row
         assert fast.serves("batch_norm", x.transpose(3, 0, 1, 2))
-        assert choice.use_blocks(x)
-        assert not choice.use_blocks(x[:, 0, 0, :5])
     with fast.off():
         assert not any(fast.serves(operation, x) for operation in FORMS)
 
@@ -228,7 +226,7 @@ def test_work_is_shared_from_32_million_multiply_adds_or_2_million_numbers_on(mo
     assert choice.workers(multiply_adds=31_999_999, elements=2 * 2**20 - 1) == 1
 
 
-def test_work_is_done_in_blocks_from_256_thousand_numbers_on():
+def test_relu_is_taken_from_256_thousand_numbers_on():
     with door.on():
-        assert choice.use_blocks(np.zeros(256 * 1024, np.float32))
-        assert not choice.use_blocks(np.zeros(256 * 1024 - 1, np.float32))
+        assert fast.serves("relu", np.zeros(256 * 1024, np.float32))
+        assert not fast.serves("relu", np.zeros(256 * 1024 - 1, np.float32))

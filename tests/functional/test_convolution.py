@@ -204,7 +204,8 @@ def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch, flip):
         loss = F.conv2d(x, weight, bias, groups=2).sum()
         called.clear()  # the value is no gradient
         loss.backward()
-        assert sorted(set(called)) == expected  # a page computes it once per group
+        # The page computes a gradient once for each of the two groups.
+        assert sorted(called) in (expected, sorted(2 * expected))
 
 
 # ── a page of its own: a large batch is cut, so that its columns stay small ───────────────────

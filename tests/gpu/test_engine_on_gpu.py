@@ -10,7 +10,7 @@ from types import CellType, FunctionType
 import numpy as np
 import pytest
 
-from minivision import Tensor, backend, detect_anomaly, fast, nn
+from minivision import Tensor, backend, detect_anomaly, fast, manual_seed, nn
 from minivision import functional as F
 from minivision.analysis.gradient_cases import CASES
 from minivision.autograd import backward_steps
@@ -19,6 +19,7 @@ from minivision.functional import convolution
 from minivision.functional.normalization import RunningStatistics
 from minivision.gradcheck import GradientError, gradcheck
 from minivision.models import lenet5
+from minivision.nn.initializers import normal
 from minivision.optim import SGD, Adam, AdamW, WeightAverage, clip_grad_norm_, cosine
 from minivision.tensor import record
 from tests.cupy_stand_in import LOG
@@ -115,6 +116,15 @@ def test_a_model_works_on_the_second_card():
     y = model(Tensor(to_device(np.ones((4, 3), np.float32), "gpu:1")))
     y.sum().backward()
     assert y.device == device_of(model.weight.grad) == "gpu:1"
+
+
+def test_initialize_draws_for_a_model_on_the_device_what_it_draws_on_the_host():
+    layers = nn.Linear(3, 2), nn.Linear(3, 2).to("gpu")
+    for layer in layers:
+        with manual_seed(1):
+            nn.initialize(layer, normal(0.1))
+    assert layers[1].weight.device == "gpu:0"
+    np.testing.assert_array_equal(layers[1].weight.numpy(), layers[0].weight.data)
 
 
 # ── every function ───────────────────────────────────────────────────────────────────────────
