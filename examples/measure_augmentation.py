@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from recording import RESULTS, provenance, read_rows, write_rows
 
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
 from minivision.fast import worker_count
@@ -68,14 +69,14 @@ AUGMENTATIONS = {
 }
 
 
-def network(seed):
+def network():
     """Three times convolution, batch normalisation, ReLU and pooling; then one linear layer."""
-    rng, layers, channels = np.random.default_rng(seed), [], 3
+    layers, channels = [], 3
     for filters in WIDTHS:
-        convolution = Conv2d(channels, filters, 3, padding=1, rng=rng)
+        convolution = Conv2d(channels, filters, 3, padding=1)
         layers += [convolution, BatchNorm2d(filters), ReLU(), MaxPool2d(2)]
         channels = filters
-    head = Sequential(Linear(channels * 4 * 4, 10, rng=rng))
+    head = Sequential(Linear(channels * 4 * 4, 10))
     return Network(Sequential(*layers), head, (3, 32, 32))
 
 
@@ -83,7 +84,8 @@ def measure(name, rate, seed):
     """One row: a network trained on some images. The test images only for seeds that count."""
     begun = time.perf_counter()
     (train,) = stratified_split(splits.train, (IMAGES,), seed=seed)
-    model, augmentation = network(seed), AUGMENTATIONS[name]
+    with manual_seed(seed):
+        model, augmentation = network(), AUGMENTATIONS[name]
     augmented = Compose([*augmentation.images, *NUMBERS])
     history = fit(
         model,

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from recording import RESULTS, provenance, read_rows, write_rows
 
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import ArrayDataset, DataLoader, Subset, load_dataset, stratified_split
 from minivision.fast import worker_count
@@ -46,14 +47,14 @@ IMAGES, EPOCHS, BATCH_SIZE = 8_000, 6, 64
 WIDTHS = (16, 32, 64)
 
 
-def network(seed):
+def network():
     """Three times convolution, batch normalisation, ReLU and pooling; then one linear layer."""
-    rng, layers, channels = np.random.default_rng(seed), [], 3
+    layers, channels = [], 3
     for filters in WIDTHS:
-        convolution = Conv2d(channels, filters, 3, padding=1, rng=rng)
+        convolution = Conv2d(channels, filters, 3, padding=1)
         layers += [convolution, BatchNorm2d(filters), ReLU(), MaxPool2d(2)]
         channels = filters
-    head = Sequential(Linear(channels * 4 * 4, 10, rng=rng))
+    head = Sequential(Linear(channels * 4 * 4, 10))
     return Network(Sequential(*layers), head, (3, 32, 32))
 
 
@@ -86,7 +87,8 @@ def measure(name, rate, seed):
     pixels = train.images / np.float32(255)
     mean, std = (getattr(pixels, n)(axis=(0, 1, 2), dtype=np.float64) for n in ("mean", "std"))
     numbers = [ToArray(), Normalize(mean.round(4), std.round(4))]
-    prepare, model = Compose(numbers), network(seed)
+    with manual_seed(seed):
+        prepare, model = Compose(numbers), network()
     augmented = Compose([*AUGMENTATIONS[name], *numbers])
     history = fit(
         model,

@@ -31,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from recording import RESULTS, provenance, read_rows, write_rows
 
+from minivision import manual_seed
 from minivision.analysis.activation_maps import class_activation_map
 from minivision.analysis.localization import box_overlap, boxes_around_evidence
 from minivision.backend import resolve_device
@@ -90,15 +91,15 @@ def made(scene):
     return Scene(parts, boxes)
 
 
-def network(seed):
+def network():
     """Three convolutions, the last one's maps 8x8; their averages, and one linear layer."""
-    rng, layers, channels = np.random.default_rng(seed), [], 3
+    layers, channels = [], 3
     for i, filters in enumerate(WIDTHS):
         layers += [MaxPool2d(2)] if i else []
-        convolution = Conv2d(channels, filters, 3, padding=1, bias=False, rng=rng)
+        convolution = Conv2d(channels, filters, 3, padding=1, bias=False)
         layers += [convolution, BatchNorm2d(filters), ReLU()]
         channels = filters
-    head = Sequential(Linear(channels, 5, rng=rng))
+    head = Sequential(Linear(channels, 5))
     return Network(Sequential(*layers, AdaptiveAvgPool2d(1)), head, (3, 32, 32))
 
 
@@ -116,7 +117,8 @@ def measure(scene, name, rate, seed):
     """One row: a network trained on the shapes. The test images only for seeds that count."""
     begun = time.perf_counter()
     splits, boxes = scenes[scene]
-    model, pixels = network(seed), splits.train.images / np.float32(255)
+    with manual_seed(seed):
+        model, pixels = network(), splits.train.images / np.float32(255)
     prepare = Compose([ToArray(), Normalize(float(pixels.mean()), float(pixels.std()))])
     history = fit(
         model,

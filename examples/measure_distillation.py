@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 from recording import RESULTS, ROOT, Table
 
+from minivision import manual_seed
 from minivision.analysis.summary import summary
 from minivision.autograd import no_grad
 from minivision.backend import resolve_device, to_device
@@ -53,14 +54,14 @@ NUMBERS = Compose([ToArray(), Normalize((0.1307,), (0.3081,))])
 TEACHER, TEACHER_EPOCHS, TEACHER_RATE = (1200, 1200), 10, 0.001
 
 
-def layers(units, classes=10, dropout=0.0, *, rng):
+def layers(units, classes=10, dropout=0.0):
     """Fully connected hidden layers with these units; pixels are dropped with 0.4 of the chance."""
     parts, inputs = [Dropout(0.4 * dropout)] if dropout else [], 28 * 28
     for width in units:
-        parts += [Linear(inputs, width, rng=rng), ReLU()]
+        parts += [Linear(inputs, width), ReLU()]
         parts += [Dropout(dropout)] if dropout else []
         inputs = width
-    return Network(Sequential(), Sequential(*parts, Linear(inputs, classes, rng=rng)), (1, 28, 28))
+    return Network(Sequential(), Sequential(*parts, Linear(inputs, classes)), (1, 28, 28))
 
 
 def batches(dataset, seed=0, shuffle=True):
@@ -70,7 +71,8 @@ def batches(dataset, seed=0, shuffle=True):
 
 def teacher_of(name, network, dataset, epochs):
     """A trained teacher, kept in runs/."""
-    model = network(rng=np.random.default_rng(CHOOSING))
+    with manual_seed(CHOOSING):
+        model = network()
     path = ROOT / "runs" / f"teacher-{name}"
     run = (
         Run.open(path) if (path / "settings.json").exists() else Run.create(path, {"teacher": name})
@@ -123,7 +125,8 @@ LONGER = 6_000
 def of_temperature(variant, rate, seed):
     begun = time.perf_counter()
     (images,) = stratified_split(splits.train, (IMAGES,), seed=seed)
-    student = layers(STUDENT, rng=np.random.default_rng(seed))
+    with manual_seed(seed):
+        student = layers(STUDENT)
     settings = dict(VARIANTS[variant])
     if variant != "labels":
         settings["answers"] = answers_of("train")[images.indices]
@@ -143,7 +146,8 @@ def of_unlabelled(count, rate, seed):
     begun = time.perf_counter()
     count = min(count, len(splits.train))
     (images,) = stratified_split(splits.train, (count,), seed=seed)
-    student = layers(STUDENT, rng=np.random.default_rng(seed))
+    with manual_seed(seed):
+        student = layers(STUDENT)
     answers = answers_of("train")[images.indices]
     learned(student, images, seed, rate, LONGER, answers=answers, temperature=4)
     return scores(student, seed) | {
@@ -187,7 +191,8 @@ def of_omitted(which, source, seed):
     seen, T = SEEN[which]
     keep = np.flatnonzero(np.isin(splits.train.labels, [int(digit) for digit in seen]))
     images = Subset(splits.train, keep)
-    student = layers(WIDE, rng=np.random.default_rng(seed))
+    with manual_seed(seed):
+        student = layers(WIDE)
     settings = (
         {} if source == "labels" else {"answers": answers_of("train")[keep], "temperature": T}
     )
@@ -232,7 +237,8 @@ def of_other_classes(body, count, seed):
     """A new head for 5 to 9 from `count` labels a class, on a frozen body without any label."""
     begun = time.perf_counter()
     train, test = (OnlyClasses(part, "56789") for part in (splits.train, splits.test))
-    model = lenet5(5, rng=np.random.default_rng(seed))
+    with manual_seed(seed):
+        model = lenet5(5)
     if body == "teacher's own":
         model = knows_0_to_4()
     elif body != "fresh":
@@ -243,7 +249,8 @@ def of_other_classes(body, count, seed):
     few = [np.flatnonzero(train.labels == k) for k in range(5)]
     rng = np.random.default_rng((seed, count))
     few = Subset(train, np.concatenate([rng.choice(mine, count, replace=False) for mine in few]))
-    model = with_new_head(model, 5, layers=2, rng=np.random.default_rng((seed, 1)))
+    with manual_seed(seed, 1):
+        model = with_new_head(model, 5, layers=2)
     epochs = epochs_for(HEAD_STEPS, len(few))
     options = {"cached": True, "schedule": cosine(epochs), "seed": seed, "device": device}
     extract_features(model, batches(few, seed), epochs, lr=0.003, **options)
@@ -337,8 +344,6 @@ if "other classes" in arguments.only:
                 key = {"part": "other classes", "body": body, "labels": count, "seed": seed}
                 table.row(key, partial(of_other_classes, body, count, seed))
 if "sizes" in arguments.only:
-    for name, model in (
-        ("teacher", teacher()), ("student", layers(STUDENT, rng=np.random.default_rng(0)))
-    ):  # fmt: skip
+    for name, model in (("teacher", teacher()), ("student", layers(STUDENT))):
         table.row({"part": "sizes", "network": name}, partial(side_by_side, model, name))
 print(arguments.result)

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from recording import RESULTS, provenance, read_rows, write_rows
 
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import ArrayDataset, DataLoader, load_dataset, stratified_split
 from minivision.datasets.shapes import ShapeDataset
@@ -75,16 +76,16 @@ def collection(name, seed):
     return dict(zip(PARTS, batches, strict=True))
 
 
-def network(shape, classes, seed):
+def network(shape, classes):
     """Three times convolution, batch normalisation, ReLU and pooling; two linear layers."""
-    rng, layers = np.random.default_rng(seed), []
+    layers = []
     H, W, channels = shape
     for filters in WIDTHS:
-        convolution = Conv2d(channels, filters, 3, padding=1, rng=rng)
+        convolution = Conv2d(channels, filters, 3, padding=1)
         layers += [convolution, BatchNorm2d(filters), ReLU(), MaxPool2d(2)]
         H, W, channels = H // 2, W // 2, filters
-    hidden = Linear(H * W * channels, HIDDEN, rng=rng)
-    head = Sequential(hidden, ReLU(), Linear(HIDDEN, classes, rng=rng))
+    hidden = Linear(H * W * channels, HIDDEN)
+    head = Sequential(hidden, ReLU(), Linear(HIDDEN, classes))
     return Network(Sequential(*layers), head, (shape[2], *shape[:2]))
 
 
@@ -95,7 +96,8 @@ def deep_features(data, seed, trained):
     pixels = images / np.float32(255)
     mean, std = (getattr(pixels, f)(axis=(0, 1, 2), dtype=np.float64) for f in ("mean", "std"))
     prepare = Compose([ToArray(), Normalize(tuple(mean.round(4)), tuple(std.round(4)))])
-    model = network(images.shape[1:], len(classes), seed).to(device)
+    with manual_seed(seed):
+        model = network(images.shape[1:], len(classes)).to(device)
     told = {}
     if trained:
         fit(

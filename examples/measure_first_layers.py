@@ -22,6 +22,7 @@ import time
 import numpy as np
 from recording import RESULTS, provenance, read_rows, write_rows
 
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
 from minivision.models.softmax_regression import FIRST_LAYERS, first_layer_network
@@ -40,7 +41,8 @@ def measure(kind, rate, seed, splits, device):
     """One row: a network trained on 1,000 digits. The test digits only for seeds that count."""
     begun = time.perf_counter()
     (train,) = stratified_split(splits.train, (IMAGES,), seed=seed)
-    model = first_layer_network(kind, rng=np.random.default_rng(seed))
+    with manual_seed(seed):
+        model = first_layer_network(kind)
     fit(
         model,
         DataLoader(train, BATCH_SIZE, shuffle=True, seed=seed, transform=PREPARE),

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from recording import RESULTS, Table
 
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, OnlyClasses, load_dataset, stratified_split
 from minivision.fast import worker_count
@@ -35,6 +36,7 @@ from minivision.methods import (
     with_new_task,
 )
 from minivision.models import lenet5, vgg_small
+from minivision.nn import skip_init
 from minivision.optim import SGD
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, ToArray
@@ -134,12 +136,14 @@ class Old:
         channels = self.old.train.images.shape[3]
         build = partial(self.task.network, 5, in_channels=channels)
         if self.state is None:
-            model = build(rng=np.random.default_rng(self.seed))
+            with manual_seed(self.seed):
+                model = build()
             rule = OPTIMIZER(model.parameters(), self.task.old_rate)
             loader, epochs = self.batches(self.old.train), self.task.old_epochs
             fit(model, loader, classification_loss, rule, epochs, seed=self.seed, device=device)
             self.state = model.state_dict()
-        model = build(initialize=False)
+        with skip_init():
+            model = build()
         model.load_state_dict(self.state)
         return model.to(device)
 
@@ -154,7 +158,8 @@ def measure(source, method, rate):
         asked["epochs"] += 1
     if asked["epochs"] == 0:
         asked["warm_up"] += task.epochs
-    model = with_new_task(network, 5, rng=np.random.default_rng((seed, 1)))
+    with manual_seed(seed, 1):
+        model = with_new_task(network, 5)
     loader = source.batches(source.new.train)
     shuffled, joint = asked.pop("shuffled", False), asked.pop("joint", False)
     shared = {"lr": rate, "optimizer": OPTIMIZER, "seed": seed, "device": device}

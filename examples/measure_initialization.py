@@ -24,15 +24,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import math
 import time
+from functools import partial
 
 import numpy as np
 from recording import RESULTS, provenance, read_rows, write_rows
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision.backend import resolve_device, to_device, to_host
 from minivision.datasets import DataLoader, load_dataset
 from minivision.models.vgg import CONFIGURATIONS, vgg_network
-from minivision.nn import Conv2d, ReLU, Sequential
+from minivision.nn import Conv2d, ReLU, Sequential, initialize, skip_init
 from minivision.nn.initializers import he_normal, normal
 from minivision.optim import SGD
 from minivision.training import classification_loss, evaluate, fit
@@ -54,22 +55,29 @@ TRAINED = {
 }
 
 
-def stack(maps, rule, rng):
+def drawn_by(rule, build):
+    """What build() makes, with all weights drawn by one rule."""
+    with skip_init():
+        model = build()
+    initialize(model, RULES[rule])
+    return model
+
+
+def stack(maps):
     """32 convolutions with a ReLU after each."""
-    layers = []
-    for _ in range(DEPTH):
-        layers += [Conv2d(maps, maps, 3, padding=1, initializer=RULES[rule], rng=rng), ReLU()]
-    return Sequential(*layers)
+    convolutions = [Conv2d(maps, maps, 3, padding=1) for _ in range(DEPTH)]
+    return Sequential(*[layer for conv in convolutions for layer in (conv, ReLU())])
 
 
 def signals(network, rule, seed, device):
     """One row: how strong the signal and the gradient are at every convolution."""
-    rng = np.random.default_rng(seed)
-    if network in STACKS:
-        features, shape = stack(STACKS[network], rule, rng), (4, STACKS[network], 16, 16)
-    else:
-        made = vgg_network("E", head="average", initializer=RULES[rule], rng=rng)
-        features, shape = made.features, (1, 3, 64, 64)
+    with manual_seed(seed) as rng:
+        if network in STACKS:
+            maps = STACKS[network]
+            features, shape = drawn_by(rule, partial(stack, maps)), (4, maps, 16, 16)
+        else:
+            build = partial(vgg_network, "E", head="average")
+            features, shape = drawn_by(rule, build).features, (1, 3, 64, 64)
     x = Tensor(to_device(rng.normal(size=shape).astype(np.float32), device), requires_grad=True)
     outputs = []
     for layer in features.to(device):
@@ -110,10 +118,9 @@ def borrow(model, shallow):
 
 def network(configuration, rule, seed):
     """A or E with few maps."""
-    return vgg_network(
-        configuration, 10, in_channels=1, widths=WIDTHS, head="average", initializer=RULES[rule],
-        rng=np.random.default_rng(seed),
-    )  # fmt: skip
+    build = partial(vgg_network, configuration, 10, in_channels=1, widths=WIDTHS, head="average")
+    with manual_seed(seed):
+        return drawn_by(rule, build)
 
 
 def train(name, rule, rate, seed, device):

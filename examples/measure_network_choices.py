@@ -29,6 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from recording import RESULTS, provenance, read_rows, write_rows
 
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
 from minivision.fast import worker_count
@@ -47,13 +48,13 @@ CHOOSING = 100  # the seed that chooses a rate; its runs never see the test imag
 BATCH_SIZE, MOMENTUM = 64, 0.9
 
 
-def middle(kernels, *, rng):
+def middle(kernels):
     """A network whose middle sees 7x7 pixels of 32 maps: by one kernel, or by three."""
-    layers = [Conv2d(3, 32, 3, padding=1, rng=rng), ReLU(), MaxPool2d(2)]
+    layers = [Conv2d(3, 32, 3, padding=1), ReLU(), MaxPool2d(2)]
     for size in kernels:
-        layers += [Conv2d(32, 32, size, padding=size // 2, rng=rng), ReLU()]
+        layers += [Conv2d(32, 32, size, padding=size // 2), ReLU()]
     layers += [MaxPool2d(2), AdaptiveAvgPool2d(4)]
-    return Network(Sequential(*layers), Sequential(Linear(32 * 16, 10, rng=rng)), (3, 32, 32))
+    return Network(Sequential(*layers), Sequential(Linear(32 * 16, 10)), (3, 32, 32))
 
 
 class Comparison(NamedTuple):
@@ -66,9 +67,9 @@ class Comparison(NamedTuple):
     rising: int = 0  # epochs in which the rate rises
 
 
-def calm(activation, *, rng):
+def calm(activation):
     """The bare AlexNet whose last layer begins ten times smaller."""
-    model = bare(activation=activation, rng=rng)
+    model = bare(activation=activation)
     *_, weight, _ = model.parameters()
     weight.data *= np.float32(0.1)
     return model
@@ -116,7 +117,8 @@ def measure(name, variant, rate, seed, splits, device):
     begun = time.perf_counter()
     comparison = COMPARISONS[name]
     (train,) = stratified_split(splits.train, (comparison.images,), seed=seed)
-    model = comparison.variants[variant](rng=np.random.default_rng(seed))
+    with manual_seed(seed):
+        model = comparison.variants[variant]()
     row = {
         "comparison": name,
         "variant": variant,

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from recording import RESULTS, Table
 
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, Subset, WithoutLabels, load_dataset, stratified_split
 from minivision.methods import ramp, train_with_pseudo_labels
@@ -46,9 +47,9 @@ WEAK = Compose([RandomTranslate(2), *NUMBERS])
 STRONG = Compose([RandomTranslate(2), RandAugment(2, 9), *NUMBERS])
 
 
-def hidden_layer(*, rng):
+def hidden_layer():
     """One hidden layer of 1,000 units, with dropout of a half."""
-    layers = Linear(28 * 28, 1000, rng=rng), ReLU(), Dropout(0.5), Linear(1000, 10, rng=rng)
+    layers = Linear(28 * 28, 1000), ReLU(), Dropout(0.5), Linear(1000, 10)
     return Network(Sequential(), Sequential(*layers), (1, 28, 28))
 
 
@@ -80,7 +81,8 @@ def measure(name, labels, rate, seed):
     begun, way = time.perf_counter(), WAYS[name]
     few, many = stratified_split(splits.train, (labels, UNLABELLED), seed=seed)
     rest = Subset(splits.train, many.indices)
-    model = way.network(rng=np.random.default_rng(seed))
+    with manual_seed(seed):
+        model = way.network()
     records = train_with_pseudo_labels(
         model,
         DataLoader(few, 32, shuffle=True, seed=seed, transform=way.labelled),

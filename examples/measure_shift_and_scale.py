@@ -20,6 +20,7 @@ import time
 import numpy as np
 from recording import RESULTS, provenance, read_rows, write_rows
 
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset
 from minivision.models import MODELS
@@ -54,7 +55,8 @@ def measure(name, augmentation, seed, splits, device):
     begun = time.perf_counter()
     moved = [RandomTranslate(augmentation)] if augmentation else []
     training = Compose([*moved, *NUMBERS])
-    model = MODELS[name](rng=np.random.default_rng(seed))
+    with manual_seed(seed):
+        model = MODELS[name]()
     fit(
         model,
         DataLoader(splits.train, BATCH_SIZE, shuffle=True, seed=seed, transform=training),

@@ -32,6 +32,7 @@ from pathlib import Path
 import numpy as np
 from recording import RESULTS, Table
 
+from minivision import manual_seed
 from minivision.analysis.summary import summary
 from minivision.backend import resolve_device
 from minivision.datasets import (
@@ -63,14 +64,14 @@ APPROACHES = {
 }
 
 
-def small_network(classes, in_channels=1, size=28, *, rng):
+def small_network(classes, in_channels=1, size=28):
     """Three times convolution, batch normalisation, ReLU, pooling; then one linear layer."""
     parts = []
     for filters in (16, 32, 64):
-        parts += [Conv2d(in_channels, filters, 3, padding=1, rng=rng), BatchNorm2d(filters)]
+        parts += [Conv2d(in_channels, filters, 3, padding=1), BatchNorm2d(filters)]
         parts += [ReLU(), MaxPool2d(2)]
         in_channels = filters
-    head = Linear(in_channels * (size // 8) ** 2, classes, rng=rng)
+    head = Linear(in_channels * (size // 8) ** 2, classes)
     return Network(Sequential(*parts), Sequential(head), (parts[0].in_channels, size, size))
 
 
@@ -95,7 +96,8 @@ class Source:
         return DataLoader(dataset, size, shuffle=shuffle, seed=self.seed, transform=transform)
 
     def fresh(self):
-        return self.network(self.classes[0], rng=np.random.default_rng(self.seed))
+        with manual_seed(self.seed):
+            return self.network(self.classes[0])
 
     def trained(self):
         """The old network. It is trained when it is first asked for."""
@@ -125,8 +127,8 @@ def measure(source, approach, labels, rate, steps, layers=1, hidden=(), **settin
     begun = time.perf_counter()
     fresh = approach in ("scratch", "frozen, random body")
     network = source.fresh() if fresh else source.trained()
-    head = np.random.default_rng((source.seed, 1))
-    model = with_new_head(network, source.classes[1], layers=layers, hidden=hidden, rng=head)
+    with manual_seed(source.seed, 1):
+        model = with_new_head(network, source.classes[1], layers=layers, hidden=hidden)
     few = source.few(labels)
     loader = source.batches(few, min(50, len(few)))
     epochs = -(-steps // len(loader))
@@ -192,7 +194,8 @@ def wrong_labels(share, seed):
     labels = np.where(wrong, (train.labels + rng.integers(1, 10, len(train))) % 10, train.labels)
     noisy = ArrayDataset(train.images, labels, train.classes)
     transform = Compose([ToArray(), Normalize((0.1307,), (0.3081,))])
-    model = lenet5(rng=np.random.default_rng(seed))
+    with manual_seed(seed):
+        model = lenet5()
     fit(
         model, DataLoader(noisy, 64, shuffle=True, seed=seed, transform=transform),
         classification_loss, Adam(model.parameters(), 0.002), 8,

@@ -24,7 +24,7 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, no_grad
+from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.backend import resolve_device, to_device
 from minivision.datasets import DataLoader, load_dataset
@@ -121,7 +121,8 @@ print("the grey of the four squares:", [float(contrast[60, patch].mean()) for pa
 
 train, validation, test = load_dataset("digits")
 prepare = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.std() / 255)])
-model = lenet5(rng=np.random.default_rng(0))
+manual_seed(0)
+model = lenet5()
 fit(
     model,
     DataLoader(train, batch_size=32, shuffle=True, transform=prepare),

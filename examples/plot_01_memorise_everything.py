@@ -247,7 +247,7 @@ errors = 1 - accuracy
 lenet_error = 1 - np.mean([row["test_accuracy"] for row in lenet])
 steepness, height = np.polyfit(np.log(stored[-4:]), np.log(errors[-4:]), 1)
 needed = float(np.exp((np.log(lenet_error) - height) / steepness))
-lenet_bytes = 4 * lenet5(initialize=False).parameter_count()
+lenet_bytes = 4 * lenet5().parameter_count()
 print(f"ten times the digits leave {10**steepness:.0%} of the errors")
 print(f"LeNet-5: {lenet_error:.2%} errors, {lenet_bytes:,} bytes of weights")
 print(f"60,000 neighbours: {errors[-1]:.2%} errors, {size[-1]:,.0f} bytes,",

@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minivision
-from minivision import Tensor, gradcheck, record
+from minivision import Tensor, gradcheck, manual_seed, record
 from minivision import functional as F
 from minivision.analysis.gradient_cases import check_all
 from minivision.datasets import ArrayDataset, DataLoader, load_dataset
@@ -398,10 +398,10 @@ EXHIBITS = {
 class SmallNetwork(Module):
     """Two convolutions and a fully connected layer, with the functions that it is given."""
 
-    def __init__(self, rng, conv, relu, pool, loss):
-        self.first = Conv2d(1, 6, 5, padding=PADDING, rng=rng)
-        self.second = Conv2d(6, 8, 5, padding=PADDING, rng=rng)
-        self.output = Linear(8 * 7 * 7, 10, rng=rng)
+    def __init__(self, conv, relu, pool, loss):
+        self.first = Conv2d(1, 6, 5, padding=PADDING)
+        self.second = Conv2d(6, 8, 5, padding=PADDING)
+        self.output = Linear(8 * 7 * 7, 10)
         self.conv, self.relu, self.pool, self.loss = conv, relu, pool, loss
 
     def forward(self, x):
@@ -427,8 +427,8 @@ EPOCHS, BATCH_SIZE, LEARNING_RATE = 5, 32, 3e-3
 
 def trained(name, data, seed):
     """An exhibit or a control, trained: the network and its history."""
-    rng = np.random.default_rng(seed)
-    network = SmallNetwork(rng, **{**RIGHT, **EXHIBITS.get(name, {})})
+    with manual_seed(seed) as rng:
+        network = SmallNetwork(**{**RIGHT, **EXHIBITS.get(name, {})})
     learning = network.output if name == "frozen filters" else network
     if name == "shuffled labels":
         data = ArrayDataset(data.images, rng.permutation(data.labels), data.classes)

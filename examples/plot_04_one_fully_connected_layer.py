@@ -31,6 +31,7 @@ from minivision import Tensor, no_grad
 from minivision.backend import resolve_device, to_device
 from minivision.datasets import DataLoader, load_dataset
 from minivision.models import softmax_regression, templates
+from minivision.nn import skip_init
 from minivision.optim import Adam
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, RandomTranslate, Scale, ToArray, Translate
@@ -60,7 +61,8 @@ train, validation, test = load_dataset("digits")
 mean, std = train.images.mean() / 255, train.images.std() / 255
 prepare = Compose([ToArray(), Normalize(mean, std)])
 
-model = softmax_regression(initialize=False)
+with skip_init():
+    model = softmax_regression()
 print(model)
 print(f"10·28·28 + 10 = {10 * 28 * 28 + 10:,}, counted {model.parameter_count():,} parameters")
 
@@ -68,13 +70,15 @@ print(f"10·28·28 + 10 = {10 * 28 * 28 + 10:,}, counted {model.parameter_count(
 # What is made small is the *cross-entropy*: softmax turns the ten scores, called logits, into
 # probabilities q, and the loss is the mean surprise, -log q of the right class. Its gradient at the
 # logits is q - p, with p 1 at the right class and 0 elsewhere, divided by the number of images.
-# For one layer this loss has a single valley, so it does not matter where we begin:
-# ``initialize=False`` starts with weights of 0. Gradient descent is lesson 2's, with Adam's steps.
+# For one layer this loss has a single valley, so it does not matter where we begin: inside
+# ``skip_init`` no weights are drawn, and all are 0. Gradient descent is lesson 2's, with Adam's
+# steps.
 
 
 def trained(transform, epochs):
     """A single layer trained on these transforms of the training digits."""
-    model = softmax_regression(initialize=False)
+    with skip_init():
+        model = softmax_regression()
     fit(
         model,
         DataLoader(train, batch_size=32, shuffle=True, transform=transform),
@@ -144,7 +148,7 @@ print(
 # ``2 m_k·x - |m_k|²``: the weights are ``2 m_k``, the bias is ``-|m_k|²``. Put these into the
 # layer, without any training:
 
-by_means = softmax_regression(initialize=False)
+by_means = softmax_regression()
 layer = by_means.classifier[0]
 layer.weight.data = np.float32(2 * means.reshape(10, -1))
 layer.bias.data = np.float32(-(means**2).sum(axis=(1, 2)))
@@ -288,8 +292,8 @@ figure.suptitle("MNIST, moved and scaled: mean and standard deviation of 3 seeds
 # -------------------
 # 1. ``minivision train --model softmax_regression --dataset digits`` does the same on the command
 #    line. By default it shifts training digits by up to 2 pixels; compare with ``--shift 0``.
-# 2. In ``trained`` let ``softmax_regression(rng=np.random.default_rng(0))`` begin with random
-#    weights. Expect nearly the same accuracy, and templates full of noise: pixels that are dark in
+# 2. In ``trained`` leave out ``with skip_init()``: then the layer begins with random weights.
+#    Expect nearly the same accuracy, and templates full of noise: pixels that are dark in
 #    all images are all told the same, so their weights stay as different as they were drawn.
 # 3. Give ``by_means`` the means of *moved* digits, ten of each image, and measure its accuracy on
 #    unmoved ones. Expect about what the layer trained with shifts has: of its advantage over mean

@@ -56,7 +56,7 @@ units, window, image = 6 * 28 * 28, 5 * 5 * 3, 32 * 32 * 3
 multiply_adds = {"dense": units * image, "local": units * window, "convolution": units * window}
 print(f"{'first layer':<13}{'parameters':>12}{'multiply-adds':>15}{'as float32':>12}")
 for kind, work in multiply_adds.items():
-    network = first_layer_network(kind, in_channels=3, size=32, initialize=False)
+    network = first_layer_network(kind, in_channels=3, size=32)
     count = network.features[0].parameter_count()
     print(f"{kind:<13}{count:>12,}{work:>15,}{4 * count / 1e6:>9.3f} MB")
 print(f"by hand: {units * (image + 1):,}, {units * (window + 1):,}, {6 * (window + 1):,}")

@@ -23,7 +23,7 @@ import argparse
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, no_grad
+from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.backend import resolve_device, to_device, to_host
 from minivision.datasets import DataLoader, load_dataset
@@ -78,7 +78,8 @@ print(f"a batch {images.shape}: mean {images.mean():.2f}, standard deviation {im
 # answer of every 2x2 pixels, and three fully connected layers decide. One image sent through it
 # shows the sizes on the way.
 
-model = lenet5(rng=np.random.default_rng(0))
+manual_seed(0)
+model = lenet5()
 x = Tensor(images[:1])
 print(f"{'layer':<10} {'output':<14} {'parameters':>10}")
 print(f"{'(image)':<10} {x.shape[1:]!s:<14}")
@@ -131,7 +132,7 @@ c5, f6 = 120 * (16 * 25 + 1), 84 * (120 + 1)
 print(f"1998: C1 {c1} + S2 {s2} + C3 {c3} + S4 {s4} + C5 {c5} + F6 {f6} =",
       f"{c1 + s2 + c3 + s4 + c5 + f6:,} trained parameters")  # fmt: skip
 for build in (lenet5, lenet5_lecture, lenet5_original):
-    print(f"{build.__name__}: {build(initialize=False).parameter_count():,}")
+    print(f"{build.__name__}: {build().parameter_count():,}")
 
 # %%
 # Training
@@ -158,7 +159,8 @@ def trained(model, transform, unchanged, epochs=8):
     return model, history
 
 
-model, history = trained(lenet5(rng=np.random.default_rng(0)), prepare, prepare)
+manual_seed(0)
+model, history = trained(lenet5(), prepare, prepare)
 print("epoch  training loss  accuracy  validation loss  accuracy  seconds")
 for record in history:
     print(f"{record['epoch']:>5} {record['train_loss']:>14.4f} {record['train_accuracy']:>9.1%}"
@@ -313,7 +315,8 @@ print(f"accuracy on inverted test digits {accuracy(inverted, labels):.1%} (guess
 # anything by these curves, so the test set may be looked at again.)
 
 shifting = Compose([RandomTranslate(2), ToArray(), Normalize(mean, std)])
-with_shifts, _ = trained(lenet5(rng=np.random.default_rng(0)), shifting, prepare)
+manual_seed(0)
+with_shifts, _ = trained(lenet5(), shifting, prepare)
 
 shifts = range(7)
 curves = {"as they are": [], "shifted by up to 2 px": []}
@@ -369,7 +372,8 @@ shown = [int(np.flatnonzero(labels == k)[0]) for k in range(10)]
 x = Tensor(to_device(np.stack([paper(test[i][0]) for i in shown]), device))
 drawings = {}
 for name, loss in (("paper's loss", map_loss), ("cross-entropy", F.cross_entropy)):
-    original = lenet5_original(rng=np.random.default_rng(0))
+    manual_seed(0)
+    original = lenet5_original()
     original.loss = loss
     trained(original, paper, paper)
     logits_1998, _ = predict_logits(original, DataLoader(test, 256, transform=paper))
@@ -427,9 +431,8 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 #
 # Three things to try
 # -------------------
-# 1. Train ``lenet5_lecture(rng=np.random.default_rng(0))`` instead of ``lenet5``. It has little
-#    more than half of the parameters; expect a test accuracy within two standard errors of the one
-#    above.
+# 1. Train ``lenet5_lecture()`` instead of ``lenet5()``. It has little more than half of the
+#    parameters; expect a test accuracy within two standard errors of the one above.
 # 2. Train on ``Compose([RandomTranslate(4), ToArray(), Normalize(mean, std)])``. The blue curve
 #    should stay high up to about four pixels, and its left end may sink a little: the same network
 #    has more to learn in the same eight epochs.

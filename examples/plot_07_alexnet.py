@@ -28,12 +28,12 @@ import numpy as np
 from sklearn.datasets import load_sample_image
 
 import minivision
-from minivision import Tensor, no_grad
+from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.analysis.summary import summary
 from minivision.backend import resolve_device, to_device
 from minivision.models import alexnet, alexnet_caffenet, alexnet_small, alexnet_two_tower
-from minivision.nn import Conv2d, LocalResponseNorm, MaxPool2d
+from minivision.nn import Conv2d, LocalResponseNorm, MaxPool2d, initialize, skip_init
 from minivision.nn.initializers import normal
 from minivision.transforms import Resize
 from minivision.transforms.color import PCAColor, color_components
@@ -54,7 +54,8 @@ RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 # former and two hidden ones of the latter make seven hidden layers; the eighth gives the scores.
 # Its weights would take some seconds to draw, and a table does not need them.
 
-whole = alexnet(initialize=False)
+with skip_init():
+    whole = alexnet()
 table = summary(whole)
 print(table)
 
@@ -239,9 +240,8 @@ report("activation")
 
 noise = Tensor(np.random.default_rng(1).normal(size=(16, 3, 32, 32)).astype(np.float32))
 for name in VARIANTS["activation"]:
-    small = alexnet_small(
-        activation=name, normalization=None, dropout=0.0, rng=np.random.default_rng(0)
-    )
+    manual_seed(0)
+    small = alexnet_small(activation=name, normalization=None, dropout=0.0)
     with no_grad():
         print(f"{name}: standard deviation of the first scores {small(noise).numpy().std():.2f}")
 
@@ -322,7 +322,10 @@ for what, which in (("the excited channel", [10]), ("its neighbours", near)):
 photo = Resize((256, 256))(load_sample_image("flower.jpg")[:, 100:527])
 crop = photo[14:241, 14:241] / 255
 centred = np.moveaxis(crop - crop.mean(), -1, 0)[None].astype(np.float32)
-conv1 = Conv2d(3, 96, 11, 4, rng=np.random.default_rng(0), initializer=normal(0.01)).to(device)
+with skip_init():
+    conv1 = Conv2d(3, 96, 11, 4).to(device)
+manual_seed(0)
+initialize(conv1, normal(0.01))
 maps = {}
 with no_grad():
     for name, scale in (("pixels 0..255", 255), ("standardised", 1 / crop.std())):
@@ -347,7 +350,8 @@ with no_grad():
 
 counts = {}
 for build in (alexnet, alexnet_caffenet):
-    sizes = summary(build(initialize=False)).rows
+    with skip_init():
+        sizes = summary(build()).rows
     counts[build.__name__] = sum(
         math.prod(row.output) for row in sizes if row.kind == "LocalResponseNorm"
     )
@@ -426,8 +430,10 @@ report("pooling")
 # weights as the whole network. (Each tower normalises with the two nearest maps of the other, as
 # the paper's formula says.)
 
-narrow = alexnet(10, width=0.25, rng=np.random.default_rng(0)).to(device).eval()
-towers = alexnet_two_tower(10, width=0.25, rng=np.random.default_rng(0)).to(device).eval()
+manual_seed(0)
+narrow = alexnet(10, width=0.25).to(device).eval()
+manual_seed(0)
+towers = alexnet_two_tower(10, width=0.25).to(device).eval()
 image = Tensor(to_device(centred / np.float32(crop.std()), device))
 with no_grad():
     difference = abs(narrow(image).numpy() - towers(image).numpy()).max()
@@ -490,7 +496,8 @@ figure.suptitle("Which map (across) notices which (down), and the share of pairs
 # that is how one card computes it today. It halves the weights of these layers. Now the traffic of
 # the network in its full width, for one image and one forward pass; training sends as much back.
 
-full = alexnet_two_tower(initialize=False).eval()
+with skip_init():
+    full = alexnet_two_tower().eval()
 with no_grad():
     full(Tensor(np.zeros((1, 3, 227, 227), np.float32)))
 sent = full.crossed
@@ -514,7 +521,8 @@ del full
 fc6 = {name: (numbers + 1) * 4096 for name, numbers in (("flatten", 9216), ("average", 256))}
 print("fc6: " + ", ".join(f"{name} {count:,}" for name, count in fc6.items()), "parameters")
 for head in ("flatten", "average"):
-    small = alexnet_small(head=head, rng=np.random.default_rng(0)).eval()
+    manual_seed(0)
+    small = alexnet_small(head=head).eval()
     print(f"{head}: {small.parameter_count():,} parameters")
     for side in (32, 48):
         try:

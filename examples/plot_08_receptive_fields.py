@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision.analysis.effective_field import effective_field, effective_size
 from minivision.analysis.receptive_field import receptive_fields
 from minivision.analysis.summary import summary
@@ -57,7 +57,7 @@ ALEXNET = [
 ]  # fmt: skip
 
 
-def build(table, rng, channels=3):
+def build(table, channels=3):
     """The layers of a table, and the place of each in the network."""
     layers, place = [], {}
     for name, filters, kernel, stride, padding in table:
@@ -65,12 +65,13 @@ def build(table, rng, channels=3):
         if filters == "pool":
             layers.append(MaxPool2d(kernel, stride, padding))
         else:
-            layers += [Conv2d(channels, filters, kernel, stride, padding, rng=rng), ReLU()]
+            layers += [Conv2d(channels, filters, kernel, stride, padding), ReLU()]
             channels = filters
     return Sequential(*layers).to(device), place
 
 
-alexnet, place = build(ALEXNET, np.random.default_rng(0))
+manual_seed(0)
+alexnet, place = build(ALEXNET)
 fields = receptive_fields(alexnet, 227)
 
 photo = Resize((227, 227))(load_sample_image("flower.jpg")[:, 100:527])
@@ -125,7 +126,7 @@ for name, _, k, s, p in ALEXNET:
 # apart, and it is K + (P - 1)·S.
 
 for name, K, S, P in (("LeNet-5, conv 5, pool 2", 5, 1, 2), ("AlexNet, conv1, pool1", 11, 4, 3)):
-    stack = Sequential(Conv2d(1, 1, K, S, initialize=False), MaxPool2d(P))
+    stack = Sequential(Conv2d(1, 1, K, S), MaxPool2d(P))
     found = receptive_fields(stack, 64)["1"].size[0]
     print(f"{name:<24} P + K - 1 = {P + K - 1:>2}    K + (P - 1)·S = {K + (P - 1) * S:>2}"
           f"    the network: {found:>2}")  # fmt: skip
@@ -137,9 +138,7 @@ for name, K, S, P in (("LeNet-5, conv 5, pool 2", 5, 1, 2), ("AlexNet, conv1, po
 # be those that have a gradient. (Weights are made positive and pooling an average, so that nothing
 # cancels.) Below, two units of LeNet-5's second convolution, in the middle and in the corner.
 
-positive = Sequential(
-    Conv2d(1, 6, 5, padding=2, initialize=False), AvgPool2d(2), Conv2d(6, 16, 5, initialize=False)
-).to(device)
+positive = Sequential(Conv2d(1, 6, 5, padding=2), AvgPool2d(2), Conv2d(6, 16, 5)).to(device)
 for parameter in positive.parameters():
     parameter.data[...] = 0.1
 field = receptive_fields(positive, 28)["2"]
@@ -198,11 +197,11 @@ for name, size, kernel in (("LeNet-5", 28, 5), ("AlexNet", 227, 11)):
 # and what do they cost?
 
 C = 64
-one = Sequential(Conv2d(C, C, 7, padding=3, bias=False, initialize=False), ReLU())
+one = Sequential(Conv2d(C, C, 7, padding=3, bias=False), ReLU())
 three = Sequential(*[
     layer
     for _ in range(3)
-    for layer in (Conv2d(C, C, 3, padding=1, bias=False, initialize=False), ReLU())
+    for layer in (Conv2d(C, C, 3, padding=1, bias=False), ReLU())
 ])  # fmt: skip
 for name, network in (("one 7x7", one), ("three 3x3", three)):
     *_, last = receptive_fields(network, (C, 56, 56)).values()
@@ -233,10 +232,10 @@ shares = {}
 for depth in DEPTHS:
     total = np.zeros((SIZE, SIZE))
     for seed in range(3):  # three networks of each depth
-        rng = np.random.default_rng(seed)
         layers = []
-        for i in range(depth):
-            layers += [Conv2d(WIDTH if i else 1, WIDTH, 3, padding=1, rng=rng), ReLU()]
+        with manual_seed(seed) as rng:
+            for i in range(depth):
+                layers += [Conv2d(WIDTH if i else 1, WIDTH, 3, padding=1), ReLU()]
         images = rng.normal(size=(IMAGES, 1, SIZE, SIZE)).astype(np.float32)
         network, last = Sequential(*layers).to(device), str(2 * depth - 2)
         total += effective_field(network, last, SIZE // 2, SIZE // 2, images, rng=rng)
@@ -322,7 +321,7 @@ axes.set(xticks=[], yticks=[], title=f"pool5: box of {field.size[0]}, and where 
 #    minivision receptive-field lenet5 --layer features.3 --unit 0 0 --out field.png
 #    minivision summary lenet5
 
-for name, f in receptive_fields(lenet5(initialize=False)).items():
+for name, f in receptive_fields(lenet5()).items():
     print(f"{name:<13} {f.kind:<10} {f.units[0]:>3} units, sees {f.size[0]:>2}, jump {f.jump[0]}")
 
 # %%

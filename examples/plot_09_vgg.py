@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minivision
-from minivision import Tensor, no_grad
+from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.analysis.effective_field import effective_field, effective_size
 from minivision.analysis.receptive_field import receptive_fields
@@ -36,7 +36,7 @@ from minivision.backend import resolve_device, to_device
 from minivision.datasets import DataLoader, ShapeDataset
 from minivision.models import fully_convolutional, vgg_network, vgg_small
 from minivision.models.vgg import CONFIGURATIONS
-from minivision.nn import Conv2d, ReLU, Sequential
+from minivision.nn import Conv2d, ReLU, Sequential, initialize, skip_init
 from minivision.nn.initializers import he_normal, normal
 from minivision.optim import Adam, cosine
 from minivision.training import classification_loss, evaluate, fit
@@ -66,9 +66,8 @@ def results(name):
 # convolutions stand in each of five blocks. ``CONFIGURATIONS`` is the paper's Table 1; parameters
 # and multiply-adds are counted on the networks, for which no weights need be drawn.
 
-tables = {
-    name: summary(vgg_network(name, head="flatten", initialize=False)) for name in CONFIGURATIONS
-}
+with skip_init():
+    tables = {name: summary(vgg_network(name, head="flatten")) for name in CONFIGURATIONS}
 COLOURS = {3: BLUE, 1: YELLOW, "LRN": VERMILION}
 figure, axes = plt.subplots(figsize=(9.4, 3.6), layout="constrained")
 for row, (name, blocks) in enumerate(CONFIGURATIONS.items()):
@@ -133,7 +132,8 @@ figure.suptitle("VGG-16 (D): convolutions blue, fully connected layers orange")
 # and one linear layer. What does that change?
 
 for head in ("flatten", "average"):
-    model = vgg_network("D", head=head, initialize=False).eval()
+    with skip_init():
+        model = vgg_network("D", head=head).eval()
     print(f"{head:<8} {model.parameter_count():>12,} parameters", end="; ")
     for side in (224, 256):
         empty = Tensor(np.zeros((0, 3, side, side), np.float32))  # no image: sizes only
@@ -188,7 +188,8 @@ compare("head", ("flatten", "average"))
 train = ShapeDataset(1500, clutter=(0, 2), angle=(-30.0, 30.0))
 validation = ShapeDataset(300, first=1500, clutter=(0, 2), angle=(-30.0, 30.0))
 prepare = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.std() / 255)])
-model = vgg_small(5, widths=(8, 16, 32), batch_norm=True, rng=np.random.default_rng(0))
+manual_seed(0)
+model = vgg_small(5, widths=(8, 16, 32), batch_norm=True)
 fit(
     model,
     DataLoader(train, 30, shuffle=True, transform=prepare),
@@ -268,9 +269,7 @@ for name, kernels in (
     ("three 3x3", [3] * 3),
     ("one 7x7", [7]),
 ):
-    stack = Sequential(
-        *[Conv2d(C, C, k, padding=k // 2, bias=False, initialize=False) for k in kernels]
-    )
+    stack = Sequential(*[Conv2d(C, C, k, padding=k // 2, bias=False) for k in kernels])
     *_, last = receptive_fields(stack, (C, 32, 32)).values()
     print(f"{name:<10} sees {last.size[0]}x{last.size[1]},",
           f"{stack.parameter_count() / C**2:g}·C² weights")  # fmt: skip
@@ -283,9 +282,10 @@ images = np.random.default_rng(1).normal(size=(4, 1, 15, 15)).astype(np.float32)
 for name, kernels in (("three 3x3", [3, 3, 3]), ("one 7x7", [7])):
     share = 0
     for seed in range(5):
-        rng, layers = np.random.default_rng(seed), []
-        for i, k in enumerate(kernels):
-            layers += [Conv2d(16 if i else 1, 16, k, padding=k // 2, rng=rng), ReLU()]
+        layers = []
+        with manual_seed(seed) as rng:
+            for i, k in enumerate(kernels):
+                layers += [Conv2d(16 if i else 1, 16, k, padding=k // 2), ReLU()]
         stack = Sequential(*layers).to(device)
         share += effective_field(stack, str(len(layers) - 2), 7, 7, images, rng=rng) / 5
     print(f"{name:<10} box of 49 pixels, 90 % of the gradient on {effective_size(share) ** 2:.0f}")
@@ -350,11 +350,13 @@ STYLES = {
 }
 signal = {}
 for rule, draw in RULES.items():
-    rng = np.random.default_rng(0)
-    x, signal[rule] = Tensor(rng.normal(size=(4, 16, 16, 16)).astype(np.float32)), []
-    with no_grad():
+    signal[rule] = []
+    with manual_seed(0) as rng, no_grad():
+        x = Tensor(rng.normal(size=(4, 16, 16, 16)).astype(np.float32))
         for _ in range(32):
-            x = Conv2d(16, 16, 3, padding=1, initializer=draw, rng=rng)(x)
+            layer = Conv2d(16, 16, 3, padding=1)
+            initialize(layer, draw)
+            x = layer(x)
             signal[rule].append(x.numpy().astype(np.float64).std())
             x = F.relu(x)
     n = 9 * 16

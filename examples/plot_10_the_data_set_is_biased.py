@@ -33,6 +33,7 @@ import minivision
 from minivision.backend import resolve_device
 from minivision.datasets import ArrayDataset, DataLoader, load_dataset
 from minivision.models import softmax_regression, templates
+from minivision.nn import skip_init
 from minivision.optim import Adam
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, Resize, ToArray, Transform
@@ -160,7 +161,8 @@ ADDITIONS = range(0, 121, 20)
 
 def trained(augmentation, epochs=20):
     """A single layer trained on the bright digits."""
-    model = softmax_regression(initialize=False)
+    with skip_init():
+        model = softmax_regression()
     fit(
         model,
         DataLoader(noon, 32, shuffle=True, transform=Compose([*augmentation, *numbers])),

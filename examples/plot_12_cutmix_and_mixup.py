@@ -27,7 +27,7 @@ import numpy as np
 from sklearn.datasets import load_sample_image
 
 import minivision
-from minivision import Tensor, no_grad
+from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.analysis.localization import box_overlap, boxes_around_evidence
 from minivision.backend import resolve_device, to_device
@@ -205,7 +205,8 @@ numbers = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.
 
 def trained(mixing, epochs=10):
     """LeNet-5 on the digits."""
-    model = lenet5(rng=np.random.default_rng(0))
+    manual_seed(0)
+    model = lenet5()
     fit(
         model,
         DataLoader(train, 32, shuffle=True, transform=numbers),

@@ -28,11 +28,13 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 import minivision
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, OnlyClasses, Subset, load_dataset
 from minivision.methods import extract_features, fine_tune, rate_groups, record_responses
 from minivision.methods.transfer import layers_with_weights
 from minivision.models import cut, lenet5, with_new_head
+from minivision.nn import skip_init
 from minivision.optim import Adam, cosine
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, ToArray
@@ -66,7 +68,8 @@ def accuracy(model, data):
     return evaluate(model, batches(data, 250, shuffle=False))["accuracy"]
 
 
-source = lenet5(5, rng=np.random.default_rng(0))
+manual_seed(0)
+source = lenet5(5)
 rule = Adam(source.parameters(), 0.002)
 fit(source, batches(old[0]), classification_loss, rule, 8, schedule=cosine(8), device=device)
 print(f"old task: {len(old[0])} images, test accuracy {accuracy(source, old[2]):.1%}")
@@ -75,7 +78,8 @@ weights = source.state_dict()
 
 def trained():
     """The old network once more, as it was after its training."""
-    model = lenet5(5, initialize=False)
+    with skip_init():
+        model = lenet5(5)
     model.load_state_dict(weights)
     return model.to(device)
 
@@ -99,10 +103,11 @@ for layers in (1, 2, 3):
 # random weights for comparison.
 
 figure, panels = plt.subplots(1, 3, figsize=(9.2, 3.2), layout="constrained")
+manual_seed(9)
 bodies = {
     "1 layer away": cut(trained(), 1).body,
     "3 layers away": cut(trained(), 3).body,
-    "random body, 3 away": cut(lenet5(5, rng=np.random.default_rng(9)).to(device), 3).body,
+    "random body, 3 away": cut(lenet5(5).to(device), 3).body,
 }
 few = Subset(new[0], np.arange(250))
 for axes, (name, body) in zip(panels, bodies.items(), strict=True):
@@ -135,7 +140,8 @@ def some(count, seed):
 images, epochs = some(10, 0), 30
 found = {}
 for cached in (False, True):
-    model = with_new_head(trained(), 5, layers=3, rng=np.random.default_rng(1))
+    manual_seed(1)
+    model = with_new_head(trained(), 5, layers=3)
     before = model.body.state_dict()
     begun = time.perf_counter()
     extract_features(model, batches(images), epochs, lr=0.003, cached=cached, device=device)
@@ -158,7 +164,8 @@ print(f"the two heads differ by at most {np.abs(a - b).max():.1e};",
 # took thousands of images to learn should not be shaken by fifty. `rate_groups` makes the
 # optimizer's groups, if we like with rates that fall from layer to layer towards the image.
 
-model = with_new_head(trained(), 5, layers=3, rng=np.random.default_rng(1))
+manual_seed(1)
+model = with_new_head(trained(), 5, layers=3)
 groups = rate_groups(model, 0.003, body_rate=0.1, layer_decay=0.5)
 for group in groups:
     shapes = ", ".join(str(tuple(p.shape)) for p in group["params"])
@@ -171,7 +178,8 @@ RATES = {
 }
 moved = {}
 for name, rates in RATES.items():
-    model = with_new_head(trained(), 5, layers=1, rng=np.random.default_rng(1))
+    manual_seed(1)
+    model = with_new_head(trained(), 5, layers=1)
     was = [layer[0].numpy().copy() for layer in layers_with_weights(model.body)]
     fine_tune(model, batches(images), epochs, lr=0.003, **rates, device=device)
     now = [layer[0].numpy() for layer in layers_with_weights(model.body)]
@@ -200,8 +208,10 @@ axes.legend(frameon=False)
 
 def compared(approach, count, seed):
     """The test accuracy of one approach."""
-    network = lenet5(5, rng=np.random.default_rng(seed)) if approach == "scratch" else trained()
-    model = with_new_head(network, 5, layers=3, rng=np.random.default_rng((seed, 1)))
+    manual_seed(seed)
+    network = lenet5(5) if approach == "scratch" else trained()
+    manual_seed(seed, 1)
+    model = with_new_head(network, 5, layers=3)
     loader = batches(some(count, seed), size=20, seed=seed)
     epochs = -(-60 // len(loader))
     options = {"schedule": cosine(epochs), "seed": seed, "device": device, "lr": 0.003}

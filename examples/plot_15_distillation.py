@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minivision
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
@@ -73,7 +73,8 @@ def whole(data):
     return DataLoader(data, 200, transform=numbers)
 
 
-teacher = lenet5(rng=np.random.default_rng(0))
+manual_seed(0)
+teacher = lenet5()
 fit(
     teacher,
     DataLoader(teachers_images, 32, shuffle=True, transform=numbers),
@@ -174,8 +175,8 @@ for T in (1, 2, 4):
 
 def small(seed, hidden=24):
     """The student: one hidden layer."""
-    rng = np.random.default_rng(seed)
-    layers = Linear(28 * 28, hidden, rng=rng), ReLU(), Linear(hidden, 10, rng=rng)
+    manual_seed(seed)
+    layers = Linear(28 * 28, hidden), ReLU(), Linear(hidden, 10)
     return Network(Sequential(), Sequential(*layers), (1, 28, 28))
 
 

@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minivision
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, OnlyClasses, load_dataset
@@ -69,7 +69,8 @@ def accuracy(model, data):
     return evaluate(model, batches(data, shuffle=False))["accuracy"]
 
 
-source = lenet5(5, rng=np.random.default_rng(0))
+manual_seed(0)
+source = lenet5(5)
 rule = Adam(source.parameters(), 0.002)
 fit(source, batches(old[0]), classification_loss, rule, 8, schedule=cosine(8), device=device)
 weights = source.state_dict()
@@ -114,9 +115,10 @@ COLOURS = {
 }  # fmt: skip
 curves, models = {}, {}
 for name in COLOURS:
-    network = lenet5(5, initialize=False)
+    network = lenet5(5)
     network.load_state_dict(weights)
-    model = with_new_task(network, 5, rng=np.random.default_rng(1))
+    manual_seed(1)
+    model = with_new_task(network, 5)
     shared = {"lr": RATE, "optimizer": partial(SGD, momentum=0.9), "device": device}
     seen = curves[name] = []
 
@@ -164,10 +166,10 @@ for name, model in models.items():
 tuned = models["fine-tuning"]
 head, was = tuned.heads["old"].state_dict(), source.classifier[-1].state_dict()
 same = all(np.array_equal(a, b) for a, b in zip(head.values(), was.values(), strict=True))
-network = lenet5(5, initialize=False)
+network = lenet5(5)
 network.load_state_dict(weights)
 features = [record_responses(body, batches(old[2], shuffle=False))
-            for body in (with_new_task(network, 5, initialize=False).body.to(device),
+            for body in (with_new_task(network, 5).body.to(device),
                          tuned.body)]  # fmt: skip
 moved = np.linalg.norm(features[1] - features[0]) / np.linalg.norm(features[0])
 print(f"the old head is the same to the bit: {same}")

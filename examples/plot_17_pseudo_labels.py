@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minivision
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, WithoutLabels, load_dataset, stratified_split
@@ -70,8 +70,8 @@ def two_heaps(seed):
 def trained(heaps, weight):
     """A small network after 600 updates with all points at once."""
     points, truth, few = heaps
-    rng = np.random.default_rng(2)
-    model = Sequential(Flatten(), Linear(2, 30, rng=rng), Tanh(), Linear(30, 2, rng=rng))
+    manual_seed(2)
+    model = Sequential(Flatten(), Linear(2, 30), Tanh(), Linear(30, 2))
     # A target is 0 and a label, or 1 and the position of an unlabelled point.
     known = np.stack([np.zeros(2, int), truth[few]], 1)
     unknown = np.stack([np.ones(300, int), np.arange(300)], 1)
@@ -156,7 +156,8 @@ held_out = DataLoader(splits.validation, 250, transform=plain)
 for (name, settings), colour in zip(WAYS.items(), colours, strict=True):
     settings = {"weight": 0.0, **settings}
     transform = settings.pop("shown")
-    model = lenet5(rng=np.random.default_rng(1))
+    manual_seed(1)
+    model = lenet5()
     records = train_with_pseudo_labels(
         model,
         DataLoader(labelled, 16, shuffle=True, transform=transform),

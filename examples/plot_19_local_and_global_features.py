@@ -28,6 +28,7 @@ import numpy as np
 from sklearn.datasets import load_sample_image
 
 import minivision
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
 from minivision.datasets.shapes import ShapeDataset
@@ -323,7 +324,10 @@ prepare = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.
 half = len(train) // 2
 learned, rest = stratified_split(train, (half, len(train) - half))
 index, asked = (part.batch(np.arange(len(part))) for part in (rest, test))
-networks = {name: lenet5(rng=np.random.default_rng(0)).to(device) for name in ("trained", "fresh")}
+networks = {}
+for name in ("trained", "fresh"):
+    manual_seed(0)
+    networks[name] = lenet5().to(device)
 fit(
     networks["trained"],
     DataLoader(learned, 32, shuffle=True, transform=prepare),

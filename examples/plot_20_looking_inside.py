@@ -25,6 +25,7 @@ import argparse
 import matplotlib.pyplot as plt
 import numpy as np
 
+from minivision import manual_seed
 from minivision.analysis.activation_maps import class_activation_map, grad_cam, grad_cam_evidence
 from minivision.analysis.confusion_pairs import confused_pairs
 from minivision.analysis.embedding import embedding
@@ -95,12 +96,13 @@ figure.suptitle("Eight training images of every class")
 
 def network(seed):
     """Three convolutions, global average pooling, one linear layer."""
-    rng, layers, channels = np.random.default_rng(seed), [], 3
+    manual_seed(seed)
+    layers, channels = [], 3
     for filters, pool in ((8, [MaxPool2d(2)]), (24, [MaxPool2d(2)]), (32, [])):
-        convolution = Conv2d(channels, filters, 3, padding=1, bias=False, rng=rng)
+        convolution = Conv2d(channels, filters, 3, padding=1, bias=False)
         layers += [convolution, BatchNorm2d(filters), ReLU(), *pool]
         channels = filters
-    head = Linear(channels, len(classes), rng=rng)
+    head = Linear(channels, len(classes))
     return Sequential(*layers, AdaptiveAvgPool2d(1), Flatten(), head).to(device)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from recording import RESULTS, provenance, read_rows, write_rows
 
+from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset
 from minivision.fast import worker_count
@@ -70,7 +71,8 @@ settings = {
     "augmentation": describe(AUGMENT),
 }
 run = Run.open(folder) if (folder / "settings.json").exists() else Run.create(folder, settings)
-model = vgg_small(head="average", batch_norm=True, rng=np.random.default_rng(seed))
+with manual_seed(seed):
+    model = vgg_small(head="average", batch_norm=True)
 batches = DataLoader(
     splits.train,
     BATCH_SIZE,

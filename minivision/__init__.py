@@ -33,7 +33,7 @@ from minivision.gradcheck import gradcheck
 from minivision.random import manual_seed
 from minivision.tensor import Tensor, record
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Tensor", "record", "backward_steps", "no_grad", "detect_anomaly", "gradcheck", "manual_seed",

@@ -49,6 +49,19 @@ def replacement(tensor: Any, array: Array) -> Array:
     return array
 
 
+def refuse_item_assignment(tensor: Any, index: Any, value: Any) -> NoReturn:
+    """What `t[i] = …` does."""
+    raise TypeError("a Tensor has no item assignment; change t.data[…] before it is used")
+
+
+def refuse_in_place(tensor: Any, other: Any) -> NoReturn:
+    """What `t += …` does."""
+    raise TypeError(
+        "a Tensor has no in-place operators; write x = x + y instead of x += y, "
+        "and change a weight through its data: w.data -= …"
+    )
+
+
 def check_grad(tensor: Any, array: Array | None) -> None:
     """Raise TypeError or ValueError unless the array could be the Tensor's gradient."""
     if array is not None and not is_array(array):

@@ -14,10 +14,11 @@ Read next: autograd.py
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -54,16 +55,6 @@ class _Shared:
 def generator() -> np.random.Generator:
     """The generator that layers draw from."""
     return _Shared.generator
-
-
-@contextmanager
-def drawing_from(rng: np.random.Generator) -> Iterator[None]:
-    """Let this generator be the shared one for a while."""
-    before, _Shared.generator = _Shared.generator, rng
-    try:
-        yield
-    finally:
-        _Shared.generator = before
 
 
 class manual_seed:  # noqa: N801  (called like a function, as in PyTorch)
@@ -124,3 +115,27 @@ def skip_init() -> Iterator[None]:
 def skips_init() -> bool:
     """Whether layers that are built now draw no weights."""
     return _skipping.on
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INSTEAD = {
+    "rng": "layers draw from one generator; write `manual_seed(seed)` or `with manual_seed(seed):`",
+    "initialize": "to build without drawing, write `with skip_init():`",
+    "initializer": "build it first, then write `initialize(model, scheme)` (minivision.nn)",
+}
+
+
+def refuses_rng(build: Callable[P, R]) -> Callable[P, R]:
+    """Decorate what builds layers: say what to write in place of arguments that 0.1 had."""
+
+    @wraps(build)
+    def built(*arguments: P.args, **settings: P.kwargs) -> R:
+        for name, instead in INSTEAD.items():
+            if name in settings:
+                what = build.__qualname__.removesuffix(".__init__")
+                raise TypeError(f"{what}: {name}= is not an argument any more; {instead}")
+        return build(*arguments, **settings)
+
+    return built

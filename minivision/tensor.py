@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -162,14 +162,13 @@ class Tensor:
     __hash__ = object.__hash__
 
     # The graph keeps arrays, not copies: changing one in place would falsify a gradient.
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise TypeError("a Tensor has no item assignment; change t.data[…] before it is used")
+    __setitem__ = errors.refuse_item_assignment
+    __iadd__ = __isub__ = __imul__ = errors.refuse_in_place  # type: ignore[assignment]
+    __itruediv__ = __ipow__ = __imatmul__ = errors.refuse_in_place  # type: ignore[assignment]
 
-    def _no_in_place(self, other: Any) -> NoReturn:
-        raise TypeError("a Tensor has no in-place operators; write x = x + y instead of x += y")
-
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = _no_in_place  # type: ignore[assignment]
-    __ipow__ = __imatmul__ = _no_in_place  # type: ignore[assignment]
+    def argmax(self, axis: int | None = None) -> Array:
+        """Where the largest entry is: an array of integers, which has no gradient."""
+        return self._data.argmax(axis)
 
     def __add__(self, b: Any) -> Tensor:
         return functional.add(self, b)

@@ -22,6 +22,24 @@ settings.load_profile(
 )
 
 
+@pytest.fixture(autouse=True)
+def same_start():
+    """Every test draws the same weights, whichever tests ran before it."""
+    from minivision import manual_seed
+
+    with manual_seed(0):
+        yield
+
+
+@pytest.fixture
+def undrawn():
+    """Networks are built without drawing: for tests that only count the weights of large ones."""
+    from minivision.nn import skip_init
+
+    with skip_init():
+        yield
+
+
 @pytest.fixture
 def open_door():
     """For tests of what the machine room alone does, also where MINIVISION_FAST=0."""

@@ -10,7 +10,7 @@ import weakref
 import numpy as np
 import pytest
 
-from minivision import Tensor, backward_steps, detect_anomaly, no_grad, record
+from minivision import Tensor, backward_steps, detect_anomaly, manual_seed, no_grad, record
 from minivision import functional as F
 from minivision.fast.free_list import ALIGNMENT, free_list
 from minivision.models import lenet5
@@ -299,7 +299,7 @@ def test_a_training_step_makes_no_garbage_and_live_bytes_stay_constant(open_door
     monkeypatch.setattr(free_list, "limit", 0)  # so that every array is counted
     free_list.clear()
     rng = np.random.default_rng(0)
-    model = lenet5(rng=rng)
+    model = lenet5()
     x = Tensor(rng.normal(size=(4, 1, 28, 28)).astype(np.float32))
     labels = rng.integers(0, 10, 4)
     for _ in range(2):
@@ -408,7 +408,8 @@ def test_a_method_and_an_operator_name_the_line_that_called_them_too():
 
 
 def test_an_input_that_is_not_finite_is_told_from_a_value_that_is_not():
-    layer = Linear(2, 3, rng=np.random.default_rng(0))
+    manual_seed(0)
+    layer = Linear(2, 3)
     layer.weight.data[1, 1] = np.inf
     x = Tensor(np.ones((1, 2), np.float32))
     line = this_line("layer(x)  # infinite weight")
@@ -460,7 +461,8 @@ def test_outside_detect_anomaly_nothing_is_looked_at():
 
 
 def test_an_anomaly_in_a_network_names_a_line_outside_the_library():
-    model = lenet5(rng=np.random.default_rng(0))
+    manual_seed(0)
+    model = lenet5()
     x = Tensor(np.full((1, 1, 28, 28), np.nan, np.float32))
     line = this_line("model(x)  # a NaN image")
     with (
@@ -493,7 +495,8 @@ def mark(layer):
 
 @pytest.mark.parametrize("change", [subtract_in_place, assign_data, load, mark])
 def test_a_weight_changed_between_forward_and_backward_is_named(change):
-    layer = Linear(3, 2, rng=np.random.default_rng(0))
+    manual_seed(0)
+    layer = Linear(3, 2)
     x = Tensor(np.ones((4, 3), np.float32), requires_grad=True)
     loss = layer(x).sum()
     change(layer)

@@ -1,6 +1,7 @@
 """One generator for all layers, which a seed sets and a context puts back; and keys."""
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minivision import manual_seed
-from minivision.models import lenet5
+from minivision.methods import with_new_task
+from minivision.models import (
+    MODELS,
+    LocallyConnected2d,
+    first_layer_network,
+    lenet5,
+    new_head,
+    with_new_head,
+)
+from minivision.models.lenet_original import C3_TABLE, TableConv2d
 from minivision.nn import BatchNorm2d, Conv2d, Linear, Sequential, initialize, skip_init
 from minivision.nn.initializers import normal
 from minivision.random import Key, generator, keyed
@@ -23,12 +33,6 @@ def test_the_shared_generator_is_numpys_for_these_numbers(seed, more):
     expected = np.random.default_rng((seed, *more)).integers(1000, size=5)
     with manual_seed(seed, *more) as shared:
         np.testing.assert_array_equal(shared.integers(1000, size=5), expected)
-
-
-def test_one_number_is_the_same_as_default_rng_of_it():
-    with manual_seed(11):
-        one = weights(lenet5())
-    np.testing.assert_array_equal(one, weights(lenet5(rng=np.random.default_rng(11))))
 
 
 def test_a_context_leaves_the_generator_where_it_was():
@@ -85,6 +89,32 @@ def test_skip_init_draws_nothing_in_this_thread_only():
         thread.join()
     assert found == {"there": True}
     assert Linear(2, 2).weight.data.any()
+
+
+BUILDERS = {
+    "Linear": lambda **k: Linear(2, 3, **k),
+    "Conv2d": lambda **k: Conv2d(1, 2, 3, **k),
+    "TableConv2d": lambda **k: TableConv2d(C3_TABLE, 5, **k),
+    "LocallyConnected2d": lambda **k: LocallyConnected2d(1, 2, 3, image_size=5, **k),
+    "first_layer_network": lambda **k: first_layer_network("dense", **k),
+    "vgg_network": MODELS["vgg11"],
+    "cifar_resnet": MODELS["resnet20"],
+    "new_head": lambda **k: new_head(3, 2, **k),
+    "with_new_head": lambda **k: with_new_head(lenet5(), 2, **k),
+    "with_new_task": lambda **k: with_new_task(lenet5(), 2, **k),
+} | {name: build for name, build in MODELS.items() if not isinstance(build, partial)}
+INSTEAD = {
+    "rng": r"write `manual_seed\(seed\)`",
+    "initialize": r"write `with skip_init\(\):`",
+    "initializer": r"write `initialize\(model, scheme\)`",
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("argument", INSTEAD)
+def test_arguments_of_the_first_edition_are_told_what_to_write_now(name, argument):
+    with pytest.raises(TypeError, match=rf"^{name}: {argument}= is not .*{INSTEAD[argument]}"):
+        BUILDERS[name](**{argument: None})
 
 
 def test_initialize_draws_the_weights_in_order_and_leaves_norms_alone():

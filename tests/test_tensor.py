@@ -156,6 +156,13 @@ def test_tensors_can_be_keys_of_a_dict():
     assert {x: "x", y: "y"}[y] == "y"
 
 
+def test_argmax_returns_an_array_of_indices():
+    x = Tensor(np.float32([[1, 3, 2], [5, 4, 5]]), requires_grad=True)
+    assert x.argmax(1).tolist() == [1, 0]
+    assert x.argmax() == 3
+    assert x.argmax(axis=0).dtype.kind == "i"
+
+
 def test_item_assignment_is_refused_with_what_to_write_instead():
     x = Tensor([1.0, 2.0])
     sentence = r"^a Tensor has no item assignment; change t\.data\[…\] before it is used$"
@@ -171,7 +178,7 @@ def in_place(operator, y):
 def test_in_place_operators_are_refused_with_what_to_write_instead(operator):
     with pytest.raises(
         TypeError,
-        match=r"^a Tensor has no in-place operators; write x = x \+ y instead of x \+= y$",
+        match=r"^a Tensor has no in-place operators; write x = x \+ y .* w\.data -= …$",
     ):
         in_place(operator, 1.0)
 

@@ -25,9 +25,9 @@ def build(network: dict[str, Any]) -> nn.Sequential:
     for (kind, *numbers), shape, _ in walk(network):
         layer: Any
         if kind == "conv":
-            layer = nn.Conv2d(shape[1], *numbers, initialize=False)
+            layer = nn.Conv2d(shape[1], *numbers)
         elif kind == "linear":
-            layer = nn.Linear(shape[1], *numbers, initialize=False)
+            layer = nn.Linear(shape[1], *numbers)
         else:
             kinds: dict[str, Any] = {
                 "relu": nn.ReLU, "pool": nn.MaxPool2d, "flatten": nn.Flatten,

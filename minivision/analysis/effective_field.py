@@ -60,7 +60,7 @@ def effective_field(
     if not moved.any():
         raise ValueError(
             f"effective_field: no pixel moves unit ({row}, {column}) of {layer}; are the weights "
-            "zero (initialize=False), or is it silent on these images?"
+            "zero, or is it silent on these images?"
         )
     return moved / moved.sum()
 

@@ -136,7 +136,7 @@ def receptive_fields(model: Module, input_size: Size = None) -> dict[str, Recept
     and for functions that move places around.
 
     >>> from minivision.models import lenet5
-    >>> fields = receptive_fields(lenet5(initialize=False))
+    >>> fields = receptive_fields(lenet5())
     >>> fields["features.5"].size, fields["features.5"].jump
     ((16, 16), (4, 4))
     """

@@ -40,7 +40,7 @@ def saliency(model: Module, images: Array, classes: Classes = None) -> np.ndarra
     Simonyan, Vedaldi & Zisserman 2013, §3.
 
     >>> from minivision.nn import Flatten, Linear, Sequential
-    >>> model = Sequential(Flatten(), Linear(2, 1, initialize=False))
+    >>> model = Sequential(Flatten(), Linear(2, 1))
     >>> model[1].weight.data[...] = [[0.5, -2.0]]
     >>> saliency(model, np.ones((1, 1, 1, 2)))
     array([[[0.5, 2. ]]], dtype=float32)

@@ -102,7 +102,7 @@ def summary(model: Module, input_size: Size = None, images: int = 1) -> Summary:
     Raises ValueError for images that the model cannot take.
 
     >>> from minivision.nn import Conv2d, ReLU, Sequential
-    >>> print(summary(Sequential(Conv2d(1, 2, 3, initialize=False), ReLU()), (4, 5)))
+    >>> print(summary(Sequential(Conv2d(1, 2, 3), ReLU()), (4, 5)))
     layer     kind    output  parameters  multiply-adds  bytes kept
     ---------------------------------------------------------------
     (image)           1x4x5

@@ -26,12 +26,11 @@ from minivision.cli.images import (
     untested,
 )
 from minivision.cli.policy import read_policy
-from minivision.cli.setup import preprocessing, versions
+from minivision.cli.setup import preprocessing, undrawn, versions
 from minivision.cli.train import positive, whole
 from minivision.datasets import DATASETS, Splits, open_class_folders, stratified_split
 from minivision.datasets.class_folders import PARTS
 from minivision.datasets.fingerprint import check_fingerprint
-from minivision.models import MODELS
 from minivision.training import Run, next_run_path, save_model
 from minivision.training.loop import History
 from minivision.transforms import Normalize, from_description
@@ -193,7 +192,7 @@ def new_task(
     policy = read_policy("--augment", augment, splits.train[0][0].shape[:2])
     if policy.mixer:
         raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
-    shown = MODELS[model](initialize=False)
+    shown = undrawn(model)
     return splits, {
         "model": model,
         "dataset": settings["dataset"],

@@ -7,9 +7,11 @@ PyTorch itself, which must be installed for this. With --model, names and shapes
 those of a network, which then takes the weights by name:
 
   from minivision.models import vgg16
+  from minivision.nn import skip_init
   from minivision.nn.weights import load_weights
 
-  model = vgg16(initialize=False)
+  with skip_init():
+      model = vgg16()
   model.load_state_dict(load_weights("vgg16.safetensors")[0])
 
 Exit code 1 says that the file was written, but does not fit the network.
@@ -27,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minivision.cli.setup import undrawn
 from minivision.models import MODELS
 from minivision.nn import Module
 from minivision.nn.weights import save_weights
@@ -52,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{target}: {len(arrays)} arrays, {numbers:,} numbers")
     if arguments.model is None:
         return 0
-    return report(arrays, MODELS[arguments.model](initialize=False), arguments.model)
+    return report(arrays, undrawn(arguments.model), arguments.model)
 
 
 def read_pth(path: Path) -> dict[str, np.ndarray]:

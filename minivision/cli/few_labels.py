@@ -19,7 +19,7 @@ import numpy as np
 from minivision.cli.comparison import add_folder_arguments, images_of, open_folder
 from minivision.cli.images import unlabelled_stamps
 from minivision.cli.policy import NAMES, read_policy
-from minivision.cli.setup import preprocessing, versions
+from minivision.cli.setup import preprocessing, undrawn, versions
 from minivision.cli.train import DEFAULTS as EPOCHS
 from minivision.cli.train import USUAL, positive
 from minivision.datasets import (
@@ -120,7 +120,7 @@ def few_labels(folder: Run) -> FewLabels:
     policy = read_policy("--augment", settings["augment"], (H, W))
     if policy.mixer:
         raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
-    model = MODELS[settings["model"]](initialize=False)
+    model = undrawn(settings["model"])
     prepared = preprocessing(splits, model, policy.steps)
     clean, weak = (from_description(prepared[part]) for part in ("dataset", "training"))
     print(

@@ -33,7 +33,7 @@ from minivision.analysis.plots import save_figure
 from minivision.analysis.policies import plot_search, standard_error
 from minivision.cli.images import TRAINED, Images, new_images, run_images
 from minivision.cli.policy import NAMES, read_policy
-from minivision.cli.setup import preprocessing
+from minivision.cli.setup import preprocessing, undrawn
 from minivision.cli.train import DEFAULTS, USUAL, positive, whole
 from minivision.datasets import DATASETS, ArrayDataset, Splits, stratified_split
 from minivision.datasets.fingerprint import check_fingerprint
@@ -143,7 +143,7 @@ def make_trial(arguments: argparse.Namespace, splits: Splits) -> tuple[Trial, di
     baseline = read_policy("--baseline", named, (H, W))
     if baseline.mixer is not None:
         raise ValueError(f"--baseline: {baseline.mixer} mixes whole batches; a search adds none")
-    steps = preprocessing(splits, model(initialize=False), baseline.steps)
+    steps = preprocessing(splits, undrawn(arguments.model), baseline.steps)
     trial = Trial(
         partial(model, len(train.classes), in_channels=C),
         in_memory(train),

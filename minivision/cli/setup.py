@@ -68,8 +68,14 @@ def input_size(model: str) -> tuple[int, int]:
     """The size (H, W) of the images that the network of this name expects."""
     if model not in MODELS:
         raise ValueError(f"model is {model!r}; expected one of {', '.join(MODELS)}")
-    H, W = MODELS[model](initialize=False).input_shape[1:]
+    H, W = undrawn(model).input_shape[1:]
     return H, W
+
+
+def undrawn(model: str) -> Any:
+    """The network of this name as its page writes it, for what it says of itself: no weights."""
+    with skip_init():
+        return MODELS[model]()
 
 
 def preprocessing(
@@ -157,7 +163,8 @@ def network_of(settings: dict[str, Any]) -> Module:
     model = build_model(settings["model"], K, settings["channels"], None)
     if head is None:
         return model
-    return with_new_head(model, K, layers=head["layers"], hidden=head["hidden"], initialize=False)
+    with skip_init():
+        return with_new_head(model, K, layers=head["layers"], hidden=head["hidden"])
 
 
 def versions() -> dict[str, str]:

@@ -16,12 +16,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from minivision.analysis.summary import summary
 from minivision.cli.setup import load_run
 from minivision.cli.train import positive
 from minivision.models import MODELS, Network
+from minivision.nn import skip_init
+from minivision.random import manual_seed
 from minivision.training import Run
 
 
@@ -57,8 +57,8 @@ def size_of(arguments: argparse.Namespace) -> tuple[int, ...] | None:
 def find_model(name: str, seed: int | None = None) -> tuple[Network, Run | None]:
     """A network by its name, its weights drawn from this seed (or all 0), or a run's network."""
     if name in MODELS:
-        rng = None if seed is None else np.random.default_rng(seed)
-        return MODELS[name](rng=rng, initialize=seed is not None), None
+        with skip_init() if seed is None else manual_seed(seed):
+            return MODELS[name](), None
     if not Path(name).is_dir():
         raise ValueError(
             f"{name!r} is neither a network ({', '.join(MODELS)}) nor the folder of a run"

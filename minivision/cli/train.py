@@ -35,6 +35,7 @@ from minivision.cli.setup import (
     loader,
     open_run,
     preprocessing,
+    undrawn,
     versions,
 )
 from minivision.datasets import DATASETS, stratified_split
@@ -209,7 +210,7 @@ def make_settings(arguments: argparse.Namespace, images: Images) -> dict[str, An
     first = splits.train[0][0]
     policy = read_policy("--augment", arguments.augment or "none", first.shape[:2])
     augmentation = [RandomTranslate(shift), *policy.steps] if shift else policy.steps
-    model = MODELS[arguments.model](initialize=False)
+    model = undrawn(arguments.model)
     optimizer = arguments.optimizer or "adam"
     return {
         "model": arguments.model,

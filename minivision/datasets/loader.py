@@ -38,8 +38,8 @@ class DataLoader:
         caller. Arrays without per-image transforms are always prepared in the caller. Threads of
         OpenCV itself are switched off beside ours (cv2.setNumThreads(0)).
 
-    `loader(epoch)` is an iterable that knows its length; `iter(loader)` is that of epoch 0.
-    Departure from PyTorch: there the epoch is hidden in the state of a generator.
+    `loader(epoch)` is an iterable that knows its length, always the same for one epoch. In a loop
+    of your own, `for images, labels in loader`, each pass is the next epoch; the first is epoch 0.
 
     >>> from minivision.datasets.dataset import ArrayDataset
     >>> data = ArrayDataset(np.zeros((5, 8, 9, 1), np.uint8), np.arange(5) % 2, ("even", "odd"))
@@ -76,6 +76,7 @@ class DataLoader:
         self.transform = ToArray() if transform is None else transform
         self.workers = workers
         self.drop_last = drop_last
+        self.iterated = 0  # how often, without an epoch being named
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -86,7 +87,8 @@ class DataLoader:
         return Epoch(self, epoch)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self(0))
+        self.iterated += 1
+        return iter(self(self.iterated - 1))
 
 
 class Epoch:

@@ -11,13 +11,18 @@ import numpy as np
 
 from minivision.backend import Array, array_module
 from minivision.functional.inputs import tensors
+from minivision.random import generator
 from minivision.tensor import Tensor, record
 
 LEVELS = 2**16
 
 
 def dropout(
-    x: Tensor | Array, p: float = 0.5, training: bool = True, *, rng: np.random.Generator
+    x: Tensor | Array,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: np.random.Generator | None = None,
 ) -> Tensor:
     """Set each entry to 0 with probability p and scale the survivors up.
 
@@ -29,7 +34,8 @@ def dropout(
 
     The mask is drawn on the host from 16-bit numbers, so CPU and GPU agree; p is rounded to
     a multiple of 1/65536, and the survivors are scaled by exactly the fraction that is kept.
-    Returns x itself if training is False or p is 0. rng: where the mask comes from.
+    Returns x itself if training is False or p is 0. rng: where the mask comes from, if not from
+    the generator that `manual_seed` sets.
     """
     (x,) = tensors("dropout", x=x)
     mask = _mask("dropout", x, x.shape, p, training, rng)
@@ -43,7 +49,11 @@ def dropout(
 
 
 def drop_path(
-    x: Tensor | Array, p: float = 0.5, training: bool = True, *, rng: np.random.Generator
+    x: Tensor | Array,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: np.random.Generator | None = None,
 ) -> Tensor:
     """Dropout of whole examples: stochastic depth, where x is the output of a residual branch.
 
@@ -73,13 +83,14 @@ def _mask(
     shape: tuple[int, ...],
     p: float,
     training: bool,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> Array | None:
     """0 with probability p, else 1 / (kept share), on x's device; None where nothing is dropped."""
     if not 0 <= p < 1:
         raise ValueError(f"{function}: p is {p}; expected a probability from 0 to below 1")
     if not training or p == 0:
         return None
+    rng = generator() if rng is None else rng
     if not isinstance(rng, np.random.Generator):
         came = type(rng).__name__
         raise TypeError(f"{function}: rng is a {came}; expected np.random.default_rng(seed)")

@@ -9,7 +9,7 @@ Read next: functional/arithmetic.py
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,13 @@ def pair(function: str, argument: str, value: Any, least: int) -> tuple[int, int
     raise ValueError(
         f"{function}: {argument} is {value!r}; expected an integer >= {least} or a pair of them"
     )
+
+
+def one_of(function: str, argument: str, value: Any, known: Iterable[Any]) -> None:
+    """Raise ValueError if the argument is none of those that the function knows."""
+    if value not in known:
+        expected = ", ".join(map(repr, known))
+        raise ValueError(f"{function}: {argument} is {value!r}; expected one of {expected}")
 
 
 def broadcasts(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

@@ -37,6 +37,7 @@ from minivision.models.heads import features_into
 from minivision.nn import Module
 from minivision.optim import SGD
 from minivision.optim.schedules import Schedule
+from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch, History, Loss
@@ -134,6 +135,7 @@ def check_responses(responses: Mapping[str, np.ndarray], old: list[str], images:
             )
 
 
+@refuses_rng
 def with_new_task(
     model: Module,
     classes: int,
@@ -141,8 +143,6 @@ def with_new_task(
     old: str = "old",
     new: str = NEW,
     layers: int = 1,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
 ) -> MultiHead:
     """The model, which it shares, with a second head for the classes of a new task.
 
@@ -157,7 +157,7 @@ def with_new_task(
         heads = {old: head}
     if new in heads:
         raise ValueError(f"with_new_task: there is a task {new!r} already; choose another name")
-    heads[new] = new_head(features, classes, rng=rng, initialize=initialize)
+    heads[new] = new_head(features, classes)
     return MultiHead(body, heads)
 
 

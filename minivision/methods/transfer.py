@@ -126,7 +126,7 @@ def rate_groups(
     statistics still follow the images; `freeze` keeps them too.)
 
     >>> from minivision.models import lenet5, with_new_head
-    >>> model = with_new_head(lenet5(initialize=False), 5, initialize=False)
+    >>> model = with_new_head(lenet5(), 5)
     >>> [round(group["lr"], 6) for group in rate_groups(model, 0.01, 0.1, layer_decay=0.5)]
     [0.000125, 0.00025, 0.0005, 0.001, 0.01]
     """

@@ -1,4 +1,4 @@
-"""Models: from remembering everything to networks, each a table from its paper and a loop.
+"""Models: from remembering everything to networks, written as they are drawn.
 
     nearest_neighbors.py   KNearestNeighbors: no training, no weights, all of the data
     softmax_regression.py  one fully connected layer; dense, local and convolutional first layers
@@ -8,7 +8,8 @@
     alexnet.py             alexnet, alexnet_caffenet, alexnet_one_weird_trick
     alexnet_small.py       alexnet_small, for images of 32x32
     two_tower.py           TwoTower, alexnet_two_tower: one network on two cards
-    vgg.py                 vgg11, vgg13, vgg16, vgg19, …, each with _bn; vgg_small
+    vgg.py                 vgg11, vgg13, vgg16, vgg19, …, each with _bn
+    vgg_small.py           vgg_small, for images of 32x32
     dense_evaluation.py    fully_convolutional: a network slid over a larger image
     resnet.py              resnet20, resnet32, resnet56 for images of 32x32
     heads.py               cut a network in body and head; put on other heads
@@ -35,6 +36,7 @@ from minivision.models.nearest_neighbors import KNearestNeighbors
 from minivision.models.network import Network
 from minivision.models.resnet import ResNet, cifar_resnet, resnet20, resnet32, resnet56
 from minivision.models.softmax_regression import (
+    LocallyConnected2d,
     first_layer_network,
     softmax_regression,
     templates,
@@ -54,8 +56,8 @@ from minivision.models.vgg import (
     vgg19,
     vgg19_bn,
     vgg_network,
-    vgg_small,
 )
+from minivision.models.vgg_small import vgg_small
 
 # Each makes a Module with input_shape, pixel_range and loss, as Network has them.
 MODELS: dict[str, Callable[..., Any]] = {
@@ -91,6 +93,7 @@ __all__ = [
     "KNearestNeighbors",
     "softmax_regression",
     "templates",
+    "LocallyConnected2d",
     "first_layer_network",
     "Network",
     "lenet5",

@@ -16,11 +16,8 @@ Read next: models/alexnet_small.py
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 
-import numpy as np
-
-from minivision.models.network import Network, built_from
+from minivision.models.network import Network
 from minivision.nn import (
     AdaptiveAvgPool2d,
     Conv2d,
@@ -31,22 +28,17 @@ from minivision.nn import (
     Module,
     ReLU,
     Sequential,
-    initializers,
+    initialize,
     skip_init,
 )
-from minivision.random import skips_init
+from minivision.nn.initializers import he_normal, normal
+from minivision.random import refuses_rng
 
 HIDDEN = 4096
 
 
-def alexnet(
-    classes: int = 1000,
-    *,
-    in_channels: int = 3,
-    width: float = 1.0,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
-) -> Network:
+@refuses_rng
+def alexnet(classes: int = 1000, *, in_channels: int = 3, width: float = 1.0) -> Network:
     """The network of 2012: convolution, ReLU, local response normalization, pooling.
 
     x (N, 3, 227, 227) -> logits (N, 1000). The second, fourth and fifth convolution see only the
@@ -58,105 +50,89 @@ def alexnet(
     width: multiplies the number of filters and of hidden units (to even numbers). Any other than 1
     begins He-normal with biases of 0, because 0.01 is right for the sums of full width only.
 
-    >>> alexnet(initialize=False).parameter_count()
+    >>> with skip_init():
+    ...     alexnet().parameter_count()
     60965224
     """
-    after = [LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2.0), MaxPool2d(3, 2)]
-    return _of_2012("alexnet", after, classes, in_channels, width, rng, initialize)
+    return _of_2012("alexnet", classes, in_channels, width, pool_first=False)
 
 
-def alexnet_caffenet(
-    classes: int = 1000,
-    *,
-    in_channels: int = 3,
-    width: float = 1.0,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
-) -> Network:
+@refuses_rng
+def alexnet_caffenet(classes: int = 1000, *, in_channels: int = 3, width: float = 1.0) -> Network:
     """The lecture's order, Conv-Pool-LRN: pooling before the normalization, as in CaffeNet.
 
     As `alexnet` in everything else, so that the order is the only difference (Caffe's own has
     other biases, and divides α by the window). It normalizes 27² pixels in place of 55².
 
-    >>> alexnet_caffenet(initialize=False).parameter_count()
+    >>> with skip_init():
+    ...     alexnet_caffenet().parameter_count()
     60965224
     """
-    after = [MaxPool2d(3, 2), LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2.0)]
-    return _of_2012("alexnet_caffenet", after, classes, in_channels, width, rng, initialize)
+    return _of_2012("alexnet_caffenet", classes, in_channels, width, pool_first=True)
 
 
-def _of_2012(
-    name: str,
-    after: list[Module],
-    classes: int,
-    in_channels: int,
-    width: float,
-    rng: np.random.Generator | None,
-    initialize: bool,
-) -> Network:
-    """after: what follows the first two convolutions."""
+def _of_2012(name: str, classes: int, in_channels: int, width: float, pool_first: bool) -> Network:
     n = times_width(name, width)
-    with built_from(rng, initialize):
-        with skip_init() if width == 1 else nullcontext():
-            network = Network(
-                Sequential(
-                    *(Conv2d(in_channels, n(96), 11, stride=4), ReLU()),  # 55x55
-                    *after,  # 27x27
-                    *(Conv2d(n(96), n(256), 5, padding=2, groups=2), ReLU()),
-                    *after,  # 13x13
-                    *(Conv2d(n(256), n(384), 3, padding=1), ReLU()),
-                    *(Conv2d(n(384), n(384), 3, padding=1, groups=2), ReLU()),
-                    *(Conv2d(n(384), n(256), 3, padding=1, groups=2), ReLU()),
-                    MaxPool2d(3, 2),  # 6x6
-                ),
-                Sequential(
-                    *(Linear(n(256) * 6 * 6, n(HIDDEN)), ReLU(), Dropout(0.5)),
-                    *(Linear(n(HIDDEN), n(HIDDEN)), ReLU(), Dropout(0.5)),
-                    Linear(n(HIDDEN), classes),
-                ),
-                input_shape=(in_channels, 227, 227),
-            )
-        if width == 1 and not skips_init():
-            initializers.initialize(network, initializers.normal(0.01))
-            layers = [part for part in network.modules() if isinstance(part, Conv2d | Linear)]
-            for layer in (layers[1], *layers[3:7]):
-                layer.bias.data += 1  # type: ignore[union-attr]
+
+    def norm_and_pool() -> list[Module]:
+        norm, pool = LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2.0), MaxPool2d(3, 2)
+        return [pool, norm] if pool_first else [norm, pool]
+
+    with skip_init():
+        network = Network(
+            features=Sequential(
+                *(Conv2d(in_channels, n(96), 11, stride=4), ReLU()),  # 55x55
+                *norm_and_pool(),  # 27x27
+                *(Conv2d(n(96), n(256), 5, padding=2, groups=2), ReLU()),
+                *norm_and_pool(),  # 13x13
+                *(Conv2d(n(256), n(384), 3, padding=1), ReLU()),
+                *(Conv2d(n(384), n(384), 3, padding=1, groups=2), ReLU()),
+                *(Conv2d(n(384), n(256), 3, padding=1, groups=2), ReLU()),
+                MaxPool2d(3, 2),  # 6x6
+            ),
+            classifier=Sequential(
+                *(Linear(n(256) * 6 * 6, n(HIDDEN)), ReLU(), Dropout(0.5)),
+                *(Linear(n(HIDDEN), n(HIDDEN)), ReLU(), Dropout(0.5)),
+                Linear(n(HIDDEN), classes),
+            ),
+            input_shape=(in_channels, 227, 227),
+        )
+    initialize(network, normal(0.01) if width == 1 else he_normal)
+    if width == 1:
+        layers = [part for part in network.modules() if isinstance(part, Conv2d | Linear)]
+        for layer in (layers[1], *layers[3:7]):
+            layer.bias.data += 1  # type: ignore[union-attr]
     return network
 
 
-def alexnet_one_weird_trick(
-    classes: int = 1000,
-    *,
-    in_channels: int = 3,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
-) -> Network:
+@refuses_rng
+def alexnet_one_weird_trick(classes: int = 1000, *, in_channels: int = 3) -> Network:
     """What PyTorch calls AlexNet: one tower, fewer filters, no normalization (Krizhevsky 2014).
 
     x (N, 3, 224, 224) -> logits (N, 1000), from 63x63 pixels on any size: the maps are averaged
     to 6x6. Dropout comes before the hidden layers, not after them. Names and shapes are those of
     torchvision, whose weights fit; ours begin He-normal, with biases of 0.
 
-    >>> alexnet_one_weird_trick(initialize=False).parameter_count()
+    >>> with skip_init():
+    ...     alexnet_one_weird_trick().parameter_count()
     61100840
     """
-    with built_from(rng, initialize):
-        return Network(
-            Sequential(
-                *(Conv2d(in_channels, 64, 11, stride=4, padding=2), ReLU(), MaxPool2d(3, 2)),
-                *(Conv2d(64, 192, 5, padding=2), ReLU(), MaxPool2d(3, 2)),
-                *(Conv2d(192, 384, 3, padding=1), ReLU()),
-                *(Conv2d(384, 256, 3, padding=1), ReLU()),
-                *(Conv2d(256, 256, 3, padding=1), ReLU(), MaxPool2d(3, 2)),
-                AdaptiveAvgPool2d(6),
-            ),
-            Sequential(
-                *(Dropout(0.5), Linear(256 * 6 * 6, HIDDEN), ReLU()),
-                *(Dropout(0.5), Linear(HIDDEN, HIDDEN), ReLU()),
-                Linear(HIDDEN, classes),
-            ),
-            input_shape=(in_channels, 224, 224),
-        )
+    return Network(
+        features=Sequential(
+            *(Conv2d(in_channels, 64, 11, stride=4, padding=2), ReLU(), MaxPool2d(3, 2)),
+            *(Conv2d(64, 192, 5, padding=2), ReLU(), MaxPool2d(3, 2)),
+            *(Conv2d(192, 384, 3, padding=1), ReLU()),
+            *(Conv2d(384, 256, 3, padding=1), ReLU()),
+            *(Conv2d(256, 256, 3, padding=1), ReLU(), MaxPool2d(3, 2)),
+            AdaptiveAvgPool2d(6),
+        ),
+        classifier=Sequential(
+            *(Dropout(0.5), Linear(256 * 6 * 6, HIDDEN), ReLU()),
+            *(Dropout(0.5), Linear(HIDDEN, HIDDEN), ReLU()),
+            Linear(HIDDEN, classes),
+        ),
+        input_shape=(in_channels, 224, 224),
+    )
 
 
 def times_width(name: str, width: float) -> Callable[[int], int]:

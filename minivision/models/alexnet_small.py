@@ -8,11 +8,11 @@ Read next: models/two_tower.py
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from minivision.functional.inputs import pair
+from minivision.functional.inputs import one_of, pair
 from minivision.models.alexnet import times_width
-from minivision.models.network import Network, built_from
+from minivision.models.network import Network
 from minivision.nn import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
@@ -25,9 +25,12 @@ from minivision.nn import (
     ReLU,
     Sequential,
     Tanh,
+    initialize,
+    skip_init,
 )
 from minivision.nn.initializers import Initializer, glorot_uniform, he_normal
-from minivision.windows import Window
+from minivision.nn.layers import output_shape
+from minivision.random import refuses_rng
 
 ACTIVATIONS: dict[str, tuple[type[Module], Initializer]] = {
     "relu": (ReLU, he_normal),
@@ -36,6 +39,7 @@ ACTIVATIONS: dict[str, tuple[type[Module], Initializer]] = {
 NORMALIZATIONS, HEADS = (None, "lrn", "batch_norm"), ("flatten", "average")
 
 
+@refuses_rng
 def alexnet_small(
     classes: int = 10,
     *,
@@ -48,8 +52,6 @@ def alexnet_small(
     pool: tuple[int, int] = (3, 2),
     dropout: float = 0.5,
     head: str = "flatten",
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
 ) -> Network:
     """AlexNet for small images: the same layers with fewer channels and smaller kernels.
 
@@ -65,68 +67,42 @@ def alexnet_small(
     dropout: the probability after each hidden layer.
     head: "flatten" the maps into a vector, or take the "average" of each, for images of any size.
 
-    >>> alexnet_small(initialize=False).parameter_count()
+    >>> alexnet_small().parameter_count()
     341578
     """
     H, W = pair("alexnet_small", "size", size, least=1)
-    input_shape = (in_channels, H, W)
-    for name, value, expected in (
-        ("normalization", normalization, NORMALIZATIONS),
-        ("activation", activation, tuple(ACTIVATIONS)),
-        ("head", head, HEADS),
-    ):
-        if value not in expected:
-            raise ValueError(
-                f"alexnet_small: {name} is {value!r}; expected one of "
-                + ", ".join(map(repr, expected))
-            )
-    kernel, stride = pair("alexnet_small", "pool", pool, least=1)
-    padding = (kernel - 1) // 2
-    for _ in range(3):
-        H, W = Window((kernel,) * 2, (stride,) * 2, (padding,) * 2).output_size(H, W)
-    if min(H, W) < 1:
-        raise ValueError(
-            f"alexnet_small: of an image of {input_shape[1]}x{input_shape[2]} no pixel is left "
-            f"after three poolings of {pool}; expected at least {stride**3}x{stride**3}"
-        )
+    one_of("alexnet_small", "normalization", normalization, NORMALIZATIONS)
+    one_of("alexnet_small", "activation", activation, ACTIVATIONS)
+    one_of("alexnet_small", "head", head, HEADS)
     n = times_width("alexnet_small", width)
     nonlinearity, initializer = ACTIVATIONS[activation]
-
-    def convolution(channels: int, filters: int, kernel_size: int, groups: int = 1) -> list[Module]:
-        layer = Conv2d(
-            channels, filters, kernel_size, padding=kernel_size // 2, groups=groups,
-            initializer=initializer,
-        )  # fmt: skip
-        return [layer, nonlinearity()]
+    kernel, stride = pair("alexnet_small", "pool", pool, least=1)
 
     def normalize(channels: int) -> list[Module]:
         if normalization is None:
             return []
         return [LocalResponseNorm(alpha=alpha) if normalization == "lrn" else BatchNorm2d(channels)]
 
-    def hidden(units: int, count: int) -> list[Module]:
-        return [Linear(units, count, initializer=initializer), nonlinearity(), Dropout(dropout)]
+    def pooling() -> Module:
+        return MaxPool2d(kernel, stride, padding=(kernel - 1) // 2)
 
-    average = [AdaptiveAvgPool2d(1)] if head == "average" else []
-    with built_from(rng, initialize):
-        return Network(
-            Sequential(
-                *convolution(in_channels, n(24), 5),
-                *normalize(n(24)),
-                MaxPool2d(kernel, stride, padding),
-                *convolution(n(24), n(48), 5, groups=2),
-                *normalize(n(48)),
-                MaxPool2d(kernel, stride, padding),
-                *convolution(n(48), n(64), 3),
-                *convolution(n(64), n(64), 3, groups=2),
-                *convolution(n(64), n(48), 3, groups=2),
-                MaxPool2d(kernel, stride, padding),
-                *average,
-            ),
-            Sequential(
-                *hidden(n(48) * (1 if average else H * W), n(256)),
-                *hidden(n(256), n(256)),
-                Linear(n(256), classes, initializer=initializer),
-            ),
-            input_shape,
+    with skip_init():
+        features = Sequential(
+            *(Conv2d(in_channels, n(24), 5, padding=2), nonlinearity()),
+            *(*normalize(n(24)), pooling()),
+            *(Conv2d(n(24), n(48), 5, padding=2, groups=2), nonlinearity()),
+            *(*normalize(n(48)), pooling()),
+            *(Conv2d(n(48), n(64), 3, padding=1), nonlinearity()),
+            *(Conv2d(n(64), n(64), 3, padding=1, groups=2), nonlinearity()),
+            *(Conv2d(n(64), n(48), 3, padding=1, groups=2), nonlinearity(), pooling()),
+            *([AdaptiveAvgPool2d(1)] if head == "average" else []),
         )
+        units = math.prod(output_shape(features, (in_channels, H, W)))
+        classifier = Sequential(
+            *(Linear(units, n(256)), nonlinearity(), Dropout(dropout)),
+            *(Linear(n(256), n(256)), nonlinearity(), Dropout(dropout)),
+            Linear(n(256), classes),
+        )
+    network = Network(features, classifier, (in_channels, H, W))
+    initialize(network, initializer)
+    return network

@@ -24,7 +24,9 @@ from minivision.nn import (
     Sequential,
     Sigmoid,
     Tanh,
+    skip_init,
 )
+from minivision.nn.layers import output_shape
 from minivision.nn.module import Parameter
 
 # Layers that do the same to a unit wherever it stands.
@@ -50,7 +52,7 @@ def fully_convolutional(model: Network) -> Sequential:
     >>> import numpy as np
     >>> from minivision import Tensor
     >>> from minivision.models import lenet5
-    >>> dense = fully_convolutional(lenet5(initialize=False))
+    >>> dense = fully_convolutional(lenet5())
     >>> dense(Tensor(np.zeros((2, 1, 28, 28), np.float32))).shape
     (2, 10, 1, 1)
     >>> dense(Tensor(np.zeros((2, 1, 40, 32), np.float32))).shape
@@ -63,22 +65,17 @@ def fully_convolutional(model: Network) -> Sequential:
                 "vectors; expected Linear, activations and Dropout"
             )
     layers = list(model.features)
-    C, H, W = model.input_shape
-    for layer in model.features.modules():
-        if isinstance(layer, Conv2d):
-            C = layer.out_channels
-        if hasattr(layer, "geometry"):
-            H, W = layer.geometry.output_size(H, W)
     last = layers[-1] if layers else None
     if isinstance(last, AdaptiveAvgPool2d):
+        _, H, W = output_shape(layers[:-1], model.input_shape)
         if last.output_size not in ((1, 1), (H, W)):
             OH, OW = last.output_size
             raise ValueError(
                 f"fully_convolutional: the features end by pooling {H}x{W} to {OH}x{OW}; "
                 "expected one pixel, or a size that stays"
             )
-        H, W = last.output_size
         del layers[-1]
+    C, H, W = output_shape(model.features, model.input_shape)
     for layer in model.classifier:
         if isinstance(layer, Linear):
             layers.append(_convolution(layer, (C, H, W)))
@@ -96,7 +93,8 @@ def _convolution(layer: Linear, maps: tuple[int, int, int]) -> Conv2d:
             f"fully_convolutional: Linear expects {layer.in_features} features, "
             f"not {C}·{H}·{W} = {C * H * W}, which images of the model's input_shape give"
         )
-    convolution = Conv2d(C, layer.out_features, (H, W), bias=False, initialize=False)
+    with skip_init():
+        convolution = Conv2d(C, layer.out_features, (H, W), bias=False)
     convolution.weight = Parameter(layer.weight.data.reshape(layer.out_features, C, H, W))
     convolution.bias = layer.bias
     return convolution

@@ -13,12 +13,11 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, NamedTuple, cast
 
-import numpy as np
-
 from minivision.functional import cross_entropy
 from minivision.models.network import Network
 from minivision.models.resnet import ResNet
 from minivision.nn import Linear, Module, ReLU, Sequential
+from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 
 
@@ -37,7 +36,10 @@ def cut(model: Module, layers: int = 1) -> Cut:
     Raises ValueError where the network has fewer, TypeError for a network of another kind.
 
     >>> from minivision.models import alexnet
-    >>> [cut(alexnet(initialize=False), layers).features for layers in (1, 2, 3)]
+    >>> from minivision.nn import skip_init
+    >>> with skip_init():
+    ...     model = alexnet()
+    >>> [cut(model, layers).features for layers in (1, 2, 3)]
     [4096, 4096, 9216]
     """
     if isinstance(model, BodyAndHead | ResNet):
@@ -61,23 +63,17 @@ def cut(model: Module, layers: int = 1) -> Cut:
     return Cut(body, Sequential(*parts[place:]), last.in_features)
 
 
-def new_head(
-    features: int,
-    classes: int,
-    hidden: Sequence[int] = (),
-    *,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
-) -> Sequential:
+@refuses_rng
+def new_head(features: int, classes: int, hidden: Sequence[int] = ()) -> Sequential:
     """A fresh head: features (N, D) -> logits (N, K), with a ReLU layer for each size in hidden.
 
     One hidden layer makes it the adaptation layers FCa and FCb of Oquab et al. 2014.
     """
     parts: list[Module] = []
     for units in hidden:
-        parts += [Linear(features, units, rng=rng, initialize=initialize), ReLU()]
+        parts += [Linear(features, units), ReLU()]
         features = units
-    return Sequential(*parts, Linear(features, classes, rng=rng, initialize=initialize))
+    return Sequential(*parts, Linear(features, classes))
 
 
 class BodyAndHead(Module):
@@ -119,26 +115,26 @@ class MultiHead(Module):
         return BodyAndHead(self.body, self.heads[name])
 
 
+@refuses_rng
 def with_new_head(
     model: Module,
     classes: int,
     *,
     layers: int = 1,
     hidden: Sequence[int] = (),
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
 ) -> BodyAndHead:
     """The model's body, which it shares, under a fresh head for other classes.
 
     layers: how many fully connected layers are taken away; hidden: see `new_head`.
 
     >>> from minivision.models import lenet5
-    >>> model = with_new_head(lenet5(initialize=False), 3, initialize=False)
-    >>> model(Tensor(np.zeros((2, 1, 28, 28), np.float32))).shape
-    (2, 3)
+    >>> with_new_head(lenet5(), 3).head
+    Sequential(
+      (0): Linear(84, 3)
+    )
     """
     body, _, features = cut(model, layers)
-    return BodyAndHead(body, new_head(features, classes, hidden, rng=rng, initialize=initialize))
+    return BodyAndHead(body, new_head(features, classes, hidden))
 
 
 def features_into(head: Module) -> int:

@@ -10,72 +10,49 @@ Read next: models/lenet_original.py
 
 from __future__ import annotations
 
-import numpy as np
-
-from minivision.models.network import Network, built_from
+from minivision.models.network import Network
 from minivision.nn import Conv2d, Linear, MaxPool2d, ReLU, Sequential
+from minivision.random import refuses_rng
 
 
-def lenet5(
-    classes: int = 10,
-    *,
-    in_channels: int = 1,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
-) -> Network:
+@refuses_rng
+def lenet5(classes: int = 10, *, in_channels: int = 1) -> Network:
     """LeNet-5 for 28x28 images, 6-16-120-84-10, in 61,706 parameters.
 
     x (N, 1, 28, 28) -> logits (N, 10). Padding 2 gives the first convolution the 32x32 pixels
     that the 1998 network saw.
 
-    >>> lenet5(initialize=False).parameter_count()
+    >>> lenet5().parameter_count()
     61706
     """
-    with built_from(rng, initialize):
-        return Network(
-            Sequential(
-                Conv2d(in_channels, 6, 5, padding=2),  # 6 maps of 28x28
-                ReLU(),
-                MaxPool2d(2),  # 14x14
-                Conv2d(6, 16, 5),  # 16 maps of 10x10
-                ReLU(),
-                MaxPool2d(2),  # 5x5
-            ),
-            Sequential(
-                Linear(16 * 5 * 5, 120),
-                ReLU(),
-                Linear(120, 84),
-                ReLU(),
-                Linear(84, classes),
-            ),
-            input_shape=(in_channels, 28, 28),
-        )
+    return Network(
+        features=Sequential(
+            *(Conv2d(in_channels, 6, 5, padding=2), ReLU(), MaxPool2d(2)),  # 28x28 -> 14x14
+            *(Conv2d(6, 16, 5), ReLU(), MaxPool2d(2)),  # 10x10 -> 5x5
+        ),
+        classifier=Sequential(
+            *(Linear(16 * 5 * 5, 120), ReLU()),
+            *(Linear(120, 84), ReLU()),
+            Linear(84, classes),
+        ),
+        input_shape=(in_channels, 28, 28),
+    )
 
 
-def lenet5_lecture(
-    classes: int = 10,
-    *,
-    in_channels: int = 1,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
-) -> Network:
+@refuses_rng
+def lenet5_lecture(classes: int = 10, *, in_channels: int = 1) -> Network:
     """The lecture's Conv5-Pool-Conv5-Pool-FC-FC without padding, in 34,622 parameters.
 
     x (N, 1, 28, 28) -> logits (N, 10)
 
-    >>> lenet5_lecture(initialize=False).parameter_count()
+    >>> lenet5_lecture().parameter_count()
     34622
     """
-    with built_from(rng, initialize):
-        return Network(
-            Sequential(
-                Conv2d(in_channels, 6, 5),  # 6 maps of 24x24
-                ReLU(),
-                MaxPool2d(2),  # 12x12
-                Conv2d(6, 16, 5),  # 16 maps of 8x8
-                ReLU(),
-                MaxPool2d(2),  # 4x4
-            ),
-            Sequential(Linear(16 * 4 * 4, 120), ReLU(), Linear(120, classes)),
-            input_shape=(in_channels, 28, 28),
-        )
+    return Network(
+        features=Sequential(
+            *(Conv2d(in_channels, 6, 5), ReLU(), MaxPool2d(2)),  # 24x24 -> 12x12
+            *(Conv2d(6, 16, 5), ReLU(), MaxPool2d(2)),  # 8x8 -> 4x4
+        ),
+        classifier=Sequential(Linear(16 * 4 * 4, 120), ReLU(), Linear(120, classes)),
+        input_shape=(in_channels, 28, 28),
+    )

@@ -18,11 +18,21 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import Array, array_module
-from minivision.models.network import Network, built_from
-from minivision.nn import Conv2d, Linear, Module, ScaledTanh, Sequential
-from minivision.nn.initializers import fans
+from minivision.models.network import Network
+from minivision.nn import (
+    Conv2d,
+    Linear,
+    Module,
+    ScaledTanh,
+    Sequential,
+    initialize,
+    skip_init,
+)
+from minivision.nn.initializers import Initializer, Weighted, fans
 from minivision.nn.module import Buffer, Parameter
+from minivision.random import refuses_rng
 from minivision.tensor import Tensor
+from minivision.windows import Window
 
 # Which maps of S2 (rows) each map of C3 (columns) sees: the paper's table I.
 C3_TABLE = """
@@ -51,13 +61,8 @@ PICTURES = """
 """
 
 
-def lenet5_original(
-    classes: int = 10,
-    *,
-    in_channels: int = 1,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
-) -> Network:
+@refuses_rng
+def lenet5_original(classes: int = 10, *, in_channels: int = 1) -> Network:
     """The LeNet-5 of 1998, for grey images of digits, in 60,000 trainable parameters.
 
     x (N, 1, 32, 32) -> logits (N, 10), the negative squared distances of F6 to the ten pictures;
@@ -68,7 +73,7 @@ def lenet5_original(
 
     Raises ValueError for other than ten classes or one channel: there are ten pictures.
 
-    >>> lenet5_original(initialize=False).parameter_count()
+    >>> lenet5_original().parameter_count()
     60000
     """
     if classes != 10 or in_channels != 1:
@@ -76,24 +81,25 @@ def lenet5_original(
             f"lenet5_original: classes is {classes} and in_channels {in_channels}; expected 10 "
             "digits on grey images, for which it has pictures (lenet5 takes any number)"
         )
-
-    with built_from(rng, initialize):
-        return Network(
-            Sequential(
-                *(Conv2d(1, 6, 5, initializer=uniform_by_fan_in), ScaledTanh()),  # C1: 28x28
+    with skip_init():
+        network = Network(
+            features=Sequential(
+                *(Conv2d(1, 6, 5), ScaledTanh()),  # C1: 28x28
                 *(Subsampling(6), ScaledTanh()),  # S2: 14x14
                 *(TableConv2d(C3_TABLE, 5), ScaledTanh()),  # C3: 10x10
                 *(Subsampling(16), ScaledTanh()),  # S4: 5x5
-                *(Conv2d(16, 120, 5, initializer=uniform_by_fan_in), ScaledTanh()),  # C5: 1x1
+                *(Conv2d(16, 120, 5), ScaledTanh()),  # C5: 1x1
             ),
-            Sequential(
-                *(Linear(120, 84, initializer=uniform_by_fan_in), ScaledTanh()),  # F6
+            classifier=Sequential(
+                *(Linear(120, 84), ScaledTanh()),  # F6
                 RadialBasis(pictures()),
             ),
             input_shape=(1, 32, 32),
             pixel_range=(-0.1, 1.175),
             loss=map_loss,
         )
+    initialize(network, uniform_by_fan_in)
+    return network
 
 
 class Subsampling(Module):
@@ -110,37 +116,38 @@ class Subsampling(Module):
         return 4 * F.avg_pool2d(x, 2) * self.weight + self.bias
 
 
-class TableConv2d(Module):
+class TableConv2d(Weighted):
     """A convolution in which every filter sees only the channels that a table gives it.
 
-    table: text with one row a channel and one column a filter; an X is a connection. There is one
-    KH x KW kernel a connection, weight (connections, K, K), ordered by filter, then channel.
+    table: text with one row for each channel and one column for each filter; an X is a connection.
+    Every connection has one kernel: weight (connections, K, K), ordered by filter, then channel.
 
-    >>> TableConv2d(C3_TABLE, 5, initialize=False).parameter_count()
+    >>> TableConv2d(C3_TABLE, 5).parameter_count()
     1516
     """
 
-    def __init__(
-        self,
-        table: str,
-        kernel_size: int,
-        *,
-        rng: np.random.Generator | None = None,
-        initialize: bool = True,
-    ):
+    @refuses_rng
+    def __init__(self, table: str, kernel_size: int):
         rows = [line.split() for line in table.strip().splitlines()]
         self.connected = np.array([[mark == "X" for mark in row] for row in rows]).T
-        filters, channels = self.connected.shape
-        full = Conv2d(
-            channels, filters, kernel_size, rng=rng, initializer=uniform_by_fan_in,
-            initialize=initialize,
-        )  # fmt: skip
-        self.geometry = full.geometry
-        self.in_channels, self.out_channels = channels, filters
-        # A filter with fewer channels has larger weights: its fan-in is smaller.
-        share = self.connected.mean(axis=1, dtype=np.float32)[:, None, None, None]
-        self.weight = Parameter((full.weight.data / share)[self.connected])
-        self.bias = full.bias
+        self.out_channels, self.in_channels = self.connected.shape
+        self.window = Window((kernel_size, kernel_size))
+        shape = (int(self.connected.sum()), kernel_size, kernel_size)
+        super().__init__(shape, (self.out_channels,), uniform_by_fan_in)
+
+    def draw(self, initializer: Initializer) -> None:
+        """Draw as for a full convolution and keep what is connected.
+
+        A filter with fewer channels has a smaller fan-in; the rule 1 / fan-in makes its weights
+        larger by as much.
+        """
+
+        def connected(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+            full = initializer((*self.connected.shape, *shape[1:]), rng)
+            share = self.connected.mean(axis=1, dtype=np.float32)[:, None, None, None]
+            return (full / share)[self.connected]
+
+        super().draw(connected)
 
     def forward(self, x: Tensor) -> Tensor:
         # Place 0 of the list is a kernel of zeros, which stands for every missing connection.

@@ -3,37 +3,21 @@
 Every network of the course has these two parts, under PyTorch's names: `features`, whose result
 is flattened, and `classifier`. So `features.0.weight` is the first convolution's weight in all.
 
+The pages that follow write a network as its figure shows it, one row for each stage: Python's star
+in `*(Conv2d(1, 6, 5), ReLU(), MaxPool2d(2))` hands three layers over on one line.
+
 Read next: models/lenet.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from minivision.functional import cross_entropy
 from minivision.nn import Flatten, Module, Sequential
-from minivision.nn.sequential import run
-from minivision.random import drawing_from, generator, skip_init
+from minivision.nn.layers import run
 from minivision.tensor import Tensor
-
-
-@contextmanager
-def built_from(rng: np.random.Generator | None, initialize: bool) -> Iterator[None]:
-    """Let the layers that are built inside draw from rng, or not at all.
-
-    Without rng they draw from the generator that `manual_seed` sets.
-    """
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng is {rng!r}; expected np.random.default_rng(seed), or nothing: layers draw from "
-            "the generator that minivision.manual_seed(seed) sets"
-        )
-    with nullcontext() if initialize else skip_init(), drawing_from(rng or generator()):
-        yield
 
 
 class Network(Module):

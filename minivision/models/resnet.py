@@ -21,13 +21,14 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import array_module
-from minivision.models.network import built_from
 from minivision.nn import BatchNorm2d, Conv2d, DropPath, Linear, Module, Sequential
+from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 
 STAGES = 3
 
 
+@refuses_rng
 def cifar_resnet(
     depth: int,
     classes: int = 10,
@@ -35,8 +36,6 @@ def cifar_resnet(
     in_channels: int = 3,
     width: int = 16,
     drop_path: float = 0.0,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
 ) -> ResNet:
     """The ResNet with `depth` = 6n + 2 layers; resnet20, resnet32 and resnet56 have it filled in.
 
@@ -49,14 +48,13 @@ def cifar_resnet(
 
     Weights are He-normal. Raises ValueError for another depth.
 
-    >>> cifar_resnet(20, initialize=False).parameter_count()
+    >>> cifar_resnet(20).parameter_count()
     269722
     """
     blocks, rest = divmod(depth - 2, 2 * STAGES)
     if blocks < 1 or rest:
         raise ValueError(f"cifar_resnet: depth is {depth}; expected 6n + 2, such as 20, 32 or 56")
-    with built_from(rng, initialize):
-        return ResNet(blocks, classes, in_channels, width, drop_path)
+    return ResNet(blocks, classes, in_channels, width, drop_path)
 
 
 resnet20, resnet32, resnet56 = (partial(cifar_resnet, depth) for depth in (20, 32, 56))

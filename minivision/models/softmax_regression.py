@@ -16,44 +16,42 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import to_host
-from minivision.functional.inputs import pair
-from minivision.models.network import Network, built_from
+from minivision.functional.inputs import one_of, pair
+from minivision.models.network import Network
 from minivision.nn import (
     Conv2d,
     Linear,
-    LocallyConnected2d,
     MaxPool2d,
     Module,
     ReLU,
     Sequential,
 )
+from minivision.nn.initializers import Initializer, Weighted
+from minivision.nn.layers import Pair
+from minivision.random import refuses_rng
 from minivision.tensor import Tensor
+from minivision.windows import Window
 
 FIRST_LAYERS = ("dense", "local", "convolution")
 
 
+@refuses_rng
 def softmax_regression(
-    classes: int = 10,
-    *,
-    in_channels: int = 1,
-    size: int | tuple[int, int] = 28,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
+    classes: int = 10, *, in_channels: int = 1, size: int | tuple[int, int] = 28
 ) -> Network:
     """Logits = W x + b for the pixels x of an image; also called multinomial logistic regression.
 
     x (N, C, H, W) -> logits (N, K), (H, W) = size. Cross-entropy is convex in W and b, so a start
-    from zero (initialize=False) serves as well as a random one, and leaves no noise in templates.
+    from zero () serves as well as a random one, and leaves no noise in templates.
 
-    >>> softmax_regression(initialize=False).parameter_count()
+    >>> softmax_regression().parameter_count()
     7850
-    >>> softmax_regression(in_channels=3, size=32, initialize=False).parameter_count()
+    >>> softmax_regression(in_channels=3, size=32).parameter_count()
     30730
     """
     H, W = pair("softmax_regression", "size", size, least=1)
-    with built_from(rng, initialize):
-        layer = Linear(in_channels * H * W, classes)
-    return Network(Sequential(), Sequential(layer), (in_channels, H, W))
+    classifier = Sequential(Linear(in_channels * H * W, classes))
+    return Network(Sequential(), classifier, input_shape=(in_channels, H, W))
 
 
 def templates(model: Network) -> np.ndarray:
@@ -71,6 +69,7 @@ def templates(model: Network) -> np.ndarray:
     return to_host(weight).reshape(len(weight), *model.input_shape)
 
 
+@refuses_rng
 def first_layer_network(
     kind: str,
     classes: int = 10,
@@ -79,8 +78,6 @@ def first_layer_network(
     size: int | tuple[int, int] = 28,
     filters: int = 6,
     kernel_size: int = 5,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
 ) -> Network:
     """A first layer of one kind, ReLU, 2x2 max pooling and one fully connected layer.
 
@@ -92,32 +89,32 @@ def first_layer_network(
         convolution  a window of kernel_size², with the weights of all units of its map
 
     >>> for kind in FIRST_LAYERS:
-    ...     model = first_layer_network(kind, in_channels=3, size=32, initialize=False)
+    ...     model = first_layer_network(kind, in_channels=3, size=32)
     ...     print(f"{kind:<12}{model.features[0].parameter_count():>12,}")
     dense         14,455,392
     local            357,504
     convolution          456
     """
     H, W = pair("first_layer_network", "size", size, least=1)
-    OH, OW = H - kernel_size + 1, W - kernel_size + 1
+    OH, OW = Window((kernel_size, kernel_size)).output_size(H, W)
     if min(OH, OW) < 2:
         raise ValueError(
             f"first_layer_network: a window of {kernel_size}x{kernel_size} leaves {OH}x{OW} units "
             f"of an image of {H}x{W}, too few for 2x2 pooling"
         )
-    if kind not in FIRST_LAYERS:
-        expected = ", ".join(FIRST_LAYERS)
-        raise ValueError(f"first_layer_network: kind is {kind!r}; expected one of {expected}")
+    one_of("first_layer_network", "kind", kind, FIRST_LAYERS)
     first: Module
-    with built_from(rng, initialize):
-        if kind == "dense":
-            first = DenseMaps((in_channels, H, W), (filters, OH, OW))
-        elif kind == "local":
-            first = LocallyConnected2d(in_channels, filters, kernel_size, image_size=(H, W))
-        else:
-            first = Conv2d(in_channels, filters, kernel_size)
-        last = Linear(filters * (OH // 2) * (OW // 2), classes)
-    return Network(Sequential(first, ReLU(), MaxPool2d(2)), Sequential(last), (in_channels, H, W))
+    if kind == "dense":
+        first = DenseMaps((in_channels, H, W), (filters, OH, OW))
+    elif kind == "local":
+        first = LocallyConnected2d(in_channels, filters, kernel_size, image_size=(H, W))
+    else:
+        first = Conv2d(in_channels, filters, kernel_size)
+    return Network(
+        features=Sequential(first, ReLU(), MaxPool2d(2)),
+        classifier=Sequential(Linear(filters * (OH // 2) * (OW // 2), classes)),
+        input_shape=(in_channels, H, W),
+    )
 
 
 class DenseMaps(Module):
@@ -132,3 +129,54 @@ class DenseMaps(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.reshape(self.linear(F.flatten(x)), (len(x), *self.out_shape))
+
+
+class LocallyConnected2d(Weighted):
+    """A convolution with filters of its own at every place, for images of one size.
+
+    x (N, C, H, W) -> (N, F, OH, OW) with (H, W) = image_size; weight (OH, OW, F, C, KH, KW),
+    bias (F, OH, OW).
+
+    >>> LocallyConnected2d(3, 6, 5, image_size=32).parameter_count()
+    357504
+    """
+
+    @refuses_rng
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair = 0,
+        bias: bool = True,
+        *,
+        image_size: Pair,
+    ):
+        name = "LocallyConnected2d"
+        self.window = Window(
+            pair(name, "kernel_size", kernel_size, least=1),
+            pair(name, "stride", stride, least=1),
+            pair(name, "padding", padding, least=0),
+        )
+        OH, OW = self.window.output_size(*pair(name, "image_size", image_size, least=1))
+        if min(OH, OW) < 1:
+            raise ValueError(f"{name}: the kernel {kernel_size} is larger than {image_size}")
+        self.in_channels, self.out_channels = in_channels, out_channels
+        shape = (OH, OW, out_channels, in_channels, *self.window.kernel)
+        super().__init__(shape, (out_channels, OH, OW) if bias else None)
+
+    def draw(self, initializer: Initializer) -> None:
+        def place_by_place(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+            OH, OW, *one = shape  # every place draws its filters as one convolution would
+            filters = [initializer(tuple(one), rng) for _ in range(OH * OW)]
+            return np.stack(filters).reshape(shape)
+
+        super().draw(place_by_place)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, stride, padding, _ = self.window
+        return F.locally_connected2d(x, self.weight, self.bias, stride, padding)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.out_channels}, kernel_size={self.window.kernel}"

@@ -43,6 +43,7 @@ from minivision.nn import (
     Tanh,
 )
 from minivision.nn.module import Parameter
+from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 
 # Without weights, and the same for half of the maps.
@@ -52,23 +53,18 @@ COPIED = (
 )
 
 
+@refuses_rng
 def alexnet_two_tower(
-    classes: int = 1000,
-    *,
-    in_channels: int = 3,
-    width: float = 1.0,
-    norm_across: bool = True,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
+    classes: int = 1000, *, in_channels: int = 3, width: float = 1.0, norm_across: bool = True
 ) -> TwoTower:
     """AlexNet in two towers: the function of `alexnet`, from the same weights.
 
-    x (N, 3, 227, 227) -> logits (N, 1000). The same generator draws the same weights, and a
+    x (N, 3, 227, 227) -> logits (N, 1000). The same seed draws the same weights, and a
     state_dict of either can be loaded into the other. Dropout's masks are the towers' own.
 
     norm_across: see `TwoTower`.
     """
-    network = alexnet(classes, in_channels=in_channels, width=width, rng=rng, initialize=initialize)
+    network = alexnet(classes, in_channels=in_channels, width=width)
     return TwoTower(network, norm_across)
 
 

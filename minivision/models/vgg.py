@@ -9,7 +9,7 @@ Not the paper's: batch normalization (the names with `_bn`), the head "average",
 which a deep network trains without borrowing layers of a shallow one. Indices, names and that
 start are torchvision's, so weights travel both ways; torchvision has no C and no A-LRN.
 
-Read next: models/dense_evaluation.py
+Read next: models/vgg_small.py
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from functools import partial
 
 import numpy as np
 
-from minivision.models.network import Network, built_from
+from minivision.functional.inputs import one_of
+from minivision.models.network import Network
 from minivision.nn import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
@@ -32,8 +33,11 @@ from minivision.nn import (
     Module,
     ReLU,
     Sequential,
+    initialize,
+    skip_init,
 )
-from minivision.nn.initializers import Initializer, fans, he_normal, normal
+from minivision.nn.initializers import fans, normal
+from minivision.random import refuses_rng
 
 # Table 1: the kernel sizes of the convolutions of each block.
 CONFIGURATIONS: dict[str, list[list[int | str]]] = {
@@ -45,7 +49,7 @@ CONFIGURATIONS: dict[str, list[list[int | str]]] = {
     "E": [[3, 3], [3, 3], [3, 3, 3, 3], [3, 3, 3, 3], [3, 3, 3, 3]],
 }
 WIDTHS = (64, 128, 256, 512, 512)  # the filters of every convolution of a block
-HIDDEN = 4096
+HIDDEN, HEADS = 4096, ("flatten", "average")
 
 # "Normal distribution with zero mean and 10⁻² variance", as printed. Often read as σ = 0.01.
 PAPERS_START = normal(0.1)
@@ -56,6 +60,7 @@ def he_normal_fan_out(shape: tuple[int, ...], rng: np.random.Generator) -> np.nd
     return rng.normal(0, math.sqrt(2 / fans(shape)[1]), shape).astype(np.float32)
 
 
+@refuses_rng
 def vgg_network(
     configuration: str,
     classes: int = 1000,
@@ -64,9 +69,6 @@ def vgg_network(
     widths: Sequence[int] = WIDTHS,
     head: str = "flatten",
     batch_norm: bool = False,
-    initializer: Initializer | None = None,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
 ) -> Network:
     """A network of the paper's Table 1, by its letter: "A", "A-LRN", "B", "C", "D" or "E".
 
@@ -77,38 +79,31 @@ def vgg_network(
         weights, most of the network; "average" takes the mean of each map and one linear layer,
         513,000 weights, and images of any size from 32x32.
     batch_norm: normalize after every convolution.
-    initializer: for all weights, such as PAPERS_START. None is torchvision's choice: convolutions
-        N(0, 2 / fan_out), linear layers N(0, 0.01²). Biases are 0 in any case.
 
-    Raises ValueError for an unknown configuration or head, and for widths that are not five.
+    Raises ValueError for an unknown configuration or head, and if there are not five widths.
 
-    >>> vgg_network("D", head="average", initialize=False).parameter_count()
+    >>> vgg_network("D", head="average").parameter_count()
     15227688
     """
-    if configuration not in CONFIGURATIONS:
-        raise ValueError(
-            f"vgg_network: configuration is {configuration!r}; "
-            f"expected one of {', '.join(CONFIGURATIONS)}"
-        )
+    one_of("vgg_network", "configuration", configuration, CONFIGURATIONS)
+    one_of("vgg_network", "head", head, HEADS)
     if len(widths) != len(WIDTHS):
         raise ValueError(f"vgg_network: widths is {widths!r}; expected {len(WIDTHS)} numbers")
-    _check_head("vgg_network", head)
-    of_convolutions, of_linear = initializer or he_normal_fan_out, initializer or normal(0.01)
-    with built_from(rng, initialize):
-        features = convolution_blocks(
-            CONFIGURATIONS[configuration], widths, in_channels, batch_norm, of_convolutions
-        )
-        linear = partial(Linear, initializer=of_linear)
+    with skip_init():
+        features = blocks(CONFIGURATIONS[configuration], widths, in_channels, batch_norm)
         if head == "average":
             features.append(AdaptiveAvgPool2d(1))
-            classifier = Sequential(linear(widths[-1], classes))
+            classifier = Sequential(Linear(widths[-1], classes))
         else:
             classifier = Sequential(
-                *(linear(widths[-1] * 7 * 7, HIDDEN), ReLU(), Dropout(0.5)),
-                *(linear(HIDDEN, HIDDEN), ReLU(), Dropout(0.5)),
-                linear(HIDDEN, classes),
+                *(Linear(widths[-1] * 7 * 7, HIDDEN), ReLU(), Dropout(0.5)),
+                *(Linear(HIDDEN, HIDDEN), ReLU(), Dropout(0.5)),
+                Linear(HIDDEN, classes),
             )
-        return Network(Sequential(*features), classifier, (in_channels, 224, 224))
+        network = Network(Sequential(*features), classifier, input_shape=(in_channels, 224, 224))
+    initialize(network.features, he_normal_fan_out)
+    initialize(network.classifier, normal(0.01))
+    return network
 
 
 # The names: vgg_network with its first argument filled in. The number counts layers with weights.
@@ -121,74 +116,22 @@ vgg16, vgg16_bn = partial(vgg_network, "D"), partial(vgg_network, "D", batch_nor
 vgg19, vgg19_bn = partial(vgg_network, "E"), partial(vgg_network, "E", batch_norm=True)
 
 
-def vgg_small(
-    classes: int = 10,
-    *,
-    in_channels: int = 3,
-    widths: Sequence[int] = (32, 64, 128),
-    head: str = "flatten",
-    batch_norm: bool = False,
-    rng: np.random.Generator | None = None,
-    initialize: bool = True,
-) -> Network:
-    """VGG's idea for images of 32x32: a block of two 3x3 convolutions and a pooling for each width.
-
-    x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> 4. Weights are He-normal.
-
-    widths: the filters of the blocks, one to five numbers.
-    head: "flatten" has a hidden layer of twice the last width; "average" takes the mean of each
-        map and one linear layer, and images of any size that the poolings leave a pixel of.
-    batch_norm: normalize after every convolution.
-
-    >>> vgg_small(initialize=False).parameter_count()
-    814122
-    >>> vgg_small(head="average", batch_norm=True, initialize=False).parameter_count()
-    289194
-    """
-    if not 1 <= len(widths) <= 5:
-        raise ValueError(
-            f"vgg_small: widths is {widths!r}; expected 1 to 5 numbers, for every block halves the "
-            "32 pixels"
-        )
-    _check_head("vgg_small", head)
-    with built_from(rng, initialize):
-        blocks: list[list[int | str]] = [[3, 3]] * len(widths)
-        features = convolution_blocks(blocks, widths, in_channels, batch_norm, he_normal)
-        if head == "average":
-            features.append(AdaptiveAvgPool2d(1))
-            classifier = Sequential(Linear(widths[-1], classes))
-        else:
-            side, hidden = 32 // 2 ** len(widths), 2 * widths[-1]
-            classifier = Sequential(
-                Linear(widths[-1] * side * side, hidden), ReLU(), Linear(hidden, classes)
-            )
-        return Network(Sequential(*features), classifier, (in_channels, 32, 32))
-
-
-def convolution_blocks(
-    blocks: Sequence[Sequence[int | str]],
+def blocks(
+    kernels: Sequence[Sequence[int | str]],
     widths: Sequence[int],
     channels: int,
     batch_norm: bool,
-    initializer: Initializer,
 ) -> list[Module]:
     """The blocks one after the other: convolution, ReLU, …, 2x2 max pooling."""
     layers: list[Module] = []
-    for block, filters in zip(blocks, widths, strict=True):
+    for block, filters in zip(kernels, widths, strict=True):
         for kernel in block:
             if kernel == "LRN":
                 layers.append(LocalResponseNorm())
-                continue
-            size = int(kernel)
-            layers.append(
-                Conv2d(channels, filters, size, padding=size // 2, initializer=initializer)
-            )
-            layers += [BatchNorm2d(filters), ReLU()] if batch_norm else [ReLU()]
-            channels = filters
+            else:
+                size = int(kernel)
+                layers.append(Conv2d(channels, filters, size, padding=size // 2))
+                layers += [BatchNorm2d(filters), ReLU()] if batch_norm else [ReLU()]
+                channels = filters
         layers.append(MaxPool2d(2))
     return layers
-
-
-def _check_head(function: str, head: str) -> None:
-    if head not in ("flatten", "average"):
-        raise ValueError(f"{function}: head is {head!r}; expected one of flatten, average")

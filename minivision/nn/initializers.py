@@ -2,9 +2,9 @@
 
 A unit adds up fan_in inputs. For its output to vary as much as its inputs, the weights' variance
 must be about 1 / fan_in; ReLU silences half of it, hence He's factor 2. Every function takes a
-shape and an explicit generator: the same generator state gives the same weights.
+shape and a generator: the same state of the generator gives the same weights.
 
-Read next: nn/sequential.py
+Read next: nn/layers.py
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from minivision.backend import to_device
-from minivision.nn.module import Module
+from minivision.nn.module import Module, Parameter
 from minivision.random import generator, skips_init
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
@@ -52,47 +52,54 @@ def normal(standard_deviation: float) -> Initializer:
     return draw
 
 
-def draw_weights(
-    layer: str,
-    shape: tuple[int, ...],
-    initializer: Initializer,
-    rng: np.random.Generator | None,
-    initialize: bool,
-) -> np.ndarray:
-    """A layer's weights, from `rng` or else the shared generator; zeros inside `skip_init`."""
-    if min(shape) < 1:
-        raise ValueError(f"{layer}: its weight would be {shape}; every size must be at least 1")
-    if not initialize or skips_init():
-        return np.zeros(shape, np.float32)
-    rng = generator() if rng is None else rng
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"{layer}: rng is {rng!r}; expected np.random.default_rng(seed), or nothing: layers "
-            "draw from the generator that minivision.manual_seed(seed) sets"
-        )
-    return initializer(shape, rng)
+class Weighted(Module):
+    """Base of the layers with weights: drawn He-normal when the layer is built; biases begin at 0.
+
+    A subclass gives the shapes, and None for a layer without biases.
+    """
+
+    def __init__(
+        self,
+        weight: tuple[int, ...],
+        bias: tuple[int, ...] | None,
+        initializer: Initializer = he_normal,
+    ):
+        if min(weight) < 1:
+            raise ValueError(
+                f"{type(self).__name__}: its weight would be {weight}; every size must be at "
+                "least 1"
+            )
+        self.weight = Parameter(np.zeros(weight, np.float32))
+        self.bias = None if bias is None else Parameter(np.zeros(bias, np.float32))
+        if not skips_init():
+            self.draw(initializer)
+
+    def draw(self, initializer: Initializer) -> None:
+        """Draw new weights from the generator that `manual_seed` sets; set the biases to 0."""
+        drawn = initializer(self.weight.shape, generator()).astype(self.weight.dtype, copy=False)
+        self.weight.data = to_device(drawn, self.weight.device)  # which refuses another shape
+        if self.bias is not None:
+            self.bias.data[...] = 0
+            self.bias.mark_changed()
 
 
 def initialize(model: Module, initializer: Initializer) -> None:
     """Draw all weights of a model by one scheme, in their order, and set the biases to 0.
 
-    For networks whose paper has a scheme of its own; build them inside `skip_init`, so that nothing
-    is drawn twice. Scales and shifts of a normalization are left as they are.
+    For networks whose paper has a scheme of its own. Build them inside `skip_init`, so that nothing
+    is drawn twice; where `skip_init` is still open, this draws nothing either. The scales and
+    shifts of a normalization stay as they are.
 
     >>> from minivision.nn import Linear
-    >>> from minivision.random import manual_seed, skip_init
-    >>> with manual_seed(0), skip_init():
+    >>> from minivision.random import skip_init
+    >>> with skip_init():
     ...     layer = Linear(3, 2)
-    ...     initialize(layer, normal(0.01))
+    >>> initialize(layer, normal(0.01))
     >>> bool(0 < abs(layer.weight.data).max() < 0.05)
     True
     """
+    if skips_init():
+        return
     for module in model.modules():
-        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-        if weight is None or weight.ndim < 2:
-            continue
-        drawn = initializer(weight.shape, generator()).astype(weight.dtype)
-        weight.data = to_device(drawn, weight.device)  # which refuses another shape
-        if bias is not None:
-            bias.data[...] = 0
-            bias.mark_changed()
+        if isinstance(module, Weighted):
+            module.draw(initializer)

@@ -1,4 +1,4 @@
-"""Losses as modules, for who likes to hold one; each calls its function.
+"""Losses as modules, for those who like to hold one; each calls its function.
 
 Read next: nn/weights.py
 """
@@ -41,8 +41,11 @@ class CrossEntropyLoss(Module):
 class MSELoss(Module):
     """`functional.mse_loss`: loss(predictions, targets) -> a scalar."""
 
+    def __init__(self, reduction: str = "mean"):
+        self.reduction = reduction
+
     def forward(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        return F.mse_loss(predictions, targets)
+        return F.mse_loss(predictions, targets, reduction=self.reduction)
 
 
 class DistillationLoss(Module):

@@ -4,7 +4,7 @@ A layer holds parameters and calls one function of `functional`; a network holds
 no registry: whatever is assigned to `self` is found again in the order of assignment, under its
 attribute's name, so `features.0.weight` is what it says.
 
-Read next: nn/notebook.py
+Read next: nn/initializers.py
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from minivision.backend import Array, device_of, resolve_device, to_device, to_host
-from minivision.nn.notebook import layer_table
 from minivision.tensor import Tensor
 
 
@@ -62,11 +62,24 @@ class Module:
     random = False  # whether forward draws; such a layer is given a key by `seed`
     key: tuple[int, ...] | None
 
-    def forward(self, *inputs: Any) -> Any:
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, Parameter | None):
+            came = type(value).__name__
+            raise TypeError(
+                f"{type(self).__name__}: {name} is a Parameter and cannot become a {came}; change "
+                f"its array, {name}.data, or assign a Parameter"
+            )
+        if callable(getattr(Module, name, None)) and not callable(value):
+            raise TypeError(
+                f"{type(self).__name__}: {name} is a method of Module; choose another name"
+            )
+        object.__setattr__(self, name, value)
+
+    def forward(self, *inputs: Any, **settings: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has no forward(); write def forward(self, x): …")
 
-    def __call__(self, *inputs: Any) -> Any:
-        result = self.forward(*inputs)
+    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        result = self.forward(*inputs, **settings)
         if _notes.calls is not None:
             _notes.calls.append((self, result))
         return result
@@ -76,6 +89,9 @@ class Module:
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules assigned to this one, also inside lists, tuples and dicts."""
         return ((name, part) for name, part in _parts(vars(self)) if isinstance(part, Module))
+
+    def children(self) -> Iterator[Module]:
+        return (module for _, module in self.named_children())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and all below it, each once, with dotted names; itself is ""."""
@@ -240,7 +256,18 @@ class Module:
         return "\n".join([head, *lines, ")"]) if lines else head + ")"
 
     def _repr_html_(self) -> str:
-        return layer_table(self)
+        """In a notebook: a table with a row for each layer, its name, shapes and parameters."""
+        rows = []
+        for name, layer in self.named_modules():
+            if next(layer.named_children(), None) is None:  # a container is the sum of its rows
+                shapes = [str(tuple(p.shape)) for _, p in layer.named_parameters()]
+                count = f"{layer.parameter_count():,}" if shapes else ""
+                cells = (name or "itself", repr(layer), " ".join(shapes), count)
+                rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
+        head = "".join(f"<th>{word}</th>" for word in ("name", "layer", "shapes", "parameters"))
+        total = f"<td>{escape(type(self).__name__)}</td><td></td><td></td>"
+        total += f"<td><b>{self.parameter_count():,}</b></td>"
+        return "<table>" + "".join(f"<tr>{row}</tr>" for row in (head, *rows, total)) + "</table>"
 
 
 def _parts(values: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:

@@ -42,7 +42,9 @@ class Optimizer:
             unknown = set(group) - set(defaults) - {"params"}
             if unknown:
                 raise ValueError(f"{name}: unknown settings {sorted(unknown)}; {list(defaults)}")
-            if not params or not all(isinstance(p, Tensor) for p in params):
+            if not params:
+                raise ValueError(f"{name}: there are no parameters; expected model.parameters()")
+            if not all(isinstance(p, Tensor) for p in params):
                 raise ValueError(f"{name}: a group's params are {params!r:.60}; expected Tensors")
             for parameter in params:
                 if not parameter.is_leaf or parameter.dtype.kind != "f":

@@ -182,7 +182,7 @@ def predict_logits(model: Module, batches: Iterable) -> tuple[np.ndarray, np.nda
     logits, labels = [], []
     try:
         with no_grad():
-            for images, targets in batches:
+            for images, targets in batches(0) if callable(batches) else batches:
                 answer = model(Tensor(to_device(images, where)))
                 if not isinstance(answer, Tensor):
                     raise TypeError(

@@ -31,7 +31,7 @@ def ten_crop_probabilities(model: Module, images: Array, size: int | tuple[int, 
     are seen together, so give it a batch at a time.
 
     >>> from minivision.nn import Flatten, Linear, Sequential
-    >>> model = Sequential(Flatten(), Linear(12, 5, initialize=False))
+    >>> model = Sequential(Flatten(), Linear(12, 5))
     >>> ten_crop_probabilities(model, np.zeros((1, 3, 4, 5), np.float32), 2)
     array([[0.2, 0.2, 0.2, 0.2, 0.2]], dtype=float32)
     """

@@ -36,9 +36,9 @@ def rng():
 def averaging(rng, pool=None, last=None, size=(6, 5)):
     """Convolutions, global average pooling, one linear layer; maps as large as the image."""
     return Sequential(
-        Conv2d(2, 3, 3, padding=1, rng=rng), BatchNorm2d(3), ReLU(),
-        Conv2d(3, 4, 3, padding=1, rng=rng), ReLU(),
-        pool or AdaptiveAvgPool2d(1), Flatten(), last or Linear(4, 5, rng=rng),
+        Conv2d(2, 3, 3, padding=1), BatchNorm2d(3), ReLU(),
+        Conv2d(3, 4, 3, padding=1), ReLU(),
+        pool or AdaptiveAvgPool2d(1), Flatten(), last or Linear(4, 5),
     )  # fmt: skip
 
 
@@ -51,8 +51,8 @@ def small_images(rng, N=3):
 
 def test_grad_cam_equals_its_definition_written_as_loops(rng):
     """Two networks in one: up to the maps, and from the maps on, where the gradient is counted."""
-    lower = Sequential(Conv2d(2, 3, 3, padding=1, rng=rng), ReLU(), MaxPool2d(2))
-    upper = Sequential(Conv2d(3, 4, 2, rng=rng), ReLU(), Flatten(), Linear(16, 5, rng=rng))
+    lower = Sequential(Conv2d(2, 3, 3, padding=1), ReLU(), MaxPool2d(2))
+    upper = Sequential(Conv2d(3, 4, 2), ReLU(), Flatten(), Linear(16, 5))
     model = Sequential(*lower, *upper).to(dtype=np.float64)
     x = rng.normal(size=(2, 2, 6, 7))
     classes = [4, 1]
@@ -92,28 +92,28 @@ def test_without_a_layer_it_takes_the_last_convolutions_maps_behind_their_relu(r
     x = small_images(rng)
     assert grad_cam_evidence(averaging(rng), x).layer == "4"
     digit = np.zeros((1, 1, 28, 28), np.float32)
-    assert grad_cam_evidence(lenet5(rng=rng), digit).layer == "features.4"
+    assert grad_cam_evidence(lenet5(), digit).layer == "features.4"
     old = np.zeros((1, 1, 32, 32), np.float32)
-    evidence = grad_cam_evidence(lenet5_original(rng=rng), old)
+    evidence = grad_cam_evidence(lenet5_original(), old)
     assert evidence.maps.shape[1:] == (16, 10, 10)
 
 
 def test_a_convolution_in_a_branch_does_not_hide_the_sum_behind_it(rng):
     class Residual(Module):
         def __init__(self):
-            self.convolution = Conv2d(2, 2, 3, padding=1, rng=rng)
+            self.convolution = Conv2d(2, 2, 3, padding=1)
 
         def forward(self, x):
             return x + self.convolution(x)
 
-    model = Sequential(Residual(), MaxPool2d(2), Flatten(), Linear(12, 3, rng=rng))
+    model = Sequential(Residual(), MaxPool2d(2), Flatten(), Linear(12, 3))
     assert grad_cam_evidence(model, small_images(rng)).layer == "0"
 
 
 def test_every_layer_with_maps_can_be_asked_and_gives_a_map_as_large_as_the_image(rng):
     x = rng.normal(size=(2, 1, 28, 28)).astype(np.float32)
     for i in range(6):
-        found = grad_cam(lenet5(rng=rng), x, f"features.{i}")
+        found = grad_cam(lenet5(), x, f"features.{i}")
         assert found.shape == (2, 28, 28)
         assert found.min() >= 0
 
@@ -139,13 +139,13 @@ def test_an_unknown_layer_one_without_places_and_a_class_out_of_range_are_refuse
     with pytest.raises(ValueError, match="grad_cam: classes is 5; expected None, a class from 0"):
         grad_cam(model, x, classes=5)
     with pytest.raises(ValueError, match="grad_cam: model has no convolution"):
-        grad_cam(softmax_regression(initialize=False), np.zeros((1, 1, 28, 28), np.float32))
+        grad_cam(softmax_regression(), np.zeros((1, 1, 28, 28), np.float32))
 
 
 def test_a_layer_that_the_logits_do_not_depend_on_is_refused(rng):
     class Aside(Module):
         def __init__(self):
-            self.used, self.unused = Linear(60, 3, rng=rng), Conv2d(2, 2, 3, rng=rng)
+            self.used, self.unused = Linear(60, 3), Conv2d(2, 2, 3)
             self.flat = Flatten()
 
         def forward(self, x):
@@ -188,7 +188,7 @@ class MeanHead(Module):
 
     def __init__(self, rng, axis):
         self.axis = axis
-        self.body, self.head = Conv2d(2, 4, 3, padding=1, rng=rng), Linear(4, 5, rng=rng)
+        self.body, self.head = Conv2d(2, 4, 3, padding=1), Linear(4, 5)
 
     def forward(self, x):
         return self.head(self.body(x).mean(axis=self.axis))
@@ -201,7 +201,7 @@ def test_every_way_of_averaging_all_places_is_recognised(rng):
         (averaging(rng, AvgPool2d((6, 5))), "4"),
         (MeanHead(rng, (2, 3)), "body"),
         (Sequential(averaging(rng)[:5], AdaptiveAvgPool2d(1), Dropout(), Flatten(),
-                    Linear(4, 5, rng=rng)), "0.4"),
+                    Linear(4, 5)), "0.4"),
     ):  # fmt: skip
         assert class_activation_evidence(model, x).layer == layer
 
@@ -211,12 +211,12 @@ def test_any_other_head_is_refused_and_told_of_grad_cam(rng):
     for model in (
         averaging(rng, MaxPool2d((6, 5))),
         averaging(rng, AvgPool2d(3, 4)),  # one place, but not a mean of all
-        averaging(rng, AdaptiveAvgPool2d((2, 1)), Linear(8, 5, rng=rng)),
-        averaging(rng, last=Sequential(Linear(4, 4, rng=rng), ReLU(), Linear(4, 5, rng=rng))),
-        averaging(rng, last=Sequential(Linear(4, 5, rng=rng), ReLU())),
-        Sequential(Flatten(), Linear(60, 5, rng=rng)),
-        Sequential(Conv2d(2, 5, 3, rng=rng), AdaptiveAvgPool2d(1), Flatten()),
-        Sequential(Conv2d(2, 5, 3, rng=rng), AdaptiveAvgPool2d(1), ReLU(), Flatten()),
+        averaging(rng, AdaptiveAvgPool2d((2, 1)), Linear(8, 5)),
+        averaging(rng, last=Sequential(Linear(4, 4), ReLU(), Linear(4, 5))),
+        averaging(rng, last=Sequential(Linear(4, 5), ReLU())),
+        Sequential(Flatten(), Linear(60, 5)),
+        Sequential(Conv2d(2, 5, 3), AdaptiveAvgPool2d(1), Flatten()),
+        Sequential(Conv2d(2, 5, 3), AdaptiveAvgPool2d(1), ReLU(), Flatten()),
     ):
         with pytest.raises(ValueError, match="expected a network that ends with global average"):
             class_activation_map(model, x)
@@ -234,7 +234,7 @@ def test_they_leave_the_model_and_the_images_as_they_were(rng):
     x = rng.normal(size=(2, 3, 5, 6)).astype(np.float32)
     assert_left_alone(awkward_model(rng), lambda model, x: grad_cam(model, x), x)
     model = awkward_model(rng)
-    model = Sequential(*model[:4], AdaptiveAvgPool2d(1), Flatten(), Linear(4, 5, rng=rng))
+    model = Sequential(*model[:4], AdaptiveAvgPool2d(1), Flatten(), Linear(4, 5))
     assert_left_alone(model, lambda model, x: class_activation_map(model, x), x)
 
 

@@ -64,7 +64,7 @@ def test_arrays_that_do_not_fit_are_refused():
 
 
 def test_the_embedding_is_scikit_learns_pca_of_what_the_last_layer_is_given(rng):
-    model = lenet5(rng=rng)
+    model = lenet5()
     x = rng.normal(size=(40, 1, 28, 28)).astype(np.float32)
     with no_grad():
         features = Flatten()(model.features(Tensor(x)))
@@ -80,7 +80,7 @@ def test_the_embedding_is_scikit_learns_pca_of_what_the_last_layer_is_given(rng)
 
 def test_with_all_components_distances_and_variance_are_kept(rng):
     """A rotation of the centred features: nothing is lost."""
-    model = Sequential(Flatten(), Linear(6, 4, rng=rng), Linear(4, 2, rng=rng))
+    model = Sequential(Flatten(), Linear(6, 4), Linear(4, 2))
     x = rng.normal(size=(9, 1, 2, 3)).astype(np.float32)
     points, shares = embedding(model, x, 4)
     with no_grad():
@@ -100,7 +100,7 @@ def test_where_the_last_maps_are_averaged_the_averages_are_drawn(rng):
 
     class MeanHead(Module):
         def __init__(self):
-            self.body, self.head = Conv2d(1, 4, 3, rng=rng), Linear(4, 3, rng=rng)
+            self.body, self.head = Conv2d(1, 4, 3), Linear(4, 3)
 
         def forward(self, x):
             return self.head(self.body(x).mean(axis=(2, 3)))
@@ -113,7 +113,7 @@ def test_where_the_last_maps_are_averaged_the_averages_are_drawn(rng):
 
 
 def test_a_named_layer_is_flattened(rng):
-    model = Sequential(Conv2d(1, 2, 2, rng=rng), ReLU(), Flatten(), Linear(4, 3, rng=rng))
+    model = Sequential(Conv2d(1, 2, 2), ReLU(), Flatten(), Linear(4, 3))
     x = rng.normal(size=(5, 1, 2, 3)).astype(np.float32)
     np.testing.assert_allclose(embedding(model, x, layer="2").points, embedding(model, x).points)
     assert not np.allclose(embedding(model, x, layer="0").points, embedding(model, x).points)
@@ -122,7 +122,7 @@ def test_a_named_layer_is_flattened(rng):
 
 
 def test_the_sign_makes_the_feature_that_counts_most_positive():
-    model = Sequential(Flatten(), Linear(2, 1, initialize=False))
+    model = Sequential(Flatten(), Linear(2, 1))
     x = np.array([[-3.0, 1.0], [0.0, 0.0], [3.0, -1.0]], np.float32).reshape(3, 1, 1, 2)
     points, _ = embedding(model, x, 1)
     np.testing.assert_allclose(points[:, 0], [-(10**0.5), 0, 10**0.5], atol=1e-6)
@@ -131,7 +131,7 @@ def test_the_sign_makes_the_feature_that_counts_most_positive():
 
 
 def test_images_that_are_all_alike_lie_in_one_point_without_a_nan(rng):
-    points, shares = embedding(lenet5(rng=rng), np.ones((4, 1, 28, 28), np.float32))
+    points, shares = embedding(lenet5(), np.ones((4, 1, 28, 28), np.float32))
     np.testing.assert_allclose(points, 0, atol=1e-5)
     assert np.isfinite(shares).all()
 
@@ -140,9 +140,9 @@ def test_more_components_than_there_can_be_and_a_single_layer_are_refused(rng):
     x = np.zeros((3, 1, 28, 28), np.float32)
     for components in (0, 4):
         with pytest.raises(ValueError, match="3 images with 84 features each have 1 to 3"):
-            embedding(lenet5(initialize=False), x, components)
+            embedding(lenet5(), x, components)
     with pytest.raises(ValueError, match="model has one layer only"):
-        embedding(Conv2d(1, 2, 3, rng=rng), x)
+        embedding(Conv2d(1, 2, 3), x)
 
 
 def test_the_model_is_left_as_it_was(rng):

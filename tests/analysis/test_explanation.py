@@ -33,7 +33,7 @@ def titles(figure):
 
 
 def test_explain_asks_the_four_questions_about_one_class(rng):
-    model = lenet5(rng=rng)
+    model = lenet5()
     x = rng.normal(size=(1, 28, 28)).astype(np.float32)
     for k, layer in ((7, None), (2, "features.1")):
         found = explain(model, x, k, layer)
@@ -56,7 +56,7 @@ def test_explain_leaves_the_model_as_it_was(rng):
 
 def test_the_page_says_which_class_is_explained_and_shows_the_loudest_maps(rng):
     x = rng.normal(size=(1, 28, 28)).astype(np.float32)
-    found = explain(lenet5(rng=rng), x, 7)
+    found = explain(lenet5(), x, 7)
     original = np.full((40, 30, 1), 255, np.uint8)
     figure = plot_explanation(found, original, DIGITS, "$\\frac{$ 7.png")
     drawn(figure)
@@ -73,7 +73,7 @@ def test_the_page_says_which_class_is_explained_and_shows_the_loudest_maps(rng):
 
 def test_a_network_without_convolutions_has_a_page_without_grad_cam(rng):
     x = rng.normal(size=(3, 5, 6)).astype(np.float32)
-    model = softmax_regression(4, in_channels=3, size=(5, 6), rng=rng)
+    model = softmax_regression(4, in_channels=3, size=(5, 6))
     found = explain(model, x)
     assert found.evidence is None
     assert found.grad_cam() is None
@@ -96,7 +96,7 @@ def test_heat_is_red_where_positive_blue_where_negative_and_clear_where_zero():
 
 def test_a_page_about_nothing_can_be_drawn():
     """A network of zeros on a black image: every heat is zero, every picture constant."""
-    found = explain(lenet5(initialize=False), np.zeros((1, 28, 28), np.float32))
+    found = explain(lenet5(), np.zeros((1, 28, 28), np.float32))
     figure = plot_explanation(found, np.zeros((28, 28, 1), np.uint8), DIGITS, "black.png")
     assert np.isfinite(drawn(figure)).all()
     figure = Figure()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from minivision import Tensor, record
+from minivision import Tensor, manual_seed, record
 from minivision import functional as F
 from minivision.analysis.graph import graph_nodes, kept_arrays, plot_graph
 from minivision.models import lenet5
@@ -15,7 +15,8 @@ def parts(figure, kind):
 
 
 def test_every_node_and_every_arrow_of_lenet_is_drawn_and_named():
-    model = lenet5(rng=np.random.default_rng(0))
+    manual_seed(0)
+    model = lenet5()
     loss = F.cross_entropy(model(Tensor(np.zeros((2, 1, 28, 28), np.float32))), [3, 7])
     nodes = graph_nodes(loss)
     figure = plot_graph(loss, dict(model.named_parameters()), {loss: "L = 2.3"})

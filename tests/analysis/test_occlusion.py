@@ -7,7 +7,7 @@ from minivision import Tensor, no_grad
 from minivision import functional as F
 from minivision.analysis import occlusion as module
 from minivision.analysis.occlusion import occlusion
-from minivision.nn import Flatten, Linear, Sequential
+from minivision.nn import Flatten, Linear, Sequential, skip_init
 from tests.analysis.test_saliency import assert_left_alone, awkward_model
 
 
@@ -63,7 +63,8 @@ def test_occlusion_equals_a_loop_over_the_places(patch, stride, batch, rng, monk
 
 def test_only_where_the_answer_rests_on_does_the_probability_change():
     """A linear model that looks at one pixel: the patches over it, and no others, matter."""
-    model = Sequential(Flatten(), Linear(30, 2, initialize=False))
+    with skip_init():
+        model = Sequential(Flatten(), Linear(30, 2))
     model[1].weight.data[1, 2 * 6 + 3] = 1  # row 2, column 3
     image = np.full((1, 5, 6), 2, np.float32)
     found = occlusion(model, image, 2, 1)  # the likeliest class is 1
@@ -76,7 +77,7 @@ def test_only_where_the_answer_rests_on_does_the_probability_change():
 
 
 def test_with_the_stride_of_the_patch_or_less_every_pixel_is_covered(rng):
-    model = Sequential(Flatten(), Linear(70, 2, rng=rng))
+    model = Sequential(Flatten(), Linear(70, 2))
     image = rng.normal(size=(1, 7, 10)).astype(np.float32)
     assert (occlusion(model, image, 3, 3).importance() != 0).all()
     assert not (occlusion(model, image, 2, 4).importance() != 0).all()

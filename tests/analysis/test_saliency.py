@@ -15,6 +15,7 @@ from minivision.nn import (
     Module,
     ReLU,
     Sequential,
+    skip_init,
 )
 
 
@@ -37,8 +38,8 @@ def state_of(model):
 def awkward_model(rng):
     """All that could be disturbed: modes, keys, statistics, gradients, a frozen part."""
     model = Sequential(
-        Conv2d(3, 4, 3, padding=1, rng=rng), BatchNorm2d(4), ReLU(), Dropout(0.5),
-        Flatten(), Linear(4 * 5 * 6, 7, rng=rng),
+        Conv2d(3, 4, 3, padding=1), BatchNorm2d(4), ReLU(), Dropout(0.5),
+        Flatten(), Linear(4 * 5 * 6, 7),
     )  # fmt: skip
     model.train()
     model[1].training = False
@@ -86,7 +87,7 @@ def test_a_look_that_changed_something_would_be_noticed(rng):
 
 
 def test_the_saliency_of_a_linear_model_is_the_size_of_its_weights(rng):
-    model = softmax_regression(4, in_channels=3, size=(5, 6), rng=rng)
+    model = softmax_regression(4, in_channels=3, size=(5, 6))
     x = rng.normal(size=(3, 3, 5, 6)).astype(np.float32)
     weight = np.abs(model.classifier[0].weight.data).reshape(4, 3, 5, 6)
     expected = [weight[k].max(axis=0) for k in (2, 0, 2)]
@@ -95,7 +96,7 @@ def test_the_saliency_of_a_linear_model_is_the_size_of_its_weights(rng):
 
 
 def test_without_a_class_the_likeliest_of_each_image_is_asked_about(rng):
-    model = softmax_regression(4, in_channels=2, size=(5, 6), rng=rng)
+    model = softmax_regression(4, in_channels=2, size=(5, 6))
     x = rng.normal(size=(6, 2, 5, 6)).astype(np.float32)
     with no_grad():
         likeliest = model(Tensor(x)).numpy().argmax(axis=1)
@@ -135,18 +136,20 @@ def test_images_in_a_batch_do_not_meet(rng):
 @pytest.mark.parametrize("classes", [10, -1, 0.5, [0, 1], [[0, 1, 2]], "7", [0, 1, 10], True])
 def test_a_class_that_does_not_exist_is_refused_with_the_range(classes):
     with pytest.raises(ValueError, match=r"saliency: classes is .*from 0 to 9.*N = 3"):
-        saliency(lenet5(initialize=False), np.zeros((3, 1, 28, 28), np.float32), classes)
+        saliency(lenet5(), np.zeros((3, 1, 28, 28), np.float32), classes)
 
 
 def test_images_and_models_of_another_form_are_refused():
     with pytest.raises(ValueError, match=r"saliency: images has shape \(1, 28, 28\); expected 4"):
-        saliency(lenet5(initialize=False), np.zeros((1, 28, 28), np.float32))
+        saliency(lenet5(), np.zeros((1, 28, 28), np.float32))
     with pytest.raises(ValueError, match=r"what the model returns has shape .* \(N, K\)"):
-        saliency(Conv2d(1, 2, 3, initialize=False), np.zeros((1, 1, 8, 8), np.float32))
+        saliency(Conv2d(1, 2, 3), np.zeros((1, 1, 8, 8), np.float32))
 
 
 def test_a_network_that_says_nothing_has_a_saliency_of_zero():
-    found = saliency(lenet5(initialize=False), np.ones((2, 1, 28, 28), np.float32))
+    with skip_init():
+        model = lenet5()
+    found = saliency(model, np.ones((2, 1, 28, 28), np.float32))
     np.testing.assert_array_equal(found, np.zeros((2, 28, 28)))
 
 
@@ -154,7 +157,7 @@ def test_a_network_that_says_nothing_has_a_saliency_of_zero():
 
 
 def test_feature_maps_are_what_the_layers_up_to_there_make(rng):
-    model = lenet5(rng=rng)
+    model = lenet5()
     x = rng.normal(size=(3, 1, 28, 28)).astype(np.float32)
     with no_grad():
         expected = Tensor(x)
@@ -177,7 +180,7 @@ def test_feature_maps_are_those_of_evaluation_whatever_the_mode(rng):
 
 def test_many_images_are_sent_through_in_parts(rng):
     x = rng.normal(size=(503, 1, 4, 3)).astype(np.float32)
-    model = Sequential(Conv2d(1, 2, 3, rng=rng), ReLU())
+    model = Sequential(Conv2d(1, 2, 3), ReLU())
     seen = []
 
     class Spy(Module):
@@ -193,13 +196,13 @@ def test_many_images_are_sent_through_in_parts(rng):
 
 
 def test_an_unknown_layer_is_told_which_there_are():
-    model = Sequential(Conv2d(1, 2, 3, initialize=False), ReLU())
+    model = Sequential(Conv2d(1, 2, 3), ReLU())
     with pytest.raises(ValueError, match=r"no layer is called 'conv1'; there are 0, 1$"):
         feature_maps(model, np.zeros((1, 1, 5, 5), np.float32), "conv1")
 
 
 def test_filters_are_those_of_the_first_convolution_as_pictures(rng):
-    model = Sequential(Conv2d(3, 4, (2, 5), rng=rng), ReLU(), Conv2d(4, 6, 1, rng=rng))
+    model = Sequential(Conv2d(3, 4, (2, 5)), ReLU(), Conv2d(4, 6, 1))
     found = first_layer_filters(model)
     assert found.shape == (4, 2, 5, 3)
     for f in range(4):
@@ -208,4 +211,4 @@ def test_filters_are_those_of_the_first_convolution_as_pictures(rng):
     found[...] = 0
     assert model[0].weight.data.any()
     with pytest.raises(ValueError, match="model has no convolution"):
-        first_layer_filters(softmax_regression(initialize=False))
+        first_layer_filters(softmax_regression())

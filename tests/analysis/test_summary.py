@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from minivision import Tensor, no_grad
+from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.analysis.passes import borrowed, watched
 from minivision.analysis.summary import summary
-from minivision.models import MODELS, lenet5, lenet5_lecture
+from minivision.models import MODELS, LocallyConnected2d, lenet5, lenet5_lecture
 from minivision.nn import (
     AvgPool2d,
     BatchNorm1d,
@@ -18,7 +18,6 @@ from minivision.nn import (
     Dropout,
     Flatten,
     Linear,
-    LocallyConnected2d,
     LocalResponseNorm,
     MaxPool2d,
     Module,
@@ -29,11 +28,11 @@ from minivision.nn.module import note_calls
 
 
 def conv(C, F, K, **settings):
-    return Conv2d(C, F, K, initialize=False, **settings)
+    return Conv2d(C, F, K, **settings)
 
 
 def linear(I, O):
-    return Linear(I, O, initialize=False)
+    return Linear(I, O)
 
 
 def column(model, name, *arguments):
@@ -44,22 +43,22 @@ def column(model, name, *arguments):
 
 
 def test_lenet_is_counted_by_hand():
-    table = summary(lenet5(initialize=False))
+    table = summary(lenet5())
     assert [(row.name, row.kind, row.output) for row in table.rows[:4]] == [
         ("features.0", "Conv2d", (6, 28, 28)),
         ("features.1", "ReLU", (6, 28, 28)),
         ("features.2", "MaxPool2d", (6, 14, 14)),
         ("features.3", "Conv2d", (16, 10, 10)),
     ]
-    assert [n for n in column(lenet5(initialize=False), "parameters") if n] == [
+    assert [n for n in column(lenet5(), "parameters") if n] == [
         6 * 26, 16 * 151, 120 * 401, 84 * 121, 10 * 85,
     ]  # fmt: skip
     # Every output of a convolution takes as many multiply-adds as its filter has weights.
     by_hand = [28 * 28 * 6 * 25, 10 * 10 * 16 * 6 * 25, 400 * 120, 120 * 84, 84 * 10]
-    assert [n for n in column(lenet5(initialize=False), "multiply_adds") if n] == by_hand
+    assert [n for n in column(lenet5(), "multiply_adds") if n] == by_hand
     assert table.parameters == 61_706
     assert table.multiply_adds == sum(by_hand) == 416_520
-    assert summary(lenet5_lecture(initialize=False)).parameters == 34_622
+    assert summary(lenet5_lecture()).parameters == 34_622
 
 
 def test_multiply_adds_are_what_loops_count():
@@ -98,7 +97,7 @@ def test_alexnet_has_the_counts_of_its_table():
 
 
 def test_locally_connected_layers_and_shared_ones_are_counted():
-    local = LocallyConnected2d(2, 3, 3, image_size=(5, 6), initialize=False)
+    local = LocallyConnected2d(2, 3, 3, image_size=(5, 6))
     assert column(local, "multiply_adds", (5, 6)) == [3 * 4 * 3 * 2 * 9]
     shared = conv(1, 1, 3)
     table = summary(Sequential(shared, shared), 9)
@@ -125,7 +124,7 @@ def test_what_a_forward_computes_between_its_layers_is_counted_with_the_layer():
 
 
 def test_a_frozen_network_works_as_much():
-    model = lenet5(initialize=False).requires_grad_(False)
+    model = lenet5().requires_grad_(False)
     table = summary(model)
     assert table.multiply_adds == 416_520
     assert table.kept_bytes == 0
@@ -155,7 +154,8 @@ def test_each_block_counts_once_and_weights_do_not_count():
 @pytest.mark.parametrize("name", ["lenet5", "lenet5_lecture"])
 def test_no_array_but_these_is_held_by_the_tape(name, images):
     """An oracle: all arrays in all rules, by the address and the end of their memory."""
-    model = MODELS[name](rng=np.random.default_rng(0))
+    manual_seed(0)
+    model = MODELS[name]()
     x = Tensor(np.random.default_rng(0).normal(size=(images, 1, 28, 28)).astype(np.float32))
     weights = {p.data.ctypes.data for p in model.parameters()}
     held, nodes = {}, [model(x).node]
@@ -169,7 +169,7 @@ def test_no_array_but_these_is_held_by_the_tape(name, images):
 
 
 def test_a_larger_batch_keeps_more_and_works_as_much_an_image():
-    model = lenet5(initialize=False)
+    model = lenet5()
     one, many = summary(model), summary(model, images=7)
     assert many.multiply_adds == one.multiply_adds
     assert many.kept_bytes == 7 * one.kept_bytes
@@ -197,7 +197,7 @@ def test_batch_normalisation_of_vectors_needs_two_images():
 
 
 def test_the_printed_table_has_every_row_and_the_totals():
-    table = summary(lenet5(initialize=False))
+    table = summary(lenet5())
     lines = str(table).splitlines()
     assert len({len(line) for line in lines[1:2] + lines[-3:-2]}) == 1
     assert max(map(len, lines)) <= 100
@@ -206,16 +206,16 @@ def test_the_printed_table_has_every_row_and_the_totals():
     assert lines[-2].split() == ["together", "61,706", "416,520", f"{table.kept_bytes:,}"]
     assert re.search(r"^features.3 +Conv2d +16x10x10 +2,416 +240,000$", str(table), re.M)
     assert lines[-1].endswith("for 1 image")
-    assert str(summary(lenet5(initialize=False), images=3)).endswith("for 3 images")
+    assert str(summary(lenet5(), images=3)).endswith("for 3 images")
 
 
 def test_sizes_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="a 28x28 image fits"):
-        summary(lenet5(initialize=False), 32)
+        summary(lenet5(), 32)
     with pytest.raises(ValueError, match="summary: input_size is None; expected the size"):
         summary(Sequential(conv(1, 1, 3)))
     with pytest.raises(ValueError, match="summary: images is 0"):
-        summary(lenet5(initialize=False), images=0)
+        summary(lenet5(), images=0)
 
 
 # ── passes that are watched ──────────────────────────────────────────────────────────────────
@@ -246,7 +246,7 @@ def test_calls_are_noted_no_more_after_an_error():
 
 
 def test_layers_are_listed_by_name_and_containers_are_not():
-    model = lenet5_lecture(initialize=False)
+    model = lenet5_lecture()
     with no_grad():
         calls = watched(model, Tensor(np.zeros((1, 1, 28, 28), np.float32)))
     leaves = [name for name, m in model.named_modules() if not list(m.named_children())]

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from minivision import manual_seed
 from minivision.cli import main
 from minivision.cli.convert_weights import report
 from minivision.models import lenet5
@@ -23,7 +24,8 @@ def refused(capsys, *argv):
 
 @pytest.fixture
 def drawn():
-    return lenet5(rng=np.random.default_rng(0))
+    manual_seed(0)
+    return lenet5()
 
 
 def saved(torch, path, model, **changes):
@@ -54,7 +56,7 @@ def test_weights_of_pytorch_are_loaded_by_name(torch, drawn, tmp_path, capsys):
     ]
     arrays, metadata = load_weights(target)
     assert metadata == {"converted from": "lenet5.pth"}
-    model = lenet5(initialize=False)
+    model = lenet5()
     model.load_state_dict(arrays)
     for name, array in drawn.state_dict().items():
         np.testing.assert_array_equal(model.state_dict()[name], array)
@@ -180,7 +182,7 @@ def test_the_command_it_suggests_works(torch, drawn, tmp_path, monkeypatch, caps
         error = refused(capsys, tmp_path / "vgg16.pth", tmp_path / "vgg16.safetensors")
     program = error.split('python -c "')[1].rsplit('"', 1)[0]
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
-    lenet5(initialize=False).load_state_dict(load_weights(tmp_path / "vgg16.safetensors")[0])
+    lenet5().load_state_dict(load_weights(tmp_path / "vgg16.safetensors")[0])
 
 
 def test_wrong_names_of_files_are_told(tmp_path, capsys):
@@ -195,7 +197,7 @@ def test_wrong_names_of_files_are_told(tmp_path, capsys):
 
 def test_many_names_are_cut_short(capsys):
     arrays = {f"extra.{i}": np.zeros(1) for i in range(9)}
-    assert report(arrays, lenet5(initialize=False), "lenet5") == 1
+    assert report(arrays, lenet5(), "lenet5") == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "0 of the 10 arrays of lenet5 are there in the right shape"
     assert lines[1].startswith("  missing: features.0.weight, features.0.bias, ")

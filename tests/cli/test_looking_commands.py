@@ -33,11 +33,11 @@ def refused(capsys, *argv):
 
 def test_summary_prints_the_table_of_a_network(capsys):
     out = printed(capsys, "summary", "lenet5_lecture")
-    assert out == f"{summary(lenet5_lecture(initialize=False))}\n"
+    assert out == f"{summary(lenet5_lecture())}\n"
 
 
 def test_summary_of_a_batch_and_of_a_run(trained, capsys):
-    expected = summary(lenet5(initialize=False), images=8)
+    expected = summary(lenet5(), images=8)
     assert printed(capsys, "summary", "lenet5", "--images", 8) == f"{expected}\n"
     assert printed(capsys, "summary", trained, "--images", 8) == f"{expected}\n"
 

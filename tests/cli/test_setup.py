@@ -18,7 +18,7 @@ def splits(H=28, W=28):
 
 
 def inputs(data, model, part="dataset"):
-    transform = from_description(preprocessing(data, model(initialize=False))[part])
+    transform = from_description(preprocessing(data, model())[part])
     rng = np.random.default_rng(0)
     return np.stack([transform(data.train[i][0], rng) for i in range(20)])
 

@@ -188,6 +188,15 @@ def test_an_error_reaches_the_caller_with_the_index(workers, error, kind):
     assert not our_threads()
 
 
+def test_each_pass_of_a_loop_is_the_next_epoch_and_an_epoch_can_be_named():
+    loader = DataLoader(Examples(20), 20, shuffle=True)
+    (first,), (second,) = loader, loader
+    assert first[1].tolist() != second[1].tolist()
+    for epoch, (_, labels) in enumerate((first, second)):
+        ((_, named),) = loader(epoch)
+        assert named.tolist() == labels.tolist()
+
+
 def test_threads_end_with_the_epoch():
     loader = DataLoader(Examples(20), 2, workers=3)
     assert len(list(loader)) == 10

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.functional.dropout import LEVELS
 from tests.strategies import memory_orders, seeds
@@ -87,14 +87,19 @@ def test_p_out_of_range_is_named(p):
         F.dropout(np.ones(3), p, rng=rng())
 
 
-@pytest.mark.parametrize(
-    ("wrong", "came"), [(None, "NoneType"), (0, "int"), (np.random, "module")], ids=str
-)
-def test_a_missing_generator_is_named(wrong, came):
-    with pytest.raises(TypeError, match=rf"^dropout: rng is a {came}; expected np.random.default_"):
-        F.dropout(np.ones(3), rng=wrong)
-    with pytest.raises(TypeError, match=r"rng"):
-        F.dropout(np.ones(3))
+@pytest.mark.parametrize(("wrong", "came"), [(0, "int"), (np.random, "module")], ids=str)
+def test_what_is_not_a_generator_is_named(wrong, came):
+    for function in (F.dropout, F.drop_path):
+        with pytest.raises(TypeError, match=rf": rng is a {came}; expected np.random.default_rng"):
+            function(np.ones(3), rng=wrong)
+
+
+@pytest.mark.parametrize("function", [F.dropout, F.drop_path])
+def test_without_a_generator_the_shared_one_draws(function):
+    x = np.ones((50, 2))
+    with manual_seed(4):
+        drawn = function(x).data
+    np.testing.assert_array_equal(drawn, function(x, rng=rng(4)).data)
 
 
 def test_almost_everything_can_be_dropped():
@@ -147,5 +152,3 @@ def test_drop_path_says_what_does_not_fit():
         F.drop_path(np.array(1.0), rng=rng())
     with pytest.raises(ValueError, match=r"^drop_path: p is 1; expected a probability from 0 to"):
         F.drop_path(np.ones(3), 1, rng=rng())
-    with pytest.raises(TypeError, match=r"^drop_path: rng is a NoneType; expected np.random.def"):
-        F.drop_path(np.ones(3), rng=None)

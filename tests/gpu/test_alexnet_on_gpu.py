@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.models import TwoTower, alexnet_small
 from tests.gpu.device import assert_equal, gpu, where_needed
@@ -12,7 +12,8 @@ pytestmark = where_needed
 
 
 def towers(where):
-    network = alexnet_small(width=0.25, rng=np.random.default_rng(0)).to(dtype=np.float64)
+    manual_seed(0)
+    network = alexnet_small(width=0.25).to(dtype=np.float64)
     return TwoTower(network).to(where)
 
 

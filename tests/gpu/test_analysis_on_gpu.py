@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minivision import manual_seed
 from minivision.analysis.effective_field import effective_field
 from minivision.analysis.receptive_field import receptive_fields
 from minivision.analysis.summary import summary
@@ -12,7 +13,8 @@ pytestmark = where_needed
 
 
 def model():
-    return lenet5(rng=np.random.default_rng(0))
+    manual_seed(0)
+    return lenet5()
 
 
 def test_a_summary_on_the_device_counts_what_it_counts_on_the_host():

@@ -18,7 +18,7 @@ from minivision.backend import array_module, device_of, resolve_device, to_devic
 from minivision.functional import convolution
 from minivision.functional.normalization import RunningStatistics
 from minivision.gradcheck import GradientError, gradcheck
-from minivision.models import lenet5
+from minivision.models import LocallyConnected2d, lenet5
 from minivision.nn.initializers import normal
 from minivision.optim import SGD, Adam, AdamW, WeightAverage, clip_grad_norm_, cosine
 from minivision.tensor import record
@@ -112,7 +112,8 @@ def test_a_tensor_tells_its_device_and_comes_to_the_host_only_when_asked():
 
 @stand_in_only
 def test_a_model_works_on_the_second_card():
-    model = nn.Linear(3, 2, rng=np.random.default_rng(0)).to("gpu:1")
+    manual_seed(0)
+    model = nn.Linear(3, 2).to("gpu:1")
     y = model(Tensor(to_device(np.ones((4, 3), np.float32), "gpu:1")))
     y.sum().backward()
     assert y.device == device_of(model.weight.grad) == "gpu:1"
@@ -267,14 +268,13 @@ def test_labels_on_a_gpu_are_refused(loss):
 
 # ── layers ───────────────────────────────────────────────────────────────────────────────────
 
-RNG = {"rng": np.random.default_rng(0)}
 IMAGE, FEATURES = (3, 4, 7, 6), (3, 5)
 LAYERS = {
-    "Linear": (lambda: nn.Linear(5, 2, **RNG), FEATURES),
+    "Linear": (lambda: nn.Linear(5, 2), FEATURES),
     "Flatten": (nn.Flatten, IMAGE),
-    "Conv2d": (lambda: nn.Conv2d(4, 6, 3, 2, 1, groups=2, **RNG), IMAGE),
+    "Conv2d": (lambda: nn.Conv2d(4, 6, 3, 2, 1, groups=2), IMAGE),
     "LocallyConnected2d": (
-        lambda: nn.LocallyConnected2d(4, 2, 3, 2, image_size=(7, 6), **RNG), IMAGE
+        lambda: LocallyConnected2d(4, 2, 3, 2, image_size=(7, 6)), IMAGE
     ),
     "MaxPool2d": (lambda: nn.MaxPool2d(3, 2, 1), IMAGE),
     "AvgPool2d": (lambda: nn.AvgPool2d(3, 2, 1), IMAGE),
@@ -302,7 +302,7 @@ def test_every_layer_is_tested_here():
     layers = {
         name for name in nn.__all__ if nn.Module in getattr(getattr(nn, name), "__mro__", ())[1:]
     }
-    assert layers == {*LAYERS, *LOSSES}
+    assert layers | {"LocallyConnected2d"} == {*LAYERS, *LOSSES}
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -347,7 +347,7 @@ def test_every_loss_computes_the_cpus_number(name):
 
 
 def test_a_model_moves_with_its_gradients_and_keeps_its_parameters():
-    model = nn.Sequential(nn.Conv2d(1, 2, 3, **RNG), nn.BatchNorm2d(2))
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     parameters = list(model.parameters())
     model(Tensor(np.ones((2, 1, 5, 4), np.float32))).sum().backward()
     before = model.state_dict()
@@ -377,16 +377,17 @@ OPTIMIZERS = {
 
 def small_network():
     """All that AlexNet's step consists of, and batch normalisation."""
-    rng = np.random.default_rng(4)
+    manual_seed(4)
     return nn.Sequential(
-        nn.Conv2d(1, 4, 5, 2, rng=rng), nn.ReLU(), nn.LocalResponseNorm(3, alpha=0.5),
-        nn.MaxPool2d(3, 2), nn.Conv2d(4, 6, 3, padding=1, groups=2, bias=False, rng=rng),
-        nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(150, 10, rng=rng),
+        nn.Conv2d(1, 4, 5, 2), nn.ReLU(), nn.LocalResponseNorm(3, alpha=0.5),
+        nn.MaxPool2d(3, 2), nn.Conv2d(4, 6, 3, padding=1, groups=2, bias=False),
+        nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(150, 10),
     )  # fmt: skip
 
 
+manual_seed(3)
 MODELS = {
-    "LeNet-5": lambda: lenet5(rng=np.random.default_rng(3)),
+    "LeNet-5": lenet5,
     "with LRN, batch norm and dropout": small_network,
 }
 
@@ -418,7 +419,8 @@ def train(model, optimizer, average, where, steps=3):
 def test_training_steps_never_wait_and_give_the_cpus_weights(model, optimizer):
     seen = []
     for where in ("cpu", "gpu:0"):
-        network = MODELS[model]().to(where)
+        with manual_seed(0):
+            network = MODELS[model]().to(where)
         update = OPTIMIZERS[optimizer](network.parameters())
         average = WeightAverage(network, 0.5)
         LOG.clear()
@@ -472,7 +474,7 @@ def test_optimizer_state_comes_back_from_the_host():
 
 
 def test_the_average_stands_in_for_the_weights_on_the_device():
-    model = nn.Linear(3, 2, **RNG).to("gpu")
+    model = nn.Linear(3, 2).to("gpu")
     average = WeightAverage(model, 0.5)
     own = model.weight.data
     model.weight.data = own + 2

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minivision import manual_seed
 from minivision.backend import device_of
 from minivision.methods import DeepFeatures
 from minivision.models import lenet5, resnet20
@@ -15,7 +16,8 @@ pytestmark = where_needed
 @pytest.mark.parametrize(("make", "shape"), [(lenet5, (28, 28, 1)), (resnet20, (32, 32, 3))])
 def test_deep_features_on_the_device_are_those_on_the_host(make, shape):
     images = np.random.default_rng(1).integers(0, 256, (3, *shape), dtype=np.uint8)
-    model = make(rng=np.random.default_rng(0))
+    manual_seed(0)
+    model = make()
     host = DeepFeatures(model, ToArray())
     expected, described = host(images), host.describe()
     device = DeepFeatures(model.to("gpu:0"), ToArray())

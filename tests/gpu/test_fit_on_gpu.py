@@ -7,7 +7,7 @@ safetensors, which a bare machine may lack.
 import numpy as np
 import pytest
 
-from minivision import Tensor, nn, no_grad
+from minivision import Tensor, manual_seed, nn, no_grad
 from minivision.backend import device_of, to_device
 from minivision.optim import SGD, WeightAverage, step_decay
 from tests.cupy_stand_in import LOG
@@ -37,10 +37,8 @@ class Steps:
 
 
 def classifier():
-    rng = np.random.default_rng(7)
-    return nn.Sequential(
-        nn.Linear(5, 8, rng=rng), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3, rng=rng)
-    )
+    manual_seed(7)
+    return nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
 
 
 def fitted(device, epochs=2, **options):

@@ -136,7 +136,7 @@ from minivision.transforms import Compose, ToArray
 
 train, _, _ = load_dataset("digits")
 batches = DataLoader(train, 50, transform=Compose([ToArray()]))
-model = softmax_regression(initialize=False)
+model = softmax_regression()
 """
 TRAINS = "fit(model, batches, classification_loss, SGD(model.parameters(), 0.1), 9{})\n"
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minivision import manual_seed
 from minivision.analysis.activation_maps import class_activation_map, grad_cam
 from minivision.analysis.embedding import embedding
 from minivision.analysis.explanation import explain
@@ -27,10 +28,10 @@ LOOKS = {
 
 
 def model():
-    rng = np.random.default_rng(0)
+    manual_seed(0)
     return Sequential(
-        Conv2d(3, 4, 3, padding=1, rng=rng), ReLU(), MaxPool2d(2), Conv2d(4, 5, 3, rng=rng),
-        ReLU(), AdaptiveAvgPool2d(1), Flatten(), Linear(5, 4, rng=rng),
+        Conv2d(3, 4, 3, padding=1), ReLU(), MaxPool2d(2), Conv2d(4, 5, 3),
+        ReLU(), AdaptiveAvgPool2d(1), Flatten(), Linear(5, 4),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Its body has all that training could move behind one's back: weights, running st
 
 import numpy as np
 
-from minivision import nn
+from minivision import manual_seed, nn
 from minivision.models import BodyAndHead, new_head
 from minivision.tensor import Tensor
 from tests.methods.unlabelled import H, W
@@ -14,16 +14,16 @@ FEATURES = 8
 
 
 def body(seed=0, dropout=0.25):
-    rng = np.random.default_rng(seed)
-    layers = nn.Linear(H * W, FEATURES, rng=rng), nn.BatchNorm1d(FEATURES), nn.ReLU()
+    with manual_seed(seed):
+        layers = nn.Linear(H * W, FEATURES), nn.BatchNorm1d(FEATURES), nn.ReLU()
     return nn.Sequential(nn.Flatten(), *layers, nn.Dropout(dropout))
 
 
 def network(seed=0, classes=3, dropout=0.25):
     """A fresh network; its running statistics are not those it began with."""
-    model = BodyAndHead(
-        body(seed, dropout), new_head(FEATURES, classes, rng=np.random.default_rng(seed + 1))
-    )
+    with manual_seed(seed + 1):
+        head = new_head(FEATURES, classes)
+    model = BodyAndHead(body(seed, dropout), head)
     rng = np.random.default_rng(seed + 2)
     model.train().seed(0, 0)
     model(Tensor(rng.normal(size=(16, 1, H, W)).astype(np.float32)))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minivision import Tensor, no_grad
+from minivision import Tensor, manual_seed, no_grad
 from minivision.methods import DeepFeatures, FeatureFusion, choose_weight
 from minivision.methods.features import (
     average_precision,
@@ -157,8 +157,10 @@ def digits_like(N, seed=0):
 
 @pytest.mark.parametrize("headed", [False, True])
 def test_deep_parts_are_the_mean_over_places_and_what_the_last_layer_is_given(headed):
-    model = lenet5(rng=np.random.default_rng(0))
-    network = with_new_head(model, 4, rng=np.random.default_rng(1)) if headed else model
+    manual_seed(0)
+    model = lenet5()
+    manual_seed(1)
+    network = with_new_head(model, 4) if headed else model
     images = digits_like(3)
     found = DeepFeatures(network, ToArray())(images)
     x = np.stack([ToArray()(image) for image in images])
@@ -172,7 +174,8 @@ def test_deep_parts_are_the_mean_over_places_and_what_the_last_layer_is_given(he
 
 
 def test_the_local_part_of_a_resnet_comes_from_a_stage_earlier():
-    model = resnet20(initialize=True, rng=np.random.default_rng(0)).train()
+    manual_seed(0)
+    model = resnet20().train()
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     before = {name: array.copy() for name, array in model.state_dict().items()}
     found = DeepFeatures(model, ToArray())(images)
@@ -189,7 +192,8 @@ def test_the_local_part_of_a_resnet_comes_from_a_stage_earlier():
 
 
 def test_images_are_described_alike_alone_and_in_several_batches(monkeypatch):
-    features = DeepFeatures(lenet5(rng=np.random.default_rng(0)), ToArray())
+    manual_seed(0)
+    features = DeepFeatures(lenet5(), ToArray())
     images = digits_like(7)
     together = features(images)
     monkeypatch.setattr("minivision.methods.features.deep.BATCH", 3)
@@ -198,18 +202,18 @@ def test_images_are_described_alike_alone_and_in_several_batches(monkeypatch):
 
 
 def test_other_weights_and_another_preparation_are_described_as_other_features():
-    one, same, other = (
-        DeepFeatures(lenet5(rng=np.random.default_rng(seed)), ToArray()).describe()
-        for seed in (0, 0, 1)
-    )
-    assert one == same != other
+    def describe(seed):
+        with manual_seed(seed):
+            return DeepFeatures(lenet5(), ToArray()).describe()
+
+    assert describe(0) == describe(0) != describe(1)
 
 
 def test_a_network_without_convolutions_and_no_images_are_refused():
     with pytest.raises(ValueError, match="no convolution, so no local features"):
-        DeepFeatures(softmax_regression(initialize=False), ToArray())
+        DeepFeatures(softmax_regression(), ToArray())
     with pytest.raises(ValueError, match="images is empty"):
-        DeepFeatures(lenet5(initialize=False), ToArray())([])
+        DeepFeatures(lenet5(), ToArray())([])
 
 
 # ── retrieval ────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minivision import functional as F
-from minivision import nn
+from minivision import manual_seed, nn
 from minivision.datasets import DataLoader, Subset
 from minivision.gradcheck import gradcheck
 from minivision.methods import (
@@ -39,7 +39,8 @@ DRAWS = Compose([RandomTranslate(1), ToArray()])
 
 def two_tasks(seed=0, dropout=0.25):
     """An old network of 4 classes, and a fresh head for the 3 stripes."""
-    return with_new_task(network(seed, 4, dropout), 3, rng=np.random.default_rng(11))
+    manual_seed(11)
+    return with_new_task(network(seed, 4, dropout), 3)
 
 
 def loader(transform=None):
@@ -172,10 +173,8 @@ def test_the_warm_up_moves_the_new_head_and_nothing_else():
 
 def test_in_the_warm_up_an_old_head_answers_as_it_was_recorded():
     """A head cut off with several layers may have dropout and statistics: both are kept off."""
-    rng = np.random.default_rng(0)
-    old = nn.Sequential(
-        nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 4, rng=rng), nn.BatchNorm1d(4)
-    )
+    manual_seed(0)
+    old = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 4), nn.BatchNorm1d(4))
     model = MultiHead(two_tasks().body, {"old": old, "new": two_tasks().heads["new"]})
     before = weights(old)
     history = learned(model, epochs=0, warm_up=2)
@@ -285,10 +284,11 @@ def test_a_schedule_is_of_the_joint_training_alone():
 
 
 def test_a_body_without_weights_has_no_group():
+    manual_seed(0)
     model = MultiHead(
         nn.Sequential(nn.Flatten()),
-        {"old": nn.Sequential(nn.Linear(30, 4, rng=np.random.default_rng(0))),
-         "new": nn.Sequential(nn.Linear(30, 3, rng=np.random.default_rng(1)))},
+        {"old": nn.Sequential(nn.Linear(30, 4)),
+         "new": nn.Sequential(nn.Linear(30, 3))},
     )  # fmt: skip
     assert len(learned(model)) == 2
 
@@ -446,10 +446,12 @@ def test_a_warm_up_that_fails_leaves_nothing_frozen():
 
 
 def test_a_new_task_shares_the_body_and_leaves_the_old_network_what_it_was():
-    old = lenet5(rng=np.random.default_rng(0)).eval()
+    manual_seed(0)
+    old = lenet5().eval()
     x = Tensor(np.random.default_rng(1).normal(size=(2, 1, 28, 28)).astype("f"))
     for layers in (1, 2, 3):
-        model = with_new_task(old, 5, layers=layers, rng=np.random.default_rng(2))
+        manual_seed(2)
+        model = with_new_task(old, 5, layers=layers)
         assert list(model.heads) == ["old", "new"]
         answers = model(x)
         assert np.array_equal(answers["old"].data, old(x).data)
@@ -460,13 +462,15 @@ def test_a_new_task_shares_the_body_and_leaves_the_old_network_what_it_was():
 
 def test_a_third_task_joins_the_two():
     model = two_tasks()
-    three = with_new_task(model, 5, new="third", rng=np.random.default_rng(3))
+    manual_seed(3)
+    three = with_new_task(model, 5, new="third")
     assert list(three.heads) == ["old", "new", "third"]
     assert list(model.heads) == ["old", "new"]
     assert three.body is model.body
     assert three.heads["old"] is model.heads["old"]
     small = stripes(22, 1)
-    three = with_new_task(model, 3, new="third", rng=np.random.default_rng(3))
+    manual_seed(3)
+    three = with_new_task(model, 3, new="third")
     history = learned(three, loader=DataLoader(small, 5), epochs=1)
     assert {"old_loss", "new_loss"} < set(history[0])
 
@@ -502,7 +506,8 @@ def test_what_makes_no_sense_is_refused_before_anything_changes(options, sentenc
 def test_a_model_without_an_old_task_or_with_a_head_of_other_classes_is_refused():
     with pytest.raises(ValueError, match=r"model has one head; expected an old one, too$"):
         learned(MultiHead(two_tasks().body, {"new": two_tasks().heads["new"]}))
-    model = with_new_task(network(classes=4), 5, rng=np.random.default_rng(0))
+    manual_seed(0)
+    model = with_new_task(network(classes=4), 5)
     with pytest.raises(
         ValueError,
         match=r"^learn_without_forgetting: the head has 5 outputs, but the dataset has 3",

@@ -87,7 +87,7 @@ def test_the_body_looks_at_every_image_once_when_its_features_are_recorded():
             return super().forward(x)
 
     for cached, expected in ((True, 22), (False, 3 * 22)):
-        model = BodyAndHead(Watched(*body()), new_head(FEATURES, 3, initialize=False))
+        model = BodyAndHead(Watched(*body()), new_head(FEATURES, 3))
         looks.clear()
         extracted(model, cached=cached)
         assert sum(looks) == expected
@@ -177,10 +177,10 @@ def test_a_schedule_scales_the_rates_of_all_groups_and_does_not_level_them():
 @pytest.mark.parametrize(
     "model",
     [
-        lambda: with_new_head(lenet5(initialize=False), 5, initialize=False),
-        lambda: with_new_head(lenet5(initialize=False), 5, layers=3, hidden=(7,), initialize=False),
-        lambda: with_new_head(vgg_small(initialize=False), 5, initialize=False),
-        lambda: with_new_head(resnet20(initialize=False), 5, initialize=False),
+        lambda: with_new_head(lenet5(), 5),
+        lambda: with_new_head(lenet5(), 5, layers=3, hidden=(7,)),
+        lambda: with_new_head(vgg_small(), 5),
+        lambda: with_new_head(resnet20(), 5),
         network,
     ],
     ids=["lenet5", "lenet5 with adaptation layers", "vgg_small", "resnet20", "small"],
@@ -196,7 +196,7 @@ def test_every_parameter_is_in_exactly_one_group(model):
 
 
 def test_layers_learn_the_more_slowly_the_nearer_they_are_to_the_image():
-    model = with_new_head(lenet5(initialize=False), 5, initialize=False)
+    model = with_new_head(lenet5(), 5)
     groups = rate_groups(model, 0.2, 0.1, 0.75)
     sizes = [group["params"][0].shape for group in groups]
     assert sizes == [(6, 1, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (5, 84)]
@@ -207,7 +207,7 @@ def test_layers_learn_the_more_slowly_the_nearer_they_are_to_the_image():
 
 
 def test_a_normalisation_belongs_to_the_layer_before_it():
-    model = with_new_head(resnet20(initialize=False), 5, initialize=False)
+    model = with_new_head(resnet20(), 5)
     layers = layers_with_weights(model.body)
     assert len(layers) == 19
     assert all(len(layer) == 3 for layer in layers)
@@ -221,7 +221,7 @@ def test_a_layer_whose_rate_is_0_keeps_its_weights_to_the_bit():
     tuned(model, body_rate=0, optimizer=partial(Adam, weight_decay=0.1))
     moved = {name for name, _ in model.named_parameters() if weights(model)[name] != before[name]}
     assert moved == {"head.0.weight", "head.0.bias"}
-    deep = with_new_head(lenet5(initialize=False), 5, initialize=False)
+    deep = with_new_head(lenet5(), 5)
     groups = rate_groups(deep, 0.1, 0.1, layer_decay=0.0)  # 0⁰ is 1: the last layer learns
     assert [group["params"][0].shape for group in groups] == [(84, 120), (5, 84)]
 

@@ -1,6 +1,7 @@
 """AlexNet in its three forms and the small one: every size and count, and the order of layers."""
 
 import math
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,9 @@ from minivision.nn import (
     MaxPool2d,
     ReLU,
     Tanh,
+    skip_init,
 )
+from minivision.nn.layers import SizeError
 
 
 def rng(seed=0):
@@ -91,7 +94,8 @@ PAPER = [
 
 @pytest.fixture(scope="module")
 def table():
-    return counted(alexnet(initialize=False))
+    with skip_init():
+        return counted(alexnet())
 
 
 def test_every_layer_has_the_size_the_parameters_and_the_work_of_the_paper(table):
@@ -121,7 +125,8 @@ def test_it_has_659_272_neurons(table):
 
 
 def test_without_groups_three_convolutions_would_have_twice_the_weights_and_the_work(table):
-    model = alexnet(initialize=False)
+    with skip_init():
+        model = alexnet()
     convolutions = [part for part in model.features if isinstance(part, Conv2d)]
     grouped = [
         (layer.weight.size, work)
@@ -134,7 +139,8 @@ def test_without_groups_three_convolutions_would_have_twice_the_weights_and_the_
 
 
 def test_the_groups_are_the_papers_two_cards():
-    features = alexnet(initialize=False).features
+    with skip_init():
+        features = alexnet().features
     assert [layer.groups for layer in features if isinstance(layer, Conv2d)] == [1, 2, 1, 2, 2]
 
 
@@ -157,13 +163,14 @@ ORDERS = [
 
 @pytest.mark.parametrize(("model", "features", "classifier"), ORDERS)
 def test_the_layers_come_in_the_order_of_their_paper(model, features, classifier):
-    net = model(initialize=False)
+    net = model()
     assert kinds(net.features) == features
     assert kinds(net.classifier) == classifier
 
 
 def test_normalisation_has_the_papers_constants_and_dropout_its_probability():
-    net = alexnet(initialize=False)
+    with skip_init():
+        net = alexnet()
     for layer in net.modules():
         if isinstance(layer, LocalResponseNorm):
             assert (layer.size, layer.alpha, layer.beta, layer.k) == (5, 1e-4, 0.75, 2)
@@ -173,7 +180,8 @@ def test_normalisation_has_the_papers_constants_and_dropout_its_probability():
 
 
 def test_the_lectures_order_normalises_the_smaller_maps_with_the_same_weights():
-    table = counted(alexnet_caffenet(initialize=False))
+    with skip_init():
+        table = counted(alexnet_caffenet())
     assert [row.output for row in table if row.kind == "LocalResponseNorm"] == [
         (96, 27, 27),
         (256, 13, 13),
@@ -182,7 +190,8 @@ def test_the_lectures_order_normalises_the_smaller_maps_with_the_same_weights():
 
 
 def test_pytorchs_alexnet_has_its_names_counts_and_work():
-    net = alexnet_one_weird_trick(initialize=False)
+    with skip_init():
+        net = alexnet_one_weird_trick()
     shapes = {name: array.shape for name, array in net.named_parameters()}
     assert shapes == {
         "features.0.weight": (64, 3, 11, 11), "features.0.bias": (64,),
@@ -199,7 +208,8 @@ def test_pytorchs_alexnet_has_its_names_counts_and_work():
 
 
 def test_pytorchs_alexnet_takes_images_from_63_pixels_on():
-    body = alexnet_one_weird_trick(classes=3, initialize=False).features
+    with skip_init():
+        body = alexnet_one_weird_trick(classes=3).features
     for size in (63, 64, 100):
         assert body(images(1, 3, size, size)).shape == (1, 256, 6, 6)
     with pytest.raises(ValueError, match="a 63x63 image fits"):
@@ -222,7 +232,7 @@ def test_every_unit_sees_what_the_table_of_receptive_fields_says(model, shift):
     pytest.importorskip("matplotlib")  # which its room imports
     from minivision.analysis.receptive_field import receptive_fields
 
-    fields = receptive_fields(model(initialize=False))
+    fields = receptive_fields(model())
     found = [
         (field.units[0], field.size[0], field.jump[0], field.start[0])
         for field in fields.values()
@@ -233,8 +243,8 @@ def test_every_unit_sees_what_the_table_of_receptive_fields_says(model, shift):
 
 def test_weights_and_biases_begin_as_the_paper_says(monkeypatch):
     """§5; with fewer hidden units, so that the test is quick."""
-    monkeypatch.setitem(alexnet.__globals__, "HIDDEN", 50)
-    net = alexnet(classes=30, rng=rng())
+    monkeypatch.setattr(sys.modules["minivision.models.alexnet"], "HIDDEN", 50)
+    net = alexnet(classes=30)
     layers = [part for part in net.modules() if isinstance(part, Conv2d | Linear)]
     for layer in layers:
         draws = layer.weight.data
@@ -245,7 +255,7 @@ def test_weights_and_biases_begin_as_the_paper_says(monkeypatch):
 
 
 def test_a_narrow_alexnet_begins_as_he_says_and_has_even_widths():
-    net = alexnet(classes=5, width=0.11, rng=rng())
+    net = alexnet(classes=5, width=0.11)
     layers = [part for part in net.modules() if isinstance(part, Conv2d | Linear)]
     assert [len(layer.weight) for layer in layers] == [10, 28, 42, 42, 28, 450, 450, 5]
     for layer in layers:
@@ -258,15 +268,19 @@ def test_a_narrow_alexnet_begins_as_he_says_and_has_even_widths():
 @pytest.mark.parametrize("width", [0, -1, math.nan, math.inf])
 def test_a_width_that_is_none_is_refused(width):
     with pytest.raises(ValueError, match=r"^alexnet: width is .*; expected a number above 0"):
-        alexnet(width=width, initialize=False)
+        alexnet(width=width)
 
 
 def test_an_image_that_does_not_fit_is_told_the_chain_and_a_size_that_works():
     """224 pixels without padding leave 5x5 maps: a recurring question."""
-    with pytest.raises(
-        ValueError, match=r"224 -> 54 -> 26 -> 26 -> 12 -> 12 -> 12 -> 12 -> 5 .*a 227x227 image"
+    with (
+        pytest.raises(
+            ValueError,
+            match=r"224 -> 54 -> 26 -> 26 -> 12 -> 12 -> 12 -> 12 -> 5 .*a 227x227 image",
+        ),
+        skip_init(),
     ):
-        alexnet(width=1 / 48, initialize=False)(images(1, 3, 224, 224))
+        alexnet(width=1 / 48)(images(1, 3, 224, 224))
 
 
 # ── the small one ────────────────────────────────────────────────────────────────────────────
@@ -274,7 +288,7 @@ def test_an_image_that_does_not_fit_is_told_the_chain_and_a_size_that_works():
 
 def test_the_small_network_has_the_counts_of_its_table():
     """24·(3·25+1) + 48·(12·25+1) + 64·(48·9+1) + 64·(32·9+1) + 48·(32·9+1), then the layers."""
-    table = counted(alexnet_small(initialize=False))
+    table = counted(alexnet_small())
     convolutions = 1_824 + 14_448 + 27_712 + 18_496 + 13_872
     assert together(table)[0] == convolutions + 256 * (768 + 1) + 256 * 257 + 10 * 257
     assert [row.output for row in table if row.kind == "MaxPool2d"] == [
@@ -299,7 +313,7 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_every_gradient_of_the_small_network_is_what_it_does(options):
     """In float64, along a random direction of every weight and of the images."""
-    net = alexnet_small(rng=rng(), **{"width": 0.25, "size": (16, 20)} | options)
+    net = alexnet_small(**{"width": 0.25, "size": (16, 20)} | options)
     net.to(dtype=np.float64).seed(0, 0)
     x = Tensor(rng(2).normal(size=(3, *net.input_shape)), requires_grad=True)
 
@@ -322,7 +336,7 @@ def test_every_gradient_of_the_small_network_is_what_it_does(options):
 
 @pytest.mark.parametrize("options", OPTIONS[1:7], ids=str)
 def test_an_option_changes_what_it_names_and_nothing_else(options):
-    usual, other = alexnet_small(initialize=False), alexnet_small(initialize=False, **options)
+    usual, other = alexnet_small(), alexnet_small(**options)
     body, decision = kinds(usual.features), kinds(usual.classifier)
     (name, value), *_ = options.items()
     if name == "normalization":
@@ -332,7 +346,7 @@ def test_an_option_changes_what_it_names_and_nothing_else(options):
     elif name == "head":
         body += " average"
     assert (kinds(other.features), kinds(other.classifier)) == (body, decision)
-    pools = [layer.geometry[:2] for layer in other.features if isinstance(layer, MaxPool2d)]
+    pools = [layer.window[:2] for layer in other.features if isinstance(layer, MaxPool2d)]
     assert pools == [((2, 2), (2, 2)) if name == "pool" else ((3, 3), (2, 2))] * 3
     drops = [layer.p for layer in other.classifier if isinstance(layer, Dropout)]
     assert drops == [0.0 if name == "dropout" else 0.5] * 2
@@ -340,26 +354,22 @@ def test_an_option_changes_what_it_names_and_nothing_else(options):
 
 def test_alpha_is_that_of_both_normalisations():
     for alpha in (1e-4, 0.5):
-        layers = alexnet_small(alpha=alpha, initialize=False).features
+        layers = alexnet_small(alpha=alpha).features
         assert [n.alpha for n in layers if isinstance(n, LocalResponseNorm)] == [alpha, alpha]
 
 
 def test_overlapping_windows_and_others_give_maps_of_one_size():
     """So a difference between them is not one of parameters."""
     sizes = {
-        pool: [
-            row.output
-            for row in counted(alexnet_small(pool=pool, initialize=False))
-            if row.kind == "MaxPool2d"
-        ]
+        pool: [row.output for row in counted(alexnet_small(pool=pool)) if row.kind == "MaxPool2d"]
         for pool in [(3, 2), (2, 2)]
     }
     assert sizes[3, 2] == sizes[2, 2]
 
 
 def test_a_mean_of_each_map_needs_a_sixteenth_of_the_weights_and_takes_any_size():
-    flat = alexnet_small(head="flatten", rng=rng())
-    average = alexnet_small(head="average", rng=rng())
+    flat = alexnet_small(head="flatten")
+    average = alexnet_small(head="average")
     fc6 = [net.classifier[0].weight.size for net in (flat, average)]
     assert fc6[0] == 16 * fc6[1]
     average.eval()
@@ -373,15 +383,14 @@ def test_a_mean_of_each_map_needs_a_sixteenth_of_the_weights_and_takes_any_size(
 def test_the_activation_chooses_the_weights_it_begins_with():
     """fc7 has 256 inputs and 256 outputs: He's variance is 2/256, Glorot's 2/512."""
     relu, tanh = (
-        alexnet_small(activation=name, rng=rng()).classifier[3].weight.data.std()
-        for name in ("relu", "tanh")
+        alexnet_small(activation=name).classifier[3].weight.data.std() for name in ("relu", "tanh")
     )
     assert relu == pytest.approx(math.sqrt(2 / 256), rel=0.02)
     assert tanh == pytest.approx(math.sqrt(2 / 512), rel=0.02)
 
 
 def test_a_few_steps_of_plain_descent_learn_four_images_by_heart():
-    net = alexnet_small(width=0.5, dropout=0.1, rng=rng())
+    net = alexnet_small(width=0.5, dropout=0.1)
     x, labels = images(4, 3, 32, 32), [0, 1, 2, 3]
     before = F.cross_entropy(net.eval()(x), labels).item()
     for step in range(100):
@@ -401,19 +410,23 @@ def test_a_few_steps_of_plain_descent_learn_four_images_by_heart():
         ({"head": "max"}, "head is 'max'; expected one of 'flatten', 'average'"),
         ({"width": -1}, "width is -1; expected a number above 0"),
         ({"size": 0}, "size is 0"),
-        ({"size": 7, "pool": (2, 2)}, "image of 7x7 no pixel is left .* at least 8x8"),
     ],
 )
 def test_options_that_do_not_exist_are_told_the_ones_that_do(options, sentence):
     with pytest.raises(ValueError, match=rf"^alexnet_small: .*{sentence}"):
-        alexnet_small(initialize=False, **options)
+        alexnet_small(**options)
+
+
+def test_images_too_small_for_the_poolings_are_told_the_chain_and_a_size_that_works():
+    with pytest.raises(SizeError, match=r"7 -> 7 -> 3 -> 3 -> 1 .*no pixel .*; a 8x8 image fits"):
+        alexnet_small(size=7, pool=(2, 2))
 
 
 @pytest.mark.parametrize(
     "name", ["alexnet", "alexnet_caffenet", "alexnet_one_weird_trick", "alexnet_small"]
 )
 def test_the_command_line_can_build_it(name):
-    net = MODELS[name](7, in_channels=1, rng=None, initialize=False).eval()
+    net = MODELS[name](7, in_channels=1).eval()
     C, H, W = net.input_shape
     assert net(Tensor(np.zeros((0, C, H, W), np.float32))).shape == (0, 7)
     assert C == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor, no_grad
+from minivision import Tensor, manual_seed, no_grad
 from minivision.models import (
     MODELS,
     BodyAndHead,
@@ -26,8 +26,9 @@ def images(model, N=2):
 
 
 def small_networks():
+    manual_seed(0)
     return {
-        name: MODELS[name](rng=np.random.default_rng(0)).eval()
+        name: MODELS[name]().eval()
         for name in ("softmax_regression", "lenet5", "alexnet_small", "vgg_small", "resnet20")
     }
 
@@ -61,21 +62,23 @@ def test_the_parts_share_the_weights_and_the_network_stays_what_it_was():
 def test_every_network_of_the_table_is_cut_or_says_why_not():
     """The features that a cut counts are those that the head it cuts off expects."""
     for name, make in MODELS.items():
-        model = make(initialize=False)
+        model = make()
         if not isinstance(model, Network | ResNet):
             with pytest.raises(TypeError, match=f"^cut: model is a {type(model).__name__}; "):
                 cut(model)
             continue
         features = cut(model).features
         assert features == features_into(cut(model).head), name
-        assert with_new_head(model, 3, initialize=False).head[0].weight.shape == (3, features)
+        assert with_new_head(model, 3).head[0].weight.shape == (3, features)
 
 
 def test_a_cut_network_can_be_cut_again_at_its_head():
-    model = with_new_head(lenet5(rng=np.random.default_rng(0)), 3, rng=np.random.default_rng(1))
+    manual_seed(0)
+    model = with_new_head(lenet5(), 3)
     body, head, features = cut(model)
     assert (body, head, features) == (model.body, model.head, 84)
-    other = with_new_head(model, 7, rng=np.random.default_rng(2))
+    manual_seed(2)
+    other = with_new_head(model, 7)
     assert other.body is model.body
     assert other(images(model)).shape == (2, 7)
     assert model(images(model)).shape == (2, 3)
@@ -83,15 +86,16 @@ def test_a_cut_network_can_be_cut_again_at_its_head():
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_layers_says_how_many_fully_connected_layers_go(layers):
-    model = lenet5(initialize=False)
-    new = with_new_head(model, 4, layers=layers, hidden=(6,), initialize=False)
+    model = lenet5()
+    new = with_new_head(model, 4, layers=layers, hidden=(6,))
     sizes = [part.weight.shape for part in new.modules() if isinstance(part, Linear)]
     kept, features = [(120, 400), (84, 120), (10, 84)][: 3 - layers], [84, 120, 400][layers - 1]
     assert sizes == [*kept, (6, features), (4, 6)]
 
 
 def test_a_head_with_hidden_sizes_has_relus_between_and_none_at_its_end():
-    head = new_head(5, 3, (7, 6), rng=np.random.default_rng(0))
+    manual_seed(0)
+    head = new_head(5, 3, (7, 6))
     assert [type(part) for part in head] == [Linear, ReLU, Linear, ReLU, Linear]
     assert [p.weight.shape for p in head if isinstance(p, Linear)] == [(7, 5), (6, 7), (3, 6)]
     x = np.random.default_rng(1).normal(size=(2, 5)).astype("f")
@@ -102,18 +106,20 @@ def test_a_head_with_hidden_sizes_has_relus_between_and_none_at_its_end():
     np.testing.assert_allclose(head(Tensor(x)).data, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_new_heads_weights_follow_from_its_rng():
-    one, same, other = (
-        with_new_head(lenet5(initialize=False), 3, rng=np.random.default_rng(seed))
-        for seed in (1, 1, 2)
-    )
-    assert np.array_equal(one.head[0].weight.data, same.head[0].weight.data)
-    assert not np.array_equal(one.head[0].weight.data, other.head[0].weight.data)
+def test_a_new_heads_weights_follow_from_the_seed():
+    model = lenet5()
+
+    def weights(seed):
+        with manual_seed(seed):
+            return with_new_head(model, 3).head[0].weight.data
+
+    assert np.array_equal(weights(1), weights(1))
+    assert not np.array_equal(weights(1), weights(2))
 
 
 def test_a_network_under_a_new_head_still_says_what_images_it_takes():
-    for model in (lenet5(initialize=False), resnet20(initialize=False)):
-        new = with_new_head(model, 3, initialize=False)
+    for model in (lenet5(), resnet20()):
+        new = with_new_head(model, 3)
         both = MultiHead(new.body, {"old": cut(model).head, "new": new.head})
         for part in (new, both, both.task("new")):
             assert part.input_shape == model.input_shape
@@ -121,9 +127,9 @@ def test_a_network_under_a_new_head_still_says_what_images_it_takes():
 
 
 def two_heads():
-    rng = np.random.default_rng(0)
-    body = Sequential(Flatten(), Linear(12, 5, rng=rng), ReLU())
-    return MultiHead(body, {name: new_head(5, K, rng=rng) for name, K in (("a", 3), ("b", 2))})
+    manual_seed(0)
+    body = Sequential(Flatten(), Linear(12, 5), ReLU())
+    return MultiHead(body, {name: new_head(5, K) for name, K in (("a", 3), ("b", 2))})
 
 
 def test_every_head_answers_for_its_own_task():
@@ -148,24 +154,25 @@ def test_weights_of_heads_are_named_by_their_tasks():
 def test_a_head_added_to_the_dict_one_gave_is_not_added_to_the_network():
     heads = dict(two_heads().heads)
     model = MultiHead(two_heads().body, heads)
-    heads["c"] = new_head(5, 4, initialize=False)
+    heads["c"] = new_head(5, 4)
     assert list(model.heads) == ["a", "b"]
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_and_nothing_changes():
-    model = with_new_head(lenet5(rng=np.random.default_rng(0)), 3, rng=np.random.default_rng(1))
+    manual_seed(0)
+    model = with_new_head(lenet5(), 3)
     before = model.state_dict()
-    wider = with_new_head(lenet5(initialize=False), 4, initialize=False).state_dict()
+    wider = with_new_head(lenet5(), 4).state_dict()
     with pytest.raises(ValueError, match=r"of another shape: head\.0\.weight is \(4, 84\), exp"):
         model.load_state_dict(wider)
     with pytest.raises(ValueError, match=r"missing: body\.features\.0\.weight.*not in this model"):
-        model.load_state_dict(lenet5(initialize=False).state_dict())
+        model.load_state_dict(lenet5().state_dict())
     for name, array in model.state_dict().items():
         assert np.array_equal(array, before[name])
 
 
 def test_a_head_that_does_not_fit_the_body_is_named_with_both_sizes():
-    model = BodyAndHead(cut(lenet5(initialize=False)).body, new_head(85, 3, initialize=False))
+    model = BodyAndHead(cut(lenet5()).body, new_head(85, 3))
     with pytest.raises(ValueError, match=r"linear: x has 84 features.* expects 85"):
         model(Tensor(np.zeros((2, 1, 28, 28), np.float32)))
 
@@ -173,13 +180,13 @@ def test_a_head_that_does_not_fit_the_body_is_named_with_both_sizes():
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda: cut(lenet5(initialize=False), 0), ValueError,
+        (lambda: cut(lenet5(), 0), ValueError,
          r"cut: layers is 0; expected 1 to 3, as the model has"),
-        (lambda: cut(lenet5(initialize=False), 4), ValueError,
+        (lambda: cut(lenet5(), 4), ValueError,
          r"cut: layers is 4; expected 1 to 3, as the model has"),
-        (lambda: cut(resnet20(initialize=False), 2), ValueError,
+        (lambda: cut(resnet20(), 2), ValueError,
          r"cut: layers is 2; a ResNet can be cut at 1"),
-        (lambda: cut(with_new_head(lenet5(initialize=False), 3, initialize=False), 2), ValueError,
+        (lambda: cut(with_new_head(lenet5(), 3), 2), ValueError,
          r"cut: layers is 2; a BodyAndHead can be cut at 1"),
         (lambda: cut(two_heads()), TypeError,
          r"cut: model is a MultiHead; expected a Network, a ResNet or a BodyAndHead"),
@@ -197,7 +204,8 @@ def test_what_cannot_be_cut_is_said(call, error, sentence):
 def test_who_evaluates_one_task_gives_the_body_back_in_the_mode_it_was_in(training):
     """`task` makes a network anew, which takes its mode from the body it shares."""
     model = two_heads().train(training)
-    other = with_new_head(model.task("a"), 2, rng=np.random.default_rng(0))
+    manual_seed(0)
+    other = with_new_head(model.task("a"), 2)
     for one in (model.task("b"), other, MultiHead(model.body, model.heads)):
         was_training = one.training  # what predict_logits does
         one.eval()

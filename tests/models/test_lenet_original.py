@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.gradcheck import gradcheck
 from minivision.models.lenet_original import (
@@ -33,7 +33,8 @@ LAYERS = [
 
 
 def model(seed=0):
-    return lenet5_original(rng=np.random.default_rng(seed))
+    manual_seed(seed)
+    return lenet5_original()
 
 
 def connections(layer, shape):
@@ -71,13 +72,13 @@ def test_every_layer_but_the_last_is_squashed():
 
 
 def test_six_maps_of_c3_see_three_maps_nine_see_four_and_one_sees_all():
-    seen = TableConv2d(C3_TABLE, 5, initialize=False).connected.sum(axis=1)
+    seen = TableConv2d(C3_TABLE, 5).connected.sum(axis=1)
     assert seen.tolist() == [3] * 6 + [4] * 9 + [6]
 
 
 def test_a_filter_of_c3_equals_loops_over_the_maps_the_table_gives_it():
     rng = np.random.default_rng(0)
-    layer = TableConv2d(C3_TABLE, 5, rng=rng)
+    layer = TableConv2d(C3_TABLE, 5)
     x = rng.normal(size=(2, 6, 7, 6)).astype(np.float32)
     rows = [line.split() for line in C3_TABLE.strip().splitlines()]
     expected = np.zeros((2, 16, 3, 2))
@@ -171,4 +172,4 @@ def test_the_first_weights_are_uniform_by_the_paper_s_rule():
 def test_other_classes_and_channels_are_refused(classes, channels):
     sentence = rf"^lenet5_original: classes is {classes} and in_channels {channels}; expected 10"
     with pytest.raises(ValueError, match=sentence):
-        lenet5_original(classes, in_channels=channels, initialize=False)
+        lenet5_original(classes, in_channels=channels)

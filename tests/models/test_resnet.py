@@ -20,7 +20,7 @@ def images(N=2, C=3, H=32, W=32, dtype=np.float32):
 
 
 def small(depth=8, width=4, **settings):
-    return cifar_resnet(depth, width=width, rng=rng(), **settings)
+    return cifar_resnet(depth, width=width, **settings)
 
 
 # ── the table ────────────────────────────────────────────────────────────────────────────────
@@ -32,7 +32,7 @@ def test_resnet20_is_counted_by_hand():
               144 * 32 + 5 * 288 * 32 + 6 * 2 * 32,
               288 * 64 + 5 * 576 * 64 + 6 * 2 * 64]  # fmt: skip
     assert first + sum(stages) + 65 * 10 == 269_722
-    model = resnet20(initialize=False)
+    model = resnet20()
     parts = [model.layer1, model.layer2, model.layer3]
     assert [part.parameter_count() for part in parts] == stages
     assert model.parameter_count() == 269_722
@@ -43,7 +43,7 @@ def test_resnet20_is_counted_by_hand():
     [(resnet20, 20, 3, 0.27), (resnet32, 32, 5, 0.46), (resnet56, 56, 9, 0.85)],
 )
 def test_the_counts_are_those_of_the_paper(model, depth, blocks, millions):
-    net = model(initialize=False)
+    net = model()
     # Two more convolutions and batch norms in every stage for every further block.
     further = 2 * (144 * 16 + 2 * 16) + 2 * (288 * 32 + 2 * 32) + 2 * (576 * 64 + 2 * 64)
     assert net.parameter_count() == 269_722 + (blocks - 3) * further
@@ -53,7 +53,7 @@ def test_the_counts_are_those_of_the_paper(model, depth, blocks, millions):
 
 
 def test_names_follow_torchvision():
-    names = [name for name, _ in resnet20(initialize=False).named_parameters()]
+    names = [name for name, _ in resnet20().named_parameters()]
     expected = ["conv1.weight", "bn1.weight", "bn1.bias"]
     for stage in (1, 2, 3):
         for block in (0, 1, 2):
@@ -65,7 +65,7 @@ def test_names_follow_torchvision():
 
 def test_the_command_line_knows_them_and_their_images():
     for name in ("resnet20", "resnet32", "resnet56"):
-        model = MODELS[name](7, in_channels=1, initialize=False)
+        model = MODELS[name](7, in_channels=1)
         assert (model.input_shape, model.pixel_range) == ((1, 32, 32), None)
         assert model.loss is F.cross_entropy
         assert model.eval()(images(N=0, C=1)).shape == (0, 7)
@@ -74,14 +74,12 @@ def test_the_command_line_knows_them_and_their_images():
 @pytest.mark.parametrize("depth", [0, 2, 18, 21, -4])
 def test_another_depth_is_refused(depth):
     with pytest.raises(ValueError, match=rf"depth is {depth}; expected 6n \+ 2, such as 20"):
-        cifar_resnet(depth, initialize=False)
+        cifar_resnet(depth)
 
 
 def test_mistakes_are_told():
     with pytest.raises(ValueError, match=r"DropPath: p is 1\.0; expected a probability"):
-        resnet20(drop_path=1.0, initialize=False)
-    with pytest.raises(TypeError, match=r"^rng is 3; expected np.random"):
-        resnet20(rng=3)
+        resnet20(drop_path=1.0)
 
 
 # ── what it computes ─────────────────────────────────────────────────────────────────────────
@@ -169,7 +167,11 @@ def test_a_few_steps_of_plain_descent_learn_four_images_by_heart():
 
 
 def test_the_same_seed_gives_the_same_network():
-    one, two = (cifar_resnet(8, rng=rng(4)).state_dict() for _ in range(2))
+    def drawn():
+        with manual_seed(4):
+            return cifar_resnet(8).state_dict()
+
+    one, two = drawn(), drawn()
     for name, array in one.items():
         np.testing.assert_array_equal(array, two[name])
 
@@ -178,13 +180,11 @@ def test_the_same_seed_gives_the_same_network():
 
 
 def test_deeper_blocks_are_left_out_more_often():
-    layers = [layer for layer in resnet20(drop_path=0.45, initialize=False).modules()
+    layers = [layer for layer in resnet20(drop_path=0.45).modules()
               if isinstance(layer, DropPath)]  # fmt: skip
     expected = [0.05 * (block + 1) for block in range(9)]
     assert [layer.p for layer in layers] == pytest.approx(expected)
-    assert not any(
-        layer.p for layer in resnet20(initialize=False).modules() if isinstance(layer, DropPath)
-    )
+    assert not any(layer.p for layer in resnet20().modules() if isinstance(layer, DropPath))
 
 
 def test_an_image_whose_branch_is_left_out_passes_the_block_unchanged():
@@ -205,7 +205,7 @@ def test_in_training_each_step_draws_anew_and_in_evaluation_nothing_is_left_out(
     np.testing.assert_array_equal(logits[0], logits[1])
     assert (logits[0] != logits[2]).any()
     net.eval()
-    whole = cifar_resnet(8, width=4, initialize=False).eval()
+    whole = cifar_resnet(8, width=4).eval()
     whole.load_state_dict(net.state_dict())
     np.testing.assert_array_equal(net(x).data, whole(x).data)
 

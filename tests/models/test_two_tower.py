@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.analysis.passes import borrowed, watched
 from minivision.models import (
@@ -18,7 +18,7 @@ from minivision.models import (
     alexnet_two_tower,
     lenet5,
 )
-from minivision.nn import Conv2d, LocalResponseNorm, Sequential
+from minivision.nn import Conv2d, LocalResponseNorm, Sequential, skip_init
 
 WIDTH = 1 / 16  # 6, 16, 24, 24 and 16 filters, 256 hidden units
 LABELS = [3, 0]
@@ -40,7 +40,7 @@ def together(model):
 
 def grouped(seed=0, alpha=1.0, width=WIDTH):
     """A narrow AlexNet in float64; α = 1, so that a normalisation that is wrong shows."""
-    model = alexnet(classes=5, width=width, rng=rng(seed)).to(dtype=np.float64).eval()
+    model = alexnet(classes=5, width=width).to(dtype=np.float64).eval()
     for layer in model.modules():
         if isinstance(layer, LocalResponseNorm):
             layer.alpha = alpha
@@ -63,8 +63,8 @@ def block_diagonal(model):
             weight = np.zeros((O, 2 * I, KH, KW))
             weight[: O // 2, :I] = layer.weight.data[: O // 2]
             weight[O // 2 :, I:] = layer.weight.data[O // 2 :]
-            _, stride, padding, _ = layer.geometry
-            whole = Conv2d(2 * I, O, (KH, KW), stride, padding, initialize=False)
+            _, stride, padding, _ = layer.window
+            whole = Conv2d(2 * I, O, (KH, KW), stride, padding)
             whole.to(dtype=np.float64)
             whole.weight.data, whole.bias.data = weight, layer.bias.data.copy()
             layer = whole
@@ -122,10 +122,10 @@ def test_both_are_the_dense_network_whose_weights_between_the_halves_are_0():
 @pytest.mark.parametrize(
     "network",
     [
-        lambda: alexnet_caffenet(classes=5, width=WIDTH, rng=rng()),
-        lambda: alexnet_small(rng=rng()),
-        lambda: alexnet_small(normalization=None, head="average", activation="tanh", rng=rng()),
-        lambda: alexnet_small(width=1 / 24, rng=rng()),  # two maps in conv1, one in each tower
+        lambda: alexnet_caffenet(classes=5, width=WIDTH),
+        lambda: alexnet_small(),
+        lambda: alexnet_small(normalization=None, head="average", activation="tanh"),
+        lambda: alexnet_small(width=1 / 24),  # two maps in conv1, one in each tower
     ],
     ids=["caffenet", "small", "small, averaged", "two maps"],
 )
@@ -139,7 +139,8 @@ def test_other_networks_can_be_taken_apart_as_well(network):
 
 
 def test_pytorchs_alexnet_in_towers_talks_before_every_convolution_but_the_first():
-    model = alexnet_one_weird_trick(classes=3, initialize=False)
+    with skip_init():
+        model = alexnet_one_weird_trick(classes=3)
     small = Sequential(*model.features)  # the body is enough, and its maps are small
     for layer in small:
         if isinstance(layer, Conv2d):
@@ -169,7 +170,8 @@ def test_a_change_in_one_towers_pool1_reaches_the_other_in_conv3_and_no_earlier(
 
 def test_the_bytes_that_cross_are_those_of_the_maps_that_are_sent():
     """At full width, in float32: two maps a side at the border, else all that a tower has."""
-    towers = alexnet_two_tower(initialize=False).eval()
+    with skip_init():
+        towers = alexnet_two_tower().eval()
     for count in (1, 2):
         towers(Tensor(np.zeros((count, 3, 227, 227), np.float32)))
         assert towers.crossed == {
@@ -197,7 +199,8 @@ def test_towers_that_normalise_alone_talk_where_the_paper_says():
 
 
 def test_the_two_towers_have_the_parameters_and_the_work_of_one_alexnet():
-    assert together(alexnet_two_tower(initialize=False)) == (60_965_224, 724_406_816)
+    with skip_init():
+        assert together(alexnet_two_tower()) == (60_965_224, 724_406_816)
 
 
 @pytest.mark.parametrize("norm_across", [True, False])
@@ -205,7 +208,8 @@ def test_the_units_of_both_towers_see_what_those_of_one_network_see(norm_across)
     pytest.importorskip("matplotlib")  # which its room imports
     from minivision.analysis.receptive_field import receptive_fields
 
-    model = TwoTower(alexnet(classes=3, width=WIDTH, initialize=False), norm_across)
+    with skip_init():
+        model = TwoTower(alexnet(classes=3, width=WIDTH), norm_across)
     fields = [f for f in receptive_fields(model).values() if f.kind in ("Conv2d", "MaxPool2d")]
     assert [field.size[0] for field in fields] == [
         size for size in (11, 19, 51, 67, 99, 131, 163, 195) for _ in range(2)
@@ -217,8 +221,10 @@ def test_the_units_of_both_towers_see_what_those_of_one_network_see(norm_across)
 
 def test_one_seed_gives_both_networks_the_same_weights_under_the_same_names():
     settings = {"classes": 3, "width": WIDTH}
-    whole = alexnet(rng=rng(7), **settings).state_dict()
-    halves = alexnet_two_tower(rng=rng(7), **settings).state_dict()
+    with manual_seed(7):
+        whole = alexnet(**settings).state_dict()
+    with manual_seed(7):
+        halves = alexnet_two_tower(**settings).state_dict()
     assert list(halves) == list(whole)
     for name, array in whole.items():
         np.testing.assert_array_equal(halves[name], array)
@@ -226,9 +232,10 @@ def test_one_seed_gives_both_networks_the_same_weights_under_the_same_names():
 
 def test_weights_travel_in_both_directions():
     settings = {"classes": 3, "width": WIDTH}
-    source, towers = alexnet(rng=rng(1), **settings), alexnet_two_tower(rng=rng(2), **settings)
+    source, towers = alexnet(**settings), alexnet_two_tower(**settings)
     towers.load_state_dict(source.state_dict())
-    back = alexnet(initialize=False, **settings)
+    with skip_init():
+        back = alexnet(**settings)
     back.load_state_dict(towers.state_dict())
     for name, array in source.state_dict().items():
         np.testing.assert_array_equal(back.state_dict()[name], array)
@@ -254,7 +261,7 @@ def test_the_towers_own_their_weights():
     ids=["missing", "unknown", "misshaped"],
 )
 def test_a_state_that_does_not_fit_changes_nothing(change, sentence):
-    towers = alexnet_two_tower(classes=3, width=WIDTH, rng=rng())
+    towers = alexnet_two_tower(classes=3, width=WIDTH)
     before = towers.state_dict()
     state = {name: array + 1 for name, array in before.items()}
     change(state)
@@ -268,7 +275,8 @@ def test_a_state_that_does_not_fit_changes_nothing(change, sentence):
 
 
 def test_images_of_another_size_are_told_which_size_fits():
-    towers = alexnet_two_tower(classes=3, width=WIDTH, initialize=False).eval()
+    with skip_init():
+        towers = alexnet_two_tower(classes=3, width=WIDTH).eval()
     with pytest.raises(
         ValueError,
         match=r"^TwoTower: images of 224x224 leave 200 numbers in each tower, but fc6 expects "
@@ -278,8 +286,8 @@ def test_images_of_another_size_are_told_which_size_fits():
 
 
 def odd():
-    net = lenet5(initialize=False)
-    net.features = Sequential(Conv2d(1, 3, 5, initialize=False))
+    net = lenet5()
+    net.features = Sequential(Conv2d(1, 3, 5))
     return net
 
 
@@ -287,7 +295,7 @@ def odd():
     ("network", "sentence"),
     [
         (
-            lambda: alexnet_small(normalization="batch_norm", initialize=False),
+            lambda: alexnet_small(normalization="batch_norm"),
             r"network has BatchNorm2d\(24\), which cannot be halved",
         ),
         (
@@ -303,6 +311,6 @@ def test_a_network_that_has_no_halves_is_refused(network, sentence):
 
 
 def test_the_command_line_can_build_it():
-    net = MODELS["alexnet_two_tower"](7, in_channels=1, rng=None, initialize=False).eval()
+    net = MODELS["alexnet_two_tower"](7, in_channels=1).eval()
     assert net.input_shape == (1, 227, 227)
     assert net(Tensor(np.zeros((0, 1, 227, 227), np.float32))).shape == (0, 7)

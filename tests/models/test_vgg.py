@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minivision import Tensor, no_grad
+from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.analysis.passes import borrowed, watched
 from minivision.models import (
@@ -17,9 +17,9 @@ from minivision.models import (
     vgg_small,
 )
 from minivision.models.vgg import PAPERS_START, he_normal_fan_out
-from minivision.nn import AdaptiveAvgPool2d, Conv2d, Linear
+from minivision.nn import AdaptiveAvgPool2d, Conv2d, Linear, initialize, skip_init
 from minivision.nn.initializers import he_normal, normal
-from minivision.nn.sequential import SizeError
+from minivision.nn.layers import SizeError
 
 
 def rng(seed=0):
@@ -58,10 +58,11 @@ WITH_BATCH_NORM = {
 # ── the table ────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.usefixtures("undrawn")
 @each
 def test_the_counts_are_those_of_the_paper(name):
     layers, convolutions, parameters, _ = NETWORKS[name]
-    model = MODELS[name](initialize=False)
+    model = MODELS[name]()
     assert sum(p.ndim > 1 for p in model.parameters()) == layers
     assert model.features.parameter_count() == convolutions
     # 512·7·7·4096 + 4096, 4096·4096 + 4096, 4096·1000 + 1000
@@ -69,20 +70,22 @@ def test_the_counts_are_those_of_the_paper(name):
     assert model.parameter_count() == parameters == convolutions + 123_642_856
 
 
+@pytest.mark.usefixtures("undrawn")
 @each
 def test_the_work_is_that_of_the_table(name):
     """Every output of a convolution or a linear layer takes as many products as it has weights."""
     work = 0
-    for call in calls_without_an_image(MODELS[name](initialize=False)):
+    for call in calls_without_an_image(MODELS[name]()):
         if isinstance(call.layer, Conv2d | Linear):
             weights_of_a_unit = math.prod(call.layer.weight.shape[1:])
             work += math.prod(call.result.shape[1:]) * weights_of_a_unit
     assert work == NETWORKS[name][3]
 
 
+@pytest.mark.usefixtures("undrawn")
 @each
 def test_every_block_halves_the_image(name):
-    calls = calls_without_an_image(MODELS[name](initialize=False))
+    calls = calls_without_an_image(MODELS[name]())
     pooled = [call for call in calls if type(call.layer).__name__ == "MaxPool2d"]
     assert [call.result.shape[1:] for call in pooled] == [
         (64, 112, 112), (128, 56, 56), (256, 28, 28), (512, 14, 14), (512, 7, 7),
@@ -90,9 +93,10 @@ def test_every_block_halves_the_image(name):
     assert calls[-1].result.shape == (0, 1000)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", WITH_BATCH_NORM)
 def test_batch_norm_adds_two_parameters_a_filter(name):
-    model = MODELS[name](initialize=False)
+    model = MODELS[name]()
     assert model.parameter_count() == WITH_BATCH_NORM[name]
     kinds = [type(layer).__name__ for layer in model.features][:4]
     assert kinds[:3] == ["Conv2d", "BatchNorm2d", "ReLU"]
@@ -103,17 +107,19 @@ def test_batch_norm_adds_two_parameters_a_filter(name):
     assert model.parameter_count() - plain == 2 * filters
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_c_is_d_with_a_1x1_kernel_at_the_end_of_the_last_three_blocks():
-    c, d = (MODELS[name](initialize=False).features for name in ("vgg16_c", "vgg16"))
+    c, d = (MODELS[name]().features for name in ("vgg16_c", "vgg16"))
     kernels = [
-        [layer.geometry.kernel[0] for layer in features if isinstance(layer, Conv2d)]
+        [layer.window.kernel[0] for layer in features if isinstance(layer, Conv2d)]
         for features in (c, d)
     ]
     assert kernels == [[3, 3, 3, 3, 3, 3, 1, 3, 3, 1, 3, 3, 1], [3] * 13]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_lrn_normalises_once_behind_the_first_relu():
-    kinds = [type(layer).__name__ for layer in MODELS["vgg11_lrn"](initialize=False).features]
+    kinds = [type(layer).__name__ for layer in MODELS["vgg11_lrn"]().features]
     assert kinds[:4] == ["Conv2d", "ReLU", "LocalResponseNorm", "MaxPool2d"]
     assert kinds.count("LocalResponseNorm") == 1
 
@@ -129,9 +135,10 @@ INDICES = {
 }
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", INDICES)
 def test_names_follow_torchvision(name):
-    model, norm = MODELS[name](initialize=False), name.endswith("_bn")
+    model, norm = MODELS[name](), name.endswith("_bn")
     parts = [f"features.{i + n}" for i in INDICES[name] for n in range(1 + norm)]
     parts += [f"classifier.{i}" for i in (0, 3, 6)]
     expected = [f"{part}.{kind}" for part in parts for kind in ("weight", "bias")]
@@ -147,7 +154,7 @@ def test_names_follow_torchvision(name):
 
 
 def test_the_average_head_has_few_weights_and_takes_images_of_any_size():
-    model = MODELS["vgg11"](7, head="average", rng=rng()).eval()
+    model = MODELS["vgg11"](7, head="average").eval()
     assert model.parameter_count() == 9_220_480 + 512 * 7 + 7
     assert model(images(N=1)).shape == (1, 7)
     assert model(images(N=2, H=32, W=70)).shape == (2, 7)
@@ -155,14 +162,15 @@ def test_the_average_head_has_few_weights_and_takes_images_of_any_size():
         model(images(H=31, W=31))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_flatten_head_wants_224_pixels():
-    model = MODELS["vgg11"](initialize=False)
+    model = MODELS["vgg11"]()
     with pytest.raises(SizeError, match=r"expects 25088 features.*a 224x224 image fits"):
         model(images(H=64, W=64))
 
 
 def test_torchvisions_start_keeps_the_variance_of_what_goes_back():
-    model = vgg_network("A", head="average", rng=rng())
+    model = vgg_network("A", head="average")
     for layer in model.features:
         if isinstance(layer, Conv2d):
             assert layer.weight.data.std() == pytest.approx(
@@ -175,7 +183,9 @@ def test_torchvisions_start_keeps_the_variance_of_what_goes_back():
 
 @pytest.mark.parametrize(("start", "deviation"), [(PAPERS_START, 0.1), (he_normal, None)])
 def test_another_start_is_drawn_for_every_layer(start, deviation):
-    model = vgg_network("A", head="average", initializer=start, rng=rng())
+    with skip_init():
+        model = vgg_network("A", head="average")
+    initialize(model, start)
     layers = [layer for layer in model.modules() if isinstance(layer, Conv2d | Linear)]
     assert len(layers) == 9
     for layer in layers:
@@ -190,7 +200,8 @@ def test_the_papers_start_explodes_with_a_tenth_of_it_vanishes_and_hes_holds():
     starts = {"0.1": PAPERS_START, "0.01": normal(0.01), "he": he_normal}
     with no_grad():
         for name, start in starts.items():
-            model = vgg_network("A", head="average", initializer=start, rng=rng()).eval()
+            model = vgg_network("A", head="average").eval()
+            initialize(model, start)
             sizes[name] = model.features[:-1](images(N=1)).data.std()
     assert sizes["0.1"] > 1e3
     assert 0.1 < sizes["he"] < 10
@@ -198,16 +209,14 @@ def test_the_papers_start_explodes_with_a_tenth_of_it_vanishes_and_hes_holds():
 
 
 def test_mistakes_are_told():
-    with pytest.raises(ValueError, match=r"configuration is 'F'; expected one of A, A-LRN, B, C"):
-        vgg_network("F", initialize=False)
+    with pytest.raises(ValueError, match=r"configuration is 'F'; expected one of 'A', 'A-LRN'"):
+        vgg_network("F")
     for build in (vgg_small, MODELS["vgg11"]):
-        with pytest.raises(ValueError, match=r"head is 'gap'; expected one of flatten, average"):
-            build(head="gap", initialize=False)
+        with pytest.raises(ValueError, match=r"head is 'gap'; expected one of 'flatten', 'av"):
+            build(head="gap")
     for widths in ((), (1, 2, 3, 4, 5, 6)):
         with pytest.raises(ValueError, match=r"widths is .*; expected 1 to 5 numbers"):
-            vgg_small(widths=widths, initialize=False)
-    with pytest.raises(TypeError, match=r"^rng is 3; expected np.random"):
-        MODELS["vgg16"](rng=3)
+            vgg_small(widths=widths)
 
 
 # ── vgg_small ────────────────────────────────────────────────────────────────────────────────
@@ -216,11 +225,11 @@ def test_mistakes_are_told():
 def test_vgg_small_is_counted_by_hand():
     convolutions = 32 * 28 + 32 * 289 + 64 * 289 + 64 * 577 + 128 * 577 + 128 * 1153
     for head, last in (("flatten", 256 * 2049 + 10 * 257), ("average", 10 * 129)):
-        model = vgg_small(head=head, initialize=False)
+        model = vgg_small(head=head)
         assert model.parameter_count() == convolutions + last
-        bn = vgg_small(head=head, batch_norm=True, initialize=False)
+        bn = vgg_small(head=head, batch_norm=True)
         assert bn.parameter_count() == convolutions + last + 4 * (32 + 64 + 128)
-    kinds = [type(layer).__name__ for layer in vgg_small(initialize=False).features]
+    kinds = [type(layer).__name__ for layer in vgg_small().features]
     assert kinds == ["Conv2d", "ReLU", "Conv2d", "ReLU", "MaxPool2d"] * 3
 
 
@@ -228,7 +237,7 @@ def test_vgg_small_is_counted_by_hand():
 @pytest.mark.parametrize("head", ["flatten", "average"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_vgg_small_learns_four_images_by_heart_in_every_form(widths, head, batch_norm):
-    model = vgg_small(4, in_channels=1, widths=widths, head=head, batch_norm=batch_norm, rng=rng())
+    model = vgg_small(4, in_channels=1, widths=widths, head=head, batch_norm=batch_norm)
     assert [p.shape[0] for p in model.features.parameters() if p.ndim == 4] == [
         width for width in widths for _ in range(2)
     ]
@@ -245,7 +254,11 @@ def test_vgg_small_learns_four_images_by_heart_in_every_form(widths, head, batch
 
 
 def test_vgg_small_starts_he_normal_and_by_its_seed():
-    one, two = (vgg_small(rng=rng(3)).state_dict() for _ in range(2))
+    def drawn():
+        with manual_seed(3):
+            return vgg_small().state_dict()
+
+    one, two = drawn(), drawn()
     for name, array in one.items():
         np.testing.assert_array_equal(array, two[name])
         if array.ndim > 1:
@@ -265,7 +278,7 @@ def with_biases(model):
 
 @pytest.mark.parametrize("head", ["flatten", "average"])
 def test_on_the_training_size_dense_scores_are_the_logits(head):
-    model = with_biases(vgg_small(head=head, batch_norm=True, rng=rng()))
+    model = with_biases(vgg_small(head=head, batch_norm=True))
     x = images(dtype=np.float64)
     scores = fully_convolutional(model)(x)
     assert scores.shape == ((2, 10, 1, 1) if head == "flatten" else (2, 10, 4, 4))
@@ -274,7 +287,7 @@ def test_on_the_training_size_dense_scores_are_the_logits(head):
 
 def test_without_padding_every_place_scores_its_own_window():
     """lenet5_lecture pads nothing, so a place of a 40x36 image is a 28x28 window, 4 pixels on."""
-    model = with_biases(lenet5_lecture(rng=rng()))
+    model = with_biases(lenet5_lecture())
     x = images(C=1, H=40, W=36, dtype=np.float64)
     scores = fully_convolutional(model)(x).data
     assert scores.shape == (2, 10, 4, 3)
@@ -285,7 +298,7 @@ def test_without_padding_every_place_scores_its_own_window():
 
 
 def test_on_a_larger_image_the_classifier_slides_over_the_maps():
-    model = with_biases(vgg_small(widths=(4, 6), rng=rng()))
+    model = with_biases(vgg_small(widths=(4, 6)))
     x = images(H=40, W=48, dtype=np.float64)
     maps = model.features(x).data
     scores = fully_convolutional(model)(x).data
@@ -298,15 +311,16 @@ def test_on_a_larger_image_the_classifier_slides_over_the_maps():
 
 
 def test_the_mean_of_the_score_map_is_the_logits_of_the_average_head_at_any_size():
-    model = with_biases(vgg_small(head="average", rng=rng()))
+    model = with_biases(vgg_small(head="average"))
     x = images(H=24, W=56, dtype=np.float64)
     scores = fully_convolutional(model)(x)
     assert scores.shape == (2, 10, 3, 7)
     np.testing.assert_allclose(scores.mean(axis=(2, 3)).data, model(x).data, rtol=0, atol=1e-13)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_vgg16_becomes_the_papers_7x7_and_1x1_convolutions():
-    model = MODELS["vgg16"](initialize=False).eval()
+    model = MODELS["vgg16"]().eval()
     dense = fully_convolutional(model)
     shapes = [layer.weight.shape for layer in dense if isinstance(layer, Conv2d)][-3:]
     assert shapes == [(4096, 512, 7, 7), (4096, 4096, 1, 1), (1000, 4096, 1, 1)]
@@ -318,14 +332,14 @@ def test_vgg16_becomes_the_papers_7x7_and_1x1_convolutions():
 
 
 def test_dense_evaluation_leaves_the_model_as_it_was_and_tells_what_it_cannot_do():
-    model = vgg_small(head="average", initialize=False)
+    model = vgg_small(head="average")
     layers = len(model.features)
     fully_convolutional(model)
     assert len(model.features) == layers
     assert model.training
     with pytest.raises(ValueError, match="the classifier has a RadialBasis, which needs vectors"):
-        fully_convolutional(lenet5_original(initialize=False))
-    wrong = vgg_small(initialize=False)
+        fully_convolutional(lenet5_original())
+    wrong = vgg_small()
     wrong.input_shape = (3, 64, 64)
     with pytest.raises(ValueError, match=r"expects 2048 features, not 128·8·8 = 8192"):
         fully_convolutional(wrong)
@@ -335,7 +349,7 @@ def test_dense_evaluation_leaves_the_model_as_it_was_and_tells_what_it_cannot_do
 
 
 def test_a_pooling_that_changes_nothing_at_the_training_size_is_left_out():
-    model = with_biases(vgg_small(widths=(4, 6), rng=rng()))
+    model = with_biases(vgg_small(widths=(4, 6)))
     model.features._modules.append(AdaptiveAvgPool2d(8))
     x = images(dtype=np.float64)
     dense = fully_convolutional(model)

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.nn import BatchNorm1d, Dropout, Linear, ReLU, Sequential
 from minivision.optim import SGD, Adam
 
 
 def network():
-    rng = np.random.default_rng(0)
-    body = Sequential(Linear(5, 6, rng=rng), BatchNorm1d(6), ReLU(), Dropout(0.5))
-    return Sequential(body, Linear(6, 3, rng=rng))
+    manual_seed(0)
+    body = Sequential(Linear(5, 6), BatchNorm1d(6), ReLU(), Dropout(0.5))
+    return Sequential(body, Linear(6, 3))
 
 
 def state(module):

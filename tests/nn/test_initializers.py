@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from minivision.nn import Linear
-from minivision.nn.initializers import draw_weights, fans, glorot_uniform, he_normal, normal
+from minivision import manual_seed
+from minivision.models import LocallyConnected2d
+from minivision.nn import Linear, initialize, skip_init
+from minivision.nn.initializers import fans, glorot_uniform, he_normal, normal
 
 SHAPES = [(400, 500), (64, 32, 5, 6)]
 every = pytest.mark.parametrize("initializer", [he_normal, glorot_uniform, normal(0.01)])
@@ -65,12 +67,28 @@ def test_he_weights_keep_the_signal_through_relu():
     assert 0.3 < (x**2).mean() / start < 3
 
 
-def test_layers_use_the_initializer_that_they_are_given():
-    layer = Linear(30, 20, rng=np.random.default_rng(3), initializer=glorot_uniform)
+def test_a_layer_draws_by_the_initializer_that_it_is_given():
+    layer = Linear(30, 20)
+    layer.bias.data += 1
+    with manual_seed(3):
+        layer.draw(glorot_uniform)
     np.testing.assert_array_equal(layer.weight.data, draw(glorot_uniform, (20, 30), 3))
+    assert not layer.bias.data.any()
 
 
-def test_without_initializing_nothing_is_drawn():
-    zeros = draw_weights("Linear", (2, 3), he_normal, None, initialize=False)
-    assert zeros.tolist() == [[0] * 3] * 2
-    assert zeros.dtype == np.float32
+def test_a_local_layer_draws_each_place_as_one_convolution_would():
+    with manual_seed(3):
+        layer = LocallyConnected2d(2, 3, 5, image_size=6)
+    rng = np.random.default_rng(3)
+    for filters in layer.weight.data.reshape(4, 3, 2, 5, 5):
+        np.testing.assert_array_equal(filters, he_normal((3, 2, 5, 5), rng))
+    initialize(layer, glorot_uniform)
+    assert abs(layer.weight.data).max() <= math.sqrt(6 / (2 * 25 + 3 * 25))
+
+
+def test_within_skip_init_nothing_is_drawn():
+    with skip_init():
+        layer = Linear(2, 3)
+        initialize(layer, he_normal)
+    assert layer.weight.data.tolist() == [[0] * 2] * 3
+    assert layer.weight.dtype == np.float32

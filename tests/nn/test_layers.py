@@ -15,7 +15,9 @@ from minivision.nn import (
     ReLU,
     Sequential,
     Tanh,
+    skip_init,
 )
+from minivision.nn.initializers import he_normal
 from minivision.optim import SGD
 
 
@@ -27,9 +29,9 @@ def images(*shape):
     return Tensor(rng(1).normal(size=shape).astype(np.float32))
 
 
-CONVOLUTION = Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), 2, rng=rng())
-UNBIASED = Conv2d(4, 6, 3, bias=False, rng=rng())
-LINEAR = Linear(5, 3, rng=rng())
+CONVOLUTION = Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), 2)
+UNBIASED = Conv2d(4, 6, 3, bias=False)
+LINEAR = Linear(5, 3)
 CALLS = {
     "Conv2d": (
         CONVOLUTION, (2, 4, 7, 6),
@@ -54,8 +56,8 @@ def test_a_layer_calls_its_function(layer, shape, call):
 
 def test_weights_have_pytorchs_names_and_shapes_and_biases_are_zero():
     layers = {
-        Conv2d(4, 6, (3, 2), groups=2, rng=rng()): ((6, 2, 3, 2), (6,)),
-        Linear(5, 3, rng=rng()): ((3, 5), (3,)),
+        Conv2d(4, 6, (3, 2), groups=2): ((6, 2, 3, 2), (6,)),
+        Linear(5, 3): ((3, 5), (3,)),
     }
     for layer, (weight, bias) in layers.items():
         state = layer.state_dict()
@@ -67,24 +69,18 @@ def test_weights_have_pytorchs_names_and_shapes_and_biases_are_zero():
         assert not state["bias"].any()
         assert {array.dtype for array in state.values()} == {np.dtype(np.float32)}
     assert list(UNBIASED.state_dict()) == ["weight"]
-    assert list(Linear(5, 3, bias=False, rng=rng()).state_dict()) == ["weight"]
+    assert list(Linear(5, 3, bias=False).state_dict()) == ["weight"]
 
 
-@pytest.mark.parametrize(
-    ("layer", "build"),
-    [("Linear", lambda **k: Linear(5, 3, **k)), ("Conv2d", lambda **k: Conv2d(1, 2, 3, **k))],
-)
-def test_weights_are_drawn_from_the_generator_that_is_given_or_else_the_shared_one(layer, build):
-    one, two, other = build(rng=rng(3)), build(rng=rng(3)), build(rng=rng(4))
-    np.testing.assert_array_equal(one.weight.data, two.weight.data)
-    assert (one.weight.data != other.weight.data).any()
+@pytest.mark.parametrize(("layer", "sizes"), [(Linear, (5, 3)), (Conv2d, (1, 2, 3))])
+def test_weights_are_he_normal_numbers_of_the_shared_generator(layer, sizes):
     with manual_seed(3):
-        np.testing.assert_array_equal(build().weight.data, one.weight.data)
-        assert (build().weight.data != one.weight.data).any()  # the next numbers
-    for wrong in (3, np.random):
-        with pytest.raises(TypeError, match=rf"^{layer}: rng is .*minivision.manual_seed\(seed\)"):
-            build(rng=wrong)
-    assert not build(initialize=False).weight.data.any()
+        one, other = layer(*sizes), layer(*sizes)
+    expected = he_normal(one.weight.shape, rng(3))
+    np.testing.assert_array_equal(one.weight.data, expected)
+    assert (one.weight.data != other.weight.data).any()  # the next numbers
+    with skip_init():
+        assert not layer(*sizes).weight.data.any()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +97,7 @@ def test_weights_are_drawn_from_the_generator_that_is_given_or_else_the_shared_o
 )
 def test_conv2d_refuses_bad_settings_when_it_is_made(arguments, sentence):
     with pytest.raises(ValueError, match=r"^Conv2d: " + sentence):
-        Conv2d(4, 6, **{"kernel_size": 3, "initialize": False, **arguments})
+        Conv2d(4, 6, **{"kernel_size": 3, **arguments})
 
 
 @pytest.mark.parametrize("Pool", [MaxPool2d, AvgPool2d])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision.nn import Buffer, Conv2d, Dropout, Linear, Module, Parameter, ReLU, Sequential
 
 
@@ -26,11 +26,11 @@ class Net(Module):
     """Parts in every place that a part can stand in."""
 
     def __init__(self, seed=0):
-        generator = rng(seed)
+        manual_seed(seed)
         self.scale = Parameter(np.ones((), np.float32))
-        self.first = Linear(3, 4, rng=generator)
-        self.blocks = [Linear(4, 4, rng=generator), ReLU()]
-        self.heads = {"left": Linear(4, 2, rng=generator), "right": Norm(4)}
+        self.first = Linear(3, 4)
+        self.blocks = [Linear(4, 4), ReLU()]
+        self.heads = {"left": Linear(4, 2), "right": Norm(4)}
         self.pair = (Norm(2), "no module", 3)
         self.shared = self.first
         self.same_scale = self.scale
@@ -67,6 +67,28 @@ def test_modules_are_found_in_order_each_once():
 
 def test_parameters_are_counted():
     assert Net().parameter_count() == 1 + (12 + 4) + (16 + 4) + (8 + 2) + 4 + 2
+
+
+def test_a_parameter_is_not_replaced_by_a_plain_tensor_or_array():
+    layer = Linear(3, 2)
+    for value in (Tensor(np.ones((2, 3), np.float32)), np.ones((2, 3), np.float32)):
+        with pytest.raises(TypeError, match=r"^Linear: weight is a Parameter .* weight\.data"):
+            layer.weight = value
+    layer.weight, layer.bias = Parameter(np.ones((2, 3), np.float32)), None
+    assert layer.parameter_count() == 6
+
+
+def test_an_attribute_that_would_hide_a_method_is_refused():
+    with pytest.raises(TypeError, match=r"^Linear: seed is a method of Module; choose another"):
+        Linear(3, 2).seed = 3
+
+
+def test_forward_may_take_named_arguments():
+    class Scaled(Module):
+        def forward(self, x, scale=1.0):
+            return x * scale
+
+    assert Scaled()(Tensor([2.0]), scale=3.0).item() == 6
 
 
 def test_a_module_without_forward_says_what_to_write():
@@ -220,7 +242,7 @@ def test_a_model_moved_between_forward_and_backward_is_noticed():
 
 
 def test_seed_gives_every_random_layer_a_key_of_its_own():
-    net = Sequential(Dropout(), Linear(3, 3, rng=rng()), Sequential(Dropout(), ReLU()))
+    net = Sequential(Dropout(), Linear(3, 3), Sequential(Dropout(), ReLU()))
     net.seed(5, 9)
     assert [m.key for m in net.modules() if isinstance(m, Dropout)] == [
         (5, 9, 1),
@@ -234,7 +256,7 @@ def test_seed_gives_every_random_layer_a_key_of_its_own():
 def test_seeding_leaves_a_layer_alone_that_calls_something_else_key():
     class Attention(Module):
         def __init__(self):
-            self.key = Linear(2, 2, initialize=False)
+            self.key = Linear(2, 2)
 
     net = Sequential(Attention(), Dropout(0.5))
     net.seed(0, 0)
@@ -252,7 +274,7 @@ def test_counters_keep_their_integers_when_the_dtype_changes():
 
 
 def test_a_module_prints_its_parts():
-    net = Sequential(Conv2d(1, 6, 5, padding=2, rng=rng()), Sequential(ReLU(), Dropout(0.25)))
+    net = Sequential(Conv2d(1, 6, 5, padding=2), Sequential(ReLU(), Dropout(0.25)))
     assert repr(net) == "\n".join([
         "Sequential(",
         "  (0): Conv2d(1, 6, kernel_size=(5, 5), padding=(2, 2))",
@@ -265,4 +287,4 @@ def test_a_module_prints_its_parts():
 
 
 def test_a_dilated_convolution_prints_its_dilation():
-    assert "dilation=(2, 2)" in repr(Conv2d(1, 1, 3, dilation=2, initialize=False))
+    assert "dilation=(2, 2)" in repr(Conv2d(1, 1, 3, dilation=2))

@@ -5,6 +5,7 @@ import pytest
 
 from minivision import Tensor, manual_seed
 from minivision import functional as F
+from minivision.models import LocallyConnected2d
 from minivision.nn import (
     AdaptiveAvgPool2d,
     BatchNorm1d,
@@ -16,7 +17,6 @@ from minivision.nn import (
     Flatten,
     LeakyReLU,
     Linear,
-    LocallyConnected2d,
     LocalResponseNorm,
     MSELoss,
     ScaledTanh,
@@ -103,28 +103,26 @@ def test_drop_path_without_a_key_draws_from_the_shared_generator():
 
 def test_the_lectures_three_first_layers_have_its_numbers_of_parameters():
     """facts.md, section 1: 32x32x3 -> 28x28x6 with a 5x5 window."""
-    dense = Linear(32 * 32 * 3, 28 * 28 * 6, initialize=False)
-    local = LocallyConnected2d(3, 6, 5, image_size=32, initialize=False)
-    convolution = Conv2d(3, 6, 5, initialize=False)
+    dense = Linear(32 * 32 * 3, 28 * 28 * 6)
+    local = LocallyConnected2d(3, 6, 5, image_size=32)
+    convolution = Conv2d(3, 6, 5)
     assert dense.parameter_count() == 14_455_392
     assert local.parameter_count() == 357_504
     assert convolution.parameter_count() == 456
 
 
 def test_a_local_layer_whose_places_are_alike_is_a_convolution():
-    rng = np.random.default_rng(0)
-    local = LocallyConnected2d(2, 3, (3, 2), stride=2, padding=1, image_size=(7, 8), rng=rng)
-    convolution = Conv2d(2, 3, (3, 2), stride=2, padding=1, rng=rng)
+    manual_seed(0)
+    local = LocallyConnected2d(2, 3, (3, 2), stride=2, padding=1, image_size=(7, 8))
+    convolution = Conv2d(2, 3, (3, 2), stride=2, padding=1)
     local.weight.data = np.broadcast_to(convolution.weight.data, local.weight.shape).copy()
     x = images(2, 2, 7, 8)
     np.testing.assert_allclose(local(x).numpy(), convolution(x).numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_global_average_pooling_takes_images_of_any_size():
-    rng = np.random.default_rng(0)
-    net = Sequential(
-        Conv2d(1, 4, 3, rng=rng), AdaptiveAvgPool2d(1), Flatten(), Linear(4, 2, rng=rng)
-    )
+    manual_seed(0)
+    net = Sequential(Conv2d(1, 4, 3), AdaptiveAvgPool2d(1), Flatten(), Linear(4, 2))
     assert net(images(2, 1, 9, 7)).shape == net(images(2, 1, 31, 12)).shape == (2, 2)
 
 

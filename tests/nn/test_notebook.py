@@ -9,7 +9,7 @@ from minivision.models import lenet5
 
 
 def test_a_network_shows_a_row_for_every_layer_and_the_sum():
-    html = lenet5(initialize=False)._repr_html_()
+    html = lenet5()._repr_html_()
     assert html.count("<tr>") == 1 + 11 + 1
     numbers = [int(n.replace(",", "")) for n in re.findall(r"<td>([\d,]+)</td></tr>", html)]
     assert sum(numbers) == 61_706

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from minivision import Tensor
 from minivision.nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
-from minivision.nn.sequential import SizeError
+from minivision.nn.layers import SizeError
 
 
 def convolution(*arguments, **keywords):
-    return Conv2d(*arguments, initialize=False, **keywords)
+    return Conv2d(*arguments, **keywords)
 
 
 def image(H, W, C=1):
@@ -23,13 +23,13 @@ def image(H, W, C=1):
 def network():
     return Sequential(
         convolution(1, 6, 5), ReLU(), MaxPool2d(2), convolution(6, 16, 5), ReLU(), MaxPool2d(2),
-        Flatten(), Linear(256, 10, initialize=False),
+        Flatten(), Linear(256, 10),
     )  # fmt: skip
 
 
 def test_layers_are_applied_in_order():
     x = Tensor(np.float32([[-1.0, 2.0]]))
-    layer = Linear(2, 2, initialize=False)
+    layer = Linear(2, 2)
     layer.weight.data[...] = -np.eye(2)
     assert Sequential(layer, ReLU())(x).data.tolist() == [[1, 0]]
     assert Sequential(ReLU(), layer)(x).data.tolist() == [[0, -2]]
@@ -46,6 +46,15 @@ def test_it_has_a_length_can_be_iterated_indexed_and_sliced():
     assert list(body) == list(net)[:3]
     with pytest.raises(IndexError):
         net[8]
+
+
+def test_a_place_can_be_given_another_module():
+    net = network()
+    net[-1] = Linear(256, 3)
+    assert net(image(28, 28)).shape == (2, 3)
+    assert list(net.children())[-1] is net[7]
+    with pytest.raises(TypeError, match="is a function, not a Module"):
+        net[0] = image
 
 
 def test_names_are_positions():
@@ -101,7 +110,7 @@ def test_the_advised_size_really_works(kernels, strides, paddings, pool, fitting
     if size >= pool:
         layers.append(AvgPool2d(pool))
         size = (size - pool) // pool + 1
-    linear = Linear(max(1, size) ** 2, 7, initialize=False), Linear(7, 3, initialize=False)
+    linear = Linear(max(1, size) ** 2, 7), Linear(7, 3)
     net = Sequential(*layers, Flatten(), *linear)
     with pytest.raises(SizeError) as caught:
         net(image(200, 201))
@@ -110,7 +119,7 @@ def test_the_advised_size_really_works(kernels, strides, paddings, pool, fitting
 
 
 def test_where_no_square_fits_no_size_is_advised():
-    net = Sequential(convolution(1, 1, 1), Flatten(), Linear(2, 3, initialize=False))
+    net = Sequential(convolution(1, 1, 1), Flatten(), Linear(2, 3))
     assert net(image(1, 2)).shape == (2, 3)
     with pytest.raises(SizeError, match=r"not 1·4·4 = 16\)$"):
         net(image(4, 4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivision import Tensor
-from minivision.nn import Linear, Parameter
+from minivision.nn import Linear, Parameter, skip_init
 from minivision.optim import (
     SGD,
     Adam,
@@ -168,7 +168,7 @@ def test_stepping_marks_the_weights_as_changed():
 
 
 BAD_SETTINGS = [
-    (lambda: SGD([], 0.1), "expected Tensors"),
+    (lambda: SGD([], 0.1), "there are no parameters; expected model.parameters"),
     (lambda: SGD([np.ones(3)], 0.1), r"array\(.*expected Tensors"),
     (lambda: SGD([weight(1, 1)], -0.1), r"lr is -0\.1; expected >= 0"),
     (lambda: SGD([weight(1, 1)], 0.1, momentum=-1), "momentum is -1"),
@@ -184,7 +184,7 @@ BAD_SETTINGS = [
     (lambda: SGD([Tensor(np.arange(3))], 0.1), "cannot be trained"),
     (lambda: SGD([weight(1, 1)], float("nan")), "lr is nan"),
     (lambda: SGD([{"lr": 0.1}], 0.1), 'expected {"params"'),
-    (lambda: WeightAverage(Linear(1, 1, initialize=False), 1.0), "decay is 1"),
+    (lambda: WeightAverage(Linear(1, 1), 1.0), "decay is 1"),
 ]
 
 
@@ -224,7 +224,8 @@ def test_cosine_falls_from_one_to_the_lowest():
 
 
 def test_weight_average_follows_the_weights_and_gives_them_back():
-    model = Linear(1, 1, bias=False, initialize=False)
+    with skip_init():
+        model = Linear(1, 1, bias=False)
     average = WeightAverage(model, decay=0.75)
     model.weight.data = np.ones((1, 1), np.float32)
     average.update()

@@ -5,7 +5,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.models import lenet5, lenet5_lecture
 
@@ -37,7 +37,7 @@ NETWORKS = {
 @pytest.mark.parametrize("seed", [0, 1])
 def test_forward_and_backward_agree_with_pytorch(build, build_theirs, seed):
     rng = np.random.default_rng(seed)
-    net, other = build(rng=rng).to(dtype=np.float64), build_theirs()
+    net, other = build().to(dtype=np.float64), build_theirs()
     state = {
         name: array + 0.01 * rng.normal(size=array.shape)
         for name, array in net.state_dict().items()
@@ -62,7 +62,8 @@ def test_forward_and_backward_agree_with_pytorch(build, build_theirs, seed):
 
 
 def test_weights_travel_back_to_pytorch_by_name():
-    net, other = lenet5(rng=np.random.default_rng(0)), theirs(2, 400, [120, 84])
+    manual_seed(0)
+    net, other = lenet5(), theirs(2, 400, [120, 84])
     net.load_state_dict({name: value.numpy() for name, value in other.state_dict().items()})
     x = np.random.default_rng(1).normal(size=(2, 1, 28, 28)).astype(np.float32)
     expected = other.float()(torch.tensor(x)).detach().numpy()

@@ -15,7 +15,7 @@ import os
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.models import (
     MODELS,
@@ -260,7 +260,8 @@ def assert_near(ours, theirs, tolerance, size, what):
 
 
 def drawn(build, *arguments, **settings):
-    return build(*arguments, rng=np.random.default_rng(0), **settings)
+    manual_seed(0)
+    return build(*arguments, **settings)
 
 
 # ── full size ────────────────────────────────────────────────────────────────────────────────
@@ -356,9 +357,9 @@ def test_a_safetensors_file_that_pytorch_wrote_loads_by_name_and_the_other_way_r
     from safetensors.torch import load_file, save_file
 
     ours, theirs = (
-        (vgg_small(batch_norm=True, initialize=False), their_vgg("vgg_small_bn", "flatten", 10))
+        (vgg_small(batch_norm=True), their_vgg("vgg_small_bn", "flatten", 10))
         if which == "vgg"
-        else (resnet20(initialize=False), TheirResNet20())
+        else (resnet20(), TheirResNet20())
     )
     x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
     theirs(torch.tensor(x))  # moves the running means

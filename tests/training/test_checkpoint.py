@@ -7,6 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 
+from minivision import manual_seed
 from minivision.nn import Linear, Sequential
 from minivision.nn.weights import save_weights
 from minivision.optim import SGD, Adam, WeightAverage
@@ -19,8 +20,8 @@ from minivision.training.checkpoint import (
 
 
 def network(seed):
-    rng = np.random.default_rng(seed)
-    return Sequential(Linear(4, 3, rng=rng), Linear(3, 2, rng=rng))
+    manual_seed(seed)
+    return Sequential(Linear(4, 3), Linear(3, 2))
 
 
 def trained(seed=0):
@@ -110,12 +111,10 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path):
         import resource, signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
-        import numpy as np
         from minivision.nn import Linear, Sequential
         from minivision.optim import Adam
         from minivision.training.checkpoint import Progress, save_checkpoint
-        rng = np.random.default_rng(5)
-        model = Sequential(Linear(4, 3, rng=rng), Linear(3, 2, rng=rng))
+        model = Sequential(Linear(4, 3), Linear(3, 2))
         save_checkpoint({str(path)!r}, model, Adam(model.parameters()), None, Progress(9, 9, 0))
     """
     result = subprocess.run(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.nn import BatchNorm1d, Dropout, Linear, ReLU, Sequential
 from minivision.optim import SGD, Adam, DivideWhenStalled, WeightAverage, step_decay
@@ -34,8 +34,8 @@ class Batches:
 
 
 def network(p=0.5, seed=0):
-    rng = np.random.default_rng(seed)
-    return Sequential(Linear(5, 8, rng=rng), ReLU(), Dropout(p), Linear(8, 2, rng=rng))
+    manual_seed(seed)
+    return Sequential(Linear(5, 8), ReLU(), Dropout(p), Linear(8, 2))
 
 
 def train(model, epochs, run=None, average=None, **options):
@@ -149,7 +149,8 @@ def test_resuming_with_another_seed_is_refused(tmp_path):
 def test_a_checkpoint_of_another_model_is_refused_and_nothing_changes(tmp_path):
     run = Run.create(tmp_path / "run", {})
     train(network(), 1, run)
-    other = Sequential(Linear(5, 3, rng=np.random.default_rng(0)))
+    manual_seed(0)
+    other = Sequential(Linear(5, 3))
     before = weights(other)
     with pytest.raises(ValueError, match=r"checkpoint of another model.*missing|not in this model"):
         train(other, 2, Run.open(run.path))
@@ -220,9 +221,9 @@ def test_fit_refuses_a_step_and_changes_nothing(spoil):
     """Weights, optimizer, its rate and running statistics are those of two steps, to the bit."""
 
     def trained(batches):
-        rng = np.random.default_rng(0)
-        first, norm = Linear(5, 4, rng=rng), BatchNorm1d(4)
-        model = Sequential(first, norm, Linear(4, 3, rng=rng))
+        manual_seed(0)
+        first, norm = Linear(5, 4), BatchNorm1d(4)
+        model = Sequential(first, norm, Linear(4, 3))
         optimizer = Adam(model.parameters(), lr=0.05)
         halving = lambda epochs: 0.5 ** (10 * epochs)  # noqa: E731
         error = None

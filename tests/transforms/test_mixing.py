@@ -196,7 +196,7 @@ def test_fit_takes_them(transform):
         rng.integers(0, 256, (20, 6, 6, 1), dtype=np.uint8), np.arange(20) % K, list("abcde")
     )
     loader = DataLoader(data, 8, transform=ToArray())
-    model = Sequential(Flatten(), Linear(36, K, rng=rng))
+    model = Sequential(Flatten(), Linear(36, K))
     weight = next(iter(model.parameters()))
     before = weight.numpy().copy()
     history = fit(

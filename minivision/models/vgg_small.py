@@ -1,0 +1,53 @@
+"""A small VGG, for images of 32 pixels a side: as many blocks as it is given widths.
+
+Read next: models/dense_evaluation.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minivision.functional.inputs import one_of
+from minivision.models.network import Network
+from minivision.models.vgg import HEADS, blocks
+from minivision.nn import AdaptiveAvgPool2d, Linear, ReLU, Sequential
+from minivision.random import refuses_rng
+
+
+@refuses_rng
+def vgg_small(
+    classes: int = 10,
+    *,
+    in_channels: int = 3,
+    widths: Sequence[int] = (32, 64, 128),
+    head: str = "flatten",
+    batch_norm: bool = False,
+) -> Network:
+    """VGG's idea for images of 32x32: two 3x3 convolutions and a pooling for each width.
+
+    x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> 4. Weights are He-normal.
+
+    widths: the filters of the blocks, one to five numbers.
+    head: "flatten" has a hidden layer of twice the last width; "average" takes the mean of each
+        map and one linear layer, and images of any size that the poolings leave a pixel of.
+    batch_norm: normalize after every convolution.
+
+    >>> vgg_small().parameter_count()
+    814122
+    """
+    if not 1 <= len(widths) <= 5:
+        raise ValueError(
+            f"vgg_small: widths is {widths!r}; expected 1 to 5 numbers, for every block halves the "
+            "32 pixels"
+        )
+    one_of("vgg_small", "head", head, HEADS)
+    features, last = blocks([[3, 3]] * len(widths), widths, in_channels, batch_norm), widths[-1]
+    if head == "average":
+        features.append(AdaptiveAvgPool2d(1))
+        classifier = Sequential(Linear(last, classes))
+    else:
+        side = 32 // 2 ** len(widths)
+        classifier = Sequential(
+            *(Linear(last * side * side, 2 * last), ReLU()), Linear(2 * last, classes)
+        )
+    return Network(Sequential(*features), classifier, input_shape=(in_channels, 32, 32))
