@@ -12,7 +12,7 @@ Read it from the bottom up, one file a sitting; the docstring at its top names t
     gradcheck.py   is the gradient right?
     nn/            layers hold parameters and call one function
     optim/         SGD, Adam, schedules
-    models/        networks, each a table from its paper and a loop
+    models/        networks, written as they are drawn
     transforms/    images to arrays; augmentation
     datasets/      digits, MNIST, your own folder; splits; the DataLoader
     training/      the loop, metrics, checkpoints, a run's folder
@@ -20,6 +20,23 @@ Read it from the bottom up, one file a sitting; the docstring at its top names t
     methods/       what to do with few images or few labels
     cli/           one file per command
     fast/          the machine room: the same functions, faster
+
+A training loop of your own, on a batch of noise (`training.fit` is one with everything around it):
+
+    >>> import numpy as np
+    >>> from minivision import Tensor, functional as F, manual_seed, nn, optim
+    >>> with manual_seed(0) as rng:
+    ...     images, labels = rng.normal(size=(32, 1, 8, 8)).astype("float32"), np.arange(32) % 4
+    ...     layers = nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()
+    ...     model = nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(72, 4))
+    ...     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    ...     for step in range(60):
+    ...         optimizer.zero_grad()
+    ...         loss = F.cross_entropy(model(Tensor(images)), labels)
+    ...         loss.backward()
+    ...         optimizer.step()
+    >>> bool(loss.item() < 0.5)
+    True
 
 Importing minivision brings in the engine, nn and optim. The rooms that need OpenCV, matplotlib or
 scikit-learn are imported by name: `from minivision.datasets import digits`.
