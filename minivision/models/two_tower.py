@@ -3,7 +3,7 @@
 A graphics card of 2012 held 3 GB, too little for the network and its activations. So each of two
 cards took half of the filters and half of the hidden units, and looked at the other's maps only
 where it had to, because sending them is slow. (Krizhevsky, Sutskever & Hinton 2012, §3.5.) On one
-card the same is called a convolution in two groups: `TwoTower` takes such a network apart.
+card the same is called a convolution in two groups, as `alexnet` has them.
 
     conv1, conv2, conv4, conv5   nothing crosses: a tower looks at the image, or at its own maps
     conv3, fc6, fc7              each tower sends all it has to the other
@@ -18,8 +18,7 @@ Read next: models/vgg.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import copy
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,9 @@ import numpy as np
 from minivision import functional as F
 from minivision.backend import Array
 from minivision.functional.inputs import sizes
-from minivision.models.alexnet import alexnet
+from minivision.models.alexnet import HIDDEN, alexnet, times_width
 from minivision.models.network import Network
 from minivision.nn import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
     Conv2d,
     Dropout,
     Linear,
@@ -40,17 +37,10 @@ from minivision.nn import (
     Module,
     ReLU,
     Sequential,
-    Tanh,
+    skip_init,
 )
-from minivision.nn.module import Parameter
 from minivision.random import refuses_rng
 from minivision.tensor import Tensor
-
-# Without weights, and the same for half of the maps.
-COPIED = (
-    *(ReLU, Tanh, Dropout, LocalResponseNorm),
-    *(MaxPool2d, AvgPool2d, AdaptiveAvgPool2d),
-)
 
 
 @refuses_rng
@@ -64,16 +54,48 @@ def alexnet_two_tower(
 
     norm_across: see `TwoTower`.
     """
-    network = alexnet(classes, in_channels=in_channels, width=width)
-    return TwoTower(network, norm_across)
+    n = times_width("alexnet_two_tower", width)
+    with skip_init():
+        first, second = (tower(in_channels, n) for _ in range(2))
+        first.classifier = Sequential(*first.classifier, Linear(n(HIDDEN), classes))  # fc8
+    towers = TwoTower(first, second, norm_across)
+    towers.load_state_dict(alexnet(classes, in_channels=in_channels, width=width).state_dict())
+    return towers
+
+
+def tower(in_channels: int, n: Callable[[int], int]) -> Network:
+    """What one card holds: half of the filters of each convolution, half of the hidden units.
+
+    n: see `times_width`. Where the towers talk, a layer sees what both have.
+    """
+
+    def half(count: int) -> int:
+        return n(count) // 2
+
+    return Network(
+        features=Sequential(
+            *(Conv2d(in_channels, half(96), 11, stride=4), ReLU()),
+            *(LocalResponseNorm(), MaxPool2d(3, 2)),
+            *(Conv2d(half(96), half(256), 5, padding=2), ReLU()),
+            *(LocalResponseNorm(), MaxPool2d(3, 2)),
+            *(Conv2d(n(256), half(384), 3, padding=1), ReLU()),  # both towers' maps
+            *(Conv2d(half(384), half(384), 3, padding=1), ReLU()),
+            *(Conv2d(half(384), half(256), 3, padding=1), ReLU()),
+            MaxPool2d(3, 2),
+        ),
+        classifier=Sequential(
+            *(Linear(n(256) * 6 * 6, half(HIDDEN)), ReLU(), Dropout(0.5)),  # both towers' maps
+            *(Linear(n(HIDDEN), half(HIDDEN)), ReLU(), Dropout(0.5)),  # both towers' units
+        ),
+        input_shape=(in_channels, 227, 227),
+    )
 
 
 class TwoTower(Module):
-    """Two towers, made of a network whose convolutions have one group or two. It is copied.
+    """Two towers that together are one network; the first also has the last layer.
 
-    Each tower holds half of the filters of every convolution and half of the units of every
-    hidden layer; the last layer lies in the first tower. Everything that goes from one tower to
-    the other passes `_send`: this is where two devices would be joined.
+    Everything that goes from one tower to the other passes `_send`: this is where two devices
+    would be joined.
 
     crossed: the bytes that the last forward pass sent, by layer. The backward pass sends the
     gradients of the same numbers back, which is as much again.
@@ -83,10 +105,10 @@ class TwoTower(Module):
     state_dict() and load_state_dict() speak of the whole network, in its own names.
     """
 
-    def __init__(self, network: Network, norm_across: bool = True):
-        self.input_shape, self.pixel_range = network.input_shape, network.pixel_range
-        self.loss, self.norm_across = network.loss, norm_across
-        self.towers = [Tower(network, 0), Tower(network, 1)]
+    def __init__(self, first: Network, second: Network, norm_across: bool = True):
+        self.input_shape, self.pixel_range = first.input_shape, first.pixel_range
+        self.loss, self.norm_across = first.loss, norm_across
+        self.towers = [first, second]
         self.crossed: dict[str, int] = {}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -165,47 +187,6 @@ class TwoTower(Module):
             else:
                 parts[f"towers.0.{name}" if name in one else name] = array
         super().load_state_dict(parts)
-
-
-class Tower(Module):
-    """One tower's half of a network: half of the rows of all weights but the last layer's."""
-
-    def __init__(self, network: Network, which: int):
-        *hidden, last = network.classifier
-        self.features = Sequential(*(_half(layer, which) for layer in network.features))
-        self.classifier = Sequential(*(_half(layer, which) for layer in hidden))
-        if which == 0:
-            self.classifier = Sequential(*self.classifier, _part(last, slice(None)))
-
-
-def _half(layer: Module, which: int) -> Module:
-    if isinstance(layer, Conv2d | Linear):
-        rows = len(layer.weight)
-        if rows % 2 or getattr(layer, "groups", 1) > 2:
-            raise ValueError(
-                f"TwoTower: network has {layer!r}; expected an even number of filters or units, "
-                "in one group or two"
-            )
-        return _part(layer, slice(which * rows // 2, (which + 1) * rows // 2))
-    if not isinstance(layer, COPIED):
-        raise ValueError(
-            f"TwoTower: network has {layer!r}, which cannot be halved; expected layers as in "
-            "alexnet"
-        )
-    return copy(layer)
-
-
-def _part(layer: Module, rows: slice) -> Module:
-    """A layer of its own with these rows of the weights."""
-    own = copy(layer)
-    for name, parameter in layer.named_parameters():
-        setattr(own, name, Parameter(parameter.data[rows].copy()))
-    if isinstance(own, Linear):
-        own.out_features = len(own.weight)
-    if isinstance(own, Conv2d):
-        own.out_channels, own.in_channels = len(own.weight), own.weight.shape[1]
-        own.groups = 1
-    return own
 
 
 def _name(features: Sequential, i: int, kind: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from minivision import Tensor, manual_seed
 from minivision import functional as F
-from minivision.models import TwoTower, alexnet_small
+from minivision.models import alexnet_small, alexnet_two_tower
 from tests.gpu.device import assert_equal, gpu, where_needed
 
 pytestmark = where_needed
@@ -13,12 +13,11 @@ pytestmark = where_needed
 
 def towers(where):
     manual_seed(0)
-    network = alexnet_small(width=0.25).to(dtype=np.float64)
-    return TwoTower(network).to(where)
+    return alexnet_two_tower(5, width=1 / 32).to(dtype=np.float64).to(where)
 
 
 def test_the_towers_train_on_the_device_as_on_the_host():
-    images = np.random.default_rng(1).normal(size=(2, 3, 32, 32))
+    images = np.random.default_rng(1).normal(size=(2, 3, 227, 227))
     host, device = towers("cpu"), towers("gpu:0")
     for model, x in ((host, images), (device, gpu(images))):
         model.seed(0, 0)
@@ -39,8 +38,9 @@ def test_ten_crops_on_the_device_give_the_hosts_probabilities():
     from minivision.training.ten_crops import ten_crop_probabilities
 
     images = np.random.default_rng(2).normal(size=(2, 3, 36, 35))
-    expected = ten_crop_probabilities(towers("cpu"), images, 32)
+    model = alexnet_small(width=0.25).to(dtype=np.float64)
+    expected = ten_crop_probabilities(model, images, 32)
     for x in (images, gpu(images)):
-        found = ten_crop_probabilities(towers("gpu:0"), x, 32)
+        found = ten_crop_probabilities(model.to("gpu:0"), x, 32)
         assert isinstance(found, np.ndarray)
         np.testing.assert_allclose(found, expected, rtol=1e-10)

@@ -8,16 +8,7 @@ import pytest
 from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.analysis.passes import borrowed, watched
-from minivision.models import (
-    MODELS,
-    TwoTower,
-    alexnet,
-    alexnet_caffenet,
-    alexnet_one_weird_trick,
-    alexnet_small,
-    alexnet_two_tower,
-    lenet5,
-)
+from minivision.models import MODELS, alexnet, alexnet_two_tower
 from minivision.nn import Conv2d, LocalResponseNorm, Sequential, skip_init
 
 WIDTH = 1 / 16  # 6, 16, 24, 24 and 16 filters, 256 hidden units
@@ -50,6 +41,19 @@ def grouped(seed=0, alpha=1.0, width=WIDTH):
     return model
 
 
+def in_towers(model, norm_across=True):
+    """The two towers with the weights and the normalisation of a whole network."""
+    towers = alexnet_two_tower(5, width=WIDTH, norm_across=norm_across)
+    towers.to(dtype=np.float64).eval().load_state_dict(model.state_dict())
+    norms, theirs = (
+        [layer for layer in network.modules() if isinstance(layer, LocalResponseNorm)]
+        for network in (towers, model)
+    )
+    for layer in norms:
+        layer.alpha = theirs[0].alpha
+    return towers
+
+
 def images(seed=1, size=227, C=3):
     return Tensor(rng(seed).normal(size=(2, C, size, size)), requires_grad=True)
 
@@ -80,7 +84,7 @@ def loss_and_gradients(model, x):
 
 def gradients_of(towers):
     """The towers' gradients under the names of the whole network, by the rule of the weights."""
-    copy = TwoTower(grouped(), towers.norm_across).to(dtype=np.float64)
+    copy = in_towers(grouped(), towers.norm_across)
     for mine, theirs in zip(copy.parameters(), towers.parameters(), strict=True):
         mine.data = theirs.grad
     return copy.state_dict()
@@ -93,7 +97,7 @@ def close(one, other):
 
 def test_the_towers_compute_the_grouped_network_and_all_its_gradients():
     model, x, y = grouped(), images(), images()
-    towers = TwoTower(model)
+    towers = in_towers(model)
     (logits, dx), (expected, expected_dx) = (
         loss_and_gradients(towers, x),
         loss_and_gradients(model, y),
@@ -110,7 +114,7 @@ def test_both_are_the_dense_network_whose_weights_between_the_halves_are_0():
     model, x, y = grouped(), images(), images()
     body = block_diagonal(model)
     upstream = rng(4).normal(size=(2, 16, 6, 6))
-    dense, halves = body(x), TwoTower(model).through((y, y))
+    dense, halves = body(x), in_towers(model).through((y, y))
     maps = F.concatenate(halves, axis=1)
     close(maps.data, dense.data)
     (dense * upstream).sum().backward()
@@ -119,44 +123,11 @@ def test_both_are_the_dense_network_whose_weights_between_the_halves_are_0():
     close(model.features(images()).data, dense.data)
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        lambda: alexnet_caffenet(classes=5, width=WIDTH),
-        lambda: alexnet_small(),
-        lambda: alexnet_small(normalization=None, head="average", activation="tanh"),
-        lambda: alexnet_small(width=1 / 24),  # two maps in conv1, one in each tower
-    ],
-    ids=["caffenet", "small", "small, averaged", "two maps"],
-)
-def test_other_networks_can_be_taken_apart_as_well(network):
-    whole = network().to(dtype=np.float64).eval()
-    for layer in whole.modules():
-        if isinstance(layer, LocalResponseNorm):
-            layer.alpha = 1.0
-    x = images(size=whole.input_shape[1])
-    np.testing.assert_allclose(TwoTower(whole)(x).data, whole(x).data, rtol=1e-10, atol=1e-12)
-
-
-def test_pytorchs_alexnet_in_towers_talks_before_every_convolution_but_the_first():
-    with skip_init():
-        model = alexnet_one_weird_trick(classes=3)
-    small = Sequential(*model.features)  # the body is enough, and its maps are small
-    for layer in small:
-        if isinstance(layer, Conv2d):
-            layer.weight.data = rng(2).normal(size=layer.weight.shape).astype(np.float32) * 0.1
-    towers = TwoTower(model)
-    x = Tensor(rng(3).normal(size=(1, 3, 63, 63)).astype(np.float32))
-    maps = F.concatenate(towers.through((x, x)), axis=1)
-    np.testing.assert_allclose(maps.data, small(x).data, rtol=1e-3, atol=1e-3)
-    assert list(towers.crossed) == ["conv2", "conv3", "conv4", "conv5"]
-
-
 # ── what crosses ─────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_change_in_one_towers_pool1_reaches_the_other_in_conv3_and_no_earlier():
-    towers = TwoTower(grouped())
+    towers = in_towers(grouped())
     x = images()
     first, second = towers.through((x, x), 0, 4)
     changed = Tensor(second.data + rng(5).normal(size=second.shape))
@@ -186,7 +157,7 @@ def test_the_bytes_that_cross_are_those_of_the_maps_that_are_sent():
 
 def test_towers_that_normalise_alone_talk_where_the_paper_says():
     model = grouped(alpha=0.01)
-    alone, across = TwoTower(model, norm_across=False), TwoTower(model)
+    alone, across = in_towers(model, norm_across=False), in_towers(model)
     x = images()
     alone(x)
     assert list(alone.crossed) == ["conv3", "fc6", "fc7", "fc8"]
@@ -209,7 +180,7 @@ def test_the_units_of_both_towers_see_what_those_of_one_network_see(norm_across)
     from minivision.analysis.receptive_field import receptive_fields
 
     with skip_init():
-        model = TwoTower(alexnet(classes=3, width=WIDTH), norm_across)
+        model = alexnet_two_tower(3, width=WIDTH, norm_across=norm_across)
     fields = [f for f in receptive_fields(model).values() if f.kind in ("Conv2d", "MaxPool2d")]
     assert [field.size[0] for field in fields] == [
         size for size in (11, 19, 51, 67, 99, 131, 163, 195) for _ in range(2)
@@ -243,7 +214,7 @@ def test_weights_travel_in_both_directions():
 
 def test_the_towers_own_their_weights():
     model = grouped()
-    towers = TwoTower(model)
+    towers = in_towers(model)
     before = model.state_dict()
     for parameter in towers.parameters():
         parameter.data += 1
@@ -283,31 +254,6 @@ def test_images_of_another_size_are_told_which_size_fits():
         r"288; the network is made for 227x227$",
     ):
         towers(Tensor(np.zeros((1, 3, 224, 224), np.float32)))
-
-
-def odd():
-    net = lenet5()
-    net.features = Sequential(Conv2d(1, 3, 5))
-    return net
-
-
-@pytest.mark.parametrize(
-    ("network", "sentence"),
-    [
-        (
-            lambda: alexnet_small(normalization="batch_norm"),
-            r"network has BatchNorm2d\(24\), which cannot be halved",
-        ),
-        (
-            odd,
-            r"network has Conv2d\(1, 3, kernel_size=\(5, 5\)\); expected an even number",
-        ),
-    ],
-    ids=["batch norm", "odd"],
-)
-def test_a_network_that_has_no_halves_is_refused(network, sentence):
-    with pytest.raises(ValueError, match=f"^TwoTower: {sentence}"):
-        TwoTower(network())
 
 
 def test_the_command_line_can_build_it():
