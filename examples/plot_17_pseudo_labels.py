@@ -72,10 +72,8 @@ def trained(heaps, weight):
     points, truth, few = heaps
     manual_seed(2)
     model = Sequential(Flatten(), Linear(2, 30), Tanh(), Linear(30, 2))
-    # A target is 0 and a label, or 1 and the position of an unlabelled point.
-    known = np.stack([np.zeros(2, int), truth[few]], 1)
-    unknown = np.stack([np.ones(300, int), np.arange(300)], 1)
-    batches = [(np.concatenate([points[few], points]), np.concatenate([known, unknown]))] * 600
+    unknown = np.zeros(300, int)  # in the place of labels; the loss does not look at them
+    batches = [((points[few], truth[few]), (points, unknown))] * 600
     rule = Adam(model.parameters(), 0.001)
     fit(model, lambda epoch: batches, pseudo_label_loss(weight), rule, 1, device=device)
     return model.to("cpu")

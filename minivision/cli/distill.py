@@ -41,7 +41,7 @@ from minivision.cli.comparison import (
 from minivision.cli.policy import NAMES
 from minivision.cli.setup import build_model, load_run, loader
 from minivision.functional.softmax import positive_temperature
-from minivision.methods import distill, numbered, record_responses
+from minivision.methods import distill, hide_labels, record_responses
 from minivision.models import MODELS
 from minivision.nn import Module
 from minivision.optim import Adam, cosine
@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> None:
         )  # fmt: skip
 
     def measure(model: Any) -> dict[str, Any]:
-        logits, _ = predict_logits(model, numbered(loader(splits.test, of_run, "dataset")))
+        logits, _ = predict_logits(model, hide_labels(loader(splits.test, of_run, "dataset")))
         return scores(logits) | cost(model)
 
     def scores(logits: np.ndarray) -> dict[str, Any]:

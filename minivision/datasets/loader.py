@@ -23,7 +23,7 @@ from minivision.random import Key, keyed
 from minivision.transforms.checks import kind_of
 from minivision.transforms.pipeline import ToArray
 
-Batch = tuple[np.ndarray, np.ndarray]
+HostBatch = tuple[np.ndarray, ...]  # images, labels and, with_indices, positions
 
 
 class DataLoader:
@@ -37,6 +37,8 @@ class DataLoader:
     workers: threads that prepare batches ahead; 0 prepares each when it is asked for, in the
         caller. Arrays without per-image transforms are always prepared in the caller. Threads of
         OpenCV itself are switched off beside ours (cv2.setNumThreads(0)).
+    with_indices: also yield the positions of the images in the dataset, int64 (N,), so that a loss
+        can look up what was recorded for them.
 
     `loader(epoch)` is an iterable that knows its length, always the same for one epoch. In a loop
     of your own, `for images, labels in loader`, each pass is the next epoch; the first is epoch 0.
@@ -58,6 +60,7 @@ class DataLoader:
         transform: Callable | None = None,
         workers: int = 0,
         drop_last: bool = False,
+        with_indices: bool = False,
     ):
         check_whole("batch_size", batch_size, 1)
         check_whole("seed", seed, 0)
@@ -76,6 +79,7 @@ class DataLoader:
         self.transform = ToArray() if transform is None else transform
         self.workers = workers
         self.drop_last = drop_last
+        self.with_indices = with_indices
         self.iterated = 0  # how often, without an epoch being named
 
     def __len__(self) -> int:
@@ -86,7 +90,7 @@ class DataLoader:
     def __call__(self, epoch: int) -> Epoch:
         return Epoch(self, epoch)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[HostBatch]:
         self.iterated += 1
         return iter(self(self.iterated - 1))
 
@@ -102,7 +106,13 @@ class Epoch:
     def __len__(self) -> int:
         return len(self.loader)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[HostBatch]:
+        if not self.loader.with_indices:
+            return self.batches()
+        return ((*batch, i) for batch, i in zip(self.batches(), self.index_batches(), strict=True))
+
+    def batches(self) -> Iterator[HostBatch]:
+        """Images and labels, prepared where it is fastest."""
         loader = self.loader
         in_memory = getattr(loader.dataset, "in_memory", False)
         takes_batches = getattr(loader.transform, "takes_batches", False)
@@ -120,7 +130,7 @@ class Epoch:
             order = keyed(Key.ORDER, self.loader.seed, self.epoch).permutation(N)
         return [order[k * B : (k + 1) * B] for k in range(len(self))]
 
-    def prepare_at_once(self, indices: np.ndarray) -> Batch:
+    def prepare_at_once(self, indices: np.ndarray) -> HostBatch:
         """One indexing and one transform for the whole batch."""
         images, labels = self.loader.dataset.batch(indices)
         labels = np.asarray(labels)
@@ -130,7 +140,7 @@ class Epoch:
             )
         return check_arrays(self.loader.transform(images), 4), labels
 
-    def prepare_one_by_one(self, indices: np.ndarray) -> Batch:
+    def prepare_one_by_one(self, indices: np.ndarray) -> HostBatch:
         """Each image with the chance that belongs to it alone."""
         images: list[np.ndarray] = []
         labels: list[int] = []
@@ -167,12 +177,12 @@ class Epoch:
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    def prepare_in_threads(self) -> Iterator[Batch]:
+    def prepare_in_threads(self) -> Iterator[HostBatch]:
         """The same batches in the same order, a few of them prepared ahead by threads."""
         workers = self.loader.workers
         cv2.setNumThreads(0)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="minivision-loader")
-        ahead: deque[Future[Batch]] = deque()
+        ahead: deque[Future[HostBatch]] = deque()
         try:
             for indices in self.index_batches():
                 ahead.append(pool.submit(self.prepare_one_by_one, indices))

@@ -33,14 +33,14 @@ from minivision.methods.learning_without_forgetting import (
 )
 from minivision.methods.noisy_student import filter_and_balance, self_train
 from minivision.methods.pseudo_label import ramp, train_with_pseudo_labels
-from minivision.methods.responses import Numbered, RecordedBatches, numbered, record_responses
+from minivision.methods.responses import RecordedBatches, hide_labels, record_responses
 from minivision.methods.samplers import NONE, Grid, RandomSequences, policy_name
 from minivision.methods.transfer import extract_features, fine_tune, rate_groups
 from minivision.methods.trial import Trial
 
 __all__ = [
     "search", "Candidate", "best_of", "Grid", "RandomSequences", "NONE", "policy_name", "Trial",
-    "Numbered", "numbered", "record_responses", "RecordedBatches", "extract_features", "fine_tune",
+    "hide_labels", "record_responses", "RecordedBatches", "extract_features", "fine_tune",
     "rate_groups", "distill", "distillation", "bias_for_share", "learn_without_forgetting",
     "with_new_task", "two_losses", "JointBatches", "train_jointly",
     "train_with_pseudo_labels", "ramp", "self_train", "filter_and_balance",

@@ -15,7 +15,6 @@ Read next: methods/joint_batches.py
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,14 +23,14 @@ from minivision import functional as F
 from minivision.autograd import no_grad
 from minivision.backend import Array, array_module, to_host
 from minivision.datasets import DataLoader
-from minivision.methods.responses import looked_up, numbered, record_responses
+from minivision.methods.responses import hide_labels, looked_up, record_responses
 from minivision.methods.transfer import Validate
 from minivision.nn import Module
 from minivision.optim import Optimizer
 from minivision.optim.schedules import Schedule
 from minivision.tensor import Tensor
 from minivision.training import Run, fit
-from minivision.training.loop import Batch, History
+from minivision.training.loop import Batch, History, Loss
 
 USUAL_ALPHA = 0.1  # "a considerably lower weight" on the labels (Hinton et al. 2015, §2)
 
@@ -77,7 +76,7 @@ def distill(
             )
     loss = distillation(teacher, labels, temperature=temperature, alpha=alpha)
     return fit(
-        student, numbered(loader), loss, optimizer, epochs,
+        student, hide_labels(loader), loss, optimizer, epochs,
         schedule=schedule, validate=validate, seed=seed, run=run, device=device,
     )  # fmt: skip
 
@@ -88,8 +87,8 @@ def distillation(
     *,
     temperature: float = 4.0,
     alpha: float | None = None,
-) -> Callable[[Module, Batch, int], tuple[Tensor, dict[str, Any]]]:
-    """The loss of `distill` for `fit`, on batches whose targets are positions (see `numbered`)."""
+) -> Loss:
+    """The loss of `distill` for `fit`, on batches with_indices. labels (M,): see `distill`."""
     if alpha is None:
         alpha = 0.0 if labels is None else USUAL_ALPHA
     if not 0 <= alpha <= 1:
@@ -99,14 +98,14 @@ def distillation(
     if not 0 < temperature < float("inf"):
         raise ValueError(f"distillation: temperature is {temperature}; expected a number above 0")
 
-    def loss(student: Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Any]]:
+    def loss(student: Module, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
         z = student(batch.images)
         xp = array_module(z.data)
-        decided = z.data.argmax(axis=1)
+        decided = z.argmax(axis=1)
         terms: list[Tensor] = []
         scalars: dict[str, Any] = {}
         if labels is not None and alpha > 0:
-            y = labels[batch.targets]
+            y = labels[batch.indices]
             hard = F.cross_entropy(z, y)
             terms.append(alpha * hard)
             scalars |= {"hard_loss": hard, "train_accuracy": (decided == xp.asarray(y)).mean()}
@@ -130,7 +129,7 @@ def teachers_logits(teacher: Module | np.ndarray, batch: Batch, z: Tensor) -> Ar
         with no_grad():
             v = teacher(batch.images).data
     else:
-        v = looked_up(teacher, batch.targets, z.data)
+        v = looked_up(teacher, batch.indices, z.data)
     if v.shape != z.shape:
         raise ValueError(
             f"distillation: the teacher answers for {v.shape[1]} classes and the student for "

@@ -5,12 +5,12 @@ Read next: methods/pseudo_label.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from minivision import functional as F
 from minivision.datasets import DataLoader
 from minivision.methods.checks import check_classes
-from minivision.methods.joint_batches import JointBatches, rows_of
+from minivision.methods.joint_batches import JointBatches, joined
 from minivision.methods.transfer import MakeOptimizer, Validate
 from minivision.models import MultiHead
 from minivision.nn import Module
@@ -53,11 +53,12 @@ def train_jointly(
     )  # fmt: skip
 
 
-def joint_loss(model: Module, batch: Batch, step: int) -> Tensor:
+def joint_loss(model: Module, batches: Sequence[Batch]) -> Tensor:
     """Σ over the tasks of the mean cross-entropy of its images, answered by its own head."""
-    answers = model(batch.images)
-    losses = []
-    for number, logits in enumerate(answers.values()):
-        rows, labels = rows_of(batch.targets, number)
-        losses.append(F.cross_entropy(logits[rows], labels))
+    images, rows = joined(batches)
+    answers = model(images).values()
+    losses = [
+        F.cross_entropy(logits[of_task], batch.targets)
+        for logits, of_task, batch in zip(answers, rows, batches, strict=True)
+    ]
     return sum(losses[1:], losses[0])

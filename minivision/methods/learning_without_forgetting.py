@@ -30,7 +30,7 @@ from minivision import functional as F
 from minivision.backend import array_module
 from minivision.datasets import DataLoader
 from minivision.methods.checks import check_classes
-from minivision.methods.responses import looked_up, numbered, record_responses
+from minivision.methods.responses import hide_labels, looked_up, record_responses
 from minivision.methods.transfer import MakeOptimizer, Validate
 from minivision.models import MultiHead, cut, new_head
 from minivision.models.heads import features_into
@@ -95,7 +95,7 @@ def learn_without_forgetting(
     elif responses is None:  # step 1
         responses = {name: record_responses(model.task(name), loader) for name in old}
     labels = loader.dataset.labels
-    stage = model, numbered(loader), two_losses(new, labels, responses, temperature, old_weight)
+    stage = model, hide_labels(loader), two_losses(new, labels, responses, temperature, old_weight)
     shared: dict[str, Any] = {"validate": validate, "seed": seed, "device": device}
     records = History()
     if warm_up:  # step 3
@@ -168,7 +168,7 @@ def two_losses(
     temperature: float = TEMPERATURE,
     old_weight: float = 1.0,
 ) -> Loss:
-    """λ_o·L_old(Y_o, Ŷ_o) + L_new(Y_n, Ŷ_n) for `fit`, on batches whose targets are positions.
+    """λ_o·L_old(Y_o, Ŷ_o) + L_new(Y_n, Ŷ_n) for `fit`, on batches with_indices.
 
         L_old = -1/N Σ_n Σ_k y'_nk log ŷ'_nk,   y' = softmax(v/T),  ŷ' = softmax(z/T)
 
@@ -176,14 +176,14 @@ def two_losses(
     probabilities y = softmax(v), which is the same.)        dz = λ_o·(ŷ' - y') / (T·N)
     """
 
-    def loss(model: Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Any]]:
+    def loss(model: Module, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
         answers = model(batch.images)
-        z, y = answers[new], labels[batch.targets]
+        z, y = answers[new], labels[batch.indices]
         total = F.cross_entropy(z, y)
-        right = (z.data.argmax(axis=1) == array_module(z.data).asarray(y)).mean()
+        right = (z.argmax(axis=1) == array_module(z.data).asarray(y)).mean()
         scalars: dict[str, Any] = {"new_loss": total, "train_accuracy": right}
         for name, recorded in responses.items():
-            v = looked_up(recorded, batch.targets, z.data)
+            v = looked_up(recorded, batch.indices, z.data)
             expected = F.softmax(v, temperature=temperature).data
             old_loss = F.cross_entropy(answers[name] / temperature, expected)
             scalars[f"{name}_loss"] = old_loss

@@ -24,8 +24,8 @@ from minivision import functional as F
 from minivision.backend import array_module
 from minivision.datasets import DataLoader, Subset
 from minivision.methods.checks import check_classes
-from minivision.methods.joint_batches import JointBatches, rows_of
-from minivision.methods.responses import looked_up, numbered, record_responses
+from minivision.methods.joint_batches import JointBatches, joined
+from minivision.methods.responses import hide_labels, looked_up, record_responses
 from minivision.methods.transfer import MakeOptimizer
 from minivision.nn import Module
 from minivision.optim import Adam, cosine
@@ -113,7 +113,7 @@ def self_train(
                 Subset(unlabelled, chosen), ratio * batch_size,
                 shuffle=True, seed=seed, transform=transform,
             )  # fmt: skip
-            loaders.append(numbered(pseudo))
+            loaders.append(hide_labels(pseudo))
             targets = p[chosen] if soft else one_hot(p[chosen])
             record["kept_fraction"] = len(np.unique(chosen)) / len(unlabelled)
             if truth is not None:
@@ -211,20 +211,19 @@ def self_training_loss(targets: np.ndarray | None, weighting: str = "mean") -> L
         mean      (Σ CE(y, f(x)) + Σ CE(p, f(u))) / (n + m)       the paper's text
         labelled  (Σ CE(y, f(x)) + Σ CE(p, f(u))) / n             its code; 1 + m/n times as large
 
-    targets (M, K): the distributions p, by position; None where all images are labelled.
+    targets (M, K): the distributions p, by position; None if all images are labelled.
     """
 
-    def loss(model: Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Any]]:
-        labelled, y = rows_of(batch.targets, 0)
-        pseudo, positions = rows_of(batch.targets, 1)
-        z = model(batch.images)
+    def loss(model: Module, batches: Sequence[Batch]) -> tuple[Tensor, dict[str, Any]]:
+        images, (labelled, *pseudo) = joined(batches)
+        z, y = model(images), batches[0].targets
         right = (z.data[labelled].argmax(axis=1) == array_module(z.data).asarray(y)).mean()
         supervised = F.cross_entropy(z[labelled], y)
         if targets is None:
             return supervised, {"train_accuracy": right}
-        p = looked_up(targets, positions, z.data)
-        unlabelled = F.cross_entropy(z[pseudo], p)
-        n, m = len(y), len(positions)
+        p = looked_up(targets, batches[1].indices, z.data)
+        unlabelled = F.cross_entropy(z[pseudo[0]], p)
+        n, m = len(y), len(p)
         scale = n if weighting == "labelled" else n + m
         total = (n / scale) * supervised + (m / scale) * unlabelled
         return total, {

@@ -17,7 +17,7 @@ Read next: methods/noisy_student.py
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
@@ -28,8 +28,8 @@ from minivision.autograd import no_grad
 from minivision.backend import array_module
 from minivision.datasets import DataLoader
 from minivision.methods.checks import check_classes
-from minivision.methods.joint_batches import JointBatches, rows_of
-from minivision.methods.responses import numbered
+from minivision.methods.joint_batches import JointBatches, joined
+from minivision.methods.responses import hide_labels
 from minivision.methods.transfer import Validate
 from minivision.nn import Module
 from minivision.optim import Optimizer, WeightAverage
@@ -38,7 +38,6 @@ from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch, History, Loss
 
-LABELLED, TRAINED, DECIDED = 0, 1, 2  # the loaders of a batch: of x, of u', and of u if it differs
 Weight = Callable[[int], float]
 
 
@@ -84,10 +83,12 @@ def train_with_pseudo_labels(
             f"{len(unlabelled.dataset)} images"
         )
     check_classes("train_with_pseudo_labels", model, labelled.dataset)
-    loaders = [labelled, numbered(unlabelled)]
+    decided = hide_labels(unlabelled)  # u
+    loaders = [labelled, decided]
     if strong is not None:
-        loaders.append(copy(loaders[TRAINED]))
-        loaders[TRAINED].transform = OtherDraw(strong)
+        trained = copy(decided)  # u'
+        trained.transform = OtherDraw(strong)
+        loaders = [labelled, trained, decided]
     loss = pseudo_label_loss(weight, threshold, truth)
     return fit(
         model,
@@ -107,28 +108,27 @@ def train_with_pseudo_labels(
 def pseudo_label_loss(
     weight: float | Weight = 1.0, threshold: float = 0.0, truth: np.ndarray | None = None
 ) -> Loss:
-    """The loss L above for `fit`, on `JointBatches` of labelled, unlabelled and perhaps strong."""
+    """The loss L above for `fit`, on `JointBatches` of x, of u', and of u if that differs."""
     alpha = weight if callable(weight) else (lambda step: weight)
 
-    def loss(model: Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Any]]:
-        labelled, y = rows_of(batch.targets, LABELLED)
-        trained, positions = rows_of(batch.targets, TRAINED)
-        decided, _ = rows_of(batch.targets, DECIDED)
-        a = alpha(step)
+    def loss(model: Module, batches: Sequence[Batch]) -> tuple[Tensor, dict[str, Any]]:
+        x, trained, *decided = batches
+        a = alpha(x.step)
         looks = a > 0 and threshold <= 1  # above 1 nothing can be accepted
-        z = model(batch.images[: trained.stop if looks else labelled.stop])
+        images, (of_x, of_trained) = joined([x, trained])
+        z = model(images if looks else x.images)
         xp = array_module(z.data)
-        total = F.cross_entropy(z[labelled], y)
-        right = (z.data[labelled].argmax(axis=1) == xp.asarray(y)).mean()
+        total = F.cross_entropy(z[of_x], x.targets)
+        right = (z.data[of_x].argmax(axis=1) == xp.asarray(x.targets)).mean()
         scalars: dict[str, Any] = {"supervised_loss": total, "train_accuracy": right}
         if not looks:
             return total, scalars
         with no_grad():  # no gradient goes through a decision
-            p = F.softmax(model(batch.images[decided]) if decided.stop else z[trained]).data
+            p = F.softmax(model(decided[0].images) if decided else z[of_trained]).data
         confidence, labels = p.max(axis=1), p.argmax(axis=1)
         accepted = (confidence >= threshold).astype(p.dtype)
         one_hot = (labels[:, None] == xp.arange(p.shape[1])).astype(p.dtype)
-        losses = F.cross_entropy(z[trained], one_hot, reduction="none")
+        losses = F.cross_entropy(z[of_trained], one_hot, reduction="none")
         unlabelled = (losses * accepted).mean()
         scalars |= {
             "unlabelled_loss": unlabelled,
@@ -136,7 +136,7 @@ def pseudo_label_loss(
             "confidence": confidence.max(),
         }
         if truth is not None:
-            hits = accepted * (labels == xp.asarray(truth[positions]))
+            hits = accepted * (labels == xp.asarray(truth[trained.indices]))
             scalars["pseudo_label_accuracy"] = hits.sum(), accepted.sum()
         return total + a * unlabelled, scalars
 

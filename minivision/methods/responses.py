@@ -1,8 +1,8 @@
 """What a network answers to every image of a dataset, asked once and looked up by position.
 
 A teacher, an old task and a frozen body all say something about an image that no label says. The
-batches of `numbered` have the position of every image where labels stand, so a loss can look up
-what was recorded for it, whatever the order of the batches. Labels are not read on the way.
+batches of a loader with_indices name the position of every image, so a loss can look up what was
+recorded for it, whatever the order of the batches.
 
 Read next: methods/transfer.py
 """
@@ -11,42 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from typing import Any
 
 import numpy as np
 
 from minivision.backend import Array, device_of, to_device
-from minivision.datasets import DataLoader
+from minivision.datasets import DataLoader, WithoutLabels
 from minivision.nn import Module
 from minivision.training import predict_logits
 
 
-class Numbered:
-    """A view of a dataset in which the label of an image is its position. Labels stay unread.
-
-    >>> from minivision.datasets import digits
-    >>> Numbered(digits().test)[5][1]
-    5
-    """
-
-    def __init__(self, dataset: Any):
-        self.dataset = dataset
-        self.in_memory = getattr(dataset, "in_memory", False)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return self.dataset[index][0], index
-
-    def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.dataset.batch(indices)[0], np.asarray(indices, np.int64)
-
-
-def numbered(loader: DataLoader) -> DataLoader:
-    """The same batches of the same images, with positions (N,) in the place of labels."""
+def hide_labels(loader: DataLoader) -> DataLoader:
+    """The same batches of the same images with positions; their labels are 0 and are not read."""
     loader = copy(loader)
-    loader.dataset = Numbered(loader.dataset)
+    loader.dataset, loader.with_indices = WithoutLabels(loader.dataset), True
     return loader
 
 
@@ -61,14 +38,18 @@ def record_responses(model: Module, loader: DataLoader) -> np.ndarray:
             "record_responses: the loader's transform draws, so each image would be recorded as "
             "it was drawn once; record with a loader without augmentation"
         )
-    loader = numbered(loader)
+    loader = hide_labels(loader)
     loader.shuffle = loader.drop_last = False
     return predict_logits(model, loader)[0]
 
 
-def looked_up(responses: np.ndarray, positions: np.ndarray, like: Array) -> Array:
+def looked_up(responses: np.ndarray, indices: np.ndarray | None, like: Array) -> Array:
     """The rows of a record for these images, in the dtype and on the device of `like`."""
-    return to_device(responses[positions].astype(like.dtype, copy=False), device_of(like))
+    if indices is None:
+        raise ValueError(
+            "looked_up: the batch has no indices; make it by DataLoader(…, with_indices=True)"
+        )
+    return to_device(responses[indices].astype(like.dtype, copy=False), device_of(like))
 
 
 class RecordedBatches:

@@ -4,24 +4,21 @@
     plain_json.py  what may be written into it
     run.py         a run's folder
     checkpoint.py  everything a run needs to go on
-    loop.py        fit, evaluate
+    guard.py       a step that goes wrong changes nothing
+    progress.py    means over an epoch, and a progress bar
+    loop.py        Batch, train_step, fit
+    evaluation.py  evaluate, predict_logits
     ten_crops.py   ten_crop_probabilities, which needs OpenCV and is imported from there
 
 Read next: training/metrics.py
 """
 
 from minivision.training.checkpoint import load_model, save_model
-from minivision.training.loop import (
-    Batch,
-    History,
-    classification_loss,
-    evaluate,
-    fit,
-    predict_logits,
-)
+from minivision.training.evaluation import evaluate, predict_logits
+from minivision.training.loop import Batch, History, classification_loss, fit, train_step
 from minivision.training.run import Run, next_run_path
 
 __all__ = [
-    "fit", "evaluate", "predict_logits", "classification_loss", "Batch", "History",
+    "fit", "train_step", "evaluate", "predict_logits", "classification_loss", "Batch", "History",
     "Run", "next_run_path", "load_model", "save_model",
 ]  # fmt: skip

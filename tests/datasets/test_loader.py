@@ -197,6 +197,19 @@ def test_each_pass_of_a_loop_is_the_next_epoch_and_an_epoch_can_be_named():
         assert named.tolist() == labels.tolist()
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_with_indices_every_batch_names_its_positions(workers):
+    data = numbered_dataset(11)
+    options = {"shuffle": True, "workers": workers}
+    plain = DataLoader(data, 4, **options)(2)
+    for (images, labels), (same, again, positions) in zip(
+        plain, DataLoader(data, 4, with_indices=True, **options)(2), strict=True
+    ):
+        np.testing.assert_array_equal(images, same)
+        np.testing.assert_array_equal(labels, again)
+        np.testing.assert_array_equal(labels, data.labels[positions])
+
+
 def test_threads_end_with_the_epoch():
     loader = DataLoader(Examples(20), 2, workers=3)
     assert len(list(loader)) == 10

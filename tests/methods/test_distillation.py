@@ -13,7 +13,7 @@ from minivision.methods import (
     bias_for_share,
     distill,
     distillation,
-    numbered,
+    hide_labels,
     record_responses,
 )
 from minivision.methods.distillation import USUAL_ALPHA, teachers_logits
@@ -49,7 +49,7 @@ def good_teacher():
     teacher = network(7)
     rule = SGD(teacher.parameters(), lr=0.1, momentum=0.9)
 
-    def loss(model, batch, step):
+    def loss(model, batch):
         return F.cross_entropy(model(batch.images), batch.targets)
 
     fit(teacher, DataLoader(stripes(60, 3), 10, shuffle=True), loss, rule, 8, device="cpu")
@@ -79,7 +79,7 @@ def test_one_answer_of_one_teacher_worked_out(T, value, gradient):
     """z = (1, 2, 3), v = (3, 2, 0): the value T²·KL, and T² times its gradient (q - p)/T."""
     z = Tensor(np.array([[1.0, 2.0, 3.0]]), requires_grad=True)
     loss, numbers = distillation(np.array([[3.0, 2.0, 0.0]]), temperature=T)(
-        Answers(), Batch(z, np.array([0])), 0
+        Answers(), Batch(z, None, np.array([0]))
     )
     loss.backward()
     assert loss.item() == pytest.approx(value, abs=5e-9)
@@ -108,7 +108,7 @@ def test_the_mixed_loss_and_its_gradient_equal_loops(N, K, T, alpha, seed):
             gradient[n, k] = (alpha * hard + (1 - alpha) * T * (q[k] - p[k])) / N
     x = Tensor(z, requires_grad=True)
     loss, numbers = distillation(table, labels, temperature=T, alpha=alpha)(
-        Answers(), Batch(x, rows), 0
+        Answers(), Batch(x, None, rows)
     )
     loss.backward()
     assert loss.item() == pytest.approx(expected, rel=1e-8, abs=1e-10)
@@ -139,7 +139,7 @@ def test_its_gradient_through_a_network_is_the_numerical_one(T, alpha, seed, lab
     labels = rng.integers(0, 3, 6) if labelled else None
     loss = distillation(teacher, labels, temperature=T, alpha=alpha if labelled else None)
     parts = [rng.normal(size=shape) for shape in ((5, 4), (5,), (3, 5))]
-    gradcheck(lambda *given: loss(Tiny(*given), Batch(x, rows), 0)[0], parts, rng=rng)
+    gradcheck(lambda *given: loss(Tiny(*given), Batch(x, None, rows))[0], parts, rng=rng)
 
 
 def test_at_a_high_temperature_it_matches_the_centred_logits():
@@ -148,7 +148,7 @@ def test_at_a_high_temperature_it_matches_the_centred_logits():
     z, v = rng.normal(size=(2, 3, 5))
     x = Tensor(z, requires_grad=True)
     loss = distillation(v, temperature=1e5)
-    loss(Answers(), Batch(x, np.arange(3)), 0)[0].backward()
+    loss(Answers(), Batch(x, None, np.arange(3)))[0].backward()
     expected = (z - z.mean(1, keepdims=True)) - (v - v.mean(1, keepdims=True))
     np.testing.assert_allclose(x.grad, expected / 15, rtol=1e-3, atol=1e-5)
 
@@ -157,17 +157,17 @@ def test_without_labels_the_soft_loss_is_the_one_with_labels_t_squared_and_all()
     """torchdistill leaves out T² as soon as there are no labels; then the rate is another."""
     rng = np.random.default_rng(1)
     z, v = Tensor(rng.normal(size=(4, 3))), rng.normal(size=(4, 3))
-    batch = Batch(z, np.arange(4))
-    alone, _ = distillation(v)(Answers(), batch, 0)
-    with_labels, _ = distillation(v, np.zeros(4, int), alpha=0)(Answers(), batch, 0)
-    _, mixed = distillation(v, np.zeros(4, int), alpha=0.4)(Answers(), batch, 0)
+    batch = Batch(z, None, np.arange(4))
+    alone, _ = distillation(v)(Answers(), batch)
+    with_labels, _ = distillation(v, np.zeros(4, int), alpha=0)(Answers(), batch)
+    _, mixed = distillation(v, np.zeros(4, int), alpha=0.4)(Answers(), batch)
     assert alone.item() == with_labels.item() == mixed["soft_loss"].item()
 
 
 def test_labels_weigh_a_tenth_unless_one_says_otherwise():
     rng = np.random.default_rng(1)
     z, v, y = Tensor(rng.normal(size=(4, 3))), rng.normal(size=(4, 3)), np.array([0, 1, 2, 0])
-    usual, numbers = distillation(v, y)(Answers(), Batch(z, np.arange(4)), 0)
+    usual, numbers = distillation(v, y)(Answers(), Batch(z, None, np.arange(4)))
     hard, soft = numbers["hard_loss"].item(), numbers["soft_loss"].item()
     assert USUAL_ALPHA == 0.1
     assert hard == pytest.approx(F.cross_entropy(z, y).item())
@@ -186,7 +186,7 @@ def test_with_alpha_1_it_is_training_on_labels_to_the_bit_and_asks_no_teacher(tr
     teacher.forward = never
     history = distilled(student, teacher, labels=DATA.labels, alpha=1, loader=loader(transform))
 
-    def cross_entropy(model, batch, step):
+    def cross_entropy(model, batch):
         return F.cross_entropy(model(batch.images), batch.targets)
 
     rule = SGD(plain.parameters(), lr=0.05, momentum=0.9)
@@ -198,7 +198,7 @@ def test_with_alpha_1_it_is_training_on_labels_to_the_bit_and_asks_no_teacher(tr
 def test_a_student_that_is_its_teacher_has_nothing_to_learn():
     teacher = network(dropout=0.0).eval()
     x = Tensor(np.random.default_rng(0).normal(size=(5, 1, 6, 5)).astype("f"))
-    loss, numbers = distillation(teacher)(teacher, Batch(x, np.arange(5)), 0)
+    loss, numbers = distillation(teacher)(teacher, Batch(x, None, np.arange(5)))
     loss.backward()
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert numbers["agreement"] == 1
@@ -240,7 +240,7 @@ def test_nothing_leads_from_the_loss_back_into_the_teacher():
     teacher, student = network(7), network().train()
     student.seed(0, 0)
     x = Tensor(np.random.default_rng(0).normal(size=(5, 1, 6, 5)).astype("f"))
-    loss, _ = distillation(teacher)(student, Batch(x, np.arange(5)), 0)
+    loss, _ = distillation(teacher)(student, Batch(x, None, np.arange(5)))
     loss.backward()
     assert all(parameter.grad is None for parameter in teacher.parameters())
     assert all(parameter.grad is not None for parameter in student.parameters())
@@ -383,12 +383,12 @@ def test_a_teacher_cannot_be_cached_under_augmentation():
         distilled(network(), network(7), cached=True, loader=loader(DRAWS))
 
 
-def test_the_loss_can_be_given_to_fit_with_numbered_batches():
+def test_the_loss_can_be_given_to_fit_with_indexed_batches():
     ours, theirs = network(), network()
     distilled(ours, network(7), temperature=3)
     rule = SGD(theirs.parameters(), lr=0.05, momentum=0.9)
     loss = distillation(network(7), temperature=3)
-    fit(theirs, numbered(loader()), loss, rule, 3, device="cpu")
+    fit(theirs, hide_labels(loader()), loss, rule, 3, device="cpu")
     assert weights(ours) == weights(theirs)
 
 

@@ -9,7 +9,7 @@ from minivision import functional as F
 from minivision import manual_seed
 from minivision.datasets import ArrayDataset, DataLoader
 from minivision.methods import JointBatches, train_jointly, with_new_task
-from minivision.methods.joint_batches import rows_of
+from minivision.methods.joint_batches import joined
 from minivision.methods.joint_training import joint_loss
 from minivision.optim import SGD, step_decay
 from minivision.tensor import Tensor
@@ -68,13 +68,12 @@ def test_every_step_has_images_of_every_loader_with_their_labels(sizes):
     for epoch in (0, 3):
         steps = list(batches(epoch))
         assert len(steps) == len(loaders[-1])
-        for images, targets in steps:
-            assert images.dtype == np.float32
-            assert targets.shape == (len(images), 2)
-            assert set(targets[:, 0]) == {0, 1}
-            which = numbers_of(images)
-            assert np.array_equal(which >= 100, targets[:, 0] == 1)
-            assert np.array_equal((which % 100) % 3, targets[:, 1])
+        for parts in steps:
+            for number, (images, labels) in enumerate(parts):
+                assert images.dtype == np.float32
+                which = numbers_of(images)
+                assert np.array_equal(which // 100, np.full(len(images), number))
+                assert np.array_equal((which % 100) % 3, labels)
 
 
 def test_the_last_loader_is_walked_once_and_a_smaller_one_again_in_a_new_order():
@@ -82,8 +81,11 @@ def test_the_last_loader_is_walked_once_and_a_smaller_one_again_in_a_new_order()
     loaders = [DataLoader(small, 2, shuffle=True), DataLoader(large, 2, shuffle=True, seed=1)]
     walks = []
     for epoch in (0, 1):
-        which = np.concatenate([numbers_of(images) for images, _ in JointBatches(loaders)(epoch)])
-        ours, theirs = which[which < 100], which[which >= 100] - 100
+        parts = zip(*JointBatches(loaders)(epoch), strict=True)
+        ours, theirs = (
+            np.concatenate([numbers_of(images) for images, _ in part]) for part in parts
+        )
+        theirs = theirs - 100
         assert sorted(theirs) == list(range(16))
         expected = [i for images, _ in loaders[1](epoch) for i in numbers_of(images) - 100]
         assert theirs.tolist() == expected
@@ -97,12 +99,11 @@ def test_the_last_loader_is_walked_once_and_a_smaller_one_again_in_a_new_order()
 def test_a_walk_of_one_loader_is_that_loader_itself():
     loader = DataLoader(stripes(22, 1), 4, shuffle=True, transform=DRAWS)
     for epoch in (0, 2):
-        for (images, targets), (same, labels) in zip(
+        for ((images, targets),), (same, labels) in zip(
             JointBatches([loader])(epoch), loader(epoch), strict=True
         ):
             assert np.array_equal(images, same)
-            assert np.array_equal(targets[:, 1], labels)
-            assert not targets[:, 0].any()
+            assert np.array_equal(targets, labels)
 
 
 def test_the_number_of_steps_can_be_given():
@@ -112,23 +113,25 @@ def test_the_number_of_steps_can_be_given():
         assert len(batches) == len(list(batches(1))) == steps
 
 
+def batch(images, targets=None):
+    return Batch(Tensor(np.asarray(images, np.float32)), targets)
+
+
 def test_images_of_two_sizes_are_refused_with_both_and_a_way_out():
-    other = ArrayDataset(np.zeros((4, 7, 5, 1), np.uint8), np.arange(4) % 3, ("a", "b", "c"))
-    batches = JointBatches([DataLoader(stripes(6, 1), 2), DataLoader(other, 2)])
     with pytest.raises(
         ValueError,
-        match=r"^JointBatches: loader 1 has images \(C, H, W\) = \(1, 7, 5\), but loader 0 has "
+        match=r"^joined: loader 1 has images \(C, H, W\) = \(1, 7, 5\), but loader 0 has "
         r"\(1, 6, 5\); put Resize\(\(H, W\)\) in front of its transform$",
     ):
-        list(batches(0))
+        joined([batch(np.zeros((2, 1, 6, 5))), batch(np.zeros((2, 1, 7, 5)))])
 
 
-def test_rows_of_a_loader_are_found_with_their_labels():
-    targets = np.array([[0, 7], [0, 8], [2, 1], [2, 5], [2, 3]])
-    assert rows_of(targets, 0)[0] == slice(0, 2)
-    assert rows_of(targets, 2)[1].tolist() == [1, 5, 3]
-    place, labels = rows_of(targets, 1)
-    assert (len(range(5)[place]), len(labels)) == (0, 0)
+def test_joined_images_stand_behind_each_other_and_their_rows_are_known():
+    parts = [batch(np.full((n, 1, 2, 2), n)) for n in (3, 1, 2)]
+    images, rows = joined(parts)
+    assert images.data[:, 0, 0, 0].tolist() == [3, 3, 3, 1, 2, 2]
+    for part, place in zip(parts, rows, strict=True):
+        assert np.array_equal(images.data[place], part.images.data)
 
 
 # ── the loss ─────────────────────────────────────────────────────────────────────────────────
@@ -138,27 +141,27 @@ def test_the_loss_is_the_sum_of_each_tasks_own_mean():
     """3 images of one task and 2 of the other weigh as much; each is asked by its own head."""
     model = two_tasks().eval()
     rng = np.random.default_rng(0)
-    x = Tensor(rng.normal(size=(5, 1, 6, 5)).astype("f"))
-    targets = np.array([[0, 2], [0, 0], [0, 1], [1, 2], [1, 2]])
-    answers = {name: logits.data.astype(float) for name, logits in model(x).items()}
+    x, labels = rng.normal(size=(5, 1, 6, 5)).astype("f"), np.array([2, 0, 1, 2, 2])
+    answers = {name: logits.data.astype(float) for name, logits in model(Tensor(x)).items()}
     expected = 0.0
     for name, rows in (("old", [0, 1, 2]), ("new", [3, 4])):
         for row in rows:
             z = answers[name][row]
-            expected -= (z[targets[row, 1]] - np.log(np.exp(z).sum())) / len(rows)
-    assert joint_loss(model, Batch(x, targets), 0).item() == pytest.approx(expected, rel=1e-5)
+            expected -= (z[labels[row]] - np.log(np.exp(z).sum())) / len(rows)
+    parts = batch(x[:3], labels[:3]), batch(x[3:], labels[3:])
+    assert joint_loss(model, parts).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_head_learns_nothing_from_another_tasks_images():
     model = two_tasks().eval()
-    x = Tensor(np.random.default_rng(0).normal(size=(4, 1, 6, 5)).astype("f"))
+    x = np.random.default_rng(0).normal(size=(4, 1, 6, 5))
     # The second task's images are alike, and its labels each other's: they change the old head
     # as little as if they were not there.
     gradients = []
     for second in ([1, 0], [2, 2]):
-        targets = np.array([[0, 2], [0, 0], *[[1, label] for label in second]])
         model.zero_grad()
-        joint_loss(model, Batch(x, targets), 0).backward()
+        parts = batch(x[:2], np.array([2, 0])), batch(x[2:], np.array(second))
+        joint_loss(model, parts).backward()
         gradients.append([p.grad.copy() for p in model.heads["old"].parameters()])
     for ours, theirs in zip(*gradients, strict=True):
         assert np.array_equal(ours, theirs)
@@ -174,7 +177,7 @@ def test_one_task_alone_is_plain_training():
         del both.heads["new"]
     found = together(model, {"old": two_loaders()["old"]})
 
-    def cross_entropy(network, batch, step):
+    def cross_entropy(network, batch):
         return F.cross_entropy(network(batch.images)["old"], batch.targets)
 
     rule = MOMENTUM(plain.parameters(), lr=0.05)

@@ -15,8 +15,8 @@ from minivision import manual_seed, nn
 from minivision.datasets import DataLoader, Subset
 from minivision.gradcheck import gradcheck
 from minivision.methods import (
+    hide_labels,
     learn_without_forgetting,
-    numbered,
     record_responses,
     two_losses,
     with_new_task,
@@ -76,7 +76,7 @@ def test_one_answer_worked_out():
             return {"old": x[:, :3], "new": x[:, 3:]}
 
     loss = two_losses("new", np.array([1]), {"old": np.array([[3.0, 2.0, 0.0]])})
-    total, numbers = loss(Parts(), Batch(z, np.array([0])), 0)
+    total, numbers = loss(Parts(), Batch(z, None, np.array([0])))
     total.backward()
     assert numbers["old_loss"].item() == pytest.approx(1.39256854, abs=5e-9)
     assert numbers["new_loss"].item() == pytest.approx(np.log(2))
@@ -103,7 +103,7 @@ def test_it_equals_the_papers_loops_and_its_gradient_has_no_t_squared(N, T, old_
         gradient[n, 4:] = (answer - (np.arange(3) == labels[i])) / N
     x = Tensor(z, requires_grad=True)
     total, _ = two_losses("new", labels, {"old": table}, T, old_weight)(
-        TwoAnswers(), Batch(x, rows), 0
+        TwoAnswers(), Batch(x, None, rows)
     )
     total.backward()
     assert total.item() == pytest.approx(expected, rel=1e-8, abs=1e-10)
@@ -137,7 +137,7 @@ def test_its_gradient_through_a_network_is_the_numerical_one(T, old_weight, seed
     responses, labels = {"old": 2 * rng.normal(size=(6, 4))}, rng.integers(0, 3, 6)
     loss = two_losses("new", labels, responses, T, old_weight)
     given = [rng.normal(size=shape) for shape in ((5, 4), (4, 5), (3, 5))]
-    gradcheck(lambda *w: loss(Tiny(*w), Batch(x, rows), 0)[0], given, rng=rng)
+    gradcheck(lambda *w: loss(Tiny(*w), Batch(x, None, rows))[0], given, rng=rng)
 
 
 def test_losses_of_several_old_tasks_are_added():
@@ -149,8 +149,8 @@ def test_losses_of_several_old_tasks_are_added():
         def forward(self, x):
             return {"a": x[:, :2], "b": x[:, 2:4], "new": x[:, 4:]}
 
-    batch = Batch(z, np.arange(5))
-    total, numbers = two_losses("new", labels, tables, old_weight=3)(Three(), batch, 0)
+    batch = Batch(z, None, np.arange(5))
+    total, numbers = two_losses("new", labels, tables, old_weight=3)(Three(), batch)
     parts = [numbers[f"{name}_loss"].item() for name in ("a", "b", "new")]
     assert total.item() == pytest.approx(3 * (parts[0] + parts[1]) + parts[2])
     assert parts[0] != pytest.approx(parts[1])
@@ -200,15 +200,15 @@ def test_it_is_its_two_stages_written_out():
     recorded = record_responses(ours.task("old"), loader())
     labels = loader().dataset.labels
 
-    def loss(network, batch, step):
+    def loss(network, batch):
         answers = network(batch.images)
-        target = F.softmax(recorded[batch.targets] / np.float32(3)).data
+        target = F.softmax(recorded[batch.indices] / np.float32(3)).data
         kept = F.cross_entropy(answers["old"] * (1 / 3), target)
-        return F.cross_entropy(answers["new"], labels[batch.targets]) + 1.5 * kept
+        return F.cross_entropy(answers["new"], labels[batch.indices]) + 1.5 * kept
 
     for part in (ours.body, ours.heads["old"]):
         part.freeze()
-    batches = numbered(loader())
+    batches = hide_labels(loader())
     fit(ours, batches, loss, MOMENTUM(ours.heads["new"].parameters(), 0.05), 2, device="cpu")
     ours.thaw()
     rule = MOMENTUM(ours.parameters(), 0.05)
@@ -299,7 +299,7 @@ def test_a_body_without_weights_has_no_group():
 def fine_tuned_by_hand(model, transform=None):
     """Warm-up and training with the new task's cross-entropy only, the old head left out."""
 
-    def cross_entropy(network, batch, step):
+    def cross_entropy(network, batch):
         return F.cross_entropy(network(batch.images)["new"], batch.targets)
 
     for part in (model.body, model.heads["old"]):
@@ -407,11 +407,11 @@ def test_a_run_killed_within_an_epoch_goes_on_to_the_same_bits(tmp_path, monkeyp
     def losses(*given):
         inner = two_losses(*given)
 
-        def loss(model, batch, step):
-            steps.append(step)
+        def loss(model, batch):
+            steps.append(batch.step)
             if len(steps) == 18:  # in the second epoch of the joint training
                 raise Killed
-            return inner(model, batch, step)
+            return inner(model, batch)
 
         return loss
 

@@ -12,9 +12,8 @@ from minivision.methods import filter_and_balance, self_train
 from minivision.methods.noisy_student import labelled_by, one_hot, self_training_loss
 from minivision.optim import SGD
 from minivision.training import Run, evaluate
-from minivision.training.loop import Batch
 from minivision.transforms import Compose, RandomTranslate, ToArray
-from tests.methods.test_pseudo_label import Answers, assert_same_weights, batch_of, surprise
+from tests.methods.test_pseudo_label import Answers, assert_same_weights, batches_of, surprise
 from tests.methods.unlabelled import CLASSES, H, W, WithoutLabels, stripes
 
 CLEAN, NOISE = ToArray(), Compose([RandomTranslate(1), ToArray()])
@@ -90,7 +89,7 @@ def test_the_loss_by_hand_in_both_weightings(weighting, divisor):
     labelled = np.array([[2.0, 0.0, 1.0], [0.0, 0.5, 0.0]]), np.array([2, 1])
     pseudo = np.array([[3.0, 0, 0], [0, 0, 1], [1, 1, 0.0]]), np.array([4, 0, 2])
     targets = distributions(6, 3, 1)
-    total, _ = self_training_loss(targets, weighting)(Answers(), batch_of([labelled, pseudo]), 0)
+    total, _ = self_training_loss(targets, weighting)(Answers(), batches_of([labelled, pseudo]))
     expected = sum(surprise(z, k) for z, k in zip(*labelled, strict=True))
     for z, i in zip(*pseudo, strict=True):
         expected += sum(targets[i, k] * surprise(z, k) for k in range(3))
@@ -237,11 +236,10 @@ def test_one_image_more_or_less_in_a_batch_weighs_as_its_share():
     labelled = np.zeros((1, 3)), np.array([0])
     pseudo = np.zeros((4, 3)), np.arange(4)
     total, numbers = self_training_loss(one_hot(distributions(4, 3, 0)))(
-        Answers(), batch_of([labelled, pseudo]), 0
+        Answers(), batches_of([labelled, pseudo])
     )
     assert total.item() == pytest.approx(np.log(3))
     assert numbers["supervised_loss"].item() == pytest.approx(np.log(3))
-    assert isinstance(batch_of([labelled]), Batch)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from minivision import manual_seed, nn
 from minivision.datasets import ArrayDataset, DataLoader
 from minivision.gradcheck import gradcheck
 from minivision.methods import JointBatches, ramp, train_with_pseudo_labels
-from minivision.methods.joint_batches import rows_of
 from minivision.methods.pseudo_label import OtherDraw, pseudo_label_loss
 from minivision.optim import SGD, WeightAverage
 from minivision.tensor import Tensor
@@ -59,13 +58,11 @@ class Answers(nn.Module):
         return x
 
 
-def batch_of(parts):
-    """One batch of several sources: logits in place of images, positions in place of labels."""
-    targets = [
-        np.stack([np.full(len(part), number), labels], axis=1)
-        for number, (part, labels) in enumerate(parts)
-    ]
-    return Batch(Tensor(np.concatenate([part for part, _ in parts])), np.concatenate(targets))
+def batches_of(parts):
+    """A batch of each source: logits in place of images; labels, then positions."""
+    (labelled, y), *others = parts
+    unknown = [Batch(Tensor(z), np.zeros(len(z), int), positions) for z, positions in others]
+    return Batch(Tensor(labelled), y), *unknown
 
 
 LABELLED = np.array([[2.0, 0.0, 1.0], [0.0, 0.5, 0.0]]), np.array([2, 1])
@@ -78,7 +75,7 @@ def surprise(logits, k):
 
 def test_the_loss_by_hand_with_a_threshold_over_the_whole_unlabelled_batch():
     loss = pseudo_label_loss(0.5, 0.8, truth=np.array([0, 0, 2, 2]))
-    total, numbers = loss(Answers(), batch_of([LABELLED, UNLABELLED]), 0)
+    total, numbers = loss(Answers(), batches_of([LABELLED, UNLABELLED]))
     supervised = np.mean([surprise(z, k) for z, k in zip(*LABELLED, strict=True)])
     # The first and the third decision are sure enough; the mean is over all four.
     sure = surprise(UNLABELLED[0][0], 0) + surprise(UNLABELLED[0][2], 1)
@@ -90,7 +87,7 @@ def test_the_loss_by_hand_with_a_threshold_over_the_whole_unlabelled_batch():
 
 def test_fixmatch_decides_on_one_view_and_learns_from_the_other():
     strong = np.array([[0.0, 1, 2], [1, 2, 0], [2, 0, 0.5], [0, 0, 0.0]]), np.arange(4)
-    total, _ = pseudo_label_loss(1.0, 0.8)(Answers(), batch_of([LABELLED, strong, UNLABELLED]), 0)
+    total, _ = pseudo_label_loss(1.0, 0.8)(Answers(), batches_of([LABELLED, strong, UNLABELLED]))
     supervised = np.mean([surprise(z, k) for z, k in zip(*LABELLED, strict=True)])
     learned = surprise(strong[0][0], 0) + surprise(strong[0][2], 1)
     assert total.item() == pytest.approx(supervised + learned / 4)
@@ -104,20 +101,27 @@ def test_its_gradient_is_the_numerical_one(alpha, threshold, seed, views):
     # Decisions are constants: the steps of the check are too small to change one.
     rng = np.random.default_rng(seed)
     sizes = (3, 4, 4) if views else (3, 4)
-    places = np.concatenate([np.full(n, i) for i, n in enumerate(sizes)])
-    labels = np.concatenate([rng.integers(0, 3, 3), *(np.arange(4) for _ in sizes[1:])])
-    targets = np.stack([places, labels], axis=1)
+    targets = [rng.integers(0, 3, 3), *(np.arange(4) for _ in sizes[1:])]
     loss = pseudo_label_loss(alpha, threshold)
-    z = 3 * rng.normal(size=(len(targets), 3))
-    gradcheck(lambda x: loss(Answers(), Batch(x, targets), 0)[0], [z], rng=rng)
+
+    decided = [Tensor(3 * rng.normal(size=(n, 3))) for n in sizes[2:]]
+
+    def of_logits(z):
+        together = zip((z[:3], z[3:], *decided), targets, strict=True)
+        return loss(Answers(), [Batch(logits, given, given) for logits, given in together])[0]
+
+    gradcheck(of_logits, [3 * rng.normal(size=(7, 3))], rng=rng)
 
 
 def test_no_gradient_reaches_the_view_that_is_decided_on():
-    batch = batch_of([LABELLED, UNLABELLED, UNLABELLED])
-    x = Tensor(batch.images.data, requires_grad=True)
-    pseudo_label_loss(1.0, 0.0)(Answers(), Batch(x, batch.targets), 0)[0].backward()
-    assert (x.grad[:6] != 0).any(axis=1).all()
-    assert (x.grad[6:] == 0).all()
+    batches = batches_of([LABELLED, UNLABELLED, UNLABELLED])
+    for batch in batches:
+        batch.images.requires_grad = True
+    pseudo_label_loss(1.0, 0.0)(Answers(), batches)[0].backward()
+    x, trained, decided = (batch.images.grad for batch in batches)
+    assert (x != 0).any(axis=1).all()
+    assert (trained != 0).any(axis=1).all()
+    assert decided is None
 
 
 def test_soft_pseudo_labels_of_oneself_have_no_gradient():
@@ -346,8 +350,7 @@ def test_joint_batches_walk_a_small_loader_again_in_another_order():
     many = ArrayDataset(np.zeros((8, 1, 1, 1), np.uint8), np.zeros(8, int), ("x",))
     make = partial(DataLoader, shuffle=True)
     batches = JointBatches([make(few, 3), make(many, 1)])
-    walks = [rows_of(targets, 0)[1].tolist() for epoch in range(3) for _, targets in batches(epoch)]
+    walks = [labels.tolist() for epoch in range(3) for (_, labels), _ in batches(epoch)]
     assert len(walks) == 24
     assert all(sorted(walk) == [0, 1, 2] for walk in walks)
     assert len({tuple(walk) for walk in walks}) > 3  # not the same order for ever
-    assert rows_of(np.array([[0, 4]]), 2)[1].size == 0

@@ -5,7 +5,7 @@ import pytest
 
 from minivision.autograd import no_grad
 from minivision.datasets import DataLoader, Subset
-from minivision.methods import RecordedBatches, numbered, record_responses
+from minivision.methods import RecordedBatches, hide_labels, record_responses
 from minivision.methods.checks import check_classes
 from minivision.methods.responses import looked_up
 from minivision.tensor import Tensor
@@ -29,29 +29,30 @@ class OneByOne(WithoutLabels):
 @pytest.mark.parametrize("kind", [WithoutLabels, OneByOne])
 @pytest.mark.parametrize("transform", [None, DRAWS], ids=["plain", "augmented"])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_numbered_batches_are_the_same_images_with_positions_and_read_no_label(
+def test_hidden_labels_are_not_read_and_the_images_and_their_order_are_the_same(
     kind, transform, workers
 ):
     data = stripes(11, 0)
     options = {"shuffle": True, "seed": 3, "transform": transform}
     plain = DataLoader(data, 4, **options)
-    loader = numbered(DataLoader(kind(data), 4, workers=workers, **options))
+    loader = hide_labels(DataLoader(kind(data), 4, workers=workers, **options))
     for epoch in (0, 1):
         theirs, ours = list(plain(epoch)), list(loader(epoch))
         assert len(ours) == len(theirs) == len(loader) == 3
-        for (images, labels), (same_images, positions) in zip(theirs, ours, strict=True):
+        for (images, labels), (same_images, zeros, positions) in zip(theirs, ours, strict=True):
             assert np.array_equal(images, same_images)
             assert positions.dtype == np.int64
+            assert not zeros.any()
             assert np.array_equal(data.labels[positions], labels)
-    seen = np.concatenate([positions for _, positions in ours])
+    seen = np.concatenate([positions for _, _, positions in ours])
     assert sorted(seen) == list(range(11))
     assert not np.array_equal(seen, np.arange(11))
 
 
-def test_numbering_leaves_the_loader_as_it_was():
+def test_hiding_labels_leaves_the_loader_as_it_was():
     loader = DataLoader(stripes(5, 0), 2)
     dataset = loader.dataset
-    numbered(loader)
+    hide_labels(loader)
     assert loader.dataset is dataset
 
 

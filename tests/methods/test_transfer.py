@@ -142,7 +142,7 @@ def test_one_rate_for_all_is_plain_training_to_the_bit():
     found = tuned(model, body_rate=1, loader=loader(DRAWS))
     rule = MOMENTUM(plain.parameters(), lr=0.1)
 
-    def cross_entropy(model, batch, step):
+    def cross_entropy(model, batch):
         return F.cross_entropy(model(batch.images), batch.targets)
 
     expected = fit(plain, loader(DRAWS), cross_entropy, rule, 3, device="cpu")

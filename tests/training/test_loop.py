@@ -8,12 +8,14 @@ from minivision import functional as F
 from minivision.nn import BatchNorm1d, Dropout, Linear, ReLU, Sequential
 from minivision.optim import SGD, Adam, DivideWhenStalled, WeightAverage, step_decay
 from minivision.training import (
+    Batch,
     Run,
     classification_loss,
     evaluate,
     fit,
     load_model,
     predict_logits,
+    train_step,
 )
 
 
@@ -67,6 +69,44 @@ def test_fit_learns_and_records_every_epoch():
     assert all(seconds >= 0 for seconds in history["seconds"])
 
 
+def test_fit_is_a_loop_around_train_step():
+    """The same batches given to `train_step` by hand lead to the same weights, to the bit."""
+    expected, model, batches = network(p=0.0), network(p=0.0), Batches()
+    fit(expected, Batches(), classification_loss, SGD(expected.parameters(), 0.1), 2, device="cpu")
+    optimizer = SGD(model.parameters(), 0.1)
+    for epoch in range(2):
+        for images, labels in batches(epoch):
+            batch = Batch(Tensor(images), labels)
+            value, report = train_step(model, batch, classification_loss, optimizer)
+    assert value.size == 1
+    assert set(report) == {"train_accuracy"}
+    for ours, theirs in zip(model.parameters(), expected.parameters(), strict=True):
+        np.testing.assert_array_equal(ours.data, theirs.data)
+
+
+def test_a_loss_sees_the_indices_and_batches_of_several_loaders_as_a_tuple():
+    seen = []
+
+    def loss(model, batches):
+        seen.append([batch.indices for batch in batches])
+        assert batches[0].step == batches[1].step == len(seen) - 1
+        return sum(F.cross_entropy(model(batch.images), batch.targets) for batch in batches)
+
+    def pairs(epoch):
+        return [
+            ((images, labels, np.arange(len(labels))), (images, labels))
+            for images, labels in Batches()(epoch)
+        ]
+
+    model = network(p=0.0)
+    options = SGD(model.parameters(), lr=0.1), 1
+    history = fit(model, pairs, loss, *options, device="cpu")
+    assert history["train_loss"][0] > 0
+    assert all(indices.tolist() == list(range(8)) and none is None for indices, none in seen)
+    with pytest.raises(ValueError, match=r"^fit: batch_transform is for one loader, but batch"):
+        fit(model, pairs, loss, *options, batch_transform=lambda *given: given, device="cpu")
+
+
 def test_recorded_means_weigh_every_image_equally():
     """40 images in batches of 13, 13, 14: the epoch's mean is over images, not over batches."""
     batches = Batches(batch_size=13)
@@ -81,8 +121,8 @@ def test_recorded_means_weigh_every_image_equally():
 def test_named_scalars_of_the_loss_are_averaged_into_the_record():
     model = network(p=0.0)
 
-    def loss(model, batch, step):
-        return F.cross_entropy(model(batch.images), batch.targets), {"step_seen": float(step)}
+    def loss(model, batch):
+        return F.cross_entropy(model(batch.images), batch.targets), {"step_seen": float(batch.step)}
 
     optimizer = SGD(model.parameters(), lr=0.1)
     history = fit(model, Batches(), loss, optimizer, 2, device="cpu")
@@ -94,7 +134,7 @@ def test_a_loss_may_return_the_tensor_alone():
     history = fit(
         model,
         Batches(),
-        lambda model, batch, step: F.cross_entropy(model(batch.images), batch.targets),
+        lambda model, batch: F.cross_entropy(model(batch.images), batch.targets),
         SGD(model.parameters(), lr=0.1),
         1,
         device="cpu",
@@ -165,7 +205,7 @@ def test_a_nan_stops_before_the_update_and_names_function_and_line():
     model = network(p=0.5)
     before = weights(model)
 
-    def loss(model, batch, step):
+    def loss(model, batch):
         logits = model(batch.images)
         return F.log(logits - logits.max() - 1.0).mean()
 
@@ -329,9 +369,9 @@ def test_an_epoch_logged_before_the_first_checkpoint_is_not_logged_twice(tmp_pat
 
 
 def test_a_scalar_reported_in_some_steps_is_averaged_over_those():
-    def loss(model, batch, step):
+    def loss(model, batch):
         value = F.cross_entropy(model(batch.images), batch.targets)
-        return (value, {"rare": 1.0}) if step == 2 else value
+        return (value, {"rare": 1.0}) if batch.step == 2 else value
 
     model = network(p=0.0)
     history = fit(model, Batches(), loss, SGD(model.parameters(), 0.1), 1, device="cpu")
@@ -340,7 +380,7 @@ def test_a_scalar_reported_in_some_steps_is_averaged_over_those():
 
 @pytest.mark.parametrize("name", ["seconds", "epoch", "train_loss", "validation_loss"])
 def test_a_scalar_may_not_take_a_name_that_fit_gives(name):
-    def loss(model, batch, step):
+    def loss(model, batch):
         return F.cross_entropy(model(batch.images), batch.targets), {name: 1.0}
 
     model = network(p=0.0)
@@ -351,8 +391,8 @@ def test_a_scalar_may_not_take_a_name_that_fit_gives(name):
 @pytest.mark.parametrize(
     ("loss", "came"),
     [
-        (lambda model, batch, step: None, "NoneType"),
-        (lambda model, batch, step: model(batch.images), r"of shape \(8, 2\)"),
+        (lambda model, batch: None, "NoneType"),
+        (lambda model, batch: model(batch.images), r"of shape \(8, 2\)"),
     ],
     ids=["None", "logits"],
 )

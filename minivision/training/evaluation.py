@@ -1,0 +1,56 @@
+"""How good is a trained classifier: its logits for all batches, its loss and its accuracy.
+
+Read next: training/ten_crops.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minivision import functional as F
+from minivision.autograd import no_grad
+from minivision.backend import device_of, to_device, to_host
+from minivision.fast import one_blas_thread
+from minivision.nn import Module
+from minivision.tensor import Tensor
+from minivision.training import metrics
+
+
+@one_blas_thread()
+def predict_logits(model: Module, batches: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The logits (N, K) and labels (N,) of all batches, in evaluation mode, on the host.
+
+    batches: (images, labels, …) as a DataLoader yields them; of a DataLoader, epoch 0.
+    """
+    where = device_of(next(iter(model.parameters())).data)
+    was_training = model.training
+    model.eval()
+    logits, labels = [], []
+    try:
+        with no_grad():
+            for images, targets, *_ in batches(0) if callable(batches) else batches:
+                answer = model(Tensor(to_device(images, where)))
+                if not isinstance(answer, Tensor):
+                    raise TypeError(
+                        f"predict_logits: the model returned a {type(answer).__name__}; expected "
+                        "logits (of a MultiHead ask for one task: model.task(name))"
+                    )
+                logits.append(to_host(answer.data))
+                labels.append(np.asarray(targets))
+    finally:
+        model.train(was_training)
+    if not logits:
+        raise ValueError("predict_logits: batches is empty; there is nothing to predict")
+    return np.concatenate(logits), np.concatenate(labels)
+
+
+def evaluate(model: Module, batches: Iterable[Any]) -> dict[str, float]:
+    """Loss (cross-entropy, nats) and accuracy (0 to 1) of a classifier over all batches."""
+    logits, labels = predict_logits(model, batches)
+    return {
+        "loss": F.cross_entropy(logits, labels).item(),
+        "accuracy": metrics.accuracy(logits, labels),
+    }

@@ -1,0 +1,98 @@
+"""What protects `fit`: a step that goes wrong changes nothing, and says what went wrong.
+
+A first reading may skip this file.
+
+Read next: training/progress.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minivision.autograd import detect_anomaly
+from minivision.backend import array_module
+from minivision.nn import Module
+from minivision.optim import Optimizer
+from minivision.tensor import Tensor
+
+RESERVED = ("epoch", "train_loss", "seconds")  # names in a record that are ours
+STEPS_BETWEEN_LOOKS = {"cpu": 1, "gpu": 50}  # reading the loss makes the host wait for a GPU
+
+
+class Guard:
+    """Called as guard(model, batch) it is the loss, and refuses one that is NaN or infinite."""
+
+    def __init__(
+        self, loss: Any, model: Module, optimizer: Optimizer, seed: int, where: str, step: int
+    ):
+        self.loss, self.model, self.optimizer, self.seed = loss, model, optimizer, seed
+        self.every = STEPS_BETWEEN_LOOKS[where[:3]]
+        self.unread = step  # the first step whose loss has not been looked at
+        # Batch normalisation moves its statistics in the forward pass, before the loss is known.
+        self.buffers = [buffer for _, buffer in model.named_buffers()]
+
+    @contextmanager
+    def step(self, i: int, batches: int) -> Iterator[None]:
+        """Step i of an epoch of so many: if it fails, statistics and rates are what they were."""
+        self.looks = i % self.every == 0 or i == batches - 1
+        statistics = [buffer.data.copy() for buffer in self.buffers]
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        try:
+            yield
+        except BaseException:
+            for buffer, data in zip(self.buffers, statistics, strict=True):
+                buffer.data = data
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+            raise
+
+    def __call__(self, model: Module, batch: Any) -> tuple[Tensor, Mapping[str, Any]]:
+        result = self.loss(model, batch)
+        value, report = result if isinstance(result, tuple) else (result, {})
+        if not isinstance(value, Tensor) or value.size != 1:
+            came = f"of shape {value.shape}" if isinstance(value, Tensor) else type(value).__name__
+            raise TypeError(f"fit: loss returned a {came}; expected a Tensor with one number")
+        for name in report:
+            if name in RESERVED or name.startswith("validation_"):
+                raise ValueError(
+                    f"fit: loss reports {name!r}, a name that fit gives; choose another"
+                )
+        if self.looks:
+            step = batch[0].step if isinstance(batch, tuple) else batch.step
+            self.refuse_non_finite(value.item(), batch, step)
+            self.unread = step + 1
+        return value, report
+
+    def refuse_non_finite(self, number: float, batch: Any, step: int) -> None:
+        """Raise if the loss is NaN or infinite; computing it again finds the function to blame."""
+        if np.isfinite(number):
+            return
+        story = f"fit: the loss is {number} at step {step}; "
+        spoilt = [
+            name
+            for name, parameter in self.model.named_parameters()
+            if not array_module(parameter.data).isfinite(parameter.data).all()
+        ]
+        if self.unread < step:
+            story += (
+                f"weights, optimizer and running statistics may be wrong since step {self.unread}"
+            )
+        elif spoilt:
+            story += (
+                f"an earlier update had made {spoilt[0]} infinite or NaN; this step changed nothing"
+            )
+        else:
+            story += "no weight was updated"
+        self.model.seed(self.seed, step)
+        try:
+            with detect_anomaly():
+                self.loss(self.model, batch)
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"{story}. {error}. A lower learning rate often helps"
+            ) from error
+        raise FloatingPointError(f"{story}, though no function of the engine made it so")

@@ -1,0 +1,62 @@
+"""How an epoch is going: means over its batches, and a progress bar.
+
+Read next: training/loop.py
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from minivision.backend import array_module
+from minivision.tensor import Tensor
+
+
+class Means:
+    """Means over an epoch, weighted by batch size, added up on the device."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Any] = {}
+        self.totals: dict[str, Any] = {}
+
+    def add(self, n: int, values: Mapping[str, Any]) -> None:
+        """Values of a batch of n images: means over them, or (sum, count) over something else."""
+        for name, value in values.items():
+            array = value.data if isinstance(value, Tensor) else value
+            total, count = array if isinstance(array, tuple) else (_double(array) * n, n)
+            self.totals[name] = self.totals.get(name, 0.0) + _double(total)
+            self.counts[name] = self.counts.get(name, 0.0) + _double(count)
+
+    def result(self) -> dict[str, float]:
+        """The means; a mean over nothing at all is NaN."""
+        return {
+            name: float(total / self.counts[name]) if self.counts[name] else float("nan")
+            for name, total in self.totals.items()
+        }
+
+
+def _double(number: Any) -> Any:
+    return array_module(number).asarray(number, dtype=np.float64)
+
+
+def bar(epoch: int, epochs: int, batches: int) -> Any:
+    """A progress bar on a terminal or in a notebook; silent if the output goes to a file."""
+    return tqdm(total=batches, desc=f"epoch {epoch + 1}/{epochs}", unit="batch", disable=None)
+
+
+def tell(bar: Any, epoch: int, epochs: int, record: Mapping[str, float]) -> None:
+    """Show the most important numbers of an epoch, beside the bar or as a line."""
+    names = {"train_loss": "loss", "train_accuracy": "accuracy", "validation_accuracy": "held out"}
+    told = [
+        f"{name} {record[key]:.2%}" if "accuracy" in key else f"{name} {record[key]:.4f}"
+        for key, name in names.items()
+        if key in record
+    ]
+    if bar.disable:
+        print(f"epoch {epoch + 1}/{epochs}  " + "  ".join(told), file=sys.stderr)
+    else:
+        bar.set_postfix_str("  ".join(told))
