@@ -12,6 +12,4 @@
 
 `python -m benchmarks NAME --help` says what is measured, how, and with which options. Do not use
 the machine meanwhile: other work would be measured too.
-
-Read next: networks.py
 """

@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from types import ModuleType
 
 import benchmarks
 from benchmarks import growth, layers, leak, loader, memory, mutation, predict, rules, steps, tape
@@ -22,18 +21,13 @@ MEASUREMENTS = {
 }
 
 
-def told(module: ModuleType) -> str:
-    """The docstring without its last line, which is for readers of the code."""
-    return (module.__doc__ or "").partition("\nRead next")[0]
-
-
 plain = argparse.RawDescriptionHelpFormatter
 parser = argparse.ArgumentParser(
-    prog="python -m benchmarks", description=told(benchmarks), formatter_class=plain
+    prog="python -m benchmarks", description=benchmarks.__doc__, formatter_class=plain
 )
 commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")
 for name, (module, rounds) in MEASUREMENTS.items():
-    text = told(module)
+    text = module.__doc__ or ""
     command = commands.add_parser(
         name, help=text.splitlines()[0], description=text, formatter_class=plain
     )
@@ -61,7 +55,7 @@ for name, (module, rounds) in MEASUREMENTS.items():
         "--out", type=Path, default=RESULTS, metavar="DIR",
         help="write the results here, not into docs/results",
     )  # fmt: skip
-text = told(mutation)
+text = mutation.__doc__ or ""
 commands.add_parser(
     "mutation", help=text.splitlines()[0], description=text, formatter_class=plain
 ).set_defaults(measure=mutation.measure)

@@ -2,8 +2,6 @@
 
 A ratio is minivision's time divided by the peer's in the same round, so that what slows the machine
 for a while slows both. Below 1 minivision is faster. A peer whose numbers differ is not reported.
-
-Read next: steps.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Where the Python that runs the benchmarks has exactly these versions, no other is made. Environments
 lie in .benchmark-environments/, which git ignores, and can be deleted at any time.
-
-Read next: processes.py
 """
 
 from __future__ import annotations

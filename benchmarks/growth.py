@@ -6,8 +6,6 @@ of log time against log work and of log memory against log numbers, fitted over 
 the points: 1 is linear, more is growth that nothing asks for.
 
     python -m benchmarks growth --model batch
-
-Read next: growth_figure.py
 """
 
 from __future__ import annotations

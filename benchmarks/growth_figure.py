@@ -1,7 +1,4 @@
-"""The figure of growth.json: for every axis a panel of time above a panel of memory, log-log.
-
-Read next: leak.py
-"""
+"""The figure of growth.json: for every axis a panel of time above a panel of memory, log-log."""
 
 from __future__ import annotations
 

@@ -5,8 +5,6 @@ gradient except in a network's first layer. minivision's activations lie with th
 in memory, as inside a network; the first layer's images lie as they are loaded.
 
     python -m benchmarks layers --model alexnet.conv2 --model relu
-
-Read next: tape.py
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@
 end above what was held after the first tenth.
 
     python -m benchmarks leak
-
-Read next: mutation.py
 """
 
 from __future__ import annotations

@@ -9,8 +9,6 @@ W is the number of workers: threads here, processes there; 0 is none. A time is 
 or for the last two of a batch; their ratio is preparation over training step, in turn.
 
     python -m benchmarks loader --model imagenet-2
-
-Read next: layers.py
 """
 
 from __future__ import annotations

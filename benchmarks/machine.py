@@ -1,7 +1,4 @@
-"""The machine, the code and the day of a measurement, as they are recorded with its numbers.
-
-Read next: report.py
-"""
+"""The machine, the code and the day of a measurement, as they are recorded with its numbers."""
 
 from __future__ import annotations
 

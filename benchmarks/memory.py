@@ -6,8 +6,6 @@ batch there, and a product of matrices computed, which makes the BLAS libraries 
 workspaces. Rounds of new processes, in turn.
 
     python -m benchmarks memory --model lenet5
-
-Read next: growth.py
 """
 
 from __future__ import annotations

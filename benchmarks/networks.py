@@ -8,8 +8,6 @@ starts from the same weights, so that the same losses must come out.
     ("dropout", p)                                ("batch_norm",)             ("cross_entropy",)
 
 `alpha` is the paper's: it multiplies the sum of squares, it is not divided by the size.
-
-Read next: peers/__init__.py
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Inference of one image without a graph, compared with PyTorch.
 
-    python -m benchmarks predict --model alexnet
-
-Read next: loader.py
+python -m benchmarks predict --model alexnet
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ Each library runs alone in its process: inside one process the threads of one BL
 other is timed, and memory freed by one is used by the other. All prepare before the first round;
 while one is timed the others wait for a line and use no core. The order moves on by one with every
 round, so that no peer always follows the same one.
-
-Read next: machine.py
 """
 
 from __future__ import annotations

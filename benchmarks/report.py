@@ -4,8 +4,6 @@ A file is {"rows": [...], "runs": {...}}. A row names what was measured and, as 
 that holds machine, versions, settings, date and commit. New rows replace those of the same key
 and leave the rest; a run that no row names any more goes. So a file grows one model at a time, and
 a measurement that was interrupted keeps what it had. A ratio is of the run of its own row.
-
-Read next: compare.py
 """
 
 from __future__ import annotations

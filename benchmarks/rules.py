@@ -5,8 +5,6 @@ the package makes by itself is marked "*" in the table.
 
     python -m benchmarks rules
     python -m benchmarks rules --model "tile bytes"
-
-Read next: mutation.py
 """
 
 from __future__ import annotations

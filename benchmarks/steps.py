@@ -6,8 +6,6 @@ equal, then steps with dropout are timed. Peers: minivision, PyTorch, JAX, MyGra
 own, once. A library that lacks a layer is reported as not available for that network.
 
     python -m benchmarks steps --model lenet5 --peer pytorch --peer jax
-
-Read next: predict.py
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ that minivision takes, divided by 100, is the cost of the graph for one operatio
 the forward pass and to reach it in the backward pass.
 
     python -m benchmarks tape
-
-Read next: memory.py
 """
 
 from __future__ import annotations

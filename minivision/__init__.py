@@ -1,6 +1,7 @@
 """minivision: a computer-vision course that runs.
 
-Read it from the bottom up, one file a sitting; the docstring at its top names the next.
+Read it in the order of `contents.py`: five chapters, an evening, lead from the first array to a
+network that learns. In short:
 
     backend.py     NumPy or CuPy
     random.py      the generator that everybody shares, and keys
@@ -40,12 +41,11 @@ A training loop of your own, on a batch of noise (`training.fit` is one with eve
 
 Importing minivision brings in the engine, nn and optim. The rooms that need OpenCV, matplotlib or
 scikit-learn are imported by name: `from minivision.datasets import digits`.
-
-Read next: backend.py
 """
 
 from minivision import functional, nn, optim
-from minivision.autograd import backward_steps, detect_anomaly, no_grad
+from minivision.anomaly import detect_anomaly
+from minivision.autograd import backward_steps, no_grad
 from minivision.gradcheck import gradcheck
 from minivision.random import manual_seed
 from minivision.tensor import Tensor, record

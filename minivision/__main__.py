@@ -1,7 +1,4 @@
-"""`python -m minivision` is the command `minivision`.
-
-Read next: fast/__init__.py
-"""
+"""`python -m minivision` is the command `minivision`."""
 
 import sys
 

@@ -9,8 +9,6 @@ recursion, however deep the graph.
 The graph is all nodes together, from a loss back to its leaves. A node holds no array but a
 gradient, and a backward function keeps arrays only, so there are no reference cycles and memory is
 freed as soon as a loss is dropped. Use a graph in one thread at a time.
-
-Read next: tensor.py
 """
 
 from __future__ import annotations
@@ -54,20 +52,6 @@ def no_grad() -> Iterator[None]:
         yield
     finally:
         mode.recording = before
-
-
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
-    """Look at every value and gradient, and stop at the first that is not finite.
-
-    The FloatingPointError names the function and the line that called it. It costs a pass over
-    every array, so it is for finding a fault, not for training.
-    """
-    before, mode.anomaly = mode.anomaly, True
-    try:
-        yield
-    finally:
-        mode.anomaly = before
 
 
 class Node:

@@ -3,8 +3,6 @@
 Every function of the engine is written once and runs on both libraries: it calls methods and
 operators of its arrays, and asks `array_module(x)` where it needs a name such as `xp.exp`.
 Nothing moves between host and GPU unless `to_device` or `to_host` is called.
-
-Read next: random.py
 """
 
 from __future__ import annotations

@@ -1,22 +1,22 @@
 """What the engine checks, and the error messages it writes. A first reading may skip this file.
 
 `autograd.py`, where the chain rule is, and `tensor.py` call these functions.
-
-Read next: functional/__init__.py
 """
 
 from __future__ import annotations
 
 import linecache
 import sys
+from collections.abc import Callable
+from functools import wraps
 from html import escape
 from inspect import signature
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
-from minivision.backend import Array, array_module, is_array
+from minivision.backend import Array, array_module, device_of, is_array
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -220,3 +220,51 @@ def as_html(tensor: Any) -> str:
     if values.size:
         words += f", from {values.min():.4g} to {values.max():.4g}, mean {values.mean():.4g}"
     return f"<b>{words}</b><pre>{escape(repr(tensor))}</pre>"
+
+
+def require_float(function: str, name: str, value: Any) -> None:
+    if value.node.dtype.kind != "f":
+        raise TypeError(f"{function}: {name} is {value.dtype}; expected float32 or float64")
+
+
+def require_alike(function: str, first_name: str, first: Any, name: str, value: Any) -> None:
+    a, b = first.data, value.data
+    dtype = first.node.dtype
+    if dtype is value.node.dtype and dtype.kind == "f" and type(a) is type(b) is np.ndarray:
+        return  # the usual case, checked first because it runs in every operation
+    require_float(function, first_name, first)
+    require_float(function, name, value)
+    if a.dtype != b.dtype:
+        raise TypeError(
+            f"{function}: {first_name} is {a.dtype} but {name} is {b.dtype}; "
+            "make them alike, for instance with array.astype(np.float32)"
+        )
+    if device_of(a) != device_of(b):
+        raise ValueError(
+            f"{function}: {first_name} is on {device_of(a)} but {name} is on {device_of(b)}; "
+            "move one with minivision.backend.to_device, or a whole model with model.to(device)"
+        )
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INSTEAD = {
+    "rng": "layers draw from one generator; write `manual_seed(seed)` or `with manual_seed(seed):`",
+    "initialize": "to build without drawing, write `with skip_init():`",
+    "initializer": "build it first, then write `initialize(model, scheme)` (minivision.nn)",
+}
+
+
+def refuses_rng(build: Callable[P, R]) -> Callable[P, R]:
+    """Decorate what builds layers: say what to write in place of arguments that 0.1 had."""
+
+    @wraps(build)
+    def built(*arguments: P.args, **settings: P.kwargs) -> R:
+        for name, instead in INSTEAD.items():
+            if name in settings:
+                what = build.__qualname__.removesuffix(".__init__")
+                raise TypeError(f"{what}: {name}= is not an argument any more; {instead}")
+        return build(*arguments, **settings)
+
+    return built

@@ -4,26 +4,25 @@ A gradient ∇f is a promise about small steps: f(x + ε·v) - f(x - ε·v) ≈ 
 direction v, where ⟨∇f, v⟩ is the sum of the products of their entries. `gradcheck` draws
 directions, takes the steps in float64 and compares. It works on your own functions as well as on
 the engine's, and refuses to be satisfied by a check that shows nothing.
-
-Read next: nn/__init__.py
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minivision import fast
 from minivision.backend import Array, array_module
+from minivision.gradcheck_fast import (
+    GradientError,
+    backward_unchanged,
+    check_fast,
+    float64,
+    name_of,
+)
 from minivision.tensor import Tensor
-
-
-class GradientError(AssertionError):
-    """An analytic gradient differs from the numerical one, or the check could show nothing."""
 
 
 class GradcheckReport(NamedTuple):
@@ -75,46 +74,6 @@ def gradcheck(
     return report
 
 
-def check_fast(
-    function: Callable[..., Tensor],
-    inputs: Sequence[Any],
-    *,
-    rng: np.random.Generator,
-    tolerance: float = 1e-6,
-) -> float:
-    """Compare the fast forms that a function uses with its page: the value and every gradient.
-
-    Returns the largest relative difference; 0 if no fast form was used or the door
-    is closed. Raises GradientError if it
-    exceeds tolerance.
-    """
-    results: list[list[Any]] = []
-    for door in (fast.off, nullcontext):
-        with door():
-            leaves = [Tensor(_float64(i, x), requires_grad=True) for i, x in enumerate(inputs)]
-            y = function(*leaves)
-            if not results:
-                u = array_module(y.data).asarray(rng.normal(size=y.shape))
-            _backward_unchanged(function, y, u, leaves, inputs)
-        results.append([y.data, *[leaf.grad for leaf in leaves]])
-    worst = 0.0
-    for i, (page, fast_form) in enumerate(zip(*results, strict=True)):
-        what = "the value" if i == 0 else f"the gradient of {_name(function, i - 1)}"
-        if (page is None) != (fast_form is None):
-            raise GradientError(f"gradcheck: only one of page and fast form has {what}")
-        if page is None or page.size == 0:
-            continue
-        size = float(abs(page).max())
-        error = float(abs(fast_form - page).max()) / (size or 1.0)
-        worst = max(worst, error)
-        if not error <= tolerance:
-            raise GradientError(
-                f"gradcheck: {what} differs between the page and the fast form by {error:.1e} of "
-                f"its largest entry (tolerance {tolerance:.0e})"
-            )
-    return worst
-
-
 def _check_page(
     function: Callable[..., Tensor],
     inputs: Sequence[Any],
@@ -123,14 +82,14 @@ def _check_page(
     eps: float,
     tolerance: float,
 ) -> GradcheckReport:
-    arrays = [_float64(i, x) for i, x in enumerate(inputs)]
+    arrays = [float64(i, x) for i, x in enumerate(inputs)]
     leaves = [Tensor(a, requires_grad=True) for a in arrays]
     y = function(*leaves)
     if not isinstance(y, Tensor):
         raise TypeError(f"gradcheck: function returned a {type(y).__name__}; expected a Tensor")
     xp = array_module(y.data)
     u = xp.asarray(rng.normal(size=y.shape))
-    _backward_unchanged(function, y, u, leaves, inputs)
+    backward_unchanged(function, y, u, leaves, inputs)
 
     def value() -> Array:  # a copy, for the value may be a view of an input
         return function(*[Tensor(a) for a in arrays]).data.copy()
@@ -150,7 +109,7 @@ def _check_page(
         size_of_gradient = 0.0 if leaf.grad is None else float(xp.sqrt((leaf.grad**2).sum()))
         for _ in range(directions if a.size else 0):
             v = xp.asarray(rng.normal(size=a.shape))
-            slopes = _slopes(value, a, v, middle, eps, _name(function, i))
+            slopes = _slopes(value, a, v, middle, eps, name_of(function, i))
             numerical = float((slopes * u).sum())
             analytic = 0.0 if leaf.grad is None else float((leaf.grad * v).sum())
             steepest = float(xp.abs(slopes).max()) if slopes.size else 0.0
@@ -162,49 +121,19 @@ def _check_page(
             worst = max(worst, error)
             if not error <= tolerance:
                 raise GradientError(
-                    f"gradcheck: along a random direction of {_name(function, i)} the "
+                    f"gradcheck: along a random direction of {name_of(function, i)} the "
                     f"gradient gives {analytic:.9g}, the function changes by {numerical:.9g} "
                     f"(relative error {error:.1e}, tolerance {tolerance:.0e})"
                 )
         compared += seen
         if a.size and not seen:
             raise GradientError(
-                f"gradcheck: the function does not depend on {_name(function, i)}; "
+                f"gradcheck: the function does not depend on {name_of(function, i)}; "
                 "the check shows nothing"
             )
     if not compared:
         raise GradientError("gradcheck: every input is empty; the check shows nothing")
     return GradcheckReport(worst, compared)
-
-
-def _backward_unchanged(
-    function: Callable, y: Tensor, u: Array, leaves: list[Tensor], inputs: Sequence[Any]
-) -> None:
-    """Run the backward pass; raise if it, or the function before, changed what it was given."""
-    dy = u.copy()
-    y.backward(dy)
-    if not (dy == u).all():
-        raise GradientError("gradcheck: the backward function changed its dy in place")
-    for i, (leaf, x) in enumerate(zip(leaves, inputs, strict=True)):
-        if not (leaf.data == (x.data if isinstance(x, Tensor) else x)).all():
-            raise GradientError(f"gradcheck: the function changed {_name(function, i)}")
-
-
-def _name(function: Callable, i: int) -> str:
-    """What to call an input: by its number, and by its name where the signature has one."""
-    try:
-        names = list(signature(function).parameters)
-    except ValueError:  # a function written in C may have no signature
-        names = []
-    return f"input {i} ({names[i]})" if i < len(names) else f"input {i}"
-
-
-def _float64(i: int, x: Any) -> Array:
-    array = x.data if isinstance(x, Tensor) else x
-    if getattr(array, "dtype", None) != np.float64:
-        came = getattr(array, "dtype", type(array).__name__)
-        raise TypeError(f"gradcheck: input {i} is {came}; expected a float64 array")
-    return array.copy(order="K")
 
 
 def _slopes(

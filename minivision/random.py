@@ -7,18 +7,15 @@ each time it is run. (PyTorch's begins somewhere else each time.)
 A run that was stopped and resumed has to draw what it would have drawn without the stop. Whatever
 it needs therefore comes from a generator of its own, `keyed(purpose, …)`, which depends on whole
 numbers only: a seed, an epoch, a step, the index of an image.
-
-Read next: autograd.py
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -115,27 +112,3 @@ def skip_init() -> Iterator[None]:
 def skips_init() -> bool:
     """Whether layers that are built now draw no weights."""
     return _skipping.on
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-INSTEAD = {
-    "rng": "layers draw from one generator; write `manual_seed(seed)` or `with manual_seed(seed):`",
-    "initialize": "to build without drawing, write `with skip_init():`",
-    "initializer": "build it first, then write `initialize(model, scheme)` (minivision.nn)",
-}
-
-
-def refuses_rng(build: Callable[P, R]) -> Callable[P, R]:
-    """Decorate what builds layers: say what to write in place of arguments that 0.1 had."""
-
-    @wraps(build)
-    def built(*arguments: P.args, **settings: P.kwargs) -> R:
-        for name, instead in INSTEAD.items():
-            if name in settings:
-                what = build.__qualname__.removesuffix(".__init__")
-                raise TypeError(f"{what}: {name}= is not an argument any more; {instead}")
-        return build(*arguments, **settings)
-
-    return built

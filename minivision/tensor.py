@@ -3,8 +3,6 @@
 A Tensor is a handle on its array and on a node of the graph. A function of the engine computes its
 value, defines an inner `backward(dy)` and passes both to `record`. Backward functions compute with
 arrays, not with Tensors: gradients are first order only, which keeps them easy to read.
-
-Read next: errors.py
 """
 
 from __future__ import annotations

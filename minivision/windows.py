@@ -3,8 +3,6 @@
 Seen from one tap (i, j), the pixels it meets over all positions form a regular grid: a strided view
 of the image, which copies nothing. Convolution and pooling, and their gradients, are made of these
 views.
-
-Read next: functional/convolution.py
 """
 
 from __future__ import annotations

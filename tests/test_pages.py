@@ -74,7 +74,12 @@ def test_a_page_is_complete(name):
         ("conv2d", "convolution", "matrix[filters].T @ dmaps", "2 * matrix[filters].T @ dmaps"),
         ("conv2d", "convolution", "dmatrix = dmaps @", "dmatrix = 1.001 * dmaps @"),
         ("max_pool2d", "pooling", "taken = left *", "taken = 0.5 * left *"),
-        ("avg_pool2d", "pooling", "share, dpadded = dy / (KH * KW)", "share, dpadded = dy / KH"),
+        (
+            "avg_pool2d",
+            "average_pooling",
+            "share, dpadded = dy / (KH * KW)",
+            "share, dpadded = dy / KH",
+        ),
         ("linear", "linear", "dx = dy @ w if", "dx = dy @ abs(w) if"),
     ],
 )

@@ -8,8 +8,6 @@ A script imports its library, NumPy, `benchmarks.networks` and `serving.py`, not
     minivision_peer.py   pytorch_peer.py   jax_peer.py   mygrad_peer.py
     dezero_peer.py       chainer_peer.py   numpy_peer.py
     minivision_loader.py   torchvision_loader.py
-
-Read next: peers/serving.py
 """
 
 from typing import NamedTuple

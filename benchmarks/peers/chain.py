@@ -1,8 +1,6 @@
 """100 operations on 4x4 arrays, one after the other: the tape's own cost is what remains.
 
 The operators are those of Python, so the same lines run on NumPy arrays and on any library's.
-
-Read next: peers/numpy_peer.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Chainer on NumPy (without iDeep): training steps.
-
-Read next: peers/numpy_peer.py
-"""
+"""Chainer on NumPy (without iDeep): training steps."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""DeZero: training steps. Not every layer is there.
-
-Read next: peers/chainer_peer.py
-"""
+"""DeZero: training steps. Not every layer is there."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 Images lie in memory as (N, H, W, C), as is usual with JAX; they are turned before the linear
 layers, whose weights are shared with the others. JAX has no layers, so local response
 normalisation is written with its window sum, as pooling is with its window maximum.
-
-Read next: peers/mygrad_peer.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""minivision's DataLoader: an epoch of images, augmented and ready for the network.
-
-Read next: peers/torchvision_loader.py
-"""
+"""minivision's DataLoader: an epoch of images, augmented and ready for the network."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""minivision: training steps, predictions, single layers and the chain of small operations.
-
-Read next: peers/pytorch_peer.py
-"""
+"""minivision: training steps, predictions, single layers and the chain of small operations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""MyGrad: training steps. Not every layer is there.
-
-Read next: peers/dezero_peer.py
-"""
+"""MyGrad: training steps. Not every layer is there."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The chain of 100 operations with its gradients written out by hand: NumPy's work, no tape.
-
-Read next: peers/minivision_loader.py
-"""
+"""The chain of 100 operations with its gradients written out by hand: NumPy's work, no tape."""
 
 from __future__ import annotations
 

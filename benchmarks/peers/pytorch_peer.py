@@ -2,8 +2,6 @@
 
 With "channels_last" model and images lie in memory as (N, H, W, C). Its LocalResponseNorm divides
 alpha by the size, so it is given size times as much.
-
-Read next: peers/jax_peer.py
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ The argument is a JSON object of settings; "task" names the function that prepar
 `step` to be timed and facts to be told: `check`, numbers that must be equal for all peers, and
 memory. The script says one JSON line when it is warm, and one after every round. Lines go to a
 copy of the standard output, so that a library which prints cannot disturb them.
-
-Read next: peers/minivision_peer.py
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """torchvision's transforms on Pillow images in PyTorch's DataLoader, whose workers are processes.
 
 The transforms are those of torchvision's own training scripts; the workers stay between epochs.
-
-Read next: environments.py
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ as HTML. A line is linked as source/minivision.autograd.html#L12.
 """
 
 import ast
-import re
+import sys
 from pathlib import Path
 
 from paragraphs import paragraphs, prose_as_html
@@ -14,31 +14,9 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 PACKAGE = Path(__file__).resolve().parents[2] / "minivision"
-ROOMS = {
-    "": "The engine",
-    "functional": "Functions: value and gradient side by side",
-    "nn": "Layers",
-    "optim": "Optimisers",
-    "models": "Networks",
-    "datasets": "Data",
-    "transforms": "Transforms",
-    "training": "Training",
-    "methods": "Few labels, or an old network",
-    "analysis": "Looking inside",
-    "cli": "The commands",
-    "fast": "The machine room",
-}
+sys.path.insert(0, str(PACKAGE.parent))
 
-
-def reading_order(package=PACKAGE):
-    """Paths of all modules, from the first along `Read next: …`, relative to the package."""
-    order, path = [], "__init__.py"
-    while path and path not in order:
-        order.append(path)
-        document = ast.get_docstring(ast.parse((package / path).read_text("utf-8"))) or ""
-        following = re.search(r"Read next: (\S+\.py)", document)
-        path = following[1] if following else None
-    return order
+from minivision.contents import CHAPTERS, SPINE, reading_order  # noqa: E402
 
 
 def dotted(path):
@@ -49,10 +27,6 @@ def dotted(path):
     """
     parts = ["minivision", *Path(path).with_suffix("").parts]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def room_of(path):
-    return Path(path).parts[0] if len(Path(path).parts) > 1 else ""
 
 
 def module_html(text, link):
@@ -76,6 +50,10 @@ def page(path, order):
     name = dotted(path)
     pages = {other: f"{dotted(other)}.html" for other in order}
     body = module_html((PACKAGE / path).read_text("utf-8"), pages.get)
+    place = order.index(path) + 1
+    if place < len(order):
+        following = order[place]
+        body += f'<p>Next: <a href="{pages[following]}">minivision/{following}</a></p>\n'
     indented = "\n".join("   " + line for line in body.split("\n"))
     return (
         f":hide-toc:\n\n.. _source-{name}:\n\n{name}\n{'=' * len(name)}\n\n"
@@ -83,24 +61,29 @@ def page(path, order):
     )
 
 
+def first_sentence(path):
+    document = ast.get_docstring(ast.parse((PACKAGE / path).read_text("utf-8"))) or ""
+    return " ".join(document.split("\n\n")[0].split()).replace("*", r"\*").replace("`", "")
+
+
 def contents(order):
-    """The opening page: every module with its first sentence, by rooms, in reading order."""
+    """The opening page: the chapters, and every module with its first sentence."""
     lines = [
         "Read the source", "===============", "",
-        "Every module of minivision, prose beside code, in the order in which to read it: from "
-        "an array to its gradient, from there to functions and layers, networks, data and "
-        "methods. Line numbers are those of the files.", "",
+        "Every module of minivision, prose beside code, in the order in which to read it. The "
+        f"first {len(SPINE)} chapters are an evening's reading, from an array to a network that "
+        "learns; the others follow the lessons, and each can be read alone. Line numbers are those "
+        "of the files. :doc:`/guides/read_a_page` says what a page of the engine looks like.", "",
     ]  # fmt: skip
-    rooms = list(dict.fromkeys(room_of(path) for path in order))
-    for room in rooms:
-        title = ROOMS.get(room, room)
-        mine = [path for path in order if room_of(path) == room]
-        lines += [title, "-" * len(title), ""]
-        for path in mine:
-            document = ast.get_docstring(ast.parse((PACKAGE / path).read_text("utf-8"))) or ""
-            first = " ".join(document.split("\n\n")[0].split()).replace("*", r"\*")
-            lines.append(f"* :doc:`{dotted(path)}`: {first.replace('`', '')}")
+    for number, chapter in enumerate(CHAPTERS, 1):
+        title = f"{number}. {chapter.title}"
+        lines += [title, "-" * len(title), "", chapter.about, ""]
+        lines += [f"* :doc:`{dotted(path)}`: {first_sentence(path)}" for path in chapter.files]
         lines.append("")
+        if chapter.doors:
+            lines += ["A first reading may skip these:", ""]
+            lines += [f"* :doc:`{dotted(path)}`: {first_sentence(path)}" for path in chapter.doors]
+            lines.append("")
     lines += [".. toctree::", "   :hidden:", "", *(f"   {dotted(path)}" for path in order), ""]
     return "\n".join(lines)
 

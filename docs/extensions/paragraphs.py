@@ -102,9 +102,6 @@ def prose_as_html(prose, link=lambda path: None):
         if block.startswith((" ", ">>>")):
             kind = "doctest" if block.lstrip().startswith(">>>") else "equation"
             parts.append(f'<pre class="{kind}">{html.escape(dedented(block))}</pre>')
-        elif block.startswith("Read next: ") and link(block[11:].strip()):
-            path = block[11:].strip()
-            parts.append(f'<p>Read next: <a href="{link(path)}">{html.escape(path)}</a></p>')
         else:
             # An indented line goes on with the argument above it; others begin anew.
             text = html.escape(block)

@@ -3,8 +3,6 @@
 The maps of the last convolution still know places, and are few enough to be weighed one by one.
 A network that only averages them has the weight of each in its last layer; in any other, the
 gradient gives one. The weighted sum of the maps, stretched over the image, shows the evidence.
-
-Read next: analysis/localization.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What augmentation does to an image, as a sheet of pictures with what was drawn above each.
-
-Read next: analysis/policies.py
-"""
+"""What augmentation does to an image, as a sheet of pictures with what was drawn above each."""
 
 from __future__ import annotations
 

@@ -7,8 +7,6 @@ the story into `backward_page.html`, one file that needs nothing else, not even 
 
 Touching a number shows what it feeds: ∂y[i]/∂x[j] is what the backward function returns, at j, for
 a dy that is 1 at i and 0 elsewhere.
-
-Read next: analysis/plots.py
 """
 
 from __future__ import annotations

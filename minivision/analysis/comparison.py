@@ -1,7 +1,4 @@
-"""Several ways of training in one picture: a curve for each, in one panel.
-
-Read next: analysis/augmentation.py
-"""
+"""Several ways of training in one picture: a curve for each, in one panel."""
 
 from __future__ import annotations
 

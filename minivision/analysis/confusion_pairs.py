@@ -2,8 +2,6 @@
 
 A confusion matrix counts mistakes. Looking at the worst of each kind often says more: a wrong
 label, a wrong crop, or two classes that nobody could tell apart.
-
-Read next: analysis/embedding.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A contact sheet: queries at the left, and beside each the images that were found, nearest first.
-
-Read next: methods/__init__.py
-"""
+"""A contact sheet: queries at the left, and next to each the images found, nearest first."""
 
 from __future__ import annotations
 

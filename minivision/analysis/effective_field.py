@@ -4,8 +4,6 @@ A unit sees a box, but not all of it equally: a pixel in the middle reaches it a
 at the edge along few. The gradient of the unit with respect to the image measures it. (Luo, Li,
 Urtasun & Zemel 2016, "Understanding the effective receptive field in deep convolutional neural
 networks", find that it is shaped like a bell and smaller than the box.)
-
-Read next: analysis/saliency.py
 """
 
 from __future__ import annotations

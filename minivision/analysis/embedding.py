@@ -3,8 +3,6 @@
 The layer before the last describes an image in some hundred numbers, and the last one draws
 straight lines between classes there. Principal components are the directions in which these
 numbers vary most; two of them make a map on which similar images lie together.
-
-Read next: analysis/explanation.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 `explain` asks, `plot_explanation` draws. Each of the pictures can deceive alone: saliency is
 noisy, Grad-CAM is coarse, a patch is something to see itself. What they agree on is worth trust.
-
-Read next: analysis/summary.py
 """
 
 from __future__ import annotations

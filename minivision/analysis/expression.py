@@ -4,8 +4,6 @@ Python reads the text (`ast`), and the tree is followed with Tensors in the plac
 what is named below can be written: arithmetic, the functions of minivision.functional, the methods
 of a Tensor, indices, and several lines joined by `;`. Nothing is handed to `eval`, so a text from
 anywhere does no harm.
-
-Read next: analysis/backward_page.py
 """
 
 from __future__ import annotations

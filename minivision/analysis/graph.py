@@ -2,8 +2,6 @@
 
 The graph is nothing but nodes that know their parents, so following `node.parents` from the last
 node draws it. Draw before backward(), which frees the graph.
-
-Read next: analysis/expression.py
 """
 
 from __future__ import annotations

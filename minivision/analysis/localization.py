@@ -4,8 +4,6 @@ A network that was told what is in its images, and never where, can still be ask
 activation map is cut off at a threshold, and a box is drawn around what is left. How well that box
 meets the true one tells whether the evidence lies on the whole object, on a part of it, or beside
 it.
-
-Read next: analysis/occlusion.py
 """
 
 from __future__ import annotations

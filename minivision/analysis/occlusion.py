@@ -3,8 +3,6 @@
 No gradient is needed, and no knowledge of what is inside: a patch slides over the image, and the
 network is asked at every place. Where the probability of the class falls, the patch lies on what
 the answer rests on.
-
-Read next: analysis/confusion_pairs.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A network is whatever its forward() does, so nothing about it is guessed from its attributes. An
 image is sent through, or a batch without any image, which costs nothing: all sizes are real, no
 number is computed, and the graph lists every operation. The model is left as it was.
-
-Read next: analysis/receptive_field.py
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ import numpy as np
 from minivision.autograd import Node
 from minivision.backend import Array, device_of, to_device
 from minivision.nn import Module
-from minivision.nn.module import note_calls
+from minivision.nn.state import note_calls
 from minivision.tensor import Tensor
 from minivision.windows import Window
 

@@ -3,8 +3,6 @@
 Every function returns a `matplotlib.figure.Figure` and shows nothing; `save_figure` writes it as
 PNG. No function uses pyplot, so there is no global state, no window, and no need of a display.
 Colours are from Okabe and Ito's palette, which colour-blind readers can tell apart.
-
-Read next: analysis/comparison.py
 """
 
 from __future__ import annotations

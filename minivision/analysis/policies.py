@@ -2,8 +2,6 @@
 
 Every picture shows differences to "none", the candidate without augmentation: in points of
 validation accuracy, blue where the policy helped and orange where it harmed.
-
-Read next: analysis/contact_sheet.py
 """
 
 from __future__ import annotations

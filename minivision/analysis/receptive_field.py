@@ -8,8 +8,6 @@ They start with the image itself, r = 1, j = 1, c = 1/2, and every window change
 
 (kernel k, stride s, padding p, dilation d). The windows are read from the graph of a pass with no
 image in it, so every network can be asked, whatever its forward() does.
-
-Read next: analysis/effective_field.py
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ A trained network can be asked in three ways without taking it apart. Its first 
 images themselves. What any layer returns can be drawn, map by map. And the gradient that trains
 the weights can be carried one step further, down to the pixels: it says which of them the score
 of a class would answer to.
-
-Read next: analysis/activation_maps.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Sizes and work are read from the graph of a pass with no image in it. Memory is measured on a real
 forward pass in training mode: what the backward functions hold, each block of memory once.
-
-Read next: analysis/gradient_cases/__init__.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 `COMMANDS` names them. Only the module of the command that was asked for is imported, so `--help`
 answers at once. Errors of the user's making, which the rooms raise as sentences, are printed as
 one line and the command ends with exit code 2.
-
-Read next: cli/train.py
 """
 
 from __future__ import annotations
@@ -59,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sub = commands.add_parser(
             name,
             help=help_line,
-            description=module.__doc__ and module.__doc__.split("\nRead next")[0] if module else "",
+            description=module.__doc__ if module else "",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if module is not None:

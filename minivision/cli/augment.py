@@ -9,8 +9,6 @@
   minivision augment --describe --magnitude 9            what a magnitude means, in numbers
 
 The same seed draws the same copies. Train with them: `minivision train --augment POLICY`.
-
-Read next: cli/comparison.py
 """
 
 from __future__ import annotations

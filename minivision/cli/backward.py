@@ -9,8 +9,6 @@ An expression is written as in Python: arithmetic, @, the functions of minivisio
 methods of a Tensor, and values with a name of their own, joined by `;`. It ends in one number. A
 value is a number, a list, ones(SHAPE) or random(SHAPE). The page shows every number of every step;
 touch one to see what it feeds. Open it in any browser, with or without a network.
-
-Read next: cli/gradcheck.py
 """
 
 from __future__ import annotations

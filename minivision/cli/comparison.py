@@ -4,8 +4,6 @@ The folder's settings.json says what was asked. Each way has a folder of its own
 and the checkpoint of its training, and, once it is done, the network and its result. So a command
 that was stopped goes on with --resume: ways that are done are read, the one that was interrupted
 goes on at its last epoch.
-
-Read next: cli/transfer.py
 """
 
 from __future__ import annotations

@@ -15,8 +15,6 @@ those of a network, which then takes the weights by name:
   model.load_state_dict(load_weights("vgg16.safetensors")[0])
 
 Exit code 1 says that the file was written, but does not fit the network.
-
-Read next: __main__.py
 """
 
 from __future__ import annotations

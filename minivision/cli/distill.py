@@ -13,8 +13,6 @@ and accuracy.
 The teacher sees each image once, as it is; the student may see it augmented. Where the teacher's
 classes are others than the images', distil with --no-labels: the student answers in the teacher's
 classes then, and `minivision transfer` gives it the new ones.
-
-Read next: cli/forget_less.py
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@
 
 The dataset and the preprocessing are the run's own. Of images of your own it measures with those
 that the run set aside for the test, and says which of them are missing, changed or new.
-
-Read next: cli/predict.py
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ The images are prepared as `predict` does it. The page shows what the network is
 likeliest answers; which pixels move the score (saliency); where the last convolution speaks for the
 class (Grad-CAM); what happens to the probability when a patch covers a part (occlusion); and the
 maps of that layer which count most. Without --out it is written into the run's folder.
-
-Read next: cli/backward.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Two ways to say which images have labels: folders of one's own (--labelled, --unlabelled), or a
 dataset that has a name, of which all labels but a few are put aside (--labels). Then it is known
 how often pseudo-labels are right.
-
-Read next: cli/pseudo_label.py
 """
 
 from __future__ import annotations

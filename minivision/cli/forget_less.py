@@ -12,8 +12,6 @@ training the new head alone, training on without care, and training with the old
 The old images are needed to measure what was forgotten, and for joint training. Where they are
 gone both are left out. Each task is asked through its own head:
 minivision predict runs/NAME/learning-without-forgetting/old IMAGE.
-
-Read next: cli/few_labels.py
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@
 Each function is run in float64 on random shapes; its gradient is compared with central differences
 along random directions, under a random upstream gradient. What is checked is the page in
 functional/; a row such as "conv2d (fast)" compares its fast form with it.
-
-Read next: cli/summary.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A run on images of your own records which ones it was made of (datasets/fingerprint.py). `evaluate`
 measures with the recorded test images, whatever has come and gone since, and a run that is
 continued refuses to train on other images than it began with.
-
-Read next: cli/evaluate.py
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """What `--augment` and `--policy` understand: names joined by plus signs, or a file.
 
-  flip+crop            mirrored half of the time, and moved by up to an eighth
-  crop+randaugment     moved, then two operations of RandAugment
-  flip+crop+cutmix     the last mixes the images of a batch, and their labels
-  best.json            what `minivision search-augmentation` found, or any description as JSON
-
-Read next: cli/augment.py
+flip+crop            mirrored half of the time, and moved by up to an eighth
+crop+randaugment     moved, then two operations of RandAugment
+flip+crop+cutmix     the last mixes the images of a batch, and their labels
+best.json            what `minivision search-augmentation` found, or any description as JSON
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@
 Any size will do, and dark ink on light paper as well as light on dark: each image is prepared as
 the run's training images were. What comes out of that is drawn in the terminal and, beside the
 original and the likeliest classes, in predictions.png in the run's folder.
-
-Read next: cli/explain.py
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ augmentation and as many updates, are always trained beside them.
 
   minivision pseudo-label --labelled mnist --labels 100       60,000 digits, 100 with labels
   minivision pseudo-label --labelled my_few --unlabelled my_many
-
-Read next: cli/self_train.py
 """
 
 from __future__ import annotations

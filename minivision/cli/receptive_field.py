@@ -13,8 +13,6 @@ vertical x horizontal. Behind a Flatten or Linear layer a unit has no place and 
 With --layer and --unit it says which box of the image that unit sees, and how much of the box is
 padding; with --out it draws the box on an image, and beside it the effective field: how much each
 pixel moves the unit, from the gradient. A network that was not trained has random weights for it.
-
-Read next: cli/policy.py
 """
 
 from __future__ import annotations

@@ -14,8 +14,6 @@ A search takes as long as its trainings; begin with --limit and few epochs. One 
 goes on with the same command. Small differences are chance: see the standard error under the table.
 
 The folder holds settings.json, candidates.jsonl (a line a candidate), best.json and search.png.
-
-Read next: cli/search_images.py
 """
 
 from __future__ import annotations

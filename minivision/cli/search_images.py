@@ -16,8 +16,6 @@ The folder is searched with all folders in it, and images may have any size. Wha
 kept there in a file (.minivision-classic.safetensors, or -deep), so the next search only looks at
 new and changed images; delete it whenever you like. The answers are printed with their distances,
 which compare within one search only, and drawn on a sheet.
-
-Read next: cli/convert_weights.py
 """
 
 from __future__ import annotations

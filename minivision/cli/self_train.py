@@ -7,8 +7,6 @@ labels alone.
 
   minivision self-train --labelled mnist --labels 100 --iterations 3
   minivision self-train --labelled my_few --unlabelled my_many --student vgg_small
-
-Read next: cli/search_augmentation.py
 """
 
 from __future__ import annotations

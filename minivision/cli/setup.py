@@ -2,8 +2,6 @@
 
 `train` makes the settings; `evaluate` and `predict` rebuild the same objects from the run's
 settings.json, so that a network is always fed as it was trained.
-
-Read next: cli/images.py
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@
 MODEL is the name of a network or the folder of a training run. Parameters are the numbers that
 training changes; multiply-adds, for one image, those of convolutions and linear layers; bytes kept
 is what a layer holds between the forward and the backward pass, measured on a real forward pass.
-
-Read next: cli/receptive_field.py
 """
 
 from __future__ import annotations

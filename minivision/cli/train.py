@@ -9,8 +9,6 @@
 
 The folder holds settings.json, metrics.jsonl (a line an epoch), checkpoint.safetensors,
 result.json (the test set, read once, at the end), curves.png and confusion.png.
-
-Read next: cli/setup.py
 """
 
 from __future__ import annotations

@@ -10,8 +10,6 @@ following slowly. The same network from scratch, with as many updates, is traine
 
 --layers says how many fully connected layers are taken away: the last one knows the classes best,
 and where old and new classes have little in common, more of them are in the way.
-
-Read next: cli/distill.py
 """
 
 from __future__ import annotations

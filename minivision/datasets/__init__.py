@@ -10,8 +10,6 @@ and `cifar` is read with them. `loader` makes batches of all.
 >>> images, labels = next(iter(DataLoader(train, batch_size=64, shuffle=True)))
 >>> images.shape, images.dtype, labels.shape
 ((64, 1, 28, 28), dtype('float32'), (64,))
-
-Read next: datasets/dataset.py
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ A compressed file can only be read from its front to its back. So we do that onc
 members we want in memory, as they lie in the archive: a JPEG stays a JPEG until its image is asked
 for. Nothing is ever written, and a member that would be dangerous to unpack is refused all the
 same: an archive that holds one is not what it says it is.
-
-Read next: datasets/cifar.py
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ for training we set a fixed 5,000 aside for validation; 10,000 are for testing. 
 in several forms: we read the binary one, whose records are a byte for the label and 3072 bytes of
 pixels, first all reds, then all greens, then all blues. A third form, of JPEG files, is smaller,
 and a little different, because JPEG loses detail: say "CIFAR-10 (JPEG)" beside results on it.
-
-Read next: datasets/loader.py
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@
 
 The sorted names of the folders are the classes. `folder` and `archive` make such trees; what they
 mean is decided here, once. Images are resized to one size, because a batch is one array.
-
-Read next: datasets/fingerprint.py
 """
 
 from __future__ import annotations

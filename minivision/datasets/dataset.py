@@ -3,8 +3,6 @@
 A dataset has a length, gives `dataset[i] -> (image, label)` with the image uint8 (H, W, C) and the
 label an int, and knows the names of its classes. Chance, floats and batches come later: in the
 transforms and the DataLoader.
-
-Read next: datasets/splits.py
 """
 
 from __future__ import annotations

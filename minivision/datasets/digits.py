@@ -3,8 +3,6 @@
 They need no download, so every lesson runs on a train without a network. They were written by 43
 people on a tablet and reduced to 8x8 pixels of 17 greys (Alpaydin and Kaynak 1998, UCI "Optical
 Recognition of Handwritten Digits", its test part). We enlarge them to MNIST's 28x28.
-
-Read next: datasets/shapes.py
 """
 
 from __future__ import annotations

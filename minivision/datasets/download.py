@@ -3,8 +3,6 @@
 We look in `data_dir`, in the folder that the environment variable MINIVISION_DATA names, and in
 the user's cache; then we download into the cache. A local copy is good when its *content* is,
 however it was compressed. A bad one is reported and never passed over or replaced.
-
-Read next: datasets/mnist.py
 """
 
 from __future__ import annotations

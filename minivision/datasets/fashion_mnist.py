@@ -2,8 +2,6 @@
 
 Xiao, Rasul and Vollgraf 2017, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
 Learning Algorithms". It was made because MNIST had become too easy to tell methods apart.
-
-Read next: datasets/image_formats.py
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """A dataset of image files, which are read when they are asked for.
 
 So it may be larger than the memory. The files lie on the disk, or, still compressed, in memory.
-
-Read next: datasets/class_folders.py
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ on a folder or an archive of images keeps this in its settings:
 
     {"count": 180, "digest": "1b4f…", "archive_sha256": null,
      "train": {"cat/1.png": "5120 9f3a2b1c", …}, "validation": {…}, "test": {…}}
-
-Read next: datasets/folder.py
 """
 
 from __future__ import annotations

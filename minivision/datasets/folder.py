@@ -3,8 +3,6 @@
     PATH/CLASS/*.png      or      PATH/train/CLASS/*.jpg, PATH/test/…, PATH/validation/…
 
 Only names are listed here; the images are read when they are asked for.
-
-Read next: datasets/unlabelled.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A file begins with two zero bytes, a byte for the type of the numbers and a byte for the number of
 axes; then the length of each axis, four bytes each, and the numbers in C order. Everything is
 big-endian. (LeCun, Cortes and Burges, "The MNIST database", section "File formats".)
-
-Read next: datasets/download.py
 """
 
 from __future__ import annotations

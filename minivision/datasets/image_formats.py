@@ -3,8 +3,6 @@
 All three state their size in a header; a file that was cut, overwritten or given another header no
 longer holds as many pixels as it says. `image_size` looks at the structure alone, which is quick;
 `check_png_pixels` and `check_bmp_pixels` count the pixels.
-
-Read next: datasets/images.py
 """
 
 from __future__ import annotations

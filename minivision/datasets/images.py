@@ -4,8 +4,6 @@ OpenCV's `imread` answers None for a missing file, a full-size picture for half 
 takes memory without bounds for a header that lies; a network would train on that without a word.
 So we look at the bytes first: PNG, JPEG and BMP say their size and their end in plain structures.
 Then the pixels have to be as many as the header says, and a JPEG is decoded strictly.
-
-Read next: datasets/file_dataset.py
 """
 
 from __future__ import annotations

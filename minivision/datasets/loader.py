@@ -5,8 +5,6 @@ from (seed, epoch, index). So a batch is the same for any number of threads and 
 Arrays without augmentation are prepared a batch at a time; everything else image by image, in
 threads if you like. Threads pay for files and large images, where OpenCV lets go of Python's lock
 for long; for 28x28 digits the lock is the work, and workers=0 is as fast.
-
-Read next: training/__init__.py
 """
 
 from __future__ import annotations

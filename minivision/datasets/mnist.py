@@ -3,8 +3,6 @@
 LeCun, Bottou, Bengio and Haffner 1998, §III. 60,000 images are for training, of which we set a
 fixed 5,000 aside for validation, and 10,000 are for testing. Four IDX files hold them; any other
 collection in four such files can be loaded by the same function.
-
-Read next: datasets/fashion_mnist.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A view of a dataset that has some of its classes only, as a task of its own.
-
-Read next: datasets/digits.py
-"""
+"""A view of a dataset that has some of its classes only, as a task of its own."""
 
 from __future__ import annotations
 

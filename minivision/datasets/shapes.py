@@ -4,8 +4,6 @@ Real photographs differ in everything at once. Here we hold the place, the size,
 the clutter of every image in our hands, so one of them can be changed while the others stay: does
 a network find a shape in a place where it never saw one? And because we draw them, we know
 to the pixel where they are.
-
-Read next: datasets/idx.py
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ We choose settings on the validation part and read the test part once. Both say 
 is missing from them by bad luck, so each part takes its share of every class (it is *stratified*).
 A published dataset never changes, so its parts can be counted off exactly. Your own folder grows:
 its images are dealt by their names, so that a test image stays a test image.
-
-Read next: datasets/only_classes.py
 """
 
 from __future__ import annotations

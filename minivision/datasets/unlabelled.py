@@ -1,7 +1,4 @@
-"""Images that nobody labelled: a folder as it is, and a labelled dataset whose labels are hidden.
-
-Read next: datasets/archive.py
-"""
+"""Images that nobody labelled: a folder as it is, and a dataset whose labels are hidden."""
 
 from __future__ import annotations
 

@@ -28,8 +28,6 @@ Activations are stored with the batch innermost, (C, H, W, N), whatever their lo
 
 Other rooms import from here and from no file inside; besides the functions they use `in_blocks`
 (optimizers), `one_blas_thread` (training) and `worker_count`.
-
-Read next: fast/door.py
 """
 
 from minivision.fast.activation import relu

@@ -1,7 +1,4 @@
-"""ReLU and its gradient, block by block.
-
-Read next: fast/normalization.py
-"""
+"""ReLU and its gradient, block by block."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 With the channels outermost in memory a channel is one long row: its mean, its variance and what is
 made of them come from one visit to memory, where the page makes seven. The helpers would not
 speed it up: its calls are too short (fast/workers.py).
-
-Read next: fast/products.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 A formula of three steps over a large array reads and writes all of it three times. Block by block
 the array comes from memory once: the later steps find the block in the cache.
-
-Read next: fast/activation.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Each rule was chosen by measuring (`python -m benchmarks rules`, docs/results/rules.json); none
 depends on measured time at run time, so the same settings compute the same numbers.
-
-Read next: fast/stacked_rows.py
 """
 
 from __future__ import annotations

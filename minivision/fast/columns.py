@@ -8,8 +8,6 @@ a view of the padded image with six axes, are copied to columns at once:
 
 The view repeats pixels instead of copying them: a step along i and a step along r move through
 the same memory, by different distances.
-
-Read next: fast/weight_gradient.py
 """
 
 from __future__ import annotations

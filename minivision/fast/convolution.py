@@ -8,8 +8,6 @@ The two gradients are two files; both are computed in one hand-over to the worke
 
 Arrays in here lie as they are named: `image` (G, C, H, W, N), `maps` (G, F, OH, OW, N), with the
 groups in front, C channels and F filters to each group.
-
-Read next: fast/columns.py
 """
 
 from __future__ import annotations

@@ -9,8 +9,6 @@ there is not reached, and a mistake there changes nothing.
 `MINIVISION_FAST` in the environment sets how a program begins: 1 (open, the default) or 0 (closed).
 `exact` excludes algorithms with larger rounding errors; there are none yet, so it means 1. Fast
 forms may differ from the pages in the last digits.
-
-Read next: fast/memory.py
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ the one before, so blocks are kept and given out again.
 Nothing has to be given back. Every array made here, and every view of it, holds its block; when
 the list's own reference is the only one left, the block is free. CPython counts references, so
 this is a look at a number. Where the count is not exact, every block is new.
-
-Read next: fast/workers.py
 """
 
 from __future__ import annotations

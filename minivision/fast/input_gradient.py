@@ -6,8 +6,6 @@ and `unstack_rows` adds each to the pixels it was copied from.
 The flipped form sees that, with stride 1, a pixel's gradient is itself a sum over the places
 around it: dx is dy convolved with the kernels turned by 180°, filters and channels exchanged. It
 needs no adding up, but its matrix has only C rows, so it pays from some channels on.
-
-Read next: fast/pooling.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The shape (N, C, H, W) says what the axes mean, the memory order which of them lies innermost.
 NumPy's elementwise functions are fastest where all operands agree in that order, so what is
 computed from x lies in memory as x does.
-
-Read next: fast/free_list.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The sum over neighbouring channels is a handful of shifted adds, and s^-0.75 is 1 / (√s·√√s),
 which costs far less than a power.
-
-Read next: fast/batch_normalization.py
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ The maximum of a window is the maximum of the maxima of its columns: KH + KW ste
 The gradient takes the maxima of the window's rows instead, so that the first maximum in reading
 order wins, as in PyTorch: first the row, then the column in it. It is peeled off: the first tap
 that equals the maximum takes all that is left, and what nobody took before is the last tap's.
-
-Read next: fast/blocks.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Matrix products shared by the workers, for the fully connected layers.
-
-Read next: README.md
-"""
+"""Matrix products shared by the workers, for the fully connected layers."""
 
 from __future__ import annotations
 

@@ -10,8 +10,6 @@ with the batch innermost. The windows of output row r are then the rows r·strid
 
 a view. Rows that follow one another share KH - stride of their rows, so nothing is copied KH times,
 and no padded image is made. Weights must lie as (F, KH, C, KW) to meet these columns.
-
-Read next: fast/convolution.py
 """
 
 from __future__ import annotations

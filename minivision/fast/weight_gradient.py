@@ -5,8 +5,6 @@
 The windows are built again, tile by tile, rather than kept since the forward pass: they are KH·KW
 times as large as the image. The product is taken with the longer side in front, at which the BLAS
 library is faster, and each worker sums its own tiles.
-
-Read next: fast/input_gradient.py
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ small product, so small operations stay with the caller (fast/choice.py says whi
 
 BLAS, the library under `@`, has threads of its own, which spin for a while after each product and
 get in the helpers' way. It is held to one thread while workers run.
-
-Read next: fast/choice.py
 """
 
 from __future__ import annotations

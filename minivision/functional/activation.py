@@ -1,7 +1,4 @@
-"""Activations: what makes a stack of layers more than one linear map.
-
-Read next: functional/linear.py
-"""
+"""Activations: what makes a stack of layers more than one linear map."""
 
 from __future__ import annotations
 
@@ -28,57 +25,5 @@ def relu(x: Tensor | Array) -> Tensor:
 
     def backward(dy):
         return (dy * (y > 0),)
-
-    return record(y, (x,), backward)
-
-
-def tanh(x: Tensor | Array) -> Tensor:
-    """tanh x.  dx = dy·(1 - tanh² x)."""
-    (x,) = tensors("tanh", x=x)
-    y = array_module(x.data).tanh(x.data)
-
-    def backward(dy):
-        return (dy * (1 - y * y),)
-
-    return record(y, (x,), backward)
-
-
-def leaky_relu(x: Tensor | Array, negative_slope: float = 0.01) -> Tensor:
-    """x where x > 0, else s·x with a small slope s.  dx = dy or s·dy (Maas et al. 2013)."""
-    (x,) = tensors("leaky_relu", x=x)
-    a, xp = x.data, array_module(x.data)
-    slope = xp.where(a > 0, 1, negative_slope).astype(a.dtype)
-
-    def backward(dy):
-        return (dy * slope,)
-
-    return record(a * slope, (x,), backward)
-
-
-def sigmoid(x: Tensor | Array) -> Tensor:
-    """1 / (1 + e⁻ˣ).  dx = dy·y·(1 - y).
-
-    It is computed as (1 + tanh(x/2)) / 2, which never overflows.
-    """
-    (x,) = tensors("sigmoid", x=x)
-    y = array_module(x.data).tanh(x.data / 2) / 2 + 0.5
-
-    def backward(dy):
-        return (dy * y * (1 - y),)
-
-    return record(y, (x,), backward)
-
-
-def scaled_tanh(x: Tensor | Array) -> Tensor:
-    """1.7159·tanh(2x/3), LeNet-5's squashing function.  dx = dy·(2/3)·(1.7159 - y²/1.7159).
-
-    It passes close to (1, 1) and (-1, -1) and saturates at ±1.7159 (LeCun et al. 1998, §II-B).
-    """
-    amplitude, slope = 1.7159, 2 / 3
-    (x,) = tensors("scaled_tanh", x=x)
-    y = amplitude * array_module(x.data).tanh(slope * x.data)
-
-    def backward(dy):
-        return (dy * (slope * (amplitude - y * y / amplitude)),)
 
     return record(y, (x,), backward)

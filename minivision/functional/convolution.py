@@ -3,8 +3,6 @@
 Cut out every window of the image as a column of a matrix (im2col): convolution is then one matrix
 product, which is what a computer does best (Chellapilla et al. 2006). Both gradients are matrix
 products too, and col2im adds the columns of a gradient back to the pixels they were copied from.
-
-Read next: functional/local.py
 """
 
 from __future__ import annotations
@@ -12,15 +10,13 @@ from __future__ import annotations
 import math
 from itertools import product
 
-import numpy as np
-
 from minivision import fast
 from minivision.backend import Array, array_module
-from minivision.functional.inputs import pair, sizes, tensors
+from minivision.functional.checks import Pair, convolution_window
+from minivision.functional.inputs import sizes, tensors
 from minivision.tensor import Tensor, record
 from minivision.windows import Window, with_border, without_border
 
-Pair = int | tuple[int, int]
 MAX_COLUMN_BYTES = 256 * 2**20
 
 
@@ -61,7 +57,7 @@ def conv2d(
     x, weight, bias = tensors("conv2d", ("bias",), x=x, weight=weight, bias=bias)
     N, C, H, W = sizes("conv2d", "x", x, "N C H W")
     F, D, KH, KW = sizes("conv2d", "weight", weight, "F D KH KW")  # D is C/groups
-    window = _checked_window(x, weight, bias, stride, padding, dilation, groups)
+    window = convolution_window(x, weight, bias, stride, padding, dilation, groups)
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
     a, w, b = x.data, weight.data, None if bias is None else bias.data
@@ -148,43 +144,3 @@ def _products(
 
 def _share(size: int, group: int, groups: int) -> slice:
     return slice(group * size // groups, (group + 1) * size // groups)
-
-
-def _checked_window(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-) -> Window:
-    (_, C, H, W), (F, D, KH, KW) = x.shape, weight.shape
-    if min(weight.shape) < 1:
-        raise ValueError(
-            f"conv2d: weight has shape {weight.shape}; expected 1 or more along each axis"
-        )
-    window = Window(
-        (KH, KW),
-        pair("conv2d", "stride", stride, least=1),
-        pair("conv2d", "padding", padding, least=0),
-        pair("conv2d", "dilation", dilation, least=1),
-    )
-    if not isinstance(groups, int | np.integer) or groups < 1 or C % groups or F % groups:
-        raise ValueError(
-            f"conv2d: groups is {groups!r}; expected a number that divides "
-            f"the {C} channels of x and the {F} filters of weight"
-        )
-    if D * groups != C:
-        raise ValueError(
-            f"conv2d: x has {C} channels but weight expects {D * groups} "
-            f"(weight {weight.shape}, groups={groups})"
-        )
-    if bias is not None and bias.shape != (F,):
-        raise ValueError(f"conv2d: bias has shape {bias.shape}; expected ({F},)")
-    if min(window.output_size(H, W)) < 1:
-        raise ValueError(
-            f"conv2d: the kernel ({KH}x{KW}, dilation {window.dilation}) is larger than the "
-            f"padded image ({H}x{W}, padding {window.padding})"
-        )
-    return window

@@ -2,8 +2,6 @@
 
 A trained network's answer is a whole distribution, and how it ranks the wrong classes is knowledge
 too. These losses let one network learn from another's distributions. Means over the batch, nats.
-
-Read next: functional/warp.py
 """
 
 from __future__ import annotations
@@ -11,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.backend import Array, array_module
+from minivision.functional.checks import check_probabilities, constant, positive_temperature
 from minivision.functional.inputs import sizes, tensors
-from minivision.functional.losses import check_probabilities, constant, reduce, spread
-from minivision.functional.softmax import log_probabilities, positive_temperature
+from minivision.functional.losses import reduce, spread
+from minivision.functional.softmax import log_probabilities
 from minivision.tensor import Tensor, record
 
 

@@ -1,7 +1,4 @@
-"""Dropout: set units, or whole branches, to zero at random, so that none can rely on another.
-
-Read next: functional/softmax.py
-"""
+"""Dropout: set units to zero at random, so that none can rely on another."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import math
 import numpy as np
 
 from minivision.backend import Array, array_module
+from minivision.functional.checks import check_generator, check_probability
 from minivision.functional.inputs import tensors
 from minivision.random import generator
 from minivision.tensor import Tensor, record
@@ -38,7 +36,7 @@ def dropout(
     the generator that `manual_seed` sets.
     """
     (x,) = tensors("dropout", x=x)
-    mask = _mask("dropout", x, x.shape, p, training, rng)
+    mask = dropout_mask("dropout", x, x.shape, p, training, rng)
     if mask is None:
         return x
 
@@ -48,36 +46,7 @@ def dropout(
     return record(x.data * mask, (x,), backward)
 
 
-def drop_path(
-    x: Tensor | Array,
-    p: float = 0.5,
-    training: bool = True,
-    *,
-    rng: np.random.Generator | None = None,
-) -> Tensor:
-    """Dropout of whole examples: stochastic depth, where x is the output of a residual branch.
-
-    x (N, …) -> (N, …): each example is set to 0 with probability p, the others scaled up.
-
-        y_n = x_n·m_n / (1 - p)        dx_n = dy_n·m_n / (1 - p)
-
-    Added to its input, a branch that is dropped leaves the identity, so the network is shallower
-    for that example (Huang et al. 2016, who scale at test time instead).
-    """
-    (x,) = tensors("drop_path", x=x)
-    if x.ndim == 0:
-        raise ValueError("drop_path: x has no axes; expected (N, …)")
-    mask = _mask("drop_path", x, (x.shape[0], *[1] * (x.ndim - 1)), p, training, rng)
-    if mask is None:
-        return x
-
-    def backward(dy):
-        return (dy * mask,)
-
-    return record(x.data * mask, (x,), backward)
-
-
-def _mask(
+def dropout_mask(
     function: str,
     x: Tensor,
     shape: tuple[int, ...],
@@ -86,14 +55,10 @@ def _mask(
     rng: np.random.Generator | None,
 ) -> Array | None:
     """0 with probability p, else 1 / (kept share), on x's device; None where nothing is dropped."""
-    if not 0 <= p < 1:
-        raise ValueError(f"{function}: p is {p}; expected a probability from 0 to below 1")
+    check_probability(function, p)
     if not training or p == 0:
         return None
-    rng = generator() if rng is None else rng
-    if not isinstance(rng, np.random.Generator):
-        came = type(rng).__name__
-        raise TypeError(f"{function}: rng is a {came}; expected np.random.default_rng(seed)")
+    rng = check_generator(function, generator() if rng is None else rng)
     dropped = min(round(p * LEVELS), LEVELS - 1)
     draws = np.frombuffer(rng.bytes(2 * math.prod(shape)), "<u2").reshape(shape)
     keep = draws >= dropped

@@ -1,50 +1,13 @@
-"""Matrix products: `matmul`, which follows NumPy's `@`, and `linear`, the fully connected layer.
-
-Read next: windows.py
-"""
+"""Linear: the fully connected layer, a matrix product. And flatten, which makes vectors for it."""
 
 from __future__ import annotations
 
+import math
+
 from minivision import fast
 from minivision.backend import Array
-from minivision.functional.arithmetic import unbroadcast
-from minivision.functional.inputs import broadcasts, sizes, tensors
+from minivision.functional.inputs import sizes, tensors
 from minivision.tensor import Tensor, record
-
-
-def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
-    """a @ b, with NumPy's rules: the last two axes are matrices, the ones before broadcast.
-
-    a (…, R, M), b (…, M, S) -> (…, R, S); a vector a is one row, a vector b one column.
-
-        da = dy @ bᵀ        db = aᵀ @ dy        each summed over the axes that were broadcast
-    """
-    a, b = tensors("matmul", a=a, b=b)
-    u, v = a.data, b.data
-    if u.ndim == 0 or v.ndim == 0 or u.shape[-1] != v.shape[-2 if v.ndim > 1 else 0]:
-        raise ValueError(f"matmul: a has shape {a.shape} and b {b.shape}; expected (…, M) @ (M, …)")
-    if u.ndim > 2 and not broadcasts(u.shape[:-2], v.shape[:-2]):
-        raise ValueError(
-            f"matmul: a has shape {a.shape} and b {b.shape}; "
-            "the axes before the last two do not broadcast"
-        )
-    want_da, want_db = a.requires_grad, b.requires_grad
-
-    def backward(dy):
-        # A vector is seen as a matrix of one row or one column, and dy likewise.
-        rows = u[None, :] if u.ndim == 1 else u
-        columns = v[:, None] if v.ndim == 1 else v
-        if v.ndim == 1:
-            dy = dy[..., None]
-        if u.ndim == 1:
-            dy = dy[..., None, :]
-        da = unbroadcast(dy @ columns.mT, u.shape) if want_da else None
-        db = unbroadcast(rows.mT @ dy, columns.shape) if want_db else None
-        if v.ndim == 1 and db is not None:
-            db = db[:, 0]
-        return da, db
-
-    return record(u @ v, (a, b), backward)
 
 
 def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | None = None) -> Tensor:
@@ -83,3 +46,21 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
         return dx, dw, db
 
     return record(y, inputs, backward)
+
+
+def flatten(x: Tensor | Array, start_axis: int = 1) -> Tensor:
+    """One vector for each image: x (N, C, H, W) -> (N, C·H·W).  dx = dy in x's shape.
+
+    The lecture's "vectorisation" of activation maps. start_axis=0 makes a single vector. PyTorch's
+    `torch.flatten` starts at axis 0, its `nn.Flatten` at 1, as here.
+    """
+    (x,) = tensors("flatten", x=x)
+    if not 0 <= start_axis <= x.ndim:
+        raise ValueError(f"flatten: start_axis is {start_axis}; expected 0 to {x.ndim}")
+    old = x.shape
+    y = x.data.reshape(*old[:start_axis], math.prod(old[start_axis:]))
+
+    def backward(dy):
+        return (dy.reshape(old),)
+
+    return record(y, (x,), backward)

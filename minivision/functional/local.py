@@ -2,8 +2,6 @@
 
 Convolution is two ideas: a unit looks at a small window, and all windows share their weights.
 `locally_connected2d` has the first without the second, so the gain of each can be seen.
-
-Read next: functional/pooling.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Local response normalization lets neighbouring channels inhibit one another, as in AlexNet; batch
 normalization gives every channel mean 0 and variance 1 over the batch, and has replaced it.
-
-Read next: functional/dropout.py
 """
 
 from __future__ import annotations

@@ -1,21 +1,14 @@
-"""Pooling: each window of a map is summarized by one number, its maximum or its mean.
-
-Read next: functional/normalization.py
-"""
+"""Max pooling: the largest number of each window stands for the window."""
 
 from __future__ import annotations
 
 from functools import reduce
 
-from numpy import ndindex
-
 from minivision import fast
 from minivision.backend import Array, array_module
-from minivision.functional.inputs import pair, sizes, tensors
+from minivision.functional.checks import Pair, pooling_window
 from minivision.tensor import Tensor, record
-from minivision.windows import Window, with_border, without_border
-
-Pair = int | tuple[int, int]
+from minivision.windows import with_border, without_border
 
 
 def max_pool2d(
@@ -35,7 +28,7 @@ def max_pool2d(
     >>> max_pool2d(Tensor([[[[1.0, 3.0], [2.0, 0.0]]]]), 2)
     Tensor([[[[3.]]]], float32)
     """
-    x, window = _checked_window("max_pool2d", x, kernel_size, stride, padding)
+    x, window = pooling_window("max_pool2d", x, kernel_size, stride, padding)
     if fast.serves("max_pool2d", x.data, window):
         y, backward = fast.max_pool2d(x.data, window)
         return record(y, (x,), backward, window=window)
@@ -55,98 +48,3 @@ def max_pool2d(
         return (without_border(dpadded, window.padding),)
 
     return record(y, (x,), backward, window=window)
-
-
-def avg_pool2d(
-    x: Tensor | Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0
-) -> Tensor:
-    """The mean of every window.
-
-    x (N, C, H, W) -> (N, C, OH, OW), OH = ⌊(H + 2·padding - KH) / stride⌋ + 1
-
-        y = Σ window / (KH·KW)        dx = dy / (KH·KW) at every pixel of the window
-
-    The border added by padding counts as zeros in the mean, PyTorch's `count_include_pad=True`.
-    """
-    x, window = _checked_window("avg_pool2d", x, kernel_size, stride, padding)
-    if fast.serves("avg_pool2d", x.data, window):
-        y, backward = fast.avg_pool2d(x.data, window)
-        return record(y, (x,), backward, window=window)
-
-    xp = array_module(x.data)
-    padded = with_border(x.data, window.padding)
-    shape, (KH, KW) = padded.shape, window.kernel
-    y = sum(window.taps(padded)) / (KH * KW)
-
-    def backward(dy):
-        share, dpadded = dy / (KH * KW), xp.zeros_like(dy, shape=shape)
-        for dpixels in window.taps(dpadded):
-            dpixels += share
-        return (without_border(dpadded, window.padding),)
-
-    return record(y, (x,), backward, window=window)
-
-
-def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
-    """Average over windows that are chosen so that the result has a given size.
-
-    x (N, C, H, W) -> (N, C, OH, OW), (OH, OW) = output_size
-
-        y[i, j] = mean of x over rows ⌊i·H/OH⌋ to ⌈(i+1)·H/OH⌉ and columns likewise
-        dx = dy / (pixels of the window), summed over the windows a pixel lies in
-
-    With output_size=1 it is the mean of every map, "global average pooling" (Lin et al. 2014).
-    """
-    (x,) = tensors("adaptive_avg_pool2d", x=x)
-    N, C, H, W = sizes("adaptive_avg_pool2d", "x", x, "N C H W")
-    OH, OW = pair("adaptive_avg_pool2d", "output_size", output_size, least=1)
-    if min(H, W) < 1:
-        raise ValueError(f"adaptive_avg_pool2d: x has shape {x.shape}; there are no pixels")
-    a, xp = x.data, array_module(x.data)
-    rows, columns = even_slices(H, OH), even_slices(W, OW)
-
-    y = xp.empty_like(a, shape=(N, C, OH, OW))
-    for i, j in ndindex(OH, OW):
-        y[:, :, i, j] = a[:, :, rows[i], columns[j]].mean(axis=(2, 3))
-
-    def backward(dy):
-        dx = xp.zeros_like(a)
-        for i, j in ndindex(OH, OW):
-            dwindow = dx[:, :, rows[i], columns[j]]  # a view
-            pixels = dwindow.shape[2] * dwindow.shape[3]
-            dwindow += dy[:, :, i : i + 1, j : j + 1] / pixels
-        return (dx,)
-
-    return record(y, (x,), backward)
-
-
-def even_slices(n: int, parts: int) -> list[slice]:
-    """Cover n pixels with `parts` windows, as even as can be; neighbours may overlap.
-
-    Window i has the pixels from ⌊i·n/parts⌋ up to, but without, ⌈(i+1)·n/parts⌉.
-
-    >>> even_slices(7, 3)
-    [slice(0, 3, None), slice(2, 5, None), slice(4, 7, None)]
-    """
-    return [slice(i * n // parts, ((i + 1) * n + parts - 1) // parts) for i in range(parts)]
-
-
-def _checked_window(
-    function: str, x: Tensor | Array, kernel_size: Pair, stride: Pair | None, padding: Pair
-) -> tuple[Tensor, Window]:
-    (x,) = tensors(function, x=x)
-    N, C, H, W = sizes(function, "x", x, "N C H W")
-    KH, KW = pair(function, "kernel_size", kernel_size, least=1)
-    SH, SW = pair(function, "stride", (KH, KW) if stride is None else stride, least=1)
-    PH, PW = pair(function, "padding", padding, least=0)
-    if 2 * PH > KH or 2 * PW > KW:
-        raise ValueError(
-            f"{function}: padding is {(PH, PW)}; expected at most half the kernel, {(KH, KW)}"
-        )
-    window = Window((KH, KW), (SH, SW), (PH, PW))
-    if min(window.output_size(H, W)) < 1:
-        raise ValueError(
-            f"{function}: the kernel ({KH}x{KW}) is larger than the padded image "
-            f"({H}x{W}, padding {(PH, PW)})"
-        )
-    return x, window

@@ -1,17 +1,11 @@
-"""Sum, mean, variance, extremes and log-sum-exp over axes.
-
-Read next: functional/shape.py
-"""
+"""Sum, mean, variance and extremes over axes."""
 
 from __future__ import annotations
 
-import math
-
 from minivision.backend import Array, array_module
-from minivision.functional.inputs import normalized_axes, tensors
+from minivision.functional.checks import Axis, entries, normalized_axes
+from minivision.functional.inputs import tensors
 from minivision.tensor import Tensor, record
-
-Axis = int | tuple[int, ...] | None
 
 
 def sum(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -25,7 +19,7 @@ def sum(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
     shape = x.shape
 
     def backward(dy):
-        return (_repeat(dy, axes, shape),)
+        return (repeat(dy, axes, shape),)
 
     return record(x.data.sum(axis=axes, keepdims=keepdims), (x,), backward)
 
@@ -35,10 +29,10 @@ def mean(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor
     (x,) = tensors("mean", x=x)
     axes = normalized_axes("mean", axis, x.ndim)
     shape = x.shape
-    n = _count("mean", x, axes, axis)
+    n = entries("mean", x, axes, axis)
 
     def backward(dy):
-        return (_repeat(dy / n, axes, shape),)
+        return (repeat(dy / n, axes, shape),)
 
     return record(x.data.mean(axis=axes, keepdims=keepdims), (x,), backward)
 
@@ -52,7 +46,7 @@ def var(
     """
     (x,) = tensors("var", x=x)
     axes = normalized_axes("var", axis, x.ndim)
-    n = _count("var", x, axes, axis) - int(correction)
+    n = entries("var", x, axes, axis) - int(correction)
     if n <= 0:
         raise ValueError(f"var: x has {n + correction} entries over axis {axis}; expected more")
     a = x.data
@@ -60,7 +54,7 @@ def var(
     y = (centred * centred).sum(axis=axes, keepdims=keepdims) / n
 
     def backward(dy):
-        return (centred * _repeat(dy * (2 / n), axes, a.shape),)
+        return (centred * repeat(dy * (2 / n), axes, a.shape),)
 
     return record(y, (x,), backward)
 
@@ -72,57 +66,31 @@ def max(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """
     (x,) = tensors("max", x=x)
     axes = normalized_axes("max", axis, x.ndim)
-    _count("max", x, axes, axis)
+    entries("max", x, axes, axis)
     a = x.data
     y = a.max(axis=axes, keepdims=True)
 
     def backward(dy):
         return (_to_extremes(dy, a == y, axes),)
 
-    return record(_dropped(y, axes, keepdims), (x,), backward)
+    return record(dropped(y, axes, keepdims), (x,), backward)
 
 
 def min(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest entry over the axes.  dx = dy there, shared equally where several are."""
     (x,) = tensors("min", x=x)
     axes = normalized_axes("min", axis, x.ndim)
-    _count("min", x, axes, axis)
+    entries("min", x, axes, axis)
     a = x.data
     y = a.min(axis=axes, keepdims=True)
 
     def backward(dy):
         return (_to_extremes(dy, a == y, axes),)
 
-    return record(_dropped(y, axes, keepdims), (x,), backward)
+    return record(dropped(y, axes, keepdims), (x,), backward)
 
 
-def logsumexp(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """log Σ exp(x) over the axes, a smooth maximum.  dx = dy·softmax(x).
-
-    The largest entry is taken out first, so exp stays within its range.
-    """
-    (x,) = tensors("logsumexp", x=x)
-    axes = normalized_axes("logsumexp", axis, x.ndim)
-    _count("logsumexp", x, axes, axis)
-    a, xp = x.data, array_module(x.data)
-    largest = a.max(axis=axes, keepdims=True)
-    y = largest + xp.log(xp.exp(a - largest).sum(axis=axes, keepdims=True))
-
-    def backward(dy):
-        return (xp.exp(a - y) * _repeat(dy, axes, a.shape),)
-
-    return record(_dropped(y, axes, keepdims), (x,), backward)
-
-
-def _count(function: str, x: Tensor, axes: tuple[int, ...], axis: Axis) -> int:
-    """How many entries are reduced to one; ValueError for none."""
-    n = math.prod([x.shape[i] for i in axes])
-    if n == 0:
-        raise ValueError(f"{function}: x has shape {x.shape}; there is no entry over axis {axis}")
-    return n
-
-
-def _dropped(y: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+def dropped(y: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """y, whose reduced axes have size 1, without them unless they are kept."""
     # Not y.squeeze(axes): at a scalar result NumPy and CuPy differ in what they accept.
     return y if keepdims else y.reshape([n for i, n in enumerate(y.shape) if i not in axes])
@@ -131,10 +99,10 @@ def _dropped(y: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
 def _to_extremes(dy: Array, extreme: Array, axes: tuple[int, ...]) -> Array:
     """dy, in equal shares, at the entries that are extreme."""
     share = extreme / extreme.sum(axis=axes, keepdims=True).astype(dy.dtype)
-    return share.astype(dy.dtype) * _repeat(dy, axes, extreme.shape)
+    return share.astype(dy.dtype) * repeat(dy, axes, extreme.shape)
 
 
-def _repeat(dy: Array, axes: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+def repeat(dy: Array, axes: tuple[int, ...], shape: tuple[int, ...]) -> Array:
     """The adjoint of summing over the axes: dy at every entry that was summed (a view)."""
     kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
     return array_module(dy).broadcast_to(dy.reshape(kept), shape)

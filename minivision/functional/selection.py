@@ -2,8 +2,6 @@
 
 Each entry of the result is a copy of one entry that came in, so the gradient goes back to that
 entry. At a tie no choice is right; each docstring says which is made.
-
-Read next: functional/reduction.py
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """Softmax: scores become probabilities, at a temperature.
 
 The scores of a classifier, one for each class and not yet normalized, are called logits.
-
-Read next: functional/losses.py
 """
 
 from __future__ import annotations
 
 from minivision.backend import Array, array_module
-from minivision.functional.inputs import normalized_axes, tensors
+from minivision.functional.checks import class_axis, positive_temperature
+from minivision.functional.inputs import tensors
 from minivision.tensor import Tensor, record
 
 
@@ -24,7 +23,7 @@ def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) ->
     array([0.6652, 0.2447, 0.09  ], dtype=float32)
     """
     (logits,) = tensors("softmax", logits=logits)
-    axis = _one_axis("softmax", axis, logits)
+    axis = class_axis("softmax", axis, logits)
     T = positive_temperature("softmax", temperature)
     q = array_module(logits.data).exp(log_probabilities(logits.data, axis, T))
 
@@ -41,7 +40,7 @@ def log_softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0
     y_i = z_i / T - log Σ_j exp(z_j / T)        dz = (dy - q·Σ_j dy_j) / T,  q = exp(y)
     """
     (logits,) = tensors("log_softmax", logits=logits)
-    axis = _one_axis("log_softmax", axis, logits)
+    axis = class_axis("log_softmax", axis, logits)
     T = positive_temperature("log_softmax", temperature)
     xp = array_module(logits.data)
     y = log_probabilities(logits.data, axis, T)
@@ -57,18 +56,3 @@ def log_probabilities(logits: Array, axis: int, temperature: float) -> Array:
     xp = array_module(logits)
     scaled = (logits - logits.max(axis=axis, keepdims=True)) / temperature
     return scaled - xp.log(xp.exp(scaled).sum(axis=axis, keepdims=True))
-
-
-def _one_axis(function: str, axis: int, logits: Tensor) -> int:
-    axes = normalized_axes(function, axis, logits.ndim)
-    if len(axes) != 1:
-        raise ValueError(f"{function}: axis is {axis}; expected one axis")
-    if logits.shape[axes[0]] == 0:
-        raise ValueError(f"{function}: logits has shape {logits.shape}; axis {axis} has no classes")
-    return axes[0]
-
-
-def positive_temperature(function: str, temperature: float) -> float:
-    if not temperature > 0:
-        raise ValueError(f"{function}: temperature is {temperature}; expected a number above 0")
-    return float(temperature)

@@ -3,8 +3,6 @@
 `affine_grid` says where each output pixel looks, `grid_sample` looks there and interpolates.
 Together they rotate, shift and zoom, and a network can learn by how much (Jaderberg et al. 2015,
 spatial transformer networks). Names, coordinates and align_corners are PyTorch's.
-
-Read next: gradcheck.py
 """
 
 from __future__ import annotations

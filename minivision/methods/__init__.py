@@ -1,23 +1,21 @@
 """Methods: what to do with few images, few labels, or an old model.
 
-    checks.py                       what is wrong with a dataset for a head
-    responses.py                    what a network answers to every image, asked once
-    transfer.py                     a new head on an old body; everything trained on
-    distillation.py                 a student learns to answer as a teacher does
-    joint_batches.py                batches of several datasets at once
-    learning_without_forgetting.py  a new task, without the old task's images
-    joint_training.py               several tasks at once: the bound on forgetting
-    pseudo_label.py                 the network's own decisions as labels; FixMatch
-    noisy_student.py                teachers label images for students that train with noise
-    features/                       an image's local and its global part; how good a search is
-    feature_fusion.py               find images that are alike, by both parts together
-    augmentation_search.py          which augmentation helps here? Try some, keep the best
-    samplers.py                     where the policies to try come from
-    trial.py                        one try: train a new network, score it on validation images
-    processes.py                    several tries at once, each in a process of its own
-    search_folder.py                a folder with one line for every try that is done
-
-Read next: methods/checks.py
+checks.py                       what is wrong with a dataset for a head
+responses.py                    what a network answers to every image, asked once
+transfer.py                     a new head on an old body; everything trained on
+distillation.py                 a student learns to answer as a teacher does
+joint_batches.py                batches of several datasets at once
+learning_without_forgetting.py  a new task, without the old task's images
+joint_training.py               several tasks at once: the bound on forgetting
+pseudo_label.py                 the network's own decisions as labels; FixMatch
+noisy_student.py                teachers label images for students that train with noise
+features/                       an image's local and its global part; how good a search is
+feature_fusion.py               find images that are alike, by both parts together
+augmentation_search.py          which augmentation helps here? Try some, keep the best
+samplers.py                     where the policies to try come from
+trial.py                        one try: train a new network, score it on validation images
+processes.py                    several tries at once, each in a process of its own
+search_folder.py                a folder with one line for every try that is done
 """
 
 from minivision.methods.augmentation_search import Candidate, best_of, search

@@ -4,8 +4,6 @@ Candidate 0 is "none": nothing is added to the baseline that every candidate has
 start from the same weights and see the same images in the same order, so that nothing but the
 policy tells them apart. They are compared on the validation images; the test images are no part
 of a search. (Cubuk et al. 2020, §3, search a grid over N and M on the real task in this way.)
-
-Read next: methods/samplers.py
 """
 
 from __future__ import annotations

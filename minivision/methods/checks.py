@@ -1,7 +1,4 @@
-"""What is wrong with a dataset for a head, said before training begins.
-
-Read next: methods/responses.py
-"""
+"""What is wrong with a dataset for a head, said before training begins."""
 
 from __future__ import annotations
 

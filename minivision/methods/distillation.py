@@ -9,8 +9,6 @@ above 1 makes it visible. (Hinton, Vinyals & Dean 2015.)
 z are the student's logits, v the teacher's. Only the student is trained. Without labels α is 0
 and the rest is the same loss, T² and all, so both modes have one rate. With α = 1 it is training
 on labels, and the teacher is not asked. Students are used at T = 1.
-
-Read next: methods/joint_batches.py
 """
 
 from __future__ import annotations

@@ -18,8 +18,6 @@ The weights add up to 1. Up to step 4 the squared distance of two images is ther
 
 so w is the local part's share in what is called alike. Steps 1 to 4 do not know where the parts
 come from: classic and deep features go the same way.
-
-Read next: methods/augmentation_search.py
 """
 
 from __future__ import annotations

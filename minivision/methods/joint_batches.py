@@ -1,7 +1,4 @@
-"""Batches of several datasets at once, so that one step learns from all of them.
-
-Read next: methods/learning_without_forgetting.py
-"""
+"""Batches of several datasets at once, so that one step learns from all of them."""
 
 from __future__ import annotations
 

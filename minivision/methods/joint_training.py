@@ -1,7 +1,4 @@
-"""Joint training: several tasks at once, with the images of each. The bound on forgetting.
-
-Read next: methods/pseudo_label.py
-"""
+"""Joint training: several tasks at once, with the images of each. The bound on forgetting."""
 
 from __future__ import annotations
 

@@ -14,8 +14,6 @@ has to go on giving them. (Li & Hoiem 2018, Figure 3.)
 L_old is cross-entropy at temperature 2, *without* distillation's factor T². It is for tasks that
 are told apart: each is asked through its own head. (Batch normalisation's running statistics follow
 the new images, whatever the losses say.)
-
-Read next: methods/joint_training.py
 """
 
 from __future__ import annotations
@@ -29,6 +27,7 @@ import numpy as np
 from minivision import functional as F
 from minivision.backend import array_module
 from minivision.datasets import DataLoader
+from minivision.errors import refuses_rng
 from minivision.methods.checks import check_classes
 from minivision.methods.responses import hide_labels, looked_up, record_responses
 from minivision.methods.transfer import MakeOptimizer, Validate
@@ -37,7 +36,6 @@ from minivision.models.heads import features_into
 from minivision.nn import Module
 from minivision.optim import SGD
 from minivision.optim.schedules import Schedule
-from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 from minivision.training import Run, fit
 from minivision.training.loop import Batch, History, Loss

@@ -9,8 +9,6 @@
 (Xie, Luong, Hovy & Le 2020, Algorithm 1.) The noise is augmentation, dropout and stochastic depth.
 Without it the student can repeat its teacher's answers at no loss, and learns little. Some of a
 gain may be the noise's alone: the first row of the result, the teacher, is the baseline for that.
-
-Read next: methods/features/__init__.py
 """
 
 from __future__ import annotations

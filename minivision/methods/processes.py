@@ -4,8 +4,6 @@ A training step on small images has little to share out among threads; several t
 keep every core busy. A process is *spawned*: a new Python that imports what it needs, the same on
 every system. So a script that does this is imported once more by each of them, and must keep its
 own work under `if __name__ == "__main__":`.
-
-Read next: methods/search_folder.py
 """
 
 from __future__ import annotations

@@ -11,8 +11,6 @@ The second mean is over *all* unlabelled images, so few accepted ones weigh litt
 to be hard, or about another view: with targets p for p itself the gradient q - p is zero. Where a
 network is mostly wrong it is taught its errors: always look at the supervised baseline, which is
 this function with weight=0.
-
-Read next: methods/noisy_student.py
 """
 
 from __future__ import annotations

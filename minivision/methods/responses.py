@@ -3,8 +3,6 @@
 A teacher, an old task and a frozen body all say something about an image that no label says. The
 batches of a loader with_indices name the position of every image, so a loss can look up what was
 recorded for it, whatever the order of the batches.
-
-Read next: methods/transfer.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 A sampler is called as sampler(number, seed) -> policy, for the numbers from 1 up. What it answers
 depends on nothing else, so a search may be stopped, continued, and given a larger budget later.
-
-Read next: methods/trial.py
 """
 
 from __future__ import annotations

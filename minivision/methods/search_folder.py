@@ -5,8 +5,6 @@
 
 A search that was killed has all its lines but perhaps the last, which may be half-written; it is
 dropped, and that candidate is trained again.
-
-Read next: cli/__init__.py
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ Both begin with `with_new_head(source, classes)`, which models/heads.py has. Wit
 the new head has the adaptation layers of Oquab, Bottou, Laptev & Sivic 2014. The baseline is the
 same network from fresh weights, `fine_tune` with body_rate=1 on it. (Yosinski et al. 2014 compare
 the two approaches layer by layer.)
-
-Read next: methods/distillation.py
 """
 
 from __future__ import annotations

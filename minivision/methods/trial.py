@@ -1,7 +1,4 @@
-"""One trial of a search: train a new network with a policy, and score it on the validation images.
-
-Read next: methods/processes.py
-"""
+"""One trial of a search: train a new network with a policy, and score it on validation images."""
 
 from __future__ import annotations
 

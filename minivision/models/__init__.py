@@ -15,8 +15,6 @@
     heads.py               cut a network in body and head; put on other heads
 
 `MODELS` names the networks for the command line.
-
-Read next: models/nearest_neighbors.py
 """
 
 from collections.abc import Callable

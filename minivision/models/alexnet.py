@@ -9,14 +9,13 @@ Where this is not the paper: pixels are standardised (the paper only subtracts t
 have 227 pixels a side (the paper says 224, of which windows of 11 at a stride of 4 would make
 54.25 units); dropout is scaled in training instead of at test time; any width but the full one
 begins He-normal.
-
-Read next: models/alexnet_small.py
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from minivision.errors import refuses_rng
 from minivision.models.network import Network
 from minivision.nn import (
     AdaptiveAvgPool2d,
@@ -32,7 +31,6 @@ from minivision.nn import (
     skip_init,
 )
 from minivision.nn.initializers import he_normal, normal
-from minivision.random import refuses_rng
 
 HIDDEN = 4096
 

@@ -2,15 +2,15 @@
 
 It serves images of 32 pixels a side: the same five convolutions and three fully connected layers
 with fewer channels and smaller kernels. The parts are those of `alexnet.py`. Not from a paper.
-
-Read next: models/two_tower.py
 """
 
 from __future__ import annotations
 
 import math
 
-from minivision.functional.inputs import one_of, pair
+from minivision.errors import refuses_rng
+from minivision.functional.checks import one_of
+from minivision.functional.inputs import pair
 from minivision.models.alexnet import times_width
 from minivision.models.network import Network
 from minivision.nn import (
@@ -29,8 +29,7 @@ from minivision.nn import (
     skip_init,
 )
 from minivision.nn.initializers import Initializer, glorot_uniform, he_normal
-from minivision.nn.layers import output_shape
-from minivision.random import refuses_rng
+from minivision.nn.sizes import output_shape
 
 ACTIVATIONS: dict[str, tuple[type[Module], Initializer]] = {
     "relu": (ReLU, he_normal),

@@ -6,8 +6,6 @@ the training size nothing changes. On a larger one the kernel slides, and every 
 is the network's opinion of another part of the image, for much less work than cutting out the
 parts, since neighbours share their maps. (Simonyan & Zisserman 2014, §3.2; the idea is Sermanet
 et al.'s OverFeat, 2014.)
-
-Read next: models/resnet.py
 """
 
 from __future__ import annotations
@@ -26,8 +24,8 @@ from minivision.nn import (
     Tanh,
     skip_init,
 )
-from minivision.nn.layers import output_shape
 from minivision.nn.module import Parameter
+from minivision.nn.sizes import output_shape
 
 # Layers that do the same to a unit wherever it stands.
 EVERYWHERE_ALIKE = (ReLU, LeakyReLU, Tanh, ScaledTanh, Sigmoid, Dropout)

@@ -3,8 +3,6 @@
 The body turns images into features, the head turns features into the classes of one task. The body
 is what an old network knows about images in general. Nothing is copied: the parts share their
 weights with the network they are cut from.
-
-Read next: transforms/__init__.py
 """
 
 from __future__ import annotations
@@ -13,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, NamedTuple, cast
 
+from minivision.errors import refuses_rng
 from minivision.functional import cross_entropy
 from minivision.models.network import Network
 from minivision.models.resnet import ResNet
 from minivision.nn import Linear, Module, ReLU, Sequential
-from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 
 

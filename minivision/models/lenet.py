@@ -4,15 +4,13 @@ Here are its two modern forms; `lenet_original.py` has the network itself. Both 
 network's trainable sub-sampling by max pooling, its squashing by ReLU, its sparse connection table
 by full connections and its radial basis outputs by a linear layer with softmax. (LeCun, Bottou,
 Bengio & Haffner 1998, §II-B.)
-
-Read next: models/lenet_original.py
 """
 
 from __future__ import annotations
 
+from minivision.errors import refuses_rng
 from minivision.models.network import Network
 from minivision.nn import Conv2d, Linear, MaxPool2d, ReLU, Sequential
-from minivision.random import refuses_rng
 
 
 @refuses_rng

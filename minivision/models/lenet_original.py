@@ -8,8 +8,6 @@ LeCun, Bottou, Bengio & Haffner 1998, §II-B: 60,000 trainable parameters, 340,9
 Where this is not the paper's network: the ten pictures are drawn anew (the paper shows its own in
 a figure only); the sub-sampling begins as an average; training is by the optimisers of this
 course, not by the paper's stochastic diagonal Levenberg-Marquardt.
-
-Read next: models/alexnet.py
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import Array, array_module
+from minivision.errors import refuses_rng
 from minivision.models.network import Network
 from minivision.nn import (
     Conv2d,
@@ -30,7 +29,6 @@ from minivision.nn import (
 )
 from minivision.nn.initializers import Initializer, Weighted, fans
 from minivision.nn.module import Buffer, Parameter
-from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 from minivision.windows import Window
 

@@ -10,8 +10,6 @@ would lose the small distances, the very ones that matter: for MNIST the squares
 float32 counts without gaps to 1.7·10⁷ only. In float64 every sum of whole numbers below 9·10¹⁵ is
 exact, in whatever order it is added up, so for bytes the distances and their ties are true. (For
 other numbers a distance is right to about 10⁻⁸ of the images' lengths.)
-
-Read next: models/softmax_regression.py
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ is flattened, and `classifier`. So `features.0.weight` is the first convolution'
 
 The pages that follow write a network as its figure shows it, one row for each stage: Python's star
 in `*(Conv2d(1, 6, 5), ReLU(), MaxPool2d(2))` hands three layers over on one line.
-
-Read next: models/lenet.py
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from typing import Any
 
 from minivision.functional import cross_entropy
 from minivision.nn import Flatten, Module, Sequential
-from minivision.nn.layers import run
+from minivision.nn.sizes import explained
 from minivision.tensor import Tensor
 
 
@@ -43,4 +41,8 @@ class Network(Module):
         self.classifier = classifier
 
     def forward(self, x: Tensor) -> Tensor:
-        return run([*self.features, Flatten(), *self.classifier], x)
+        layers = [*self.features, Flatten(), *self.classifier]
+        with explained(layers, x):  # if an image does not fit
+            for layer in layers:
+                x = layer(x)
+        return x

@@ -9,8 +9,6 @@ pixels, the mean of every map, one linear layer: 6n + 2 layers with weights. (He
 Where a stage begins, x has twice the pixels a side and half the maps of the branch. It is taken
 at every second pixel, and maps of zeros are added: option A, no parameters. The paper does not say
 where the zeros stand; here half of them come before the maps of x and half behind.
-
-Read next: models/heads.py
 """
 
 from __future__ import annotations
@@ -21,8 +19,8 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import array_module
+from minivision.errors import refuses_rng
 from minivision.nn import BatchNorm2d, Conv2d, DropPath, Linear, Module, Sequential
-from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 
 STAGES = 3

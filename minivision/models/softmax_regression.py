@@ -3,8 +3,6 @@
 A single layer has one weight for every pixel and class: the weights of a class, laid out as an
 image, are a template, and its score says how well the image matches it. The second half has the
 same small network with three first layers, which differ only in who looks at what.
-
-Read next: models/network.py
 """
 
 from __future__ import annotations
@@ -16,7 +14,9 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import to_host
-from minivision.functional.inputs import one_of, pair
+from minivision.errors import refuses_rng
+from minivision.functional.checks import Pair, one_of
+from minivision.functional.inputs import pair
 from minivision.models.network import Network
 from minivision.nn import (
     Conv2d,
@@ -27,8 +27,6 @@ from minivision.nn import (
     Sequential,
 )
 from minivision.nn.initializers import Initializer, Weighted
-from minivision.nn.layers import Pair
-from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 from minivision.windows import Window
 

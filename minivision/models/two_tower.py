@@ -12,8 +12,6 @@ card the same is called a convolution in two groups, as `alexnet` has them.
 
 The paper names the layers that cross without the last line. Its formula normalises over all maps
 of a layer, as `alexnet` does, and then a window of five needs two maps of the other tower.
-
-Read next: models/vgg.py
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import Array
+from minivision.errors import refuses_rng
 from minivision.functional.inputs import sizes
 from minivision.models.alexnet import HIDDEN, alexnet, times_width
 from minivision.models.network import Network
@@ -39,7 +38,6 @@ from minivision.nn import (
     Sequential,
     skip_init,
 )
-from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 
 

@@ -8,8 +8,6 @@ layers. (Simonyan & Zisserman 2014, Table 1.)
 Not the paper's: batch normalization (the names with `_bn`), the head "average", and the start from
 which a deep network trains without borrowing layers of a shallow one. Indices, names and that
 start are torchvision's, so weights travel both ways; torchvision has no C and no A-LRN.
-
-Read next: models/vgg_small.py
 """
 
 from __future__ import annotations
@@ -20,7 +18,8 @@ from functools import partial
 
 import numpy as np
 
-from minivision.functional.inputs import one_of
+from minivision.errors import refuses_rng
+from minivision.functional.checks import one_of
 from minivision.models.network import Network
 from minivision.nn import (
     AdaptiveAvgPool2d,
@@ -37,7 +36,6 @@ from minivision.nn import (
     skip_init,
 )
 from minivision.nn.initializers import fans, normal
-from minivision.random import refuses_rng
 
 # Table 1: the kernel sizes of the convolutions of each block.
 CONFIGURATIONS: dict[str, list[list[int | str]]] = {

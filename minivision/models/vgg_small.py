@@ -1,17 +1,14 @@
-"""A small VGG, for images of 32 pixels a side: as many blocks as it is given widths.
-
-Read next: models/dense_evaluation.py
-"""
+"""A small VGG, for images of 32 pixels a side: as many blocks as it is given widths."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minivision.functional.inputs import one_of
+from minivision.errors import refuses_rng
+from minivision.functional.checks import one_of
 from minivision.models.network import Network
 from minivision.models.vgg import HEADS, blocks
 from minivision.nn import AdaptiveAvgPool2d, Linear, ReLU, Sequential
-from minivision.random import refuses_rng
 
 
 @refuses_rng

@@ -1,30 +1,18 @@
 """Layers: each holds parameters and calls one function; the mathematics is in `functional`.
 
-    module.py          Module, Parameter, Buffer: how parts are found, saved and moved
-    initializers.py    random weights of the right size
-    layers.py          Sequential, Linear, Flatten, Conv2d, pooling, activations
-    normalization.py   LocalResponseNorm, BatchNorm1d, BatchNorm2d, Dropout, DropPath
-    losses.py          CrossEntropyLoss, MSELoss, DistillationLoss
-    weights.py         safetensors in and out
-
-Read next: nn/module.py
+module.py          Module, Parameter, Buffer: how the parts of a network are found
+state.py           how they are saved, loaded and moved
+initializers.py    random weights of the right size
+sizes.py           an image's sizes on its way through the layers
+layers.py          Sequential, Linear, Flatten, Conv2d, MaxPool2d, ReLU
+other_layers.py    AvgPool2d, AdaptiveAvgPool2d, Tanh, ScaledTanh, Sigmoid, LeakyReLU
+normalization.py   LocalResponseNorm, BatchNorm1d, BatchNorm2d, Dropout, DropPath
+losses.py          CrossEntropyLoss, MSELoss, DistillationLoss
+weights.py         safetensors in and out
 """
 
 from minivision.nn.initializers import initialize
-from minivision.nn.layers import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    Conv2d,
-    Flatten,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    ScaledTanh,
-    Sequential,
-    Sigmoid,
-    Tanh,
-)
+from minivision.nn.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minivision.nn.losses import CrossEntropyLoss, DistillationLoss, MSELoss
 from minivision.nn.module import Buffer, Module, Parameter
 from minivision.nn.normalization import (
@@ -33,6 +21,14 @@ from minivision.nn.normalization import (
     Dropout,
     DropPath,
     LocalResponseNorm,
+)
+from minivision.nn.other_layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    LeakyReLU,
+    ScaledTanh,
+    Sigmoid,
+    Tanh,
 )
 from minivision.random import skip_init
 

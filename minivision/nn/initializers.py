@@ -3,8 +3,6 @@
 A unit adds up fan_in inputs. For its output to vary as much as its inputs, the weights' variance
 must be about 1 / fan_in; ReLU silences half of it, hence He's factor 2. Every function takes a
 shape and a generator: the same state of the generator gives the same weights.
-
-Read next: nn/layers.py
 """
 
 from __future__ import annotations

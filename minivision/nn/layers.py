@@ -3,27 +3,22 @@
 Names and order of the arguments are PyTorch's. A layer with weights draws them when it is built,
 He-normal, from the generator that `manual_seed` sets; its biases begin at 0. (PyTorch draws both
 uniformly.) Inside `skip_init` all are 0; `initialize` draws them by another scheme.
-
-Read next: nn/normalization.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, overload
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from minivision import functional as F
+from minivision.errors import refuses_rng
+from minivision.functional.checks import Pair
 from minivision.functional.inputs import pair
+from minivision.nn import sizes
 from minivision.nn.initializers import Weighted
 from minivision.nn.module import Module
-from minivision.random import refuses_rng
 from minivision.tensor import Tensor
 from minivision.windows import Window
-
-Pair = int | tuple[int, int]
-
-
-# ── one layer after the other ────────────────────────────────────────────────────────────────────
 
 
 class Sequential(Module):
@@ -43,7 +38,10 @@ class Sequential(Module):
         return ((str(i), module) for i, module in enumerate(self._modules))
 
     def forward(self, x: Tensor) -> Tensor:
-        return run(self._modules, x)
+        with sizes.explained(self._modules, x):  # if an image does not fit
+            for module in self._modules:
+                x = module(x)
+        return x
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -51,10 +49,6 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules)
 
-    @overload
-    def __getitem__(self, index: int) -> Module: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequential: ...
     def __getitem__(self, index: Any) -> Any:
         part = self._modules[index]
         return Sequential(*part) if isinstance(index, slice) else part
@@ -62,77 +56,6 @@ class Sequential(Module):
     def __setitem__(self, index: int, module: Module) -> None:
         """Put another module into this place, such as a new last layer."""
         self._modules[index] = Sequential(module)[0]  # which refuses anything but a Module
-
-
-class SizeError(ValueError):
-    """An image that does not fit a network, with its sizes from layer to layer."""
-
-
-def run(layers: Iterable[Module], x: Tensor) -> Tensor:
-    """Apply the layers in order; if the image does not fit, the error shows the chain of sizes."""
-    layers = list(layers)
-    if not hasattr(x, "shape"):
-        raise TypeError(f"a network was called with a {type(x).__name__}; expected a Tensor")
-    shape = x.shape
-    try:
-        for layer in layers:
-            x = layer(x)
-    except ValueError as error:
-        # A network inside this one has shown its own part of the chain; ours begins earlier.
-        fault = error.__cause__ if isinstance(error, SizeError) else error
-        try:
-            output_shape(layers, shape[1:])
-        except SizeError as chain:
-            raise SizeError(f"{fault}; {chain}") from fault
-        raise
-    return x
-
-
-def output_shape(layers: Iterable[Module], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape (C, H, W) in which an image of shape (C, H, W) leaves the layers.
-
-    Layers from the first Linear on are not followed. Raises SizeError, with the chain of sizes and
-    a size that fits, if no pixel is left on the way or the Linear expects other features.
-
-    >>> output_shape([Conv2d(3, 6, 5), MaxPool2d(2)], (3, 32, 32))
-    (6, 14, 14)
-    """
-    if len(shape) != 3:
-        return shape
-    layers = list(layers)
-    shapes, fault = _follow(layers, shape)
-    if fault is None:
-        return shapes[-1]
-    chain = " -> ".join(str(H) if H == W else f"{H}x{W}" for _, H, W in shapes)
-    sides = range(1, 1025)
-    fitting = next((n for n in sides if _follow(layers, (shape[0], n, n))[1] is None), None)
-    advice = f"; a {fitting}x{fitting} image fits" if fitting else ""
-    raise SizeError(f"image sizes on the way: {chain} ({fault}){advice}")
-
-
-def _follow(
-    layers: Iterable[Module], shape: tuple[int, ...]
-) -> tuple[list[tuple[int, ...]], str | None]:
-    """The shapes (C, H, W) on the way to the first Linear, and what goes wrong there, if so."""
-    shapes = [shape]
-    for layer in (leaf for module in layers for leaf in module.modules()):
-        C, H, W = shapes[-1]
-        if hasattr(layer, "window"):
-            H, W = layer.window.output_size(H, W)
-            if min(H, W) < 1:
-                return shapes, f"no pixel is left for {type(layer).__name__}"
-            shapes.append((getattr(layer, "out_channels", C), H, W))
-        elif isinstance(layer, AdaptiveAvgPool2d):
-            shapes.append((C, *layer.output_size))
-        elif isinstance(layer, Linear):
-            if layer.in_features != C * H * W:
-                found = f"{C}·{H}·{W} = {C * H * W}"
-                return shapes, f"Linear expects {layer.in_features} features, not {found}"
-            break
-    return shapes, None
-
-
-# ── layers with weights ──────────────────────────────────────────────────────────────────────────
 
 
 class Linear(Weighted):
@@ -232,10 +155,9 @@ def _window(
     )
 
 
-# ── pooling ──────────────────────────────────────────────────────────────────────────────────────
+class Pool2d(Module):
+    """Base of max and average pooling: windows, and the function that sums each up."""
 
-
-class _Pool2d(Module):
     pool: Callable[..., Tensor]
 
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0):
@@ -251,7 +173,7 @@ class _Pool2d(Module):
         return f"{kernel}, stride={stride}" + (f", padding={padding}" if any(padding) else "")
 
 
-class MaxPool2d(_Pool2d):
+class MaxPool2d(Pool2d):
     """The largest value of every window: x (N, C, H, W) -> (N, C, OH, OW).
 
     stride: as large as the kernel if it is not given.
@@ -260,70 +182,8 @@ class MaxPool2d(_Pool2d):
     pool = staticmethod(F.max_pool2d)
 
 
-class AvgPool2d(_Pool2d):
-    """The mean of every window: x (N, C, H, W) -> (N, C, OH, OW).
-
-    stride: as large as the kernel if it is not given.
-    """
-
-    pool = staticmethod(F.avg_pool2d)
-
-
-class AdaptiveAvgPool2d(Module):
-    """Averages over windows that give a result of this size: x (N, C, H, W) -> (N, C, OH, OW).
-
-    AdaptiveAvgPool2d(1) is global average pooling; with it a network takes images of any size.
-    """
-
-    def __init__(self, output_size: Pair):
-        self.output_size = pair("AdaptiveAvgPool2d", "output_size", output_size, least=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        return str(self.output_size)
-
-
-# ── activations ──────────────────────────────────────────────────────────────────────────────────
-
-
 class ReLU(Module):
     """max(x, 0), entry by entry."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x)
-
-
-class Tanh(Module):
-    """tanh x, entry by entry."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.tanh(x)
-
-
-class ScaledTanh(Module):
-    """1.7159·tanh(2x/3), entry by entry: LeNet-5's squashing function."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.scaled_tanh(x)
-
-
-class Sigmoid(Module):
-    """1 / (1 + e⁻ˣ), entry by entry."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.sigmoid(x)
-
-
-class LeakyReLU(Module):
-    """x if x > 0, else negative_slope·x, entry by entry."""
-
-    def __init__(self, negative_slope: float = 0.01):
-        self.negative_slope = negative_slope
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x, self.negative_slope)
-
-    def extra_repr(self) -> str:
-        return str(self.negative_slope)

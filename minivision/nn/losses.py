@@ -1,7 +1,4 @@
-"""Losses as modules, for those who like to hold one; each calls its function.
-
-Read next: nn/weights.py
-"""
+"""Losses as modules, for those who like to hold one; each calls its function."""
 
 from __future__ import annotations
 

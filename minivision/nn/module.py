@@ -3,39 +3,18 @@
 A layer holds parameters and calls one function of `functional`; a network holds layers. There is
 no registry: whatever is assigned to `self` is found again in the order of assignment, under its
 attribute's name, so `features.0.weight` is what it says.
-
-Read next: nn/initializers.py
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from html import escape
 from typing import Any
 
 import numpy as np
 
-from minivision.backend import Array, device_of, resolve_device, to_device, to_host
+from minivision.backend import Array
+from minivision.nn import state
 from minivision.tensor import Tensor
-
-
-class _Notes(threading.local):
-    calls: list[tuple[Module, Any]] | None = None
-
-
-_notes = _Notes()
-
-
-@contextmanager
-def note_calls() -> Iterator[list[tuple[Module, Any]]]:
-    """List (module, result) of every call in this thread while the block is open, as they end."""
-    before, _notes.calls = _notes.calls, []
-    try:
-        yield _notes.calls
-    finally:
-        _notes.calls = before
 
 
 class Parameter(Tensor):
@@ -63,16 +42,7 @@ class Module:
     key: tuple[int, ...] | None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, Parameter | None):
-            came = type(value).__name__
-            raise TypeError(
-                f"{type(self).__name__}: {name} is a Parameter and cannot become a {came}; change "
-                f"its array, {name}.data, or assign a Parameter"
-            )
-        if callable(getattr(Module, name, None)) and not callable(value):
-            raise TypeError(
-                f"{type(self).__name__}: {name} is a method of Module; choose another name"
-            )
+        state.check_attribute(self, name, value, Parameter, Module)
         object.__setattr__(self, name, value)
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
@@ -80,11 +50,8 @@ class Module:
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         result = self.forward(*inputs, **settings)
-        if _notes.calls is not None:
-            _notes.calls.append((self, result))
+        state.note(self, result)
         return result
-
-    # ── the parts ────────────────────────────────────────────────────────────────────────────
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules assigned to this one, also inside lists, tuples and dicts."""
@@ -129,8 +96,6 @@ class Module:
     def parameter_count(self) -> int:
         """How many numbers training changes."""
         return sum(parameter.size for parameter in self.parameters())
-
-    # ── modes ────────────────────────────────────────────────────────────────────────────────
 
     def train(self, training: bool = True) -> Module:
         """Switch all modules to training (dropout drops, batch statistics are used).
@@ -183,91 +148,26 @@ class Module:
 
     def to(self, device: str | None = None, dtype: Any = None) -> Module:
         """Move to "cpu", "gpu" or "auto", or change to float32 or float64, in place."""
-        where = None if device is None else resolve_device(device)
-        parts: list[Any] = [*self.named_parameters(), *self.named_buffers()]
-        for _, part in parts:
-            gradient = part.grad if isinstance(part, Parameter) else None
-            moved = [
-                _moved(array, where, dtype) if array is not None else None
-                for array in (part.data, gradient)
-            ]
-            if isinstance(part, Buffer):
-                part.data = moved[0]
-            else:
-                part.replace(moved[0])
-                part.grad = moved[1]
+        state.move(self, device, dtype)
         return self
-
-    # ── state ────────────────────────────────────────────────────────────────────────────────
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies, on the host, of every parameter and buffer by name."""
-        parts: list[Any] = [*self.named_parameters(), *self.named_buffers()]
-        return {name: np.array(to_host(part.data)) for name, part in parts}
+        return state.copies(self)
 
-    def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Copy a state into the parameters and buffers of the same names.
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Copy arrays into the parameters and buffers of the same names: all of them, or none.
 
-        Raises ValueError, and changes nothing, where a name is missing or unknown or a shape
-        differs.
+        Raises ValueError if a name is missing or unknown or a shape differs.
         """
-        parts: dict[str, Any] = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        missing = [name for name in parts if name not in state]
-        extra = [name for name in state if name not in parts]
-        misshaped = [
-            f"{name} is {tuple(state[name].shape)}, expected {tuple(part.data.shape)}"
-            for name, part in parts.items()
-            if name in state and state[name].shape != part.data.shape
-        ]
-        faults = [
-            f"{what}: {', '.join(names)}"
-            for what, names in (
-                ("missing", missing),
-                ("not in this model", extra),
-                ("of another shape", misshaped),
-            )
-            if names
-        ]
-        if faults:
-            raise ValueError(
-                f"load_state_dict: the state does not fit {type(self).__name__}; "
-                + "; ".join(faults)
-            )
-        converted = {  # all of them before the first is assigned
-            name: to_device(np.array(to_host(state[name]), part.data.dtype), device_of(part.data))
-            for name, part in parts.items()
-        }
-        for name, part in parts.items():
-            part.data = converted[name]
-
-    # ── how it prints ────────────────────────────────────────────────────────────────────────
+        state.load(self, arrays)
 
     def extra_repr(self) -> str:
         """A layer's settings, as they stand in its constructor."""
         return ""
 
-    def __repr__(self) -> str:
-        lines = [
-            f"  ({name}): {line}" if i == 0 else f"  {line}"
-            for name, child in self.named_children()
-            for i, line in enumerate(repr(child).splitlines())
-        ]
-        head = f"{type(self).__name__}({self.extra_repr()}"
-        return "\n".join([head, *lines, ")"]) if lines else head + ")"
-
-    def _repr_html_(self) -> str:
-        """In a notebook: a table with a row for each layer, its name, shapes and parameters."""
-        rows = []
-        for name, layer in self.named_modules():
-            if next(layer.named_children(), None) is None:  # a container is the sum of its rows
-                shapes = [str(tuple(p.shape)) for _, p in layer.named_parameters()]
-                count = f"{layer.parameter_count():,}" if shapes else ""
-                cells = (name or "itself", repr(layer), " ".join(shapes), count)
-                rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
-        head = "".join(f"<th>{word}</th>" for word in ("name", "layer", "shapes", "parameters"))
-        total = f"<td>{escape(type(self).__name__)}</td><td></td><td></td>"
-        total += f"<td><b>{self.parameter_count():,}</b></td>"
-        return "<table>" + "".join(f"<tr>{row}</tr>" for row in (head, *rows, total)) + "</table>"
+    __repr__ = state.text
+    _repr_html_ = state.table
 
 
 def _parts(values: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
@@ -279,8 +179,3 @@ def _parts(values: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{inner}", part) for inner, part in _parts(value))
         else:
             yield str(name), value
-
-
-def _moved(array: Array, device: str | None, dtype: Any) -> Array:
-    array = array if device is None else to_device(array, device)
-    return array.astype(dtype) if dtype is not None and array.dtype.kind == "f" else array

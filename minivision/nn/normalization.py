@@ -1,7 +1,4 @@
-"""What deeper networks need: normalization, which keeps the numbers in range, and dropout.
-
-Read next: nn/losses.py
-"""
+"""What deeper networks need: normalization, which keeps the numbers in range, and dropout."""
 
 from __future__ import annotations
 

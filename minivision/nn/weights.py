@@ -5,7 +5,7 @@ the bytes of the arrays; reading one runs no code, which a pickle cannot promise
 project that must survive a crash goes through `write_atomically`: readers see the old file or the
 new one, never half of one.
 
-Read next: optim/__init__.py
+A first reading may skip this file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Adam and AdamW: every weight has a step size of its own.
-
-Read next: optim/schedules.py
-"""
+"""Adam: every weight has a step size of its own."""
 
 from __future__ import annotations
 
@@ -68,25 +65,3 @@ class Adam(Optimizer):
             w -= step_size * m / (xp.sqrt(v) / root + eps)
 
         in_blocks(rule, parameter.data, gradient, state["m"], state["v"])
-
-
-class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, Algorithm 2).
-
-        w ← w - lr·weight_decay·w, and then Adam's step with the loss's own gradient
-
-    In Adam the decay is divided by √v like the rest of the gradient, so weights with large
-    gradients hardly decay; here all decay alike.
-    """
-
-    decoupled = True
-
-    def __init__(
-        self,
-        parameters: Iterable,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-    ):
-        super().__init__(parameters, lr, betas, eps, weight_decay)

@@ -4,7 +4,7 @@ A schedule is a function of the time in epochs (2.5 is the middle of the third e
 the factor on every group's initial rate. It depends on the time alone, or on the records of the
 epochs so far, so a resumed run finds the rate it would have had.
 
-Read next: optim/weight_average.py
+A first reading may skip this file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Stochastic gradient descent with momentum.
-
-Read next: optim/adam.py
-"""
+"""Stochastic gradient descent with momentum."""
 
 from __future__ import annotations
 

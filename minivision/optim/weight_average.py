@@ -1,6 +1,6 @@
 """A running average of the weights: a steadier network than the last step's.
 
-Read next: models/__init__.py
+A first reading may skip this file.
 """
 
 from __future__ import annotations

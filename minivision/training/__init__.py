@@ -1,16 +1,14 @@
 """Training: the loop, its measures, and the folder that remembers a run.
 
-    metrics.py     how good is a classifier?
-    plain_json.py  what may be written into it
-    run.py         a run's folder
-    checkpoint.py  everything a run needs to go on
-    guard.py       a step that goes wrong changes nothing
-    progress.py    means over an epoch, and a progress bar
-    loop.py        Batch, train_step, fit
-    evaluation.py  evaluate, predict_logits
-    ten_crops.py   ten_crop_probabilities, which needs OpenCV and is imported from there
-
-Read next: training/metrics.py
+metrics.py     how good is a classifier?
+plain_json.py  what may be written into it
+run.py         a run's folder
+checkpoint.py  everything a run needs to go on
+guard.py       a step that goes wrong changes nothing
+progress.py    means over an epoch, and a progress bar
+loop.py        Batch, train_step, fit
+evaluation.py  evaluate, predict_logits
+ten_crops.py   ten_crop_probabilities, which needs OpenCV and is imported from there
 """
 
 from minivision.training.checkpoint import load_model, save_model

@@ -4,7 +4,7 @@ The weights, what the optimizer carries along, the running average and how far t
 No state of a random generator is among them: all that is random is keyed by seed, epoch and step.
 The file is replaced in one step, so a run killed at any moment finds the old one or the new one.
 
-Read next: training/guard.py
+A first reading may skip this file.
 """
 
 from __future__ import annotations

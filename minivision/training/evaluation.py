@@ -1,7 +1,4 @@
-"""How good is a trained classifier: its logits for all batches, its loss and its accuracy.
-
-Read next: training/ten_crops.py
-"""
+"""How good is a trained classifier: its logits for all batches, its loss and its accuracy."""
 
 from __future__ import annotations
 

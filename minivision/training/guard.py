@@ -1,8 +1,6 @@
 """What protects `fit`: a step that goes wrong changes nothing, and says what went wrong.
 
 A first reading may skip this file.
-
-Read next: training/progress.py
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minivision.autograd import detect_anomaly
+from minivision.anomaly import detect_anomaly
 from minivision.backend import array_module
 from minivision.nn import Module
 from minivision.optim import Optimizer

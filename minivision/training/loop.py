@@ -3,16 +3,15 @@
 Every method of the course is this loop with another loss, other batches or another schedule.
 Everything random is keyed by (seed, epoch) or (seed, step), so a run that was killed and resumed
 ends with the same weights, to the bit, as one that was not.
-
-Read next: training/evaluation.py
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from minivision.tensor import Tensor
 from minivision.training import progress
 from minivision.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from minivision.training.guard import Guard
+from minivision.training.progress import EpochBatches, History
 from minivision.training.run import Run
 
 
@@ -64,20 +64,6 @@ def classification_loss(model: Module, batch: Batch) -> tuple[Tensor, dict[str, 
     if labels.ndim == 2:  # soft targets: the likeliest class counts
         labels = labels.argmax(axis=1)
     return loss, {"train_accuracy": (logits.argmax(axis=1) == labels).mean()}
-
-
-class EpochBatches(Protocol):
-    """The batches of one epoch: they can be walked, and their number is known beforehand."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
-
-
-class History(list):
-    """One record (a dict of numbers) for every epoch; `history["train_loss"]` is a column."""
-
-    def __getitem__(self, key: Any) -> Any:
-        return [record.get(key) for record in self] if isinstance(key, str) else list(self)[key]
 
 
 # BLAS in several threads spins between small products and disturbs whatever runs beside it.
@@ -158,7 +144,9 @@ def fit(
                 bar.update()
             record = {"epoch": epoch + 1, **means.result()}
             if validate is not None:
-                record |= _validate(model, validate, average)
+                with nullcontext() if average is None else average.applied():
+                    numbers = validate(model)
+                record |= {f"validation_{name}": number for name, number in numbers.items()}
             record["seconds"] = round(time.perf_counter() - start, 3)
             progress.tell(bar, epoch, epochs, record)
         done = Progress(epoch + 1, done.step + steps, seed)
@@ -188,14 +176,3 @@ def _on_device(
     if targets.dtype.kind == "f":
         targets = to_device(targets, where)
     return Batch(Tensor(images), targets, indices, step), len(images)
-
-
-def _validate(
-    model: Module, validate: Callable[[Module], Mapping[str, float]], average: WeightAverage | None
-) -> dict[str, float]:
-    if average is None:
-        numbers = validate(model)
-    else:
-        with average.applied():
-            numbers = validate(model)
-    return {f"validation_{name}": number for name, number in numbers.items()}

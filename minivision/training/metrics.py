@@ -3,8 +3,6 @@
 Everything here takes NumPy arrays on the host (`to_host` brings them there) and returns Python or
 NumPy numbers; nothing is differentiable. A score that is not a number is an error, because any
 ranking of it would be a guess.
-
-Read next: training/plain_json.py
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 JSON knows numbers, strings, true, false, null, lists and objects with strings as keys. It has no
 word for infinity and "not a number", no tuples, and nothing of NumPy's.
 
-Read next: training/run.py
+A first reading may skip this file.
 """
 
 from __future__ import annotations

@@ -1,19 +1,33 @@
-"""How an epoch is going: means over its batches, and a progress bar.
+"""How a training run is going: its batches, means over an epoch, the history, a progress bar.
 
-Read next: training/loop.py
+A first reading may skip this file.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from minivision.backend import array_module
 from minivision.tensor import Tensor
+
+
+class EpochBatches(Protocol):
+    """The batches of one epoch: they can be walked, and their number is known beforehand."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
+
+
+class History(list):
+    """One record (a dict of numbers) for every epoch; `history["train_loss"]` is a column."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return [record.get(key) for record in self] if isinstance(key, str) else list(self)[key]
 
 
 class Means:

@@ -9,7 +9,7 @@ Every file can be read by eye and by any program. JSON has no word for infinity 
 in metrics and results, where a measurement may fail, such a number is written as null and read as
 None; in settings, where it would silently change the run when resumed, it is an error.
 
-Read next: training/checkpoint.py
+A first reading may skip this file.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Four corners and the centre, and all five in the mirror. What is averaged are the probabilities, not
 the scores: a crop that is sure counts as one vote, however large its scores are. (Krizhevsky et
 al. 2012, §4.1.)
-
-Read next: analysis/__init__.py
 """
 
 from __future__ import annotations

@@ -18,8 +18,6 @@ rebuilt from them when the run is used again.
 '[{"transform": "Resize", "size": [32, 32]}, {"transform": "ToArray"}]'
 >>> from_description(json.loads(text)) == transform
 True
-
-Read next: transforms/pipeline.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Each check names the transform and the argument, what came, and what was expected. They stand
 together here so that the arithmetic of the other files can be read without them.
-
-Read next: transforms/resampling.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The colours of natural images vary most from dark to bright, less from blue to yellow, least
 between green and magenta. These are the principal components of the pixels, and each image is
 moved along them by chance, more where pixels vary more. (Krizhevsky et al. 2012, §4.1.)
-
-Read next: transforms/jitter.py
 """
 
 from __future__ import annotations

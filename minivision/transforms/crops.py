@@ -4,8 +4,6 @@ A network that was trained on random crops sees more of an image, and is right m
 is asked about several crops and its answers are averaged (Krizhevsky et al. 2012, §4.1);
 `training/ten_crops.py` does so. One image becomes several here, so these are functions, not
 transforms of a pipeline.
-
-Read next: transforms/light.py
 """
 
 from __future__ import annotations

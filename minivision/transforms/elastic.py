@@ -2,8 +2,6 @@
 
 Two people's 4s differ by no rotation and no shear; their strokes swing. Distorting digits so was
 the best augmentation of MNIST for years (Simard, Steinkraus & Platt 2003).
-
-Read next: transforms/windows.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Like mixing.py it works on whole batches, after the images have become arrays, on NumPy and CuPy:
 `fit(..., batch_transform=Cutout(16))`.
-
-Read next: datasets/__init__.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Not every image bears it. A photograph of a cat may be mirrored; upside down it is a rare sight, and
 a 6 that is turned by 180 degrees is a 9.
-
-Read next: transforms/warps.py
 """
 
 from __future__ import annotations

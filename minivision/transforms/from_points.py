@@ -2,8 +2,6 @@
 
 Photograph a page from the side: its four corners, and where they ought to be, tell how to see it
 from the front. Three corners are enough where parallels stay parallel.
-
-Read next: transforms/random_warps.py
 """
 
 from __future__ import annotations

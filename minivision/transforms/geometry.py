@@ -1,8 +1,6 @@
 """Geometric transforms: resize, pad, translate and scale an image and what is marked on it.
 
 Each of them moves the pixel at (x, y) to (a x + b, c y + d): its parameters are a `PixelMap`.
-
-Read next: transforms/random_geometry.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A network that learned bright 20-pixel strokes in the middle of a dark 28x28 image cannot read a
 large black digit in the corner of a white page. The makers of MNIST framed their scans in the same
 way: cut out the ink, scale it into a box, put its centre of mass in the middle.
-
-Read next: transforms/crops.py
 """
 
 from __future__ import annotations

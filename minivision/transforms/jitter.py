@@ -2,8 +2,6 @@
 
 The same thing at noon, at dusk and through a cheap lens. Of all augmentations of colour this is
 the oldest (Howard 2013, arXiv 1312.5402), and still the one that most training recipes use.
-
-Read next: transforms/nearest.py
 """
 
 from __future__ import annotations

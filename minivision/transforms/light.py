@@ -8,8 +8,6 @@ blurred. A factor of 0 gives the degenerate image, 1 the image itself, more than
 
 Bytes, as Pillow computes them in its ImageEnhance: in float32, cut off to 0 and 255, not rounded.
 Images are uint8 (H, W, 3), or (H, W, 1), which has no colour to lose.
-
-Read next: transforms/tables.py
 """
 
 from __future__ import annotations

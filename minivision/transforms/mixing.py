@@ -6,8 +6,6 @@ NumPy and CuPy: `fit(..., batch_transform=CutMix(classes=10))`.
 
 As with the transforms of single images, `draw` chooses and `apply` does. One batch has one λ, one
 box and one permutation, as in the authors' code; with another batch come others.
-
-Read next: transforms/erasing.py
 """
 
 from __future__ import annotations

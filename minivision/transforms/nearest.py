@@ -8,8 +8,6 @@ It is computed as Pillow does, in whole numbers of 1/65536 pixel, so that a tie 
 falls the same way everywhere. What comes from outside is `fill`. The moves follow Pillow's signs
 (a positive translation moves the content left); `Translate` and `Scale` of geometry.py follow
 OpenCV's, and blend.
-
-Read next: transforms/randaugment.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 An image is uint8 (H, W, C), RGB or grey, until `ToArray` makes float32 (C, H, W) of it. A random
 transform works in two halves: `draw` chooses its parameters, `apply` uses them. So what happened
 to an image can be printed, and can be done again to its mask or its marked points.
-
-Read next: transforms/checks.py
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ Pixel centres lie at whole numbers: the first is 0, the last W-1, and the true c
 
 Where its last row is 0 0 1, w is 1 and the map is affine: lines stay lines, parallels parallel,
 and lengths along parallels keep their ratio. Any other last row makes a perspective.
-
-Read next: transforms/geometry.py
 """
 
 from __future__ import annotations

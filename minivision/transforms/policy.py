@@ -4,8 +4,6 @@ RandAugment draws its operations anew for each image. Here they are fixed, and o
 the left or to the right, lighter or darker) are drawn, and whether an operation is done at all.
 Such a sequence is what a search over policies tries; the operations and what a magnitude means are
 RandAugment's.
-
-Read next: transforms/mixing.py
 """
 
 from __future__ import annotations

@@ -9,8 +9,6 @@ et al. 2020.) What M means differs from library to library; here it is written i
     "noisy_student"  16 operations with the strengths of the code behind Noisy Student (Xie et al.
                      2020), M usually 27. There, posterize and solarize grow weaker with M, and
                      the four blends do nothing at M = 5.
-
-Read next: transforms/policy.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Each draws a `PixelMap` from an explicit generator and applies it; the same map can be applied
 again, to a mask or to marked points.
-
-Read next: transforms/flips.py
 """
 
 from __future__ import annotations

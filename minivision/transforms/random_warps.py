@@ -1,7 +1,4 @@
-"""Rotations, affine maps and perspectives by chance.
-
-Read next: transforms/elastic.py
-"""
+"""Rotations, affine maps and perspectives by chance."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 A moved image is made backwards: for every pixel of the result we ask from which place (x, y) of
 the image it comes, and read the image there. Pixel centres lie at whole numbers; such a place does
 not. Bilinear takes the weighted mean of its four neighbours, nearest takes one of them.
-
-Read next: transforms/pixel_maps.py
 """
 
 from __future__ import annotations

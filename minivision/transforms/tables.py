@@ -5,8 +5,6 @@ image's own histogram, channel by channel: autocontrast stretches it, equalize f
 
 Bytes, as Pillow computes them in its ImageOps; OpenCV's equalizeHist is another algorithm. Images
 are uint8 (H, W, 3) or (H, W, 1).
-
-Read next: transforms/color.py
 """
 
 from __future__ import annotations

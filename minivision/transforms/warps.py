@@ -3,8 +3,6 @@
 All are read between the pixels. `border` says what lies beyond the image: "constant" is `fill`,
 "edge" its outermost pixels, "reflect" the image in a mirror. `interpolation` is "bilinear" or
 "nearest". (transforms/nearest.py has moves that agree with Pillow's to the byte.)
-
-Read next: transforms/from_points.py
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The second is how networks have been trained on photographs since GoogLeNet: an object is seen
 large and small, whole and in part. The middle is what they are tested on.
-
-Read next: transforms/handwriting.py
 """
 
 from __future__ import annotations

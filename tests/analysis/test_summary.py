@@ -24,7 +24,7 @@ from minivision.nn import (
     ReLU,
     Sequential,
 )
-from minivision.nn.module import note_calls
+from minivision.nn.state import note_calls
 
 
 def conv(C, F, K, **settings):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from minivision import Tensor
+from minivision import Tensor, errors
 from minivision import functional as F
-from minivision.functional import inputs
-from minivision.functional.inputs import normalized_axes, operands, pair, sizes, tensors
+from minivision.functional.checks import normalized_axes
+from minivision.functional.inputs import operands, pair, sizes, tensors
 
 
 class Elsewhere(np.ndarray):
@@ -16,7 +16,7 @@ class Elsewhere(np.ndarray):
 @pytest.fixture
 def on_gpu(monkeypatch):
     monkeypatch.setattr(
-        inputs, "device_of", lambda array: "gpu:0" if isinstance(array, Elsewhere) else "cpu"
+        errors, "device_of", lambda array: "gpu:0" if isinstance(array, Elsewhere) else "cpu"
     )
     return lambda array: array.view(Elsewhere)
 

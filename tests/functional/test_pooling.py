@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minivision import Tensor
 from minivision import functional as F
-from minivision.functional.pooling import even_slices
+from minivision.functional.average_pooling import even_slices
 from minivision.gradcheck import gradcheck
 from tests import oracles
 from tests.strategies import ODD_POOLINGS, poolings, seeds

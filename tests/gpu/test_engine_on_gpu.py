@@ -446,7 +446,7 @@ def test_a_step_copies_the_batch_to_the_device_and_little_else():
     LOG.clear()
     train(network, optimizer, average, "gpu:0", steps=1)
     sources = [re.search(r"in (\w+)", transfer)[1] for transfer in LOG.transfers]
-    assert sources == ["to_device", "_mask", "_distributions"]  # images, dropout's mask, labels
+    assert sources == ["to_device", "dropout_mask", "target_distributions"]  # images, mask, labels
 
 
 def test_optimizer_state_comes_back_from_the_host():

@@ -29,7 +29,7 @@ from minivision.nn import (
     Tanh,
     skip_init,
 )
-from minivision.nn.layers import SizeError
+from minivision.nn.sizes import SizeError
 
 
 def rng(seed=0):

@@ -10,7 +10,7 @@ from minivision import functional as F
 from minivision.models import lenet5, lenet5_lecture
 from minivision.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minivision.nn.initializers import he_normal
-from minivision.nn.layers import SizeError
+from minivision.nn.sizes import SizeError
 
 
 def rng(seed=0):

@@ -19,7 +19,7 @@ from minivision.models import (
 from minivision.models.vgg import PAPERS_START, he_normal_fan_out
 from minivision.nn import AdaptiveAvgPool2d, Conv2d, Linear, initialize, skip_init
 from minivision.nn.initializers import he_normal, normal
-from minivision.nn.layers import SizeError
+from minivision.nn.sizes import SizeError
 
 
 def rng(seed=0):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minivision import Tensor
 from minivision.nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
-from minivision.nn.layers import SizeError
+from minivision.nn.sizes import SizeError
 
 
 def convolution(*arguments, **keywords):

@@ -4,8 +4,6 @@
 square, strides that do not divide, groups, padding) and returns a call and its float64 inputs. The
 inputs keep away from kinks and ties, where a gradient is one-sided. `minivision gradcheck` and the
 tests read the same table, so a new function without a case is noticed.
-
-Read next: analysis/gradient_cases/draws.py
 """
 
 from __future__ import annotations

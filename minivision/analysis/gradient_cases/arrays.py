@@ -1,7 +1,4 @@
-"""Random examples for the functions that work on arrays of any shape.
-
-Read next: analysis/gradient_cases/images.py
-"""
+"""Random examples for the functions that work on arrays of any shape."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Sizes differ from one another, so that exchanged axes are noticed; kinks and ties are kept at a
 distance, for there a gradient is one-sided.
-
-Read next: analysis/gradient_cases/arrays.py
 """
 
 from __future__ import annotations

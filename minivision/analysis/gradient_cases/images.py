@@ -1,7 +1,4 @@
-"""Random examples for the functions that work on images, (N, C, H, W), and on features, (N, I).
-
-Read next: analysis/gradient_cases/probabilities.py
-"""
+"""Random examples for the functions that work on images, (N, C, H, W), and on features, (N, I)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Random examples for dropout, softmax and the losses.
-
-Read next: analysis/graph.py
-"""
+"""Random examples for dropout, softmax and the losses."""
 
 from __future__ import annotations
 

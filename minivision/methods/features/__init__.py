@@ -9,8 +9,6 @@
     folder_index.py            the features of a folder of files, computed once
 
 `methods/feature_fusion.py` joins the two parts.
-
-Read next: methods/features/corners.py
 """
 
 from minivision.methods.features.classic import ClassicFeatures, Parts

@@ -9,8 +9,6 @@ points with a score for corner, edge and noise from the covariance matrix of loc
 from windows around them; uniform local binary patterns; principal components. The structure tensor
 as that score, the descriptors of SIFT as the features of a window, their mean, all sizes, and the
 weights are ours. Its keywords name a support vector machine as well; we ask nearest neighbours.
-
-Read next: methods/features/deep.py
 """
 
 from __future__ import annotations

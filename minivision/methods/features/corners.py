@@ -16,8 +16,6 @@ moves by v. Its eigenvalues λ1 ≥ λ2 are the changes in the direction that ch
 Harris & Stephens 1988 need no eigenvalues: R = det S - 0.04·(trace S)² = λ1·λ2 - 0.04·(λ1 + λ2)² is
 positive at corners and negative at edges. Ahmed et al. 2017, whose abstract we follow, say that
 they score corner, edge and noise from the covariance matrix of local slopes; how, it does not say.
-
-Read next: methods/features/patches.py
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ image has come together.
 
 A ResNet has no fully connected layer but the last: that one is given the mean over the maps, which
 is its global part, and the local part is the mean one stage earlier, where units see less.
-
-Read next: methods/features/retrieval.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Which files changed since? Those of another size or time of writing. They are described anew, new
 ones too, and the others are taken from the file. It lies in the folder itself, under a hidden
 name, and may be deleted at any time.
-
-Read next: methods/feature_fusion.py
 """
 
 from __future__ import annotations

@@ -17,8 +17,6 @@ and an interpolated grey does not keep its place in the order.
 **What it does see.** Turning the image turns the patterns: a quarter turn moves each to another
 bin, where patterns with as many ones stand. A quarter turn or a reflection keeps only the sums
 over the uniform patterns with 0, 1, …, 8 ones, and the last bin: `lbp_sums`.
-
-Read next: methods/features/classic.py
 """
 
 from __future__ import annotations

@@ -9,8 +9,6 @@ and without turning the patch upright.
     brightness + c   changes no slope, so nothing
     contrast · c     makes all slopes c times as steep; unit length takes that away
     one bright spot  may fill one number; it is cut off at 0.2, and the length made 1 again
-
-Read next: methods/features/local_binary_patterns.py
 """
 
 from __future__ import annotations

@@ -10,8 +10,6 @@ query's label. Nothing else is asked: which relevant image comes first does not 
 Precision at k looks at the page that a reader sees; average precision at the whole list, and its
 beginning counts most. Both are 1 where all relevant images come first; by guessing, both are about
 the share of relevant images.
-
-Read next: methods/features/folder_index.py
 """
 
 from __future__ import annotations

@@ -1,0 +1,22 @@
+"""Find the first value or gradient that is NaN or infinite. A first reading may skip this file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from minivision.autograd import mode
+
+
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """Look at every value and gradient, and stop at the first that is not finite.
+
+    The FloatingPointError names the function and the line that called it. It costs a pass over
+    every array, so it is for finding a fault, not for training.
+    """
+    before, mode.anomaly = mode.anomaly, True
+    try:
+        yield
+    finally:
+        mode.anomaly = before

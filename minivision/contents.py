@@ -1,0 +1,186 @@
+"""The table of contents: in which order to read the source, and why.
+
+The first five chapters are the *spine*: an evening's reading, from the first array to a network
+that learns. The others follow the lessons, and each can be read alone. A *door* opens on a file
+that a first reading may skip: argument checks, files, fast forms, lists of names.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Chapter(NamedTuple):
+    """A few files that are read together."""
+
+    title: str
+    about: str  # what the reader understands afterwards
+    files: list[str]
+    doors: list[str]
+
+
+def chapter(title: str, about: str, files: str, doors: str = "", room: str = "") -> Chapter:
+    """A chapter of files, named without .py; those named without a folder are in this room."""
+
+    def paths(names: str) -> list[str]:
+        return [f"{'' if '/' in name else room}{name}.py" for name in names.split()]
+
+    return Chapter(title, about, paths(files), paths(doors))
+
+
+SPINE = [
+    chapter(
+        "The engine",
+        "An array that remembers how it was computed, and the chain rule as a loop.",
+        "backend autograd tensor random",
+        "__init__ contents errors anomaly",
+    ),
+    chapter(
+        "The functions of LeNet",
+        "Value and gradient side by side; a convolution as one matrix product.",
+        "functional/inputs functional/arithmetic functional/activation functional/linear windows "
+        "functional/convolution functional/pooling functional/softmax functional/losses",
+        "functional/__init__ functional/checks",
+    ),
+    chapter(
+        "The network",
+        "Parameters, and LeNet-5 as in its figure.",
+        "nn/module nn/initializers nn/layers models/network models/lenet",
+        "nn/__init__ nn/state nn/sizes nn/weights models/__init__",
+    ),
+    chapter(
+        "Is the gradient right?",
+        "The proof that a gradient is right, and the functions that are still missing.",
+        "gradcheck functional/reduction functional/shape functional/matmul functional/elementwise "
+        "functional/dropout",
+        "gradcheck_fast",
+    ),
+    chapter(
+        "Learning",
+        "A step, an epoch, a run.",
+        "optim/optimizer optim/sgd optim/adam training/loop",
+        "optim/__init__ optim/state optim/schedules optim/clipping optim/adamw "
+        "optim/weight_average training/__init__ training/guard training/progress "
+        "training/plain_json training/run training/checkpoint",
+    ),
+]
+
+CHAPTERS = [
+    *SPINE,
+    chapter(
+        "Memorise, or learn a template",
+        "What a network has to beat: all data remembered, and a single layer.",
+        "nearest_neighbors softmax_regression lenet_original",
+        room="models/",
+    ),
+    chapter(
+        "How good is it?",
+        "Accuracy, confusion and calibration, on images that were not trained on.",
+        "evaluation metrics ten_crops",
+        room="training/",
+    ),
+    chapter(
+        "Normalization, and AlexNet",
+        "What made a network of eight layers learn from photographs.",
+        "functional/normalization functional/average_pooling functional/squashing "
+        "functional/selection functional/joining functional/local nn/other_layers "
+        "nn/normalization models/alexnet models/alexnet_small models/two_tower",
+        "functional/logsumexp functional/other_losses nn/losses",
+    ),
+    chapter(
+        "VGG and ResNet",
+        "Small filters in depth, a network slid over a larger image, and layers that add.",
+        "models/vgg models/vgg_small models/dense_evaluation functional/stochastic_depth "
+        "models/resnet",
+    ),
+    chapter(
+        "Images and augmentation",
+        "An image that is never seen twice.",
+        "pipeline resampling flips crops geometry random_geometry warps elastic light color jitter "
+        "erasing mixing randaugment policy functional/warp",
+        "__init__ checks windows tables nearest pixel_maps from_points random_warps handwriting",
+        room="transforms/",
+    ),
+    chapter(
+        "Data",
+        "Datasets, folders of your own, splits, and batches that can be repeated.",
+        "dataset digits shapes splits only_classes unlabelled loader folder",
+        "__init__ download idx mnist fashion_mnist cifar archive images image_formats "
+        "class_folders file_dataset fingerprint",
+        room="datasets/",
+    ),
+    chapter(
+        "Transfer, distillation, forgetting",
+        "What one network can learn from another.",
+        "models/heads methods/responses methods/transfer functional/distillation "
+        "methods/distillation methods/joint_batches methods/learning_without_forgetting "
+        "methods/joint_training",
+        "methods/__init__ methods/checks",
+    ),
+    chapter(
+        "Few labels",
+        "Images without labels: pseudo-labels, and a student that outgrows its teacher.",
+        "pseudo_label noisy_student",
+        room="methods/",
+    ),
+    chapter(
+        "A policy that is searched for",
+        "Augmentation chosen by the validation images.",
+        "augmentation_search samplers trial",
+        "processes search_folder",
+        room="methods/",
+    ),
+    chapter(
+        "Features old and new",
+        "Images compared by hand-made and by learned features.",
+        "methods/feature_fusion patches local_binary_patterns corners classic deep retrieval",
+        "__init__ folder_index",
+        room="methods/features/",
+    ),
+    chapter(
+        "Looking inside",
+        "What a unit sees, what an answer rests on, and the graph itself.",
+        "receptive_field effective_field saliency occlusion activation_maps localization "
+        "embedding explanation confusion_pairs summary graph expression backward_page",
+        "__init__ passes plots contact_sheet comparison augmentation policies "
+        "analysis/gradient_cases/__init__ analysis/gradient_cases/draws "
+        "analysis/gradient_cases/arrays analysis/gradient_cases/images "
+        "analysis/gradient_cases/probabilities",
+        room="analysis/",
+    ),
+    chapter(
+        "The commands",
+        "The same things from the command line.",
+        "cli/train cli/evaluate cli/predict cli/explain cli/summary cli/receptive_field "
+        "cli/gradcheck cli/backward cli/augment cli/transfer cli/distill cli/forget_less "
+        "cli/pseudo_label cli/self_train cli/search_augmentation cli/search_images "
+        "cli/convert_weights",
+        "__main__ cli/__init__ cli/setup cli/images cli/policy cli/comparison cli/few_labels",
+    ),
+    chapter(
+        "The machine room",
+        "The same functions again, as fast as NumPy can do them.",
+        "__init__ door choice memory convolution stacked_rows columns weight_gradient "
+        "input_gradient pooling blocks activation normalization batch_normalization products",
+        "free_list workers",
+        room="fast/",
+    ),
+]
+
+
+def reading_order() -> list[str]:
+    """All files, chapter by chapter, the doors of a chapter behind its files."""
+    return [file for part in CHAPTERS for file in (*part.files, *part.doors)]
+
+
+def as_table() -> str:
+    """The chapters as a Markdown table, as the README has it."""
+    rows = ["| chapter | what you understand afterwards | files |", "|---|---|---|"]
+    for number, part in enumerate(CHAPTERS, 1):
+        files = ", ".join(f"`{file.removesuffix('.py')}`" for file in part.files)
+        rows.append(f"| {number}. {part.title} | {part.about} | {files} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_table(), end="")

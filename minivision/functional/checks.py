@@ -1,0 +1,289 @@
+"""What the arguments of a function must be, beyond `inputs.py`, and what to say otherwise.
+
+A first reading may skip this file.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minivision.backend import Array, array_module, is_array
+from minivision.functional.inputs import broadcasts, pair, sizes, tensors
+from minivision.tensor import Tensor
+from minivision.windows import Window
+
+Pair = int | tuple[int, int]
+Axis = int | tuple[int, ...] | None
+
+
+def one_of(function: str, argument: str, value: Any, known: Iterable[Any]) -> None:
+    """Raise ValueError if the argument is none of those that the function knows."""
+    if value not in known:
+        expected = ", ".join(map(repr, known))
+        raise ValueError(f"{function}: {argument} is {value!r}; expected one of {expected}")
+
+
+def normalized_axes(function: str, axis: Any, ndim: int) -> tuple[int, ...]:
+    """axis=None, a number or a tuple, as a tuple of different numbers from 0 to ndim - 1."""
+    if axis is None:
+        return tuple(range(ndim))
+    try:
+        given = tuple(map(operator.index, axis if isinstance(axis, Sequence) else (axis,)))
+    except TypeError:
+        raise TypeError(
+            f"{function}: axis is {axis!r}; expected an integer, a tuple of integers or None"
+        ) from None
+    axes = tuple(i + ndim if i < 0 else i for i in given)
+    if any(not 0 <= i < ndim for i in axes) or len(set(axes)) != len(axes):
+        raise ValueError(
+            f"{function}: axis is {axis!r}; expected different axes from {-ndim} to {ndim - 1}"
+        )
+    return axes
+
+
+def convolution_window(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Window:
+    (_, C, H, W), (F, D, KH, KW) = x.shape, weight.shape
+    if min(weight.shape) < 1:
+        raise ValueError(
+            f"conv2d: weight has shape {weight.shape}; expected 1 or more along each axis"
+        )
+    window = Window(
+        (KH, KW),
+        pair("conv2d", "stride", stride, least=1),
+        pair("conv2d", "padding", padding, least=0),
+        pair("conv2d", "dilation", dilation, least=1),
+    )
+    if not isinstance(groups, int | np.integer) or groups < 1 or C % groups or F % groups:
+        raise ValueError(
+            f"conv2d: groups is {groups!r}; expected a number that divides "
+            f"the {C} channels of x and the {F} filters of weight"
+        )
+    if D * groups != C:
+        raise ValueError(
+            f"conv2d: x has {C} channels but weight expects {D * groups} "
+            f"(weight {weight.shape}, groups={groups})"
+        )
+    if bias is not None and bias.shape != (F,):
+        raise ValueError(f"conv2d: bias has shape {bias.shape}; expected ({F},)")
+    if min(window.output_size(H, W)) < 1:
+        raise ValueError(
+            f"conv2d: the kernel ({KH}x{KW}, dilation {window.dilation}) is larger than the "
+            f"padded image ({H}x{W}, padding {window.padding})"
+        )
+    return window
+
+
+def pooling_window(
+    function: str, x: Tensor | Array, kernel_size: Pair, stride: Pair | None, padding: Pair
+) -> tuple[Tensor, Window]:
+    (x,) = tensors(function, x=x)
+    N, C, H, W = sizes(function, "x", x, "N C H W")
+    KH, KW = pair(function, "kernel_size", kernel_size, least=1)
+    SH, SW = pair(function, "stride", (KH, KW) if stride is None else stride, least=1)
+    PH, PW = pair(function, "padding", padding, least=0)
+    if 2 * PH > KH or 2 * PW > KW:
+        raise ValueError(
+            f"{function}: padding is {(PH, PW)}; expected at most half the kernel, {(KH, KW)}"
+        )
+    window = Window((KH, KW), (SH, SW), (PH, PW))
+    if min(window.output_size(H, W)) < 1:
+        raise ValueError(
+            f"{function}: the kernel ({KH}x{KW}) is larger than the padded image "
+            f"({H}x{W}, padding {(PH, PW)})"
+        )
+    return x, window
+
+
+def constant(function: str, name: str, value: Any) -> Any:
+    """The array of an argument that has no gradient; ValueError where it asks for one."""
+    if isinstance(value, Tensor):
+        if value.requires_grad:
+            raise ValueError(f"{function}: {name} requires a gradient; pass {name}.detach()")
+        return value.data
+    return value
+
+
+def check_probabilities(function: str, name: str, p: Array) -> None:
+    """Raise where a row of p (N, K) is no distribution; values are looked at on the host only."""
+    if p.dtype.kind != "f":
+        raise TypeError(f"{function}: {name} is {p.dtype}; expected probabilities as floats")
+    if not isinstance(p, np.ndarray) or not p.size:
+        return
+    totals = p.sum(axis=1, dtype=np.float64)
+    off = ~(np.abs(totals - 1) <= 1e-4)  # written so that NaN counts as off
+    if off.any():
+        n = int(np.flatnonzero(off)[0])
+        raise ValueError(f"{function}: {name}[{n}] sums to {totals[n]:.6g}; expected 1")
+    if p.min() < 0:
+        n = int(np.flatnonzero((p < 0).any(axis=1))[0])
+        raise ValueError(f"{function}: {name}[{n}] has a negative probability")
+
+
+def target_distributions(
+    function: str,
+    targets: Any,
+    N: int,
+    K: int,
+    like: Array,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: float,
+) -> tuple[Array, Any]:
+    """Targets as weighted distributions p (N, K), and what the sum is divided by in the mean."""
+    targets = constant(function, "targets", targets)
+    targets = targets if is_array(targets) else np.asarray(targets)
+    xp = array_module(like)
+    if weight is not None:
+        weight = xp.asarray(constant(function, "weight", weight), dtype=like.dtype)
+        if weight.shape != (K,):
+            raise ValueError(f"{function}: weight has shape {weight.shape}; expected ({K},)")
+    if targets.ndim == 2:
+        if targets.shape != (N, K):
+            raise ValueError(f"{function}: targets has shape {targets.shape}; expected {(N, K)}")
+        check_probabilities(function, "targets", targets)
+        p, divisor = xp.array(targets, dtype=like.dtype), N  # a copy: the caller may reuse it
+    else:
+        labels, counted = check_labels(function, targets, N, K, ignore_index)
+        one_hot = np.zeros((N, K), like.dtype)
+        one_hot[np.arange(N)[counted], labels[counted]] = 1
+        p = xp.asarray(one_hot)
+        divisor = int(counted.sum()) if weight is None else (p * weight).sum()
+    if label_smoothing:
+        rows = p.sum(axis=1, keepdims=True)  # 0 for a row that is ignored
+        p = (1 - label_smoothing) * p + rows * (label_smoothing / K)
+    return p if weight is None else p * weight, divisor
+
+
+def check_labels(
+    function: str, targets: Any, N: int, K: int, ignore_index: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Checked labels (N,) on the host, and which of them count."""
+    if targets.shape != (N,):
+        raise ValueError(f"{function}: targets has shape {targets.shape}; expected {(N,)}")
+    if not isinstance(targets, np.ndarray):
+        raise ValueError(f"{function}: labels are on a GPU; expected a host array of integers")
+    if N and targets.dtype.kind not in "iu":
+        raise TypeError(f"{function}: labels are {targets.dtype}; expected integers")
+    counted = targets != ignore_index
+    wrong = np.flatnonzero(counted & ((targets < 0) | (targets >= K)))
+    if wrong.size:
+        raise ValueError(
+            f"{function}: targets[{wrong[0]}] is {targets[wrong[0]]}; expected 0 to {K - 1} "
+            f"(there are {K} classes)"
+        )
+    if N and not counted.any():
+        raise ValueError(f"{function}: every target is ignore_index ({ignore_index})")
+    return targets, counted
+
+
+def check_parts(function: str, parts: Any, axis: int, added: int) -> tuple[list[Tensor], int]:
+    """The checked parts, and the axis counted from the front."""
+    try:
+        parts = list(parts)
+    except TypeError:
+        came = type(parts).__name__
+        raise TypeError(f"{function}: parts is a {came}; expected a list of Tensors") from None
+    if not parts:
+        raise ValueError(f"{function}: parts is empty; expected at least one Tensor")
+    checked = tensors(function, **{f"parts[{i}]": part for i, part in enumerate(parts)})
+    if axis is None:
+        raise TypeError(f"{function}: axis is None; expected one axis")
+    (axis,) = normalized_axes(function, axis, checked[0].ndim + added)
+    for i, part in enumerate(checked):
+        ours, first = list(part.shape), list(checked[0].shape)
+        if not added and len(ours) == len(first):
+            ours[axis] = first[axis] = 0
+        if ours != first:
+            raise ValueError(
+                f"{function}: parts[{i}] has shape {part.shape} and parts[0] {checked[0].shape}; "
+                + ("expected the same" if added else f"expected the same beside axis {axis}")
+            )
+    return checked, axis
+
+
+def takes_channels(index: tuple) -> bool:
+    """Whether an index takes channels and leaves the batch and all pixels alone, as x[:, :8] does.
+
+    >>> takes_channels((slice(None), slice(0, 8))), takes_channels((..., slice(None, None, -1)))
+    (True, False)
+    """
+    return all(
+        isinstance(part, slice) and (axis == 1 or part == slice(None))
+        for axis, part in enumerate(index)
+    )
+
+
+def class_axis(function: str, axis: int, logits: Tensor) -> int:
+    axes = normalized_axes(function, axis, logits.ndim)
+    if len(axes) != 1:
+        raise ValueError(f"{function}: axis is {axis}; expected one axis")
+    if logits.shape[axes[0]] == 0:
+        raise ValueError(f"{function}: logits has shape {logits.shape}; axis {axis} has no classes")
+    return axes[0]
+
+
+def positive_temperature(function: str, temperature: float) -> float:
+    if not temperature > 0:
+        raise ValueError(f"{function}: temperature is {temperature}; expected a number above 0")
+    return float(temperature)
+
+
+def new_shape(x: Tensor, shape: Any) -> tuple[int, ...]:
+    """The shape that `reshape` is given, as numbers or as one tuple; one size may be -1."""
+    new = tuple(shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape)
+    known = math.prod([n for n in new if n != -1])
+    fits = known == x.size if -1 not in new else known > 0 and x.size % known == 0
+    if not fits or new.count(-1) > 1 or any(n < -1 for n in new):
+        raise ValueError(f"reshape: x has shape {x.shape} and {x.size} entries; not those of {new}")
+    return new
+
+
+def order_of_axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
+    """All axes in another order; in the opposite one by default."""
+    order = tuple(range(ndim))[::-1] if axes is None else normalized_axes(function, axes, ndim)
+    if len(order) != ndim:
+        raise ValueError(f"{function}: axes is {axes}; expected each of {ndim} axes once")
+    return order
+
+
+def entries(function: str, x: Tensor, axes: tuple[int, ...], axis: Axis) -> int:
+    """How many entries are reduced to one; ValueError for none."""
+    n = math.prod([x.shape[i] for i in axes])
+    if n == 0:
+        raise ValueError(f"{function}: x has shape {x.shape}; there is no entry over axis {axis}")
+    return n
+
+
+def check_product(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    """Raise ValueError if a @ b does not exist for arrays of these shapes."""
+    if not a or not b or a[-1] != b[-2 if len(b) > 1 else 0]:
+        raise ValueError(f"matmul: a has shape {a} and b {b}; expected (…, M) @ (M, …)")
+    if len(a) > 2 and not broadcasts(a[:-2], b[:-2]):
+        raise ValueError(
+            f"matmul: a has shape {a} and b {b}; the axes before the last two do not broadcast"
+        )
+
+
+def check_probability(function: str, p: float) -> None:
+    if not 0 <= p < 1:
+        raise ValueError(f"{function}: p is {p}; expected a probability from 0 to below 1")
+
+
+def check_generator(function: str, rng: Any) -> np.random.Generator:
+    if not isinstance(rng, np.random.Generator):
+        came = type(rng).__name__
+        raise TypeError(f"{function}: rng is a {came}; expected np.random.default_rng(seed)")
+    return rng

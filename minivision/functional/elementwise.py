@@ -1,0 +1,73 @@
+"""Powers, exponentials and their like, entry by entry."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minivision.backend import Array, array_module
+from minivision.functional.inputs import tensors
+from minivision.tensor import Tensor, record
+
+
+def power(x: Tensor | Array, exponent: float) -> Tensor:
+    """xᵖ for a fixed number p.  dx = dy·p·xᵖ⁻¹.
+
+    Raises TypeError where the exponent is no number: aᵇ of two Tensors is exp(b·log(a)).
+
+    >>> power(Tensor([1.0, 2.0, 3.0]), 2)
+    Tensor([1., 4., 9.], float32)
+    """
+    (x,) = tensors("power", x=x)
+    if not isinstance(exponent, int | float | np.integer | np.floating):
+        came = type(exponent).__name__
+        raise TypeError(f"power: exponent is a {came}; expected a number, or write exp(b * log(a))")
+    a, p = x.data, float(exponent)
+
+    def backward(dy):
+        return (dy * (p * a ** (p - 1)) if p != 0 else dy * 0,)
+
+    return record(a**p, (x,), backward)
+
+
+def exp(x: Tensor | Array) -> Tensor:
+    """eˣ.  dx = dy·eˣ."""
+    (x,) = tensors("exp", x=x)
+    y = array_module(x.data).exp(x.data)
+
+    def backward(dy):
+        return (dy * y,)
+
+    return record(y, (x,), backward)
+
+
+def log(x: Tensor | Array) -> Tensor:
+    """ln x.  dx = dy / x.  The value is -∞ at 0 and NaN below."""
+    (x,) = tensors("log", x=x)
+    a = x.data
+
+    def backward(dy):
+        return (dy / a,)
+
+    return record(array_module(a).log(a), (x,), backward)
+
+
+def sqrt(x: Tensor | Array) -> Tensor:
+    """√x.  dx = dy / (2√x), which is infinite at 0."""
+    (x,) = tensors("sqrt", x=x)
+    y = array_module(x.data).sqrt(x.data)
+
+    def backward(dy):
+        return (dy / (2 * y),)
+
+    return record(y, (x,), backward)
+
+
+def absolute(x: Tensor | Array) -> Tensor:
+    """|x|.  dx = dy·sign(x); at 0 it is 0."""
+    (x,) = tensors("absolute", x=x)
+    a, xp = x.data, array_module(x.data)
+
+    def backward(dy):
+        return (dy * xp.sign(a),)
+
+    return record(xp.absolute(a), (x,), backward)

@@ -1,0 +1,90 @@
+"""The second half of `gradcheck`: fast forms are compared with their pages.
+
+A first reading may skip this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from minivision import fast
+from minivision.backend import Array, array_module
+from minivision.tensor import Tensor
+
+
+class GradientError(AssertionError):
+    """An analytic gradient differs from the numerical one, or the check could show nothing."""
+
+
+def check_fast(
+    function: Callable[..., Tensor],
+    inputs: Sequence[Any],
+    *,
+    rng: np.random.Generator,
+    tolerance: float = 1e-6,
+) -> float:
+    """Compare the fast forms that a function uses with its page: the value and every gradient.
+
+    Returns the largest relative difference; 0 if no fast form was used or the door is closed.
+    Raises GradientError if it exceeds tolerance.
+    """
+    results: list[list[Any]] = []
+    for door in (fast.off, nullcontext):
+        with door():
+            leaves = [Tensor(float64(i, x), requires_grad=True) for i, x in enumerate(inputs)]
+            y = function(*leaves)
+            if not results:
+                u = array_module(y.data).asarray(rng.normal(size=y.shape))
+            backward_unchanged(function, y, u, leaves, inputs)
+        results.append([y.data, *[leaf.grad for leaf in leaves]])
+    worst = 0.0
+    for i, (page, fast_form) in enumerate(zip(*results, strict=True)):
+        what = "the value" if i == 0 else f"the gradient of {name_of(function, i - 1)}"
+        if (page is None) != (fast_form is None):
+            raise GradientError(f"gradcheck: only one of page and fast form has {what}")
+        if page is None or page.size == 0:
+            continue
+        size = float(abs(page).max())
+        error = float(abs(fast_form - page).max()) / (size or 1.0)
+        worst = max(worst, error)
+        if not error <= tolerance:
+            raise GradientError(
+                f"gradcheck: {what} differs between the page and the fast form by {error:.1e} of "
+                f"its largest entry (tolerance {tolerance:.0e})"
+            )
+    return worst
+
+
+def backward_unchanged(
+    function: Callable, y: Tensor, u: Array, leaves: list[Tensor], inputs: Sequence[Any]
+) -> None:
+    """Run the backward pass; raise if it, or the function before, changed what it was given."""
+    dy = u.copy()
+    y.backward(dy)
+    if not (dy == u).all():
+        raise GradientError("gradcheck: the backward function changed its dy in place")
+    for i, (leaf, x) in enumerate(zip(leaves, inputs, strict=True)):
+        if not (leaf.data == (x.data if isinstance(x, Tensor) else x)).all():
+            raise GradientError(f"gradcheck: the function changed {name_of(function, i)}")
+
+
+def name_of(function: Callable, i: int) -> str:
+    """What to call an input: by its number, and by its name where the signature has one."""
+    try:
+        names = list(signature(function).parameters)
+    except ValueError:  # a function written in C may have no signature
+        names = []
+    return f"input {i} ({names[i]})" if i < len(names) else f"input {i}"
+
+
+def float64(i: int, x: Any) -> Array:
+    array = x.data if isinstance(x, Tensor) else x
+    if getattr(array, "dtype", None) != np.float64:
+        came = getattr(array, "dtype", type(array).__name__)
+        raise TypeError(f"gradcheck: input {i} is {came}; expected a float64 array")
+    return array.copy(order="K")

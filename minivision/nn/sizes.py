@@ -1,0 +1,80 @@
+"""The sizes of an image on its way through a network, and what to say if it does not fit.
+
+A first reading may skip this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minivision.nn.module import Module
+
+
+class SizeError(ValueError):
+    """An image that does not fit a network, with its sizes from layer to layer."""
+
+
+@contextmanager
+def explained(layers: Iterable[Module], x: Any) -> Iterator[None]:
+    """If these layers, applied inside, do not take x, show the chain of sizes in the error."""
+    if not hasattr(x, "shape"):
+        raise TypeError(f"a network was called with a {type(x).__name__}; expected a Tensor")
+    shape = x.shape
+    del x  # or it would be kept until the last layer
+    try:
+        yield
+    except ValueError as error:
+        # A network inside this one has shown its own part of the chain; ours begins earlier.
+        fault = error.__cause__ if isinstance(error, SizeError) else error
+        try:
+            output_shape(layers, shape[1:])
+        except SizeError as chain:
+            raise SizeError(f"{fault}; {chain}") from fault
+        raise
+
+
+def output_shape(layers: Iterable[Module], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape (C, H, W) in which an image of shape (C, H, W) leaves the layers.
+
+    Layers from the first Linear on are not followed. Raises SizeError, with the chain of sizes and
+    a size that fits, if no pixel is left on the way or the Linear expects other features.
+
+    >>> from minivision.nn import Conv2d, MaxPool2d
+    >>> output_shape([Conv2d(3, 6, 5), MaxPool2d(2)], (3, 32, 32))
+    (6, 14, 14)
+    """
+    if len(shape) != 3:
+        return shape
+    layers = list(layers)
+    shapes, fault = _follow(layers, shape)
+    if fault is None:
+        return shapes[-1]
+    chain = " -> ".join(str(H) if H == W else f"{H}x{W}" for _, H, W in shapes)
+    sides = range(1, 1025)
+    fitting = next((n for n in sides if _follow(layers, (shape[0], n, n))[1] is None), None)
+    advice = f"; a {fitting}x{fitting} image fits" if fitting else ""
+    raise SizeError(f"image sizes on the way: {chain} ({fault}){advice}")
+
+
+def _follow(
+    layers: Iterable[Module], shape: tuple[int, ...]
+) -> tuple[list[tuple[int, ...]], str | None]:
+    """The shapes (C, H, W) on the way to the first Linear, and what goes wrong there, if so."""
+    shapes = [shape]
+    for layer in (leaf for module in layers for leaf in module.modules()):
+        C, H, W = shapes[-1]
+        if hasattr(layer, "window"):
+            H, W = layer.window.output_size(H, W)
+            if min(H, W) < 1:
+                return shapes, f"no pixel is left for {type(layer).__name__}"
+            shapes.append((getattr(layer, "out_channels", C), H, W))
+        elif hasattr(layer, "output_size"):  # adaptive pooling
+            shapes.append((C, *layer.output_size))
+        elif hasattr(layer, "in_features"):
+            if layer.in_features != C * H * W:
+                found = f"{C}·{H}·{W} = {C * H * W}"
+                return shapes, f"Linear expects {layer.in_features} features, not {found}"
+            break
+    return shapes, None
