@@ -1,7 +1,7 @@
 """minivision: a computer-vision course that runs.
 
-Read it in the order of `contents.py`: five chapters, an evening, lead from the first array to a
-network that learns. In short:
+Read it in the order of `contents.py`: five chapters lead from the first array to a network that
+learns. In short:
 
     backend.py     NumPy or CuPy
     random.py      the generator that everybody shares, and keys

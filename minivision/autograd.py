@@ -1,14 +1,19 @@
 """The graph, and the backward pass: how one loss becomes every gradient.
 
-Every value is a *node* of the graph. A node remembers the nodes that its value was computed from,
-its parents, and the *backward function* that turns the gradient of the value, dy, into the
-gradients of the inputs. Nodes are numbered as they are made, so taking them by descending number
-meets every operation after all the operations that used its result: that is the chain rule without
-recursion, however deep the graph.
+A program computes many values and, last, a loss L: one number that should become small. How much
+does L change if a value y changes a little? That is the gradient ∂L/∂y, written dy, of y's shape.
+If y was computed from x, the chain rule gives dx from dy:
 
-The graph is all nodes together, from a loss back to its leaves. A node holds no array but a
-gradient, and a backward function keeps arrays only, so there are no reference cycles and memory is
-freed as soon as a loss is dropped. Use a graph in one thread at a time.
+    dx = Σ dy · ∂y/∂x        over all functions that used x, and all entries of their results y
+
+Every value has a *node*. It remembers its parents, the nodes of the values it was computed from,
+and its *backward function*, which multiplies dy by the derivatives of one function and returns one
+dx for each parent. All nodes together, from the loss back to the *leaves* (weights and inputs), are
+the graph. Nodes are numbered as they are made, so going by descending number meets each one after
+all functions that used its value, when its dy is complete. This takes a loop, and no recursion.
+
+A node holds no array except its gradient, and a backward function keeps arrays only, so there are
+no reference cycles and memory is freed as soon as a loss is dropped. Use a graph in one thread.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from minivision import errors
 from minivision.backend import Array
@@ -59,8 +64,9 @@ class Node:
 
     A leaf (a weight, an input) has no backward function; its gradient is kept here. `number` is the
     time at which the node was made, and `changed[0]` the time of its array's last change in place,
-    from one clock: if an input changes after a node is made, the node's gradient would be wrong.
-    `window` is the sliding window of a convolution or a pooling, else None.
+    from one clock: backward functions keep their inputs, so if one changes after the node is made,
+    the gradient would be wrong, and the backward pass refuses to compute it.
+    `window` (of a convolution or pooling) and `line` (of the program) only help to explain a graph.
     """
 
     __slots__ = (
@@ -93,7 +99,7 @@ class Node:
     @property
     def name(self) -> str:
         """The function that computed the value: as given, or the one that defines `backward`."""
-        if self.backward is None or self.backward is errors.freed:
+        if self.backward is None or self.backward is errors.raise_freed:
             return "leaf"
         if self.given_name is not None:
             return self.given_name
@@ -118,6 +124,16 @@ def backward_steps(
     >>> x.grad
     array([2.], dtype=float32)
 
+    A value that is used twice gets the sum of two gradients:
+
+    >>> h = 3 * x
+    >>> for name, dy, gradients in backward_steps((h * h + h).sum()):
+    ...     print(name, dy)
+    sum 1.0
+    add [1.]
+    multiply [1.]
+    multiply [19.]
+
     Raises RuntimeError, before any gradient is written, if y requires no gradient, if its graph was
     freed, or if an input of a function has changed since; ValueError if y is not a scalar and no
     gradient is given, or if that has another shape or dtype.
@@ -133,17 +149,16 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
     is complete. A leaf keeps what arrives; a computed node passes it to its backward function.
     """
     if root.backward is None:  # ∂x/∂x = 1
-        errors.add_to_leaf(root, dy, dy, (dy,))
+        root.grad = dy.copy() if root.grad is None else root.grad + dy
         return
     arriving = {root: dy}  # the gradient that has arrived at each node so far
-    summed = set()  # the nodes whose gradient is a sum of our own, which may be added to in place
     while order:
         node = order.pop()
         dy = arriving.pop(node, None)
-        name, backward, parents = node.name, node.backward, node.parents
+        name, parents, backward = node.name, node.parents, cast(Backward, node.backward)
         if not retain_graph:
-            node.backward, node.parents = errors.freed, ()
-        if dy is None or backward is None:
+            node.backward, node.parents = errors.raise_freed, ()
+        if dy is None:  # no gradient has reached it: a backward function returned None
             continue
         if node.keeps_grad:
             node.grad = dy.copy() if node.grad is None else node.grad + dy
@@ -151,19 +166,16 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
         errors.check_gradients(name, backward, parents, gradients)
         if mode.anomaly:
             errors.refuse_non_finite_gradients(node, name, backward, gradients)
+        yield name, dy, gradients
         for parent, dx in zip(parents, gradients, strict=True):
             if dx is None or parent is None or not parent.requires_grad:
                 continue
-            if parent.backward is None:
-                errors.add_to_leaf(parent, dx, dy, gradients)
-            elif parent not in arriving:
-                arriving[parent] = dx
-            elif parent not in summed:
-                arriving[parent] = arriving[parent] + dx
-                summed.add(parent)
+            if parent.backward is None and parent.grad is None:  # a leaf's first gradient
+                parent.grad = errors.owned(dx, dy, gradients)  # a copy if others use the array
+            elif parent.backward is None:
+                parent.grad += dx
             else:
-                arriving[parent] += dx
-        yield name, dy, gradients
+                arriving[parent] = arriving[parent] + dx if parent in arriving else dx
         del backward, parents, parent, dy, gradients, dx  # before the next one asks for memory
 
 
@@ -171,8 +183,8 @@ def _computed_before(root: Node) -> list[Node]:
     """The computed nodes that root depends on (and root), in the order of their creation."""
     order, seen = [root], {root}
     for node in order:  # which grows as their parents are found
-        if node.backward is errors.freed:
-            errors.freed()
+        if node.backward is errors.raise_freed:
+            errors.raise_freed()
         for parent in node.parents:
             if parent is None:
                 continue

@@ -3,6 +3,8 @@
 Every function of the engine is written once and runs on both libraries: it calls methods and
 operators of its arrays, and asks `array_module(x)` where it needs a name such as `xp.exp`.
 Nothing moves between host and GPU unless `to_device` or `to_host` is called.
+
+A first reading may skip this file.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ def resolve_device(device: str = "auto") -> str:
         raise ValueError(f'device is {device!r}, but {reason}; use "cpu" or "auto"')
     number, cards = int(device[4:] or 0), cupy.cuda.runtime.getDeviceCount()
     if number >= cards:
-        raise ValueError(f"device is {device!r}, but the last of {cards} GPUs is gpu:{cards - 1}")
+        raise ValueError(f"device is {device!r}, but the last GPU is gpu:{cards - 1}")
     return f"gpu:{number}"
 
 

@@ -1,8 +1,8 @@
 """The table of contents: in which order to read the source, and why.
 
-The first five chapters are the *spine*: an evening's reading, from the first array to a network
+The first five chapters are the *spine*: two or three evenings, from the first array to a network
 that learns. The others follow the lessons, and each can be read alone. A *door* opens on a file
-that a first reading may skip: argument checks, files, fast forms, lists of names.
+that a first reading may skip: argument checks, devices, files, fast forms, lists of names.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ SPINE = [
     chapter(
         "The engine",
         "An array that remembers how it was computed, and the chain rule as a loop.",
-        "backend autograd tensor random",
-        "__init__ contents errors anomaly",
+        "autograd tensor",
+        "__init__ contents backend random errors anomaly",
     ),
     chapter(
         "The functions of LeNet",
         "Value and gradient side by side; a convolution as one matrix product.",
-        "functional/inputs functional/arithmetic functional/activation functional/linear windows "
+        "functional/arithmetic functional/activation functional/linear windows "
         "functional/convolution functional/pooling functional/softmax functional/losses",
-        "functional/__init__ functional/checks",
+        "functional/__init__ functional/inputs functional/checks",
     ),
     chapter(
         "The network",
-        "Parameters, and LeNet-5 as in its figure.",
+        "Parameters and layers, and LeNet-5 row by row.",
         "nn/module nn/initializers nn/layers models/network models/lenet",
         "nn/__init__ nn/state nn/sizes nn/weights models/__init__",
     ),
     chapter(
         "Is the gradient right?",
-        "The proof that a gradient is right, and the functions that are still missing.",
+        "How to test a gradient, and the functions that are still missing.",
         "gradcheck functional/reduction functional/shape functional/matmul functional/elementwise "
         "functional/dropout",
         "gradcheck_fast",

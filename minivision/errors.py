@@ -109,6 +109,11 @@ def check_gradients(name: str, backward: Any, parents: tuple, gradients: Any) ->
         parent = parents[i]
         if dx is None or parent is None:
             continue
+        if hasattr(dx, "node"):
+            raise TypeError(
+                f"{name}: the gradient of {argument_name(name, backward, i)} is a Tensor; backward "
+                "functions compute with arrays: write x.data outside of backward(dy)"
+            )
         if getattr(dx, "shape", None) != parent.shape or dx.dtype != parent.dtype:
             raise ValueError(
                 f"{name}: the gradient of {argument_name(name, backward, i)} is {form(dx)}; "
@@ -126,25 +131,22 @@ def refuse_non_finite_gradients(node: Any, name: str, backward: Any, gradients: 
             )
 
 
-def add_to_leaf(leaf: Any, dx: Array, dy: Array, gradients: tuple) -> None:
-    """Add dx to the gradient of a leaf; the first one is kept without a copy if that is safe.
+def owned(dx: Array, dy: Array, gradients: tuple) -> Array:
+    """dx as the first gradient of a leaf: itself, or a copy if adding to it in place is not safe.
 
     It is not if dx, one of these gradients, overlaps dy or another of them or repeats one number
     (a broadcast view), because later gradients are added in place.
     """
-    if leaf.grad is not None:
-        leaf.grad += dx
-        return
     xp = array_module(dx)
     repeated = dx.size > 1 and 0 in dx.strides
     around = [array for array in (dy, *gradients) if array is not None]  # dx is one of them
     overlaps = sum([xp.may_share_memory(dx, array) for array in around]) > 1
     scalar = isinstance(dx, np.generic)  # NumPy's numbers without axes are not arrays
     fixed = xp is np and not dx.flags.writeable
-    leaf.grad = xp.array(dx) if scalar or fixed or repeated or overlaps else dx
+    return xp.array(dx) if scalar or fixed or repeated or overlaps else dx
 
 
-def freed(dy: Array | None = None) -> NoReturn:
+def raise_freed(dy: Array | None = None) -> NoReturn:
     """Take the place of a backward function after the backward pass."""
     raise RuntimeError(
         "backward: this graph was used by an earlier backward pass and what it kept is freed; "

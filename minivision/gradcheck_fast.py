@@ -36,11 +36,13 @@ def check_fast(
     results: list[list[Any]] = []
     for door in (fast.off, nullcontext):
         with door():
-            leaves = [Tensor(float64(i, x), requires_grad=True) for i, x in enumerate(inputs)]
+            leaves = [Tensor(float64_copy(i, x), requires_grad=True) for i, x in enumerate(inputs)]
             y = function(*leaves)
             if not results:
                 u = array_module(y.data).asarray(rng.normal(size=y.shape))
-            backward_unchanged(function, y, u, leaves, inputs)
+            dy = u.copy()
+            y.backward(dy)
+            refuse_changes(function, dy, u, leaves, inputs)
         results.append([y.data, *[leaf.grad for leaf in leaves]])
     worst = 0.0
     for i, (page, fast_form) in enumerate(zip(*results, strict=True)):
@@ -60,12 +62,10 @@ def check_fast(
     return worst
 
 
-def backward_unchanged(
-    function: Callable, y: Tensor, u: Array, leaves: list[Tensor], inputs: Sequence[Any]
+def refuse_changes(
+    function: Callable, dy: Array, u: Array, leaves: list[Tensor], inputs: Sequence[Any]
 ) -> None:
-    """Run the backward pass; raise if it, or the function before, changed what it was given."""
-    dy = u.copy()
-    y.backward(dy)
+    """Raise if the function or its backward function changed what it was given; dy was u."""
     if not (dy == u).all():
         raise GradientError("gradcheck: the backward function changed its dy in place")
     for i, (leaf, x) in enumerate(zip(leaves, inputs, strict=True)):
@@ -82,7 +82,8 @@ def name_of(function: Callable, i: int) -> str:
     return f"input {i} ({names[i]})" if i < len(names) else f"input {i}"
 
 
-def float64(i: int, x: Any) -> Array:
+def float64_copy(i: int, x: Any) -> Array:
+    """A copy of input i; TypeError for another dtype."""
     array = x.data if isinstance(x, Tensor) else x
     if getattr(array, "dtype", None) != np.float64:
         came = getattr(array, "dtype", type(array).__name__)

@@ -2,11 +2,13 @@
 
 Layers draw their weights when they are built, one after the other, and dropout draws its masks,
 from one generator. `manual_seed` sets it. It begins at seed 0, so a script prints the same numbers
-each time it is run. (PyTorch's begins somewhere else each time.)
+each time it is run. (PyTorch's starts from a different seed each time.)
 
 A run that was stopped and resumed has to draw what it would have drawn without the stop. Whatever
 it needs therefore comes from a generator of its own, `keyed(purpose, …)`, which depends on whole
 numbers only: a seed, an epoch, a step, the index of an image.
+
+A first reading may skip this file.
 """
 
 from __future__ import annotations
@@ -57,8 +59,9 @@ def generator() -> np.random.Generator:
 class manual_seed:  # noqa: N801  (called like a function, as in PyTorch)
     """Set the generator that layers draw from to `np.random.default_rng(seed)`.
 
-    More numbers make another generator of the same seed: `manual_seed(seed, generation)`. As a
-    context it puts the generator back afterwards, so that nothing else draws other numbers:
+    More numbers make another generator of the same seed: `manual_seed(seed, generation)`, where 0
+    is the same as no further number. As a context it puts the generator back afterwards, so that
+    nothing else draws other numbers:
 
     >>> from minivision.nn import Linear
     >>> with manual_seed(3):

@@ -17,7 +17,7 @@ from minivision import errors
 from minivision.autograd import Backward, Node, backward_steps, clock, mode
 from minivision.backend import Array, array_module, device_of, to_host
 
-functional: Any = None  # functional/__init__.py sets it to itself: the operators call its functions
+functional: Any = None  # functional/__init__.py fills it in; the operators below call its functions
 
 
 class Tensor:
@@ -95,7 +95,7 @@ class Tensor:
 
         gradient: dy, an array of this shape; 1 for a scalar. retain_graph: do not free the graph.
         """
-        # A deque of length 0 lets go of every step at once; a loop variable would hold it.
+        # Runs all steps. A deque of length 0 drops each as soon as it is made.
         deque(backward_steps(self, gradient, retain_graph=retain_graph), maxlen=0)
 
     shape = property(lambda self: self.node.shape)
@@ -159,7 +159,7 @@ class Tensor:
 
     __hash__ = object.__hash__
 
-    # The graph keeps arrays, not copies: changing one in place would falsify a gradient.
+    # The graph keeps arrays, not copies: changing one in place would make a gradient wrong.
     __setitem__ = errors.refuse_item_assignment
     __iadd__ = __isub__ = __imul__ = errors.refuse_in_place  # type: ignore[assignment]
     __itruediv__ = __ipow__ = __imatmul__ = errors.refuse_in_place  # type: ignore[assignment]

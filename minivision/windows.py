@@ -1,4 +1,9 @@
-"""Sliding windows: the pixels under a kernel of KH x KW taps as it moves over an image.
+"""Sliding windows: the pixels under a kernel as it moves over an image.
+
+Images are arrays (N, C, H, W): N images with C channels (colours, or feature maps), H pixels high
+and W wide. A *kernel* of KH x KW cells, called taps, is laid on the image, moved on by *stride*
+pixels, and so on, over OH x OW positions. *Padding* is a border around the image so that the kernel
+can reach beyond its edge; with a *dilation* of 2 the taps lie two pixels apart, with gaps between.
 
 Seen from one tap (i, j), the pixels it meets over all positions form a regular grid: a strided view
 of the image, which copies nothing. Convolution and pooling, and their gradients, are made of these
@@ -21,7 +26,7 @@ class Window(NamedTuple):
     dilation: tuple[int, int] = (1, 1)
 
     def output_size(self, H: int, W: int) -> tuple[int, int]:
-        """How often the window fits: ⌊(n + 2·padding - dilation·(kernel - 1) - 1) / stride⌋ + 1.
+        """The number of positions: ⌊(n + 2·padding - dilation·(kernel - 1) - 1) / stride⌋ + 1.
 
         >>> Window(kernel=(11, 11), stride=(4, 4)).output_size(227, 227)
         (55, 55)
@@ -32,7 +37,7 @@ class Window(NamedTuple):
         return OH, OW
 
     def view(self, padded: Array) -> Array:
-        """All windows of an image that has its border: (N, C, H, W) -> (N, C, KH, KW, OH, OW).
+        """All windows of an image that is already padded: (N, C, H, W) -> (N, C, KH, KW, OH, OW).
 
             view[n, c, i, j, r, s] = padded[n, c, r·stride + i·dilation, s·stride + j·dilation]
 

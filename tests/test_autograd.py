@@ -187,7 +187,27 @@ def test_a_backward_pass_that_was_given_up_is_not_counted_twice():
     del steps
     with pytest.raises(RuntimeError, match="earlier backward pass"):
         y.backward()
-    assert x.grad == 2
+    assert x.grad is None  # the step was shown, and its gradients were not passed on
+
+
+def test_the_gradients_of_a_step_are_shown_as_its_backward_function_returned_them():
+    """Also if both go to one leaf, which adds the second to the first in place."""
+    x = Tensor(np.array([3.0]), requires_grad=True)
+    ((_, _, gradients),) = [
+        (n, dy, [g.copy() for g in all_]) for n, dy, all_ in backward_steps(x * x)
+    ]
+    assert [g.tolist() for g in gradients] == [[3.0], [3.0]]
+    assert x.grad.tolist() == [6.0]
+
+
+def test_a_tensor_returned_as_a_gradient_is_refused():
+    x = scalar()
+
+    def backward(dy):
+        return (x * dy,)
+
+    with pytest.raises(TypeError, match=r"the gradient of .* is a Tensor; backward functions"):
+        record(x.data * 2, (x,), backward, name="doubled").backward()
 
 
 def test_retain_graph_lets_backward_be_called_again():

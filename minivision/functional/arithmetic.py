@@ -65,7 +65,7 @@ def divide(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
 
     def backward(dy):
         da = unbroadcast(dy / v, u.shape) if want_da else None
-        db = unbroadcast(-dy * u / (v * v), v.shape) if want_db else None
+        db = unbroadcast(-dy * (u / v) / v, v.shape) if want_db else None
         return da, db
 
     return record(u / v, (a, b), backward)
@@ -84,9 +84,11 @@ def negative(x: Tensor | Array) -> Tensor:
 def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
     """Sum dy over the axes along which an array of this shape was repeated to give dy's shape.
 
-    It is the adjoint of broadcasting. The adjoint of a linear map A is the map Aᵀ for which
-    ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for all x and y, where ⟨u, v⟩ is the sum of the products of corresponding
-    entries. If y = Ax then dx = Aᵀ dy: the gradient of a linear function is its adjoint.
+    A number that is used k times influences the loss along k paths, so its k gradients are added.
+
+    In other words, summing is the adjoint of repeating. The adjoint of a linear map A is the map
+    Aᵀ for which ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for all x and y, where ⟨u, v⟩ is the sum of the products of
+    corresponding entries; the gradient of y = Ax is dx = Aᵀ dy.
 
     >>> import numpy as np
     >>> unbroadcast(np.ones((4, 2, 3)), (2, 1)).tolist()

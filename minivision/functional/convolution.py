@@ -7,8 +7,8 @@ products too, and col2im adds the columns of a gradient back to the pixels they 
 
 from __future__ import annotations
 
+import itertools
 import math
-from itertools import product
 
 from minivision import fast
 from minivision.backend import Array, array_module
@@ -33,13 +33,16 @@ def conv2d(
 
     x (N, C, H, W), weight (F, C/groups, KH, KW), bias (F) -> (N, F, OH, OW)
 
-        y[n,f,i,j] = b[f] + Σ_{c,u,v} W[f,c,u,v] · x[n, c, i·stride + u·dilation - padding, …]
+        y[n,f,r,s] = b[f] + Σ_{c,i,j} W[f,c,i,j] · x[n, c, r·stride + i·dilation - padding, …]
         OH = ⌊(H + 2·padding - dilation·(KH - 1) - 1) / stride⌋ + 1, OW likewise
 
-    and as matrices, with W (F, C·KH·KW), y and dy (F, N·OH·OW):
+    and as matrices, where W is (F, C·KH·KW) and y and dy are seen as (F, N·OH·OW):
 
         y  = W · im2col(x) + b
         dW = dy · im2col(x)ᵀ        dx = col2im(Wᵀ · dy)        db = Σ dy over N, OH and OW
+
+    The products are those of a linear layer. A weight serves every image and every position, so dW
+    adds up over all columns; a pixel that was copied into several columns adds up their gradients.
 
     As in every deep-learning library this is a correlation: the kernel is not flipped. Outside
     the image x counts as 0. stride, padding and dilation are in pixels, one number or (vertical,
@@ -61,6 +64,7 @@ def conv2d(
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
     a, w, b = x.data, weight.data, None if bias is None else bias.data
+    # The machine room has a faster form. This page itself runs inside `with fast.off():`.
     if fast.serves("conv2d", a, window):
         y, backward = fast.conv2d(a, w, b, window, groups, wanted)
         return record(y, inputs, backward, window=window)
@@ -69,20 +73,21 @@ def conv2d(
     OH, OW = window.output_size(H, W)
     matrix = w.reshape(F, D * KH * KW)  # (F, D·KH·KW)
     y = xp.empty_like(a, shape=(N, F, OH, OW))
-    products = _products(a, F, window, groups)  # one per group, and per chunk of a large batch
-    for images, channels, filters in products:
-        maps = y[images, filters].swapaxes(0, 1)  # a view (F/groups, N, OH, OW) of this chunk
-        product = matrix[filters] @ im2col(a[images, channels], window)
-        maps[...] = product.reshape(maps.shape)
+    # With one group and a batch that is not too large there is one part: everything.
+    parts = _parts(a, F, window, groups)
+    for images, channels, filters in parts:
+        maps = y[images, filters].swapaxes(0, 1)  # a view (F/groups, N, OH, OW) of this part
+        sums = matrix[filters] @ im2col(a[images, channels], window)
+        maps[...] = sums.reshape(maps.shape)
     if b is not None:
         y += b[:, None, None]
 
     def backward(dy):
         dx, dw = xp.empty_like(a), xp.zeros_like(w)
-        for images, channels, filters in products:
+        for images, channels, filters in parts:
             dmaps = dy[images, filters].swapaxes(0, 1).reshape(F // groups, -1)
             image = a[images, channels]
-            # Columns are KH·KW times as large as the image: they are never kept, nor given a name.
+            # Columns are KH·KW times as large as the image, so they are made again and not kept.
             if wanted[0]:
                 dx[images, channels] = col2im(matrix[filters].T @ dmaps, image.shape, window)
             if wanted[1]:
@@ -125,10 +130,8 @@ def col2im(columns: Array, shape: tuple[int, ...], window: Window) -> Array:
     return without_border(padded, window.padding)
 
 
-def _products(
-    x: Array, filters: int, window: Window, groups: int
-) -> list[tuple[slice, slice, slice]]:
-    """(images, channels, filters) of each matrix product, as slices: one product per group.
+def _parts(x: Array, filters: int, window: Window, groups: int) -> list[tuple[slice, slice, slice]]:
+    """The parts, as slices of (images, channels, filters): one matrix product per group.
 
     A large batch is cut so that the columns take at most MAX_COLUMN_BYTES at a time.
     """
@@ -138,7 +141,7 @@ def _products(
     step = max(1, MAX_COLUMN_BYTES // max(1, bytes_per_image))
     return [
         (slice(n, n + step), _share(C, group, groups), _share(filters, group, groups))
-        for n, group in product(range(0, N, step), range(groups))
+        for n, group in itertools.product(range(0, N, step), range(groups))
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from minivision.backend import Array, array_module
 from minivision.functional.checks import check_probabilities, constant, positive_temperature
 from minivision.functional.inputs import sizes, tensors
-from minivision.functional.losses import reduce, spread
+from minivision.functional.losses import reduced, spread
 from minivision.functional.softmax import log_probabilities
 from minivision.tensor import Tensor, record
 
@@ -42,7 +42,7 @@ def kl_divergence(log_q: Tensor | Array, p: Any, *, reduction: str = "mean") -> 
 
     # Where p is 0 its term is 0, also where q is 0 too and its logarithm -∞.
     losses = (p * (log_p - xp.where(p > 0, log_q.data, 0))).sum(axis=1)  # (N,)
-    return record(reduce("kl_divergence", losses, reduction, N), (log_q,), backward)
+    return record(reduced("kl_divergence", losses, reduction, N), (log_q,), backward)
 
 
 def distillation_loss(
@@ -104,7 +104,7 @@ def entropy(logits: Tensor | Array) -> Tensor:
     def backward(dy):
         return (-q * (log_q + H[:, None]) * (dy / N),)
 
-    return record(reduce("entropy", H, "mean", N), (logits,), backward)
+    return record(reduced("entropy", H, "mean", N), (logits,), backward)
 
 
 def _distribution(function: str, p: Any, like: Tensor) -> Array:

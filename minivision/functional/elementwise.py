@@ -12,7 +12,7 @@ from minivision.tensor import Tensor, record
 def power(x: Tensor | Array, exponent: float) -> Tensor:
     """xᵖ for a fixed number p.  dx = dy·p·xᵖ⁻¹.
 
-    Raises TypeError where the exponent is no number: aᵇ of two Tensors is exp(b·log(a)).
+    Raises TypeError if the exponent is not a number: aᵇ of two Tensors is exp(b·log(a)).
 
     >>> power(Tensor([1.0, 2.0, 3.0]), 2)
     Tensor([1., 4., 9.], float32)

@@ -1,5 +1,7 @@
 """The first lines of every function: check the arguments, or say what is wrong with them.
 
+A first reading may skip this file. `tensors` wraps arrays, `sizes` names the sizes of the axes.
+
 Each check names the function and the argument, what came and what was expected, before anything
 is computed.
 """
@@ -74,7 +76,7 @@ def _operand(function: str, name: str, value: Any, other: Any) -> Tensor:
     if number or isinstance(value, np.ndarray):
         xp = array_module(other.data)
         return Tensor(xp.asarray(value, dtype=other.dtype))
-    return Tensor(value.astype(other.dtype))  # of CuPy, without axes: it stays where it is
+    return Tensor(value.astype(other.dtype))  # a CuPy number without axes stays on its GPU
 
 
 def broadcasts(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

@@ -18,6 +18,9 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
         y  = x Wᵀ + b
         dx = dy W        dW = dyᵀ x        db = Σ_n dy_n
 
+    Entry by entry, W[o,i] multiplies x[n,i] on the way to y[n,o], in every example n. Therefore
+    dW[o,i] = Σ_n dy[n,o]·x[n,i], and dx[n,i] = Σ_o dy[n,o]·W[o,i].
+
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([5.0]))
     Tensor([[16.]], float32)
     """
@@ -31,6 +34,7 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
     a, w, b = x.data, weight.data, None if bias is None else bias.data
+    # The machine room has a faster form. This page itself runs inside `with fast.off():`.
     if fast.serves("linear", a):
         y, backward = fast.linear(a, w, b, wanted)
         return record(y, inputs, backward)
@@ -51,7 +55,7 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
 def flatten(x: Tensor | Array, start_axis: int = 1) -> Tensor:
     """One vector for each image: x (N, C, H, W) -> (N, C·H·W).  dx = dy in x's shape.
 
-    The lecture's "vectorisation" of activation maps. start_axis=0 makes a single vector. PyTorch's
+    start_axis=0 makes a single vector. PyTorch's
     `torch.flatten` starts at axis 0, its `nn.Flatten` at 1, as here.
     """
     (x,) = tensors("flatten", x=x)

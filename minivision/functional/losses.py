@@ -30,10 +30,11 @@ def cross_entropy(
 
     logits (N, K), targets (N,) integers 0..K-1, or (N, K) probabilities -> a scalar
 
-        L = -1/N Σ_n Σ_k p_nk log q_nk,  q = softmax(logits)        dz = (q - p) / N
+        L = -1/N Σ_n Σ_k p_nk log q_nk,  q = softmax(z)        dz = (q - p) / N,  z the logits
 
-    A hard target k stands for the distribution p that is 1 at k. It is computed from log softmax,
-    so large logits lose nothing. Targets have no gradient.
+    A hard target k stands for the distribution p that is 1 at k. Where dz comes from: with hard
+    targets L is -z_k + log Σ_j exp(z_j), whose derivative by z_j is q_j, less 1 if j is k. It is
+    computed from log softmax, so large logits cost no precision. Targets have no gradient.
 
     weight (K): multiplies each class's term; the mean over hard targets is then the weighted one,
         divided by Σ_n weight[target]. ignore_index: rows with this label do not count.
@@ -41,7 +42,7 @@ def cross_entropy(
     reduction: "mean", "sum", or "none" for the losses (N) of all rows. All as in PyTorch.
 
     Raises ValueError for labels outside 0..K-1 and for soft targets that are negative or do not
-    sum to 1 (values are checked on host arrays), TypeError for labels that are no integers.
+    sum to 1 (values are checked on host arrays), TypeError for labels that are not integers.
 
     >>> round(cross_entropy(Tensor([[2.0, 1.0, 0.0]]), [0]).item(), 4)
     0.4076
@@ -49,7 +50,6 @@ def cross_entropy(
     (logits,) = tensors("cross_entropy", logits=logits)
     N, K = sizes("cross_entropy", "logits", logits, "N K")
     xp = array_module(logits.data)
-    label_smoothing = float(label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
     p, divisor = target_distributions(
@@ -58,15 +58,17 @@ def cross_entropy(
     log_q = log_probabilities(logits.data, 1, 1.0)
 
     def backward(dy):
+        # q - p, if a row of p sums to 1. It sums to 0 in a row that does not count, and to the
+        # weight of its class if there are weights.
         dlogits = xp.exp(log_q) * p.sum(axis=1, keepdims=True) - p
         return (dlogits * spread(dy, reduction, divisor),)
 
     # Where p is 0 its term is 0, also for a class that is masked out with a logit of -∞.
     losses = -(p * xp.where(p != 0, log_q, 0)).sum(axis=1)  # (N,)
-    return record(reduce("cross_entropy", losses, reduction, divisor), (logits,), backward)
+    return record(reduced("cross_entropy", losses, reduction, divisor), (logits,), backward)
 
 
-def reduce(function: str, losses: Array, reduction: str, divisor: Any) -> Array:
+def reduced(function: str, losses: Array, reduction: str, divisor: Any) -> Array:
     """The losses themselves, their sum, or their sum over the divisor."""
     if reduction == "none":
         return losses
@@ -78,7 +80,7 @@ def reduce(function: str, losses: Array, reduction: str, divisor: Any) -> Array:
 
 
 def spread(dy: Array, reduction: str, divisor: Any) -> Array:
-    """What arrives at each row (N, 1), or at all of them alike, for dy of the reduced loss."""
+    """The gradient of each row's loss: (N, 1), or one number that all rows share."""
     if reduction == "none":
         return dy[:, None]
     return dy / divisor if reduction == "mean" else dy

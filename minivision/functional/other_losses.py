@@ -9,7 +9,7 @@ import numpy as np
 from minivision.backend import Array, array_module, is_array
 from minivision.functional.checks import constant, target_distributions
 from minivision.functional.inputs import sizes, tensors
-from minivision.functional.losses import IGNORED, reduce, spread
+from minivision.functional.losses import IGNORED, reduced, spread
 from minivision.tensor import Tensor, record
 
 
@@ -39,7 +39,7 @@ def nll_loss(
         return (-p * spread(dy, reduction, divisor),)
 
     losses = -(p * array_module(log_q).where(p != 0, log_q, 0)).sum(axis=1)  # (N,)
-    return record(reduce(name, losses, reduction, divisor), (log_probabilities,), backward)
+    return record(reduced(name, losses, reduction, divisor), (log_probabilities,), backward)
 
 
 def mse_loss(
@@ -65,4 +65,4 @@ def mse_loss(
         return dx if want_dx else None, -dx if want_dt else None
 
     squares = difference * difference
-    return record(reduce("mse_loss", squares, reduction, n), (predictions, targets), backward)
+    return record(reduced("mse_loss", squares, reduction, n), (predictions, targets), backward)

@@ -35,7 +35,7 @@ def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) ->
 
 
 def log_softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) -> Tensor:
-    """log softmax, without the detour over probabilities that may underflow to 0.
+    """log softmax, not by way of probabilities, which may underflow to 0.
 
     y_i = z_i / T - log Σ_j exp(z_j / T)        dz = (dy - q·Σ_j dy_j) / T,  q = exp(y)
     """

@@ -8,7 +8,7 @@ Bengio & Haffner 1998, §II-B.)
 
 from __future__ import annotations
 
-from minivision.errors import refuses_rng
+from minivision.errors import refuses_rng  # which tells users of version 0.1 what has changed
 from minivision.models.network import Network
 from minivision.nn import Conv2d, Linear, MaxPool2d, ReLU, Sequential
 
@@ -25,8 +25,8 @@ def lenet5(classes: int = 10, *, in_channels: int = 1) -> Network:
     """
     return Network(
         features=Sequential(
-            *(Conv2d(in_channels, 6, 5, padding=2), ReLU(), MaxPool2d(2)),  # 28x28 -> 14x14
-            *(Conv2d(6, 16, 5), ReLU(), MaxPool2d(2)),  # 10x10 -> 5x5
+            *(Conv2d(in_channels, 6, 5, padding=2), ReLU(), MaxPool2d(2)),  # 28x28, pooled to 14x14
+            *(Conv2d(6, 16, 5), ReLU(), MaxPool2d(2)),  # 10x10, pooled to 5x5
         ),
         classifier=Sequential(
             *(Linear(16 * 5 * 5, 120), ReLU()),
@@ -48,8 +48,8 @@ def lenet5_lecture(classes: int = 10, *, in_channels: int = 1) -> Network:
     """
     return Network(
         features=Sequential(
-            *(Conv2d(in_channels, 6, 5), ReLU(), MaxPool2d(2)),  # 24x24 -> 12x12
-            *(Conv2d(6, 16, 5), ReLU(), MaxPool2d(2)),  # 8x8 -> 4x4
+            *(Conv2d(in_channels, 6, 5), ReLU(), MaxPool2d(2)),  # 24x24, pooled to 12x12
+            *(Conv2d(6, 16, 5), ReLU(), MaxPool2d(2)),  # 8x8, pooled to 4x4
         ),
         classifier=Sequential(Linear(16 * 4 * 4, 120), ReLU(), Linear(120, classes)),
         input_shape=(in_channels, 28, 28),

@@ -1,4 +1,4 @@
-"""Initializers: random weights whose size keeps the signal neither growing nor vanishing.
+"""Initializers: random weights of a scale that keeps the signal from growing or vanishing.
 
 A unit adds up fan_in inputs. For its output to vary as much as its inputs, the weights' variance
 must be about 1 / fan_in; ReLU silences half of it, hence He's factor 2. Every function takes a
@@ -42,7 +42,7 @@ def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarr
 
 
 def normal(standard_deviation: float) -> Initializer:
-    """N(0, σ²) whatever the fans, as the older papers did (Krizhevsky et al. 2012: σ = 0.01)."""
+    """N(0, σ²) regardless of the fans, as in older papers (Krizhevsky et al. 2012: σ = 0.01)."""
 
     def draw(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         return rng.normal(0, standard_deviation, shape).astype(np.float32)
@@ -51,31 +51,31 @@ def normal(standard_deviation: float) -> Initializer:
 
 
 class Weighted(Module):
-    """Base of the layers with weights: drawn He-normal when the layer is built; biases begin at 0.
+    """Base of the layers with weights: drawn He-normal when the layer is built; biases start at 0.
 
     A subclass gives the shapes, and None for a layer without biases.
     """
 
     def __init__(
         self,
-        weight: tuple[int, ...],
-        bias: tuple[int, ...] | None,
+        weight_shape: tuple[int, ...],
+        bias_shape: tuple[int, ...] | None,
         initializer: Initializer = he_normal,
     ):
-        if min(weight) < 1:
+        if min(weight_shape) < 1:
             raise ValueError(
-                f"{type(self).__name__}: its weight would be {weight}; every size must be at "
-                "least 1"
+                f"{type(self).__name__}: its weight would be {weight_shape}; every size must be "
+                "at least 1"
             )
-        self.weight = Parameter(np.zeros(weight, np.float32))
-        self.bias = None if bias is None else Parameter(np.zeros(bias, np.float32))
+        self.weight = Parameter(np.zeros(weight_shape, np.float32))
+        self.bias = None if bias_shape is None else Parameter(np.zeros(bias_shape, np.float32))
         if not skips_init():
             self.draw(initializer)
 
     def draw(self, initializer: Initializer) -> None:
         """Draw new weights from the generator that `manual_seed` sets; set the biases to 0."""
         drawn = initializer(self.weight.shape, generator()).astype(self.weight.dtype, copy=False)
-        self.weight.data = to_device(drawn, self.weight.device)  # which refuses another shape
+        self.weight.data = to_device(drawn, self.weight.device)
         if self.bias is not None:
             self.bias.data[...] = 0
             self.bias.mark_changed()

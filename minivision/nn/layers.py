@@ -1,7 +1,7 @@
 """Layers: each holds its parameters and settings, and calls one function of `functional`.
 
 Names and order of the arguments are PyTorch's. A layer with weights draws them when it is built,
-He-normal, from the generator that `manual_seed` sets; its biases begin at 0. (PyTorch draws both
+He-normal, from the generator that `manual_seed` sets; its biases start at 0. (PyTorch draws both
 uniformly.) Inside `skip_init` all are 0; `initialize` draws them by another scheme.
 """
 
@@ -55,7 +55,7 @@ class Sequential(Module):
 
     def __setitem__(self, index: int, module: Module) -> None:
         """Put another module into this place, such as a new last layer."""
-        self._modules[index] = Sequential(module)[0]  # which refuses anything but a Module
+        self._modules[index] = Sequential(module)[0]
 
 
 class Linear(Weighted):
@@ -94,7 +94,8 @@ class Conv2d(Weighted):
     OH = (H + 2·padding - dilation·(KH - 1) - 1) // stride + 1.
 
     kernel_size, stride, padding, dilation: a number, or a pair for height and width.
-    groups: filters are dealt out to as many groups of channels, each seeing its own only.
+    groups: filters and channels are split into this many groups; a filter sees only the channels of
+        its own group.
 
     >>> import numpy as np
     >>> layer = Conv2d(1, 6, 5, padding=2)
@@ -156,7 +157,7 @@ def _window(
 
 
 class Pool2d(Module):
-    """Base of max and average pooling: windows, and the function that sums each up."""
+    """Base of max and average pooling: windows, and the function that summarises each."""
 
     pool: Callable[..., Tensor]
 

@@ -38,7 +38,7 @@ class Module:
 
     training = True
     frozen = False  # kept as it is by `freeze`, whatever train() says
-    random = False  # whether forward draws; such a layer is given a key by `seed`
+    random = False  # whether forward uses random numbers (dropout); `seed` gives it a key
     key: tuple[int, ...] | None
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -50,7 +50,7 @@ class Module:
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         result = self.forward(*inputs, **settings)
-        state.note(self, result)
+        state.note(self, result)  # for those who list all calls, as `minivision summary` does
         return result
 
     def named_children(self) -> Iterator[tuple[str, Module]]:

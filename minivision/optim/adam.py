@@ -53,6 +53,7 @@ class Adam(Optimizer):
         t = int(state["t"])
         step_size, root = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
 
+        # in_blocks calls this for one slice of the arrays after the other; slices are views.
         def rule(w, g, m, v):
             if decay and self.decoupled:
                 w *= 1 - lr * decay

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minivision.backend import Array
-from minivision.optim import state
+from minivision.optim.state import checked_groups, copies, load
 from minivision.tensor import Tensor
 
 
@@ -21,13 +21,13 @@ class Optimizer:
     """Base of SGD and Adam: a subclass writes `update(parameter, gradient, state, group)`.
 
     parameters: Tensors, or dicts {"params": Tensors, "lr": …} with settings of their own.
-    Raises ValueError where there are none, one comes twice or a setting is unknown or negative.
+    Raises ValueError if there are none, one comes twice or a setting is unknown or negative.
     """
 
-    carries: tuple[str, ...] = ()  # the names of what an update keeps for the next one
+    carries: tuple[str, ...] = ()  # what an update keeps for the next one, by name: a velocity
 
     def __init__(self, parameters: Iterable, defaults: dict[str, Any]):
-        self.param_groups = state.groups(type(self).__name__, parameters, defaults)
+        self.param_groups = checked_groups(type(self).__name__, parameters, defaults)
         everything = [p for group in self.param_groups for p in group["params"]]
         self.state: dict[Tensor, dict[str, Array]] = {parameter: {} for parameter in everything}
 
@@ -54,7 +54,7 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies, on the host, of all that the next update depends on: "3.velocity", "3.m", …"""
-        return state.copies(self)
+        return copies(self)
 
     def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over a state.
@@ -62,4 +62,4 @@ class Optimizer:
         Raises ValueError, and changes nothing, if it is another kind of optimizer's or belongs to
         other parameters.
         """
-        state.load(self, arrays)
+        load(self, arrays)

@@ -51,13 +51,14 @@ class SGD(Optimizer):
                 state["velocity"] = array_module(gradient).zeros_like(parameter.data)
             arrays.append(state["velocity"])
 
+        # in_blocks calls this for one slice of the arrays after the other; slices are views.
         def rule(w, g, v=None):
             if decay:
                 g = g + decay * w
             if momentum:
                 v *= momentum
                 v += g
-                g = g + momentum * v if group["nesterov"] else v
+                g = (g + momentum * v) if group["nesterov"] else v
             w -= lr * g
 
         in_blocks(rule, *arrays)

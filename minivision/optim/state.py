@@ -14,7 +14,9 @@ from minivision.backend import Array, device_of, to_device, to_host
 from minivision.tensor import Tensor
 
 
-def groups(name: str, parameters: Iterable, defaults: dict[str, Any]) -> list[dict[str, Any]]:
+def checked_groups(
+    name: str, parameters: Iterable, defaults: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Parameters, or groups of them, as groups with all settings; see `Optimizer`."""
     if isinstance(parameters, Tensor):
         raise ValueError(f"{name}: parameters is one Tensor; expected a list, such as [weight]")

@@ -1,6 +1,6 @@
 """The training loop: batches go in, gradients come back, the weights move.
 
-Every method of the course is this loop with another loss, other batches or another schedule.
+Every method of `methods/` is this loop with another loss, other batches or another schedule.
 Everything random is keyed by (seed, epoch) or (seed, step), so a run that was killed and resumed
 ends with the same weights, to the bit, as one that was not.
 """
@@ -89,9 +89,9 @@ def fit(
 
     batches(epoch) -> an iterable of host arrays (images float32 (N, C, H, W), labels int64 (N,))
         that knows its length; a DataLoader is one. With positions (N,) behind the labels the loss
-        finds them in batch.indices. Batches of several loaders are a tuple of such.
+        finds them in batch.indices. Batches of several loaders are a tuple of these.
     loss(model, batch) -> a scalar Tensor, or (Tensor, {name: scalar}); the named scalars are
-        averaged over the epoch and recorded. A scalar that is a mean over something else than the
+        averaged over the epoch and recorded. A scalar that is a mean over something other than the
         batch's images is given as (sum, count).
     schedule: the factor on the initial rates as a function of the time in epochs; or
         DivideWhenStalled, which follows the results.
@@ -102,15 +102,15 @@ def fit(
 
     Stops with FloatingPointError on a loss that is not finite, and names the function and the line
     where it arose. Weights, optimizer and buffers are then what they were before the step. On a
-    GPU the loss is read every 50 steps only; the message says since which step it may have
-    changed them.
+    GPU the loss is checked only every 50 steps, so they may already be affected; the message names
+    the earliest step from which.
     """
     if not callable(batches):
         came = type(batches).__name__
         raise TypeError(f"fit: batches is a {came}; expected batches(epoch), such as a DataLoader")
     where = resolve_device(device)
     model.to(where)
-    optimizer.load_state_dict(optimizer.state_dict())  # what it carries follows the weights
+    optimizer.load_state_dict(optimizer.state_dict())  # velocities follow the weights to the device
     done, history = Progress(0, 0, seed), History()
     if run is not None:
         if run.checkpoint_path.exists():
@@ -136,6 +136,7 @@ def fit(
                 with guard.step(i, steps):
                     if schedule is not None:
                         optimizer.scale_lr(schedule(epoch + i / steps))
+                    # guard(model, batch) is loss(model, batch), unless that is NaN or infinite.
                     value, report = train_step(model, batch, guard, optimizer)
                 if average is not None:
                     average.update()
@@ -163,7 +164,7 @@ def fit(
 def _on_device(
     host: tuple[Any, ...], where: str, transform: Callable | None, seed: int, step: int
 ) -> tuple[Batch | tuple[Batch, ...], int]:
-    """Host arrays as a Batch on the device, or of several loaders as a tuple; and the images."""
+    """Host arrays as a Batch on the device, or of several loaders as a tuple; and their number."""
     if isinstance(host[0], tuple):
         if transform is not None:
             raise ValueError("fit: batch_transform is for one loader, but batches has several")

@@ -216,12 +216,12 @@ def test_a_part_of_the_batch_has_as_many_images_as_its_columns_allow(monkeypatch
     x, window = np.zeros((7, 2, 6, 7), np.float32), Window((3, 3))
     for limit, images in ((1440, 1), (2879, 1), (2880, 2), (4320, 3), (10**9, 7), (5, 1)):
         monkeypatch.setattr(page, "MAX_COLUMN_BYTES", limit)
-        starts = [part.start for part, _, _ in page._products(x, 5, window, 1)]
+        starts = [part.start for part, _, _ in page._parts(x, 5, window, 1)]
         assert starts == list(range(0, 7, images))
 
 
 def test_each_group_has_its_share_of_channels_and_filters():
-    parts = page._products(np.zeros((1, 4, 6, 7)), 6, Window((3, 3)), groups=2)
+    parts = page._parts(np.zeros((1, 4, 6, 7)), 6, Window((3, 3)), groups=2)
     shares = [(channels, filters) for _, channels, filters in parts]
     assert shares == [(slice(0, 2), slice(0, 3)), (slice(2, 4), slice(3, 6))]
 
