@@ -1,8 +1,8 @@
 """How the site is built: `sphinx-build -W docs docs/build/html`, offline, without outside assets.
 
-The lessons are run by sphinx-gallery one after the other, each with names of its own (the tests
-run each in a fresh interpreter); formulas become MathML; the rest are the pages of this folder
-and what `extensions/` makes of the source.
+The lessons are run by sphinx-gallery one after the other, each in its folder, where it finds
+`lesson.py`, and with names of its own (the tests run each in a fresh interpreter); formulas become
+MathML; the rest are the pages of this folder and what `extensions/` makes of the source.
 """
 
 import sys
@@ -49,6 +49,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "course",
     "filename_pattern": r"/plot_\d\d_",
     "ignore_pattern": r"^(?!plot_\d\d_)",
+    "copyfile_regex": r"lesson\.py$",  # for those who download a lesson; not a page
     "within_subsection_order": "FileNameSortKey",
     "capture_repr": (),  # a lesson prints what it shows
     "show_memory": False,

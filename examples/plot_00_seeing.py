@@ -18,26 +18,20 @@ three figures that deceive you, and then show a trained network what deceives it
 
 # sphinx_gallery_thumbnail_number = 3
 
-import argparse
-
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
 from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
-from minivision.backend import resolve_device, to_device
+from minivision.backend import to_device
 from minivision.datasets import DataLoader, load_dataset
 from minivision.models import lenet5
 from minivision.optim import Adam, cosine
 from minivision.training import classification_loss, fit
 from minivision.transforms import Compose, Normalize, ToArray
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
+from lesson import BLUE, GREY, PALE, VERMILION, device
 
 # %%
 # Drawing is easy, seeing is not

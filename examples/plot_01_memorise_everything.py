@@ -19,25 +19,16 @@ do the time for an answer and the memory, without end.*
 
 # sphinx_gallery_thumbnail_number = 3
 
-import argparse
-import json
 import time
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minivision
-from minivision.backend import resolve_device, to_device, to_host
+from minivision.backend import to_device, to_host
 from minivision.datasets import load_dataset
 from minivision.models import KNearestNeighbors, lenet5
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 
 # %%
 # A function from images to categories
@@ -214,8 +205,8 @@ figure.suptitle("Twice the data: twice the time and twice the memory", fontsize=
 # stored (``examples/measure_knn_mnist.py``; its numbers are read from ``docs/results``). All 60,000
 # are the same in any order, so the last line has no spread.
 
-recorded = json.loads((RESULTS / "knn_mnist.json").read_text("utf-8"))
-trained = json.loads((RESULTS / "lenet5_mnist.json").read_text("utf-8"))
+recorded = recorded_rows("knn_mnist.json")
+trained = recorded_rows("lenet5_mnist.json")
 # The file has other networks and settings, too; `chosen` were those best on the validation digits.
 lenet = [row for row in trained if row["model"] == "lenet5" and row["chosen"]]
 stored = np.array(sorted({row["stored"] for row in recorded}))

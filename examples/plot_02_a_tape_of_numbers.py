@@ -25,7 +25,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from minivision import Tensor, backward_steps, no_grad, record
 from minivision import functional as F
 
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
+from lesson import BLUE, GREY, PALE, VERMILION
 
 # %%
 # First by hand

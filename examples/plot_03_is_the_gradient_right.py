@@ -18,13 +18,9 @@ of a few lines, then a museum of wrong gradients that it catches and an accuracy
 
 # sphinx_gallery_thumbnail_number = 4
 
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minivision
 from minivision import Tensor, gradcheck, manual_seed, record
 from minivision import functional as F
 from minivision.analysis.gradient_cases import check_all
@@ -34,8 +30,7 @@ from minivision.nn import Conv2d, Linear, Module
 from minivision.optim import Adam
 from minivision.training import classification_loss, evaluate, fit
 
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, GREY, PALE, VERMILION, recorded_rows
 
 # %%
 # A promise about small steps
@@ -454,7 +449,7 @@ for name in (*CONTROLS, *EXHIBITS):
 # controls seed by seed, because networks with the same seed start from the same weights. We do not
 # count a difference below two standard errors.
 
-rows = json.loads((RESULTS / "wrong_gradients.json").read_text("utf-8"))
+rows = recorded_rows("wrong_gradients.json")
 tests = {
     name: np.array([row["test_accuracy"] for row in rows if row["name"] == name])
     for name in (*CONTROLS, *EXHIBITS)

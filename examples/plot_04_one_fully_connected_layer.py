@@ -19,16 +19,11 @@ is enough to confuse it.*
 
 # sphinx_gallery_thumbnail_number = 1
 
-import argparse
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minivision
 from minivision import Tensor, no_grad
-from minivision.backend import resolve_device, to_device
+from minivision.backend import to_device
 from minivision.datasets import DataLoader, load_dataset
 from minivision.models import softmax_regression, templates
 from minivision.nn import skip_init
@@ -36,12 +31,7 @@ from minivision.optim import Adam
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, RandomTranslate, Scale, ToArray, Translate
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 
 # %%
 # Scores from pixels
@@ -242,7 +232,7 @@ figure.suptitle("Templates of digits as they are, and of digits in 49 places", f
 # the same way. This was run beforehand on the 55,000 training digits of MNIST, with three seeds
 # (``examples/measure_shift_and_scale.py``; two epochs each).
 
-rows = json.loads((RESULTS / "shift_and_scale.json").read_text("utf-8"))
+rows = recorded_rows("shift_and_scale.json")
 
 
 def recorded(name, augmentation, kind):

@@ -19,26 +19,16 @@ it knows something about images that the others have to learn.*
 
 # sphinx_gallery_thumbnail_number = 1
 
-import argparse
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minivision
 from minivision import functional as F
-from minivision.backend import resolve_device, to_device, to_host
+from minivision.backend import to_device, to_host
 from minivision.datasets import load_dataset
 from minivision.models import first_layer_network
 from minivision.transforms import Translate
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, PALE, VERMILION, device, recorded_rows
 
 # %%
 # Fourteen million weights
@@ -188,7 +178,7 @@ print(f"mirrored image: the maps differ by up to {mirrored:.2f}")
 # MNIST for 30 epochs (``examples/measure_first_layers.py``, run beforehand). First, six learning
 # rates for each, with three seeds, on the validation digits:
 
-rows = json.loads((RESULTS / "first_layers.json").read_text("utf-8"))
+rows = recorded_rows("first_layers.json")
 counted = [row for row in rows if "test_accuracy" in row]
 choosing = [row for row in rows if "test_accuracy" not in row]
 kinds = ("dense", "local", "convolution")

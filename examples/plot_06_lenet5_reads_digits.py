@@ -18,14 +18,12 @@ and find out what it does not understand.*
 
 # sphinx_gallery_thumbnail_number = 1
 
-import argparse
-
 import matplotlib.pyplot as plt
 import numpy as np
 
 from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
-from minivision.backend import resolve_device, to_device, to_host
+from minivision.backend import to_device, to_host
 from minivision.datasets import DataLoader, load_dataset
 from minivision.models import lenet5, lenet5_lecture, lenet5_original
 from minivision.models.lenet_original import map_loss, pictures
@@ -35,11 +33,7 @@ from minivision.training import classification_loss, evaluate, fit, predict_logi
 from minivision.training.metrics import accuracy, confusion_matrix, per_class_accuracy
 from minivision.transforms import Compose, Normalize, Pad, RandomTranslate, ToArray, Translate
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
+from lesson import BLUE, GREY, PALE, VERMILION, device
 
 # %%
 # The data

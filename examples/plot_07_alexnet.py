@@ -18,20 +18,16 @@ every idea in it is a few lines here, and every one has been measured, whatever 
 
 # sphinx_gallery_thumbnail_number = 5
 
-import argparse
-import json
 import math
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-import minivision
 from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.analysis.summary import summary
-from minivision.backend import resolve_device, to_device
+from minivision.backend import to_device
 from minivision.models import alexnet, alexnet_caffenet, alexnet_small, alexnet_two_tower
 from minivision.nn import Conv2d, LocalResponseNorm, MaxPool2d, initialize, skip_init
 from minivision.nn.initializers import normal
@@ -39,12 +35,7 @@ from minivision.transforms import Resize
 from minivision.transforms.color import PCAColor, color_components
 from minivision.transforms.crops import crop_offsets, ten_crops
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 
 # %%
 # The network of 2012
@@ -107,8 +98,7 @@ figure.suptitle("Convolutions (blue) do the work, fully connected layers (orange
 # became infinite.) These are small networks, trained for a short time; what
 # they say need not hold for 1.2 million photographs.
 
-RECORDED = RESULTS / "network_choices.json"
-rows = json.loads(RECORDED.read_text("utf-8")) if RECORDED.exists() else []
+rows = recorded_rows("network_choices.json")
 CHOOSING = 100  # the seed whose runs chose the rates
 VARIANTS = {
     "activation": ["tanh", "relu"],

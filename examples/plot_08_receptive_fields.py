@@ -18,8 +18,6 @@ gradient says what it really looks at, and that turns out to be less.*
 
 # sphinx_gallery_thumbnail_number = 1
 
-import argparse
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
@@ -28,16 +26,12 @@ from minivision import Tensor, manual_seed
 from minivision.analysis.effective_field import effective_field, effective_size
 from minivision.analysis.receptive_field import receptive_fields
 from minivision.analysis.summary import summary
-from minivision.backend import resolve_device, to_device, to_host
+from minivision.backend import to_device, to_host
 from minivision.models import lenet5
 from minivision.nn import AvgPool2d, Conv2d, MaxPool2d, ReLU, Sequential
 from minivision.transforms import Resize
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
+from lesson import BLUE, GREY, PALE, VERMILION, device
 
 # %%
 # What one unit sees

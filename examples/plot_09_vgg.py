@@ -18,21 +18,17 @@ larger image, and see a signal explode, vanish or hold on its way through sixtee
 
 # sphinx_gallery_thumbnail_number = 1
 
-import argparse
-import json
 import math
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minivision
 from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.analysis.effective_field import effective_field, effective_size
 from minivision.analysis.receptive_field import receptive_fields
 from minivision.analysis.summary import summary
-from minivision.backend import resolve_device, to_device
+from minivision.backend import to_device
 from minivision.datasets import DataLoader, ShapeDataset
 from minivision.models import fully_convolutional, vgg_network, vgg_small
 from minivision.models.vgg import CONFIGURATIONS
@@ -42,20 +38,7 @@ from minivision.optim import Adam, cosine
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, ToArray
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-GREEN, YELLOW, PINK = "#009E73", "#E69F00", "#CC79A7"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
-
-
-def results(name):
-    """The recorded rows of a measuring script; none where the file is missing."""
-    path = RESULTS / name
-    return json.loads(path.read_text("utf-8")) if path.exists() else []
-
+from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, YELLOW, device, recorded_rows
 
 # %%
 # Six networks in one table
@@ -160,7 +143,7 @@ def compare(comparison, variants):
     for variant in variants:
         name = (comparison, variant)
         names = SAME if name in SAME else {name}
-        rows = [r for r in results("network_choices.json")
+        rows = [r for r in recorded_rows("network_choices.json")
                 if (r["comparison"], r["variant"]) in names]  # fmt: skip
         tried = {r["lr"]: r["validation_accuracy"] for r in rows if r["seed"] == CHOOSING}
         best = max(sorted(tried), key=tried.get, default=None)
@@ -242,7 +225,7 @@ left.imshow(large)
 left.set_title("96x128 pixels")
 middle.imshow(255 - (255 - large.mean(axis=2)) * 0.4, cmap="gray", vmin=0, vmax=255)
 for k, colour, marker in zip(
-    range(5), (BLUE, VERMILION, GREEN, YELLOW, PINK), "so^*D", strict=True
+    range(5), (BLUE, VERMILION, GREEN, YELLOW, PURPLE), "so^*D", strict=True
 ):
     rows, columns = np.nonzero(found == k)
     middle.scatter(8 * columns + 15.5, 8 * rows + 15.5, 60 * sure[rows, columns] ** 4, color=colour,
@@ -313,7 +296,7 @@ compare("vgg", ("A", "A-LRN"))
 # ``vgg_small`` has three blocks of two 3x3 convolutions. With batch normalisation and the average
 # head it was trained on the whole CIFAR-10 (``examples/train_vgg_small_cifar10.py``).
 
-headline = results("vgg_small_cifar10.json")
+headline = recorded_rows("vgg_small_cifar10.json")
 if headline:
     row = headline[-1]
     history = row["history"]
@@ -370,7 +353,7 @@ for rule, draw in RULES.items():
 # this stack, the picture has what was recorded for the sixteen convolutions of VGG-E in the paper's
 # widths, forward and backward (``examples/measure_initialization.py``, thin lines: three seeds).
 
-recorded = results("initialization.json")
+recorded = recorded_rows("initialization.json")
 figure, grid = plt.subplots(1, 3, figsize=(9.8, 3.5), layout="constrained", sharey=True)
 for rule, (colour, style) in STYLES.items():
     name = f"σ = {rule}" if rule != "He" else "He"

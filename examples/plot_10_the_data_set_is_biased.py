@@ -19,18 +19,12 @@ took fill the gap.*
 
 # sphinx_gallery_thumbnail_number = 3
 
-import argparse
-import json
-from pathlib import Path
-
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 from sklearn.decomposition import PCA
 
-import minivision
-from minivision.backend import resolve_device
 from minivision.datasets import ArrayDataset, DataLoader, load_dataset
 from minivision.models import softmax_regression, templates
 from minivision.nn import skip_init
@@ -38,13 +32,7 @@ from minivision.optim import Adam
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, Resize, ToArray, Transform
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-GREEN = "#009E73"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, GREEN, GREY, PALE, VERMILION, device, recorded_rows
 
 # %%
 # A sample is not the world
@@ -290,8 +278,7 @@ for name, model in (("bright digits only", plain), ("with augmentation", augment
 # bright third of the test images was then made darker by factors; and there are real dark
 # photographs, the other two thirds.
 
-path = RESULTS / "brightness_gap.json"
-rows = json.loads(path.read_text("utf-8")) if path.exists() else []
+rows = recorded_rows("brightness_gap.json")
 NAMES = {"none": "bright photographs only", "brightness": "with augmentation"}
 
 

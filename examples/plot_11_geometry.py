@@ -18,13 +18,11 @@ the last are one small matrix. Then find out which of these an image's label sur
 
 # sphinx_gallery_thumbnail_number = 5
 
-import argparse
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from minivision.backend import resolve_device, to_device
+from minivision.backend import to_device
 from minivision.datasets import ShapeDataset, load_dataset
 from minivision.models import KNearestNeighbors
 from minivision.transforms import (
@@ -46,12 +44,7 @@ from minivision.transforms import (
     perspective_from_points,
 )
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-GREEN, YELLOW = "#009E73", "#E69F00"
+from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device
 
 
 def show(pictures, width=9.4, height=2.5):

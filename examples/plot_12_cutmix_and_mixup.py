@@ -18,19 +18,14 @@ that makes the mixed loss harmless, and see what it brings on photographs, and w
 
 # sphinx_gallery_thumbnail_number = 1
 
-import argparse
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-import minivision
 from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
 from minivision.analysis.localization import box_overlap, boxes_around_evidence
-from minivision.backend import resolve_device, to_device
+from minivision.backend import to_device
 from minivision.datasets import DataLoader, load_dataset
 from minivision.models import lenet5
 from minivision.optim import Adam, cosine
@@ -38,20 +33,7 @@ from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Box, Compose, CutMix, Cutout, Mixup, Normalize, Resize, ToArray
 from minivision.transforms.mixing import Mixing
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-GREEN, YELLOW = "#009E73", "#E69F00"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
-
-
-def results(name):
-    """The recorded rows of a measuring script; none where the file is missing."""
-    path = RESULTS / name
-    return json.loads(path.read_text("utf-8")) if path.exists() else []
-
+from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_rows
 
 # %%
 # Two images in one
@@ -263,7 +245,7 @@ grid[1].legend(frameon=False, loc="center right", fontsize=9)
 # on validation images). The end of each line compares with no augmentation; ± is there the standard
 # error of the difference.
 
-rows = results("augmentation.json")
+rows = recorded_rows("augmentation.json")
 CHOOSING = 100
 
 
@@ -348,7 +330,7 @@ for axes, share in zip(grid, (0.2, 0.4, 0.6, 0.8), strict=True):
 # plain shapes, and shapes with a coloured spot that alone gives the class away. There a network may
 # look at the spot only, and there CutMix has the most to teach.
 
-rows = results("cutmix_localization.json")
+rows = recorded_rows("cutmix_localization.json")
 for scene_name in dict.fromkeys(row["scene"] for row in rows):
     both = {name: counted(rows, scene=scene_name, augmentation=name) for name in ("none", "CutMix")}
     if min(map(len, both.values())) < 2:

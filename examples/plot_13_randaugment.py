@@ -18,38 +18,21 @@
 
 # sphinx_gallery_thumbnail_number = 1
 
-import argparse
-import json
 from functools import partial
-from pathlib import Path
 
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-import minivision
 from minivision.analysis.policies import standard_error
-from minivision.backend import resolve_device
 from minivision.datasets import load_dataset, stratified_split
 from minivision.methods import Grid, RandomSequences, Trial, best_of, policy_name, search
 from minivision.models import lenet5
 from minivision.transforms import Normalize, OperationSequence, RandAugment, ToArray
 from minivision.transforms.randaugment import MONOTONE, NOISY_STUDENT, Step
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
-
-
-def results(name):
-    """The recorded rows of a measuring script; none where the file is missing."""
-    path = RESULTS / name
-    return json.loads(path.read_text("utf-8")) if path.exists() else []
-
+from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 
 # %%
 # Fourteen operations
@@ -249,7 +232,7 @@ print(policy.describe(), policy.draw((96, 96), np.random.default_rng(0)), sep="\
 # the grid, which nobody chose. Flips and crops are in all of them. The test images are looked at
 # once a training.
 
-rows = results("augmentation_search.json")
+rows = recorded_rows("augmentation_search.json")
 tests = [row for row in rows if row["kind"] == "test"]
 searches = [row for row in rows if row["kind"] == "search"]
 for space in dict.fromkeys(row["space"] for row in searches):

@@ -18,18 +18,13 @@ what it knows is not about classes; but it has to know enough.*
 
 # sphinx_gallery_thumbnail_number = 2
 
-import argparse
-import json
 import time
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
 
-import minivision
 from minivision import manual_seed
-from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, OnlyClasses, Subset, load_dataset
 from minivision.methods import extract_features, fine_tune, rate_groups, record_responses
 from minivision.methods.transfer import layers_with_weights
@@ -39,13 +34,7 @@ from minivision.optim import Adam, cosine
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, ToArray
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-GREEN, PURPLE = "#009E73", "#CC79A7"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
 # %%
 # An old network
@@ -253,8 +242,7 @@ axes.legend(frameon=False)
 # each approach on validation images with a seed that then no longer counts, test images looked at
 # once. A difference counts as seen when it exceeds two standard errors, paired by seed.
 
-path = RESULTS / "transfer.json"
-rows = json.loads(path.read_text("utf-8")) if path.exists() else []
+rows = recorded_rows("transfer.json")
 CHOOSING, RATES = 100, (0.001, 0.004)
 WIDER = (*RATES, 0.016)  # for the comparison of two sources, which has all three
 

@@ -18,17 +18,11 @@ network learn from such answers, without a single label, and see how much more t
 
 # sphinx_gallery_thumbnail_number = 1
 
-import argparse
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minivision
 from minivision import Tensor, manual_seed
 from minivision import functional as F
-from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
 from minivision.methods import distill, record_responses
 from minivision.models import lenet5
@@ -38,21 +32,9 @@ from minivision.optim import Adam, cosine
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, ToArray
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
+from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_rows
 
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-GREEN, YELLOW = "#009E73", "#E69F00"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 TEMPERATURES = (1, 2, 4, 8, 20)
-
-
-def results(name):
-    """The recorded rows of a measuring script; none where the file is missing."""
-    path = RESULTS / name
-    return json.loads(path.read_text("utf-8")) if path.exists() else []
-
 
 # %%
 # A teacher
@@ -369,7 +351,7 @@ for axes in panels:
 # with three seeds a rough one. There is one teacher, so the spread says nothing about others; and
 # it has seen the students' images with their labels, as in the paper.
 
-rows = results("distillation.json")
+rows = recorded_rows("distillation.json")
 CHOOSING = 100
 
 

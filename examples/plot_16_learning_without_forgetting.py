@@ -18,18 +18,13 @@ forgotten some of the others. You keep it from forgetting without a single old i
 
 # sphinx_gallery_thumbnail_number = 2
 
-import argparse
-import json
 from functools import partial
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minivision
 from minivision import Tensor, manual_seed
 from minivision import functional as F
-from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, OnlyClasses, load_dataset
 from minivision.methods import (
     learn_without_forgetting,
@@ -42,13 +37,7 @@ from minivision.optim import SGD, Adam, cosine
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, ToArray
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-GREEN, PURPLE = "#009E73", "#CC79A7"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
 # %%
 # An old network and its opinion of new images
@@ -208,8 +197,7 @@ print(f"largest difference to (ŷ' - y')/T, divided by N: {np.abs(z.grad - by_ha
 # (``examples/measure_forgetting.py``). All methods of a task have one rate, the one at which
 # fine-tuning is best on the *new* validation images: whoever needs this method has no old ones.
 
-path = RESULTS / "forgetting.json"
-rows = json.loads(path.read_text("utf-8")) if path.exists() else []
+rows = recorded_rows("forgetting.json")
 
 
 CHOOSING = 100  # the seed whose runs chose the rates

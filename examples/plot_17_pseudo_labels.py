@@ -18,17 +18,11 @@ from that. When does it help, and when does it only repeat its errors?*
 
 # sphinx_gallery_thumbnail_number = 1
 
-import argparse
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minivision
 from minivision import Tensor, manual_seed
 from minivision import functional as F
-from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, WithoutLabels, load_dataset, stratified_split
 from minivision.methods import ramp, train_with_pseudo_labels
 from minivision.methods.pseudo_label import pseudo_label_loss
@@ -38,13 +32,7 @@ from minivision.optim import Adam, cosine
 from minivision.training import evaluate, fit
 from minivision.transforms import Compose, Normalize, RandAugment, RandomTranslate, ToArray
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-GREEN, PURPLE = "#009E73", "#CC79A7"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
 # %%
 # Where the border may run
@@ -200,8 +188,7 @@ for axes in (left, right):
 # MNIST with 100, 600 and 1,000 labels and 20,000 images without, three seeds
 # (``examples/measure_pseudo_labels.py``). Each way had its rate chosen on validation images.
 
-path = RESULTS / "pseudo_labels.json"
-rows = json.loads(path.read_text("utf-8")) if path.exists() else []
+rows = recorded_rows("pseudo_labels.json")
 CHOOSING = 100
 
 

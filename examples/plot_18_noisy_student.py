@@ -18,18 +18,13 @@ How can a student know more than the one who taught it, and when does it not?*
 
 # sphinx_gallery_thumbnail_number = 2
 
-import argparse
-import json
 from functools import partial
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minivision
 from minivision import Tensor
 from minivision import functional as F
-from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, Subset, WithoutLabels, load_dataset, stratified_split
 from minivision.methods import self_train
 from minivision.methods.noisy_student import filter_and_balance, labelled_by
@@ -47,12 +42,7 @@ from minivision.transforms import (
     Translate,
 )
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 
 # %%
 # Five steps
@@ -228,8 +218,7 @@ print(f"all labels:                        {bound['as they are']:.1%}")
 # network with dropout and stochastic depth, three seeds
 # (``examples/measure_noisy_student.py``). Each chain had its rate chosen on validation images.
 
-path = RESULTS / "noisy_student.json"
-rows = json.loads(path.read_text("utf-8")) if path.exists() else []
+rows = recorded_rows("noisy_student.json")
 CHOOSING = 100
 
 

@@ -19,17 +19,11 @@ two descriptions find more than one.*
 
 # sphinx_gallery_thumbnail_number = 4
 
-import argparse
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-import minivision
 from minivision import manual_seed
-from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, load_dataset, stratified_split
 from minivision.datasets.shapes import ShapeDataset
 from minivision.methods import ClassicFeatures, DeepFeatures, FeatureFusion, choose_weight
@@ -50,21 +44,9 @@ from minivision.optim import Adam
 from minivision.training import classification_loss, fit
 from minivision.transforms import Compose, Normalize, ToArray
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
+from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_rows
 
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
-GREEN, YELLOW = "#009E73", "#E69F00"
 COLOURS = {"local": BLUE, "global": YELLOW, "both": GREEN}
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
-
-
-def results(name):
-    """The recorded rows of a measuring script; none where the file is missing."""
-    path = RESULTS / name
-    return json.loads(path.read_text("utf-8")) if path.exists() else []
-
 
 # %%
 # Corner, edge or noise?
@@ -358,7 +340,7 @@ for name, features in sources.items():
 # comparing both with the better part alone, in points, seed by seed on the same images; ± is the
 # standard error of that difference, and what is not twice as large is called not seen.
 
-rows = results("feature_fusion.json")
+rows = recorded_rows("feature_fusion.json")
 MEASURES = {
     "precision_at_10": "first ten",
     "mean_average_precision": "mAP",

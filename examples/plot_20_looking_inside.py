@@ -20,8 +20,6 @@ inside find out what, and the same four say when it is repaired.*
 
 # sphinx_gallery_thumbnail_number = 3
 
-import argparse
-
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -32,7 +30,6 @@ from minivision.analysis.embedding import embedding
 from minivision.analysis.explanation import draw_heat
 from minivision.analysis.occlusion import occlusion
 from minivision.analysis.saliency import feature_maps, first_layer_filters, saliency
-from minivision.backend import resolve_device
 from minivision.datasets import ArrayDataset, DataLoader, ShapeDataset
 from minivision.nn import (
     AdaptiveAvgPool2d,
@@ -48,11 +45,7 @@ from minivision.optim import Adam, cosine
 from minivision.training import classification_loss, evaluate, fit, predict_logits
 from minivision.transforms import Compose, Normalize, ToArray
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-device = resolve_device(parser.parse_known_args()[0].device)
-
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
+from lesson import BLUE, PALE, VERMILION, device
 
 # %%
 # A collection with a secret

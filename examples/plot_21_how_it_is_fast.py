@@ -36,7 +36,7 @@ from minivision.fast.stacked_rows import covered, stack_rows, windows_of
 from minivision.functional import conv2d
 from minivision.windows import Window, with_border
 
-BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
+from lesson import BLUE, GREY, VERMILION
 
 # %%
 # How fast could it be?

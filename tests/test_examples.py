@@ -98,6 +98,47 @@ def test_a_lesson_imports_nothing_that_a_later_one_is_about(lesson):
     assert any(re.fullmatch(subjects, name) for name in everything), "no such name any more"
 
 
+# What lesson.py has, and how a lesson would make it again for itself.
+SHARED = {
+    "a colour": r'^[A-Z][A-Z_, ]* = .*"#[0-9A-Fa-f]{6}"',
+    "a parser": r"\bargparse\b",
+    "a device": r"\bresolve_device\b|^device\b.* = ",
+    "a results folder": r"\b__file__\b",
+    "a way to read results": r"^import json$|^def recorded_rows\b",
+}
+
+
+def made_again(text):
+    """What a lesson's text makes for itself although lesson.py has it, as a set."""
+    return {what for what, sign in SHARED.items() if re.search(sign, text, re.M)}
+
+
+@each_lesson
+def test_a_lesson_takes_from_lesson_py_what_all_share(lesson):
+    text = lesson.read_text(encoding="utf-8")
+    assert made_again(text) == set()
+    for name in re.findall(r'\brecorded_rows\("(.*?)"\)', text):
+        assert (ROOT / "docs" / "results" / name).exists(), f"there are no results {name}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('x = 1\nBLUE, GREY = "#0072B2", "#666666"', {"a colour"}),
+        ('COLOURS = {"ours": "#cc79a7"}', {"a colour"}),
+        ("import argparse", {"a parser"}),
+        ("from minivision.backend import resolve_device, to_device", {"a device"}),
+        ('import time\ndevice = "cpu"', {"a device"}),
+        ("folder = Path(minivision.__file__).parent", {"a results folder"}),
+        ("import json\nimport time", {"a way to read results"}),
+        ("def recorded_rows(name):\n    pass", {"a way to read results"}),
+        ('from lesson import BLUE, device\nplt.plot(x, "o", color=BLUE, mec="#56B4E9")', set()),
+    ],
+)
+def test_what_a_lesson_makes_again_is_found(text, found):
+    assert made_again(text) == found
+
+
 def test_there_are_lessons_to_test():
     assert len(LESSONS) >= 3
 

@@ -16,16 +16,16 @@ from minivision.gradcheck import GradientError
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def measuring_script():
+def script_and_museum():
     sys.path.insert(0, str(EXAMPLES))  # as `python examples/measure_….py` does
     try:
-        return importlib.import_module("measure_wrong_gradients")
+        script = importlib.import_module("measure_wrong_gradients")
+        return script, script.definitions(script.LESSON)
     finally:
         sys.path.remove(str(EXAMPLES))
 
 
-SCRIPT = measuring_script()
-MUSEUM = SCRIPT.definitions(SCRIPT.LESSON)
+SCRIPT, MUSEUM = script_and_museum()
 RIGHT, EXHIBITS = MUSEUM["RIGHT"], MUSEUM["EXHIBITS"]
 SINGLE = {name: next(iter(rules.items())) for name, rules in EXHIBITS.items() if len(rules) == 1}
 

@@ -12,6 +12,7 @@ The numbers that a lesson prints mean nothing here. tests/test_examples.py runs 
 on the host.
 """
 
+import ast
 import re
 import runpy
 import sys
@@ -35,8 +36,20 @@ from minivision.methods import noisy_student  # noqa: E402
 from minivision.training import fit  # noqa: E402
 
 LESSONS = sorted((Path(__file__).parents[2] / "examples").glob("plot_*.py"))
-WITH_DEVICE = [path for path in LESSONS if "--device" in path.read_text(encoding="utf-8")]
 BATCHES, SHAPES, ALL_SHAPES = 2, 100, "plot_19_local_and_global_features"
+
+
+def takes_the_device(text):
+    """Whether a lesson's text imports `device`, which lesson.py reads from `--device`."""
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "lesson"
+        and "device" in {alias.name for alias in node.names}
+        for node in ast.walk(ast.parse(text))
+    )
+
+
+WITH_DEVICE = [path for path in LESSONS if takes_the_device(path.read_text(encoding="utf-8"))]
 
 pytestmark = [
     *where_needed,
@@ -104,7 +117,12 @@ def run(short, monkeypatch, tmp_path):
         if lesson.stem != ALL_SHAPES:
             monkeypatch.setattr(ShapeDataset, "__init__", draw_few)
         monkeypatch.setattr(sys, "argv", [str(lesson), "--device", "gpu:0"])
-        runpy.run_path(str(lesson), run_name="__main__")
+        monkeypatch.syspath_prepend(lesson.parent)
+        sys.modules.pop("lesson", None)  # it has read the device of whoever imported it before
+        try:
+            runpy.run_path(str(lesson), run_name="__main__")
+        finally:
+            sys.modules.pop("lesson", None)
         assert computed or ON_CUPY, "the lesson is told gpu:0, and computes on the host"
 
     with mpl.rc_context():
@@ -123,7 +141,12 @@ def test_lessons_that_take_a_device_are_found():
     others = [path for path in LESSONS if path not in WITH_DEVICE]
     assert len(WITH_DEVICE) > len(others) > 0
     for path in others:
-        assert "resolve_device" not in path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        assert "to_device" not in text
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "fit":
+                told = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert told.get("device") == "'cpu'", f"{path.stem} trains and takes no device"
 
 
 HEAD = """

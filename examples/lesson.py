@@ -1,0 +1,34 @@
+"""What the lessons share: their colours, the results measured beforehand, and the device.
+
+This is no lesson itself. Each lesson imports what it uses from here, so whoever downloads one
+needs this file beside it.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import minivision
+from minivision.backend import resolve_device
+
+# Five colours of Okabe and Ito's palette, which colour-blind readers can tell apart, and two greys.
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+YELLOW, PURPLE = "#E69F00", "#CC79A7"
+GREY, PALE = "#666666", "#E8E8E8"
+
+RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
+
+
+def recorded_rows(name):
+    """The rows that a measuring script recorded in this file; none where the file is missing."""
+    path = RESULTS / name
+    if not path.exists():
+        print(f"{path} is missing; it comes with a clone of the repository")
+        return []
+    return json.loads(path.read_text("utf-8"))
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
+# Jupyter, pytest and the measuring scripts have arguments of their own, which are left alone.
+device = resolve_device(parser.parse_known_args()[0].device)
