@@ -124,7 +124,7 @@ def backward_steps(
     >>> x.grad
     array([2.], dtype=float32)
 
-    A value that is used twice gets the sum of two gradients:
+    A value that is used twice gets the sum of two gradients. Here h is 9, and dh = 2h + 1:
 
     >>> h = 3 * x
     >>> for name, dy, gradients in backward_steps((h * h + h).sum()):
@@ -174,7 +174,7 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
                 parent.grad = errors.owned(dx, dy, gradients)  # a copy if others use the array
             elif parent.backward is None:
                 parent.grad += dx
-            else:
+            else:  # not in place: what has arrived may be an array of others, such as dy
                 arriving[parent] = arriving[parent] + dx if parent in arriving else dx
         del backward, parents, parent, dy, gradients, dx  # before the next one asks for memory
 

@@ -41,7 +41,8 @@ class Window(NamedTuple):
 
             view[n, c, i, j, r, s] = padded[n, c, r·stride + i·dilation, s·stride + j·dilation]
 
-        The view repeats pixels instead of copying them: a step along i and a step along r move
+        Strides are the bytes from one entry to the next along each axis. The view repeats pixels
+        instead of copying them: a step along i and a step along r move
         through the same memory, by different distances.
         """
         (KH, KW), (SH, SW), _, (DH, DW) = self

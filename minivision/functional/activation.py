@@ -16,7 +16,7 @@ def relu(x: Tensor | Array) -> Tensor:
     >>> relu(Tensor([-1.0, 2.0]))
     Tensor([0., 2.], float32)
     """
-    (x,) = tensors("relu", x=x)
+    (x,) = tensors("relu", x=x)  # as a Tensor, or an error
     # The machine room has a faster form. This page itself runs inside `with fast.off():`.
     if fast.serves("relu", x.data):
         y, backward = fast.relu(x.data)

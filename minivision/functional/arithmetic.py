@@ -17,7 +17,7 @@ def add(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
     >>> add(Tensor([1.0, 2.0]), 10.0)
     Tensor([11., 12.], float32)
     """
-    a, b = operands("add", a, b)
+    a, b = operands("add", a, b)  # both as Tensors, or an error
     a_shape, b_shape = a.shape, b.shape
     want_da, want_db = a.requires_grad, b.requires_grad
 

@@ -24,6 +24,7 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([5.0]))
     Tensor([[16.]], float32)
     """
+    # All as Tensors (the bias may be None), and the sizes of their axes.
     x, weight, bias = tensors("linear", ("bias",), x=x, weight=weight, bias=bias)
     N, I = sizes("linear", "x", x, "N I")
     O, M = sizes("linear", "weight", weight, "O I")

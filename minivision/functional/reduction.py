@@ -40,7 +40,9 @@ def mean(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor
 def var(
     x: Tensor | Array, axis: Axis = None, keepdims: bool = False, correction: int = 1
 ) -> Tensor:
-    """The variance over the axes, Σ (x - mean)² / (n - correction).  dx = 2(x - mean)·dy / (…).
+    """The variance over the axes, Σ (x - mean)² / m with m = n - correction.
+
+    dx = 2(x - mean)·dy / m: the mean moves with x as well, but that term is 0, as Σ (x - mean) is.
 
     correction=1 is the unbiased estimate and PyTorch's default; 0 is NumPy's.
     """

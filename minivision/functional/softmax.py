@@ -16,8 +16,8 @@ def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) ->
 
         q_i = exp(z_i / T) / Σ_j exp(z_j / T)        dz = q·(dy - Σ_j dy_j q_j) / T
 
-    T > 1 smooths, T < 1 sharpens (Hinton et al. 2015, §2). The largest logit is subtracted first,
-    which changes nothing and keeps exp within its range.
+    because ∂q_i/∂z_j = q_i·([i = j] - q_j) / T. T > 1 smooths, T < 1 sharpens (Hinton et al. 2015,
+    §2). The largest logit is subtracted first: the factor cancels, and exp stays within its range.
 
     >>> softmax(Tensor([2.0, 1.0, 0.0])).numpy().round(4)
     array([0.6652, 0.2447, 0.09  ], dtype=float32)

@@ -35,6 +35,7 @@ class Sequential(Module):
         self._modules = list(modules)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
+        # so that a weight is called "0.weight", not "_modules.0.weight"
         return ((str(i), module) for i, module in enumerate(self._modules))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,6 +14,10 @@ from minivision.tensor import Tensor
 class SGD(Optimizer):
     """Step against the gradient, with a velocity that remembers earlier steps.
 
+    A small step -lr·g changes the loss by about -lr·‖g‖², where lr is the learning rate. g comes
+    from one batch of images, chosen by chance (stochastic), so it is noisy; v averages the noise
+    of many steps. weight_decay pulls weights towards 0.
+
         g ← g + weight_decay·w        v ← momentum·v + g        w ← w - lr·v
 
     PyTorch's convention: v is a sum of gradients and lr applies to all of it at once. In the

@@ -85,7 +85,13 @@ def fit(
     run: Run | None = None,
     device: str = "auto",
 ) -> History:
-    """Train a model, and return one record for every epoch.
+    """Train a model, and return one record for every epoch, a pass over all images in batches.
+
+    Without schedule, average, run and what guards them, this is
+
+        for epoch in range(epochs):
+            for batch in batches(epoch):
+                train_step(model, batch, loss, optimizer)
 
     batches(epoch) -> an iterable of host arrays (images float32 (N, C, H, W), labels int64 (N,))
         that knows its length; a DataLoader is one. With positions (N,) behind the labels the loss
