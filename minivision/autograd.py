@@ -136,7 +136,7 @@ def backward_steps(
 
     Raises RuntimeError, before any gradient is written, if y requires no gradient, if its graph was
     freed, or if an input of a function has changed since; ValueError if y is not a scalar and no
-    gradient is given, or if that has another shape or dtype.
+    gradient is given, or if the gradient's shape or dtype differs from y's.
     """
     dy = errors.first_gradient(y, gradient)
     return _chain_rule(_computed_before(y.node), y.node, dy, retain_graph)
@@ -148,7 +148,7 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
     When a node's turn comes, every operation that used its value has already run, so its gradient
     is complete. A leaf keeps what arrives; a computed node passes it to its backward function.
     """
-    if root.backward is None:  # ∂x/∂x = 1
+    if root.backward is None:  # the loss is itself a leaf
         root.grad = dy.copy() if root.grad is None else root.grad + dy
         return
     arriving = {root: dy}  # the gradient that has arrived at each node so far

@@ -1,6 +1,6 @@
 """The table of contents: in which order to read the source, and why.
 
-The first five chapters are the *spine*: two or three evenings, from the first array to a network
+The first five chapters are the *spine*: three evenings, from the first array to a network
 that learns. The others follow the lessons, and each can be read alone. A *door* opens on a file
 that a first reading may skip: argument checks, devices, files, fast forms, lists of names.
 """

@@ -91,7 +91,7 @@ class Tensor:
         return detached
 
     def backward(self, gradient: Array | None = None, *, retain_graph: bool = False) -> None:
-        """Add ∂self/∂leaf to `.grad` of every leaf that requires it, and free the graph.
+        """Add dy·∂self/∂leaf to `.grad` of every leaf that requires it, and free the graph.
 
         gradient: dy, an array of this shape; 1 for a scalar. retain_graph: do not free the graph.
         """

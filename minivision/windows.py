@@ -1,8 +1,8 @@
 """Sliding windows: the pixels under a kernel as it moves over an image.
 
 Images are arrays (N, C, H, W): N images with C channels (colours, or feature maps), H pixels high
-and W wide. A *kernel* of KH x KW cells, called taps, is laid on the image, moved on by *stride*
-pixels, and so on, over OH x OW positions. *Padding* is a border around the image so that the kernel
+and W wide. A *kernel* of KH x KW cells, called taps, is laid on the image and then moved *stride*
+pixels at a time, over OH x OW positions. *Padding* is a border around the image so that the kernel
 can reach beyond its edge; with a *dilation* of 2 the taps lie two pixels apart, with gaps between.
 
 Seen from one tap (i, j), the pixels it meets over all positions form a regular grid: a strided view
@@ -42,8 +42,8 @@ class Window(NamedTuple):
             view[n, c, i, j, r, s] = padded[n, c, r·stride + i·dilation, s·stride + j·dilation]
 
         Strides are the bytes from one entry to the next along each axis. The view repeats pixels
-        instead of copying them: a step along i and a step along r move
-        through the same memory, by different distances.
+        instead of copying them: with stride and dilation 1, a step along i and a step along r go
+        equally far, so (i + 1, r) and (i, r + 1) are the same pixel.
         """
         (KH, KW), (SH, SW), _, (DH, DW) = self
         N, C, H, W = padded.shape

@@ -71,7 +71,7 @@ def contents(order):
     lines = [
         "Read the source", "===============", "",
         "Every module of minivision, prose beside code, in the order in which to read it. The "
-        f"first {len(SPINE)} chapters, two or three evenings, lead from an array to a network that "
+        f"first {len(SPINE)} chapters, three evenings, lead from an array to a network that "
         "learns; the others follow the lessons, and each can be read alone. Line numbers are those "
         "of the files. :doc:`/guides/read_a_page` says what a page of the engine looks like.", "",
     ]  # fmt: skip

@@ -17,7 +17,7 @@ def relu(x: Tensor | Array) -> Tensor:
     Tensor([0., 2.], float32)
     """
     (x,) = tensors("relu", x=x)  # as a Tensor, or an error
-    # The machine room has a faster form. This page itself runs inside `with fast.off():`.
+    # By default a faster form in fast/ runs; the code below runs inside `with fast.off():` only.
     if fast.serves("relu", x.data):
         y, backward = fast.relu(x.data)
         return record(y, (x,), backward)

@@ -36,7 +36,7 @@ def conv2d(
         y[n,f,r,s] = b[f] + Σ_{c,i,j} W[f,c,i,j] · x[n, c, r·stride + i·dilation - padding, …]
         OH = ⌊(H + 2·padding - dilation·(KH - 1) - 1) / stride⌋ + 1, OW likewise
 
-    and as matrices, where W is (F, C·KH·KW) and y and dy are seen as (F, N·OH·OW):
+    and, with one group, as matrices, where W is (F, C·KH·KW) and y and dy are seen as (F, N·OH·OW):
 
         y  = W · im2col(x) + b
         dW = dy · im2col(x)ᵀ        dx = col2im(Wᵀ · dy)        db = Σ dy over N, OH and OW
@@ -64,7 +64,7 @@ def conv2d(
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
     a, w, b = x.data, weight.data, None if bias is None else bias.data
-    # The machine room has a faster form. This page itself runs inside `with fast.off():`.
+    # By default a faster form in fast/ runs; the code below runs inside `with fast.off():` only.
     if fast.serves("conv2d", a, window):
         y, backward = fast.conv2d(a, w, b, window, groups, wanted)
         return record(y, inputs, backward, window=window)

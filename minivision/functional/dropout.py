@@ -27,8 +27,9 @@ def dropout(
         y = x·m / (1 - p),  m = 0 with probability p, else 1        dx = dy·m / (1 - p)
 
     Srivastava et al. 2014; Krizhevsky et al. 2012, §4.2. The papers leave the training values
-    alone and multiply by 1 - p at test time; scaling during training ("inverted" dropout, as in
-    PyTorch) has the same expectation and leaves nothing to do at test time.
+    alone and multiply by the share that is kept at test time (Srivastava's p is that share);
+    scaling during training ("inverted" dropout, as in PyTorch) has the same expectation and leaves
+    nothing to do at test time.
 
     The mask is drawn on the host from 16-bit numbers, so CPU and GPU agree; p is rounded to
     a multiple of 1/65536, and the survivors are scaled by exactly the fraction that is kept.

@@ -35,7 +35,7 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
     a, w, b = x.data, weight.data, None if bias is None else bias.data
-    # The machine room has a faster form. This page itself runs inside `with fast.off():`.
+    # By default a faster form in fast/ runs; the code below runs inside `with fast.off():` only.
     if fast.serves("linear", a):
         y, backward = fast.linear(a, w, b, wanted)
         return record(y, inputs, backward)

@@ -32,9 +32,10 @@ def cross_entropy(
 
         L = -1/N Σ_n Σ_k p_nk log q_nk,  q = softmax(z)        dz = (q - p) / N,  z the logits
 
-    A hard target k stands for the distribution p that is 1 at k. Where dz comes from: with hard
-    targets L is -z_k + log Σ_j exp(z_j), whose derivative by z_j is q_j, less 1 if j is k. It is
-    computed from log softmax, so large logits cost no precision. Targets have no gradient.
+    A hard target k stands for the distribution p that is 1 at k. Where dz comes from: with a hard
+    target the loss of one row is -z_k + log Σ_j exp(z_j), and its derivative with respect to z_j is
+    q_j, minus 1 if j = k; the mean divides by N. It is computed from log softmax, so large logits
+    cost no precision. Targets have no gradient.
 
     weight (K): multiplies each class's term; the mean over hard targets is then the weighted one,
         divided by Σ_n weight[target]. ignore_index: rows with this label do not count.

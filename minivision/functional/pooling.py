@@ -20,11 +20,11 @@ def max_pool2d(
 
         y = max over the window        dx = dy at the first maximum of the window, 0 elsewhere
 
-    A small change of any other pixel leaves y as it is, so its derivative is 0; that of the maximum
-    is 1.
+    A small change of a pixel below the maximum leaves y as it is, so its derivative is 0; that of
+    the maximum is 1. At a tie there is no derivative; as in PyTorch, the first takes all.
 
     stride defaults to the kernel's size; smaller ones overlap (Krizhevsky et al. 2012, §3.4), and
-    a pixel that wins in several windows gets the sum. "First" is in reading order, as in PyTorch.
+    a pixel that wins in several windows gets the sum. "First" is in reading order.
     The border added by padding (in pixels, at most half the kernel) never wins over a finite pixel;
     windows that hold nothing but -∞, or NaN, have no meaningful gradient.
 
@@ -32,7 +32,7 @@ def max_pool2d(
     Tensor([[[[3.]]]], float32)
     """
     x, window = pooling_window("max_pool2d", x, kernel_size, stride, padding)
-    # The machine room has a faster form. This page itself runs inside `with fast.off():`.
+    # By default a faster form in fast/ runs; the code below runs inside `with fast.off():` only.
     if fast.serves("max_pool2d", x.data, window):
         y, backward = fast.max_pool2d(x.data, window)
         return record(y, (x,), backward, window=window)

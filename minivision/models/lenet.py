@@ -1,9 +1,9 @@
 """LeNet-5: the network that read cheques. Two convolutions find strokes and their arrangement.
 
-Here are its two modern forms; `lenet_original.py` has the network itself. Both replace the 1998
+Here are two modern versions; `lenet_original.py` has the network itself. Both replace the 1998
 network's trainable sub-sampling by max pooling, its squashing by ReLU, its sparse connection table
-by full connections and its radial basis outputs by a linear layer with softmax. (LeCun, Bottou,
-Bengio & Haffner 1998, §II-B.)
+by full connections, and its radial basis outputs by a linear layer; softmax is in the loss. (LeCun,
+Bottou, Bengio & Haffner 1998, §II-B.)
 """
 
 from __future__ import annotations

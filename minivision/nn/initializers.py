@@ -2,8 +2,8 @@
 
 A unit adds up fan_in inputs, and variances of independent terms add up: Var(Σ w·x) is
 fan_in·Var(w)·Var(x). For the output to vary as much as the inputs, the weights' variance must be
-about 1 / fan_in; ReLU silences half of it, hence He's factor 2. Every function takes a
-shape and a generator: the same state of the generator gives the same weights.
+about 1 / fan_in; ReLU sets about half of the inputs to 0, hence He's factor 2. Every function takes
+a shape and a generator: the same state of the generator gives the same weights.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A layer holds parameters and calls one function of `functional`; a network holds layers. There is
 no registry: whatever is assigned to `self` is found again in the order of assignment, under its
-attribute's name, so `features.0.weight` is what it says.
+attribute's name, so `features.0.weight` means what it says.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Module:
         """Keep this part as it is while others are trained: weights, statistics and dropout.
 
         Its parameters ask for no gradient, and it stays in evaluation when `train()` is called:
-        batch normalisation uses its running statistics and leaves them alone, dropout drops
+        batch normalization uses its running statistics and leaves them alone, dropout drops
         nothing. (In PyTorch requires_grad_(False) alone lets the statistics drift.)
         """
         for module in self.modules():

@@ -20,7 +20,7 @@ class Adam(Optimizer):
         m ← β₁·m + (1 - β₁)·g                v ← β₂·v + (1 - β₂)·g²
         w ← w - lr · m/(1 - β₁ᵗ) / (√(v/(1 - β₂ᵗ)) + eps)
 
-    m and v begin at 0, which the divisions correct; t counts the updates of this parameter.
+    m and v begin at 0, the divisions correct for this; t counts the updates of this parameter.
     weight_decay is added to the gradient, w·weight_decay, as in PyTorch's Adam.
     """
 
@@ -48,7 +48,9 @@ class Adam(Optimizer):
         decay = group["weight_decay"]
         if not state:
             state["m"], state["v"] = (xp.zeros_like(parameter.data) for _ in range(2))
-            state["t"] = np.zeros((), np.int64)  # on the host, so that reading it waits for nothing
+            state["t"] = np.zeros(
+                (), np.int64
+            )  # on the host, so that reading it does not wait for a GPU
         state["t"] += 1
         t = int(state["t"])
         step_size, root = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)

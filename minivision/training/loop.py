@@ -2,7 +2,7 @@
 
 Every method of `methods/` is this loop with another loss, other batches or another schedule.
 Everything random is keyed by (seed, epoch) or (seed, step), so a run that was killed and resumed
-ends with the same weights, to the bit, as one that was not.
+ends with the same weights, bit for bit, as one that was not.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def fit(
     Stops with FloatingPointError on a loss that is not finite, and names the function and the line
     where it arose. Weights, optimizer and buffers are then what they were before the step. On a
     GPU the loss is checked only every 50 steps, so they may already be affected; the message names
-    the earliest step from which.
+    the earliest step at which this may have happened.
     """
     if not callable(batches):
         came = type(batches).__name__
