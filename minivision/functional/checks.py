@@ -117,7 +117,7 @@ def constant(function: str, name: str, value: Any) -> Any:
 
 
 def check_probabilities(function: str, name: str, p: Array) -> None:
-    """Raise where a row of p (N, K) is no distribution; values are looked at on the host only."""
+    """Raise if a row of p (N, K) is not a distribution; values are checked on the host only."""
     if p.dtype.kind != "f":
         raise TypeError(f"{function}: {name} is {p.dtype}; expected probabilities as floats")
     if not isinstance(p, np.ndarray) or not p.size:

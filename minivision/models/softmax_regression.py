@@ -27,6 +27,7 @@ from minivision.nn import (
     Sequential,
 )
 from minivision.nn.initializers import Initializer, Weighted
+from minivision.nn.layers import make_window
 from minivision.tensor import Tensor
 from minivision.windows import Window
 
@@ -152,11 +153,7 @@ class LocallyConnected2d(Weighted):
         image_size: Pair,
     ):
         name = "LocallyConnected2d"
-        self.window = Window(
-            pair(name, "kernel_size", kernel_size, least=1),
-            pair(name, "stride", stride, least=1),
-            pair(name, "padding", padding, least=0),
-        )
+        self.window = make_window(name, kernel_size, stride, padding)
         OH, OW = self.window.output_size(*pair(name, "image_size", image_size, least=1))
         if min(OH, OW) < 1:
             raise ValueError(f"{name}: the kernel {kernel_size} is larger than {image_size}")

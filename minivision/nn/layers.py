@@ -123,7 +123,7 @@ class Conv2d(Weighted):
                 f"Conv2d: groups is {groups}; expected a number that divides "
                 f"in_channels ({in_channels}) and out_channels ({out_channels})"
             )
-        self.window = _window("Conv2d", kernel_size, stride, padding, dilation)
+        self.window = make_window("Conv2d", kernel_size, stride, padding, dilation)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         shape = (out_channels, in_channels // groups, *self.window.kernel)
         super().__init__(shape, (out_channels,) if bias else None)
@@ -146,7 +146,7 @@ class Conv2d(Weighted):
         return settings
 
 
-def _window(
+def make_window(
     layer: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair = 1
 ) -> Window:
     return Window(
@@ -164,7 +164,7 @@ class Pool2d(Module):
 
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0):
         stride = kernel_size if stride is None else stride
-        self.window = _window(type(self).__name__, kernel_size, stride, padding)
+        self.window = make_window(type(self).__name__, kernel_size, stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride, padding, _ = self.window

@@ -8,11 +8,13 @@ from minivision.models import MODELS, resnet20
 from minivision.nn import Conv2d, Sequential
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_summary_counts_vgg11s_work_on_a_real_image():
     table = summary(MODELS["vgg11"]())
     assert (table.parameters, table.multiply_adds) == (132_863_336, 7_609_090_048)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -28,6 +30,7 @@ def test_the_last_pooling_sees_as_much_as_the_table_says(name, size):
     assert last.units == (7, 7)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_vgg16s_receptive_fields_are_those_of_the_list():
     fields = receptive_fields(MODELS["vgg16"]())
     sizes = [field.size[0] for field in fields.values() if field.kind in ("Conv2d", "MaxPool2d")]

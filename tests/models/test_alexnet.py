@@ -161,6 +161,7 @@ ORDERS = [
 ]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("model", "features", "classifier"), ORDERS)
 def test_the_layers_come_in_the_order_of_their_paper(model, features, classifier):
     net = model()
@@ -224,6 +225,7 @@ FIELDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("model", "shift"), [(alexnet, 0), (alexnet_caffenet, 0), (alexnet_one_weird_trick, 2)]
 )
@@ -422,6 +424,7 @@ def test_images_too_small_for_the_poolings_are_told_the_chain_and_a_size_that_wo
         alexnet_small(size=7, pool=(2, 2))
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "name", ["alexnet", "alexnet_caffenet", "alexnet_one_weird_trick", "alexnet_small"]
 )

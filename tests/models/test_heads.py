@@ -59,6 +59,7 @@ def test_the_parts_share_the_weights_and_the_network_stays_what_it_was():
         assert repr(model) == text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_network_of_the_table_is_cut_or_says_why_not():
     """The features that a cut counts are those that the head it cuts off expects."""
     for name, make in MODELS.items():

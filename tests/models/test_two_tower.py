@@ -256,6 +256,7 @@ def test_images_of_another_size_are_told_which_size_fits():
         towers(Tensor(np.zeros((1, 3, 224, 224), np.float32)))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_command_line_can_build_it():
     net = MODELS["alexnet_two_tower"](7, in_channels=1).eval()
     assert net.input_shape == (1, 227, 227)
