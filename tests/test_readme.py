@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from minivision import manual_seed, nn, no_grad, optim
+from minivision.datasets import DataLoader, load_dataset
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 
@@ -67,3 +70,29 @@ def test_every_file_that_is_linked_exists():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert links
     assert all((root / link).exists() for link in links if not link.startswith("http"))
+
+
+def test_the_same_program_typed_as_a_pytorch_user_would_learns_the_digits():
+    train, _, test = load_dataset("digits")
+    loader, others = DataLoader(train, batch_size=32, shuffle=True), DataLoader(test, 256)
+    manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, kernel_size=5), nn.ReLU(), nn.MaxPool2d(kernel_size=2, stride=2),
+        nn.Flatten(), nn.Linear(16 * 5 * 5, 120), nn.ReLU(), nn.Dropout(0.2), nn.Linear(120, 10),
+    )  # fmt: skip
+    criterion = nn.CrossEntropyLoss()
+    optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(3):
+        model.train()
+        for images, labels in loader:
+            optimizer.zero_grad()
+            loss = criterion(model(images), labels)
+            loss.backward()
+            optimizer.step()
+    model.eval()
+    correct = 0
+    with no_grad():
+        for images, labels in others:
+            correct += (model(images).argmax(1) == labels).sum().item()
+    assert correct / len(test) > 0.9
