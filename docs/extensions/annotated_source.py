@@ -50,9 +50,9 @@ def page(path, order):
     name = dotted(path)
     pages = {other: f"{dotted(other)}.html" for other in order}
     body = module_html((PACKAGE / path).read_text("utf-8"), pages.get)
-    place = order.index(path) + 1
-    if place < len(order):
-        following = order[place]
+    first_reading = [file for chapter in CHAPTERS for file in chapter.files]
+    if path in first_reading[:-1]:
+        following = first_reading[first_reading.index(path) + 1]
         body += f'<p>Next: <a href="{pages[following]}">minivision/{following}</a></p>\n'
     indented = "\n".join("   " + line for line in body.split("\n"))
     return (
@@ -63,7 +63,8 @@ def page(path, order):
 
 def first_sentence(path):
     document = ast.get_docstring(ast.parse((PACKAGE / path).read_text("utf-8"))) or ""
-    return " ".join(document.split("\n\n")[0].split()).replace("*", r"\*").replace("`", "")
+    text = " ".join(document.split("\n\n")[0].split()).replace("*", r"\*").replace("`", "")
+    return text.removesuffix(" A first reading may skip this file.")
 
 
 def contents(order):

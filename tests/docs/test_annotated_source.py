@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))
 pytest.importorskip("pygments")
 
-from annotated_source import PACKAGE, module_html, reading_order  # noqa: E402
+from annotated_source import PACKAGE, module_html, page, reading_order  # noqa: E402
 from paragraphs import paragraphs  # noqa: E402
 
 MODULES = reading_order()
@@ -47,3 +47,8 @@ def test_a_comment_in_a_string_is_code():
     (part,) = paragraphs(text)
     assert part.prose == ""
     assert part.code_lines == (1, 2, 3)
+
+
+def test_the_next_page_of_a_first_reading_is_not_a_door():
+    assert "minivision/gradcheck.py</a>" in page("models/lenet.py", MODULES)
+    assert "Next: <a" not in page("nn/state.py", MODULES)
