@@ -20,7 +20,7 @@ from minivision.contents import CHAPTERS, SPINE, reading_order  # noqa: E402
 
 
 def dotted(path):
-    """minivision.nn.linear of nn/linear.py.
+    """minivision.nn.layers of nn/layers.py.
 
     >>> dotted("nn/__init__.py"), dotted("autograd.py")
     ('minivision.nn', 'minivision.autograd')

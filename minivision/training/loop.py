@@ -170,7 +170,7 @@ def fit(
 def _on_device(
     host: tuple[Any, ...], where: str, transform: Callable | None, seed: int, step: int
 ) -> tuple[Batch | tuple[Batch, ...], int]:
-    """Host arrays as a Batch on the device, or of several loaders as a tuple; and their number."""
+    """Host arrays as a Batch on the device, or a tuple of several; and how many images."""
     if isinstance(host[0], tuple):
         if transform is not None:
             raise ValueError("fit: batch_transform is for one loader, but batches has several")

@@ -49,6 +49,11 @@ def test_hidden_labels_are_not_read_and_the_images_and_their_order_are_the_same(
     assert not np.array_equal(seen, np.arange(11))
 
 
+def test_a_batch_without_indices_is_told_how_to_get_them():
+    with pytest.raises(ValueError, match=r"^looked_up: .* DataLoader\(…, with_indices=True\)"):
+        looked_up(np.zeros((3, 2)), None, np.zeros(1, np.float32))
+
+
 def test_hiding_labels_leaves_the_loader_as_it_was():
     loader = DataLoader(stripes(5, 0), 2)
     dataset = loader.dataset
