@@ -113,8 +113,7 @@ CHAPTERS = [
         "Transfer, distillation, forgetting",
         "What one network can learn from another.",
         "models/heads methods/responses methods/transfer functional/distillation "
-        "methods/distillation methods/joint_batches methods/learning_without_forgetting "
-        "methods/joint_training",
+        "methods/distillation methods/joint_batches methods/learning_without_forgetting",
         "methods/__init__ methods/checks",
     ),
     chapter(

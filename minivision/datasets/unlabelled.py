@@ -12,6 +12,7 @@ from minivision.datasets.class_folders import is_hidden, is_image
 from minivision.datasets.file_dataset import FileDataset, faults
 
 UNKNOWN = "unknown"
+HIDDEN = -1  # the label of an image whose label must not be read
 
 
 def image_files(folder: str | Path) -> list[Path]:
@@ -64,12 +65,12 @@ def unlabelled_folder(
 
 
 class WithoutLabels:
-    """A view of a dataset in which every label is 0, of the one class "unknown".
+    """A view of a dataset whose labels are hidden: each is -1, which no loss accepts.
 
     >>> from minivision.datasets import digits
     >>> hidden = WithoutLabels(digits().test)
     >>> hidden[3][1], hidden.classes, set(hidden.labels)
-    (0, ('unknown',), {np.int64(0)})
+    (-1, ('unknown',), {np.int64(-1)})
     """
 
     classes = (UNKNOWN,)
@@ -83,11 +84,11 @@ class WithoutLabels:
 
     @property
     def labels(self) -> np.ndarray:
-        return np.zeros(len(self), np.int64)
+        return np.full(len(self), HIDDEN)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return self.dataset[index][0], 0
+        return self.dataset[index][0], HIDDEN
 
     def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         images = self.dataset.batch(indices)[0]
-        return images, np.zeros(len(images), np.int64)
+        return images, np.full(len(images), HIDDEN)

@@ -1,4 +1,8 @@
-"""Batches of several datasets at once, so that one step learns from all of them."""
+"""Batches of several datasets at once, so that one step learns from all of them.
+
+Joint training of several tasks is the simplest use; pseudo-labels and noisy student need a batch of
+labelled and one of unlabelled images in every step.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,16 @@ from typing import Any
 
 from minivision import functional as F
 from minivision.datasets import DataLoader
+from minivision.nn import Module
 from minivision.tensor import Tensor
 from minivision.training.loop import Batch, EpochBatches
 
 
 class JointBatches:
-    """batches(epoch) -> tuples with a batch of every loader; a loss gets a tuple of `Batch`.
+    """batches(epoch) -> tuples with a batch from every loader; the loss gets a tuple of `Batch`.
 
-    steps: batches in an epoch; by default as many as the last loader has. A loader that has fewer
-        is walked again, in a new order and with new augmentation, as in a new epoch of its own.
+    steps: batches in an epoch; by default as many as the last loader has. A loader with fewer
+        starts again, in a new order and with new augmentation, as in a new epoch of its own.
     """
 
     def __init__(self, loaders: Sequence[DataLoader], steps: int | None = None):
@@ -43,9 +48,9 @@ class JointBatches:
 
 
 def joined(batches: Sequence[Batch]) -> tuple[Tensor, list[slice]]:
-    """All images (ΣN, C, H, W), one batch behind the other, and the rows of each.
+    """All images (ΣN, C, H, W), one batch after the other, and the rows of each batch.
 
-    One pass through a network is faster than several, and its batch normalisation sees all.
+    One pass through a network is faster than several, and its batch normalization sees all.
     """
     for number, batch in enumerate(batches):
         if batch.images.shape[1:] != batches[0].images.shape[1:]:
@@ -59,3 +64,28 @@ def joined(batches: Sequence[Batch]) -> tuple[Tensor, list[slice]]:
         rows.append(slice(start, start + len(batch.images)))
         start += len(batch.images)
     return F.concatenate([batch.images for batch in batches]), rows
+
+
+def joint_loss(model: Module, batches: Sequence[Batch]) -> Tensor:
+    """Joint training on several tasks: Σ over the tasks of the mean cross-entropy of its images.
+
+    model: a MultiHead, which gives each task's images to the task's own head. One loader for each
+    head, in the heads' order:
+
+        fit(model, JointBatches([old_loader, new_loader]), joint_loss, optimizer, epochs)
+
+    It needs the images of every task, and is the upper bound for methods that have only the new
+    ones (Li & Hoiem 2018).
+    """
+    images, rows = joined(batches)
+    outputs = model(images)
+    if len(outputs) != len(batches):
+        raise ValueError(
+            f"joint_loss: the model has the heads {', '.join(outputs)}, but batches come from "
+            f"{len(batches)} loaders; expected one loader for each head"
+        )
+    losses = [
+        F.cross_entropy(logits[of_task], batch.targets)
+        for logits, of_task, batch in zip(outputs.values(), rows, batches, strict=True)
+    ]
+    return sum(losses[1:], losses[0])

@@ -1,19 +1,20 @@
 """Noisy student: a network labels images for its successor, which has a harder time learning.
 
     1. train a teacher on the labelled images, with noise
-    2. let it label the unlabelled images: clean ones, itself in evaluation mode
-    3. keep what it is sure of, as much of every class              `filter_and_balance`
+    2. let it label the unlabelled images: clean ones, the teacher in evaluation mode
+    3. keep the ones it is sure of, equally many of each class         `filter_and_balance`
     4. train an equal or larger student on both, with noise
     5. make the student the teacher, and go back to 2
 
 (Xie, Luong, Hovy & Le 2020, Algorithm 1.) The noise is augmentation, dropout and stochastic depth.
-Without it the student can repeat its teacher's answers at no loss, and learns little. Some of a
-gain may be the noise's alone: the first row of the result, the teacher, is the baseline for that.
+Without it the student can repeat its teacher's labels at no loss, and learns little. Part of a gain
+may come from the noise alone: compare with the teacher, the first generation, which has it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,12 +25,9 @@ from minivision.datasets import DataLoader, Subset
 from minivision.methods.checks import check_classes
 from minivision.methods.joint_batches import JointBatches, joined
 from minivision.methods.responses import hide_labels, looked_up, record_responses
-from minivision.methods.transfer import MakeOptimizer
 from minivision.nn import Module
-from minivision.optim import Adam, cosine
 from minivision.random import manual_seed
 from minivision.tensor import Tensor
-from minivision.training import Run, fit
 from minivision.training.loop import Batch, Loss
 
 EVALUATION_BATCH = 250
@@ -37,110 +35,89 @@ WEIGHTINGS = ("mean", "labelled")
 
 
 class Generation(NamedTuple):
-    """A network of the chain, and what is known about it and its pseudo-labels."""
+    """A network that is to be trained, what with, and the pseudo-labels that it learns from."""
 
+    number: int  # 0 is the teacher
     model: Module
-    record: dict[str, Any]
+    batches: JointBatches
+    loss: Loss
+    targets: np.ndarray | None = None  # (M, K): the teacher's probabilities or decisions
+    chosen: np.ndarray | None = None  # which of the M unlabelled images; one may come repeatedly
+
+    def report(self, truth: np.ndarray | None = None) -> dict[str, Any]:
+        """Numbers to record: the share of images used and, with truth (M,), how many are right."""
+        report: dict[str, Any] = {
+            "generation": self.number,
+            "parameters": self.model.parameter_count(),
+        }
+        if self.targets is not None and self.chosen is not None:
+            report["kept_fraction"] = len(np.unique(self.chosen)) / len(self.targets)
+            if truth is not None:
+                right = self.targets[self.chosen].argmax(axis=1) == truth[self.chosen]
+                report["pseudo_label_accuracy"] = float(right.mean())
+        return report
 
 
 def self_train(
-    networks: Sequence[Callable[..., Module]],
-    labelled: Any,
-    unlabelled: Any,
-    *,
+    networks: Sequence[Callable[[], Module]],
+    labelled: DataLoader,
+    unlabelled: DataLoader,
     clean: Callable,
-    noise: Callable | None,
-    steps: int,
-    epochs: int = 1,
-    batch_size: int = 32,
-    ratio: int = 3,
-    lr: float = 1e-3,
-    optimizer: MakeOptimizer = Adam,
+    *,
+    steps: int | None = None,
     soft: bool = True,
-    floor: float = 0.3,
-    per_class: int | None = None,
-    balance: bool = True,
+    choose: Callable[[np.ndarray], np.ndarray] | None = None,
     weighting: str = "mean",
-    measure: Callable[[Module], Mapping[str, Any]] | None = None,
-    truth: np.ndarray | None = None,
-    seed: int = 0,
-    run: Run | None = None,
-    device: str = "auto",
-) -> list[Generation]:
-    """Train a teacher and then a student for each further network; returns all generations.
+) -> Iterator[Generation]:
+    """Yield a teacher, then a student for each further network; the caller trains each of them:
 
-    networks: functions that build a network, the teacher's first, then one per iteration; their
-        weights come from `manual_seed(seed, generation)`.
-    labelled, unlabelled: datasets; the labels of `unlabelled` are never read.
-    clean: the transform of images as they are. noise: the one that augments; None trains without
-        any noise, and dropout and stochastic depth are off, too.
-    steps, epochs: of each network, half a cosine long; a step has batch_size labelled images and
-        `ratio` times as many pseudo-labelled ones.
+        for generation in self_train([teacher, student, student], labelled, unlabelled, clean):
+            model = generation.model
+            fit(model, generation.batches, generation.loss, Adam(model.parameters(), lr), epochs)
+
+    networks: functions that build a network, the teacher's first; the weights of network i come
+        from `manual_seed(labelled.seed, i)`.
+    labelled, unlabelled: loaders. Each has its own transform, the noise of its images, and its own
+        batch size; every step has a batch of both. Labels of `unlabelled` are never read.
+    clean: the transform of the images that a teacher labels; it must not draw.
+    steps: batches in an epoch of every network; by default those of `unlabelled`.
     soft: learn the teacher's probabilities; False: its decisions.
-    floor, per_class, balance: see `filter_and_balance`; balance=False keeps all above the floor.
+    choose(p) -> the positions of the images to train on; by default `filter_and_balance`.
     weighting: see `self_training_loss`.
-    measure(model) -> numbers for the record of each generation. truth: labels (M,) of the
-        unlabelled images, only to say how often pseudo-labels are right.
-    run: gets a folder for each generation; called again, it goes on where it was stopped.
-
-    A record has generation, parameters, kept_fraction (of the unlabelled images, used at least
-    once), pseudo_label_accuracy (with truth), and what `measure` found.
     """
     if not networks:
         raise ValueError("self_train: networks is empty; expected a teacher and students")
-    if not 0 <= floor <= 1:
-        raise ValueError(f"self_train: floor is {floor}; expected a probability from 0 to 1")
-    if len(unlabelled) == 0:
-        raise ValueError("self_train: unlabelled is empty; expected images to label")
     if weighting not in WEIGHTINGS:
         raise ValueError(f'self_train: weighting is {weighting!r}; expected "mean", "labelled"')
-    transform = clean if noise is None else noise
-    seen = DataLoader(labelled, batch_size, shuffle=True, seed=seed, transform=transform)
-    generations: list[Generation] = []
+    steps = len(unlabelled) if steps is None else steps
+    images = DataLoader(unlabelled.dataset, EVALUATION_BATCH, transform=clean)
+    names = labelled.dataset.classes
     for number, network in enumerate(networks):
-        with manual_seed(seed, number):
+        with manual_seed(labelled.seed, number):
             model = network()
-        check_classes("self_train", model, labelled)
-        record: dict[str, Any] = {"generation": number, "parameters": model.parameter_count()}
-        loaders, targets = [seen], None
-        if number > 0:
-            teacher = generations[-1].model
-            p = labelled_by(teacher, DataLoader(unlabelled, EVALUATION_BATCH, transform=clean))
-            chosen = filter_and_balance(p, floor, per_class, balance, labelled.classes)
-            pseudo = DataLoader(
-                Subset(unlabelled, chosen), ratio * batch_size,
-                shuffle=True, seed=seed, transform=transform,
-            )  # fmt: skip
-            loaders.append(hide_labels(pseudo))
-            targets = p[chosen] if soft else one_hot(p[chosen])
-            record["kept_fraction"] = len(np.unique(chosen)) / len(unlabelled)
-            if truth is not None:
-                right = p[chosen].argmax(axis=1) == truth[chosen]
-                record["pseudo_label_accuracy"] = float(right.mean())
-        if noise is None:
-            for layer in model.modules():
-                if layer.random:
-                    layer.freeze()
-        folder = run and run.stage(f"{number}-{'student' if number else 'teacher'}")
-        fit(
-            model,
-            JointBatches(loaders, steps),
-            self_training_loss(targets, weighting),
-            optimizer(model.parameters(), lr),
-            epochs,
-            schedule=cosine(epochs),
-            seed=seed,
-            run=folder,
-            device=device,
-        )
-        if folder is not None and folder.result_path.exists():
-            record = folder.read_result()  # what was measured once stands
+        check_classes("self_train", model, labelled.dataset)
+        if number == 0:  # step 1
+            batches, loss = JointBatches([labelled], steps), self_training_loss(None, weighting)
+            generation = Generation(number, model, batches, loss)
         else:
-            record |= {} if measure is None else measure(model)
-            if folder is not None:
-                folder.write_result(record)
-        generations.append(Generation(model, record))
-    return generations
+            p = labelled_by(teacher, images)  # step 2
+            chosen = filter_and_balance(p, classes=names) if choose is None else choose(p)  # step 3
+            targets = p if soft else one_hot(p)
+            pseudo = copy(hide_labels(unlabelled))
+            pseudo.dataset = Subset(pseudo.dataset, chosen)
+            batches = JointBatches([labelled, pseudo], steps)
+            loss = self_training_loss(targets[chosen], weighting)
+            generation = Generation(number, model, batches, loss, targets, chosen)
+        yield generation  # steps 1 and 4: the caller trains it
+        teacher = model  # step 5
+
+
+def without_noise(model: Module) -> Module:
+    """The model with dropout and stochastic depth switched off for good, the paper's ablation."""
+    for layer in model.modules():
+        if layer.random:
+            layer.freeze()
+    return model
 
 
 def labelled_by(teacher: Module, loader: DataLoader) -> np.ndarray:
@@ -153,23 +130,27 @@ def filter_and_balance(
     floor: float = 0.3,
     per_class: int | None = None,
     balance: bool = True,
+    allow_missing: bool = False,
     classes: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """Step 3: which images to train on, as positions (n·K,); an image may come several times.
+    """Step 3: which images to train on, as positions (n·K,); an image may occur several times.
 
-    p (M, K) probabilities. An image belongs to its likeliest class if that has at least `floor`.
-    Of each class the per_class surest images are taken; where there are fewer they are repeated,
-    the surest first. per_class=None: as many as the classes have on average.
+    p (M, K) probabilities. An image belongs to its likeliest class if that has at least `floor`,
+    from 0 to 1. Of each class the per_class surest images are taken; if there are fewer they are
+    repeated, the surest first. per_class=None: as many as the classes have on average.
     balance=False: every image above the floor, once.
+    allow_missing: go on if a class has no image above the floor; otherwise that is a ValueError
+        that names the class (classes: their names). No image above the floor is always one.
 
-    (The paper's code walks down thresholds in steps of 0.01 and rounds the number of copies by
-    chance; here every class has exactly as many.) Raises ValueError where nothing is above the
-    floor, or a class has no image.
+    (The paper's code lowers the threshold in steps of 0.01 and rounds the number of copies at
+    random; here every class has exactly as many.)
 
     >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]])
     >>> filter_and_balance(p, per_class=2)
     array([0, 1, 3, 3])
     """
+    if not 0 <= floor <= 1:
+        raise ValueError(f"filter_and_balance: floor is {floor}; expected 0 to 1")
     M, K = p.shape
     names = classes or [f"class {k}" for k in range(K)]
     confidence, decided = p.max(axis=1), p.argmax(axis=1)
@@ -188,10 +169,13 @@ def filter_and_balance(
     for k in range(K):
         members = np.flatnonzero(accepted & (decided == k))
         if not len(members):
+            if allow_missing:
+                continue
             raise ValueError(
                 f"filter_and_balance: no image above the floor of {floor} is taken for "
-                f"{names[k]}; its highest probability is {p[:, k].max():.3f}. "
-                "A lower floor, balance=False, or a better teacher"
+                f"{names[k]}; its highest probability is {p[:, k].max():.3f}. A lower floor, a "
+                "better teacher, balance=False or allow_missing=True (--no-balance, "
+                "--allow-missing)"
             )
         surest = members[np.argsort(-confidence[members], kind="stable")]
         chosen.append(np.resize(surest, per_class))  # cut off, or repeated from the front
@@ -209,7 +193,8 @@ def self_training_loss(targets: np.ndarray | None, weighting: str = "mean") -> L
         mean      (Σ CE(y, f(x)) + Σ CE(p, f(u))) / (n + m)       the paper's text
         labelled  (Σ CE(y, f(x)) + Σ CE(p, f(u))) / n             its code; 1 + m/n times as large
 
-    targets (M, K): the distributions p, by position; None if all images are labelled.
+    targets (M, K): the distributions p of the images of the second loader; None for a teacher,
+    which has labelled images only.
     """
 
     def loss(model: Module, batches: Sequence[Batch]) -> tuple[Tensor, dict[str, Any]]:

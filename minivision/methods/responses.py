@@ -1,8 +1,8 @@
-"""What a network answers to every image of a dataset, asked once and looked up by position.
+"""Responses: a network's outputs for every image of a dataset, recorded once.
 
-A teacher, an old task and a frozen body all say something about an image that no label says. The
-batches of a loader with_indices name the position of every image, so a loss can look up what was
-recorded for it, whatever the order of the batches.
+A teacher, an old task and a frozen body all say something about an image that its label does not.
+The batches of a loader with_indices=True have the position of every image, so a loss can look up
+what was recorded for it, whatever the order of the batches.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from minivision.training import predict_logits
 
 
 def hide_labels(loader: DataLoader) -> DataLoader:
-    """The same batches of the same images with positions; their labels are 0 and are not read."""
+    """The same batches with indices; the labels are -1, which no loss accepts, and are not read."""
     loader = copy(loader)
     loader.dataset, loader.with_indices = WithoutLabels(loader.dataset), True
     return loader
 
 
 def record_responses(model: Module, loader: DataLoader) -> np.ndarray:
-    """What the model returns for every image of the loader's dataset, (M, K), on the host.
+    """The model's outputs for every image of the loader's dataset, (M, K), on the host.
 
     In evaluation mode and in the dataset's order, whatever the order of the loader. Raises
-    ValueError where the loader's transform draws: the record would hold one draw for ever.
+    ValueError if the loader's transform is random: the record would keep a single draw.
     """
     if getattr(loader.transform, "random", True):
         raise ValueError(
@@ -47,11 +47,16 @@ def looked_up(responses: np.ndarray, indices: np.ndarray | None, like: Array) ->
         raise ValueError(
             "looked_up: the batch has no indices; make it by DataLoader(…, with_indices=True)"
         )
+    if indices.max() >= len(responses):
+        raise ValueError(
+            f"looked_up: {len(responses)} responses were recorded, but the batch has image "
+            f"{indices.max()}; expected one for every image of the loader's dataset"
+        )
     return to_device(responses[indices].astype(like.dtype, copy=False), device_of(like))
 
 
 class RecordedBatches:
-    """A loader's batches with each image replaced by what was recorded for it; `fit` takes them.
+    """A loader's batches with each image replaced by what was recorded for it, for `fit`.
 
     batches(epoch) -> (responses float32 (N, D), labels (N,)), in the loader's order.
     """

@@ -142,7 +142,7 @@ class Module:
             module.training = module.training and not frozen
         return self.requires_grad_(not frozen)
 
-    def thaw(self) -> Module:
+    def unfreeze(self) -> Module:
         """Undo `freeze`; the next `train()` reaches this part again."""
         return self.freeze(False)
 

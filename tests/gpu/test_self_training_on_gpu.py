@@ -11,10 +11,11 @@ for library in ("tqdm", "threadpoolctl", "safetensors", "cv2"):
 
 from minivision import manual_seed  # noqa: E402
 from minivision.datasets import DataLoader  # noqa: E402
-from minivision.methods import ramp, self_train, train_with_pseudo_labels  # noqa: E402
+from minivision.methods import pseudo_label_batches, pseudo_label_loss, ramp  # noqa: E402
 from minivision.optim import SGD, WeightAverage  # noqa: E402
+from minivision.training import fit  # noqa: E402
 from minivision.transforms import Compose, RandomTranslate, ToArray  # noqa: E402
-from tests.methods.test_noisy_student import network  # noqa: E402
+from tests.methods.test_noisy_student import chain, network  # noqa: E402
 from tests.methods.unlabelled import WithoutLabels, stripes  # noqa: E402
 
 pytestmark = where_needed
@@ -26,10 +27,11 @@ def with_pseudo_labels(device, strong=None):
         model, many = network()(), stripes(24, 2)
     labelled = DataLoader(stripes(9, 1), 3, shuffle=True)
     unlabelled = DataLoader(WithoutLabels(many), 4, shuffle=True)
-    history = train_with_pseudo_labels(
-        model, labelled, unlabelled, 2, SGD(model.parameters(), lr=0.1), weight=ramp(1, 6),
-        threshold=0.4, strong=strong, truth=many.labels, average=WeightAverage(model, 0.9),
-        device=device,
+    batches = pseudo_label_batches(labelled, unlabelled, strong)
+    loss = pseudo_label_loss(ramp(1, 6), 0.4, many.labels)
+    history = fit(
+        model, batches, loss, SGD(model.parameters(), lr=0.1), 2,
+        average=WeightAverage(model, 0.9), device=device,
     )  # fmt: skip
     return model, history
 
@@ -59,10 +61,8 @@ def test_a_step_with_pseudo_labels_waits_for_nothing():
 def test_a_chain_of_students_gives_the_cpus_records():
     records = []
     for device in ("cpu", "gpu"):
-        generations = self_train(
-            [network(), network(12)], stripes(9, 1), WithoutLabels(stripes(60, 2)),
-            clean=ToArray(), noise=NOISE, steps=10, batch_size=6, lr=0.02, floor=0.0,
-            balance=False, truth=stripes(60, 2).labels, device=device,
-        )  # fmt: skip
-        records.append([g.record for g in generations])
+        generations = chain(
+            [network(), network(12)], steps=10, epochs=1, balance=False, device=device
+        )
+        records.append([record for _, record in generations])
     assert records[1] == records[0]

@@ -9,14 +9,8 @@ from minivision import functional as F
 from minivision import nn
 from minivision.datasets import DataLoader
 from minivision.gradcheck import gradcheck
-from minivision.methods import (
-    bias_for_share,
-    distill,
-    distillation,
-    hide_labels,
-    record_responses,
-)
-from minivision.methods.distillation import USUAL_ALPHA, teachers_logits
+from minivision.methods import bias_for_share, distillation, hide_labels, record_responses
+from minivision.methods.distillation import teachers_logits
 from minivision.optim import SGD, step_decay
 from minivision.tensor import Tensor
 from minivision.training import Run, evaluate, fit
@@ -32,16 +26,28 @@ DATA = stripes(22, 1)
 
 
 def loader(transform=None, dataset=None):
+    """Batches of a dataset that raises when its labels are looked at."""
     dataset = WithoutLabels(DATA) if dataset is None else dataset
     return DataLoader(dataset, 5, shuffle=True, seed=4, transform=transform)
 
 
-def distilled(student, teacher, **options):
-    """Three epochs, on a dataset that raises when its labels are looked at."""
+def with_labels(transform=None):
+    batches = loader(transform, DATA)
+    batches.with_indices = True
+    return batches
+
+
+def distilled(student, teacher, *, batches=None, recorded=False, **options):
+    """Three epochs as the page writes them; without labels, unless batches has some."""
     options = {"epochs": 3, "device": "cpu"} | options
+    names = ("temperature", "alpha")
+    settings = {name: options.pop(name) for name in names if name in options}
+    batches = hide_labels(loader()) if batches is None else batches
+    if recorded:
+        teacher = record_responses(teacher, batches)
+    loss = distillation(teacher, **{"alpha": 0.0} | settings)
     rule = SGD(student.parameters(), lr=0.05, momentum=0.9)
-    batches = options.pop("loader", None) or loader()
-    return distill(student, teacher, batches, optimizer=rule, **options)
+    return fit(student, batches, loss, rule, **options)
 
 
 def good_teacher():
@@ -78,7 +84,7 @@ class Answers(nn.Module):
 def test_one_answer_of_one_teacher_worked_out(T, value, gradient):
     """z = (1, 2, 3), v = (3, 2, 0): the value T²·KL, and T² times its gradient (q - p)/T."""
     z = Tensor(np.array([[1.0, 2.0, 3.0]]), requires_grad=True)
-    loss, numbers = distillation(np.array([[3.0, 2.0, 0.0]]), temperature=T)(
+    loss, numbers = distillation(np.array([[3.0, 2.0, 0.0]]), T, alpha=0)(
         Answers(), Batch(z, None, np.array([0]))
     )
     loss.backward()
@@ -107,9 +113,7 @@ def test_the_mixed_loss_and_its_gradient_equal_loops(N, K, T, alpha, seed):
             hard = answer[k] - (k == labels[i])
             gradient[n, k] = (alpha * hard + (1 - alpha) * T * (q[k] - p[k])) / N
     x = Tensor(z, requires_grad=True)
-    loss, numbers = distillation(table, labels, temperature=T, alpha=alpha)(
-        Answers(), Batch(x, None, rows)
-    )
+    loss, numbers = distillation(table, T, alpha)(Answers(), Batch(x, labels[rows], rows))
     loss.backward()
     assert loss.item() == pytest.approx(expected, rel=1e-8, abs=1e-10)
     np.testing.assert_allclose(x.grad, gradient, rtol=1e-7, atol=1e-10)
@@ -131,15 +135,15 @@ class Tiny:
         return F.linear(F.tanh(F.linear(x, first, shift)), second)
 
 
-@given(T=st.floats(0.5, 10), alpha=st.floats(0, 1), seed=seeds, labelled=st.booleans())
-def test_its_gradient_through_a_network_is_the_numerical_one(T, alpha, seed, labelled):
+@given(T=st.floats(0.5, 10), alpha=st.just(0) | st.floats(0, 1), seed=seeds)
+def test_its_gradient_through_a_network_is_the_numerical_one(T, alpha, seed):
     rng = np.random.default_rng(seed)
     x, rows = Tensor(rng.normal(size=(3, 4))), rng.permutation(6)[:3]
     teacher = 2 * rng.normal(size=(6, 3))
-    labels = rng.integers(0, 3, 6) if labelled else None
-    loss = distillation(teacher, labels, temperature=T, alpha=alpha if labelled else None)
+    labels = rng.integers(0, 3, 3)
+    loss = distillation(teacher, T, alpha)
     parts = [rng.normal(size=shape) for shape in ((5, 4), (5,), (3, 5))]
-    gradcheck(lambda *given: loss(Tiny(*given), Batch(x, None, rows))[0], parts, rng=rng)
+    gradcheck(lambda *given: loss(Tiny(*given), Batch(x, labels, rows))[0], parts, rng=rng)
 
 
 def test_at_a_high_temperature_it_matches_the_centred_logits():
@@ -147,7 +151,7 @@ def test_at_a_high_temperature_it_matches_the_centred_logits():
     rng = np.random.default_rng(0)
     z, v = rng.normal(size=(2, 3, 5))
     x = Tensor(z, requires_grad=True)
-    loss = distillation(v, temperature=1e5)
+    loss = distillation(v, temperature=1e5, alpha=0)
     loss(Answers(), Batch(x, None, np.arange(3)))[0].backward()
     expected = (z - z.mean(1, keepdims=True)) - (v - v.mean(1, keepdims=True))
     np.testing.assert_allclose(x.grad, expected / 15, rtol=1e-3, atol=1e-5)
@@ -157,19 +161,17 @@ def test_without_labels_the_soft_loss_is_the_one_with_labels_t_squared_and_all()
     """torchdistill leaves out T² as soon as there are no labels; then the rate is another."""
     rng = np.random.default_rng(1)
     z, v = Tensor(rng.normal(size=(4, 3))), rng.normal(size=(4, 3))
-    batch = Batch(z, None, np.arange(4))
-    alone, _ = distillation(v)(Answers(), batch)
-    with_labels, _ = distillation(v, np.zeros(4, int), alpha=0)(Answers(), batch)
-    _, mixed = distillation(v, np.zeros(4, int), alpha=0.4)(Answers(), batch)
-    assert alone.item() == with_labels.item() == mixed["soft_loss"].item()
+    alone, _ = distillation(v, alpha=0)(Answers(), Batch(z, None, np.arange(4)))
+    labelled = Batch(z, np.zeros(4, int), np.arange(4))
+    _, mixed = distillation(v, alpha=0.4)(Answers(), labelled)
+    assert alone.item() == mixed["soft_loss"].item()
 
 
 def test_labels_weigh_a_tenth_unless_one_says_otherwise():
     rng = np.random.default_rng(1)
     z, v, y = Tensor(rng.normal(size=(4, 3))), rng.normal(size=(4, 3)), np.array([0, 1, 2, 0])
-    usual, numbers = distillation(v, y)(Answers(), Batch(z, None, np.arange(4)))
+    usual, numbers = distillation(v)(Answers(), Batch(z, y, np.arange(4)))
     hard, soft = numbers["hard_loss"].item(), numbers["soft_loss"].item()
-    assert USUAL_ALPHA == 0.1
     assert hard == pytest.approx(F.cross_entropy(z, y).item())
     assert usual.item() == pytest.approx(0.1 * hard + 0.9 * soft)
 
@@ -184,7 +186,7 @@ def test_with_alpha_1_it_is_training_on_labels_to_the_bit_and_asks_no_teacher(tr
 
     student, plain, teacher = network(), network(), network(9)
     teacher.forward = never
-    history = distilled(student, teacher, labels=DATA.labels, alpha=1, loader=loader(transform))
+    history = distilled(student, teacher, alpha=1, batches=with_labels(transform))
 
     def cross_entropy(model, batch):
         return F.cross_entropy(model(batch.images), batch.targets)
@@ -198,7 +200,7 @@ def test_with_alpha_1_it_is_training_on_labels_to_the_bit_and_asks_no_teacher(tr
 def test_a_student_that_is_its_teacher_has_nothing_to_learn():
     teacher = network(dropout=0.0).eval()
     x = Tensor(np.random.default_rng(0).normal(size=(5, 1, 6, 5)).astype("f"))
-    loss, numbers = distillation(teacher)(teacher, Batch(x, None, np.arange(5)))
+    loss, numbers = distillation(teacher, alpha=0)(teacher, Batch(x, None))
     loss.backward()
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert numbers["agreement"] == 1
@@ -214,8 +216,8 @@ def test_it_takes_its_classes_from_the_teacher_whatever_they_mean():
 # ── the teacher ──────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("cached", [False, True])
-def test_the_teacher_is_asked_in_evaluation_mode_and_stays_what_it_is(cached):
+@pytest.mark.parametrize("recorded", [False, True])
+def test_the_teacher_is_asked_in_evaluation_mode_and_stays_what_it_is(recorded):
     """It comes in training mode, with statistics that would move and dropout that would draw."""
     teacher = good_teacher().train()
     before = weights(teacher)
@@ -228,9 +230,9 @@ def test_the_teacher_is_asked_in_evaluation_mode_and_stays_what_it_is(cached):
         return features
 
     teacher.body.forward = watched
-    distilled(network(), teacher, cached=cached)
+    distilled(network(), teacher, recorded=recorded)
     assert set(modes) == {(False, False)}
-    assert len(modes) == (5 if cached else 15)  # 5 batches, once or in each of 3 epochs
+    assert len(modes) == (5 if recorded else 15)  # 5 batches, once or in each of 3 epochs
     assert weights(teacher) == before
     assert all(parameter.grad is None for parameter in teacher.parameters())
     assert all(parameter.requires_grad for parameter in teacher.parameters())
@@ -240,7 +242,7 @@ def test_nothing_leads_from_the_loss_back_into_the_teacher():
     teacher, student = network(7), network().train()
     student.seed(0, 0)
     x = Tensor(np.random.default_rng(0).normal(size=(5, 1, 6, 5)).astype("f"))
-    loss, _ = distillation(teacher)(student, Batch(x, None, np.arange(5)))
+    loss, _ = distillation(teacher, alpha=0)(student, Batch(x, None))
     loss.backward()
     assert all(parameter.grad is None for parameter in teacher.parameters())
     assert all(parameter.grad is not None for parameter in student.parameters())
@@ -248,15 +250,11 @@ def test_nothing_leads_from_the_loss_back_into_the_teacher():
     assert isinstance(logits, np.ndarray)
 
 
-@pytest.mark.parametrize("how", ["cached", "its logits"])
-def test_asking_the_teacher_once_gives_what_asking_it_always_gives(how):
-    """In a shuffled order, in which a record by place in the walk would be another image's."""
+def test_recording_the_teacher_once_gives_what_running_it_in_every_step_gives():
+    """In a shuffled order, in which a record by place in the epoch would be another image's."""
     teacher, slow, fast = good_teacher(), network(), network()
     expected = distilled(slow, teacher)
-    if how == "cached":
-        found = distilled(fast, teacher, cached=True)
-    else:
-        found = distilled(fast, record_responses(teacher, loader()))
+    found = distilled(fast, teacher, recorded=True)
     for name, array in slow.state_dict().items():
         np.testing.assert_allclose(
             fast.state_dict()[name], array, rtol=1e-3, atol=1e-5, err_msg=name
@@ -276,7 +274,7 @@ def test_a_teacher_that_is_not_cached_sees_what_the_student_sees():
             seen.append((self.name, x.data.copy()))
             return self.inside(x)
 
-    distilled(Watcher("student"), Watcher("teacher"), loader=loader(DRAWS), epochs=1)
+    distilled(Watcher("student"), Watcher("teacher"), batches=hide_labels(loader(DRAWS)), epochs=1)
     assert [name for name, _ in seen] == ["student", "teacher"] * 5
     for (_, ours), (_, theirs) in zip(seen[::2], seen[1::2], strict=True):
         assert np.array_equal(ours, theirs)
@@ -285,29 +283,39 @@ def test_a_teacher_that_is_not_cached_sees_what_the_student_sees():
 # ── labels ───────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_without_labels_none_is_read(cached, workers):
+def test_without_labels_none_is_read(recorded, workers):
     """Looking at `labels`, or using what comes beside an image, would raise."""
-    batches = DataLoader(WithoutLabels(DATA), 5, shuffle=True, workers=workers)
-    history = distilled(network(), network(7), loader=batches, cached=cached)
+    batches = hide_labels(DataLoader(WithoutLabels(DATA), 5, shuffle=True, workers=workers))
+    history = distilled(network(), network(7), batches=batches, recorded=recorded)
     assert set(history[0]) == {"epoch", "train_loss", "soft_loss", "agreement", "seconds"}
-    if not cached:
+    if not recorded:
         batches.transform = DRAWS
-        distilled(network(), network(7), loader=batches)
+        distilled(network(), network(7), batches=batches)
 
 
-def test_with_labels_of_ones_own_the_datasets_are_not_read_either():
-    labels = DATA.labels[::-1].copy()
-    history = distilled(network(), network(7), labels=labels)
+def test_with_labels_both_losses_are_reported():
+    history = distilled(network(), network(7), batches=with_labels(), alpha=0.1)
     expected = {"hard_loss", "soft_loss", "agreement", "train_accuracy"}
     assert set(history[0]) == {"epoch", "train_loss", "seconds"} | expected
+
+
+def test_hidden_labels_cannot_be_learned_by_mistake():
+    """With alpha above 0 the labels would be read: -1 is no class."""
+    student = network()
+    before = [parameter.data.copy() for parameter in student.parameters()]
+    with pytest.raises(ValueError, match=r"targets\[0\] is -1"):
+        distilled(student, network(7), alpha=0.1)
+    for parameter, data in zip(student.parameters(), before, strict=True):
+        assert np.array_equal(parameter.data, data)
 
 
 def test_a_student_without_labels_comes_to_agree_with_its_teacher_and_is_right():
     teacher, student = good_teacher(), network()
     many = WithoutLabels(stripes(80, 5))
-    history = distilled(student, teacher, loader=DataLoader(many, 8, shuffle=True), epochs=10)
+    batches = hide_labels(DataLoader(many, 8, shuffle=True))
+    history = distilled(student, teacher, batches=batches, epochs=10)
     assert history["agreement"][-1] > 0.9 > history["agreement"][0]
     assert evaluate(student, DataLoader(stripes(60, 6), 20))["accuracy"] > 0.9
 
@@ -315,10 +323,11 @@ def test_a_student_without_labels_comes_to_agree_with_its_teacher_and_is_right()
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("cached", [False, True])
-@pytest.mark.parametrize("labels", [None, DATA.labels], ids=["without labels", "with labels"])
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, cached, labels):
-    options = {"cached": cached, "labels": labels, "schedule": step_decay(1, 0.5)}
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("alpha", [0, 0.1], ids=["without labels", "with labels"])
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, recorded, alpha):
+    options = {"recorded": recorded, "alpha": alpha, "schedule": step_decay(1, 0.5)}
+    options["batches"] = with_labels() if alpha else hide_labels(loader())
     whole = network()
     expected = distilled(whole, network(7), validate=dies_in(99), **options)
     run = Run.create(tmp_path / "run", {})
@@ -341,55 +350,37 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, cached, labels):
         ({"temperature": -1.0}, "temperature is -1.0; expected a number above 0"),
         ({"temperature": float("nan")}, "temperature is nan; expected a number above 0"),
         ({"temperature": float("inf")}, "temperature is inf; expected a number above 0"),
-        ({"alpha": 0.5}, "alpha is 0.5, but labels is None; expected alpha=0"),
-        ({"alpha": 1.5, "labels": DATA.labels}, "alpha is 1.5; expected a weight from 0 to 1"),
+        ({"alpha": 1.5}, "alpha is 1.5; expected a weight from 0 to 1"),
         ({"alpha": -0.1}, "alpha is -0.1; expected a weight from 0 to 1"),
-        ({"alpha": float("nan"), "labels": DATA.labels}, "alpha is nan; expected a weight from"),
+        ({"alpha": float("nan")}, "alpha is nan; expected a weight from"),
     ],
 )
-def test_settings_that_make_no_loss_are_refused(options, sentence, tmp_path):
-    student, teacher = network(), network(7)
-    before, run = weights(student), Run.create(tmp_path / "run", {})
+def test_settings_that_make_no_loss_are_refused(options, sentence):
     with pytest.raises(ValueError, match=f"^distillation: {sentence}"):
-        distilled(student, teacher, run=run, **options)
-    assert weights(student) == before
-    assert [path.name for path in run.path.iterdir()] == ["settings.json"]
+        distillation(network(7), **options)
 
 
-def test_a_record_or_labels_of_another_dataset_are_refused():
-    with pytest.raises(
-        ValueError, match=r"^distill: teacher has 21 rows, but the loader's dataset has 22 images$"
-    ):
-        distilled(network(), np.zeros((21, 3), np.float32))
-    with pytest.raises(ValueError, match=r"^distill: labels has 23 rows, but the loader's dataset"):
-        distilled(network(), network(7), labels=np.zeros(23, int))
+def test_a_record_of_fewer_images_is_refused():
+    with pytest.raises(ValueError, match=r"^looked_up: 5 responses .* expected one for every"):
+        distilled(network(), np.zeros((5, 3), np.float32))
 
 
-@pytest.mark.parametrize("cached", [False, True])
-def test_a_teacher_of_other_classes_is_refused_with_both_numbers(cached):
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_teacher_of_other_classes_is_refused_with_both_numbers(recorded):
     student = network()
     before = {name: p.data.tobytes() for name, p in student.named_parameters()}
     with pytest.raises(
         ValueError,
-        match=r"^distillation: the teacher answers for 4 classes and the student for 3; give the "
-        r"student as many, and a new head afterwards \(with_new_head\)$",
+        match=r"^distillation: the teacher has 4 classes, but the student has 3; give .* "
+        r"\(with_new_head\)$",
     ):
-        distilled(student, network(7, classes=4), cached=cached)
+        distilled(student, network(7, classes=4), recorded=recorded)
     assert {name: p.data.tobytes() for name, p in student.named_parameters()} == before
 
 
-def test_a_teacher_cannot_be_cached_under_augmentation():
+def test_a_teacher_cannot_be_recorded_under_augmentation():
     with pytest.raises(ValueError, match=r"^record_responses: the loader's transform draws"):
-        distilled(network(), network(7), cached=True, loader=loader(DRAWS))
-
-
-def test_the_loss_can_be_given_to_fit_with_indexed_batches():
-    ours, theirs = network(), network()
-    distilled(ours, network(7), temperature=3)
-    rule = SGD(theirs.parameters(), lr=0.05, momentum=0.9)
-    loss = distillation(network(7), temperature=3)
-    fit(theirs, hide_labels(loader()), loss, rule, 3, device="cpu")
-    assert weights(ours) == weights(theirs)
+        distilled(network(), network(7), recorded=True, batches=hide_labels(loader(DRAWS)))
 
 
 # ── the bias of a class that was never shown ─────────────────────────────────────────────────

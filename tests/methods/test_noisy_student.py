@@ -1,5 +1,7 @@
 """Noisy student: the five steps, counted; resumed; and without the labels it must not read."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,11 +9,11 @@ from hypothesis import strategies as st
 
 from minivision import functional as F
 from minivision import nn
-from minivision.datasets import ArrayDataset, DataLoader
-from minivision.methods import filter_and_balance, self_train
+from minivision.datasets import DataLoader
+from minivision.methods import filter_and_balance, self_train, without_noise
 from minivision.methods.noisy_student import labelled_by, one_hot, self_training_loss
-from minivision.optim import SGD
-from minivision.training import Run, evaluate
+from minivision.optim import SGD, Adam
+from minivision.training import Run, evaluate, fit
 from minivision.transforms import Compose, RandomTranslate, ToArray
 from tests.methods.test_pseudo_label import Answers, assert_same_weights, batches_of, surprise
 from tests.methods.unlabelled import CLASSES, H, W, WithoutLabels, stripes
@@ -30,13 +32,23 @@ def network(units=8, dropout=0.3):
 TWO = network(), network(12)
 
 
-def chain(networks=TWO, **options):
+def chain(
+    networks=TWO, *, noise=NOISE, lr=0.02, epochs=2, ratio=3, steps=20, run=None, optimizer=Adam,
+    measure=lambda model: {}, device="cpu", floor=0.0, balance=True, **options,
+):  # fmt: skip
+    """The loop of the page: all generations, trained, and what is known about each."""
     many = stripes(60, 2)
-    options = {
-        "clean": CLEAN, "noise": NOISE, "steps": 20, "epochs": 2, "batch_size": 6, "lr": 0.02,
-        "floor": 0.0, "truth": many.labels,
-    } | options  # fmt: skip
-    return self_train(networks, stripes(9, 1), WithoutLabels(many), **options)
+    labelled = DataLoader(stripes(9, 1), 6, shuffle=True, transform=noise)
+    unlabelled = DataLoader(WithoutLabels(many), ratio * 6, shuffle=True, transform=noise)
+    options = {"choose": partial(filter_and_balance, floor=floor, balance=balance)} | options
+    found = []
+    for generation in self_train(networks, labelled, unlabelled, CLEAN, steps=steps, **options):
+        model = generation.model
+        folder = run and run.stage(str(generation.number))
+        rule = optimizer(model.parameters(), lr)
+        fit(model, generation.batches, generation.loss, rule, epochs, run=folder, device=device)
+        found.append((model, generation.report(many.labels) | dict(measure(model))))
+    return found
 
 
 def distributions(M, K, seed):
@@ -113,7 +125,7 @@ def test_the_teacher_labels_clean_images_in_evaluation_mode():
 def test_a_chain_learns_and_tells_how():
     test = DataLoader(stripes(60, 3), 60)
     generations = chain((network(), network(12), network(16)), measure=lambda m: evaluate(m, test))
-    first, *students = [g.record for g in generations]
+    first, *students = [record for _, record in generations]
     assert "kept_fraction" not in first
     assert [r["generation"] for r in students] == [1, 2]
     assert first["parameters"] < students[0]["parameters"] < students[1]["parameters"]
@@ -134,19 +146,43 @@ def test_without_noise_nothing_is_drawn():
     def spied():
         return nn.Sequential(nn.Flatten(), Spy(0.5), nn.Linear(H * W, 3))
 
-    chain((spied, spied), noise=None, steps=3, balance=False)
+    chain([lambda: without_noise(spied())] * 2, noise=CLEAN, steps=3, balance=False)
     assert drawn
     assert not any(drawn)
     chain((spied, spied), steps=3, balance=False)
     assert any(drawn)
 
 
+def test_labelled_and_unlabelled_images_have_noise_of_their_own():
+    """The paper's ablation: a student that sees its unlabelled images as they are."""
+    seen = []
+
+    def marked(pixel):
+        def transform(image, rng):
+            return np.full((1, H, W), pixel, np.float32)
+
+        transform.random = False
+        return transform
+
+    labelled = DataLoader(stripes(9, 1), 2, transform=marked(1.0))
+    unlabelled = DataLoader(WithoutLabels(stripes(12, 2)), 3, transform=marked(2.0))
+    generations = self_train(
+        TWO, labelled, unlabelled, marked(3.0), choose=lambda p: np.arange(len(p))
+    )
+    next(generations)
+    student = next(generations)
+    for (few, _), (many, _, positions) in student.batches(0):
+        seen.append((set(few.ravel()), set(many.ravel())))
+        assert len(positions) == 3
+    assert seen == [({1.0}, {2.0})] * 4
+
+
 def test_hard_labels_are_decisions_and_differ_from_soft_ones():
     p = distributions(5, 3, 0)
     assert np.array_equal(one_hot(p).argmax(axis=1), p.argmax(axis=1))
     assert np.array_equal(one_hot(p).sum(axis=1), np.ones(5))
-    (_, soft), (_, hard) = chain(), chain(soft=False)
-    assert not np.array_equal(*(next(iter(g.model.state_dict().values())) for g in (soft, hard)))
+    (_, (soft, _)), (_, (hard, _)) = chain(), chain(soft=False)
+    assert not np.array_equal(*(next(iter(m.state_dict().values())) for m in (soft, hard)))
 
 
 class StopError(Exception):
@@ -169,24 +205,9 @@ def test_a_killed_chain_that_goes_on_ends_as_one_that_was_not(tmp_path, monkeypa
         chain((network(), network(12), network(12)), run=run)
     monkeypatch.setattr(Run, "log", log)
     resumed = chain((network(), network(12), network(12)), run=run)
-    for ours, theirs in zip(resumed, whole, strict=True):
-        assert_same_weights(ours.model, theirs.model)
-        assert ours.record == theirs.record
-    names = sorted(path.name for path in run.path.iterdir() if path.is_dir())
-    assert names == ["0-teacher", "1-student", "2-student"]
-    assert Run.open(run.path / "2-student").read_result() == whole[2].record
-
-
-def test_what_was_measured_once_is_not_measured_again(tmp_path):
-    run, times = Run.create(tmp_path / "run", {}), []
-
-    def measure(model):
-        times.append(1)
-        return {"accuracy": len(times)}
-
-    for _ in range(2):
-        both = chain(run=run, measure=measure, steps=2, epochs=1, balance=False)
-        assert [generation.record["accuracy"] for generation in both] == [1, 2]
+    for (ours, record), (theirs, expected) in zip(resumed, whole, strict=True):
+        assert_same_weights(ours, theirs)
+        assert record == expected
 
 
 def test_the_student_becomes_the_teacher_and_everyone_begins_anew(monkeypatch):
@@ -202,34 +223,30 @@ def test_the_student_becomes_the_teacher_and_everyone_begins_anew(monkeypatch):
 
     monkeypatch.setattr("minivision.methods.noisy_student.labelled_by", spying)
     generations = chain((begins, begins, begins))
-    assert [g.model for g in generations[:2]] == teachers
+    assert [model for model, _ in generations[:2]] == teachers
     first = [next(iter(state.values())) for state in begun]
     assert not np.array_equal(first[0], first[1])
     assert not np.array_equal(first[1], first[2])
 
 
-def test_a_step_has_ratio_times_as_many_pseudo_labelled_images_and_the_rate_ends_near_0():
-    sizes, rates = [], []
+def test_a_step_has_a_batch_of_both_loaders_and_every_network_as_many_steps():
+    sizes = []
 
     class Sizes(nn.Flatten):
         def forward(self, x):
             sizes.append((len(x), self.training))
             return super().forward(x)
 
-    class Watched(SGD):
-        def step(self):
-            rates.append(self.param_groups[0]["lr"])
-            super().step()
-
     def sized():
         return nn.Sequential(Sizes(), nn.Linear(H * W, 3))
 
-    chain((sized, sized), steps=4, epochs=1, ratio=2, balance=False, optimizer=Watched, lr=0.1)
+    chain((sized, sized), steps=4, epochs=1, ratio=2, balance=False, optimizer=SGD, lr=0.1)
     trained = [size for size, training in sizes if training]
     assert trained == [6, 3, 6, 3, 6 + 12, 3 + 12, 6 + 12, 3 + 12]
-    assert rates[:4] == rates[4:]
-    assert rates[0] == 0.1
-    assert rates[3] == pytest.approx(0.1 * (1 + np.cos(np.pi * 3 / 4)) / 2)
+    sizes.clear()
+    chain((sized, sized), steps=None, epochs=1, balance=False, optimizer=SGD, lr=0.1)
+    trained = [size for size, training in sizes if training]
+    assert len(trained) == 2 * 4  # 60 unlabelled images, 18 in a step
 
 
 def test_one_image_more_or_less_in_a_batch_weighs_as_its_share():
@@ -242,32 +259,34 @@ def test_one_image_more_or_less_in_a_batch_weighs_as_its_share():
     assert numbers["supervised_loss"].item() == pytest.approx(np.log(3))
 
 
+def test_a_class_without_pseudo_labels_may_be_allowed():
+    p = np.array([[0.9, 0.1, 0.0], [0.1, 0.65, 0.25]])
+    chosen = filter_and_balance(p, 0.3, per_class=2, allow_missing=True)
+    assert chosen.tolist() == [0, 0, 1, 1]
+    with pytest.raises(ValueError, match="all 2 pseudo-labels are below"):
+        filter_and_balance(p, 0.95, allow_missing=True)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"floor": 1.5}, r"floor is 1\.5"),
-        ({"weighting": "sum"}, "weighting is 'sum'"),
-        ({"networks": ()}, "networks is empty"),
-        ({"floor": 0.9999, "steps": 1, "epochs": 1}, "the highest probability is"),
+        ({"floor": 1.5}, r"^filter_and_balance: floor is 1\.5; expected 0 to 1"),
+        ({"weighting": "sum"}, "^self_train: weighting is 'sum'"),
+        ({"networks": ()}, "^self_train: networks is empty"),
+        ({"floor": 0.9999}, "the highest probability is"),
+        ({"networks": [lambda: nn.Linear(3, 4)]}, "^self_train: the head has 4 outputs"),
     ],
-    ids=["floor", "weighting", "networks", "rejected"],
+    ids=["floor", "weighting", "networks", "rejected", "classes"],
 )
 def test_bad_arguments_are_named(change, message):
     with pytest.raises(ValueError, match=message):
-        chain(**change)
+        chain(**{"steps": 1, "epochs": 1} | change)
 
 
 def test_when_all_are_rejected_nothing_is_lost(tmp_path):
     run = Run.create(tmp_path / "run", {})
     with pytest.raises(ValueError, match="below the floor"):
         chain(run=run, floor=1.0, steps=1, epochs=1)
-    assert (run.path / "0-teacher" / "result.json").exists()
-    assert (
-        len(chain(run=run, steps=1, epochs=1, balance=False)) == 2
-    )  # a lower floor goes on from there
-
-
-def test_an_empty_unlabelled_set_is_refused():
-    empty = ArrayDataset(np.zeros((0, H, W, 1), np.uint8), np.zeros(0, int), CLASSES)
-    with pytest.raises(ValueError, match="unlabelled is empty"):
-        self_train([network()], stripes(9, 1), empty, clean=CLEAN, noise=None, steps=1)
+    assert (run.path / "0" / "checkpoint.safetensors").exists()
+    # A lower floor goes on from there.
+    assert len(chain(run=run, steps=1, epochs=1, balance=False)) == 2

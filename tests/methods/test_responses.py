@@ -39,10 +39,10 @@ def test_hidden_labels_are_not_read_and_the_images_and_their_order_are_the_same(
     for epoch in (0, 1):
         theirs, ours = list(plain(epoch)), list(loader(epoch))
         assert len(ours) == len(theirs) == len(loader) == 3
-        for (images, labels), (same_images, zeros, positions) in zip(theirs, ours, strict=True):
+        for (images, labels), (same_images, hidden, positions) in zip(theirs, ours, strict=True):
             assert np.array_equal(images, same_images)
             assert positions.dtype == np.int64
-            assert not zeros.any()
+            assert (hidden == -1).all()
             assert np.array_equal(data.labels[positions], labels)
     seen = np.concatenate([positions for _, _, positions in ours])
     assert sorted(seen) == list(range(11))
@@ -52,6 +52,11 @@ def test_hidden_labels_are_not_read_and_the_images_and_their_order_are_the_same(
 def test_a_batch_without_indices_is_told_how_to_get_them():
     with pytest.raises(ValueError, match=r"^looked_up: .* DataLoader\(…, with_indices=True\)"):
         looked_up(np.zeros((3, 2)), None, np.zeros(1, np.float32))
+
+
+def test_a_record_of_too_few_images_is_refused_with_both_numbers():
+    with pytest.raises(ValueError, match=r"^looked_up: 3 responses were recorded.* image 7;"):
+        looked_up(np.zeros((3, 2)), np.array([0, 7]), np.zeros(1, np.float32))
 
 
 def test_hiding_labels_leaves_the_loader_as_it_was():

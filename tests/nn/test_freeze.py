@@ -1,4 +1,4 @@
-"""freeze: a part stays as it is, weights and statistics and dropout, until it is thawed."""
+"""freeze: a part stays as it is, weights and statistics and dropout, until it is unfrozen."""
 
 import numpy as np
 import pytest
@@ -85,10 +85,10 @@ def test_freezing_stops_training_at_once_and_returns_the_part():
     assert [p.requires_grad for p in model.parameters()] == [False] * 4 + [True] * 2
 
 
-def test_a_thawed_part_learns_again_from_the_next_train_on():
+def test_an_unfrozen_part_learns_again_from_the_next_train_on():
     model = network()
     before = state(model[0])
-    assert model[0].freeze().thaw() is model[0]
+    assert model[0].freeze().unfreeze() is model[0]
     assert all(p.requires_grad for p in model.parameters())
     assert not any(part.frozen for part in model.modules())
     model.train()
@@ -97,9 +97,9 @@ def test_a_thawed_part_learns_again_from_the_next_train_on():
     assert [name for name, array in state(model[0]).items() if array == before[name]] == []
 
 
-def test_one_part_can_be_thawed_while_the_others_stay_frozen():
+def test_one_part_can_be_unfrozen_while_the_others_stay_frozen():
     model = network().freeze()
-    model[1].thaw()
+    model[1].unfreeze()
     before = state(model)
     train(model, SGD(model.parameters(), lr=0.1))
     moved = {name for name, array in state(model).items() if array != before[name]}

@@ -105,7 +105,7 @@ def test_train_and_eval_reach_every_module():
     assert all(module.training for module in net.modules())
 
 
-def test_freezing_and_thawing():
+def test_freezing_and_unfreezing():
     net = Net()
     x = Tensor(rng().normal(size=(2, 3)).astype(np.float32))
     assert not net.requires_grad_(False)(x).requires_grad

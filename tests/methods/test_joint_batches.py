@@ -8,9 +8,8 @@ import pytest
 from minivision import functional as F
 from minivision import manual_seed
 from minivision.datasets import ArrayDataset, DataLoader
-from minivision.methods import JointBatches, train_jointly, with_new_task
+from minivision.methods import JointBatches, joint_loss, with_new_task
 from minivision.methods.joint_batches import joined
-from minivision.methods.joint_training import joint_loss
 from minivision.optim import SGD, step_decay
 from minivision.tensor import Tensor
 from minivision.training import Run, fit
@@ -52,8 +51,8 @@ def two_tasks():
 
 
 def together(model, loaders, epochs=3, **options):
-    options = {"lr": 0.05, "optimizer": MOMENTUM, "device": "cpu"} | options
-    return train_jointly(model, loaders, epochs, **options)
+    batches, rule = JointBatches(list(loaders.values())), MOMENTUM(model.parameters(), 0.05)
+    return fit(model, batches, joint_loss, rule, epochs, device="cpu", **options)
 
 
 # ── batches ──────────────────────────────────────────────────────────────────────────────────
@@ -210,25 +209,17 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, epoch):
     assert found["train_loss"] == expected["train_loss"]
 
 
-def test_loaders_are_one_for_each_head_in_their_order():
+def test_loaders_are_one_for_each_head():
     loaders = two_loaders()
-    for given, came in (
-        ({"old": loaders["old"]}, "old"),
-        ({"new": loaders["new"], "old": loaders["old"]}, "new, old"),
-    ):
-        with pytest.raises(
-            ValueError,
-            match=f"^train_jointly: loaders are for {came}; expected one for each head: old, new$",
-        ):
-            together(two_tasks(), given)
+    with pytest.raises(ValueError, match=r"^joint_loss: .* heads old, new, .* from 1 loaders;"):
+        together(two_tasks(), {"old": loaders["old"]})
 
 
-def test_a_head_that_does_not_fit_its_dataset_is_refused():
+def test_a_head_with_too_few_outputs_is_refused_before_a_weight_moves():
     manual_seed(0)
-    model = with_new_task(network(), 4)
-    before = weights(model)
-    with pytest.raises(
-        ValueError, match=r"^train_jointly: the head has 4 outputs, but the dataset has 3 classes"
-    ):
-        together(model, two_loaders())
-    assert weights(model) == before
+    model = with_new_task(network(), 2)
+    before = {name: p.data.copy() for name, p in model.named_parameters()}
+    with pytest.raises(ValueError, match=r"targets\[\d+\] is 2; expected 0 to 1"):
+        together(model, two_loaders(second=22))
+    for name, parameter in model.named_parameters():
+        assert np.array_equal(parameter.data, before[name])
