@@ -36,7 +36,7 @@ from minivision.analysis.summary import summary
 from minivision.autograd import no_grad
 from minivision.backend import resolve_device, to_device
 from minivision.datasets import DataLoader, OnlyClasses, Subset, load_dataset, stratified_split
-from minivision.methods import bias_for_share, distill, extract_features, record_responses
+from minivision.methods import RecordedBatches, bias_for_share, distillation, record_responses
 from minivision.models import lenet5, with_new_head
 from minivision.models.network import Network
 from minivision.nn import Dropout, Linear, ReLU, Sequential
@@ -66,7 +66,9 @@ def layers(units, classes=10, dropout=0.0):
 
 def batches(dataset, seed=0, shuffle=True):
     size = BATCH_SIZE if shuffle else 500
-    return DataLoader(dataset, size, shuffle=shuffle, seed=seed, transform=NUMBERS)
+    return DataLoader(
+        dataset, size, shuffle=shuffle, seed=seed, transform=NUMBERS, with_indices=True
+    )
 
 
 def teacher_of(name, network, dataset, epochs):
@@ -97,18 +99,15 @@ def epochs_for(steps, images):
     return -(-steps // -(-images // BATCH_SIZE))
 
 
-def learned(student, images, seed, rate, steps, *, answers=None, labels=None, **settings):
+def learned(student, images, seed, rate, steps, *, answers=None, alpha=0.0, **settings):
     """The student after so many steps on labels, on answers, or on both."""
     epochs = epochs_for(steps, len(images))
     rule = Adam(student.parameters(), rate)
+    loss = classification_loss
+    if answers is not None:
+        loss = distillation(answers, alpha=alpha, **settings)
     options = {"schedule": cosine(epochs), "seed": seed, "device": device}
-    if answers is None:
-        fit(student, batches(images, seed), classification_loss, rule, epochs, **options)
-    else:
-        distill(
-            student, answers, batches(images, seed), epochs, rule,
-            labels=labels, **settings, **options,
-        )  # fmt: skip
+    fit(student, batches(images, seed), loss, rule, epochs, **options)
     return student
 
 
@@ -130,8 +129,6 @@ def of_temperature(variant, rate, seed):
     settings = dict(VARIANTS[variant])
     if variant != "labels":
         settings["answers"] = answers_of("train")[images.indices]
-        if "alpha" in settings:
-            settings["labels"] = images.labels
         if "shuffled" in variant:
             rng = np.random.default_rng(seed)
             settings["answers"] = rng.permutation(settings["answers"])
@@ -252,8 +249,10 @@ def of_other_classes(body, count, seed):
     with manual_seed(seed, 1):
         model = with_new_head(model, 5, layers=2)
     epochs = epochs_for(HEAD_STEPS, len(few))
-    options = {"cached": True, "schedule": cosine(epochs), "seed": seed, "device": device}
-    extract_features(model, batches(few, seed), epochs, lr=0.003, **options)
+    features = RecordedBatches(record_responses(model.body, batches(few, seed)), batches(few, seed))
+    rule = Adam(model.head.parameters(), 0.003)
+    options = {"schedule": cosine(epochs), "seed": seed, "device": device}
+    fit(model.head, features, classification_loss, rule, epochs, **options)
     return {
         "test_accuracy": accuracy(model, test), "steps": IMITATION_STEPS,
         "seconds": round(time.perf_counter() - begun, 1),

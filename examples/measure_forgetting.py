@@ -29,12 +29,7 @@ from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, OnlyClasses, load_dataset, stratified_split
 from minivision.fast import worker_count
-from minivision.methods import (
-    learn_without_forgetting,
-    record_responses,
-    train_jointly,
-    with_new_task,
-)
+from minivision.methods import JointBatches, joint_loss, lwf_loss, record_responses, with_new_task
 from minivision.models import lenet5, vgg_small
 from minivision.nn import skip_init
 from minivision.optim import SGD
@@ -64,7 +59,7 @@ class Task(NamedTuple):
     methods: tuple[str, ...]
 
 
-# What learn_without_forgetting is called with. One epoch of warm-up counts as one of training.
+# How each method differs. One epoch of warm-up counts as one of training.
 METHODS = {
     "fine-tuning": {"old_weight": 0},
     "fine-tuning, no warm-up": {"old_weight": 0, "warm_up": 0},
@@ -129,7 +124,7 @@ class Old:
     def batches(self, dataset, shuffle=True):
         return DataLoader(
             dataset, BATCH_SIZE if shuffle else 500,
-            shuffle=shuffle, seed=self.seed, transform=self.transform,
+            shuffle=shuffle, seed=self.seed, transform=self.transform, with_indices=True,
         )  # fmt: skip
 
     def network(self):
@@ -160,19 +155,29 @@ def measure(source, method, rate):
         asked["warm_up"] += task.epochs
     with manual_seed(seed, 1):
         model = with_new_task(network, 5)
+    model.to(device)
     loader = source.batches(source.new.train)
     shuffled, joint = asked.pop("shuffled", False), asked.pop("joint", False)
-    shared = {"lr": rate, "optimizer": OPTIMIZER, "seed": seed, "device": device}
+
+    def train(batches, loss, groups, epochs):
+        fit(model, batches, loss, OPTIMIZER(groups, rate), epochs, seed=seed, device=device)
+
     if joint:
-        loaders = {"old": source.batches(source.old.train), "new": loader}
-        train_jointly(model, loaders, task.epochs + 1, **shared)
+        both = JointBatches([source.batches(source.old.train), loader])
+        train(both, joint_loss, model.parameters(), task.epochs + 1)
     else:
-        responses = None
+        outputs = record_responses(model.task("old"), loader)
         if shuffled:
-            model.to(device)
-            answers = record_responses(model.task("old"), loader)
-            responses = {"old": np.random.default_rng(seed).permutation(answers)}
-        learn_without_forgetting(model, loader, responses=responses, **asked, **shared)
+            outputs = np.random.default_rng(seed).permutation(outputs)
+        temperature = asked.get("temperature", 2.0)
+        loss = lwf_loss({"old": outputs}, temperature, asked["old_weight"])
+        model.freeze()
+        model.heads["new"].unfreeze()
+        train(loader, loss, model.heads["new"].parameters(), asked["warm_up"])
+        model.unfreeze()
+        body = {"params": list(model.body.parameters()), "lr": rate * asked.get("body_rate", 1.0)}
+        heads = [p for head in model.heads.values() for p in head.parameters()]
+        train(loader, loss, [body, {"params": heads, "lr": rate}], asked["epochs"])
     row = {}
     parts = ("validation",) if seed == CHOOSING else ("validation", "test")
     for part in parts:

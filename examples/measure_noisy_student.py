@@ -37,11 +37,12 @@ from minivision.datasets import (
     load_dataset,
     stratified_split,
 )
-from minivision.methods import self_train
+from minivision.methods import filter_and_balance, self_train, without_noise
 from minivision.models.network import Network
 from minivision.models.resnet import Block
 from minivision.nn import BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, ReLU, Sequential
-from minivision.training import evaluate
+from minivision.optim import Adam, cosine
+from minivision.training import evaluate, fit
 from minivision.transforms import Compose, Normalize, RandAugment, RandomTranslate, ToArray
 
 RESULT = RESULTS / "noisy_student.json"
@@ -124,27 +125,34 @@ def chain(data, name, rate, seed):
     everything = Subset(splits.train, np.concatenate([few.indices, many.indices]))
     clean = Compose(numbers)
     H, W, C = splits.train[0][0].shape
+    shown, batch = clean, BATCH * (1 + RATIO) if way.all_labels else BATCH
+    networks = [partial(residual_network, (C, H, W), width) for width in way.widths]
+    if way.noise:
+        shown = Compose([RandomTranslate(2), RandAugment(2, 9), *numbers])
+    else:
+        networks = [lambda build=build: without_noise(build()) for build in networks]
+    loader = partial(DataLoader, shuffle=True, seed=seed, transform=shown)
     generations = self_train(
-        [partial(residual_network, (C, H, W), width) for width in way.widths],
-        everything if way.all_labels else few,
-        WithoutLabels(rest),
-        clean=clean,
-        noise=Compose([RandomTranslate(2), RandAugment(2, 9), *numbers]) if way.noise else None,
+        networks,
+        loader(everything if way.all_labels else few, batch),
+        loader(WithoutLabels(rest), RATIO * batch),
+        clean,
         steps=STEPS * way.updates // EPOCHS,
-        epochs=EPOCHS,
-        batch_size=BATCH * (1 + RATIO) if way.all_labels else BATCH,
-        ratio=RATIO,
-        lr=rate,
         soft=way.soft,
-        floor=FLOOR,
-        measure=partial(measured, clean, splits, seed == CHOOSING),
-        truth=rest.labels,
-        seed=seed,
-        device=device,
+        choose=partial(filter_and_balance, floor=FLOOR, classes=splits.train.classes),
     )
-    seconds = round((time.perf_counter() - begun) / len(generations), 1)
-    settings = {"labels": of.labels, "unlabelled": of.unlabelled, "steps": STEPS * way.updates}
-    return [generation.record | settings | {"seconds": seconds} for generation in generations]
+    found = []
+    for generation in generations:
+        model, schedule = generation.model, cosine(EPOCHS)
+        rule = Adam(model.parameters(), rate)
+        fit(
+            model, generation.batches, generation.loss, rule, EPOCHS,
+            schedule=schedule, seed=seed, device=device,
+        )  # fmt: skip
+        record = generation.report(rest.labels) | measured(clean, splits, seed == CHOOSING, model)
+        found.append(record | {"labels": of.labels, "unlabelled": of.unlabelled})
+    seconds = round((time.perf_counter() - begun) / len(found), 1)
+    return [row | {"steps": STEPS * way.updates, "seconds": seconds} for row in found]
 
 
 parser = argparse.ArgumentParser(description=__doc__)

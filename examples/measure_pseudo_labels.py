@@ -29,12 +29,12 @@ from recording import RESULTS, Table
 from minivision import manual_seed
 from minivision.backend import resolve_device
 from minivision.datasets import DataLoader, Subset, WithoutLabels, load_dataset, stratified_split
-from minivision.methods import ramp, train_with_pseudo_labels
+from minivision.methods import pseudo_label_batches, pseudo_label_loss, ramp
 from minivision.models import lenet5
 from minivision.models.network import Network
 from minivision.nn import Dropout, Linear, ReLU, Sequential
 from minivision.optim import Adam, cosine
-from minivision.training import evaluate
+from minivision.training import evaluate, fit
 from minivision.transforms import Compose, Normalize, RandAugment, RandomTranslate, ToArray
 
 RESULT = RESULTS / "pseudo_labels.json"
@@ -83,21 +83,17 @@ def measure(name, labels, rate, seed):
     rest = Subset(splits.train, many.indices)
     with manual_seed(seed):
         model = way.network()
-    records = train_with_pseudo_labels(
-        model,
+    batches = pseudo_label_batches(
         DataLoader(few, 32, shuffle=True, seed=seed, transform=way.labelled),
         DataLoader(WithoutLabels(rest), 64, shuffle=True, seed=seed, transform=way.unlabelled),
-        EPOCHS,
-        Adam(model.parameters(), rate),
-        weight=way.weight,
-        threshold=way.threshold,
-        strong=way.strong,
-        truth=rest.labels,
-        steps=STEPS // EPOCHS,
-        schedule=cosine(EPOCHS),
-        seed=seed,
-        device=device,
+        way.strong,
+        STEPS // EPOCHS,
     )
+    loss = pseudo_label_loss(way.weight, way.threshold, rest.labels)
+    rule, schedule = Adam(model.parameters(), rate), cosine(EPOCHS)
+    records = fit(
+        model, batches, loss, rule, EPOCHS, schedule=schedule, seed=seed, device=device
+    )  # fmt: skip
     row = {}
     for part in ("validation",) if seed == CHOOSING else ("validation", "test"):
         batches = DataLoader(getattr(splits, part), 500, transform=PLAIN)

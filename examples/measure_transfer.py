@@ -43,7 +43,7 @@ from minivision.datasets import (
     load_dataset,
     stratified_split,
 )
-from minivision.methods import extract_features, fine_tune
+from minivision.methods import RecordedBatches, rate_groups, record_responses
 from minivision.models import alexnet_small, lenet5, vgg_small, with_new_head
 from minivision.models.network import Network
 from minivision.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, ReLU, Sequential
@@ -132,11 +132,15 @@ def measure(source, approach, labels, rate, steps, layers=1, hidden=(), **settin
     few = source.few(labels)
     loader = source.batches(few, min(50, len(few)))
     epochs = -(-steps // len(loader))
-    options = {"schedule": cosine(epochs), "seed": source.seed, "device": device, "lr": rate}
+    options = {"schedule": cosine(epochs), "seed": source.seed, "device": device}
     if approach.startswith("frozen"):
-        extract_features(model, loader, epochs, cached=True, **options)
+        model.to(device)
+        features = RecordedBatches(record_responses(model.body, loader), loader)
+        rule = Adam(model.head.parameters(), rate)
+        fit(model.head, features, classification_loss, rule, epochs, **options)
     else:
-        fine_tune(model, loader, epochs, **APPROACHES.get(approach, {}), **settings, **options)
+        rule = Adam(rate_groups(model, rate, **APPROACHES.get(approach, {}), **settings), rate)
+        fit(model, loader, classification_loss, rule, epochs, **options)
     row = {"validation_accuracy": source.score(model, "validation", 1)}
     if source.seed != CHOOSING:
         row["test_accuracy"] = source.score(model, "test", 1)

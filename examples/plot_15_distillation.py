@@ -23,8 +23,8 @@ import numpy as np
 
 from minivision import Tensor, manual_seed
 from minivision import functional as F
-from minivision.datasets import DataLoader, load_dataset, stratified_split
-from minivision.methods import distill, record_responses
+from minivision.datasets import ArrayDataset, DataLoader, load_dataset, stratified_split
+from minivision.methods import distillation, hide_labels, record_responses
 from minivision.models import lenet5
 from minivision.models.network import Network
 from minivision.nn import Linear, ReLU, Sequential
@@ -205,7 +205,7 @@ for T in (1, 4, 20, 200):
 #
 #    L = α·CE(y, softmax(z)) + (1 - α)·T²·KL(softmax(v/T) ‖ softmax(z/T))
 #
-# ``distill`` keeps the T² when there are no labels and α is 0, so both ways have one learning rate.
+# ``distillation`` keeps the T² when α is 0 and no label is read, so both have one learning rate.
 # (Libraries differ here, and in the mean: PyTorch's ``kl_div`` divides by N·K unless it is told
 # ``reduction="batchmean"``.)
 #
@@ -271,20 +271,20 @@ def student(told, seed):
         as_teacher = decides == logits.argmax(axis=1)
         return {"accuracy": (decides == test.labels).mean(), "agreement": as_teacher.mean()}
 
-    return distill(
-        model,
-        shuffled if "shuffled" in told else answers[n],
-        DataLoader(unlabelled[n], BATCH_SIZE, shuffle=True, seed=seed, transform=numbers),
-        epochs,
-        Adam(model.parameters(), lr=2e-3),
-        labels=labels,
-        temperature=4,
-        alpha=0 if labels is None else 1,
-        schedule=cosine(epochs),
-        validate=look,
-        seed=seed,
+    if labels is None:
+        images = unlabelled[n]
+        loss = distillation(shuffled if "shuffled" in told else answers[n], temperature=4, alpha=0)
+    else:
+        images = ArrayDataset(hundred.images, labels, train.classes)
+        loss = classification_loss
+    loader = DataLoader(images, BATCH_SIZE, shuffle=True, seed=seed, transform=numbers)
+    if labels is None:
+        loader = hide_labels(loader)
+    rule, schedule = Adam(model.parameters(), lr=2e-3), cosine(epochs)
+    return fit(
+        model, loader, loss, rule, epochs, schedule=schedule, validate=look, seed=seed,
         device=device,
-    )
+    )  # fmt: skip
 
 
 def told(values):

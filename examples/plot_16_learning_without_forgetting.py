@@ -18,21 +18,15 @@ forgotten some of the others. You keep it from forgetting without a single old i
 
 # sphinx_gallery_thumbnail_number = 2
 
-from functools import partial
-
 import matplotlib.pyplot as plt
 import numpy as np
 
 from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.datasets import DataLoader, OnlyClasses, load_dataset
-from minivision.methods import (
-    learn_without_forgetting,
-    record_responses,
-    train_jointly,
-    with_new_task,
-)
+from minivision.methods import JointBatches, joint_loss, lwf_loss, record_responses, with_new_task
 from minivision.models import lenet5
+from minivision.nn import skip_init
 from minivision.optim import SGD, Adam, cosine
 from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, Normalize, ToArray
@@ -51,7 +45,9 @@ numbers = Compose([ToArray(), Normalize(pixels.mean(), pixels.std())])
 
 def batches(data, shuffle=True):
     """Shuffled batches for training; whole, in their order, for measuring."""
-    return DataLoader(data, 32 if shuffle else 250, shuffle=shuffle, transform=numbers)
+    return DataLoader(
+        data, 32 if shuffle else 250, shuffle=shuffle, transform=numbers, with_indices=True
+    )
 
 
 def accuracy(model, data):
@@ -95,38 +91,56 @@ figure.suptitle("What the old network thinks of a 7")
 # * *learning without forgetting*: body and both heads, and the old head has to answer as before,
 # * *joint training*: with the old images, which we have here and usually have not.
 #
-# After every epoch we ask for both tasks.
+# After every epoch we ask for both tasks. The steps are those of the paper: 1, the old outputs,
+# are recorded above; 2 is the new head; 3 trains it alone, with everything else frozen; 4 trains
+# all of the network.
 
 WARM_UP, EPOCHS, RATE = 2, 8, 0.01
 COLOURS = {
     "feature extraction": GREY, "fine-tuning": VERMILION,
     "learning without forgetting": BLUE, "joint training": GREEN,
 }  # fmt: skip
-curves, models = {}, {}
-for name in COLOURS:
-    network = lenet5(5)
-    network.load_state_dict(weights)
-    manual_seed(1)
-    model = with_new_task(network, 5)
-    shared = {"lr": RATE, "optimizer": partial(SGD, momentum=0.9), "device": device}
-    seen = curves[name] = []
+curves = {name: [] for name in COLOURS}
 
-    def both(model, seen=seen):
-        """Validation accuracy on the old and on the new task."""
-        seen.append([accuracy(model.task(task), part[1]) for task, part in
-                     (("old", old), ("new", new))])  # fmt: skip
+
+def old_network():
+    with skip_init():
+        network = lenet5(5)
+    network.load_state_dict(weights)
+    return network
+
+
+def train(name, loader, loss, part, epochs):
+    """Train this part of the model, and note the validation accuracy on both tasks."""
+
+    def both(_):
+        accuracies = accuracy(model.task("old"), old[1]), accuracy(model.task("new"), new[1])
+        curves[name].append(accuracies)
         return {}
 
-    if name == "joint training":
-        loaders = {"old": batches(old[0]), "new": batches(new[0])}
-        train_jointly(model, loaders, WARM_UP + EPOCHS, validate=both, **shared)
-    else:
-        epochs = 0 if name == "feature extraction" else EPOCHS
-        learn_without_forgetting(
-            model, batches(new[0]), epochs, warm_up=WARM_UP + EPOCHS - epochs, validate=both,
-            old_weight=1.0 if name == "learning without forgetting" else 0.0, **shared,
-        )  # fmt: skip
-    models[name] = model
+    rule = SGD(part.parameters(), RATE, momentum=0.9)
+    fit(model, loader, loss, rule, epochs, validate=both, device=device)
+
+
+losses = {
+    "feature extraction": lwf_loss({}), "fine-tuning": lwf_loss({}),
+    "learning without forgetting": lwf_loss({"old": responses}),
+}  # fmt: skip
+models = {}
+for name, loss in losses.items():
+    epochs = 0 if name == "feature extraction" else EPOCHS
+    manual_seed(1)
+    model = models[name] = with_new_task(old_network(), 5)  # step 2
+    model.freeze()  # step 3
+    model.heads["new"].unfreeze()
+    train(name, batches(new[0]), loss, model.heads["new"], WARM_UP + EPOCHS - epochs)
+    model.unfreeze()  # step 4
+    train(name, batches(new[0]), loss, model, epochs)
+
+manual_seed(1)
+model = models["joint training"] = with_new_task(old_network(), 5)
+together = JointBatches([batches(old[0]), batches(new[0])])
+train("joint training", together, joint_loss, model, WARM_UP + EPOCHS)
 
 figure, panels = plt.subplots(1, 2, figsize=(8.8, 3.4), layout="constrained", sharey=True)
 before = accuracy(source, old[1])
@@ -155,11 +169,10 @@ for name, model in models.items():
 tuned = models["fine-tuning"]
 head, was = tuned.heads["old"].state_dict(), source.classifier[-1].state_dict()
 same = all(np.array_equal(a, b) for a, b in zip(head.values(), was.values(), strict=True))
-network = lenet5(5)
-network.load_state_dict(weights)
-features = [record_responses(body, batches(old[2], shuffle=False))
-            for body in (with_new_task(network, 5).body.to(device),
-                         tuned.body)]  # fmt: skip
+features = [
+    record_responses(body, batches(old[2], shuffle=False))
+    for body in (with_new_task(old_network(), 5).body.to(device), tuned.body)
+]
 moved = np.linalg.norm(features[1] - features[0]) / np.linalg.norm(features[0])
 print(f"the old head is the same to the bit: {same}")
 print(f"the features of the old test images have moved by {moved:.0%} of their length")

@@ -24,8 +24,7 @@ import numpy as np
 from minivision import Tensor, manual_seed
 from minivision import functional as F
 from minivision.datasets import DataLoader, WithoutLabels, load_dataset, stratified_split
-from minivision.methods import ramp, train_with_pseudo_labels
-from minivision.methods.pseudo_label import pseudo_label_loss
+from minivision.methods import pseudo_label_batches, pseudo_label_loss, ramp
 from minivision.models import lenet5
 from minivision.nn import Flatten, Linear, Sequential, Tanh
 from minivision.optim import Adam, cosine
@@ -128,35 +127,33 @@ plain = Compose(numbers)
 weak = Compose([RandomTranslate(2), *numbers])
 strong = Compose([RandomTranslate(2), RandAugment(2, 9), *numbers])
 EPOCHS, STEPS = 6, 25
+lee = pseudo_label_loss(ramp(30, 150), truth=rest.labels)
+fixmatch = pseudo_label_loss(threshold=0.95, truth=rest.labels)
 WAYS = {
-    "labels, plain": {"shown": plain},
-    "labels, weak": {"shown": weak},
-    "labels, strong": {"shown": strong},
-    "pseudo-labels, weak": {"shown": weak, "weight": ramp(30, 150)},
-    "FixMatch": {"shown": weak, "weight": 1.0, "threshold": 0.95, "strong": strong},
+    "labels, plain": (plain, None, pseudo_label_loss(0)),
+    "labels, weak": (weak, None, pseudo_label_loss(0)),
+    "labels, strong": (strong, None, pseudo_label_loss(0)),
+    "pseudo-labels, weak": (weak, None, lee),
+    "FixMatch": (weak, strong, fixmatch),
 }
 colours = (GREY, BLUE, GREEN, PURPLE, VERMILION)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 test = DataLoader(splits.test, 250, transform=plain)
 held_out = DataLoader(splits.validation, 250, transform=plain)
-for (name, settings), colour in zip(WAYS.items(), colours, strict=True):
-    settings = {"weight": 0.0, **settings}
-    transform = settings.pop("shown")
-    manual_seed(1)
-    model = lenet5()
-    records = train_with_pseudo_labels(
-        model,
+for (name, (transform, second, loss)), colour in zip(WAYS.items(), colours, strict=True):
+    batches = pseudo_label_batches(
         DataLoader(labelled, 16, shuffle=True, transform=transform),
         DataLoader(WithoutLabels(rest), 48, shuffle=True, transform=transform),
-        EPOCHS,
-        Adam(model.parameters(), 0.003),
-        truth=rest.labels,
-        steps=STEPS,
-        schedule=cosine(EPOCHS),
-        validate=lambda model: evaluate(model, held_out),
-        device=device,
-        **settings,
+        second,
+        STEPS,
     )
+    manual_seed(1)
+    model = lenet5()
+    rule = Adam(model.parameters(), 0.003)
+    records = fit(
+        model, batches, loss, rule, EPOCHS,
+        schedule=cosine(EPOCHS), validate=lambda model: evaluate(model, held_out), device=device,
+    )  # fmt: skip
     epochs = range(1, EPOCHS + 1)
     left.plot(epochs, records["validation_accuracy"], color=colour, label=name)
     told = f"{name:<20} test accuracy {evaluate(model, test)['accuracy']:.1%}"

@@ -26,11 +26,12 @@ import numpy as np
 from minivision import Tensor
 from minivision import functional as F
 from minivision.datasets import DataLoader, Subset, WithoutLabels, load_dataset, stratified_split
-from minivision.methods import self_train
-from minivision.methods.noisy_student import filter_and_balance, labelled_by
+from minivision.methods import filter_and_balance, self_train, without_noise
+from minivision.methods.noisy_student import labelled_by
 from minivision.models.network import Network
 from minivision.nn import BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, ReLU, Sequential
-from minivision.training import evaluate
+from minivision.optim import Adam, cosine
+from minivision.training import evaluate, fit
 from minivision.transforms import (
     ColorJitter,
     Compose,
@@ -106,7 +107,7 @@ for name, seen in (("the same view", logits), ("another view", np.array([[0.5, 1
 # -------------------------
 # Fifty labels, 1,207 images without. The students have twice as many filters as the teacher. Each
 # network is measured on the test images and on three changes of them that nobody trained for as
-# such. ``noise=None`` turns every kind of noise off, and nothing else.
+# such. The chain without noise sees every image as it is, and `without_noise` switches dropout off.
 
 CHANGES = {
     "as they are": [],
@@ -135,16 +136,24 @@ def measure(model):
     return found
 
 
-def chain(noise, widths=(8, 16, 16), steps=35):
-    """The records of a teacher and its students."""
-    return self_train(
-        [partial(network, width) for width in widths], labelled, WithoutLabels(rest),
-        clean=clean, noise=noise, steps=steps, epochs=3, batch_size=16, ratio=3, lr=0.004,
-        measure=measure, truth=rest.labels, device=device,
-    )  # fmt: skip
+def chain(noise, networks, few=labelled, batch_size=16, steps=35):
+    """A teacher and its students: each network with what is known about it."""
+    shown = DataLoader(few, batch_size, shuffle=True, transform=noise)
+    hidden = DataLoader(WithoutLabels(rest), 3 * batch_size, shuffle=True, transform=noise)
+    found = []
+    for generation in self_train(networks, shown, hidden, clean, steps=steps):
+        model = generation.model
+        rule = Adam(model.parameters(), 0.004)
+        fit(model, generation.batches, generation.loss, rule, 3, schedule=cosine(3), device=device)
+        found.append((model, generation.report(rest.labels) | measure(model)))
+    return found
 
 
-chains = {"with noise": chain(noise), "without noise": chain(None)}
+WIDTHS = (8, 16, 16)
+chains = {
+    "with noise": chain(noise, [partial(network, width) for width in WIDTHS]),
+    "without noise": chain(clean, [lambda w=w: without_noise(network(w)) for w in WIDTHS]),
+}
 for name, generations in chains.items():
     for g, (_, record) in enumerate(generations):
         told = f"{name:<14} {'student ' + str(g) if g else 'teacher':<10}"
@@ -176,7 +185,7 @@ panels[0].set_ylabel("test accuracy")
 # Step 3 looks at the teacher's confidence. Images below the floor are left out, and of each class
 # the same number is taken: where the teacher found few, some come twice.
 
-teacher = chains["with noise"][0].model
+teacher = chains["with noise"][0][0]
 p = labelled_by(teacher, DataLoader(WithoutLabels(rest), 250, transform=clean))
 kept = filter_and_balance(p, floor=0.3, classes=splits.train.classes)
 copies = np.bincount(kept, minlength=len(rest))
@@ -202,12 +211,9 @@ print(f"left out {np.mean(copies == 0):.0%}, taken more than once {np.mean(copie
 # that is told all labels. Compare with the last line of "with noise" above, and do not be surprised
 # if the fifty labels alone win: on so small a set one run decides nothing.
 
-alone = chain(noise, widths=(16,), steps=105)[0].record
-everything = Subset(splits.train, np.concatenate([labelled.indices, rest.indices]))
-bound = self_train(
-    [partial(network, 16)], everything, WithoutLabels(rest), clean=clean, noise=noise, steps=35,
-    epochs=3, batch_size=64, lr=0.004, measure=measure, device=device,
-)[0].record  # fmt: skip
+wide, everything = partial(network, 16), np.concatenate([labelled.indices, rest.indices])
+_, alone = chain(noise, [wide], steps=105)[0]
+_, bound = chain(noise, [wide], few=Subset(splits.train, everything), batch_size=64)[0]
 print(f"labels alone, with noise, as long: {alone['as they are']:.1%}")
 print(f"all labels:                        {bound['as they are']:.1%}")
 
