@@ -1,0 +1,89 @@
+"""What a run was asked for: everything needed to repeat it, as its settings.json holds it.
+
+A first reading may skip this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+PREPROCESSING = ("dataset", "training", "image")
+CHOICES = {
+    "optimizer": ("adam", "sgd"),
+    "schedule": ("cosine",),
+    "start": ("he", "paper"),
+    "mixer": (None, "cutmix", "mixup"),
+    "channels": (1, 3),
+}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The settings of one run. Making it checks it: a wrong value is a ValueError that names it."""
+
+    model: str
+    dataset: str  # a name or the path of class folders
+    classes: list
+    channels: int
+    # Descriptions of transforms: "dataset" for its images, "training" for augmented ones, "image"
+    # for any picture that `predict` is given.
+    preprocessing: dict
+    epochs: int
+    batch_size: int
+    lr: int | float
+    optimizer: str = "adam"
+    schedule: str = "cosine"
+    seed: int = 0
+    start: str = "paper"  # how the first weights are drawn
+    limit: int | None = None  # training images, if not all
+    workers: int = 0
+    shift: int | None = None  # as the options say; what they lead to is in preprocessing
+    augment: str | None = None
+    skip_unreadable: bool = False
+    mixer: str | None = None
+    # None for a network as its page builds it; otherwise a body of that network under a head of
+    # its own: {"layers": taken away, "hidden": [units]}.
+    head: dict | None = None
+    skipped: dict = field(default_factory=dict)  # files left out: {name: what is wrong}
+    images: dict | None = None  # the fingerprint of the images, for images of the user's own
+    unlabelled_images: dict | None = None
+    versions: dict = field(default_factory=dict)  # what the run was computed with
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+                named = getattr(kind, "__name__", kind)
+                raise ValueError(f"{name!r} is {value!r:.60}; expected {named}")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                expected = ", ".join(map(str, known))
+                raise ValueError(f"{name!r} is {getattr(self, name)!r:.60}; expected {expected}")
+        if not self.classes or not all(isinstance(name, str) for name in self.classes):
+            raise ValueError(f"'classes' is {self.classes!r:.60}; expected names")
+        if missing := [part for part in PREPROCESSING if part not in self.preprocessing]:
+            raise ValueError(f"'preprocessing' has no {missing[0]!r}; expected it and its like")
+        for name in ("epochs", "batch_size", "lr"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name!r} is {getattr(self, name)}; expected a number above 0")
+
+    @classmethod
+    def read(cls, file: Path, content: Mapping[str, Any]) -> RunSettings:
+        """The settings in a settings.json, also of version 0.1; ValueError names file and entry."""
+        known = [entry.name for entry in fields(cls)]
+        unknown = [name for name in content if name not in known]
+        missing = [name for name in known[: known.index("optimizer")] if name not in content]
+        try:
+            if unknown or missing:
+                which = f"{missing[0]!r} is missing" if missing else f"{unknown[0]!r} is unknown"
+                raise ValueError(which)
+            return cls(**content)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}; it was not written by train") from error
+
+    def plain(self) -> dict[str, Any]:
+        """As a dictionary, for settings.json."""
+        return asdict(self)
