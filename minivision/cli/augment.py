@@ -18,7 +18,7 @@ from pathlib import Path
 
 from minivision.analysis.augmentation import plot_augmented, plot_magnitudes
 from minivision.analysis.plots import save_figure
-from minivision.cli.policy import STEPS, read_policy
+from minivision.cli.policy import EXPLAINED, STEPS, read_policy
 from minivision.datasets import read_image
 from minivision.transforms import Compose, RandAugment
 from minivision.transforms.randaugment import PRESETS
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="PNG", help="the sheet (default: augmented-NAME.png, here)"
     )
+    parser.epilog = EXPLAINED
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -79,7 +80,7 @@ def _transform(policy: str | None, size: tuple[int, int], randaugment: RandAugme
     """What the command line asks for, for one image at a time."""
     if policy is None:
         return Compose([randaugment])
-    steps, mixer = read_policy("--policy", policy, size)
+    steps, mixer = read_policy("--policy", policy, (*size, 3))
     if mixer:
         raise ValueError(
             f"--policy: {mixer} mixes the images of a batch, and here is one; leave it out, and "

@@ -187,7 +187,7 @@ def new_task(
     if settings["limit"] is not None:
         few = min(settings["limit"], len(splits.train))
         splits = splits._replace(train=stratified_split(splits.train, (few,))[0])
-    policy = read_policy("--augment", augment, splits.train[0][0].shape[:2])
+    policy = read_policy("--augment", augment, splits.train[0][0].shape)
     if policy.mixer:
         raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
     shown = undrawn(model)

@@ -36,7 +36,7 @@ from minivision.cli.comparison import (
     new_task,
     open_folder,
 )
-from minivision.cli.policy import NAMES
+from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader
 from minivision.functional.softmax import positive_temperature
 from minivision.methods import distill, hide_labels, record_responses
@@ -67,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-labels", action="store_true", default=None,
         help="learn from the teacher's answers alone; the labels are only used to measure",
     )  # fmt: skip
-    add("--augment", metavar="POLICY", help=f"names joined by +, of {', '.join(NAMES[:-2])}")
+    add("--augment", metavar="POLICY", help=f"names joined by +, of {', '.join(STEPS)}")
+    parser.epilog = EXPLAINED
 
 
 def run(arguments: argparse.Namespace) -> None:

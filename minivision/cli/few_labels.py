@@ -16,7 +16,7 @@ import numpy as np
 
 from minivision.cli.comparison import add_folder_arguments, images_of, open_folder
 from minivision.cli.images import unlabelled_stamps
-from minivision.cli.policy import NAMES, read_policy
+from minivision.cli.policy import EXPLAINED, STEPS, read_policy
 from minivision.cli.setup import preprocessing, undrawn, versions
 from minivision.cli.train import DEFAULTS as EPOCHS
 from minivision.cli.train import USUAL, positive
@@ -64,9 +64,10 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     add("--lr", type=positive(float), help="first learning rate of Adam (default: 0.002)")
     add(
         "--augment", metavar="POLICY",
-        help=f"weak augmentation, names joined by +, of {', '.join(NAMES[:-2])} (default: crop)",
+        help=f"weak augmentation, names joined by +, of {', '.join(STEPS)} (default: crop)",
     )  # fmt: skip
     add_folder_arguments(parser)
+    parser.epilog = EXPLAINED
 
 
 SHARED: dict[str, Any] = {
@@ -115,7 +116,7 @@ def few_labels(folder: Run) -> FewLabels:
         unlabelled_images = unlabelled_stamps(settings, files, folder.path)
         for name, reason in left_out.items():
             print(f"left out: {name}: {reason}")
-    policy = read_policy("--augment", settings["augment"], (H, W))
+    policy = read_policy("--augment", settings["augment"], (H, W, C))
     if policy.mixer:
         raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
     model = undrawn(settings["model"])

@@ -1,9 +1,30 @@
 """What `--augment` and `--policy` understand: names joined by plus signs, or a file.
 
-flip+crop            mirrored half of the time, and moved by up to an eighth
-crop+randaugment     moved, then two operations of RandAugment
-flip+crop+cutmix     the last mixes the images of a batch, and their labels
-best.json            what `minivision search-augmentation` found, or any description as JSON
+  flip+crop+jitter     one after the other, each drawn again for every image
+  flip+crop+cutmix     the last mixes the images of a batch, and their labels
+  best.json            what `minivision search-augmentation` found, or any description as JSON
+
+What each name does, and how strongly (an eighth is one of the shorter side):
+
+  flip            mirrored left and right, half of the time
+  vertical-flip   mirrored top and bottom, half of the time
+  crop            padded with black by an eighth, and cut to its size at a random place
+  translate       moved by up to an eighth: what crop does, under its other name
+  rotate          turned by up to 15 degrees
+  shear           slanted along x and along y, by up to a fifth of a pixel for each pixel
+  affine          turned by up to 10 degrees, moved by up to a tenth, magnified by 0.9 to 1.1 and
+                  slanted by up to a tenth, in one map
+  perspective     seen from aside: each corner moves inwards, by up to 15 % of the sides
+  elastic         drawn on rubber: displacements of strength 8, smoothed over 4 pixels
+  brightness      every byte times 0.6 to 1.4
+  jitter          brightness, contrast and saturation times 0.6 to 1.4, in any order
+  pca-colour      another light: all pixels moved by one colour, drawn along ImageNet's principal
+                  components with AlexNet's sigma of 0.1, some 3 of 255 levels; for RGB only
+  cutout          a square of half the shorter side covered (240 pixels at most), with middle grey,
+                  or with black if the images are grey
+  randaugment     two operations of RandAugment, of magnitude 9 of 30
+  cutmix          a box of another image pasted in; the label shared in proportion to the area
+  mixup           two images blended, and their labels
 """
 
 from __future__ import annotations
@@ -19,30 +40,62 @@ from minivision.transforms import (
     CutMix,
     ElasticDistortion,
     Mixup,
+    OperationSequence,
+    PCAColor,
     RandAugment,
+    RandomAffine,
     RandomCrop,
     RandomHorizontalFlip,
     RandomPerspective,
     RandomRotation,
+    RandomTranslate,
     RandomVerticalFlip,
     from_description,
 )
 
-USUAL = (0.6, 1.4)  # factors of a colour jitter
+USUAL = (0.6, 1.4)  # factors of brightness, contrast and saturation
+Shape = tuple[int, ...]  # (H, W, C)
 
-# Each makes its transform for images of a size (H, W).
-STEPS: dict[str, Callable[[tuple[int, int]], Any]] = {
-    "flip": lambda size: RandomHorizontalFlip(),
-    "vertical-flip": lambda size: RandomVerticalFlip(),
-    "crop": lambda size: RandomCrop(size, padding=max(1, min(size) // 8)),
-    "rotate": lambda size: RandomRotation(15),
-    "perspective": lambda size: RandomPerspective(0.3),
-    "elastic": lambda size: ElasticDistortion(alpha=8, sigma=4),
-    "jitter": lambda size: ColorJitter(USUAL, USUAL, USUAL),
-    "randaugment": lambda size: RandAugment(2, 9),
+
+def affine(shape: Shape) -> RandomAffine:
+    return RandomAffine(degrees=10, translate=min(shape[:2]) / 10, scale=(0.9, 1.1), shear=0.1)
+
+
+def cutout(shape: Shape) -> OperationSequence:
+    """The operation of Noisy Student's RandAugment, which covers 4M pixels around a place.
+
+    `Cutout`, of batches, comes after the images are standardised. This one is a step like the
+    others: every command can use it, and `minivision augment` can show it.
+    """
+    magnitude = min(min(shape[:2]) / 4 / 4, 30)
+    fill = 0 if shape[2] == 1 else 128
+    return OperationSequence([("cutout", magnitude)], preset="noisy_student", fill=fill)
+
+
+def eighth(shape: Shape) -> int:
+    return max(1, min(shape[:2]) // 8)
+
+
+# Each makes its transform for images of a shape (H, W, C).
+STEPS: dict[str, Callable[[Shape], Any]] = {
+    "flip": lambda shape: RandomHorizontalFlip(),
+    "vertical-flip": lambda shape: RandomVerticalFlip(),
+    "crop": lambda shape: RandomCrop(shape[:2], padding=eighth(shape)),  # type: ignore[arg-type]
+    "translate": lambda shape: RandomTranslate(eighth(shape)),
+    "rotate": lambda shape: RandomRotation(15),
+    "shear": lambda shape: RandomAffine(shear=0.2),
+    "affine": affine,
+    "perspective": lambda shape: RandomPerspective(0.3),
+    "elastic": lambda shape: ElasticDistortion(alpha=8, sigma=4),
+    "brightness": lambda shape: ColorJitter(brightness=USUAL),
+    "jitter": lambda shape: ColorJitter(USUAL, USUAL, USUAL),
+    "pca-colour": lambda shape: PCAColor(),
+    "cutout": cutout,
+    "randaugment": lambda shape: RandAugment(2, 9),
 }
 MIXERS = {"cutmix": CutMix, "mixup": Mixup}
 NAMES = (*STEPS, *MIXERS)
+EXPLAINED = __doc__  # what --help ends with
 
 
 class Policy(NamedTuple):
@@ -52,14 +105,25 @@ class Policy(NamedTuple):
     mixer: str | None = None
 
 
-def read_policy(option: str, text: str, size: tuple[int, int]) -> Policy:
-    """The policy that `text` names, for images of a size (H, W); ValueError names `option`.
+def read_policy(option: str, text: str, shape: Shape) -> Policy:
+    """The policy that `text` names, for images of a shape (H, W, C); ValueError names `option`.
 
-    >>> read_policy("--augment", "flip+mixup", (32, 32))
+    >>> read_policy("--augment", "flip+mixup", (32, 32, 3))
     Policy(steps=[RandomHorizontalFlip(p=0.5)], mixer='mixup')
     """
     if text.endswith(".json"):
-        return Policy(_read_file(option, Path(text)))
+        policy = Policy(_read_file(option, Path(text)))
+    else:
+        policy = _read_names(option, text, shape)
+    if shape[2] != 3 and any(isinstance(step, PCAColor) for step in policy.steps):
+        raise ValueError(
+            f"{option}: {text!r} has pca-colour, which needs red, green and blue, but these images "
+            "are grey; leave it out (brightness is for grey images, too)"
+        )
+    return policy
+
+
+def _read_names(option: str, text: str, shape: Shape) -> Policy:
     names = [] if text == "none" else text.split("+")
     for name in names:
         if name not in NAMES:
@@ -70,7 +134,7 @@ def read_policy(option: str, text: str, size: tuple[int, int]) -> Policy:
     mixers = [name for name in names if name in MIXERS]
     if len(mixers) > 1:
         raise ValueError(f"{option}: {text!r} mixes a batch twice; keep one of {', '.join(MIXERS)}")
-    steps = [STEPS[name](size) for name in names if name in STEPS]
+    steps = [STEPS[name](shape) for name in names if name in STEPS]
     return Policy(steps, mixers[0] if mixers else None)
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from minivision.analysis.plots import save_figure
 from minivision.analysis.policies import plot_search, standard_error
 from minivision.cli.images import TRAINED, Images, new_images, run_images
-from minivision.cli.policy import NAMES, read_policy
+from minivision.cli.policy import EXPLAINED, STEPS, read_policy
 from minivision.cli.setup import preprocessing, undrawn
 from minivision.cli.train import DEFAULTS, USUAL, positive, whole
 from minivision.datasets import DATASETS, ArrayDataset, Splits, stratified_split
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--limit", type=positive(int), help="use only N training images, of all classes")
     add(
         "--baseline", metavar="POLICY",
-        help=f"of every candidate: none, or some of {', '.join(NAMES)}, joined by + "
+        help=f"of every candidate: none, or some of {', '.join(STEPS)}, joined by + "
         "(default: flip+crop; crop for grey images, for digits do not like the mirror)",
     )  # fmt: skip
     add("--seed", type=whole, default=0, help="decides everything random (default: 0)")
@@ -83,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of your own images leave out those that cannot be read",
     )  # fmt: skip
     add("--processes", type=positive(int), help="trainings at once (default: one for each core)")
+    parser.epilog = EXPLAINED
 
 
 def run(arguments: argparse.Namespace) -> int | None:
@@ -138,7 +139,7 @@ def make_trial(arguments: argparse.Namespace, splits: Splits) -> tuple[Trial, di
         (train,) = stratified_split(train, (min(arguments.limit, len(train)),))
     H, W, C = train[0][0].shape
     named = arguments.baseline or ("crop" if C == 1 else "flip+crop")
-    baseline = read_policy("--baseline", named, (H, W))
+    baseline = read_policy("--baseline", named, (H, W, C))
     if baseline.mixer is not None:
         raise ValueError(f"--baseline: {baseline.mixer} mixes whole batches; a search adds none")
     steps = preprocessing(splits, undrawn(arguments.model), baseline.steps)

@@ -27,7 +27,7 @@ from minivision.cli.images import (
     run_images,
     untested,
 )
-from minivision.cli.policy import MIXERS, NAMES, read_policy
+from minivision.cli.policy import EXPLAINED, MIXERS, NAMES, read_policy
 from minivision.cli.setup import (
     build_model,
     loader,
@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--augment", metavar="POLICY",
-        help=f"names joined by +, of {', '.join(NAMES)}; or a file of search-augmentation",
+        help=f"names joined by +, of {', '.join(NAMES)}; or a file of search-augmentation; below",
     )  # fmt: skip
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
     add("--seed", type=whole, help="decides everything random (default: 0)")
@@ -105,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--skip-unreadable", action="store_true", default=None,
         help="of your own images leave out those that cannot be read, and list them",
     )  # fmt: skip
+    parser.epilog = EXPLAINED
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -206,7 +207,7 @@ def make_settings(arguments: argparse.Namespace, images: Images) -> dict[str, An
         shift = arguments.shift
     named, splits = arguments.dataset in DATASETS, images.splits
     first = splits.train[0][0]
-    policy = read_policy("--augment", arguments.augment or "none", first.shape[:2])
+    policy = read_policy("--augment", arguments.augment or "none", first.shape)
     augmentation = [RandomTranslate(shift), *policy.steps] if shift else policy.steps
     model = undrawn(arguments.model)
     optimizer = arguments.optimizer or "adam"

@@ -28,7 +28,7 @@ from minivision.cli.comparison import (
     new_task,
     open_folder,
 )
-from minivision.cli.policy import NAMES
+from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader
 from minivision.cli.train import positive, test_result
 from minivision.methods import extract_features, fine_tune
@@ -69,7 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fine-tuned: rate of the body (default: 0.1 of lr)",
     )
     add("--layer-decay", type=positive(float), help="fine-tuned: factor a layer (default: 1)")
-    add("--augment", metavar="POLICY", help=f"names joined by +, of {', '.join(NAMES[:-2])}")
+    add("--augment", metavar="POLICY", help=f"names joined by +, of {', '.join(STEPS)}")
+    parser.epilog = EXPLAINED
 
 
 def run(arguments: argparse.Namespace) -> None:

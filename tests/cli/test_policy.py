@@ -1,6 +1,7 @@
 """The policies of `train --augment` and `augment --policy`: names, files and refusals."""
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -9,25 +10,31 @@ import pytest
 from minivision.analysis.augmentation import plot_augmented
 from minivision.cli import main
 from minivision.cli import train as train_command
-from minivision.cli.policy import MIXERS, NAMES, STEPS, Policy, read_policy
+from minivision.cli.policy import EXPLAINED, MIXERS, NAMES, STEPS, Policy, read_policy
 from minivision.nn.weights import load_weights
 from minivision.transforms import (
     ColorJitter,
     Compose,
     ElasticDistortion,
+    PCAColor,
     RandAugment,
+    RandomAffine,
     RandomCrop,
     RandomHorizontalFlip,
     RandomPerspective,
     RandomRotation,
+    RandomTranslate,
     describe,
+    from_description,
 )
+from minivision.transforms.color import EIGENVALUES, EIGENVECTORS
 
 SIZE = (32, 24)
+RGB, GREY = (*SIZE, 3), (*SIZE, 1)
 
 
-def read(text):
-    return read_policy("--augment", text, SIZE)
+def read(text, shape=RGB):
+    return read_policy("--augment", text, shape)
 
 
 def test_names_become_transforms_in_their_order():
@@ -45,9 +52,71 @@ def test_every_name_alone_is_a_policy_that_settings_can_hold(name):
     steps, mixer = read(name)
     assert (mixer == name) == (name in MIXERS)
     assert len(steps) == (name in STEPS)
-    json.dumps(describe(Compose(steps)))
-    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-    assert Compose(steps)(image, np.random.default_rng(1)).shape == (*SIZE, 3)
+    image = np.random.default_rng(0).integers(0, 256, RGB, dtype=np.uint8)
+    again = from_description(json.loads(json.dumps(describe(Compose(steps)))))
+    different = 0
+    for seed in range(8):  # drawn again, as a run's settings describe it, it is the same image
+        changed = Compose(steps)(image, np.random.default_rng(seed))
+        assert changed.shape == RGB
+        np.testing.assert_array_equal(again(image, np.random.default_rng(seed)), changed)
+        different += (changed != image).any()
+    assert (different > 0) == (name in STEPS)
+
+
+@pytest.mark.parametrize("name", [name for name in STEPS if name != "pca-colour"])
+def test_every_name_but_pca_colour_takes_grey_images(name):
+    image = np.random.default_rng(0).integers(0, 256, GREY, dtype=np.uint8)
+    assert Compose(read(name, GREY).steps)(image, np.random.default_rng(1)).shape == GREY
+
+
+def test_every_name_is_explained_with_its_strength():
+    for name in NAMES:
+        assert re.search(rf"^  {name} +\w", EXPLAINED, re.MULTILINE), name
+
+
+def test_strengths_are_those_that_are_explained():
+    colours = {
+        "brightness": ColorJitter(brightness=(0.6, 1.4)),
+        "pca-colour": PCAColor(sigma=0.1, eigenvalues=EIGENVALUES, eigenvectors=EIGENVECTORS),
+    }
+    maps = {
+        "translate": RandomTranslate(3),
+        "shear": RandomAffine(shear=0.2),
+        "affine": RandomAffine(degrees=10, translate=2.4, scale=(0.9, 1.1), shear=0.1),
+    }
+    for name, expected in (colours | maps).items():
+        assert read(name).steps == [expected]
+    # "Some 3 of 255 levels": the standard deviation of what is added to a channel.
+    drawn = [PCAColor().draw(SIZE, np.random.default_rng(i)).red for i in range(2000)]
+    assert 3 < np.std(drawn) < 3.5
+
+
+@pytest.mark.parametrize(("shape", "fill"), [(RGB, 128), (GREY, 0), ((640, 640, 3), 128)])
+def test_cutout_covers_a_square_of_half_the_shorter_side(shape, fill):
+    image, most = np.full(shape, 200, np.uint8), 0
+    for seed in range(60):
+        changed = Compose(read("cutout", shape).steps)(image, np.random.default_rng(seed))
+        covered = (changed == fill).all(axis=2)
+        rows, columns = covered.any(axis=1).sum(), covered.any(axis=0).sum()
+        assert covered.sum() == rows * columns == (changed != 200).any(axis=2).sum()
+        most = max(most, rows, columns)
+    # An operation's magnitude ends at 30, which is a square of 240 pixels.
+    assert most == min(min(shape[:2]) // 2, 240)
+
+
+def test_pca_colour_says_that_it_needs_colours(tmp_path):
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(describe(PCAColor())))
+    for text in ("flip+pca-colour", str(file)):
+        with pytest.raises(ValueError, match="red, green and blue") as caught:
+            read(text, GREY)
+        assert "--augment" in str(caught.value)
+
+
+def test_training_on_grey_images_with_pca_colour_is_refused_before_a_run_begins(tmp_path, capsys):
+    assert train("--augment", "pca-colour", "--out", tmp_path / "run") == 2
+    assert "these images are grey" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_file_holds_a_description_or_what_a_search_found(tmp_path):
