@@ -7,6 +7,7 @@ settings.json, so that a network is always fed as it was trained.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -17,7 +18,8 @@ import numpy as np
 from minivision.datasets import DataLoader, Splits
 from minivision.datasets.fingerprint import check_fingerprint
 from minivision.models import MODELS, with_new_head
-from minivision.nn import Module
+from minivision.nn import Module, initialize
+from minivision.nn.initializers import he_normal
 from minivision.random import manual_seed, skip_init
 from minivision.training import Run, load_model
 from minivision.transforms import (
@@ -45,6 +47,7 @@ SETTINGS: dict[str, type | tuple[type, ...]] = {
     "lr": (int, float),
     "optimizer": str,
     "seed": int,
+    "start": str,
     "limit": (int, type(None)),
     "workers": int,
     "preprocessing": dict,
@@ -54,12 +57,28 @@ SETTINGS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def build_model(name: str, classes: int, channels: int, seed: int | None) -> Any:
-    """The network of this name; without a seed its weights are left to be loaded."""
+def build_model(
+    name: str, classes: int, channels: int, seed: int | None, start: str = "paper"
+) -> Any:
+    """The network of this name; without a seed its weights are left to be loaded.
+
+    start: "paper", its weights are drawn as its page in models/ draws them; or "he", all of them
+        are drawn He-normal, with biases of 0. Most pages draw He-normal: then both are the same,
+        to the bit.
+    """
     if name not in MODELS:
         raise ValueError(f"model is {name!r}; expected one of {', '.join(MODELS)}")
-    with skip_init() if seed is None else manual_seed(seed):
-        return MODELS[name](classes, in_channels=channels)
+    make = partial(MODELS[name], classes, in_channels=channels)
+    if seed is None:
+        with skip_init():
+            return make()
+    with manual_seed(seed):
+        if start == "paper":
+            return make()
+        with skip_init():
+            model = make()
+        initialize(model, he_normal)
+    return model
 
 
 def input_size(model: str) -> tuple[int, int]:
@@ -132,7 +151,8 @@ def open_run(path: str | Path) -> Run:
     run.settings.setdefault("images", None)  # runs from before images were recorded,
     run.settings.setdefault("skipped", {})  # unreadable files left out,
     run.settings.setdefault("mixer", None)  # batches mixed,
-    run.settings.setdefault("head", None)  # or networks given other heads
+    run.settings.setdefault("head", None)  # networks given other heads,
+    run.settings.setdefault("start", "paper")  # or weights drawn in another way than their page's
     for name, kind in SETTINGS.items():
         value = run.settings.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.backend import resolve_device
+from minivision.cli.first_loss import watched
 from minivision.cli.images import (
     TRAINED,
     Images,
@@ -71,9 +72,14 @@ USUAL = Defaults(20, 32, 0)
 # What decides the weights a run ends with, and so cannot be given again when it is resumed.
 DECIDED = (
     "model", "dataset", "epochs", "batch_size", "lr", "optimizer", "shift", "augment", "seed",
-    "limit", "skip_unreadable",
+    "start", "limit", "skip_unreadable",
 )  # fmt: skip
-LEARNING_RATES = {"adam": 2e-3, "sgd": 0.05}
+LEARNING_RATES = {"adam": 2e-3, "sgd": 0.01}
+STARTS = {"lenet5_original": "paper"}  # its units are not ReLU's; all others begin He-normal
+
+
+def learning_rate(model: str, optimizer: str) -> float:
+    return LEARNING_RATES[optimizer]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=positive(int), help="images a step (default: 32; large sets: 64)")
     add("--lr", type=positive(float), help="first learning rate (default: adam 0.002, sgd 0.05)")
     add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
+    add(
+        "--start", choices=["he", "paper"],
+        help="first weights: he, random ones of the size that keeps signals alive (He et al. "
+        "2015); or paper, those of the network's page in models/, such as AlexNet's N(0, 0.01²), "
+        "which few images seldom bring to life (default: he; lenet5_original: paper)",
+    )  # fmt: skip
     add(
         "--shift", type=whole,
         help="random shifts in pixels (default: digits 2, mnist 1, else 0; with --augment 0)",
@@ -150,7 +162,9 @@ def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> No
     training = splits.train
     if settings["limit"] is not None:
         (training,) = stratified_split(training, (min(settings["limit"], len(training)),))
-    model = build_model(settings["model"], len(classes), settings["channels"], settings["seed"])
+    model = build_model(
+        settings["model"], len(classes), settings["channels"], settings["seed"], settings["start"]
+    )
     print(
         f"{settings['model']}: {model.parameter_count():,} parameters; "
         f"{settings['dataset']}: {len(training):,} training, {len(splits.validation):,} validation "
@@ -160,7 +174,7 @@ def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> No
     history = fit(
         model,
         loader(training, settings, "training"),
-        classification_loss,
+        watched(classification_loss, len(classes)),
         make_optimizer(settings["optimizer"], model, settings["lr"]),
         epochs,
         schedule=cosine(epochs),
@@ -218,10 +232,11 @@ def make_settings(arguments: argparse.Namespace, images: Images) -> dict[str, An
         "channels": first.shape[2],
         "epochs": arguments.epochs or usual.epochs,
         "batch_size": arguments.batch_size or usual.batch_size,
-        "lr": arguments.lr or LEARNING_RATES[optimizer],
+        "lr": arguments.lr or learning_rate(arguments.model, optimizer),
         "optimizer": optimizer,
         "schedule": "cosine",
         "seed": arguments.seed or 0,
+        "start": arguments.start or STARTS.get(arguments.model, "he"),
         "limit": arguments.limit,
         "skipped": images.skipped,
         "workers": arguments.workers or 0,

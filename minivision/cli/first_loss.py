@@ -1,0 +1,58 @@
+"""A look at the first loss: a network that has learned nothing should not be sure of anything.
+
+One that gives each of K classes the probability 1/K has a cross-entropy of log K. Random scores of
+a usual size cost a little more. A first loss far above means that wrong classes get probabilities
+of almost 1, and the first steps go into taking that back, if they do not make it worse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from minivision.functional import cross_entropy
+from minivision.nn import Module
+from minivision.tensor import Tensor
+from minivision.training import Batch
+from minivision.training.loop import Loss
+
+# The right class got exp(-10), or 1/22,000, of its fair share of 1/K. All networks of MODELS begin
+# less than FAR above log K.
+FAR = 10
+
+
+def watched(loss: Loss, classes: int) -> Loss:
+    """The same loss, which prints a line if that of a run's first batch is far above log K.
+
+    It changes nothing. A run that goes on begins with a later batch, and is silent. Losses other
+    than cross-entropy are not compared: log K says nothing about them.
+    """
+
+    def look_and_pass_on(model: Module, batch: Batch) -> tuple[Tensor, Mapping[str, Any]]:
+        result = loss(model, batch)
+        value, report = result if isinstance(result, tuple) else (result, {})
+        if batch.step == 0 and getattr(model, "loss", cross_entropy) is cross_entropy:
+            tell(value.item(), classes)
+        return value, report
+
+    return look_and_pass_on
+
+
+def tell(loss: float, classes: int) -> None:
+    """Print the line, if it is due; `fit` refuses what is infinite, and has more to say about it.
+
+    >>> tell(2.9, 10)
+    >>> tell(135.0, 4)  # doctest: +ELLIPSIS
+    note: the first loss is 135.0, but guessing among 4 classes costs log 4 = 1.39: the scores ...
+    """
+    guessing = math.log(classes)
+    if guessing + FAR < loss < math.inf:
+        tqdm.write(  # above the progress bar, if there is one
+            f"note: the first loss is {loss:.1f}, but guessing among {classes} classes costs "
+            f"log {classes} = {guessing:.2f}: the scores are far too large before anything is "
+            "learned. Are the images standardised? Are the first weights too large (minivision "
+            "train has --start he)? If the loss does not fall soon, lower --lr"
+        )
