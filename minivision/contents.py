@@ -61,7 +61,7 @@ SPINE = [
         "optim/optimizer optim/sgd optim/adam training/loop",
         "optim/__init__ optim/state optim/schedules optim/clipping optim/adamw "
         "optim/weight_average training/__init__ training/guard training/progress "
-        "training/plain_json training/run training/checkpoint",
+        "training/plain_json training/run training/settings training/checkpoint",
     ),
 ]
 

@@ -1,57 +1,57 @@
-"""What the commands that compare ways of training share: one folder, and in it a run for each way.
+"""What the commands that compare ways of training share: one folder, and in it a run per variant.
 
-The folder's settings.json says what was asked. Each way has a folder of its own inside: the metrics
-and the checkpoint of its training, and, once it is done, the network and its result. So a command
-that was stopped goes on with --resume: ways that are done are read, the one that was interrupted
-goes on at its last epoch.
+The folder's settings.json has the options of the command. Each variant is a function of the
+command; it has a folder of its own inside, with the metrics and the checkpoint of its training and,
+once it is done, the network and its result. So a command that was stopped goes on with --resume:
+variants that are done are read, and the one that was interrupted goes on at its last epoch.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from minivision.analysis import plots
 from minivision.analysis.comparison import plot_comparison
 from minivision.cli.images import (
     TRAINED,
     Images,
+    Recorded,
     beside_accuracy,
     new_images,
     run_images,
     untested,
 )
 from minivision.cli.policy import read_policy
-from minivision.cli.setup import preprocessing, undrawn, versions
+from minivision.cli.setup import (
+    loader,
+    preprocessing,
+    same_options,
+    same_version,
+    undrawn,
+    versions,
+)
 from minivision.cli.train import positive, whole
 from minivision.datasets import DATASETS, Splits, open_class_folders, stratified_split
 from minivision.datasets.class_folders import PARTS
 from minivision.datasets.fingerprint import check_fingerprint
-from minivision.training import Run, next_run_path, save_model
+from minivision.optim import cosine
+from minivision.training import Run, evaluate, fit, next_run_path, save_model
 from minivision.training.loop import History
+from minivision.training.settings import RunSettings
 from minivision.transforms import Normalize, from_description
 
-PLACES = ("run_folder", "dataset", "labelled", "unlabelled")  # settings that may be paths
+PLACES = ("run_folder", "dataset", "labelled", "unlabelled")  # options that may be paths
 OLD = {
     "run_folder": "RUN, the folder of a run to begin from",
     "dataset": "--dataset NAME|PATH, the images to learn",
 }
-
-
-class Way(NamedTuple):
-    """One way of training: the name of its folder, what it does, and its settings and functions.
-
-    train(run) -> the trained model and its records, going on from what the run holds.
-    measure(model) -> numbers for the table.
-    """
-
-    name: str
-    about: str
-    settings: Mapping[str, Any]
-    train: Callable[[Run], tuple[Any, History]]
-    measure: Callable[[Any], Mapping[str, Any]]
+# One way of training: variant(run) -> the trained model and its history, going on from what the run
+# holds. Its docstring says what it does.
+Variant = Callable[[Run], tuple[Any, History]]
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser, old: str) -> None:
@@ -88,41 +88,37 @@ def open_folder(
     defaults: Mapping[str, Any],
     needed: Mapping[str, str],
 ) -> Run:
-    """The folder of results with the settings asked for, or, with --resume, as it was begun.
+    """The folder of results with the options asked for, or, with --resume, as it was begun.
 
-    defaults: of all settings that decide the results. needed: those without which nothing can
+    defaults: of all options that decide the results. needed: those without which nothing can
     begin, and what they are; the folder is named after the last.
     """
+    given = {name: getattr(arguments, name) for name in defaults}
+    for name in PLACES:
+        if given.get(name) is not None and given[name] not in DATASETS:
+            given[name] = str(Path(given[name]).resolve())
+    if str(given.get("augment")).endswith(".json"):  # found again from another folder
+        given["augment"] = str(Path(given["augment"]).resolve())
     if arguments.resume:
         if arguments.out is None:
             raise ValueError("--resume needs --out FOLDER, the results to go on with")
-        given = [name for name in defaults if getattr(arguments, name) is not None]
-        if given:
-            named = "RUN" if given[0] == "run_folder" else f"--{given[0].replace('_', '-')}"
-            raise ValueError(f"--resume keeps the settings it began with; leave out {named}")
         folder = Run.open(arguments.out)
         if folder.settings.get("command") != command:
             raise ValueError(f"{folder.path} was not written by minivision {command}")
-        folder.settings.setdefault("images", None)  # folders from before images were recorded
+        same_version(folder.path, folder.settings.get("versions", {}))
+        same_options(folder.path, given, folder.settings)
         check_fingerprint(folder.path / "settings.json", folder.settings["images"])
         return folder
-    asked = {name: getattr(arguments, name) for name in defaults}
-    settings = {n: defaults[n] if value is None else value for n, value in asked.items()}
+    options = {n: defaults[n] if value is None else value for n, value in given.items()}
     for name, what in needed.items():
-        if settings[name] is None:
+        if options[name] is None:
             raise ValueError(f"give {what}")
-    for name in PLACES:
-        if settings.get(name) is not None and settings[name] not in DATASETS:
-            settings[name] = str(Path(settings[name]).resolve())
-    if str(settings.get("augment")).endswith(".json"):  # found again from another folder
-        settings["augment"] = str(Path(settings["augment"]).resolve())
     *_, last = needed
-    name = f"{command}-{Path(settings[last]).name}"
-    path = Path(arguments.out or next_run_path(name))
-    return Run(path, {"command": command, **settings})
+    path = Path(arguments.out or next_run_path(f"{command}-{Path(options[last]).name}"))
+    return Run(path, {"command": command, **options, "versions": versions()})
 
 
-def begin(folder: Run, arguments: argparse.Namespace, of_run: Mapping[str, Any]) -> Run:
+def begin(folder: Run, arguments: argparse.Namespace, settings: RunSettings) -> Run:
     """Make the folder, once all that was asked has been looked at; a resumed one is there.
 
     It records the images that the settings of its runs record.
@@ -130,82 +126,98 @@ def begin(folder: Run, arguments: argparse.Namespace, of_run: Mapping[str, Any])
     if arguments.resume:
         return folder
     names = ("skipped", "images", "unlabelled_images")
-    kept = {name: of_run[name] for name in names if name in of_run}
+    kept = {name: getattr(settings, name) for name in names}
     return Run.create(folder.path, folder.settings | kept)
 
 
 def images_of(
-    folder: Run, dataset: str, model: str, channels: int | None = None, source: Run | None = None
+    folder: Run,
+    dataset: str,
+    model: str,
+    channels: int | None = None,
+    source: tuple[Run, RunSettings] | None = None,
 ) -> Images:
     """The images of new results; or those of results that are continued, or of the source's run.
 
     source: the run of the network to begin from. Trained on the same dataset, it decides which
     images are for training: its test images must stay test images.
     """
-    settings = folder.settings
-    skip = bool(settings["skip_unreadable"]) and dataset not in DATASETS
-    asked = {"dataset": dataset, "model": model, "channels": channels}
-    if "images" in settings:
-        skipped = settings.get("skipped")
-        if skipped is None:  # results from before they recorded their images
-            skipped = open_class_folders(dataset).unreadable() if skip else {}
-        begun = {"images": settings["images"], "skipped": skipped}
-        # Rows of one table are measured on the same test images.
-        return run_images(asked | begun, folder.path, unchanged=PARTS)
-    if (
-        source is not None
-        and dataset not in DATASETS
-        and source.settings["dataset"] == dataset
-        and source.settings["classes"] == list(open_class_folders(dataset).class_names())
-    ):
-        return run_images(source.settings | asked, source.path, unchanged=TRAINED)
+    options = folder.settings
+    if "images" in options:  # rows of one table are measured on the same test images
+        begun = Recorded(dataset, model, channels, options["images"], options["skipped"])
+        return run_images(begun, folder.path, unchanged=PARTS)
+    if source is not None:
+        run, then = source
+        if (
+            dataset not in DATASETS
+            and then.dataset == dataset
+            and then.classes == list(open_class_folders(dataset).class_names())
+        ):
+            same = Recorded(dataset, model, channels, then.images, then.skipped, then.classes)
+            return run_images(same, run.path, unchanged=TRAINED)
+    skip = bool(options["skip_unreadable"]) and dataset not in DATASETS
     return new_images(dataset, model, skip, channels)
 
 
 def new_task(
     folder: Run,
-    source: Run,
+    source: tuple[Run, RunSettings],
     *,
     optimizer: str,
     model: str | None = None,
     augment: str = "none",
-) -> tuple[Splits, dict[str, Any]]:
+) -> tuple[Splits, RunSettings]:
     """The new images, and the settings of a run on them by the network of the source's run.
 
     Images get the size, the number of channels and the standardisation that the network knows.
     model: another network than the source's; augment: as --augment says it.
     """
-    settings, channels = folder.settings, source.settings["channels"]
-    model = model or source.settings["model"]
-    images = images_of(folder, settings["dataset"], model, channels, source)
+    options, then = folder.settings, source[1]
+    model = model or then.model
+    images = images_of(folder, options["dataset"], model, then.channels, source)
     splits = images.splits
     (standardised,) = [
         step
-        for step in from_description(source.settings["preprocessing"]["dataset"]).transforms
+        for step in from_description(then.preprocessing["dataset"]).transforms
         if isinstance(step, Normalize)
     ]
-    if settings["limit"] is not None:
-        few = min(settings["limit"], len(splits.train))
+    if options["limit"] is not None:
+        few = min(options["limit"], len(splits.train))
         splits = splits._replace(train=stratified_split(splits.train, (few,))[0])
-    policy = read_policy("--augment", augment, splits.train[0][0].shape)
-    if policy.mixer:
-        raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
-    shown = undrawn(model)
-    return splits, {
-        "model": model,
-        "dataset": settings["dataset"],
-        "classes": list(splits.train.classes),
-        "channels": channels,
-        "head": None,
-        **{name: settings[name] for name in ("epochs", "batch_size", "lr", "seed", "limit")},
-        "optimizer": optimizer,
-        "skipped": images.skipped,
-        "workers": 0,
-        "preprocessing": preprocessing(splits, shown, policy.steps, standardised),
-        "mixer": None,
-        "versions": versions(),
-        "images": images.record,
-    }
+    steps = read_policy("--augment", augment, splits.train[0][0].shape).without_mixer("--augment")
+    return splits, RunSettings(
+        model=model,
+        dataset=options["dataset"],
+        classes=list(splits.train.classes),
+        channels=then.channels,
+        preprocessing=preprocessing(splits, undrawn(model), steps, standardised),
+        **{name: options[name] for name in ("epochs", "batch_size", "lr", "seed", "limit")},
+        optimizer=optimizer,
+        augment=augment,
+        skipped=images.skipped,
+        images=images.record,
+        versions=versions(),
+    )
+
+
+def trainer(
+    settings: RunSettings, device: str, validate: Callable[[Any], Mapping[str, float]] | None = None
+) -> Callable[..., History]:
+    """`fit` with what all variants of a command have in common.
+
+    The variant gives fit(model, batches, loss, optimizer, run=run), and its own epochs or schedule.
+    """
+    epochs = settings.epochs
+    return partial(
+        fit, epochs=epochs, schedule=cosine(epochs), validate=validate, seed=settings.seed,
+        device=device,
+    )  # fmt: skip
+
+
+def accuracy_on(dataset: Any, settings: RunSettings) -> Callable[[Any], dict[str, float]]:
+    """validate(model) on these images, as they are."""
+    batches = loader(dataset, settings, "dataset")
+    return lambda model: evaluate(model, batches)
 
 
 def keep_model(run: Run, model: Any) -> None:
@@ -215,33 +227,36 @@ def keep_model(run: Run, model: Any) -> None:
 
 def compare(
     folder: Run,
-    ways: Sequence[Way],
+    variants: Mapping[str, Variant],
+    settings: RunSettings,
+    measure: Callable[[Any], Mapping[str, Any]],
     title: str,
     *,
-    beside: Mapping[str, Mapping[str, Any]] | None = None,
+    known: Mapping[str, Mapping[str, Any]] | None = None,
     tests: Sequence[Any] = (),
     keep: Callable[[Run, Any], None] = keep_model,
 ) -> dict[str, dict[str, Any]]:
-    """Train and measure every way that is not done yet; write result.json and comparison.png.
+    """Train and measure every variant that is not done yet; write result.json and comparison.png.
 
-    beside: further lines of the table, known before, such as the old network's.
+    settings: of the variants' runs. measure(model) -> a row of the table.
+    known: further rows, measured before, such as the old network's.
     tests: the datasets it is measured on; their classes without images are named under the table.
-    keep(run, model) writes the trained model into the way's folder.
+    keep(run, model) writes the trained model into the variant's folder.
     """
-    results, curves = {name: dict(row) for name, row in (beside or {}).items()}, {}
-    for way in ways:
-        run = folder.stage(way.name.replace(" ", "-"), way.settings)
+    results, curves = {name: dict(row) for name, row in (known or {}).items()}, {}
+    for name, variant in variants.items():
+        run = folder.stage(name.replace(" ", "-"), settings.plain())
         if run.result_path.exists():
-            print(f"{way.name}: done before")
+            print(f"{name}: done before")
         else:
-            print(f"{way.name}: {way.about}")
-            model, records = way.train(run.stage("training"))
+            print(f"{name}: {variant.__doc__}")
+            model, history = variant(run.stage("training"))
             keep(run, model)
-            curve = [record.get("validation_accuracy") for record in records]
-            seconds = round(sum(record["seconds"] for record in records), 1)
-            run.write_result({**way.measure(model), "training_seconds": seconds, "curve": curve})
-        results[way.name] = run.read_result()
-        curves[way.name] = results[way.name].pop("curve")
+            curve = [record.get("validation_accuracy") for record in history]
+            seconds = round(sum(record["seconds"] for record in history), 1)
+            run.write_result({**measure(model), "training_seconds": seconds, "curve": curve})
+        results[name] = run.read_result()
+        curves[name] = results[name].pop("curve")
     folder.write_result(results)
     print()
     print_table(results, tests)

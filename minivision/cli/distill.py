@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,22 +29,24 @@ from minivision.autograd import no_grad
 from minivision.backend import resolve_device
 from minivision.cli.comparison import (
     OLD,
-    Way,
+    accuracy_on,
     add_shared_arguments,
     begin,
     compare,
     new_task,
     open_folder,
+    trainer,
 )
+from minivision.cli.first_loss import watched
 from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader
 from minivision.functional.softmax import positive_temperature
-from minivision.methods import distill, hide_labels, record_responses
+from minivision.methods import distillation, hide_labels, record_responses
 from minivision.models import MODELS
 from minivision.nn import Module
-from minivision.optim import Adam, cosine
+from minivision.optim import Adam
 from minivision.tensor import Tensor
-from minivision.training import Run, classification_loss, evaluate, fit, predict_logits
+from minivision.training import Run, classification_loss, predict_logits
 from minivision.training.loop import History
 from minivision.training.metrics import accuracy
 
@@ -54,6 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "skip_unreadable": False, "student": "lenet5", "temperature": 4.0, "alpha": None,
     "no_labels": False, "augment": "none",
 }  # fmt: skip
+USUAL_ALPHA = 0.1
 TIMED = 30  # images, one at a time; the median counts
 
 
@@ -74,82 +77,79 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     if arguments.dataset is None and arguments.run_folder is not None:
-        arguments.dataset = load_run(arguments.run_folder)[0].settings["dataset"]
+        arguments.dataset = load_run(arguments.run_folder)[1].dataset
     folder = open_folder(arguments, "distill", DEFAULTS, OLD)
-    settings = folder.settings
-    positive_temperature("--temperature", settings["temperature"])
-    alpha = settings["alpha"]
+    options = folder.settings
+    T, alpha, lr = options["temperature"], options["alpha"], options["lr"]
+    positive_temperature("--temperature", T)
     if alpha is not None and not 0 <= alpha <= 1:
         raise ValueError(f"--alpha is {alpha}; expected a weight from 0 to 1")
-    if alpha and settings["no_labels"]:
+    if alpha and options["no_labels"]:
         raise ValueError("--alpha weighs labels, and --no-labels has none; leave out one of them")
-    source, teacher = load_run(settings["run_folder"])
-    classes = source.settings["classes"]
-    shown, of_teacher = new_task(folder, source, optimizer="adam")
-    apart = list(shown.train.classes) != classes
-    if apart and not settings["no_labels"]:
+    if alpha is None:
+        alpha = 0.0 if options["no_labels"] else USUAL_ALPHA
+    source = load_run(options["run_folder"])
+    teacher, known = source[2], source[1].classes
+    as_shown, of_teacher = new_task(folder, source[:2], optimizer="adam")
+    other_classes = of_teacher.classes != known
+    if other_classes and not options["no_labels"]:
         raise ValueError(
-            f"the teacher knows {', '.join(classes)}, but {settings['dataset']} has "
-            f"{', '.join(shown.train.classes)}; distil with --no-labels, and give the student the "
+            f"the teacher knows {', '.join(known)}, but {options['dataset']} has "
+            f"{', '.join(of_teacher.classes)}; distil with --no-labels, and give the student the "
             "new classes with minivision transfer"
         )
-    splits, of_run = new_task(
-        folder, source, optimizer="adam", model=settings["student"], augment=settings["augment"]
-    )
-    of_run["classes"] = classes
-    folder = begin(folder, arguments, of_run)
+    splits, settings = new_task(
+        folder, source[:2],
+        optimizer="adam", model=options["student"], augment=options["augment"],
+    )  # fmt: skip
+    settings = replace(settings, classes=known)
+    folder = begin(folder, arguments, settings)
     teacher.to(device)
     print(
-        f"teacher: {source.settings['model']} of {settings['run_folder']}; student: "
-        f"{settings['student']}; {len(splits.train):,} images of {settings['dataset']}"
+        f"teacher: {source[1].model} of {options['run_folder']}; student: {options['student']}; "
+        f"{len(splits.train):,} images of {options['dataset']}"
     )
-    answers = {
-        part: record_responses(teacher, loader(getattr(shown, part), of_teacher, "dataset"))
+    outputs = {
+        part: record_responses(teacher, loader(getattr(as_shown, part), of_teacher, "dataset"))
         for part in ("train", "test")
     }
+    images = loader(splits.train, settings, "training")
+    test = hide_labels(loader(splits.test, settings, "dataset"))
+    validate = None if other_classes else accuracy_on(splits.validation, settings)
+    fit = trainer(settings, device, validate)
 
-    def train(name: str, run: Run) -> tuple[Module, History]:
-        student = build_model(of_run["model"], len(classes), of_run["channels"], settings["seed"])
-        images = loader(splits.train, of_run, "training")
-        held_out = loader(splits.validation, of_run, "dataset")
-        shared: dict[str, Any] = {
-            "schedule": cosine(settings["epochs"]),
-            "validate": None if apart else lambda model: evaluate(model, held_out),
-            "seed": settings["seed"],
-            "run": run,
-            "device": device,
-        }
-        rule, epochs = Adam(student.parameters(), settings["lr"]), settings["epochs"]
-        if name == "labels alone":
-            return student, fit(student, images, classification_loss, rule, epochs, **shared)
-        labels = None if settings["no_labels"] else splits.train.labels
-        temperature = settings["temperature"]
-        return student, distill(
-            student, answers["train"], images, epochs, rule,
-            labels=labels, temperature=temperature, alpha=alpha, **shared,
-        )  # fmt: skip
+    def fresh() -> Any:
+        return build_model(settings.model, len(known), settings.channels, settings.seed)
+
+    def labels_alone(run: Run) -> tuple[Module, History]:
+        """the student from labels, the baseline"""
+        student, loss = fresh(), watched(classification_loss, len(known))
+        return student, fit(student, images, loss, Adam(student.parameters(), lr), run=run)
+
+    def distilled(run: Run) -> tuple[Module, History]:
+        student, loss = fresh(), distillation(outputs["train"], T, alpha)
+        batches = hide_labels(images) if options["no_labels"] else images
+        return student, fit(student, batches, loss, Adam(student.parameters(), lr), run=run)
+
+    distilled.__doc__ = f"the student from the teacher's outputs at T = {T:g}"
 
     def measure(model: Any) -> dict[str, Any]:
-        logits, _ = predict_logits(model, hide_labels(loader(splits.test, of_run, "dataset")))
-        return scores(logits) | cost(model)
+        return scores(predict_logits(model, test)[0]) | cost(model)
 
     def scores(logits: np.ndarray) -> dict[str, Any]:
-        same = logits.argmax(axis=1) == answers["test"].argmax(axis=1)
-        known = {} if apart else {"test_accuracy": accuracy(logits, splits.test.labels)}
-        return known | {"agreement": float(same.mean())}
+        same = logits.argmax(axis=1) == outputs["test"].argmax(axis=1)
+        right = {} if other_classes else {"test_accuracy": accuracy(logits, splits.test.labels)}
+        return right | {"agreement": float(same.mean())}
 
-    ways = {"labels alone": "the student from labels, the baseline"}
-    if apart:
-        ways = {}
-    ways["distilled"] = f"the student from the teacher's answers at T = {settings['temperature']:g}"
-    beside = {"teacher": scores(answers["test"]) | cost(teacher)}
+    variants = {"labels alone": labels_alone, "distilled": distilled}
+    if other_classes:
+        del variants["labels alone"]
     results = compare(
-        folder,
-        [Way(name, about, of_run, partial(train, name), measure) for name, about in ways.items()],
-        f"{of_run['model']} taught by {source.settings['model']}",
-        beside=beside,
-        tests=[] if apart else [splits.test],
-    )
+        folder, variants, settings, measure,
+        f"{settings.model} taught by {source[1].model}",
+        known={"teacher": scores(outputs["test"]) | cost(teacher)},
+        tests=[] if other_classes else [splits.test],
+    )  # fmt: skip
     teachers, students = results["teacher"], results["distilled"]
     parts = [
         f"{students[name] / teachers[name]:.0%} of the teacher's {name.replace('_', ' ')}"

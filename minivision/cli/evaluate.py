@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    run, model = load_run(arguments.folder)
+    run, settings, model = load_run(arguments.folder)
     model.to(resolve_device(arguments.device))
-    settings, classes = run.settings, run.settings["classes"]
+    classes = settings.classes
     splits = run_images(settings, run.path).splits
     test = splits.test
     logits, labels = predict_logits(model, loader(test, settings, "dataset"))
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     confusion = confusion_matrix(logits.argmax(axis=1), labels, len(classes))
     absent = beside_accuracy(untested(test))
     top = min(3, len(classes))
-    print(f"{settings['model']} on {len(labels):,} test images of {settings['dataset']}")
+    print(f"{settings.model} on {len(labels):,} test images of {settings.dataset}")
     print(f"  accuracy            {accuracy(logits, labels):.2%}{absent}")
     print(f"  among the top {top}     {top_k_accuracy(logits, labels, top):.2%}")
     print(f"  loss                {cross_entropy(logits, labels).item():.4f} nats")

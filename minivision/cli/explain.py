@@ -43,12 +43,12 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out is not None and len(arguments.images) > 1:
         raise ValueError(f"--out is for one image, but there are {len(arguments.images)}")
     device = resolve_device(arguments.device)
-    run, model = load_run(arguments.folder)
+    run, settings, model = load_run(arguments.folder)
     model.to(device)
-    classes = run.settings["classes"]
+    classes = settings.classes
     asked = class_number(classes, arguments.class_name)
-    prepare = from_description(run.settings["preprocessing"]["image"])
-    originals = [read_image(path, run.settings["channels"]) for path in arguments.images]
+    prepare = from_description(settings.preprocessing["image"])
+    originals = [read_image(path, settings.channels) for path in arguments.images]
     for number, (path, original) in enumerate(zip(arguments.images, originals, strict=True)):
         try:
             x = prepare(original)
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"  explained {classes[e.class_index]} ({p:.1%})")
         print("  " + in_words(e.occlusion.probabilities, e.occlusion.whole, classes[e.class_index]))
         if e.evidence is None:
-            print(f"  {run.settings['model']} has no convolution, so there is no Grad-CAM")
+            print(f"  {settings.model} has no convolution, so there is no Grad-CAM")
         page = arguments.out or page_of(run.path, arguments.images, number)
         save_figure(plot_explanation(e, original, classes, path.name), page)
         print(f"  see {page}")

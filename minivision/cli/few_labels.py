@@ -30,6 +30,7 @@ from minivision.datasets import (
 )
 from minivision.models import MODELS
 from minivision.training import Run
+from minivision.training.settings import RunSettings
 from minivision.transforms import Compose, RandAugment, from_description
 
 
@@ -39,10 +40,11 @@ class FewLabels(NamedTuple):
     splits: Splits  # with the labelled images as the training part
     unlabelled: Any
     truth: np.ndarray | None  # labels (M,) of the unlabelled images, where they are known
-    settings: dict[str, Any]  # as `train` writes them
+    settings: RunSettings
     clean: Any
     weak: Any
     strong: Any
+    shape: tuple[int, int, int]  # (H, W, C) of the images
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,32 +118,25 @@ def few_labels(folder: Run) -> FewLabels:
         unlabelled_images = unlabelled_stamps(settings, files, folder.path)
         for name, reason in left_out.items():
             print(f"left out: {name}: {reason}")
-    policy = read_policy("--augment", settings["augment"], (H, W, C))
-    if policy.mixer:
-        raise ValueError(f"--augment: {policy.mixer} mixes labels; use it with minivision train")
+    steps = read_policy("--augment", settings["augment"], (H, W, C)).without_mixer("--augment")
     model = undrawn(settings["model"])
-    prepared = preprocessing(splits, model, policy.steps)
+    prepared = preprocessing(splits, model, steps)
     clean, weak = (from_description(prepared[part]) for part in ("dataset", "training"))
     print(
         f"{settings['model']}; {len(splits.train):,} labelled images of "
         f"{len(splits.train.classes)} classes, {len(unlabelled):,} unlabelled"
     )
-    of_run = {
-        "model": settings["model"],
-        "dataset": settings["labelled"],
-        "classes": list(splits.train.classes),
-        "channels": C,
-        "head": None,
-        **{name: settings[name] for name in ("epochs", "batch_size", "lr", "seed")},
-        "limit": None,
-        "optimizer": "adam",
-        "skipped": images.skipped,
-        "workers": 0,
-        "preprocessing": prepared,
-        "mixer": None,
-        "versions": versions(),
-        "images": images.record,
-        "unlabelled_images": unlabelled_images,
-    }
-    strong = Compose([*policy.steps, RandAugment(2, 9), *clean.transforms])
-    return FewLabels(splits, unlabelled, truth, of_run, clean, weak, strong)
+    of_runs = RunSettings(
+        model=settings["model"],
+        dataset=settings["labelled"],
+        classes=list(splits.train.classes),
+        channels=C,
+        preprocessing=prepared,
+        **{name: settings[name] for name in ("epochs", "batch_size", "lr", "seed", "augment")},
+        skipped=images.skipped,
+        images=images.record,
+        unlabelled_images=unlabelled_images,
+        versions=versions(),
+    )
+    strong = Compose([*steps, RandAugment(2, 9), *clean.transforms])
+    return FewLabels(splits, unlabelled, truth, of_runs, clean, weak, strong, (H, W, C))

@@ -17,7 +17,7 @@ minivision predict runs/NAME/learning-without-forgetting/old IMAGE.
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from minivision.analysis.comparison import plot_two_tasks
@@ -25,32 +25,28 @@ from minivision.analysis.plots import save_figure
 from minivision.backend import resolve_device
 from minivision.cli.comparison import (
     OLD,
-    Way,
+    Variant,
+    accuracy_on,
     add_shared_arguments,
     begin,
     compare,
     new_task,
     open_folder,
+    trainer,
 )
 from minivision.cli.images import TRAINED, ChangedImagesError, run_images
 from minivision.cli.setup import load_run, loader
 from minivision.cli.train import positive, whole
 from minivision.datasets import Splits
 from minivision.functional.softmax import positive_temperature
-from minivision.methods import learn_without_forgetting, train_jointly, with_new_task
-from minivision.methods.learning_without_forgetting import PAPERS_OPTIMIZER
+from minivision.methods import JointBatches, joint_loss, lwf_loss, record_responses, with_new_task
 from minivision.models import MultiHead
-from minivision.optim import cosine
+from minivision.optim import SGD, cosine
 from minivision.random import manual_seed
 from minivision.training import Run, evaluate, save_model
-from minivision.training.loop import History
+from minivision.training.loop import History, Loss
+from minivision.training.settings import RunSettings
 
-WAYS = {
-    "feature extraction": "a new head alone; the rest stays as it is",
-    "fine-tuning": "body and new head, without a thought of the old task",
-    "learning without forgetting": "body and both heads, with the old answers written down",
-    "joint training": "body and both heads, with the old images at hand",
-}
 DEFAULTS: dict[str, Any] = {
     "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": 0.01,
     "limit": None, "seed": 0,
@@ -69,59 +65,86 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     folder = open_folder(arguments, "forget-less", DEFAULTS, OLD)
-    settings = folder.settings
-    positive_temperature("--temperature", settings["temperature"])
-    source, network = load_run(settings["run_folder"])
-    splits, of_new = new_task(folder, source, optimizer="sgd")
-    of_old = source.settings | {"head": source.settings["head"] or {"layers": 1, "hidden": []}}
-    of_new["head"] = {"layers": of_old["head"]["layers"], "hidden": []}  # on the same body
-    folder = begin(folder, arguments, of_new)
-    old = old_images(source)
-    plain = source.settings["preprocessing"]["dataset"]
-    of_joint = of_new | {"preprocessing": {"training": plain}}
-    K = len(splits.train.classes)
+    options = folder.settings
+    positive_temperature("--temperature", options["temperature"])
+    old_run, old, network = load_run(options["run_folder"])
+    splits, settings = new_task(folder, (old_run, old), optimizer="sgd")
+    head = old.head or {"layers": 1, "hidden": []}
+    old = replace(old, head=head)
+    settings = replace(settings, head={"layers": head["layers"], "hidden": []})  # the same body
+    folder = begin(folder, arguments, settings)
+    K, old_splits = len(splits.train.classes), old_images(old_run, old)
     print(
-        f"{source.settings['model']} of {settings['run_folder']} knows "
-        f"{', '.join(source.settings['classes'])}; to learn: {', '.join(splits.train.classes)}"
+        f"{old.model} of {options['run_folder']} knows {', '.join(old.classes)}; to learn: "
+        f"{', '.join(splits.train.classes)}"
     )
-    held_out = {"new": loader(splits.validation, of_new, "dataset")}
-    tests = {"new": loader(splits.test, of_new, "dataset")}
-    if old is not None:
-        tests["old"] = loader(old.test, source.settings, "dataset")
+    images = loader(splits.train, settings, "training")
+    tests = {"new": loader(splits.test, settings, "dataset")}
+    if old_splits is not None:
+        tests["old"] = loader(old_splits.test, old, "dataset")
+    on_new = accuracy_on(splits.validation, settings)
+    fit = trainer(settings, device, lambda model: on_new(model.task("new")))
+    epochs, warm_up = options["epochs"], options["warm_up"]
 
-    def train(name: str, run: Run) -> tuple[MultiHead, History]:
-        _, network = load_run(settings["run_folder"])
-        with manual_seed(settings["seed"]):
-            model = with_new_task(network, K)
-        images = loader(splits.train, of_new, "training")
-        epochs, warm_up = settings["epochs"], settings["warm_up"]
-        shared: dict[str, Any] = {
-            "lr": settings["lr"],
-            "validate": lambda model: evaluate(model.task("new"), held_out["new"]),
-            "seed": settings["seed"],
-            "run": run,
-            "device": device,
-        }
-        if name == "joint training":
-            assert old is not None
-            known = loader(old.train, of_joint, "training")
-            loaders = {"old": known, "new": images}
-            schedule, rule = cosine(epochs + warm_up), PAPERS_OPTIMIZER
-            both = train_jointly(
-                model, loaders, epochs + warm_up, schedule=schedule, optimizer=rule, **shared
-            )
-            return model, both
-        if name == "feature extraction":
-            epochs, warm_up = 0, epochs + warm_up
-        weight = settings["old_weight"] if name == "learning without forgetting" else 0
-        return model, learn_without_forgetting(
-            model, images, epochs, warm_up=warm_up, old_weight=weight,
-            temperature=settings["temperature"], schedule=cosine(max(epochs, 1)), **shared,
-        )  # fmt: skip
+    def new_model() -> MultiHead:
+        with manual_seed(settings.seed):
+            model = with_new_task(load_run(options["run_folder"])[2], K)
+        model.to(device)
+        return model
+
+    def train(
+        model: MultiHead, loss: Loss, warm_up: int, epochs: int, run: Run
+    ) -> tuple[MultiHead, History]:
+        """The new head alone for the epochs of warm-up, and then everything."""
+        history = History()
+        if warm_up:
+            model.freeze()
+            model.heads["new"].unfreeze()
+            rule, stage = optimizer(model.heads["new"], settings), run.stage("warm-up")
+            history = fit(model, images, loss, rule, epochs=warm_up, schedule=None, run=stage)
+            model.unfreeze()
+        if epochs:
+            rule, stage = optimizer(model, settings), run.stage("training")
+            history = fit(model, images, loss, rule, epochs=epochs, run=stage)
+        return model, history
+
+    def feature_extraction(run: Run) -> tuple[MultiHead, History]:
+        """a new head alone; the rest stays as it is"""
+        return train(new_model(), lwf_loss({}), epochs + warm_up, 0, run)
+
+    def fine_tuning(run: Run) -> tuple[MultiHead, History]:
+        """body and new head, whatever becomes of the old task"""
+        return train(new_model(), lwf_loss({}), warm_up, epochs, run)
+
+    def learning_without_forgetting(run: Run) -> tuple[MultiHead, History]:
+        """body and both heads, with the old outputs recorded"""
+        model = new_model()
+        outputs = {"old": record_responses(model.task("old"), images)}
+        loss = lwf_loss(outputs, options["temperature"], options["old_weight"])
+        return train(model, loss, warm_up, epochs, run)
+
+    variants: dict[str, Variant] = {
+        "feature extraction": feature_extraction,
+        "fine-tuning": fine_tuning,
+        "learning without forgetting": learning_without_forgetting,
+    }
+    if old_splits is not None:
+        as_new = replace(settings, preprocessing=as_training(old.preprocessing))
+        both = JointBatches([loader(old_splits.train, as_new, "training"), images])
+
+        def joint_training(run: Run) -> tuple[MultiHead, History]:
+            """body and both heads, with the old images at hand"""
+            model, N = new_model(), epochs + warm_up
+            rule = optimizer(model, settings)
+            return model, fit(
+                model, both, joint_loss, rule, epochs=N, schedule=cosine(N), run=run
+            )  # fmt: skip
+
+        variants["joint training"] = joint_training
 
     def keep(run: Run, model: MultiHead) -> None:
-        for task, of_task in (("old", of_old), ("new", of_new)):
-            save_model(run.stage(task, of_task).checkpoint_path, model.task(task))
+        for task, of_task in (("old", old), ("new", settings)):
+            save_model(run.stage(task, of_task.plain()).checkpoint_path, model.task(task))
 
     def measure(model: MultiHead) -> dict[str, Any]:
         return {
@@ -130,36 +153,45 @@ def run(arguments: argparse.Namespace) -> None:
         }
 
     network.to(device)
-    before = {"old_test_accuracy": evaluate(network, tests["old"])["accuracy"]} if old else {}
-    ways = [name for name in WAYS if old is not None or name != "joint training"]
+    before = {}
+    if old_splits is not None:
+        before = {"old_test_accuracy": evaluate(network, tests["old"])["accuracy"]}
     rows = compare(
-        folder,
-        [Way(name, WAYS[name], of_new, partial(train, name), measure) for name in ways],
-        f"{source.settings['model']}: the new task, {settings['dataset']}",
-        beside={"before": before},
-        tests=[splits.test] + ([old.test] if old is not None else []),
+        folder, variants, settings, measure,
+        f"{old.model}: the new task, {options['dataset']}",
+        known={"before": before},
+        tests=[splits.test] + ([old_splits.test] if old_splits is not None else []),
         keep=keep,
-    )
-    if old is not None:
-        both = {
+    )  # fmt: skip
+    if old_splits is not None:
+        pairs = {
             name: (rows[name]["old_test_accuracy"], rows[name]["new_test_accuracy"])
-            for name in ways
+            for name in variants
         }
         title = "test accuracy on both tasks: up and to the right is better"
-        figure = plot_two_tasks(both, before["old_test_accuracy"], title)
         picture = folder.path / "two_tasks.png"
-        save_figure(figure, picture)
+        save_figure(plot_two_tasks(pairs, before["old_test_accuracy"], title), picture)
         print(f"see {picture}")
     print(f"try: minivision predict {folder.path}/learning-without-forgetting/old IMAGE")
 
 
-def old_images(source: Run) -> Splits | None:
+def optimizer(part: Any, settings: RunSettings) -> SGD:
+    """The paper's optimizer."""
+    return SGD(part.parameters(), settings.lr, momentum=0.9, weight_decay=5e-4)
+
+
+def as_training(preprocessing: dict[str, Any]) -> dict[str, Any]:
+    """The same preprocessing, without augmentation in training."""
+    return preprocessing | {"training": preprocessing["dataset"]}
+
+
+def old_images(run: Run, settings: RunSettings) -> Splits | None:
     """The old task's images, or None, with a note, if they cannot be read any more.
 
     Raises ValueError if they can be read, but are not those that the old network learned from.
     """
     try:
-        return run_images(source.settings, source.path, unchanged=TRAINED).splits
+        return run_images(settings, run.path, unchanged=TRAINED).splits
     except ChangedImagesError:
         raise
     except (OSError, ValueError) as error:

@@ -18,6 +18,7 @@ from minivision.datasets import DATASETS, Splits, load_dataset, open_class_folde
 from minivision.datasets.class_folders import PARTS, ClassFolders
 from minivision.datasets.file_dataset import File
 from minivision.datasets.fingerprint import NAMED, Changes, changes, fingerprint, stamps
+from minivision.training.settings import RunSettings
 
 # This many bytes of images are decoded once before training begins, which takes less than a minute,
 # and told apart by their contents. Images of a larger dataset are told apart by their sizes.
@@ -60,7 +61,20 @@ def new_images(
     return Images(splits, skipped, fingerprint(dataset, parts))
 
 
-def run_images(settings: Mapping[str, Any], run: Path, unchanged: Sequence[str] = ()) -> Images:
+class Recorded(NamedTuple):
+    """What settings say of a run's images, in which they are like `RunSettings`."""
+
+    dataset: str
+    model: str
+    channels: int | None
+    images: dict[str, Any] | None
+    skipped: dict[str, str]
+    classes: list[str] | None = None
+
+
+def run_images(
+    settings: RunSettings | Recorded, run: Path, unchanged: Sequence[str] = ()
+) -> Images:
     """The images that a run's settings name and record; a line is printed if some have changed.
 
     unchanged: the parts that have to be as they were, such as TRAINED, because they will be trained
@@ -68,12 +82,12 @@ def run_images(settings: Mapping[str, Any], run: Path, unchanged: Sequence[str] 
 
     Test images that are missing or changed are left out, and new ones are not used.
     """
-    dataset, channels = settings["dataset"], settings["channels"]
+    dataset, channels, skipped = settings.dataset, settings.channels, settings.skipped
     if dataset in DATASETS:
         splits = named_splits(dataset, channels)
         refuse_other_classes(settings, splits.train.classes, run)
         return Images(splits, {}, None)
-    size, record = input_size(settings["model"]), settings["images"]
+    size, record = input_size(settings.model), settings.images
     folders = open_class_folders(dataset)
     refuse_other_classes(settings, folders.class_names(), run)
     if record is None:
@@ -81,7 +95,6 @@ def run_images(settings: Mapping[str, Any], run: Path, unchanged: Sequence[str] 
             f"note: {run} does not record its images, as it was made by an older version; if "
             f"{dataset} has changed since, some of its test images may have been trained on"
         )
-        skipped = settings["skipped"]
         dealt = folders.deal_by_count(skipped)
         return Images(folders.splits(size, channels or 3, dealt=dealt), skipped, None)
     for part in unchanged:
@@ -99,7 +112,7 @@ def run_images(settings: Mapping[str, Any], run: Path, unchanged: Sequence[str] 
     dealt = {part: [name for name in record[part] if name in usable] for part in PARTS}
     if not dealt["test"]:
         raise ValueError(f"none of the test images of {run} is in {dataset} as it was")
-    return Images(folders.splits(size, channels or 3, dealt=dealt), settings["skipped"], record)
+    return Images(folders.splits(size, channels or 3, dealt=dealt), skipped, record)
 
 
 def untested(dataset: Any) -> list[str]:
@@ -149,21 +162,21 @@ def checked(folders: ClassFolders, dataset: str, skip_unreadable: bool) -> dict[
     return broken
 
 
-def refuse_other_classes(settings: Mapping[str, Any], now: Sequence[str], run: Path) -> None:
+def refuse_other_classes(settings: RunSettings | Recorded, now: Sequence[str], run: Path) -> None:
     """ValueError if the dataset no longer has the classes that the run was trained on."""
-    then = settings.get("classes")
+    then = settings.classes
     if then not in (None, list(now)):
         raise ValueError(
             f"{run} was trained on the classes {', '.join(then)}, but "
-            f"{settings['dataset']} has {', '.join(now)}"
+            f"{settings.dataset} has {', '.join(now)}"
         )
 
 
-def changes_of(folders: ClassFolders, settings: Mapping[str, Any], part: str) -> Changes:
+def changes_of(folders: ClassFolders, settings: RunSettings | Recorded, part: str) -> Changes:
     """How a part's images differ from the recorded ones, counting new ones that belong to it."""
-    record = settings["images"]
+    record = settings.images or {}
     elsewhere = {name for other in PARTS if other != part for name in record[other]}
-    elsewhere |= set(settings["skipped"])
+    elsewhere |= set(settings.skipped)
     files = {
         name: file
         for name, file in folders.images().items()

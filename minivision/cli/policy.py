@@ -104,6 +104,12 @@ class Policy(NamedTuple):
     steps: list[Any]
     mixer: str | None = None
 
+    def without_mixer(self, option: str) -> list[Any]:
+        """The transforms; ValueError if labels would be mixed, which only `train` can do."""
+        if self.mixer:
+            raise ValueError(f"{option}: {self.mixer} mixes labels; use it with minivision train")
+        return self.steps
+
 
 def read_policy(option: str, text: str, shape: Shape) -> Policy:
     """The policy that `text` names, for images of a shape (H, W, C); ValueError names `option`.

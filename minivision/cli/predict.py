@@ -35,11 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
-    run, model = load_run(arguments.folder)
+    run, settings, model = load_run(arguments.folder)
     model.to(device)
-    classes = run.settings["classes"]
-    prepare = from_description(run.settings["preprocessing"]["image"])
-    originals = [read_image(path, run.settings["channels"]) for path in arguments.images]
+    classes = settings.classes
+    prepare = from_description(settings.preprocessing["image"])
+    originals = [read_image(path, settings.channels) for path in arguments.images]
     fed = []
     for path, image in zip(arguments.images, originals, strict=True):
         try:

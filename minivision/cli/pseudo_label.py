@@ -13,26 +13,19 @@ augmentation and as many updates, are always trained beside them.
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from typing import Any
 
 from minivision.backend import resolve_device
-from minivision.cli.comparison import Way, begin, compare
+from minivision.cli.comparison import accuracy_on, begin, compare, trainer
 from minivision.cli.few_labels import SHARED, add_shared_arguments, ask, few_labels
 from minivision.cli.setup import build_model, loader
 from minivision.cli.train import test_result
 from minivision.datasets import DataLoader
-from minivision.methods import ramp, train_with_pseudo_labels
-from minivision.optim import Adam, cosine
-from minivision.training import Run, evaluate
-from minivision.training.loop import History
+from minivision.methods import JointBatches, pseudo_label_batches, pseudo_label_loss, ramp
+from minivision.optim import Adam
+from minivision.training import Run
+from minivision.training.loop import History, Loss
 
-WAYS = {
-    "supervised": "from the labels alone, weakly augmented",
-    "supervised strong": "from the labels alone, strongly augmented",
-    "pseudo-labels": "and from all its own decisions, which count more and more (Lee 2013)",
-    "fixmatch": "and from its sure decisions, for strongly augmented images (Sohn 2020)",
-}
 DEFAULTS: dict[str, Any] = SHARED | {"threshold": 0.95}
 
 
@@ -46,51 +39,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     folder = ask(arguments, "pseudo-label", DEFAULTS)
-    settings = folder.settings
-    threshold = settings["threshold"]
+    options = folder.settings
+    threshold, size = options["threshold"], options["batch_size"]
     if not 0 <= threshold <= 1:
         raise ValueError(f"--threshold is {threshold}; expected a probability from 0 to 1")
     data = few_labels(folder)
-    folder = begin(folder, arguments, data.settings)
-    splits, seed, epochs = data.splits, settings["seed"], settings["epochs"]
-    classes = list(splits.train.classes)
+    splits, settings = data.splits, data.settings
+    folder = begin(folder, arguments, settings)
+    fit = trainer(settings, device, accuracy_on(splits.validation, settings))
+    test = loader(splits.test, settings, "dataset")
 
-    def train(name: str, run: Run) -> tuple[Any, History]:
-        model = build_model(settings["model"], len(classes), data.settings["channels"], seed)
-        size, ratio = settings["batch_size"], settings["ratio"]
-        shown = data.strong if name == "supervised strong" else data.weak
-        labelled = DataLoader(splits.train, size, shuffle=True, seed=seed, transform=shown)
-        unlabelled = DataLoader(
-            data.unlabelled, ratio * size, shuffle=True, seed=seed, transform=data.weak
-        )
-        updates = epochs * len(unlabelled)
-        held_out = loader(splits.validation, data.settings, "dataset")
-        weight: Any = {"pseudo-labels": ramp(updates // 5, updates), "fixmatch": 1.0}.get(name, 0)
-        records = train_with_pseudo_labels(
-            model, labelled, unlabelled, epochs, Adam(model.parameters(), settings["lr"]),
-            weight=weight,
-            threshold=threshold if name == "fixmatch" else 0.0,
-            strong=data.strong if name == "fixmatch" else None,
-            truth=data.truth,
-            schedule=cosine(epochs),
-            validate=lambda model: evaluate(model, held_out),
-            seed=seed, run=run, device=device,
+    def labelled(transform: Any) -> DataLoader:
+        return DataLoader(
+            splits.train, size, shuffle=True, seed=settings.seed, transform=transform
         )  # fmt: skip
-        if records[-1].get("mask_rate") == 0:
+
+    unlabelled = DataLoader(
+        data.unlabelled, options["ratio"] * size,
+        shuffle=True, seed=settings.seed, transform=data.weak,
+    )  # fmt: skip
+    updates = settings.epochs * len(unlabelled)
+
+    def train(batches: JointBatches, loss: Loss, run: Run) -> tuple[Any, History]:
+        classes, channels = len(settings.classes), settings.channels
+        model = build_model(settings.model, classes, channels, settings.seed)
+        rule = Adam(model.parameters(), settings.lr)
+        return model, fit(model, batches, loss, rule, run=run)
+
+    def supervised(run: Run) -> tuple[Any, History]:
+        """from the labels alone, weakly augmented"""
+        batches = pseudo_label_batches(labelled(data.weak), unlabelled)
+        return train(batches, pseudo_label_loss(0), run)
+
+    def supervised_strong(run: Run) -> tuple[Any, History]:
+        """from the labels alone, strongly augmented"""
+        batches = pseudo_label_batches(labelled(data.strong), unlabelled)
+        return train(batches, pseudo_label_loss(0), run)
+
+    def pseudo_labels(run: Run) -> tuple[Any, History]:
+        """and from all its own predictions, which count more and more (Lee 2013)"""
+        batches = pseudo_label_batches(labelled(data.weak), unlabelled)
+        alpha = ramp(updates // 5, updates)
+        return train(batches, pseudo_label_loss(alpha, truth=data.truth), run)
+
+    def fixmatch(run: Run) -> tuple[Any, History]:
+        """and from its confident predictions, for strongly augmented images (Sohn 2020)"""
+        batches = pseudo_label_batches(labelled(data.weak), unlabelled, data.strong)
+        model, history = train(batches, pseudo_label_loss(1.0, threshold, data.truth), run)
+        if history[-1].get("mask_rate") == 0:
             print(
-                f"no decision reached the threshold of {threshold}: the highest probability was "
-                f"{records[-1]['confidence']:.3f} on average; fixmatch was supervised training"
+                f"no prediction reached the threshold of {threshold}: the highest probability was "
+                f"{history[-1]['confidence']:.3f} on average; fixmatch was supervised training"
             )
-        return model, records
+        return model, history
 
     def measure(model: Any) -> dict[str, Any]:
-        found = test_result(model, loader(splits.test, data.settings, "dataset"), classes)
+        found = test_result(model, test, settings.classes)
         return {key: found[key] for key in ("test_accuracy", "test_loss", "test_images")}
 
-    ways = [
-        Way(name, about, data.settings, partial(train, name), measure)
-        for name, about in WAYS.items()
-    ]
-    title = f"{settings['model']}, {len(splits.train):,} labels"
-    compare(folder, ways, title, tests=[splits.test])
+    variants = {
+        "supervised": supervised,
+        "supervised strong": supervised_strong,
+        "pseudo-labels": pseudo_labels,
+        "fixmatch": fixmatch,
+    }
+    title = f"{settings.model}, {len(splits.train):,} labels"
+    compare(folder, variants, settings, measure, title, tests=[splits.test])
     print(f"each is a run of its own: minivision predict {folder.path}/fixmatch IMAGE")

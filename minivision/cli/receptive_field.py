@@ -28,7 +28,7 @@ from minivision.analysis.plots import save_figure
 from minivision.analysis.receptive_field import ReceptiveField, receptive_fields
 from minivision.cli.summary import add_model_arguments, find_model, size_of
 from minivision.datasets import read_image
-from minivision.training import Run
+from minivision.training.settings import RunSettings
 from minivision.transforms import Compose, Resize, ToArray, from_description
 
 DIRECTIONS = 16  # how many random combinations of filters the effective field is averaged over
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--{option} needs --layer (without --layer, a table of all layers)")
     if arguments.image is not None and arguments.out is None:
         raise ValueError("--image needs --out, the PNG to draw")
-    model, run = find_model(arguments.model, seed=0)
+    model, settings = find_model(arguments.model, seed=0)
     C, H, W = image_shape("receptive-field", model, size_of(arguments))
     fields = receptive_fields(model, (C, H, W))
     if arguments.layer is None:
@@ -69,21 +69,23 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.image is None:
         images = rng.normal(size=(DIRECTIONS, C, H, W)).astype(np.float32)
     else:
-        x = network_input(read_image(arguments.image, C), (H, W), run)
+        x = network_input(read_image(arguments.image, C), (H, W), settings)
         images = np.repeat(x[None], DIRECTIONS, axis=0)
     shares = effective_field(model, field.name, row, column, images, rng=rng)
     figure = plot_receptive_field(from_black_to_white(images[0]), field, row, column, shares)
     save_figure(figure, arguments.out)
-    print(f"see {arguments.out}" + ("" if run is not None else " (the weights are random)"))
+    print(f"see {arguments.out}" + ("" if settings is not None else " (the weights are random)"))
 
 
-def network_input(image: np.ndarray, size: tuple[int, int], run: Run | None) -> np.ndarray:
+def network_input(
+    image: np.ndarray, size: tuple[int, int], settings: RunSettings | None
+) -> np.ndarray:
     """An image uint8 (h, w, C) as the network is fed it: float32 (C, H, W).
 
     A run's own preprocessing; without a run, resized, with mean 0 and standard deviation 1.
     """
-    if run is not None:
-        return from_description(run.settings["preprocessing"]["image"])(image)
+    if settings is not None:
+        return from_description(settings.preprocessing["image"])(image)
     x = Compose([Resize(size), ToArray()])(image)
     return (x - x.mean()) / max(float(x.std()), 1e-6)
 

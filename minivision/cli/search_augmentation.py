@@ -29,7 +29,7 @@ import numpy as np
 
 from minivision.analysis.plots import save_figure
 from minivision.analysis.policies import plot_search, standard_error
-from minivision.cli.images import TRAINED, Images, new_images, run_images
+from minivision.cli.images import TRAINED, Images, Recorded, new_images, run_images
 from minivision.cli.policy import EXPLAINED, STEPS, read_policy
 from minivision.cli.setup import preprocessing, undrawn
 from minivision.cli.train import DEFAULTS, USUAL, positive, whole
@@ -122,11 +122,12 @@ def images_of(arguments: argparse.Namespace) -> Images:
     if dataset not in DATASETS and file.exists():
         begun = read_object(file)
         if begun.get("dataset") == str(Path(dataset).resolve()):
-            begun.setdefault("images", None)  # searches from before they were recorded
-            check_fingerprint(file, begun["images"])
-            begun.setdefault("skipped", {})
-            asked = {"dataset": dataset, "model": model, "channels": begun.get("channels")}
-            return run_images(begun | asked, arguments.out, unchanged=TRAINED)
+            images, classes = begun.get("images"), begun.get("classes")
+            check_fingerprint(file, images)
+            recorded = Recorded(
+                dataset, model, begun.get("channels"), images, begun.get("skipped", {}), classes
+            )
+            return run_images(recorded, arguments.out, unchanged=TRAINED)
     return new_images(dataset, model, arguments.skip_unreadable)
 
 

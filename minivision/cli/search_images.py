@@ -105,10 +105,10 @@ def _features(arguments: argparse.Namespace) -> Any:
     if arguments.network is None:
         return ClassicFeatures()
     device = resolve_device(arguments.device)
-    run, model = load_run(arguments.network)
+    run, settings, model = load_run(arguments.network)
     model.to(device)
-    prepare = from_description(run.settings["preprocessing"]["image"])
-    return DeepFeatures(model, prepare, run.settings["channels"])
+    prepare = from_description(settings.preprocessing["image"])
+    return DeepFeatures(model, prepare, settings.channels)
 
 
 def _report(folder: Path, index: FolderIndex) -> None:

@@ -12,11 +12,12 @@ labels alone.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from minivision.backend import resolve_device
-from minivision.cli.comparison import begin, print_table
+from minivision.cli.comparison import begin, print_table, trainer
 from minivision.cli.few_labels import (
     SHARED,
     FewLabels,
@@ -24,10 +25,13 @@ from minivision.cli.few_labels import (
     ask,
     few_labels,
 )
+from minivision.cli.policy import read_policy
 from minivision.cli.train import positive
 from minivision.datasets import DataLoader
-from minivision.methods import self_train
+from minivision.methods import filter_and_balance, self_train, without_noise
 from minivision.models import MODELS
+from minivision.nn import Module
+from minivision.optim import Adam
 from minivision.training import evaluate, save_model
 from minivision.transforms import ColorJitter, Compose, Rotate, Translate
 
@@ -38,7 +42,8 @@ CHANGES: dict[str, list[Any]] = {
     "turned": [Rotate(20)],
 }
 DEFAULTS: dict[str, Any] = SHARED | {
-    "student": None, "iterations": 2, "floor": 0.3, "hard_labels": False
+    "student": None, "iterations": 2, "floor": 0.3, "hard_labels": False,
+    "unlabelled_augment": None, "per_class": None, "no_balance": False, "allow_missing": False,
 }  # fmt: skip
 
 
@@ -52,54 +57,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hard-labels", action="store_true", default=None,
         help="learn the teacher's decisions instead of its probabilities",
     )  # fmt: skip
+    add(
+        "--unlabelled-augment", metavar="POLICY",
+        help="augmentation of the unlabelled images a student sees; none: the paper's ablation "
+        "(default: that of the labelled ones, with RandAugment)",
+    )  # fmt: skip
+    add("--per-class", type=positive(int), help="pseudo-labels of each class (default: the mean)")
+    add(
+        "--no-balance", action="store_true", default=None,
+        help="take every image above the floor once, however many there are of a class",
+    )  # fmt: skip
+    add(
+        "--allow-missing", action="store_true", default=None,
+        help="go on if a class gets no pseudo-label (default: stop and name it)",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     folder = ask(arguments, "self-train", DEFAULTS)
-    settings = folder.settings
+    options = folder.settings
     data = few_labels(folder)
-    K, channels = len(data.splits.train.classes), data.settings["channels"]
-    names = [settings["model"]] + [settings["student"] or settings["model"]] * settings[
-        "iterations"
-    ]
+    settings = data.settings
+    students = [options["student"] or options["model"]] * options["iterations"]
+    names = [options["model"], *students]
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         raise ValueError(f"--student is {unknown[0]!r}; expected one of {', '.join(MODELS)}")
-    if not 0 <= settings["floor"] <= 1:
-        raise ValueError(f"--floor is {settings['floor']}; expected a probability from 0 to 1")
-    folder = begin(folder, arguments, data.settings)
-    step = settings["batch_size"] * settings["ratio"]
-    rows: dict[str, dict[str, Any]] = {}
-    for chain, noise in (("with noise", data.strong), ("without noise", None)):
-        print(f"{chain}: a teacher and {settings['iterations']} students")
+    if not 0 <= options["floor"] <= 1:
+        raise ValueError(f"--floor is {options['floor']}; expected a probability from 0 to 1")
+    unlabelled_noise = data.strong
+    if options["unlabelled_augment"] is not None:
+        policy = read_policy("--unlabelled-augment", options["unlabelled_augment"], data.shape)
+        steps = policy.without_mixer("--unlabelled-augment")
+        unlabelled_noise = Compose([*steps, *data.clean.transforms])
+    folder = begin(folder, arguments, settings)
+    size = options["batch_size"]
+    loader = partial(DataLoader, shuffle=True, seed=settings.seed)
+    choose = partial(
+        filter_and_balance,
+        floor=options["floor"],
+        per_class=options["per_class"],
+        balance=not options["no_balance"],
+        allow_missing=bool(options["allow_missing"]),
+        classes=settings.classes,
+    )
+    fit, rows = trainer(settings, device), {}
+
+    def network(name: str, noise: bool) -> Module:
+        model = MODELS[name](len(settings.classes), in_channels=settings.channels)
+        return model if noise else without_noise(model)
+
+    for chain, noise in (("with noise", True), ("without noise", False)):
+        print(f"{chain}: a teacher and {options['iterations']} students")
+        run = folder.stage(chain.replace(" ", "-"))
         generations = self_train(
-            [partial(MODELS[name], K, in_channels=channels) for name in names],
-            data.splits.train,
-            data.unlabelled,
-            clean=data.clean,
-            noise=noise,
-            steps=-(-len(data.unlabelled) // step),
-            epochs=settings["epochs"],
-            batch_size=settings["batch_size"],
-            ratio=settings["ratio"],
-            lr=settings["lr"],
-            soft=not settings["hard_labels"],
-            floor=settings["floor"],
-            measure=partial(robustness, data),
-            truth=data.truth,
-            seed=settings["seed"],
-            run=folder.stage(chain.replace(" ", "-")),
-            device=device,
-        )
+            [partial(network, name, noise) for name in names],
+            loader(data.splits.train, size, transform=data.strong if noise else data.clean),
+            loader(
+                data.unlabelled, size * options["ratio"],
+                transform=unlabelled_noise if noise else data.clean,
+            ),
+            data.clean,
+            soft=not options["hard_labels"],
+            choose=choose,
+        )  # fmt: skip
         for generation in generations:
-            record = dict(generation.record)
-            number = record.pop("generation")
-            rows[f"{chain}, " + (f"student {number}" if number else "teacher")] = record
-        last = folder.stage(
-            f"student-{chain.replace(' ', '-')}", data.settings | {"model": names[-1]}
-        )
-        save_model(last.checkpoint_path, generations[-1].model)
+            number, model = generation.number, generation.model
+            who = f"student {number}" if number else "teacher"
+            stage = run.stage(f"{number}-{who.split()[0]}")
+            rule = Adam(model.parameters(), settings.lr)
+            fit(model, generation.batches, generation.loss, rule, run=stage)
+            if not stage.result_path.exists():
+                stage.write_result(generation.report(data.truth) | robustness(data, model))
+            rows[f"{chain}, {who}"] = stage.read_result()
+            del rows[f"{chain}, {who}"]["generation"]
+        last = replace(settings, model=names[-1]).plain()
+        save_model(folder.stage(f"student-{run.path.name}", last).checkpoint_path, model)
     folder.write_result(rows)
     print()
     print_table(rows, [data.splits.test])

@@ -6,7 +6,7 @@ settings.json, so that a network is always fed as it was trained.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,10 +18,11 @@ import numpy as np
 from minivision.datasets import DataLoader, Splits
 from minivision.datasets.fingerprint import check_fingerprint
 from minivision.models import MODELS, with_new_head
-from minivision.nn import Module, initialize
+from minivision.nn import initialize
 from minivision.nn.initializers import he_normal
 from minivision.random import manual_seed, skip_init
 from minivision.training import Run, load_model
+from minivision.training.settings import RunSettings
 from minivision.transforms import (
     Compose,
     FrameDigit,
@@ -35,26 +36,6 @@ from minivision.transforms import (
 from minivision.transforms.handwriting import usual_extent
 
 EVALUATION_BATCH = 250
-
-# What settings.json has to say, and as what.
-SETTINGS: dict[str, type | tuple[type, ...]] = {
-    "model": str,
-    "dataset": str,
-    "classes": list,
-    "channels": int,
-    "epochs": int,
-    "batch_size": int,
-    "lr": (int, float),
-    "optimizer": str,
-    "seed": int,
-    "start": str,
-    "limit": (int, type(None)),
-    "workers": int,
-    "preprocessing": dict,
-    "skipped": dict,
-    "mixer": (str, type(None)),
-    "head": (dict, type(None)),
-}
 
 
 def build_model(
@@ -129,63 +110,72 @@ def preprocessing(
     return {part: describe(Compose(transforms)) for part, transforms in steps.items()}
 
 
-def loader(dataset: Any, settings: dict[str, Any], part: str) -> DataLoader:
+def loader(dataset: Any, settings: RunSettings, part: str) -> DataLoader:
     """Batches of one split: shuffled and augmented for "training", in order for "dataset"."""
     training = part == "training"
     return DataLoader(
         dataset,
-        batch_size=settings["batch_size"] if training else EVALUATION_BATCH,
+        batch_size=settings.batch_size if training else EVALUATION_BATCH,
         shuffle=training,
-        seed=settings["seed"],
-        transform=from_description(settings["preprocessing"][part]),
-        workers=settings["workers"],
+        seed=settings.seed,
+        transform=from_description(settings.preprocessing[part]),
+        workers=settings.workers,
+        with_indices=training,
     )
 
 
-def open_run(path: str | Path) -> Run:
-    """An existing run, whose settings have all that the commands read.
-
-    Raises ValueError where one is missing or of another type.
-    """
+def open_run(path: str | Path) -> tuple[Run, RunSettings]:
+    """An existing run and its settings; ValueError if they are not those of a trained network."""
     run = Run.open(path)
-    run.settings.setdefault("images", None)  # runs from before images were recorded,
-    run.settings.setdefault("skipped", {})  # unreadable files left out,
-    run.settings.setdefault("mixer", None)  # batches mixed,
-    run.settings.setdefault("head", None)  # networks given other heads,
-    run.settings.setdefault("start", "paper")  # or weights drawn in another way than their page's
-    for name, kind in SETTINGS.items():
-        value = run.settings.get(name)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            file = run.path / "settings.json"
-            raise ValueError(f"{file}: {name!r} is {value!r:.60}; it was not written by train")
-    check_fingerprint(run.path / "settings.json", run.settings["images"])
-    return run
+    file = run.path / "settings.json"
+    settings = RunSettings.read(file, run.settings)
+    check_fingerprint(file, settings.images)
+    return run, settings
 
 
-def load_run(path: str | Path) -> tuple[Run, Any]:
-    """A finished or interrupted run, and its network with the newest weights."""
-    run = open_run(path)
-    model = network_of(run.settings)
+def load_run(path: str | Path) -> tuple[Run, RunSettings, Any]:
+    """A finished or interrupted run, its settings, and its network with the newest weights."""
+    run, settings = open_run(path)
+    K, head = len(settings.classes), settings.head
+    model = build_model(settings.model, K, settings.channels, None)
+    if head is not None:
+        with skip_init():
+            model = with_new_head(model, K, layers=head["layers"], hidden=head["hidden"])
     load_model(run.checkpoint_path, model)
     model.eval()
-    return run, model
-
-
-def network_of(settings: dict[str, Any]) -> Module:
-    """The network that a run's settings describe, its weights left to be loaded.
-
-    "head" is None for a network as its maker built it; else a body of that kind under a head of
-    its own: {"layers": taken away, "hidden": [units]}.
-    """
-    K, head = len(settings["classes"]), settings["head"]
-    model = build_model(settings["model"], K, settings["channels"], None)
-    if head is None:
-        return model
-    with skip_init():
-        return with_new_head(model, K, layers=head["layers"], hidden=head["hidden"])
+    return run, settings, model
 
 
 def versions() -> dict[str, str]:
-    """What a run was computed with, for its settings."""
+    """What a run is computed with, for its settings."""
     libraries = ("minivision", "numpy", "opencv-python-headless", "simplejpeg")
     return {"python": python_version(), **{name: version(name) for name in libraries}}
+
+
+def same_version(path: Path, begun: Mapping[str, str]) -> None:
+    """ValueError if a run that is to go on was begun by another version, as 0.1 is to 0.2."""
+    then, now = begun.get("minivision", "0.1"), version("minivision")
+    if then.split(".")[:2] != now.split(".")[:2]:
+        raise ValueError(
+            f"{path} was begun by minivision {then}, and this is {now}: only the version that "
+            "began a run can go on with it. Its network can be used as it is, by evaluate, "
+            "predict, explain and transfer"
+        )
+
+
+def same_options(path: Path, given: Mapping[str, Any], begun: Mapping[str, Any]) -> None:
+    """ValueError if an option that is given is not what a run was begun with; None is not given."""
+    for name, value in given.items():
+        if value is not None and value != begun[name]:
+            option = "RUN" if name == "run_folder" else f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"{option} is {in_words(value)}, but for {path} it was {in_words(begun[name])}; "
+                "leave it out to go on with --resume, or begin anew in another folder"
+            )
+
+
+def in_words(value: Any) -> Any:
+    """An option's value, which for a switch is None, True or False."""
+    if value is None or value is False:
+        return "not given"
+    return "given" if value is True else value

@@ -20,7 +20,7 @@ from minivision.cli.train import positive
 from minivision.models import MODELS, Network
 from minivision.nn import skip_init
 from minivision.random import manual_seed
-from minivision.training import Run
+from minivision.training.settings import RunSettings
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +52,8 @@ def size_of(arguments: argparse.Namespace) -> tuple[int, ...] | None:
     return given and (given[0], given[-1])
 
 
-def find_model(name: str, seed: int | None = None) -> tuple[Network, Run | None]:
-    """A network by its name, its weights drawn from this seed (or all 0), or a run's network."""
+def find_model(name: str, seed: int | None = None) -> tuple[Network, RunSettings | None]:
+    """A network by its name, drawn from this seed or all 0; or a run's network and settings."""
     if name in MODELS:
         with skip_init() if seed is None else manual_seed(seed):
             return MODELS[name](), None
@@ -61,5 +61,5 @@ def find_model(name: str, seed: int | None = None) -> tuple[Network, Run | None]
         raise ValueError(
             f"{name!r} is neither a network ({', '.join(MODELS)}) nor the folder of a run"
         )
-    run, model = load_run(name)
-    return model, run
+    _, settings, model = load_run(name)
+    return model, settings

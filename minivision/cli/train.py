@@ -6,6 +6,7 @@
   minivision train --dataset my_photos.tar.gz         the same in one file
   minivision train --dataset cifar10 --augment flip+crop+randaugment   never twice the same image
   minivision train --out runs/mine --resume           go on with a run that was stopped
+  minivision train --out runs/mine --resume --epochs 40    more epochs for a finished run
 
 The folder holds settings.json, metrics.jsonl (a line an epoch), checkpoint.safetensors,
 result.json (the test set, read once, at the end), curves.png and confusion.png.
@@ -14,6 +15,7 @@ result.json (the test set, read once, at the end), curves.png and confusion.png.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,10 +36,12 @@ from minivision.cli.setup import (
     loader,
     open_run,
     preprocessing,
+    same_options,
+    same_version,
     undrawn,
     versions,
 )
-from minivision.datasets import DATASETS, stratified_split
+from minivision.datasets import DATASETS, Splits, stratified_split
 from minivision.functional import cross_entropy
 from minivision.models import MODELS
 from minivision.optim import SGD, Adam, Optimizer, cosine
@@ -50,6 +54,7 @@ from minivision.training import (
     predict_logits,
 )
 from minivision.training.metrics import accuracy, confusion_matrix
+from minivision.training.settings import RunSettings
 from minivision.transforms import RandomTranslate
 
 
@@ -69,17 +74,30 @@ DEFAULTS = {
     "cifar10-jpeg": Defaults(5, 64, 0),
 }
 USUAL = Defaults(20, 32, 0)
-# What decides the weights a run ends with, and so cannot be given again when it is resumed.
+# What decides the weights a run ends with: a resumed run must have what it was begun with.
 DECIDED = (
     "model", "dataset", "epochs", "batch_size", "lr", "optimizer", "shift", "augment", "seed",
     "start", "limit", "skip_unreadable",
 )  # fmt: skip
-LEARNING_RATES = {"adam": 2e-3, "sgd": 0.01}
-STARTS = {"lenet5_original": "paper"}  # its units are not ReLU's; all others begin He-normal
+# First learning rates, by how the name of the network begins; the longest that fits counts. Larger
+# networks need smaller steps: the first step of Adam moves every weight by the rate, and so the sum
+# of a unit with thousands of inputs by thousands of times as much.
+LEARNING_RATES = {
+    "": {"adam": 2e-3, "sgd": 5e-3},
+    "vgg_small": {"adam": 2e-4, "sgd": 1e-3},
+    "alexnet": {"adam": 3e-5, "sgd": 3e-4},
+    "alexnet_small": {"adam": 2e-3, "sgd": 5e-3},
+    "vgg1": {"adam": 1e-4, "sgd": 1e-3},
+}
+# AlexNet's paper had 1.2 million images to wake up weights of 0.01. All other pages begin so that
+# fewer are enough.
+STARTS = dict.fromkeys(("alexnet", "alexnet_caffenet", "alexnet_two_tower"), "he")
 
 
 def learning_rate(model: str, optimizer: str) -> float:
-    return LEARNING_RATES[optimizer]
+    """The first learning rate with which this network learns, unless the command line has one."""
+    family = max(filter(model.startswith, LEARNING_RATES), key=len)
+    return LEARNING_RATES[family][optimizer]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,13 +109,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--epochs", type=positive(int), help="passes over the data (default: 20; large sets: 5)")
     add("--batch-size", type=positive(int), help="images a step (default: 32; large sets: 64)")
-    add("--lr", type=positive(float), help="first learning rate (default: adam 0.002, sgd 0.05)")
+    add(
+        "--lr", type=positive(float),
+        help="first learning rate (default: adam 0.002, sgd 0.005; less for vgg_small, and again "
+        "for the large AlexNets and VGGs: LEARNING_RATES in cli/train.py)",
+    )  # fmt: skip
     add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
     add(
         "--start", choices=["he", "paper"],
-        help="first weights: he, random ones of the size that keeps signals alive (He et al. "
-        "2015); or paper, those of the network's page in models/, such as AlexNet's N(0, 0.01²), "
-        "which few images seldom bring to life (default: he; lenet5_original: paper)",
+        help="first weights: paper, as the network's page in models/ says (AlexNet: N(0, 0.01²) of "
+        "its paper; VGG: torchvision's; most others: He's); or he, He-normal in every layer "
+        f"(default: he for {', '.join(STARTS)}; else paper)",
     )  # fmt: skip
     add(
         "--shift", type=whole,
@@ -105,7 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--augment", metavar="POLICY",
-        help=f"names joined by +, of {', '.join(NAMES)}; or a file of search-augmentation; below",
+        help=f"names joined by +, of {', '.join(NAMES)}; or a file of search-augmentation (below)",
     )  # fmt: skip
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
     add("--seed", type=whole, help="decides everything random (default: 0)")
@@ -123,21 +145,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     if arguments.resume:
-        if arguments.out is None:
-            raise ValueError("--resume needs --out FOLDER, the run to go on with")
-        for name in DECIDED:
-            if getattr(arguments, name) is not None:
-                option = f"--{name.replace('_', '-')}"
-                raise ValueError(f"--resume keeps the run's own settings; leave out {option}")
-        folder = open_run(arguments.out)
-        if folder.result_path.exists():  # the test set is read once
-            found = folder.read_result()
-            absent = beside_accuracy(found.get("untested_classes", []))
-            print(f"{folder.path} is finished: test accuracy {found['test_accuracy']:.2%}{absent}")
+        folder, settings = resumed(arguments)
+        if settings is None:
             return
-        settings = folder.settings
-        if arguments.workers is not None:
-            settings["workers"] = arguments.workers
         splits = run_images(settings, folder.path, unchanged=TRAINED).splits
         print(f"going on with {folder.path}: {len(folder.history())} epochs are done")
     else:
@@ -151,36 +161,64 @@ def run(arguments: argparse.Namespace) -> None:
                 print(f"  {file} {reason}")
         settings = make_settings(arguments, images)
         name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
-        folder = Run.create(arguments.out or next_run_path(name), settings)
-        settings = folder.settings
+        folder = Run.create(arguments.out or next_run_path(name), settings.plain())
     train(folder, settings, splits, device)
 
 
-def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> None:
+def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
+    """The run in --out and its settings, with a larger number of epochs if that is asked for.
+
+    None if it is finished, after its result was printed. The options given have to be the run's.
+    """
+    if arguments.out is None:
+        raise ValueError("--resume needs --out FOLDER, the run to go on with")
+    folder, settings = open_run(arguments.out)
+    same_version(folder.path, settings.versions)
+    finished, epochs = folder.result_path.exists(), arguments.epochs
+    given = {name: getattr(arguments, name) for name in DECIDED}
+    if given["dataset"] is not None:
+        given["dataset"] = absolute(given["dataset"])
+    longer = finished and epochs is not None and epochs > settings.epochs
+    if longer:
+        del given["epochs"]
+    same_options(folder.path, given, settings.plain())
+    if longer:
+        settings = replace(settings, epochs=epochs)
+        folder.result_path.unlink()
+        folder.rewrite_settings(settings.plain())
+    elif finished:  # the test set is read once
+        found = folder.read_result()
+        absent = beside_accuracy(found.get("untested_classes", []))
+        print(f"{folder.path} is finished: test accuracy {found['test_accuracy']:.2%}{absent}")
+        return folder, None
+    if arguments.workers is not None:
+        settings = replace(settings, workers=arguments.workers)
+    return folder, settings
+
+
+def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> None:
     """The lesson of this file: data, model, optimizer, fit, and one look at the test set."""
-    classes, epochs, mixer = settings["classes"], settings["epochs"], settings["mixer"]
-    training = splits.train
-    if settings["limit"] is not None:
-        (training,) = stratified_split(training, (min(settings["limit"], len(training)),))
-    model = build_model(
-        settings["model"], len(classes), settings["channels"], settings["seed"], settings["start"]
-    )
+    classes, epochs = settings.classes, settings.epochs
+    K, training = len(classes), splits.train
+    if settings.limit is not None:
+        (training,) = stratified_split(training, (min(settings.limit, len(training)),))
+    model = build_model(settings.model, K, settings.channels, settings.seed, settings.start)
     print(
-        f"{settings['model']}: {model.parameter_count():,} parameters; "
-        f"{settings['dataset']}: {len(training):,} training, {len(splits.validation):,} validation "
-        f"and {len(splits.test):,} test images of {len(classes)} classes; on {device}"
+        f"{settings.model}: {model.parameter_count():,} parameters; {settings.dataset}: "
+        f"{len(training):,} training, {len(splits.validation):,} validation and "
+        f"{len(splits.test):,} test images of {K} classes; on {device}"
     )
     validation = loader(splits.validation, settings, "dataset")
     history = fit(
         model,
         loader(training, settings, "training"),
-        watched(classification_loss, len(classes)),
-        make_optimizer(settings["optimizer"], model, settings["lr"]),
+        watched(classification_loss, K),
+        make_optimizer(settings.optimizer, model, settings.lr),
         epochs,
         schedule=cosine(epochs),
         validate=lambda model: evaluate(model, validation),
-        batch_transform=MIXERS[mixer](len(classes)) if mixer else None,
-        seed=settings["seed"],
+        batch_transform=MIXERS[settings.mixer](K) if settings.mixer else None,
+        seed=settings.seed,
         run=folder,
         device=device,
     )
@@ -191,7 +229,7 @@ def train(folder: Run, settings: dict[str, Any], splits: Any, device: str) -> No
     if absent:
         test["untested_classes"] = absent
     folder.write_result({**test, "epochs": epochs, "training_seconds": seconds})
-    title = f"{settings['model']} on {settings['dataset']}"
+    title = f"{settings.model} on {settings.dataset}"
     plots.save_figure(plots.plot_history(history, title), folder.path / "curves.png")
     plots.save_figure(plots.plot_confusion(confusion, classes), folder.path / "confusion.png")
     print(
@@ -212,39 +250,45 @@ def test_result(model: Any, batches: Any, classes: list[str]) -> dict[str, Any]:
     }
 
 
-def make_settings(arguments: argparse.Namespace, images: Images) -> dict[str, Any]:
-    """Everything needed to repeat the run, as plain JSON."""
+def make_settings(arguments: argparse.Namespace, images: Images) -> RunSettings:
+    """Everything needed to repeat the run."""
     usual = DEFAULTS.get(arguments.dataset, USUAL)
     # A policy of one's own takes the place of the usual one.
     shift = 0 if arguments.augment else usual.shift
     if arguments.shift is not None:
         shift = arguments.shift
-    named, splits = arguments.dataset in DATASETS, images.splits
+    splits = images.splits
     first = splits.train[0][0]
     policy = read_policy("--augment", arguments.augment or "none", first.shape)
     augmentation = [RandomTranslate(shift), *policy.steps] if shift else policy.steps
-    model = undrawn(arguments.model)
     optimizer = arguments.optimizer or "adam"
-    return {
-        "model": arguments.model,
-        "dataset": arguments.dataset if named else str(Path(arguments.dataset).resolve()),
-        "classes": list(splits.train.classes),
-        "channels": first.shape[2],
-        "epochs": arguments.epochs or usual.epochs,
-        "batch_size": arguments.batch_size or usual.batch_size,
-        "lr": arguments.lr or learning_rate(arguments.model, optimizer),
-        "optimizer": optimizer,
-        "schedule": "cosine",
-        "seed": arguments.seed or 0,
-        "start": arguments.start or STARTS.get(arguments.model, "he"),
-        "limit": arguments.limit,
-        "skipped": images.skipped,
-        "workers": arguments.workers or 0,
-        "preprocessing": preprocessing(splits, model, augmentation),
-        "mixer": policy.mixer,
-        "versions": versions(),
-        "images": images.record,
-    }
+    return RunSettings(
+        model=arguments.model,
+        dataset=absolute(arguments.dataset),
+        classes=list(splits.train.classes),
+        channels=first.shape[2],
+        preprocessing=preprocessing(splits, undrawn(arguments.model), augmentation),
+        epochs=arguments.epochs or usual.epochs,
+        batch_size=arguments.batch_size or usual.batch_size,
+        lr=arguments.lr or learning_rate(arguments.model, optimizer),
+        optimizer=optimizer,
+        seed=arguments.seed or 0,
+        start=arguments.start or STARTS.get(arguments.model, "paper"),
+        limit=arguments.limit,
+        workers=arguments.workers or 0,
+        shift=shift,
+        augment=arguments.augment or "none",
+        skip_unreadable=bool(arguments.skip_unreadable),
+        mixer=policy.mixer,
+        skipped=images.skipped,
+        images=images.record,
+        versions=versions(),
+    )
+
+
+def absolute(dataset: str) -> str:
+    """A dataset's name as it is, a path from the root on."""
+    return dataset if dataset in DATASETS else str(Path(dataset).resolve())
 
 
 def make_optimizer(name: str, model: Any, lr: float) -> Optimizer:

@@ -15,35 +15,31 @@ and where old and new classes have little in common, more of them are in the way
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from minivision.backend import resolve_device
 from minivision.cli.comparison import (
     OLD,
-    Way,
+    accuracy_on,
     add_shared_arguments,
     begin,
     compare,
     new_task,
     open_folder,
+    trainer,
 )
+from minivision.cli.first_loss import watched
 from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader
 from minivision.cli.train import positive, test_result
-from minivision.methods import extract_features, fine_tune
-from minivision.models import cut, with_new_head
-from minivision.nn import Module
-from minivision.optim import Adam, cosine
+from minivision.methods import RecordedBatches, rate_groups, record_responses
+from minivision.models import BodyAndHead, cut, with_new_head
+from minivision.optim import Adam
 from minivision.random import manual_seed
-from minivision.training import Run, classification_loss, evaluate, fit
+from minivision.training import Run, classification_loss
 from minivision.training.loop import History
 
-WAYS = {
-    "scratch": "the same network from fresh weights, the baseline",
-    "frozen": "a new head on the old body, which stays as it is",
-    "fine-tuned": "everything is trained on, the body slowly",
-}
 DEFAULTS: dict[str, Any] = {
     "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": 2e-3,
     "limit": None, "seed": 0,
@@ -76,62 +72,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     folder = open_folder(arguments, "transfer", DEFAULTS, OLD)
-    settings = folder.settings
-    source, network = load_run(settings["run_folder"])
-    hidden = [settings["hidden"]] if settings["hidden"] else []
-    head = {"layers": settings["layers"], "hidden": hidden}
-    cut(network, head["layers"])  # or say now that it cannot be cut so
-    if source.settings["head"] is not None:  # it was transferred before, and its body ends there
-        head["layers"] = source.settings["head"]["layers"]
-    splits, of_run = new_task(folder, source, optimizer="adam", augment=settings["augment"])
-    of_run["head"] = head
-    folder = begin(folder, arguments, of_run)
-    K = len(splits.train.classes)
-    wanted = [name for name in WAYS if settings["approach"] in ("all", name) or name == "scratch"]
-    print(
-        f"{source.settings['model']} of {settings['run_folder']}: "
-        f"{len(source.settings['classes'])} old classes; {settings['dataset']}: "
-        f"{len(splits.train):,} training images of {K} new classes"
+    options = folder.settings
+    lr, seed = options["lr"], options["seed"]
+    old_run, old, network = load_run(options["run_folder"])
+    hidden = [options["hidden"]] if options["hidden"] else []
+    cut(network, options["layers"])  # or say now that it cannot be cut so
+    # A network that was transferred before has its body and its head already.
+    layers = options["layers"] if old.head is None else old.head["layers"]
+    splits, settings = new_task(
+        folder, (old_run, old), optimizer="adam", augment=options["augment"]
     )
+    settings = replace(settings, head={"layers": layers, "hidden": hidden})
+    folder = begin(folder, arguments, settings)
+    K, test = len(splits.train.classes), loader(splits.test, settings, "dataset")
+    print(
+        f"{old.model} of {options['run_folder']}: {len(old.classes)} old classes; "
+        f"{options['dataset']}: {len(splits.train):,} training images of {K} new classes"
+    )
+    images = loader(splits.train, settings, "training")
+    validate = accuracy_on(splits.validation, settings)
+    fit = trainer(settings, device, validate)
 
-    def train(name: str, run: Run) -> tuple[Module, History]:
-        _, model = load_run(settings["run_folder"])
-        layers = settings["layers"]
-        if name == "scratch":
-            model = build_model(of_run["model"], K, of_run["channels"], settings["seed"])
-            layers = head["layers"]
-        with manual_seed(settings["seed"], 1):  # other numbers than the body's
-            model = with_new_head(model, K, layers=layers, hidden=hidden)
-        images = loader(splits.train, of_run, "training")
-        held_out = loader(splits.validation, of_run, "dataset")
-        shared: dict[str, Any] = {
-            "schedule": cosine(settings["epochs"]),
-            "validate": lambda model: evaluate(model, held_out),
-            "seed": settings["seed"],
-            "run": run,
-            "device": device,
-        }
-        epochs, lr = settings["epochs"], settings["lr"]
-        if name == "scratch":
-            rule = Adam(model.parameters(), lr)
-            return model, fit(model, images, classification_loss, rule, epochs, **shared)
-        if name == "frozen":
-            cached = not getattr(images.transform, "random", True)
-            return model, extract_features(model, images, epochs, lr=lr, cached=cached, **shared)
-        rates = {"body_rate": settings["body_rate"], "layer_decay": settings["layer_decay"]}
-        return model, fine_tune(model, images, epochs, lr=lr, **rates, **shared)
+    def headed(network: Any, layers: int) -> BodyAndHead:
+        with manual_seed(seed, 1):  # other numbers than the body's
+            model = with_new_head(network, K, layers=layers, hidden=hidden)
+        model.to(device)
+        return model
 
-    def measure(name: str, model: Any) -> dict[str, Any]:
-        test = loader(splits.test, of_run, "dataset")
-        found = test_result(model, test, list(splits.test.classes))
-        trained = model.head if name == "frozen" else model
+    def scratch(run: Run) -> tuple[BodyAndHead, History]:
+        """the same network with fresh weights, the baseline"""
+        model = headed(build_model(old.model, K, old.channels, seed), layers)
+        loss, rule = watched(classification_loss, K), Adam(model.parameters(), lr)
+        return model, fit(model, images, loss, rule, run=run)
+
+    def frozen(run: Run) -> tuple[BodyAndHead, History]:
+        """a new head on the old body, which stays as it is"""
+        model = headed(load_run(options["run_folder"])[2], options["layers"])
+        model.body.freeze()
+        rule = Adam(model.head.parameters(), lr)
+        if options["augment"] != "none":
+            return model, fit(model, images, classification_loss, rule, run=run)
+        features = RecordedBatches(record_responses(model.body, images), images)
+        return model, fit(
+            model.head, features, classification_loss, rule, run=run,
+            validate=lambda head: validate(model),
+        )  # fmt: skip
+
+    def fine_tuned(run: Run) -> tuple[BodyAndHead, History]:
+        """everything is trained, the body slowly"""
+        model = headed(load_run(options["run_folder"])[2], options["layers"])
+        groups = rate_groups(model, lr, options["body_rate"], options["layer_decay"])
+        return model, fit(model, images, classification_loss, Adam(groups, lr), run=run)
+
+    def measure(model: BodyAndHead) -> dict[str, Any]:
+        found = test_result(model, test, settings.classes)
+        trained = sum(p.size for p in model.parameters() if p.requires_grad)
         kept = {key: found[key] for key in ("test_accuracy", "test_loss", "test_images")}
-        return kept | {"trained_parameters": trained.parameter_count()}
+        return kept | {"trained_parameters": trained}
 
-    ways = [
-        Way(name, WAYS[name], of_run, partial(train, name), partial(measure, name))
-        for name in wanted
-    ]
-    title = f"{of_run['model']} on {settings['dataset']}"
-    compare(folder, ways, title, tests=[splits.test])
-    print(f"each is a run of its own: minivision predict {folder.path}/{wanted[-1]} IMAGE")
+    variants = {"scratch": scratch, "frozen": frozen, "fine-tuned": fine_tuned}
+    if options["approach"] != "all":
+        variants = {name: variants[name] for name in ("scratch", options["approach"])}
+    title = f"{old.model} on {options['dataset']}"
+    compare(folder, variants, settings, measure, title, tests=[splits.test])
+    print(f"each is a run of its own: minivision predict {folder.path}/{list(variants)[-1]} IMAGE")

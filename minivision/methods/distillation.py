@@ -49,8 +49,8 @@ def distillation(
         raise ValueError(f"distillation: temperature is {temperature}; expected a number above 0")
 
     def loss(student: Module, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
-        z = student(batch.images)  # (N, K)
-        chosen = z.argmax(axis=1)  # (N,)
+        z = student(batch.images)
+        chosen = z.argmax(axis=1)
         terms: list[Tensor] = []
         report: dict[str, Any] = {}
         if alpha > 0:
@@ -60,7 +60,7 @@ def distillation(
             correct = chosen == array_module(chosen).asarray(y)
             report |= {"hard_loss": hard, "train_accuracy": correct.mean()}
         if alpha < 1:
-            v = teachers_logits(teacher, batch, z)  # (N, K)
+            v = teachers_logits(teacher, batch, z)
             soft = F.distillation_loss(z, v, temperature)  # T²·KL
             terms.append((1 - alpha) * soft)
             report |= {"soft_loss": soft, "agreement": (chosen == v.argmax(axis=1)).mean()}

@@ -25,8 +25,8 @@ keep giving them. (Li & Hoiem 2018, Figure 3.)
         model.unfreeze()
         fit(model, loader, lwf_loss(old_outputs), SGD(model.parameters(), lr), epochs)
 
-The baselines leave something out. Step 4 with lwf_loss({}) is fine-tuning, and the old head stays as
-it is; without step 4 it is feature extraction; `joint_loss` needs the old images. It is a method for
+The baselines leave something out. With lwf_loss({}) it is fine-tuning, and the old head stays as it
+is; without step 4 it is feature extraction; `joint_loss` needs the old images. The method is for
 tasks that are told apart: each has its own head. (Whatever the loss says, the running statistics of
 batch normalization follow the new images.)
 """

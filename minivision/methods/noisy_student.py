@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,17 +92,18 @@ def self_train(
         raise ValueError(f'self_train: weighting is {weighting!r}; expected "mean", "labelled"')
     steps = len(unlabelled) if steps is None else steps
     images = DataLoader(unlabelled.dataset, EVALUATION_BATCH, transform=clean)
-    names = labelled.dataset.classes
+    names, teacher = labelled.dataset.classes, None
+    choose = choose or partial(filter_and_balance, classes=names)
     for number, network in enumerate(networks):
         with manual_seed(labelled.seed, number):
             model = network()
         check_classes("self_train", model, labelled.dataset)
-        if number == 0:  # step 1
+        if teacher is None:  # step 1
             batches, loss = JointBatches([labelled], steps), self_training_loss(None, weighting)
             generation = Generation(number, model, batches, loss)
         else:
             p = labelled_by(teacher, images)  # step 2
-            chosen = filter_and_balance(p, classes=names) if choose is None else choose(p)  # step 3
+            chosen = choose(p)  # step 3
             targets = p if soft else one_hot(p)
             pseudo = copy(hide_labels(unlabelled))
             pseudo.dataset = Subset(pseudo.dataset, chosen)

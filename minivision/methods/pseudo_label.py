@@ -2,7 +2,7 @@
 
     L = 1/n Σ CE(y, f(x))  +  α(t) · 1/n' Σ [max p ≥ τ] · CE(argmax p, f(u')),     p = f(u)
 
-x, y are the n labelled images of a step, u the n' unlabelled ones; p is computed anew at every step.
+x, y are the n labelled images of a step, u the n' unlabelled ones; p is computed in every step.
 
     Lee 2013                u' = u, τ = 0, and α(t) rises late, when predictions can be trusted
 
@@ -92,8 +92,8 @@ def pseudo_label_loss(
         if a <= 0:
             return total, report
         with no_grad():  # pseudo-labels are constants
-            p = F.softmax(model(u_weak[0].images) if u_weak else z[of_u]).data  # (N, K)
-        confidence, labels = p.max(axis=1), p.argmax(axis=1)  # (N,), (N,)
+            p = F.softmax(model(u_weak[0].images) if u_weak else z[of_u]).data
+        confidence, labels = p.max(axis=1), p.argmax(axis=1)
         accepted = (confidence >= threshold).astype(p.dtype)
         one_hot = (labels[:, None] == xp.arange(p.shape[1])).astype(p.dtype)
         losses = F.cross_entropy(z[of_u], one_hot, reduction="none")

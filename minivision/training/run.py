@@ -87,6 +87,11 @@ class Run:
             raise FileNotFoundError(f"{path} is not a run's folder: it has no settings.json")
         return cls(path, read_object(path / "settings.json"))
 
+    def rewrite_settings(self, settings: Mapping[str, Any]) -> None:
+        """Replace settings.json, for a finished run that is to go on for more epochs."""
+        data = json_bytes("Run.rewrite_settings: settings", settings, indent=2)
+        write_atomically(self.path / "settings.json", data)
+
     def stage(self, name: str, settings: Mapping[str, Any] | None = None) -> Run:
         """A run of its own in a folder inside this one, for one stage of a longer method.
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -218,10 +219,62 @@ def test_a_file_where_the_run_folder_should_be(tmp_path, capsys):
     assert (tmp_path / "file").read_text() == "a letter"
 
 
-def test_resume_keeps_the_settings_of_the_run(trained, capsys):
-    for option, value in (("--dataset", "mnist"), ("--seed", "7"), ("--epochs", "3")):
-        error = refused(capsys, "train", "--resume", "--out", trained, option, value)
-        assert f"--resume keeps the run's own settings; leave out {option}" in error
+@pytest.mark.parametrize(
+    ("option", "was"),
+    [
+        (["--dataset", "mnist"], "digits"), (["--seed", "7"], "0"), (["--epochs", "1"], "5"),
+        (["--augment", "crop"], "none"), (["--shift", "3"], "2"), (["--limit", "9"], "not given"),
+        (["--lr", "0.5"], "0.002"), (["--model", "vgg_small"], "lenet5"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_resume_refuses_another_option_and_names_both(trained, capsys, option, was):
+    error = refused(capsys, "train", "--resume", "--out", trained, *option)
+    assert f"{option[0]} is {option[1]}, but for {trained} it was {was}; leave it out" in error
+
+
+def test_resume_accepts_the_runs_own_options(trained, capsys):
+    own = ["--dataset", "digits", "--seed", "0", "--epochs", "5", "--shift", "2"]
+    assert main(["train", "--resume", "--out", str(trained), *own]) == 0
+    assert "is finished" in capsys.readouterr().out
+
+
+def test_a_finished_run_goes_on_for_more_epochs(trained, tmp_path, capsys):
+    run = tmp_path / "longer"
+    shutil.copytree(trained, run)
+    before = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert main(["train", "--resume", "--epochs", "6", "--out", str(run)]) == 0
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert records[:5] == before
+    assert [record["epoch"] for record in records] == [1, 2, 3, 4, 5, 6]
+    result, settings = (json.loads((run / f"{n}.json").read_text()) for n in ("result", "settings"))
+    assert result["epochs"] == settings["epochs"] == 6
+    capsys.readouterr()
+    # It is finished again, and an unfinished one does not change its length.
+    error = refused(capsys, "train", "--resume", "--epochs", "2", "--out", run)
+    assert f"--epochs is 2, but for {run} it was 6" in error
+    (run / "result.json").unlink()
+    error = refused(capsys, "train", "--resume", "--epochs", "7", "--out", run)
+    assert f"--epochs is 7, but for {run} it was 6" in error
+
+
+def test_a_run_of_another_version_can_be_used_but_not_continued(trained, tmp_path, capsys):
+    run = tmp_path / "first edition"
+    shutil.copytree(trained, run)
+    said = json.loads((run / "settings.json").read_text())
+    first = (
+        "model", "dataset", "classes", "channels", "epochs", "batch_size", "lr", "optimizer",
+        "schedule", "seed", "limit", "skipped", "workers", "preprocessing", "mixer", "images",
+    )  # fmt: skip
+    old = {name: said[name] for name in first} | {"versions": {"minivision": "0.1.0"}}
+    (run / "settings.json").write_text(json.dumps(old))
+    error = refused(capsys, "train", "--resume", "--out", run)
+    now = said["versions"]["minivision"]
+    assert f"was begun by minivision 0.1.0, and this is {now}: only the version that began" in error
+    assert main(["evaluate", str(run)]) == 0
+    cv2.imwrite(str(tmp_path / "a.png"), digits().test[0][0])
+    for command in ("predict", "explain"):
+        assert main([command, str(run), str(tmp_path / "a.png")]) == 0
 
 
 def test_a_finished_run_is_not_measured_again(trained, capsys):
@@ -425,7 +478,7 @@ def test_skipping_is_for_images_of_ones_own_and_decided_once(trained, tmp_path, 
     error = refused(capsys, "train", "--skip-unreadable", "--out", tmp_path / "run")
     assert "--skip-unreadable is for images of your own; digits has a name" in error
     error = refused(capsys, "train", "--resume", "--skip-unreadable", "--out", trained)
-    assert "leave out --skip-unreadable" in error
+    assert f"--skip-unreadable is given, but for {trained} it was not given" in error
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -371,13 +372,26 @@ def test_a_checkpoint_of_another_architecture_is_refused(place, tmp_path, capsys
 def test_resume_keeps_the_settings_and_the_command(place, done, capsys):
     folder = done / "transfer"
     assert "--resume needs --out" in refused(capsys, "transfer", "--resume")
-    for option, value in (("--epochs", "3"), ("--dataset", "digits"), ("--layers", "2")):
+    for option, value, was in (("--epochs", 3, 2), ("--dataset", "digits", "high"),
+                               ("--layers", 2, 1), ("--hidden", 9, "not given")):  # fmt: skip
         error = refused(capsys, "transfer", "--resume", "--out", folder, option, value)
-        assert f"leave out {option}" in error
+        assert f"{option} is {value}, but for {folder} it was" in error
+        assert f"{was}; leave it out" in error
+    equal = [*command_lines(place)["transfer"], "--resume", "--out", str(folder)]
+    assert main(equal) == 0
     error = refused(capsys, "distill", "--resume", "--out", folder)
     assert "was not written by minivision distill" in error
     error = refused(capsys, *command_lines(place)["transfer"], "--out", folder)
     assert "already holds a run" in error
+
+
+def test_a_folder_of_another_version_is_refused_with_both(place, done, tmp_path, capsys):
+    shutil.copytree(done / "transfer", tmp_path / "t")
+    file = tmp_path / "t" / "settings.json"
+    for versions in ({"minivision": "0.1.3"}, {}):
+        file.write_text(json.dumps(settings(done / "transfer") | {"versions": versions}))
+        error = refused(capsys, "transfer", "--resume", "--out", tmp_path / "t")
+        assert f"begun by minivision {versions.get('minivision', '0.1')}, and this is 0." in error
 
 
 def test_a_network_for_grey_images_gets_grey_images(place, tmp_path, capsys):

@@ -79,7 +79,7 @@ def test_where_labels_are_hidden_the_accuracy_of_pseudo_labels_is_known(tmp_path
 def test_a_threshold_that_nothing_reaches_is_told_with_the_confidence(tmp_path, capsys):
     line = ["pseudo-label", *HIDDEN, "--epochs", "1", "--threshold", "1"]
     assert main([*line, "--out", str(tmp_path / "out")]) == 0
-    assert "no decision reached the threshold of 1.0: the highest" in capsys.readouterr().out
+    assert "no prediction reached the threshold of 1.0: the highest" in capsys.readouterr().out
 
 
 def test_self_train_tells_of_each_generation_with_and_without_noise(place, tmp_path, capsys):
@@ -155,8 +155,8 @@ def test_a_view_without_labels_has_the_images_and_nothing_else():
     assert np.array_equal(hidden[7][0], data[7][0])
     images, labels = hidden.batch(np.array([3, 1]))
     assert np.array_equal(images, data.batch(np.array([3, 1]))[0])
-    assert labels.tolist() == [0, 0]
-    assert not hidden.labels.any()
+    assert labels.tolist() == [-1, -1]
+    assert set(hidden.labels) == {-1}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_view_without_labels_has_the_images_and_nothing_else():
         (["pseudo-label", *HIDDEN, "--augment", "cutmix"], "cutmix mixes labels"),
         (["pseudo-label", "--labelled", "digits", "--unlabelled", "nowhere"], "no folder nowhere"),
         (["self-train", "--resume"], "--resume needs --out"),
-        (["self-train", "--resume", "--seed", "3", "--out", "x"], "leave out --seed"),
+        (["self-train", "--resume", "--seed", "3", "--out", "x"], "there is no run at x"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip

@@ -89,9 +89,9 @@ def test_it_draws_on_an_image_on_noise_and_for_a_run(trained, tmp_path, capsys):
 
 def test_a_network_is_fed_as_its_run_says_or_standardised(trained):
     image = np.random.default_rng(0).integers(0, 200, (50, 70, 1)).astype(np.uint8)
-    _, run = find_model(str(trained))
-    prepare = from_description(run.settings["preprocessing"]["image"])
-    np.testing.assert_array_equal(network_input(image, (28, 28), run), prepare(image))
+    _, settings = find_model(str(trained))
+    prepare = from_description(settings.preprocessing["image"])
+    np.testing.assert_array_equal(network_input(image, (28, 28), settings), prepare(image))
     x = network_input(image, (30, 20), None)
     assert x.shape == (1, 30, 20)
     assert (x.mean(), x.std()) == pytest.approx((0, 1), abs=1e-4)

@@ -1,0 +1,59 @@
+"""A run's settings check themselves, when they are made and when they are read."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from minivision.training.settings import RunSettings
+
+SETTINGS = RunSettings(
+    model="lenet5", dataset="digits", classes=["a", "b"], channels=1,
+    preprocessing={"dataset": [], "training": [], "image": []}, epochs=2, batch_size=8, lr=0.1,
+)  # fmt: skip
+FILE = Path("runs/1/settings.json")
+
+
+def test_settings_read_back_are_those_written():
+    assert RunSettings.read(FILE, SETTINGS.plain()) == SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fragments"),
+    [
+        ("model", 5, ("5", "str")),
+        ("channels", 2, ("2", "1, 3")),
+        ("channels", True, ("True",)),
+        ("epochs", 0, ("0", "above 0")),
+        ("epochs", 1.5, ("1.5", "int")),
+        ("lr", "0.1", ("'0.1'", "int | float")),
+        ("lr", -1, ("-1", "above 0")),
+        ("lr", float("nan"), ("nan", "above 0")),
+        ("optimizer", "adagrad", ("'adagrad'", "adam, sgd")),
+        ("mixer", "blend", ("'blend'", "cutmix, mixup")),
+        ("start", "warm", ("'warm'", "he, paper")),
+        ("schedule", "linear", ("'linear'", "cosine")),
+        ("classes", [], ("[]", "names")),
+        ("classes", [1, 2], ("[1, 2]", "names")),
+        ("preprocessing", {"training": []}, ("'dataset'",)),
+        ("seed", None, ("None", "int")),
+    ],
+)
+def test_a_wrong_value_is_named_with_the_file(name, value, fragments):
+    for act in (
+        lambda: replace(SETTINGS, **{name: value}),
+        lambda: RunSettings.read(FILE, SETTINGS.plain() | {name: value}),
+    ):
+        with pytest.raises(ValueError, match=repr(name)) as caught:
+            act()
+        assert all(fragment in str(caught.value) for fragment in fragments)
+    assert str(FILE) in str(caught.value)
+
+
+def test_what_is_missing_or_unknown_is_named():
+    without = SETTINGS.plain()
+    del without["classes"]
+    with pytest.raises(ValueError, match=r"settings\.json: 'classes' is missing"):
+        RunSettings.read(FILE, without)
+    with pytest.raises(ValueError, match="'learning_rate' is unknown"):
+        RunSettings.read(FILE, SETTINGS.plain() | {"learning_rate": 1})
