@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 
 from minivision.methods.features.classic import Parts
-from minivision.methods.features.patches import unit_length
 from minivision.methods.features.retrieval import mean_average_precision, ranking
 
 COMPONENTS = 64
@@ -117,6 +116,17 @@ class FeatureFusion:
         if len({len(parts[part]) for part in self.weights}) > 1:
             told = " and ".join(f"{part!r} has {len(parts[part])}" for part in self.weights)
             raise ValueError(f"FeatureFusion.{method}: {told} images; expected as many in both")
+
+
+def unit_length(rows: np.ndarray) -> np.ndarray:
+    """Every row (N, D) divided by its Euclidean length; a row of zeros stays one.
+
+    >>> unit_length(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1)
 
 
 def choose_weight(

@@ -13,7 +13,7 @@ from minivision.methods.features import (
     precision_at_k,
     ranking,
 )
-from minivision.methods.features.patches import unit_length
+from minivision.methods.feature_fusion import unit_length
 from minivision.models import cut, lenet5, resnet20, softmax_regression, with_new_head
 from minivision.transforms import ToArray
 from tests.strategies import seeds

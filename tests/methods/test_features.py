@@ -18,7 +18,7 @@ from minivision.methods.features import (
 )
 from minivision.methods.features.corners import CORNER, EDGE, NOISE
 from minivision.methods.features.local_binary_patterns import BIN, UNIFORM, lbp_sums
-from minivision.methods.features.patches import unit_length
+from minivision.methods.feature_fusion import unit_length
 from tests.strategies import seeds
 
 grey_images = st.tuples(st.integers(3, 12), st.integers(3, 12), st.just(1)).flatmap(

@@ -73,9 +73,9 @@ class ClassicFeatures:
     def local(self, image: np.ndarray) -> np.ndarray:
         """The mean of the descriptors of the best corners, (128,)."""
         points = interest_points(image, self.points)
-        descriptors = patch_descriptors(image, points.rows, points.columns, self.patch)
+        descriptors = patch_descriptors(image, points, self.patch)
         return descriptors.sum(axis=0) / max(1, len(descriptors))
 
     def describe(self) -> dict[str, Any]:
-        """What the numbers depend on, as plain JSON."""
-        return {"features": "classic", **asdict(self)}
+        """What the numbers depend on, as plain JSON: OpenCV computes the corners and patches."""
+        return {"features": "classic", "opencv": cv2.__version__, **asdict(self)}

@@ -15,7 +15,10 @@ moves by v. Its eigenvalues λ1 ≥ λ2 are the changes in the direction that ch
 
 Harris & Stephens 1988 need no eigenvalues: R = det S - 0.04·(trace S)² = λ1·λ2 - 0.04·(λ1 + λ2)² is
 positive at corners and negative at edges. Ahmed et al. 2017, whose abstract we follow, say that
-they score corner, edge and noise from the covariance matrix of local slopes; how, it does not say.
+they score corner, edge and noise from the covariance matrix of local slopes, but not how.
+
+The arithmetic is OpenCV's. Its Ix is the difference between the right and the left neighbour, white
+being 1 and black 0, averaged over three rows with the weights 1, 2, 1 (Sobel); Iy likewise.
 """
 
 from __future__ import annotations
@@ -29,24 +32,16 @@ from minivision.transforms.checks import check_count, check_light
 
 NOISE, EDGE, CORNER = 0, 1, 2
 HARRIS = 0.04
-SIGMA = 1.5  # pixels: of the Gaussian window that averages the slopes
-FLATTEST = 0.01  # noise: λ1 below this part of the image's largest,
-ROUNDING = 1.0  # or below one grey level a pixel, squared: bytes are rounded
+WINDOW, SOBEL = 3, 3  # pixels: the sides of the window of ⟨ ⟩ and of Sobel's
+FLATTEST = 0.01  # noise: λ1 below this share of the image's largest,
+ROUNDING = (2 / 255) ** 2  # or below two grey levels, squared: bytes are rounded
 
 
 class Corners(NamedTuple):
-    """Of every pixel the score R, float64 (H, W), and what it is: NOISE, EDGE or CORNER."""
+    """The score R of every pixel, float32 (H, W), and its kind: NOISE, EDGE or CORNER."""
 
     score: np.ndarray
     kind: np.ndarray
-
-
-class Points(NamedTuple):
-    """Rows and columns int64 (n,) of points, and their scores float64 (n,), the best first."""
-
-    rows: np.ndarray
-    columns: np.ndarray
-    scores: np.ndarray
 
 
 def grey_levels(function: str, image: np.ndarray) -> np.ndarray:
@@ -57,56 +52,39 @@ def grey_levels(function: str, image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
 
 
-def slopes(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How fast the grey changes to the right and downward, float64 (H, W), in levels a pixel."""
-    # Sobel's weights add up to 8 levels for a slope of one; beyond the border it goes on flat.
-    x, y = (
-        cv2.Sobel(grey, cv2.CV_64F, *order, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
-        for order in ((1, 0), (0, 1))
-    )
-    return x, y
-
-
 def corner_score(image: np.ndarray) -> Corners:
     """How much of a corner every pixel is: image uint8 (H, W, C) -> score, kind (H, W)."""
-    ix, iy = slopes(grey_levels("corner_score", image))
-    xx, xy, yy = (
-        cv2.GaussianBlur(product, (0, 0), SIGMA, borderType=cv2.BORDER_REPLICATE)
-        for product in (ix * ix, ix * iy, iy * iy)
-    )
-    trace, determinant = xx + yy, xx * yy - xy * xy
-    score = determinant - HARRIS * trace**2
-    larger = trace / 2 + np.sqrt((xx - yy) ** 2 / 4 + xy * xy)  # λ1
+    grey = grey_levels("corner_score", image)
+    score = cv2.cornerHarris(grey, WINDOW, SOBEL, HARRIS)
+    larger = cv2.cornerEigenValsAndVecs(grey, WINDOW, SOBEL)[:, :, 0]  # λ1
     kind = np.where(score > 0, CORNER, EDGE)
     kind[larger < max(FLATTEST * larger.max(), ROUNDING)] = NOISE
     return Corners(score, kind)
 
 
-def interest_points(image: np.ndarray, most: int = 100) -> Points:
-    """The best corners of an image uint8 (H, W, C), at most so many; a blank image has none.
+def interest_points(image: np.ndarray, most: int = 100) -> np.ndarray:
+    """The best corners of an image uint8 (H, W, C), at most so many: int64 (n, 2), x and y.
 
     A point is a corner whose score is the largest among its eight neighbours (non-maximum
-    suppression); of equals the first in reading order, of a plateau too.
+    suppression), and none of these is a point already. The best come first. The outermost pixels
+    of an image are never points, and a blank image has none.
 
     >>> image = np.zeros((40, 40, 1), np.uint8)
     >>> image[20:, 12:] = 200
-    >>> points = interest_points(image)
-    >>> [(int(row), int(column)) for row, column in zip(points.rows, points.columns)]
-    [(20, 12)]
+    >>> interest_points(image)
+    array([[12, 20]])
     """
     check_count("interest_points", "most", most)
-    score, kind = corner_score(image)
-    H, W = score.shape
-    padded = np.pad(score, 1, constant_values=-np.inf)
-    peak = kind == CORNER
-    for i in range(3):
-        for j in range(3):
-            neighbour = padded[i : i + H, j : j + W]
-            if (i, j) < (1, 1):
-                peak &= score > neighbour
-            elif (i, j) > (1, 1):
-                peak &= score >= neighbour
-    rows, columns = np.nonzero(peak)
-    best = np.argsort(-score[rows, columns], kind="stable")[:most]
-    rows, columns = rows[best], columns[best]
-    return Points(rows, columns, score[rows, columns])
+    found = cv2.goodFeaturesToTrack(
+        grey_levels("interest_points", image),
+        maxCorners=most,
+        qualityLevel=1e-9,  # of the best score; OpenCV wants one, but the mask has decided
+        minDistance=2,
+        mask=(corner_score(image).kind == CORNER).astype(np.uint8),
+        blockSize=WINDOW,
+        gradientSize=SOBEL,
+        useHarrisDetector=True,
+        k=HARRIS,
+    )
+    # None means no corner; and OpenCV reads maxCorners=0 as no limit at all.
+    return np.zeros((0, 2), int) if found is None else found[:most, 0].astype(int)
