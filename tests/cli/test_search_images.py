@@ -1,5 +1,6 @@
 """`minivision search-images`, as a user meets it, and the index of a folder."""
 
+import json
 import os
 
 import cv2
@@ -11,6 +12,7 @@ from minivision.cli import main
 from minivision.datasets import read_image
 from minivision.methods.features import ClassicFeatures, folder_index, index_folder
 from minivision.methods.features.folder_index import index_file
+from minivision.nn.weights import load_weights, save_weights
 
 
 def picture(kind, seed, H=60, W=80):
@@ -93,6 +95,29 @@ def test_a_second_search_describes_new_and_changed_images_only(photos):
     for part, rows in fresh.items():
         np.testing.assert_array_equal(later.parts[part], rows)
     assert index_folder(photos, ClassicFeatures(points=5)).described == 12  # other features
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"features": "classic", "longest": 256, "patch": 16, "points": 100},  # before OpenCV's
+        ClassicFeatures().describe() | {"opencv": "4.12.0"},
+        ClassicFeatures().describe() | {"patch": 8},
+    ],
+)
+def test_an_index_of_other_features_is_not_mixed_with_new_ones(photos, other):
+    first = index_folder(photos, ClassicFeatures())
+    path = index_file(photos, ClassicFeatures())
+    arrays, metadata = load_weights(path)
+    wrong = {part: np.full_like(rows, 7) for part, rows in arrays.items()}
+    save_weights(path, wrong, metadata)
+    assert np.all(index_folder(photos, ClassicFeatures()).parts["local"] == 7)  # is believed
+    save_weights(path, wrong, metadata | {"features": json.dumps(other, sort_keys=True)})
+    again = index_folder(photos, ClassicFeatures())
+    assert (again.described, again.notes) == (12, [])
+    for part, rows in first.parts.items():
+        np.testing.assert_array_equal(again.parts[part], rows)
+    assert index_folder(photos, ClassicFeatures()).described == 0
 
 
 def test_files_that_are_gone_leave_the_index_too(photos):

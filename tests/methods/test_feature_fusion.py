@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import label_ranking_average_precision_score
 
 from minivision import Tensor, manual_seed, no_grad
 from minivision.methods import DeepFeatures, FeatureFusion, choose_weight
+from minivision.methods.feature_fusion import unit_length
 from minivision.methods.features import (
     average_precision,
     mean_average_precision,
     precision_at_k,
     ranking,
 )
-from minivision.methods.feature_fusion import unit_length
 from minivision.models import cut, lenet5, resnet20, softmax_regression, with_new_head
 from minivision.transforms import ToArray
 from tests.strategies import seeds
@@ -239,6 +240,9 @@ def test_measures_of_retrieval_equal_their_definitions(seed, M, N):
     expected = [average_precision_by_loops(row) for row in relevant]
     np.testing.assert_allclose(average_precision(relevant), expected)
     assert mean_average_precision(relevant) == pytest.approx(sum(expected) / M)
+    nearness = -np.tile(np.arange(N), (M, 1))
+    theirs = label_ranking_average_precision_score(relevant, nearness)  # scikit-learn's name
+    assert mean_average_precision(relevant) == pytest.approx(theirs)
     for k in range(1, N + 1):
         expected_k = sum(precision_by_loops(row, k) for row in relevant) / M
         assert precision_at_k(relevant, k) == pytest.approx(expected_k)

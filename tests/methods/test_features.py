@@ -3,10 +3,11 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from minivision.methods.feature_fusion import unit_length
 from minivision.methods.features import (
     ClassicFeatures,
     corner_score,
@@ -18,7 +19,6 @@ from minivision.methods.features import (
 )
 from minivision.methods.features.corners import CORNER, EDGE, NOISE
 from minivision.methods.features.local_binary_patterns import BIN, UNIFORM, lbp_sums
-from minivision.methods.feature_fusion import unit_length
 from tests.strategies import seeds
 
 grey_images = st.tuples(st.integers(3, 12), st.integers(3, 12), st.just(1)).flatmap(
@@ -44,12 +44,11 @@ def photo(seed, H=48, W=60, C=1):
 
 def test_the_corners_of_a_checkerboard_are_found_where_they_are_and_nothing_else():
     points = interest_points(checkerboard())
-    meeting = {(y, x) for y in (15, 30, 45) for x in (15, 30, 45)}
-    found = list(zip(points.rows.tolist(), points.columns.tolist(), strict=True))
+    meeting = {(x, y) for x in (15, 30, 45) for y in (15, 30, 45)}
+    found = [tuple(point) for point in points.tolist()]
+    # Four pixels with equal scores meet in a corner; one of them is the point.
     assert len(found) == len(meeting)
-    # Four pixels meet in a corner, and any of them may be the point.
-    assert {(y + dy, x + dx) for y, x in found for dy in (0, 1) for dx in (0, 1)} >= meeting
-    assert np.all(np.diff(points.scores) <= 0)
+    assert {(x + dx, y + dy) for x, y in found for dx in (0, 1) for dy in (0, 1)} >= meeting
 
 
 def test_the_middle_of_a_drawn_edge_is_an_edge_and_flat_ground_is_noise():
@@ -60,152 +59,212 @@ def test_the_middle_of_a_drawn_edge_is_an_edge_and_flat_ground_is_noise():
     assert kind[7, 7] == NOISE
 
 
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("bright", [0, 9])
+def test_points_turn_with_the_image_and_stay_in_another_light(quarters, bright):
+    image = photo(3)
+    marked = np.zeros((48, 60), int)
+    marked[tuple(interest_points(image, 10).T[::-1])] = np.arange(10, 0, -1)
+    other = np.zeros_like(np.rot90(marked, quarters))
+    points = interest_points(np.rot90(image, quarters) + np.uint8(bright), 10)
+    other[tuple(points.T[::-1])] = np.arange(10, 0, -1)
+    np.testing.assert_array_equal(other, np.rot90(marked, quarters))
+
+
 @pytest.mark.parametrize("degrees", [0, 20, 45, 70, 90])
 def test_a_straight_edge_of_any_direction_has_no_interest_point(degrees):
     y, x = np.indices((61, 61)) - 30
     distance = x * np.cos(np.radians(degrees)) + y * np.sin(np.radians(degrees))
     image = (100 + 80 * np.clip(distance / 2, -1, 1)).round().astype(np.uint8)[:, :, None]
-    inside = [(r, c) for r, c, _ in zip(*interest_points(image), strict=True)
-              if 12 <= r < 49 and 12 <= c < 49]  # fmt: skip
-    assert inside == []
+    assert len(interest_points(image)) == 0
 
 
-def test_the_score_is_that_of_its_definition_by_eigenvalues():
-    image = photo(3)
-    ix, iy = corners.slopes(image[:, :, 0])
-    blurred = [
-        cv2.GaussianBlur(p, (0, 0), corners.SIGMA, borderType=cv2.BORDER_REPLICATE)
-        for p in (ix * ix, ix * iy, iy * iy)
-    ]
-    score = corner_score(image).score
-    for row, column in ((0, 0), (10, 13), (47, 59)):
-        xx, xy, yy = (p[row, column] for p in blurred)
-        smaller, larger = np.linalg.eigvalsh([[xx, xy], [xy, yy]])
-        expected = smaller * larger - 0.04 * (smaller + larger) ** 2
-        assert score[row, column] == pytest.approx(expected, rel=1e-9)
+def structure_by_loops(image, row, column):
+    """The structure tensor of an inner pixel, by its definition."""
+    grey = image[:, :, 0] / 255
+    matrix = np.zeros((2, 2))
+    for i in range(row - 1, row + 2):
+        for j in range(column - 1, column + 2):
+            ix = sum(w * (grey[i + d, j + 1] - grey[i + d, j - 1]) / 4
+                     for d, w in ((-1, 1), (0, 2), (1, 1)))  # fmt: skip
+            iy = sum(w * (grey[i + 1, j + d] - grey[i - 1, j + d]) / 4
+                     for d, w in ((-1, 1), (0, 2), (1, 1)))  # fmt: skip
+            matrix += np.outer((ix, iy), (ix, iy)) / 9
+    return matrix
 
 
-def test_slopes_count_grey_levels_a_pixel_and_stop_at_the_border():
-    ramp = np.tile(np.arange(0, 50, 5, dtype=np.uint8), (4, 1))
-    x, y = corners.slopes(ramp)
-    assert np.all(x[:, 1:-1] == 5)
-    assert np.all(x[:, [0, -1]] == 2.5)  # one side goes on flat
-    assert np.all(y == 0)
+@given(seeds, st.integers(2, 45), st.integers(2, 57))
+def test_score_and_kind_are_those_of_the_eigenvalues_of_the_structure_tensor(seed, row, column):
+    image = photo(seed)
+    score, kind = corner_score(image)
+    smaller, larger = np.linalg.eigvalsh(structure_by_loops(image, row, column))
+    expected = smaller * larger - 0.04 * (smaller + larger) ** 2
+    assert score[row, column] == pytest.approx(expected, rel=1e-4, abs=1e-6 * larger**2)
+    if larger < 0.99 * corners.ROUNDING:
+        assert kind[row, column] == NOISE
+    elif kind[row, column] != NOISE and abs(expected) > 1e-4 * larger**2:
+        assert kind[row, column] == (CORNER if expected > 0 else EDGE)
+
+
+def test_what_is_flat_next_to_the_steepest_place_of_the_image_is_noise():
+    image = np.full((60, 60, 1), 100, np.uint8)
+    image[20:, 20:] = 110
+    assert corner_score(image).kind[20, 20] == CORNER
+    image[45:, 45:] = 255  # slopes ten times as steep and more
+    assert corner_score(image).kind[20, 20] == NOISE
 
 
 @given(seeds, st.integers(0, 9))
-def test_points_are_larger_than_their_eight_neighbours_and_the_best_are_kept(seed, most):
+def test_points_are_the_largest_of_nine_and_two_pixels_apart_and_the_best_are_kept(seed, most):
     image = photo(seed)
     score, kind = corner_score(image)
     everything, few = interest_points(image, 10_000), interest_points(image, most)
-    for row, column in zip(everything.rows, everything.columns, strict=True):
-        window = score[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
-        assert score[row, column] == window.max()
-        assert kind[row, column] == CORNER
-    assert len(few.rows) == min(most, len(everything.rows))
-    assert np.all(np.diff(everything.scores) <= 0)
-    np.testing.assert_array_equal(few.scores, everything.scores[:most])
-
-
-def test_of_a_plateau_the_first_pixel_in_reading_order_is_the_point(monkeypatch):
-    score = np.zeros((5, 6))
-    score[1:3, 2:4] = 7
-    score[4, 5] = 7
-    kind = np.full(score.shape, CORNER)
-    kind[score == 0] = EDGE
-    monkeypatch.setattr(corners, "corner_score", lambda image: (score, kind))
-    points = interest_points(np.zeros((5, 6, 1), np.uint8))
-    assert (points.rows.tolist(), points.columns.tolist()) == ([1, 4], [2, 5])
+    scores = [score[y, x] for x, y in everything]
+    for (x, y), own in zip(everything, scores, strict=True):
+        assert own == score[y - 1 : y + 2, x - 1 : x + 2].max()
+        assert kind[y, x] == CORNER
+        assert sorted(((everything - (x, y)) ** 2).sum(axis=1))[1] >= 4
+    assert scores == sorted(scores, reverse=True)
+    np.testing.assert_array_equal(few, everything[:most])
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 9, 3), (40, 30, 3)])
 def test_a_blank_image_of_any_size_has_no_interest_point(shape):
-    assert len(interest_points(np.full(shape, 77, np.uint8)).rows) == 0
+    assert interest_points(np.full(shape, 77, np.uint8)).shape == (0, 2)
 
 
 def test_a_difference_of_one_grey_level_is_rounding_and_not_a_corner():
     image = np.full((40, 40, 1), 100, np.uint8)
     image[20:, 20:] = 101
-    assert len(interest_points(image).rows) == 0
+    assert len(interest_points(image)) == 0
     image[20:, 20:] = 110
-    assert len(interest_points(image).rows) == 1
+    assert interest_points(image).tolist() == [[20, 20]]
+
+
+def test_a_number_of_points_below_zero_is_refused():
+    with pytest.raises(ValueError, match=r"interest_points: most is -1; expected a whole number"):
+        interest_points(photo(0), -1)
 
 
 # ── patch descriptors ────────────────────────────────────────────────────────────────────────
 
-
-def descriptor_by_loops(image, row, column, patch=16):
-    """The definition, a pixel at a time."""
-    ix, iy = corners.slopes(image[:, :, 0])
-    H, W = ix.shape
-    cells = np.zeros((4, 4, 8))
-    for i in range(patch):
-        for j in range(patch):
-            y, x = row - patch // 2 + i, column - patch // 2 + j
-            if not (0 <= y < H and 0 <= x < W):
-                continue
-            direction = np.arctan2(iy[y, x], ix[y, x]) / (2 * np.pi) * 8 % 8
-            low, share = int(direction) % 8, direction % 1
-            steep = np.hypot(ix[y, x], iy[y, x])
-            cells[i * 4 // patch, j * 4 // patch, low] += (1 - share) * steep
-            cells[i * 4 // patch, j * 4 // patch, (low + 1) % 8] += share * steep
-    vector = cells.ravel()
-    for _ in range(2):
-        vector = vector / max(np.linalg.norm(vector), 1e-300)
-        kept, vector = vector, np.minimum(vector, 0.2)
-    return kept
+STEP = 1 / 512  # of OpenCV's numbers
 
 
-@given(seeds, st.integers(0, 47), st.integers(0, 59), st.sampled_from([8, 16]))
-def test_a_descriptor_equals_its_definition_also_at_the_border(seed, row, column, patch):
+def descriptor_by_loops(image, x, y, patch=16):
+    """Lowe's definition, a pixel at a time: votes by slope, place and direction, cut off at 0.2."""
+    # A photograph counts as blurred by 0.5 pixels already; SIFT wants 1.6.
+    grey = cv2.GaussianBlur(image[:, :, 0].astype(float), (0, 0), np.sqrt(1.6**2 - 0.5**2))
+    (H, W), cell = grey.shape, patch / 4
+    votes = np.zeros((4, 4, 8))
+    for row in range(1, H - 1):
+        for column in range(1, W - 1):
+            # The place in cells: 0 in the middle of the first, 1.5 in the middle of the patch.
+            i, j = (row - y) / cell + 1.5, (column - x) / cell + 1.5
+            weight = np.exp(-((i - 1.5) ** 2 + (j - 1.5) ** 2) / (2 * 2**2))
+            right = grey[row, column + 1] - grey[row, column - 1]
+            up = grey[row - 1, column] - grey[row + 1, column]
+            direction = np.arctan2(up, right) / (2 * np.pi) * 8
+            for a in range(4):
+                for b in range(4):
+                    near = max(0, 1 - abs(i - a)) * max(0, 1 - abs(j - b)) * weight
+                    if near > 0:
+                        for o in range(8):
+                            away = abs((direction - o + 4) % 8 - 4)
+                            votes[a, b, o] += near * max(0, 1 - away) * np.hypot(right, up)
+    vector = votes.ravel() / np.linalg.norm(votes)
+    vector = np.minimum(vector, 0.2)
+    return np.minimum(vector / np.linalg.norm(vector), 255 * STEP)
+
+
+@settings(max_examples=20)
+@given(seeds, st.integers(0, 59), st.integers(0, 47), st.sampled_from([8, 16]))
+def test_a_descriptor_equals_its_definition_also_at_the_border(seed, x, y, patch):
     image = photo(seed)
-    (found,) = patch_descriptors(image, np.array([row]), np.array([column]), patch)
-    expected = descriptor_by_loops(image, row, column, patch)
-    np.testing.assert_allclose(found, expected, atol=1e-9)
-    assert np.linalg.norm(found) == pytest.approx(1)
+    (found,) = patch_descriptors(image, np.array([[x, y]]), patch)
+    # OpenCV's arctangent is good to a third of a degree.
+    np.testing.assert_allclose(found, descriptor_by_loops(image, x, y, patch), atol=2 * STEP)
+    assert np.linalg.norm(found) == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_patch_as_bright_as_a_ramp_has_one_direction_counted_counter_clockwise(quarters):
+    ramp = np.tile(np.arange(0, 240, 4, dtype=np.uint8), (60, 1))[
+        :, :, None
+    ]  # brighter to the right
+    (found,) = patch_descriptors(np.rot90(ramp, quarters), np.array([[30, 30]]))
+    cells = found.reshape(4, 4, 8)
+    assert np.all(cells[:, :, 2 * quarters] > 0)
+    assert cells.sum() == pytest.approx(cells[:, :, 2 * quarters].sum())
+
+
+@given(seeds, st.integers(0, 3))
+def test_scores_turn_with_the_image_and_so_do_cells_and_directions_of_a_descriptor(seed, quarters):
+    image = photo(seed)
+    turned, x, y = np.rot90(image, quarters), 37, 21
+    marked = np.zeros((48, 60), bool)
+    marked[y, x] = True
+    ((other_y, other_x),) = np.argwhere(np.rot90(marked, quarters))
+    (found,) = patch_descriptors(image, np.array([[x, y]]))
+    (other,) = patch_descriptors(turned, np.array([[other_x, other_y]]))
+    expected = np.roll(np.rot90(found.reshape(4, 4, 8), quarters), 2 * quarters, axis=2)
+    np.testing.assert_allclose(other.reshape(4, 4, 8), expected, atol=2 * STEP)
+    score = corner_score(image).score
+    np.testing.assert_allclose(
+        corner_score(turned).score, np.rot90(score, quarters), atol=1e-5 * abs(score).max()
+    )
 
 
 @given(seeds, st.integers(-60, 70))
-def test_a_descriptor_does_not_notice_a_shift_of_brightness(seed, shift):
+def test_neither_scores_nor_descriptors_notice_a_shift_of_brightness(seed, shift):
     image = photo(seed)
-    places = np.array([9, 30]), np.array([4, 41])
+    places = np.array([[4, 9], [41, 30]])
     shifted = (image.astype(int) + shift).astype(np.uint8)
-    np.testing.assert_array_equal(
-        patch_descriptors(image, *places), patch_descriptors(shifted, *places)
+    np.testing.assert_allclose(
+        patch_descriptors(image, places), patch_descriptors(shifted, places), atol=1.01 * STEP
     )
+    scores = [corner_score(im).score for im in (image, shifted)]
+    np.testing.assert_allclose(scores[1], scores[0], atol=1e-5 * abs(scores[0]).max())
 
 
 @given(seeds, st.sampled_from([2, 3, 4]))
-def test_neither_points_nor_descriptors_notice_contrast(seed, factor):
+def test_neither_scores_nor_descriptors_notice_contrast(seed, factor):
     # 40 to 60 times the factor stays a byte, without rounding.
     image = ((photo(seed).astype(int) - 60) // 6 + 40).astype(np.uint8)
     stronger = image * np.uint8(factor)
-    places = np.array([9, 30]), np.array([4, 41])
+    places = np.array([[4, 9], [41, 30]])
     np.testing.assert_allclose(
-        patch_descriptors(image, *places), patch_descriptors(stronger, *places), atol=1e-9
+        patch_descriptors(image, places), patch_descriptors(stronger, places), atol=1.01 * STEP
     )
     scores = [corner_score(im).score for im in (image, stronger)]
-    np.testing.assert_allclose(scores[1], scores[0] * factor**4, atol=1e-6 * factor**4)
+    np.testing.assert_allclose(scores[1], scores[0] * factor**4, atol=1e-5 * abs(scores[1]).max())
 
 
 def test_a_patch_without_a_slope_has_a_descriptor_of_zeros():
     image = np.full((90, 90, 1), 100, np.uint8)
     image[:20, :20] = photo(0, 24, 24)[:20, :20]
-    (found,) = patch_descriptors(image, np.array([70]), np.array([70]))
+    (found,) = patch_descriptors(image, np.array([[70, 70]]))
     assert np.all(found == 0)
 
 
-@pytest.mark.parametrize("place", [(-1, 0), (0, 60), (48, 3)])
+def test_descriptors_keep_the_order_of_their_points_and_no_points_have_none():
+    image, places = photo(4), np.array([[41, 30], [4, 9], [41, 30], [0, 47]])
+    together = patch_descriptors(image, places)
+    for place, row in zip(places, together, strict=True):
+        np.testing.assert_array_equal(patch_descriptors(image, place[None])[0], row)
+    assert patch_descriptors(image, places[:0]).shape == (0, 128)
+
+
+@pytest.mark.parametrize("place", [(-1, 0), (0, 48), (60, 3), (np.nan, 3)])
 def test_a_point_outside_the_image_is_refused(place):
-    row, column = (np.array([n]) for n in place)
-    with pytest.raises(ValueError, match=r"point 0 is .* outside the image of 48x60"):
-        patch_descriptors(photo(0), row, column)
+    with pytest.raises(ValueError, match=r"point \(.*\) is outside the image 48x60"):
+        patch_descriptors(photo(0), np.array([place]))
 
 
-@pytest.mark.parametrize("patch", [0, 10, -4])
-def test_a_patch_that_cannot_be_cut_into_cells_is_refused(patch):
-    with pytest.raises(ValueError, match=f"patch is {patch}; expected a multiple of 4"):
-        patch_descriptors(photo(0), np.array([3]), np.array([3]), patch)
+@pytest.mark.parametrize("patch", [0, 0.5, -4])
+def test_a_patch_without_pixels_is_refused(patch):
+    with pytest.raises(ValueError, match=f"patch is {patch}; expected at least 1 pixel"):
+        patch_descriptors(photo(0), np.array([[3, 3]]), patch)
 
 
 # ── local binary patterns ────────────────────────────────────────────────────────────────────
@@ -275,12 +334,9 @@ def test_the_histogram_counts_each_inner_pixel_once(image):
 
 def test_the_local_part_is_the_mean_of_the_descriptors_of_the_best_corners():
     image = checkerboard()
-    rows, columns, _ = interest_points(image, 4)
-    expected = np.mean(
-        [descriptor_by_loops(image, *p) for p in zip(rows, columns, strict=True)], axis=0
-    )
+    expected = np.mean([descriptor_by_loops(image, *p) for p in interest_points(image, 4)], axis=0)
     found = ClassicFeatures(points=4)([image])
-    np.testing.assert_allclose(found["local"], expected[None], atol=1e-9)
+    np.testing.assert_allclose(found["local"], expected[None], atol=2 * STEP)
     np.testing.assert_array_equal(found["global"], lbp_histogram(image)[None])
 
 
@@ -326,5 +382,5 @@ def test_what_is_no_image_is_refused_with_a_sentence(images, sentence):
 
 
 def test_a_row_of_zeros_has_no_direction_and_stays():
-    rows = unit_length(np.array([[0.0, 0, 0], [0, -2, 0], [1e-12, 0, 0]]))
-    np.testing.assert_array_equal(rows, [[0, 0, 0], [0, -1, 0], [0, 0, 0]])
+    rows = unit_length(np.array([[0.0, 0, 0], [0, -2, 0]]))
+    np.testing.assert_array_equal(rows, [[0, 0, 0], [0, -1, 0]])
