@@ -65,22 +65,22 @@ COLOURS = {"local": BLUE, "global": YELLOW, "both": GREEN}
 #         [⟨Ix Iy⟩, ⟨Iy²⟩]]      R = λ1·λ2 - 0.04·(λ1 + λ2)²  is above 0 at corners, below at edges
 #
 # (Moravec 1980; Harris & Stephens 1988.) ``corner_score`` computes R for every pixel and says which
-# of the three it is; ``interest_points`` keeps the pixels whose R is larger than that of their
-# eight neighbours, the best of them first.
+# of the three it is; ``interest_points`` keeps the pixels whose R is the largest among their eight
+# neighbours, the best of them first. The arithmetic of both is OpenCV's.
 
 photo = load_sample_image("china.jpg")[20:340, 120:440]
 score, kind = corner_score(photo)
 points = interest_points(photo, most=150)
 for name, value in (("noise", 0), ("edge", 1), ("corner", 2)):
     print(f"{name:<7}{(kind == value).mean():6.1%} of the pixels")
-print(f"{len(points.rows)} points; R from {points.scores[0]:,.0f} down to {points.scores[-1]:,.0f}")
+x, y = points.T
+print(f"{len(points)} points; R from {score[y[0], x[0]]:.4f} down to {score[y[-1], x[-1]]:.4f}")
 
 figure, (first, second) = plt.subplots(1, 2, figsize=(9.2, 4.8), layout="constrained")
 first.imshow(photo)
-first.plot(points.columns, points.rows, "o", markersize=5, markerfacecolor="none",
-           markeredgecolor="white", markeredgewidth=2.4)  # fmt: skip
-first.plot(points.columns, points.rows, "o", markersize=5, markerfacecolor="none",
-           markeredgecolor=VERMILION, markeredgewidth=1.2)  # fmt: skip
+for colour, width in (("white", 2.4), (VERMILION, 1.2)):
+    first.plot(x, y, "o", markersize=5, markerfacecolor="none", markeredgecolor=colour,
+               markeredgewidth=width)  # fmt: skip
 first.set(title="the 150 best corners", xticks=[], yticks=[])
 strength = np.sign(score) * abs(score) ** 0.5  # the root: else only the very best can be seen
 strength[kind == 0] = 0
@@ -98,16 +98,18 @@ second.set(title="√R: corners red, edges blue, noise white", xticks=[], yticks
 # ----------------------
 # What is around a point? Not its pixels: moved by one, or lit differently, all of them change. So
 # the patch of 16x16 pixels is cut into 4x4 cells, and in each the slopes vote for one of eight
-# directions, as strongly as they are steep (the core of SIFT, Lowe 2004). The vector gets length 1,
-# no number above 0.2, and length 1 again.
+# directions, as strongly as they are steep, and less if they are far from the middle. The vector
+# gets length 1, no number above 0.2, and length 1 again. This is SIFT (Lowe 2004), and OpenCV has
+# it.
 
-row, column = int(points.rows[0]), int(points.columns[0])
-(descriptor,) = patch_descriptors(photo, points.rows[:1], points.columns[:1])
+best_point = points[:1]
+column, row = best_point[0]
+(descriptor,) = patch_descriptors(photo, best_point)
 darker = (photo * 0.5).astype(np.uint8)
 brighter = (photo // 2 + 100).astype(np.uint8)
 for name, changed in (("half as bright", darker), ("half the contrast, +100", brighter)):
-    (other,) = patch_descriptors(changed, points.rows[:1], points.columns[:1])
-    (elsewhere,) = patch_descriptors(photo, points.rows[:1] + 40, points.columns[:1])
+    (other,) = patch_descriptors(changed, best_point)
+    (elsewhere,) = patch_descriptors(photo, best_point + np.array([0, 40]))
     print(f"{name:<24} distance {np.linalg.norm(descriptor - other):.3f};",
           f"to a patch 40 pixels lower {np.linalg.norm(descriptor - elsewhere):.3f}")  # fmt: skip
 
@@ -118,11 +120,11 @@ first.set(title="the patch", xticks=range(5), yticks=range(5))
 first.tick_params(labelbottom=False, labelleft=False, length=0)
 first.grid(color="white", linewidth=1)
 for i, cell in enumerate(descriptor.reshape(16, 8)):
-    y, x = i // 4 + 0.5, i % 4 + 0.5
+    down, right = i // 4 + 0.5, i % 4 + 0.5
     for direction, vote in enumerate(cell):
         angle = 2 * np.pi * direction / 8
         reach = 0.48 * vote / descriptor.max()
-        second.plot((x, x + reach * np.cos(angle)), (y, y + reach * np.sin(angle)),
+        second.plot((right, right + reach * np.cos(angle)), (down, down - reach * np.sin(angle)),
                     color=BLUE, linewidth=2)  # fmt: skip
 second.set(title="its 4·4·8 numbers", xlim=(0, 4), ylim=(4, 0), xticks=range(5), yticks=range(5))
 second.set_aspect("equal")
@@ -131,7 +133,8 @@ second.grid(color=PALE)
 
 # %%
 # Each blue line points from dark to bright. Adding a constant changes no slope, and a factor makes
-# all of them steeper alike; what is left of the distance above is the rounding of bytes.
+# all of them steeper alike; what is left of the distance above is rounding, of the grey levels and
+# of the 128 numbers, which OpenCV keeps as bytes.
 #
 # The mean of the descriptors of an image's best 100 corners is its **local part**: what its details
 # look like, and not where they are.
@@ -196,7 +199,7 @@ for number, name in enumerate(("china.jpg", "flower.jpg")):
             tiles.append(whole[y : y + 71, x : x + 80])
             source.append(number)
 source, parts = np.array(source), ClassicFeatures()(tiles)
-queries = (19, 64)
+queries = (2, 64)
 figure, grid = plt.subplots(6, 7, figsize=(8.6, 7), layout="constrained")
 for block, query in enumerate(queries):
     for line, (part, w) in enumerate((("local", 1), ("global", 0), ("both", 0.5))):
@@ -215,8 +218,10 @@ for block, query in enumerate(queries):
 # %%
 # At the left the query, in the row beside it what the local part finds, below it the global part,
 # then both, equally weighted. Neither sees colour, and neither knows what a roof is. These two
-# queries are chosen so that each part fails once where the other does not. Two chosen queries show
-# how it can be; they prove nothing.
+# queries are chosen so that each part does better once. Around the spire the global part sees the
+# smooth sky and takes it for the flower's background, which is as smooth; in that background itself
+# the local part has only a few weak corners to go by. Two chosen queries show how it can be; they
+# prove nothing.
 #
 # How good is a list?
 # -------------------
@@ -417,10 +422,12 @@ else:
 # Three things to try
 # -------------------
 # 1. Draw the corners of ``flower.jpg`` with ``most=150``. Where are they, and where are none?
-#    Expect them on the petals; the background is out of focus, so most of it is noise.
+#    Expect most in the heart of the flower, some on the petals, and none in the background: it is
+#    out of focus, so most of it is noise.
 # 2. Turn a tile with a roof by a quarter (``np.rot90``), describe it with ``ClassicFeatures()`` and
-#    search. At which rank is the tile itself? Expect it far down the list with either part: neither
-#    promises anything about turned images.
+#    search. At which rank is the tile itself? Expect it far down the list by the local part, where
+#    cells and directions turn with the image, and often among the first ten by the global part,
+#    where patterns only move to bins with as many ones. Neither promises anything about turns.
 # 3. Replace the histogram of 59 bins by its ten sums (``lbp_sums``), which do not notice a quarter
 #    turn, and search the shapes, which are turned at random, by the global part alone. Expect an
 #    mAP about one point *lower*: what does not notice a turn notices less of everything.

@@ -8,7 +8,8 @@ effective image extraction", of which we know the abstract. It fixes the ingredi
 points with a score for corner, edge and noise from the covariance matrix of local slopes; features
 from windows around them; uniform local binary patterns; principal components. The structure tensor
 as that score, the descriptors of SIFT as the features of a window, their mean, all sizes, and the
-weights are ours. Its keywords name a support vector machine as well; we ask nearest neighbours.
+weights are our choice. Its keywords name a support vector machine as well; we ask nearest
+neighbours.
 """
 
 from __future__ import annotations
