@@ -225,6 +225,7 @@ def test_a_file_where_the_run_folder_should_be(tmp_path, capsys):
         (["--dataset", "mnist"], "digits"), (["--seed", "7"], "0"), (["--epochs", "1"], "5"),
         (["--augment", "crop"], "none"), (["--shift", "3"], "2"), (["--limit", "9"], "not given"),
         (["--lr", "0.5"], "0.002"), (["--model", "vgg_small"], "lenet5"),
+        (["--start", "he"], "paper"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )  # fmt: skip

@@ -97,8 +97,3 @@ def test_a_run_records_its_rate_and_its_start(tmp_path, photos):
     assert (found["lr"], found["start"]) == (1e-3, "he")
     found = settings_of(tmp_path / "c", *shown, "lenet5", "--lr", "0.1")
     assert (found["lr"], found["start"]) == (0.1, "paper")
-
-
-def test_a_start_cannot_be_given_again(tmp_path, capsys):
-    assert main(["train", "--resume", "--out", str(tmp_path), "--start", "he"]) == 2
-    assert "leave out --start" in capsys.readouterr().err

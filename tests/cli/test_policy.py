@@ -191,11 +191,6 @@ def test_a_run_with_cutmix_that_was_stopped_goes_on_to_the_same_bits(tmp_path, m
     assert {k: a.tobytes() for k, a in ours.items()} == {k: a.tobytes() for k, a in theirs.items()}
 
 
-def test_resume_refuses_another_policy(tmp_path, capsys):
-    assert main(["train", "--out", str(tmp_path), "--resume", "--augment", "flip"]) == 2
-    assert "leave out --augment" in capsys.readouterr().err
-
-
 @pytest.fixture
 def photo(tmp_path):
     path = tmp_path / "photo.png"
