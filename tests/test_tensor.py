@@ -115,6 +115,29 @@ def test_every_operator_is_its_function():
         assert y.requires_grad
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "expected"),
+    [
+        ("sum", (1, True), lambda u: u.sum(1, keepdims=True)),
+        ("mean", (1, True), lambda u: u.mean(1, keepdims=True)),
+        ("mean", ((0, 2),), lambda u: u.mean((0, 2))),
+        ("var", (2, True, 0), lambda u: u.var(2, keepdims=True)),
+        ("var", (2, False, 2), lambda u: u.var(2, ddof=2)),
+        ("max", (1, True), lambda u: u.max(1, keepdims=True)),
+        ("min", (2, True), lambda u: u.min(2, keepdims=True)),
+        ("flatten", (), lambda u: u.reshape(2, 12)),
+        ("transpose", ((1, 2, 0),), lambda u: u.transpose(1, 2, 0)),
+        ("transpose", (), lambda u: u.T),
+    ],
+    ids=lambda value: str(value) if not callable(value) else "",
+)
+def test_a_method_passes_all_its_arguments_on(method, arguments, expected):
+    x = leaf(2, 3, 4)
+    y = getattr(x, method)(*arguments)
+    assert y.shape == expected(x.data).shape
+    np.testing.assert_allclose(y.data, expected(x.data), rtol=1e-12)
+
+
 def test_an_array_on_the_left_leaves_the_work_to_the_tensor():
     x, array = leaf(2, 3), np.arange(1.0, 7.0).reshape(2, 3)
     for y, expected in [

@@ -53,6 +53,11 @@ def test_lrn_equals_its_definition(N, C, H, W, size, alpha, beta, k, seed):
     np.testing.assert_allclose(y, oracles.local_response_norm(x, size, alpha, beta, k), rtol=1e-12)
 
 
+def test_lrn_with_alpha_zero_divides_by_a_constant():
+    y = F.local_response_norm(ONE_TO_SEVEN, alpha=0.0, beta=0.5, k=4.0)
+    np.testing.assert_allclose(y.data, ONE_TO_SEVEN / 2, rtol=1e-12)
+
+
 def test_why_the_tests_take_alpha_of_about_one():
     """With the paper's α a window that ends one channel early is off by a ten-thousandth."""
 

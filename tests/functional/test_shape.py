@@ -7,6 +7,7 @@ from hypothesis import given
 from minivision import Tensor
 from minivision import functional as F
 from minivision.analysis.gradient_cases import CASES
+from minivision.windows import Window
 from tests.strategies import seeds
 
 MOVES = ["reshape", "flatten", "transpose", "getitem"]
@@ -116,6 +117,22 @@ def test_a_tensor_of_integers_is_an_index():
     x = Tensor(np.arange(3.0), requires_grad=True)
     x[Tensor(np.array([2, 2]))].sum().backward()
     assert x.grad.tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("index", "is_pointwise"),
+    [
+        (np.s_[:, :2], True), (np.s_[:, 1:2], True), (np.s_[:, :2, :, :], True), (np.s_[:], True),
+        (np.s_[:1], False), (np.s_[:, :, 1:], False), (np.s_[:, :2, 1:], False),
+        (np.s_[:, 0], False), (np.s_[..., ::-1], False), (np.s_[:, [0, 1]], False),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_getitem_of_channels_sees_one_pixel_and_says_so(index, is_pointwise):
+    """A receptive field goes through x[:, :2] as through a convolution of 1x1."""
+    x = Tensor(np.zeros((2, 3, 4, 5)), requires_grad=True)
+    window = x[index].node.window
+    assert window == (Window((1, 1)) if is_pointwise else None)
 
 
 def test_getitem_refuses_what_numpy_refuses():
