@@ -248,6 +248,12 @@ def require_alike(function: str, first_name: str, first: Any, name: str, value: 
         )
 
 
+def require_probability(what: str, value: Any) -> None:
+    """ValueError if the value of `what`, an argument or an option, is not between 0 and 1."""
+    if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value <= 1:
+        raise ValueError(f"{what} is {value!r}; expected a number from 0 to 1")
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -40,6 +40,7 @@ from minivision.cli.comparison import (
 from minivision.cli.first_loss import watched
 from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader
+from minivision.errors import require_probability
 from minivision.functional.softmax import positive_temperature
 from minivision.methods import distillation, hide_labels, record_responses
 from minivision.models import MODELS
@@ -82,8 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
     options = folder.settings
     T, alpha, lr = options["temperature"], options["alpha"], options["lr"]
     positive_temperature("--temperature", T)
-    if alpha is not None and not 0 <= alpha <= 1:
-        raise ValueError(f"--alpha is {alpha}; expected a weight from 0 to 1")
+    if alpha is not None:
+        require_probability("--alpha", alpha)
     if alpha and options["no_labels"]:
         raise ValueError("--alpha weighs labels, and --no-labels has none; leave out one of them")
     if alpha is None:

@@ -21,6 +21,7 @@ from minivision.cli.few_labels import SHARED, add_shared_arguments, ask, few_lab
 from minivision.cli.setup import build_model, loader
 from minivision.cli.train import test_result
 from minivision.datasets import DataLoader
+from minivision.errors import require_probability
 from minivision.methods import JointBatches, pseudo_label_batches, pseudo_label_loss, ramp
 from minivision.optim import Adam
 from minivision.training import Run
@@ -41,8 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = ask(arguments, "pseudo-label", DEFAULTS)
     options = folder.settings
     threshold, size = options["threshold"], options["batch_size"]
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"--threshold is {threshold}; expected a probability from 0 to 1")
+    require_probability("--threshold", threshold)
     data = few_labels(folder)
     splits, settings = data.splits, data.settings
     folder = begin(folder, arguments, settings)

@@ -28,6 +28,7 @@ from minivision.cli.few_labels import (
 from minivision.cli.policy import read_policy
 from minivision.cli.train import positive
 from minivision.datasets import DataLoader
+from minivision.errors import require_probability
 from minivision.methods import filter_and_balance, self_train, without_noise
 from minivision.models import MODELS
 from minivision.nn import Module
@@ -84,8 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         raise ValueError(f"--student is {unknown[0]!r}; expected one of {', '.join(MODELS)}")
-    if not 0 <= options["floor"] <= 1:
-        raise ValueError(f"--floor is {options['floor']}; expected a probability from 0 to 1")
+    require_probability("--floor", options["floor"])
     unlabelled_noise = data.strong
     if options["unlabelled_augment"] is not None:
         policy = read_policy("--unlabelled-augment", options["unlabelled_augment"], data.shape)

@@ -23,6 +23,7 @@ import numpy as np
 from minivision import functional as F
 from minivision.autograd import no_grad
 from minivision.backend import Array, array_module, to_host
+from minivision.errors import require_probability
 from minivision.methods.responses import looked_up
 from minivision.nn import Module
 from minivision.tensor import Tensor
@@ -43,8 +44,7 @@ def distillation(
     Reports hard_loss and train_accuracy if alpha > 0, soft_loss and agreement (how often student
     and teacher choose the same class) if alpha < 1.
     """
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"distillation: alpha is {alpha}; expected a weight from 0 to 1")
+    require_probability("distillation: alpha", alpha)
     if not 0 < temperature < float("inf"):
         raise ValueError(f"distillation: temperature is {temperature}; expected a number above 0")
 
@@ -102,7 +102,6 @@ def bias_for_share(logits: Array, k: int, share: float) -> float:
     N, K = logits.shape
     if not 0 <= k < K:
         raise ValueError(f"bias_for_share: k is {k}; expected a class from 0 to {K - 1}")
-    if not 0 <= share <= 1:
-        raise ValueError(f"bias_for_share: share is {share}; expected a number from 0 to 1")
+    require_probability("bias_for_share: share", share)
     missing = np.delete(logits, k, axis=1).max(axis=1) - logits[:, k]
     return float(np.quantile(missing, share))

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from minivision.errors import require_probability
 from minivision.methods.features.classic import Parts
 from minivision.methods.features.retrieval import mean_average_precision, ranking
 
@@ -49,8 +50,7 @@ class FeatureFusion:
     """
 
     def __init__(self, local_weight: float = 0.5, components: int | None = COMPONENTS):
-        if not 0 <= local_weight <= 1:
-            raise ValueError(f"FeatureFusion: local_weight is {local_weight}; expected 0 to 1")
+        require_probability("FeatureFusion: local_weight", local_weight)
         if components is not None and components < 1:
             raise ValueError(
                 f"FeatureFusion: components is {components}; expected at least 1, or None"

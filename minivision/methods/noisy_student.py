@@ -23,6 +23,7 @@ import numpy as np
 from minivision import functional as F
 from minivision.backend import array_module
 from minivision.datasets import DataLoader, Subset
+from minivision.errors import require_probability
 from minivision.methods.checks import check_classes
 from minivision.methods.joint_batches import JointBatches, joined
 from minivision.methods.responses import hide_labels, looked_up, record_responses
@@ -151,8 +152,7 @@ def filter_and_balance(
     >>> filter_and_balance(p, per_class=2)
     array([0, 1, 3, 3])
     """
-    if not 0 <= floor <= 1:
-        raise ValueError(f"filter_and_balance: floor is {floor}; expected 0 to 1")
+    require_probability("filter_and_balance: floor", floor)
     M, K = p.shape
     names = classes or [f"class {k}" for k in range(K)]
     confidence, decided = p.max(axis=1), p.argmax(axis=1)

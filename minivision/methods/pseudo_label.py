@@ -32,6 +32,7 @@ from minivision import functional as F
 from minivision.autograd import no_grad
 from minivision.backend import array_module
 from minivision.datasets import DataLoader
+from minivision.errors import require_probability
 from minivision.methods.joint_batches import JointBatches, joined
 from minivision.methods.responses import hide_labels, looked_up
 from minivision.nn import Module
@@ -76,8 +77,7 @@ def pseudo_label_loss(
     highest in a batch), train_accuracy and, with truth, pseudo_label_accuracy (of the accepted
     ones; NaN if none was accepted).
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"pseudo_label_loss: threshold is {threshold}; expected 0 to 1")
+    require_probability("pseudo_label_loss: threshold", threshold)
     alpha = weight if callable(weight) else (lambda step: weight)
 
     def loss(model: Module, batches: Sequence[Batch]) -> tuple[Tensor, dict[str, Any]]:

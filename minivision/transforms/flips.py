@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from minivision.errors import require_probability
 from minivision.transforms.checks import kind_of, needed_rng
 from minivision.transforms.pixel_maps import (
     GeometricTransform,
@@ -29,8 +30,7 @@ class RandomVerticalFlip(GeometricTransform):
     random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p <= 1:
-            raise ValueError(f"RandomVerticalFlip: p is {self.p}; expected a number from 0 to 1")
+        require_probability("RandomVerticalFlip: p", self.p)
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
         rng = needed_rng("RandomVerticalFlip", rng)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivision.backend import Array, array_module
+from minivision.errors import require_probability
 from minivision.transforms.checks import check_batch, needed_rng
 
 
@@ -204,7 +205,4 @@ def _check_settings(transform: _Mixer) -> None:
         raise ValueError(f"{name}: classes is {transform.classes!r}; expected a whole number")
     if not 0 <= transform.alpha < math.inf:
         raise ValueError(f"{name}: alpha is {transform.alpha!r}; expected a number, 0 or more")
-    if not 0 <= transform.probability <= 1:
-        raise ValueError(
-            f"{name}: probability is {transform.probability!r}; expected a number from 0 to 1"
-        )
+    require_probability(f"{name}: probability", transform.probability)

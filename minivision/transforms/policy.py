@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from minivision.errors import require_probability
 from minivision.transforms.checks import check_fill, check_light, needed_rng
 from minivision.transforms.pipeline import Transform
 from minivision.transforms.randaugment import (
@@ -53,12 +54,7 @@ class OperationSequence(Transform):
     def __post_init__(self) -> None:
         check_preset("OperationSequence", self.preset)
         check_fill("OperationSequence", self.fill)
-        number = isinstance(self.probability, int | float | np.integer | np.floating)
-        if not number or not 0 <= self.probability <= 1:
-            raise ValueError(
-                f"OperationSequence: probability is {self.probability!r}; "
-                "expected a number from 0 to 1"
-            )
+        require_probability("OperationSequence: probability", self.probability)
         for pair in _pairs(self.operations):
             self._check_operation(*pair)
         # Plain tuples can be compared, and written into a run's settings.

@@ -12,6 +12,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from minivision.errors import require_probability
 from minivision.transforms.checks import (
     check_count,
     check_fill,
@@ -78,8 +79,7 @@ class RandomHorizontalFlip(GeometricTransform):
     random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p <= 1:
-            raise ValueError(f"RandomHorizontalFlip: p is {self.p}; expected a number from 0 to 1")
+        require_probability("RandomHorizontalFlip: p", self.p)
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
         rng = needed_rng("RandomHorizontalFlip", rng)

@@ -321,7 +321,7 @@ WRONG = {
     "T = 0": ("distill", {}, ["--temperature", "0"], "expected a number above 0"),
     "T < 0": ("forget-less", {}, ["--temperature", "-1"], "expected a number above 0"),
     "T = NaN": ("distill", {}, ["--temperature", "nan"], "expected a number above 0"),
-    "alpha = 2": ("distill", {}, ["--alpha", "2"], "--alpha is 2.0; expected a weight from 0 to 1"),
+    "alpha = 2": ("distill", {}, ["--alpha", "2"], "--alpha is 2.0; expected a number from 0 to 1"),
     "alpha of no labels": ("distill", {}, ["--alpha", "0.5", "--no-labels"], "--no-labels"),
     "unknown student": ("distill", {3: "lenet6"}, [], "'lenet6'; expected one of softmax_reg"),
     "a folder of results": ("transfer", {1: "done/transfer"}, [], "was not written by train"),

@@ -350,9 +350,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, recorded, alpha):
         ({"temperature": -1.0}, "temperature is -1.0; expected a number above 0"),
         ({"temperature": float("nan")}, "temperature is nan; expected a number above 0"),
         ({"temperature": float("inf")}, "temperature is inf; expected a number above 0"),
-        ({"alpha": 1.5}, "alpha is 1.5; expected a weight from 0 to 1"),
-        ({"alpha": -0.1}, "alpha is -0.1; expected a weight from 0 to 1"),
-        ({"alpha": float("nan")}, "alpha is nan; expected a weight from"),
+        ({"alpha": 1.5}, "alpha is 1.5; expected a number from 0 to 1"),
+        ({"alpha": -0.1}, "alpha is -0.1; expected a number from 0 to 1"),
+        ({"alpha": float("nan")}, "alpha is nan; expected a number from"),
     ],
 )
 def test_settings_that_make_no_loss_are_refused(options, sentence):

@@ -129,7 +129,7 @@ def test_the_chosen_weight_is_the_one_with_the_best_score_and_all_are_told():
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: FeatureFusion(1.5), "local_weight is 1.5; expected 0 to 1"),
+        (lambda: FeatureFusion(1.5), "local_weight is 1.5; expected a number from 0 to 1"),
         (lambda: FeatureFusion(components=0), "components is 0; expected at least 1"),
         (lambda: FeatureFusion().transform(parts(0)), "nothing is indexed yet; call fit first"),
         (lambda: FeatureFusion().fit({"local": np.ones((2, 3))}), "'global' is missing"),

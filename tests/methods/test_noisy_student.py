@@ -270,7 +270,7 @@ def test_a_class_without_pseudo_labels_may_be_allowed():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"floor": 1.5}, r"^filter_and_balance: floor is 1\.5; expected 0 to 1"),
+        ({"floor": 1.5}, r"^filter_and_balance: floor is 1\.5; expected a number from 0 to 1"),
         ({"weighting": "sum"}, "^self_train: weighting is 'sum'"),
         ({"networks": ()}, "^self_train: networks is empty"),
         ({"floor": 0.9999}, "the highest probability is"),
