@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from html import escape
 from inspect import signature
@@ -252,6 +252,13 @@ def require_probability(what: str, value: Any) -> None:
     """ValueError if the value of `what`, an argument or an option, is not between 0 and 1."""
     if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value <= 1:
         raise ValueError(f"{what} is {value!r}; expected a number from 0 to 1")
+
+
+def require_one_of(what: str, value: Any, known: Iterable[Any]) -> None:
+    """ValueError if the value of `what`, an argument or an option, is not a known one."""
+    known = list(known)
+    if value not in known:
+        raise ValueError(f"{what} is {value!r}; expected one of {', '.join(map(str, known))}")
 
 
 P = ParamSpec("P")

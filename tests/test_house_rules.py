@@ -27,8 +27,8 @@ ROOMS = [
     "minivision", "models", "distributed", "training", "analysis", "methods", "cli", "__main__",
 ]  # fmt: skip
 DATA = {
-    "transforms": {"backend", "transforms"},
-    "datasets": {"backend", "random", "transforms", "datasets"},
+    "transforms": {"backend", "errors", "transforms"},
+    "datasets": {"backend", "errors", "random", "transforms", "datasets"},
 }
 
 

@@ -28,7 +28,7 @@ from minivision.cli.few_labels import (
 from minivision.cli.policy import read_policy
 from minivision.cli.train import positive
 from minivision.datasets import DataLoader
-from minivision.errors import require_probability
+from minivision.errors import require_one_of, require_probability
 from minivision.methods import filter_and_balance, self_train, without_noise
 from minivision.models import MODELS
 from minivision.nn import Module
@@ -82,9 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = data.settings
     students = [options["student"] or options["model"]] * options["iterations"]
     names = [options["model"], *students]
-    unknown = [name for name in names if name not in MODELS]
-    if unknown:
-        raise ValueError(f"--student is {unknown[0]!r}; expected one of {', '.join(MODELS)}")
+    require_one_of("--student", names[-1], MODELS)
     require_probability("--floor", options["floor"])
     unlabelled_noise = data.strong
     if options["unlabelled_augment"] is not None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from minivision.datasets import DataLoader, Splits
 from minivision.datasets.fingerprint import check_fingerprint
+from minivision.errors import require_one_of
 from minivision.models import MODELS, with_new_head
 from minivision.nn import initialize
 from minivision.nn.initializers import he_normal
@@ -47,8 +48,7 @@ def build_model(
         are drawn He-normal, with biases of 0. Most pages draw He-normal: then both are the same,
         to the bit.
     """
-    if name not in MODELS:
-        raise ValueError(f"model is {name!r}; expected one of {', '.join(MODELS)}")
+    require_one_of("model", name, MODELS)
     make = partial(MODELS[name], classes, in_channels=channels)
     if seed is None:
         with skip_init():
@@ -64,8 +64,7 @@ def build_model(
 
 def input_size(model: str) -> tuple[int, int]:
     """The size (H, W) of the images that the network of this name expects."""
-    if model not in MODELS:
-        raise ValueError(f"model is {model!r}; expected one of {', '.join(MODELS)}")
+    require_one_of("model", model, MODELS)
     H, W = undrawn(model).input_shape[1:]
     return H, W
 

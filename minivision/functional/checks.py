@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,6 @@ from minivision.windows import Window
 
 Pair = int | tuple[int, int]
 Axis = int | tuple[int, ...] | None
-
-
-def one_of(function: str, argument: str, value: Any, known: Iterable[Any]) -> None:
-    """Raise ValueError if the argument is none of those that the function knows."""
-    if value not in known:
-        expected = ", ".join(map(repr, known))
-        raise ValueError(f"{function}: {argument} is {value!r}; expected one of {expected}")
 
 
 def normalized_axes(function: str, axis: Any, ndim: int) -> tuple[int, ...]:

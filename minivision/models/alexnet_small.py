@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-from minivision.errors import refuses_rng
-from minivision.functional.checks import one_of
+from minivision.errors import refuses_rng, require_one_of
 from minivision.functional.inputs import pair
 from minivision.models.alexnet import times_width
 from minivision.models.network import Network
@@ -70,9 +69,9 @@ def alexnet_small(
     341578
     """
     H, W = pair("alexnet_small", "size", size, least=1)
-    one_of("alexnet_small", "normalization", normalization, NORMALIZATIONS)
-    one_of("alexnet_small", "activation", activation, ACTIVATIONS)
-    one_of("alexnet_small", "head", head, HEADS)
+    require_one_of("alexnet_small: normalization", normalization, NORMALIZATIONS)
+    require_one_of("alexnet_small: activation", activation, ACTIVATIONS)
+    require_one_of("alexnet_small: head", head, HEADS)
     n = times_width("alexnet_small", width)
     nonlinearity, initializer = ACTIVATIONS[activation]
     kernel, stride = pair("alexnet_small", "pool", pool, least=1)

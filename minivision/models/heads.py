@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, NamedTuple, cast
 
-from minivision.errors import refuses_rng
+from minivision.errors import refuses_rng, require_one_of
 from minivision.functional import cross_entropy
 from minivision.models.network import Network
 from minivision.models.resnet import ResNet
@@ -106,10 +106,7 @@ class MultiHead(Module):
 
     def task(self, name: str) -> BodyAndHead:
         """The network of one task."""
-        if name not in self.heads:
-            raise ValueError(
-                f"MultiHead: task is {name!r}; expected one of {', '.join(self.heads)}"
-            )
+        require_one_of("MultiHead: task", name, self.heads)
         return BodyAndHead(self.body, self.heads[name])
 
 

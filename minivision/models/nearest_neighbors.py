@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from minivision.backend import Array, array_module, device_of, is_array, to_host
+from minivision.errors import require_one_of
 
 METRICS = ("l2", "cosine")
 
@@ -47,8 +48,7 @@ class KNearestNeighbors:
         name = "KNearestNeighbors"
         if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
             raise ValueError(f"{name}: k is {k!r}; expected a whole number, 1 or more")
-        if metric not in METRICS:
-            raise ValueError(f"{name}: metric is {metric!r}; expected one of {', '.join(METRICS)}")
+        require_one_of(f"{name}: metric", metric, METRICS)
         if not isinstance(memory_budget, int | np.integer) or memory_budget < 1:
             raise ValueError(
                 f"{name}: memory_budget is {memory_budget!r}; expected a whole number of bytes"

@@ -14,8 +14,8 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import to_host
-from minivision.errors import refuses_rng
-from minivision.functional.checks import Pair, one_of
+from minivision.errors import refuses_rng, require_one_of
+from minivision.functional.checks import Pair
 from minivision.functional.inputs import pair
 from minivision.models.network import Network
 from minivision.nn import (
@@ -101,7 +101,7 @@ def first_layer_network(
             f"first_layer_network: a window of {kernel_size}x{kernel_size} leaves {OH}x{OW} units "
             f"of an image of {H}x{W}, too few for 2x2 pooling"
         )
-    one_of("first_layer_network", "kind", kind, FIRST_LAYERS)
+    require_one_of("first_layer_network: kind", kind, FIRST_LAYERS)
     first: Module
     if kind == "dense":
         first = DenseMaps((in_channels, H, W), (filters, OH, OW))

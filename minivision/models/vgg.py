@@ -18,8 +18,7 @@ from functools import partial
 
 import numpy as np
 
-from minivision.errors import refuses_rng
-from minivision.functional.checks import one_of
+from minivision.errors import refuses_rng, require_one_of
 from minivision.models.network import Network
 from minivision.nn import (
     AdaptiveAvgPool2d,
@@ -83,8 +82,8 @@ def vgg_network(
     >>> vgg_network("D", head="average").parameter_count()
     15227688
     """
-    one_of("vgg_network", "configuration", configuration, CONFIGURATIONS)
-    one_of("vgg_network", "head", head, HEADS)
+    require_one_of("vgg_network: configuration", configuration, CONFIGURATIONS)
+    require_one_of("vgg_network: head", head, HEADS)
     if len(widths) != len(WIDTHS):
         raise ValueError(f"vgg_network: widths is {widths!r}; expected {len(WIDTHS)} numbers")
     with skip_init():

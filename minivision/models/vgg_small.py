@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minivision.errors import refuses_rng
-from minivision.functional.checks import one_of
+from minivision.errors import refuses_rng, require_one_of
 from minivision.models.network import Network
 from minivision.models.vgg import HEADS, blocks
 from minivision.nn import AdaptiveAvgPool2d, Linear, ReLU, Sequential
@@ -37,7 +36,7 @@ def vgg_small(
             f"vgg_small: widths is {widths!r}; expected 1 to 5 numbers, for every block halves the "
             "32 pixels"
         )
-    one_of("vgg_small", "head", head, HEADS)
+    require_one_of("vgg_small: head", head, HEADS)
     features, last = blocks([[3, 3]] * len(widths), widths, in_channels, batch_norm), widths[-1]
     if head == "average":
         features.append(AdaptiveAvgPool2d(1))

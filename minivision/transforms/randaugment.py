@@ -19,6 +19,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
+from minivision.errors import require_one_of
 from minivision.transforms import light, nearest, tables
 from minivision.transforms.checks import check_count, check_fill, check_light, needed_rng
 from minivision.transforms.pipeline import Transform
@@ -224,8 +225,7 @@ def strength(
 
 def check_preset(name: str, preset: object) -> None:
     """Raise ValueError where the preset is not one of `PRESETS`."""
-    if preset not in PRESETS:
-        raise ValueError(f"{name}: preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+    require_one_of(f"{name}: preset", preset, PRESETS)
 
 
 def check_magnitude(name: str, argument: str, magnitude: object) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from minivision.errors import require_one_of
 from minivision.transforms.checks import check_fill
 
 INTERPOLATIONS = ("bilinear", "nearest")
@@ -131,12 +132,6 @@ def with_channels(result: np.ndarray, image: np.ndarray) -> np.ndarray:
 
 def check_reading(name: str, interpolation: Any, border: Any, fill: Any) -> None:
     """Raise ValueError where one of the settings of `read` is unknown."""
-    for argument, value, known in (
-        ("interpolation", interpolation, INTERPOLATIONS),
-        ("border", border, BORDERS),
-    ):
-        if value not in known:
-            raise ValueError(
-                f"{name}: {argument} is {value!r}; expected one of {', '.join(map(repr, known))}"
-            )
+    require_one_of(f"{name}: interpolation", interpolation, INTERPOLATIONS)
+    require_one_of(f"{name}: border", border, BORDERS)
     check_fill(name, fill)

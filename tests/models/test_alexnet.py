@@ -407,9 +407,9 @@ def test_a_few_steps_of_plain_descent_learn_four_images_by_heart():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"normalization": "group"}, "normalization is 'group'; expected one of None, 'lrn', "),
-        ({"activation": "gelu"}, "activation is 'gelu'; expected one of 'relu', 'tanh'"),
-        ({"head": "max"}, "head is 'max'; expected one of 'flatten', 'average'"),
+        ({"normalization": "group"}, "normalization is 'group'; expected one of None, lrn, "),
+        ({"activation": "gelu"}, "activation is 'gelu'; expected one of relu, tanh"),
+        ({"head": "max"}, "head is 'max'; expected one of flatten, average"),
         ({"width": -1}, "width is -1; expected a number above 0"),
         ({"size": 0}, "size is 0"),
     ],

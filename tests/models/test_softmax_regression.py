@@ -161,7 +161,7 @@ def test_every_gradient_is_what_the_network_does(kind):
 def test_wrong_arguments_of_a_first_layer_are_named():
     with pytest.raises(
         ValueError,
-        match=r"^first_layer_network: kind is 'conv'; expected one of 'dense', 'local', 'convol",
+        match=r"^first_layer_network: kind is 'conv'; expected one of dense, local, convol",
     ):
         first_layer_network("conv")
     with pytest.raises(
