@@ -89,8 +89,7 @@ LEARNING_RATES = {
     "alexnet_small": {"adam": 2e-3, "sgd": 5e-3},
     "vgg1": {"adam": 1e-4, "sgd": 1e-3},
 }
-# AlexNet's paper had 1.2 million images to wake up weights of 0.01. All other pages begin so that
-# fewer are enough.
+# Pages that draw as a paper for a million images does; all others begin as they say.
 STARTS = dict.fromkeys(("alexnet", "alexnet_caffenet", "alexnet_two_tower"), "he")
 
 
