@@ -19,8 +19,9 @@ from minivision.tensor import Tensor
 from minivision.training import Batch
 from minivision.training.loop import Loss
 
-# The right class got exp(-10), or 1/22,000, of its fair share of 1/K. All networks of MODELS begin
-# less than FAR above log K.
+# The right class got exp(-10), or 1/22,000, of its fair share of 1/K. For 2 to 100 classes of drawn
+# shapes, the small networks begin up to 6.3 above log K; with bytes from 0 to 255 in place of
+# standardised pixels 11 to 640 above it, unless batch normalization hides the mistake.
 FAR = 10
 
 
