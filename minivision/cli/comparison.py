@@ -34,7 +34,7 @@ from minivision.cli.setup import (
     undrawn,
     versions,
 )
-from minivision.cli.train import positive, whole
+from minivision.cli.train import positive, start_of, whole
 from minivision.datasets import DATASETS, Splits, open_class_folders, stratified_split
 from minivision.datasets.class_folders import PARTS
 from minivision.datasets.fingerprint import check_fingerprint
@@ -193,6 +193,7 @@ def new_task(
         preprocessing=preprocessing(splits, undrawn(model), steps, standardised),
         **{name: options[name] for name in ("epochs", "batch_size", "lr", "seed", "limit")},
         optimizer=optimizer,
+        start=start_of(model),
         augment=augment,
         skipped=images.skipped,
         images=images.record,

@@ -40,6 +40,7 @@ from minivision.cli.comparison import (
 from minivision.cli.first_loss import watched
 from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader
+from minivision.cli.train import learning_rate
 from minivision.errors import require_probability
 from minivision.functional.softmax import positive_temperature
 from minivision.methods import distillation, hide_labels, record_responses
@@ -52,7 +53,7 @@ from minivision.training.loop import History
 from minivision.training.metrics import accuracy
 
 DEFAULTS: dict[str, Any] = {
-    "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": 2e-3,
+    "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": None,
     "limit": None, "seed": 0,
     "skip_unreadable": False, "student": "lenet5", "temperature": 4.0, "alpha": None,
     "no_labels": False, "augment": "none",
@@ -79,7 +80,8 @@ def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     if arguments.dataset is None and arguments.run_folder is not None:
         arguments.dataset = load_run(arguments.run_folder)[1].dataset
-    folder = open_folder(arguments, "distill", DEFAULTS, OLD)
+    usual = {"lr": learning_rate(arguments.student or DEFAULTS["student"], "adam")}
+    folder = open_folder(arguments, "distill", DEFAULTS | usual, OLD)
     options = folder.settings
     T, alpha, lr = options["temperature"], options["alpha"], options["lr"]
     positive_temperature("--temperature", T)
@@ -119,16 +121,13 @@ def run(arguments: argparse.Namespace) -> None:
     validate = None if other_classes else accuracy_on(splits.validation, settings)
     fit = trainer(settings, device, validate)
 
-    def fresh() -> Any:
-        return build_model(settings.model, len(known), settings.channels, settings.seed)
-
     def labels_alone(run: Run) -> tuple[Module, History]:
         """the student from labels, the baseline"""
-        student, loss = fresh(), watched(classification_loss, len(known))
+        student, loss = build_model(settings), watched(classification_loss, len(known))
         return student, fit(student, images, loss, Adam(student.parameters(), lr), run=run)
 
     def distilled(run: Run) -> tuple[Module, History]:
-        student, loss = fresh(), distillation(outputs["train"], T, alpha)
+        student, loss = build_model(settings), distillation(outputs["train"], T, alpha)
         batches = hide_labels(images) if options["no_labels"] else images
         return student, fit(student, batches, loss, Adam(student.parameters(), lr), run=run)
 

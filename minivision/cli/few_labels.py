@@ -19,7 +19,7 @@ from minivision.cli.images import unlabelled_stamps
 from minivision.cli.policy import EXPLAINED, STEPS, read_policy
 from minivision.cli.setup import preprocessing, undrawn, versions
 from minivision.cli.train import DEFAULTS as EPOCHS
-from minivision.cli.train import USUAL, positive
+from minivision.cli.train import USUAL, learning_rate, positive, start_of
 from minivision.datasets import (
     DATASETS,
     Splits,
@@ -63,7 +63,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--batch-size", type=positive(int), help="labelled images a step (default: 32)")
     add("--ratio", type=positive(int), help="unlabelled images for each of them (default: 3)")
-    add("--lr", type=positive(float), help="first learning rate of Adam (default: 0.002)")
+    add("--lr", type=positive(float), help="first learning rate of Adam (default: as in train)")
     add(
         "--augment", metavar="POLICY",
         help=f"weak augmentation, names joined by +, of {', '.join(STEPS)} (default: crop)",
@@ -74,7 +74,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
 
 SHARED: dict[str, Any] = {
     "labelled": None, "unlabelled": None, "labels": None, "model": "lenet5", "epochs": None,
-    "batch_size": 32, "ratio": 3, "lr": 2e-3, "augment": "crop", "seed": 0,
+    "batch_size": 32, "ratio": 3, "lr": None, "augment": "crop", "seed": 0,
     "skip_unreadable": False,
 }  # fmt: skip
 
@@ -87,7 +87,10 @@ def ask(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]
             "labels of the labelled ones"
         )
     needed = {"labelled": "--labelled NAME|PATH, images with labels"}
-    usual = {"epochs": EPOCHS.get(arguments.labelled, USUAL).epochs}
+    usual = {
+        "epochs": EPOCHS.get(arguments.labelled, USUAL).epochs,
+        "lr": learning_rate(arguments.model or defaults["model"], "adam"),
+    }
     return open_folder(arguments, command, {**defaults, **usual}, needed)
 
 
@@ -133,6 +136,7 @@ def few_labels(folder: Run) -> FewLabels:
         channels=C,
         preprocessing=prepared,
         **{name: settings[name] for name in ("epochs", "batch_size", "lr", "seed", "augment")},
+        start=start_of(settings["model"]),
         skipped=images.skipped,
         images=images.record,
         unlabelled_images=unlabelled_images,

@@ -61,8 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     updates = settings.epochs * len(unlabelled)
 
     def train(batches: JointBatches, loss: Loss, run: Run) -> tuple[Any, History]:
-        classes, channels = len(settings.classes), settings.channels
-        model = build_model(settings.model, classes, channels, settings.seed)
+        model = build_model(settings)
         rule = Adam(model.parameters(), settings.lr)
         return model, fit(model, batches, loss, rule, run=run)
 

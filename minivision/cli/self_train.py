@@ -26,7 +26,8 @@ from minivision.cli.few_labels import (
     few_labels,
 )
 from minivision.cli.policy import read_policy
-from minivision.cli.train import positive
+from minivision.cli.setup import new_network
+from minivision.cli.train import positive, start_of
 from minivision.datasets import DataLoader
 from minivision.errors import require_one_of, require_probability
 from minivision.methods import filter_and_balance, self_train, without_noise
@@ -103,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
     fit, rows = trainer(settings, device), {}
 
     def network(name: str, noise: bool) -> Module:
-        model = MODELS[name](len(settings.classes), in_channels=settings.channels)
+        model = new_network(name, len(settings.classes), settings.channels, start_of(name))
         return model if noise else without_noise(model)
 
     for chain, noise in (("with noise", True), ("without noise", False)):

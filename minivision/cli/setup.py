@@ -7,7 +7,6 @@ settings.json, so that a network is always fed as it was trained.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -39,27 +38,25 @@ from minivision.transforms.handwriting import usual_extent
 EVALUATION_BATCH = 250
 
 
-def build_model(
-    name: str, classes: int, channels: int, seed: int | None, start: str = "paper"
-) -> Any:
-    """The network of this name; without a seed its weights are left to be loaded.
+def new_network(name: str, classes: int, channels: int, start: str = "paper") -> Any:
+    """The network of this name, its weights drawn from the current generator.
 
-    start: "paper", its weights are drawn as its page in models/ draws them; or "he", all of them
-        are drawn He-normal, with biases of 0. Most pages draw He-normal: then both are the same,
-        to the bit.
+    start: "paper", as its page in models/ draws them; or "he", He-normal in every layer, with
+        biases of 0. Most pages draw He-normal: then both are the same, to the bit.
     """
     require_one_of("model", name, MODELS)
-    make = partial(MODELS[name], classes, in_channels=channels)
-    if seed is None:
-        with skip_init():
-            return make()
-    with manual_seed(seed):
-        if start == "paper":
-            return make()
-        with skip_init():
-            model = make()
-        initialize(model, he_normal)
+    if start == "paper":
+        return MODELS[name](classes, in_channels=channels)
+    with skip_init():
+        model = MODELS[name](classes, in_channels=channels)
+    initialize(model, he_normal)
     return model
+
+
+def build_model(settings: RunSettings, drawn: bool = True) -> Any:
+    """The network that a run's settings name, before its training; or with weights left to load."""
+    with manual_seed(settings.seed) if drawn else skip_init():
+        return new_network(settings.model, len(settings.classes), settings.channels, settings.start)
 
 
 def input_size(model: str) -> tuple[int, int]:
@@ -135,9 +132,9 @@ def open_run(path: str | Path) -> tuple[Run, RunSettings]:
 def load_run(path: str | Path) -> tuple[Run, RunSettings, Any]:
     """A finished or interrupted run, its settings, and its network with the newest weights."""
     run, settings = open_run(path)
-    K, head = len(settings.classes), settings.head
-    model = build_model(settings.model, K, settings.channels, None)
+    model, head = build_model(settings, drawn=False), settings.head
     if head is not None:
+        K = len(settings.classes)
         with skip_init():
             model = with_new_head(model, K, layers=head["layers"], hidden=head["hidden"])
     load_model(run.checkpoint_path, model)

@@ -93,6 +93,11 @@ LEARNING_RATES = {
 STARTS = dict.fromkeys(("alexnet", "alexnet_caffenet", "alexnet_two_tower"), "he")
 
 
+def start_of(model: str) -> str:
+    """How this network's weights are drawn, unless the command line says it."""
+    return STARTS.get(model, "paper")
+
+
 def learning_rate(model: str, optimizer: str) -> float:
     """The first learning rate with which this network learns, unless the command line has one."""
     family = max(filter(model.startswith, LEARNING_RATES), key=len)
@@ -201,7 +206,7 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
     K, training = len(classes), splits.train
     if settings.limit is not None:
         (training,) = stratified_split(training, (min(settings.limit, len(training)),))
-    model = build_model(settings.model, K, settings.channels, settings.seed, settings.start)
+    model = build_model(settings)
     print(
         f"{settings.model}: {model.parameter_count():,} parameters; {settings.dataset}: "
         f"{len(training):,} training, {len(splits.validation):,} validation and "
@@ -272,7 +277,7 @@ def make_settings(arguments: argparse.Namespace, images: Images) -> RunSettings:
         lr=arguments.lr or learning_rate(arguments.model, optimizer),
         optimizer=optimizer,
         seed=arguments.seed or 0,
-        start=arguments.start or STARTS.get(arguments.model, "paper"),
+        start=arguments.start or start_of(arguments.model),
         limit=arguments.limit,
         workers=arguments.workers or 0,
         shift=shift,

@@ -31,8 +31,8 @@ from minivision.cli.comparison import (
 )
 from minivision.cli.first_loss import watched
 from minivision.cli.policy import EXPLAINED, STEPS
-from minivision.cli.setup import build_model, load_run, loader
-from minivision.cli.train import positive, test_result
+from minivision.cli.setup import build_model, load_run, loader, open_run
+from minivision.cli.train import learning_rate, positive, test_result
 from minivision.methods import RecordedBatches, rate_groups, record_responses
 from minivision.models import BodyAndHead, cut, with_new_head
 from minivision.optim import Adam
@@ -41,7 +41,7 @@ from minivision.training import Run, classification_loss
 from minivision.training.loop import History
 
 DEFAULTS: dict[str, Any] = {
-    "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": 2e-3,
+    "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": None,
     "limit": None, "seed": 0,
     "skip_unreadable": False, "approach": "all", "layers": 1, "hidden": None, "body_rate": 0.1,
     "layer_decay": 1.0, "augment": "none",
@@ -71,7 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
-    folder = open_folder(arguments, "transfer", DEFAULTS, OLD)
+    usual = {}
+    if arguments.run_folder is not None:
+        usual = {"lr": learning_rate(open_run(arguments.run_folder)[1].model, "adam")}
+    folder = open_folder(arguments, "transfer", DEFAULTS | usual, OLD)
     options = folder.settings
     lr, seed = options["lr"], options["seed"]
     old_run, old, network = load_run(options["run_folder"])
@@ -101,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     def scratch(run: Run) -> tuple[BodyAndHead, History]:
         """the same network with fresh weights, the baseline"""
-        model = headed(build_model(old.model, K, old.channels, seed), layers)
+        model = headed(build_model(settings), layers)
         loss, rule = watched(classification_loss, K), Adam(model.parameters(), lr)
         return model, fit(model, images, loss, rule, run=run)
 
