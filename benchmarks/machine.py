@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environments import ROOT
+from minivision.backend import usable_cores
 
 
 def describe() -> dict[str, Any]:
@@ -18,12 +18,11 @@ def describe() -> dict[str, Any]:
     flags = _field("/proc/cpuinfo", "flags").split()
     memory = _field("/proc/meminfo", "MemTotal").split()
     family = [_field("/proc/cpuinfo", name) for name in ("cpu family", "model")]
-    affinity = getattr(os, "sched_getaffinity", None)
     return {
         "processor": processor or platform.machine(),
         "family_and_model": "/".join(family),
         "vectors": [flag for flag in ("avx2", "fma", "avx512f", "asimd") if flag in flags],
-        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "cores": usable_cores(),
         "caches": _caches(),
         "memory_gb": round(int(memory[0]) / 1024**2, 1) if memory else None,
         "system": f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}",

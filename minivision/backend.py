@@ -2,13 +2,15 @@
 
 Every function of the engine is written once and runs on both libraries: it calls methods and
 operators of its arrays, and asks `array_module(x)` where it needs a name such as `xp.exp`.
-Nothing moves between host and GPU unless `to_device` or `to_host` is called.
+Nothing moves between host and GPU unless `to_device` or `to_host` is called. How many cores the
+host lends us is counted here too.
 
 A first reading may skip this file.
 """
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -96,3 +98,10 @@ def to_host(array: Array) -> np.ndarray:
     """The array as a NumPy array, itself if it is one. From a GPU, this waits for the result."""
     xp = array_module(array)
     return array if xp is np else xp.asnumpy(array)
+
+
+def usable_cores() -> int:
+    """How many of the host's cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; a container may have fewer than the machine
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -126,7 +126,7 @@ CHAPTERS = [
         "A policy that is searched for",
         "Augmentation chosen by the validation images.",
         "augmentation_search samplers trial",
-        "processes search_folder",
+        "parallel_trials",
         room="methods/",
     ),
     chapter(

@@ -5,7 +5,6 @@ So it may be larger than the memory. The files lie on the disk, or, still compre
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
+from minivision.backend import usable_cores
 from minivision.datasets.dataset import (
     ArrayDataset,
     check_classes,
@@ -24,7 +24,7 @@ from minivision.datasets.dataset import (
 from minivision.datasets.images import image_from_bytes, read_bytes
 from minivision.transforms.geometry import Resize
 
-THREADS = min(4, os.cpu_count() or 1)  # in which files are checked
+THREADS = min(4, usable_cores())  # in which files are checked
 
 
 class Member(NamedTuple):

@@ -23,6 +23,8 @@ from typing import Any, TypeAlias
 
 from threadpoolctl import ThreadpoolController
 
+from minivision.backend import usable_cores
+
 Work: TypeAlias = Callable[[int], None]  # what the worker of this number does
 
 MOST_WORKERS = 8
@@ -40,11 +42,7 @@ def worker_count() -> int:
         raise ValueError(
             f"MINIVISION_WORKERS is {wanted!r}; expected a number of threads, 1 or more"
         )
-    if hasattr(os, "sched_getaffinity"):  # the cores that this process may use
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    count = int(wanted or min(cores, MOST_WORKERS))
+    count = int(wanted or min(usable_cores(), MOST_WORKERS))
     try:
         probe = threading.Thread(target=int)
         probe.start()

@@ -16,8 +16,7 @@ feature_fusion.py               find similar images by both parts together
 augmentation_search.py          which augmentation helps here? Try some, keep the best
 samplers.py                     where the policies to try come from
 trial.py                        one try: train a new network, score it on validation images
-processes.py                    several tries at once, each in a process of its own
-search_folder.py                a folder with one line for every finished try
+parallel_trials.py              several tries at once, in joblib's worker processes
 """
 
 from minivision.methods.augmentation_search import Candidate, best_of, search

@@ -1,27 +1,39 @@
-"""Augmentation search: sample a policy, train with it, evaluate it, keep the best.
+"""Augmentation search: sample a policy, train with it, score it, write a line; keep the best.
 
 Candidate 0 is "none": nothing is added to the baseline that every candidate has. All candidates
 start from the same weights and see the same images in the same order, so that nothing but the
 policy tells them apart. They are compared on the validation images; the test images are no part
 of a search. (Cubuk et al. 2020, §3, search a grid over N and M on the real task in this way.)
+
+A search can have a folder, which makes it possible to stop and go on:
+
+    settings.json      what decides the scores
+    candidates.jsonl   one JSON object per line, written when the candidate is done
 """
 
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm.auto import tqdm
 
-from minivision.methods.processes import Fault, side_by_side, usable_cores
+from minivision.backend import usable_cores
+from minivision.methods.parallel_trials import run_trials
 from minivision.methods.samplers import NONE, policy_name
-from minivision.methods.search_folder import SearchFolder
+from minivision.nn.weights import write_atomically
+from minivision.training.plain_json import (
+    append_line,
+    json_bytes,
+    parse_object,
+    read_lines,
+    read_object,
+)
 from minivision.transforms import describe
 
 Sampler = Callable[[int, int], Any]  # number of the candidate from 1 up, seed -> policy
@@ -52,13 +64,14 @@ def search(
 
     sampler(number, seed) -> the policy of this number, 1, 2, …: `Grid()` or `RandomSequences()`.
     train_and_score(policy, seed) -> a number, the higher the better: a `Trial`.
-    folder: is given a line for every candidate when it is done; called again, the search goes on
-        after them. settings: what decides a score; those of a folder that has begun must agree.
+    folder: gets a line for every candidate when it is done; called again, the search does not
+        repeat them. settings: what decides a score; those of a folder that has begun must agree.
     processes: how many candidates are trained at once, each in a process with one thread; the
         default is one for each core. 0: one after the other in this process.
 
-    The scores do not depend on the number of processes, nor the policies on the budget. A
-    candidate that fails stops the search with its name; what is done is kept.
+    The scores do not depend on the number of processes, nor the policies on the budget. A process
+    that is killed is replaced and its candidate tried again; a candidate that fails stops the
+    search with its name. What is done is kept.
 
     >>> from minivision.methods import Grid
     >>> found = search(Grid(), lambda policy, seed: 0.5, 4, processes=0)
@@ -70,19 +83,20 @@ def search(
     if processes is not None and processes < 0:
         raise ValueError(f"search: processes is {processes}; expected 0 or more")
     policies = [NONE, *(sampler(number, seed) for number in range(1, budget))]
-    kept = None
+    lines, found = None, {}
     if folder is not None:
-        kept = SearchFolder.open(folder, {**(settings or {}), "seed": seed})
-    found = _already_done(kept, policies)
-    waiting = {n: (policies[n], seed) for n in range(budget) if n not in found}
-    count = min(usable_cores() if processes is None else processes, len(waiting))
+        lines = _begin_or_return(Path(folder), {**(settings or {}), "seed": seed})
+        found = _candidates_in(lines, policies)
+
+    waiting = {n: policy for n, policy in enumerate(policies) if n not in found}
+    at_once = usable_cores() if processes is None else processes
     bar = tqdm(total=budget, initial=len(found), desc="candidates", unit="policy", disable=None)
-    with bar:
-        for number, score, seconds, fault in side_by_side(train_and_score, waiting, count):
-            score = _checked(number, policies[number], score, fault)
+    # The paper's loop. Several trials run at once, and each comes back when it is done.
+    with bar, closing(run_trials(train_and_score, waiting, seed, at_once)) as trials:
+        for number, score, seconds in trials:
             found[number] = candidate = Candidate(number, policies[number], score, seconds)
-            if kept is not None:
-                kept.append(_record(candidate))
+            if lines is not None:
+                append_line(lines, json_bytes("search: candidate", _as_line(candidate)))
             _tell(bar, candidate, found.values())
     return [found[number] for number in range(budget)]
 
@@ -92,8 +106,33 @@ def best_of(candidates: Iterable[Candidate]) -> Candidate:
     return max(candidates, key=lambda candidate: (candidate.score, -candidate.number))
 
 
-def _record(candidate: Candidate) -> dict[str, Any]:
-    """A candidate as a line of candidates.jsonl."""
+def _begin_or_return(folder: Path, settings: Mapping[str, Any]) -> Path:
+    """Make the folder, or check that its search was begun with these settings; its lines' file."""
+    file, data = folder / "settings.json", json_bytes("search: settings", settings, indent=2)
+    if not file.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise type(error)(f"cannot make the folder {folder}: {error.strerror}") from error
+        if any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise FileExistsError(
+                f"{folder} is not empty and has no search in it; choose another folder"
+            )
+        write_atomically(file, data)
+    now, then = parse_object("settings", data), read_object(file)
+    for name in {**then, **now}:
+        if (name in now, now.get(name)) != (name in then, then.get(name)):
+            came, was = (
+                f"{part[name]!r:.60}" if name in part else "not given" for part in (now, then)
+            )
+            raise ValueError(
+                f"search: {name} is {came}, but {folder} was begun with {was}; go on with "
+                "the same settings, or choose another folder"
+            )
+    return folder / "candidates.jsonl"
+
+
+def _as_line(candidate: Candidate) -> dict[str, Any]:
     return {
         "candidate": candidate.number,
         "name": policy_name(candidate.policy),
@@ -103,41 +142,37 @@ def _record(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _already_done(kept: SearchFolder | None, policies: list[Any]) -> dict[int, Candidate]:
-    """What the folder's lines say about these policies."""
+def _candidates_in(file: Path, policies: list[Any]) -> dict[int, Candidate]:
+    """What the lines so far say about these policies."""
     found = {}
-    for record in kept.records() if kept is not None else []:
-        number = record["candidate"]
+    for n, line in enumerate(read_lines(file), 1):
+        kinds = {
+            "candidate": int,
+            "name": str,
+            "policy": dict | list,
+            "score": float,
+            "seconds": float,
+        }
+        for name, kind in kinds.items():
+            if not isinstance(line.get(name), kind):
+                raise ValueError(f"{file}, line {n}: {name!r} is {line.get(name)!r}")
+        number = line["candidate"]
         if number >= len(policies):  # of a search with a larger budget
             continue
         policy = policies[number]
-        if record["policy"] != json.loads(json.dumps(describe(policy))):
+        if line["policy"] != json.loads(json.dumps(describe(policy))):
             raise ValueError(
-                f"search: candidate {number} of {kept} is {record['name']}, but would now be "
+                f"search: candidate {number} of {file.parent} is {line['name']}, but would now be "
                 f"{policy_name(policy)}: the folder was begun with another sampler"
             )
-        found[number] = Candidate(number, policy, record["score"], record["seconds"])
+        found[number] = Candidate(number, policy, line["score"], line["seconds"])
     return found
-
-
-def _checked(number: int, policy: Any, score: Any, fault: Fault | None) -> float:
-    """The score; an error that names the candidate where there is none."""
-    who = f"search: candidate {number} ({policy_name(policy)})"
-    if fault is not None:
-        error = fault.kind(f"{who} failed: {fault.sentence}")
-        if fault.story:
-            error.add_note(fault.story)
-        raise error
-    if not isinstance(score, int | float | np.integer | np.floating) or not math.isfinite(score):
-        raise ValueError(f"{who} scored {score!r}; expected a finite number")
-    return float(score)
 
 
 def _tell(bar: Any, candidate: Candidate, found: Iterable[Candidate]) -> None:
     bar.update()
     best = best_of(found)
-    words = f"best {policy_name(best.policy)}: {best.score:.4g}"
-    bar.set_postfix_str(words)
+    bar.set_postfix_str(f"best {policy_name(best.policy)}: {best.score:.4g}")
     if bar.disable:
         name = policy_name(candidate.policy)
         done = f"candidate {candidate.number:>2}  {name:<40} {candidate.score:.4f}"

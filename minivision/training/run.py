@@ -14,7 +14,6 @@ A first reading may skip this file.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -23,8 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from minivision.nn.weights import plain_file, write_atomically
-from minivision.training.plain_json import json_bytes, parse_object, read_object
+from minivision.nn.weights import write_atomically
+from minivision.training.plain_json import (
+    append_line,
+    json_bytes,
+    read_lines,
+    read_object,
+    write_lines,
+)
 
 FILES = ("settings.json", "metrics.jsonl", "checkpoint.safetensors", "result.json")
 
@@ -108,17 +113,7 @@ class Run:
         The record needs an integer "epoch". Infinite numbers and NaN are written as null.
         """
         _epoch_of("Run.log: the record", record)
-        line = json_bytes("Run.log: record", record, null=True)
-        records, whole = self._read_metrics()
-        if not whole:
-            self._rewrite(records)  # or the new line would continue the half-written one
-        try:
-            with plain_file(self.metrics_path).open("ab") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise type(error)(f"cannot write {self.metrics_path}: {error.strerror}") from error
+        append_line(self.metrics_path, json_bytes("Run.log: record", record, null=True))
 
     def history(self) -> list[dict[str, Any]]:
         """The records logged so far, oldest first; an empty list before the first epoch.
@@ -126,7 +121,7 @@ class Run:
         A last line that a kill left half-written is ignored. Any other line that is not a JSON
         object raises ValueError with its number.
         """
-        return self._read_metrics()[0]
+        return read_lines(self.metrics_path)
 
     def truncate(self, epoch: int) -> None:
         """Forget the records after an epoch, in one indivisible step.
@@ -135,7 +130,8 @@ class Run:
         that epoch, and it must not appear twice.
         """
         where = f"{self.metrics_path}: a record"
-        self._rewrite([r for r in self.history() if _epoch_of(where, r) <= epoch])
+        kept = [r for r in self.history() if _epoch_of(where, r) <= epoch]
+        write_lines(self.metrics_path, kept)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write result.json. Infinite numbers and NaN are written as null."""
@@ -150,27 +146,6 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
-
-    def _read_metrics(self) -> tuple[list[dict[str, Any]], bool]:
-        """The records, and whether the file ends where a line ends."""
-        if not self.metrics_path.exists():
-            return [], True
-        try:
-            *lines, rest = self.metrics_path.read_bytes().split(b"\n")
-        except OSError as error:
-            raise type(error)(f"cannot read {self.metrics_path}: {error.strerror}") from error
-        records = [
-            parse_object(f"{self.metrics_path}, line {n}", line) for n, line in enumerate(lines, 1)
-        ]
-        # After the last newline comes nothing, or a line without its end. The beginning of an
-        # object is never an object itself, so a rest that can be read lacks only its newline.
-        with contextlib.suppress(ValueError):
-            records.append(parse_object("the rest", rest))
-        return records, not rest
-
-    def _rewrite(self, records: list[dict[str, Any]]) -> None:
-        lines = [json_bytes(f"{self.metrics_path}: record", record) for record in records]
-        write_atomically(self.metrics_path, b"".join(lines))
 
 
 def next_run_path(name: str, root: str | os.PathLike[str] = "runs") -> Path:

@@ -2,27 +2,35 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+import traceback
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from minivision.datasets import ArrayDataset
+from minivision.fast import worker_count
 from minivision.methods import (
     NONE,
     Candidate,
     Grid,
     RandomSequences,
     Trial,
+    augmentation_search,
     best_of,
     policy_name,
     search,
 )
+from minivision.methods.parallel_trials import run_trials
 from minivision.models import lenet5
 from minivision.transforms import (
     Normalize,
@@ -49,7 +57,7 @@ def failing(policy, seed):
 
 
 def killed(policy, seed):
-    if policy != NONE:
+    if policy == SEQUENCES(1, 0):
         os.kill(os.getpid(), signal.SIGKILL)
     return 0.0
 
@@ -206,14 +214,114 @@ def test_a_candidate_that_fails_is_named_with_its_policy_and_the_others_are_kept
 
 
 def test_a_mistake_in_the_code_comes_with_its_traceback():
-    with pytest.raises(RuntimeError, match=r"candidate 0 \(none\) failed: KeyError") as caught:
-        search(SEQUENCES, noisy, 2, processes=1)
-    assert "in noisy" in caught.value.__notes__[0]
+    for processes in (0, 1):
+        with pytest.raises(RuntimeError, match=r"candidate 0 \(none\) failed: KeyError") as caught:
+            search(SEQUENCES, noisy, 2, processes=processes)
+        assert "in noisy" in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_process_that_was_killed_is_named():
-    with pytest.raises(RuntimeError, match=r"candidate 1 .* exit code -9; it was killed"):
-        search(SEQUENCES, killed, 2, processes=1)
+class HardToSendError(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def raises_what_is_hard_to_send(policy, seed):
+    raise HardToSendError("this", "that")
+
+
+def test_an_exception_that_cannot_be_unpickled_is_told_too():
+    with pytest.raises(RuntimeError, match=r"^search: .* failed: HardToSendError: this and that"):
+        search(SEQUENCES, raises_what_is_hard_to_send, 2, processes=1)
+
+
+def test_a_candidate_whose_worker_dies_three_times_is_named_and_the_others_are_kept(tmp_path):
+    name = re.escape(policy_name(SEQUENCES(1, 0)))
+    sentence = rf"^search: candidate 1 \({name}\) failed: its process died 3 times"
+    with pytest.raises(ChildProcessError, match=sentence):
+        search(SEQUENCES, killed, 3, folder=tmp_path / "s", processes=1)
+    lines = (tmp_path / "s" / "candidates.jsonl").read_text().splitlines()
+    assert [json.loads(line)["candidate"] for line in lines] == [0]
+
+
+class WaitsToBeKilled(ToTheBit):
+    """When one policy has been trained with for the first time, the worker waits to be killed."""
+
+    def __call__(self, policy, seed):
+        model = self.trained(policy, seed)
+        if isinstance(policy, RandAugment) and not self.pid_file.exists():
+            self.pid_file.with_suffix(".new").write_text(str(os.getpid()))
+            self.pid_file.with_suffix(".new").rename(self.pid_file)
+            time.sleep(200)
+        return self.score(model, self.validation)
+
+
+def kill_the_worker_in(pid_file):
+    while not pid_file.exists():
+        time.sleep(0.01)
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_worker_that_is_killed_in_mid_trial_is_replaced_and_the_lines_are_the_same(
+    processes, tmp_path
+):
+    grid = Grid((1, 2), (3, 9), fill=0)
+    trial = WaitsToBeKilled(*SETUP)
+    object.__setattr__(trial, "pid_file", tmp_path / "pid")
+    killer = threading.Thread(target=kill_the_worker_in, args=(trial.pid_file,), daemon=True)
+    killer.start()
+    found = search(grid, trial, 4, folder=tmp_path / "disturbed", processes=processes)
+    assert trial.pid_file.exists()
+    undisturbed = search(grid, ToTheBit(*SETUP), 4, folder=tmp_path / "undisturbed", processes=0)
+    assert scores(found) == scores(undisturbed)
+    assert lines_of(tmp_path / "disturbed") == lines_of(tmp_path / "undisturbed")
+
+
+def lines_of(folder):
+    """The lines in the order of the candidates, without the times."""
+    lines = [json.loads(line) for line in (folder / "candidates.jsonl").read_text().splitlines()]
+    return sorted(({**line, "seconds": 0} for line in lines), key=lambda line: line["candidate"])
+
+
+def process_number(policy, seed):
+    return float(os.getpid())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_worker_that_is_killed_between_two_trials_is_replaced():
+    trials = run_trials(process_number, dict.fromkeys(range(3), NONE), 0, processes=1)
+    pids = []
+    for number, pid, _ in trials:
+        pids.append(int(pid))
+        if number == 1:
+            os.kill(int(pid), signal.SIGKILL)
+            time.sleep(0.5)
+    assert pids[0] == pids[1] != pids[2]
+
+
+def threads(policy, seed):
+    counts = [library["num_threads"] for library in threadpool_info()]
+    return float(max([worker_count(), cv2.getNumThreads(), *counts]))
+
+
+def test_a_worker_has_one_thread(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    monkeypatch.setenv("MINIVISION_WORKERS", "2")
+    assert scores(search(SEQUENCES, threads, 2, processes=1)) == [1, 1]
+
+
+def test_there_is_a_process_for_each_usable_core_but_not_more_than_candidates(monkeypatch):
+    asked = []
+
+    def run(train_and_score, policies, seed, processes):
+        asked.append(processes)
+        yield from run_trials(train_and_score, policies, seed, 0)
+
+    monkeypatch.setattr(augmentation_search, "run_trials", run)
+    monkeypatch.setattr(augmentation_search, "usable_cores", lambda: 5)
+    search(SEQUENCES, length_of, 3)
+    assert asked == [5]
 
 
 def command_line(pid):
@@ -224,28 +332,85 @@ def command_line(pid):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux to look at processes")
 def test_the_processes_of_a_search_that_was_killed_end_with_it():
-    program = (
-        "import time; from minivision.methods.processes import side_by_side; "
-        "list(side_by_side(time.sleep, {0: (100,)}, 1))"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", program])
-    children, until = Path(f"/proc/{parent.pid}/task/{parent.pid}/children"), time.monotonic() + 50
-    started = []
-    while not started:
-        assert time.monotonic() < until
-        started = [p for p in children.read_text().split() if b"spawn_main" in command_line(p)]
-        time.sleep(0.01)
-    time.sleep(2)  # so that it has begun its work
+    """Two that are in mid-trial, and one that has nothing to do."""
+    parent, workers = searching(SLEEPING)
     parent.kill()
     parent.wait()
-    while any(b"spawn_main" in command_line(pid) for pid in started):
-        assert time.monotonic() < until
+    assert all_end(workers, within=10)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux to look at processes")
+def test_ctrl_c_ends_a_search_and_its_processes_at_once_and_keeps_what_is_done(tmp_path):
+    """The terminal sends it to every process."""
+    parent, workers = searching(SLEEPING, str(tmp_path / "s"))
+    pressed = time.monotonic()
+    os.killpg(parent.pid, signal.SIGINT)
+    assert parent.wait(20) != 0
+    assert time.monotonic() - pressed < 10
+    assert all_end(workers, within=1)
+    assert b"Traceback" not in parent.stderr.read().replace(b"KeyboardInterrupt\n", b"")
+    lines = (tmp_path / "s" / "candidates.jsonl").read_text().splitlines()
+    assert [json.loads(line)["candidate"] for line in lines] == [2]
+
+
+SLEEPING = """
+import sys, time
+from minivision.methods import RandomSequences, policy_name, search
+
+def train_and_score(policy, seed):
+    print("begun", flush=True)
+    if policy != RandomSequences()(2, 0):
+        time.sleep(100)
+    return 0.0
+
+try:
+    search(RandomSequences(), train_and_score, 3, folder=(sys.argv[1:] or [None])[0], processes=3)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def searching(program, *words):
+    """A search of three candidates that has begun them all, and the numbers of its workers."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    for _ in range(3):
+        assert parent.stdout.readline() == b"begun\n"
+    time.sleep(1)  # so that the third has its line
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    workers = [pid for pid in children if b"popen_loky" in command_line(pid)]
+    assert len(workers) == 3
+    return parent, workers
+
+
+def all_end(workers, within):
+    until = time.monotonic() + within
+    while any(b"popen_loky" in command_line(pid) for pid in workers):
+        if time.monotonic() > until:
+            return False
         time.sleep(0.01)
+    return True
+
+
+class Locked:
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __call__(self, policy, seed):
+        return 0.0
 
 
 def test_what_cannot_be_sent_to_a_process_is_said():
     with pytest.raises(TypeError, match=r"cannot be sent to another process .*processes=0"):
-        search(SEQUENCES, lambda policy, seed: 0.0, 2, processes=1)
+        search(SEQUENCES, Locked(), 2, processes=1)
+
+
+def test_a_function_of_the_script_itself_travels_to_a_worker():
+    assert scores(search(SEQUENCES, lambda policy, seed: 0.5, 2, processes=1)) == [0.5, 0.5]
 
 
 @pytest.mark.parametrize("score", [float("nan"), None, "0.5"])

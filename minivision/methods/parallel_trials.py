@@ -1,0 +1,140 @@
+"""Several trials at once, each in a worker of joblib's with one thread of its own.
+
+A training step on small images has little to share out among threads; several trainings at once
+keep every core busy. loky, the part of joblib that starts the workers, closes a whole pool when
+one worker dies, so each worker is a pool of its own: the others go on with what they are doing.
+
+A first reading may skip this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from multiprocessing import Pipe
+from pickle import PicklingError
+from typing import Any
+
+import cv2
+import numpy as np
+from joblib.externals.loky.process_executor import (
+    BrokenProcessPool,
+    ProcessPoolExecutor,
+    TerminatedWorkerError,
+)
+
+from minivision.methods.samplers import policy_name
+
+# Set before a worker imports NumPy. With one thread each, the numbers do not depend on how many
+# cores there are.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MINIVISION_WORKERS": "1"}
+OF_THE_USER = (ValueError, OSError, FloatingPointError)  # the command line prints these as a line
+ATTEMPTS = 3  # of a trial whose worker dies
+
+
+def run_trials(
+    train_and_score: Callable[[Any, int], float],
+    policies: Mapping[int, Any],
+    seed: int,
+    processes: int,
+) -> Generator[tuple[int, float, float]]:
+    """Yield the number, the score and the seconds of every policy, in the order they are done.
+
+    processes: how many trials at once; 0: one after the other in this process. Leaving the loop
+    early, as Ctrl-C does, ends the workers at once.
+
+    Raises what a trial raised, with the candidate's name, and ChildProcessError if the worker of
+    the same candidate dies three times.
+    """
+    names = {n: f"search: candidate {n} ({policy_name(policy)})" for n, policy in policies.items()}
+    if processes == 0:
+        for number, policy in policies.items():
+            yield number, *_run_trial(names[number], train_and_score, policy, seed)
+        return
+    theirs, ours = Pipe(duplex=False)
+    waiting, deaths = list(policies), Counter[int]()
+    idle = [_new_worker(theirs) for _ in range(min(processes, len(waiting)))]
+    running: dict[Future, tuple[int, ProcessPoolExecutor]] = {}
+    try:
+        while waiting or running:
+            while waiting and idle:
+                number, worker = waiting.pop(0), idle.pop()
+                task = names[number], train_and_score, policies[number], seed
+                try:
+                    running[worker.submit(_run_trial, *task)] = number, worker
+                except TerminatedWorkerError:  # it died while it had nothing to do
+                    waiting.insert(0, number)
+                    idle.append(_new_worker(theirs))
+            ended = wait(running, return_when=FIRST_COMPLETED).done
+            # Those that succeeded come first, and are kept even if another ends the search.
+            for trial in sorted(ended, key=lambda trial: trial.exception() is not None):
+                number, worker = running.pop(trial)
+                try:
+                    outcome = trial.result()
+                except TerminatedWorkerError as error:
+                    deaths[number] += 1
+                    if deaths[number] == ATTEMPTS:
+                        raise ChildProcessError(
+                            f"{names[number]} failed: its process died {ATTEMPTS} times; was it "
+                            "killed for want of memory? With fewer processes each has more"
+                        ) from error
+                    waiting.insert(0, number)
+                    idle.append(_new_worker(theirs))
+                except (PicklingError, BrokenProcessPool) as error:
+                    raise TypeError(
+                        f"search: {train_and_score!r:.80} cannot be sent to another process "
+                        "(see the error above); use processes=0"
+                    ) from error
+                else:
+                    idle.append(worker)
+                    yield number, *outcome
+    except BaseException:
+        ours.close()  # which every worker notices
+        raise
+    finally:
+        for worker in [*idle, *(worker for _, worker in running.values())]:
+            worker.shutdown()
+
+
+def _new_worker(pipe: Any) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, initializer=_begin, initargs=(pipe,), env=ONE_THREAD)
+
+
+def _begin(pipe: Any) -> None:
+    """What a worker does first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends the workers
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+
+
+def _end_with_parent(pipe: Any) -> None:
+    """End this worker when the parent closes its end of the pipe, or is killed.
+
+    loky's workers would otherwise finish their trial first, and then wait for ever.
+    """
+    pipe.poll(None)
+    os._exit(1)
+
+
+def _run_trial(
+    name: str, train_and_score: Callable[[Any, int], float], policy: Any, seed: int
+) -> tuple[float, float]:
+    """The score and the seconds; what goes wrong is raised with the name of the candidate."""
+    begun = time.perf_counter()
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # no progress bars inside the search's own
+            score = train_and_score(policy, seed)
+    except Exception as error:
+        kind = next((kind for kind in OF_THE_USER if isinstance(error, kind)), RuntimeError)
+        raise kind(f"{name} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(score, int | float | np.integer | np.floating) or not math.isfinite(score):
+        raise ValueError(f"{name} scored {score!r}; expected a finite number")
+    return float(score), time.perf_counter() - begun
