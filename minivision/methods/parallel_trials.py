@@ -30,6 +30,7 @@ from joblib.externals.loky.process_executor import (
     ProcessPoolExecutor,
     TerminatedWorkerError,
 )
+from tqdm import tqdm
 
 from minivision.methods.samplers import policy_name
 
@@ -112,6 +113,7 @@ def _begin(pipe: Any) -> None:
     """What a worker does first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends the workers
     cv2.setNumThreads(1)
+    tqdm.set_lock(threading.RLock())  # the usual one of several processes would outlive this one
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
 
 
