@@ -1,8 +1,8 @@
-"""Several trials at once, each in a worker of joblib's with one thread of its own.
+"""Several trials at once, each in a worker process with one thread of its own.
 
 A training step on small images has little to share out among threads; several trainings at once
-keep every core busy. loky, the part of joblib that starts the workers, closes a whole pool when
-one worker dies, so each worker is a pool of its own: the others go on with what they are doing.
+keep every core busy. loky, the part of joblib that starts the workers, closes its pool when one of
+them dies; then a new pool tries what is not done.
 
 A first reading may skip this file.
 """
@@ -16,9 +16,8 @@ import os
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import as_completed
 from multiprocessing import Pipe
 from pickle import PicklingError
 from typing import Any
@@ -52,61 +51,45 @@ def run_trials(
     processes: how many trials at once; 0: one after the other in this process. Leaving the loop
     early, as Ctrl-C does, ends the workers at once.
 
-    Raises what a trial raised, with the candidate's name, and ChildProcessError if the worker of
-    the same candidate dies three times.
+    Raises what a trial raised, with the candidate's name, and ChildProcessError if workers died
+    three times, with the names of the candidates that were being tried.
     """
     names = {n: f"search: candidate {n} ({policy_name(policy)})" for n, policy in policies.items()}
     if processes == 0:
         for number, policy in policies.items():
             yield number, *_run_trial(names[number], train_and_score, policy, seed)
         return
-    theirs, ours = Pipe(duplex=False)
-    waiting, deaths = list(policies), Counter[int]()
-    idle = [_new_worker(theirs) for _ in range(min(processes, len(waiting)))]
-    running: dict[Future, tuple[int, ProcessPoolExecutor]] = {}
-    try:
-        while waiting or running:
-            while waiting and idle:
-                number, worker = waiting.pop(0), idle.pop()
-                task = names[number], train_and_score, policies[number], seed
-                try:
-                    running[worker.submit(_run_trial, *task)] = number, worker
-                except TerminatedWorkerError:  # it died while it had nothing to do
-                    waiting.insert(0, number)
-                    idle.append(_new_worker(theirs))
-            ended = wait(running, return_when=FIRST_COMPLETED).done
-            # Those that succeeded come first, and are kept even if another ends the search.
-            for trial in sorted(ended, key=lambda trial: trial.exception() is not None):
-                number, worker = running.pop(trial)
-                try:
-                    outcome = trial.result()
-                except TerminatedWorkerError as error:
-                    deaths[number] += 1
-                    if deaths[number] == ATTEMPTS:
-                        raise ChildProcessError(
-                            f"{names[number]} failed: its process died {ATTEMPTS} times; was it "
-                            "killed for want of memory? With fewer processes each has more"
-                        ) from error
-                    waiting.insert(0, number)
-                    idle.append(_new_worker(theirs))
-                except (PicklingError, BrokenProcessPool) as error:
-                    raise TypeError(
-                        f"search: {train_and_score!r:.80} cannot be sent to another process "
-                        "(see the error above); use processes=0"
-                    ) from error
-                else:
-                    idle.append(worker)
-                    yield number, *outcome
-    except BaseException:
-        ours.close()  # which every worker notices
-        raise
-    finally:
-        for worker in [*idle, *(worker for _, worker in running.values())]:
-            worker.shutdown()
-
-
-def _new_worker(pipe: Any) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, initializer=_begin, initargs=(pipe,), env=ONE_THREAD)
+    waiting, deaths = dict(policies), 0
+    while waiting:
+        theirs, ours = Pipe(duplex=False)
+        pool = ProcessPoolExecutor(
+            processes, initializer=_begin, initargs=(theirs,), env=ONE_THREAD
+        )
+        try:
+            trials = {
+                pool.submit(_run_trial, names[number], train_and_score, policy, seed): number
+                for number, policy in waiting.items()
+            }
+            for trial in as_completed(trials):
+                number, outcome = trials[trial], trial.result()
+                del waiting[number]
+                yield number, *outcome
+        except TerminatedWorkerError as error:  # a new pool tries what is not done
+            deaths += 1
+            if deaths == ATTEMPTS:
+                running = ", ".join([names[number] for number in waiting][:processes])
+                raise ChildProcessError(
+                    f"{running} failed: a process died {ATTEMPTS} times; was it killed for want of "
+                    "memory? With fewer processes each has more"
+                ) from error
+        except (PicklingError, BrokenProcessPool) as error:
+            raise TypeError(
+                f"search: {train_and_score!r:.80} cannot be sent to another process (see the error "
+                "above); use processes=0"
+            ) from error
+        finally:
+            ours.close()  # which ends every worker, also in the middle of a trial
+            pool.shutdown()
 
 
 def _begin(pipe: Any) -> None:

@@ -12,13 +12,10 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
 
 from minivision.datasets import ArrayDataset
-from minivision.fast import worker_count
 from minivision.methods import (
     NONE,
     Candidate,
@@ -236,7 +233,7 @@ def test_an_exception_that_cannot_be_unpickled_is_told_too():
 
 def test_a_candidate_whose_worker_dies_three_times_is_named_and_the_others_are_kept(tmp_path):
     name = re.escape(policy_name(SEQUENCES(1, 0)))
-    sentence = rf"^search: candidate 1 \({name}\) failed: its process died 3 times"
+    sentence = rf"^search: candidate 1 \({name}\) failed: a process died 3 times"
     with pytest.raises(ChildProcessError, match=sentence):
         search(SEQUENCES, killed, 3, folder=tmp_path / "s", processes=1)
     lines = (tmp_path / "s" / "candidates.jsonl").read_text().splitlines()
@@ -286,23 +283,6 @@ def lines_of(folder):
 
 def process_number(policy, seed):
     return float(os.getpid())
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_worker_that_is_killed_between_two_trials_is_replaced():
-    trials = run_trials(process_number, dict.fromkeys(range(3), NONE), 0, processes=1)
-    pids = []
-    for number, pid, _ in trials:
-        pids.append(int(pid))
-        if number == 1:
-            os.kill(int(pid), signal.SIGKILL)
-            time.sleep(0.5)
-    assert pids[0] == pids[1] != pids[2]
-
-
-def threads(policy, seed):
-    counts = [library["num_threads"] for library in threadpool_info()]
-    return float(max([worker_count(), cv2.getNumThreads(), *counts]))
 
 
 def test_a_worker_has_one_thread(monkeypatch):
