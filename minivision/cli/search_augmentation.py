@@ -13,7 +13,7 @@ M = 3, 6, 9, 15; --space sequences tries lists of operations with magnitudes, dr
 A search takes as long as its trainings; begin with --limit and few epochs. One that was stopped
 goes on with the same command. Small differences are chance: see the standard error under the table.
 
-The folder holds settings.json, candidates.jsonl (a line a candidate), best.json and search.png.
+The folder holds settings.json, candidates.jsonl (one line per candidate), best.json and search.png.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ import numpy as np
 
 from minivision.analysis.plots import save_figure
 from minivision.analysis.policies import plot_search, standard_error
+from minivision.backend import resolve_device
 from minivision.cli.images import TRAINED, Images, Recorded, new_images, run_images
 from minivision.cli.policy import EXPLAINED, STEPS, read_policy
-from minivision.cli.setup import preprocessing, undrawn
-from minivision.cli.train import DEFAULTS, USUAL, positive, whole
+from minivision.cli.setup import new_network, preprocessing, undrawn
+from minivision.cli.train import DEFAULTS, USUAL, learning_rate, positive, start_of, whole
 from minivision.datasets import DATASETS, ArrayDataset, Splits, stratified_split
 from minivision.datasets.fingerprint import check_fingerprint
 from minivision.methods import (
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", default="lenet5", help=f"{', '.join(MODELS)} (default: lenet5)")
     add("--epochs", type=positive(int), help="of each training (default: 20; large sets: 5)")
     add("--batch-size", type=positive(int), help="images a step (default: 32; large sets: 64)")
-    add("--lr", type=positive(float), default=2e-3, help="first rate of Adam (default: 0.002)")
+    add("--lr", type=positive(float), help="first learning rate of Adam (default: as in train)")
     add("--limit", type=positive(int), help="use only N training images, of all classes")
     add(
         "--baseline", metavar="POLICY",
@@ -82,13 +83,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--skip-unreadable", action="store_true",
         help="of your own images leave out those that cannot be read",
     )  # fmt: skip
-    add("--processes", type=positive(int), help="trainings at once (default: one for each core)")
+    add("--device", default="cpu", help="cpu (default), gpu, gpu:N or auto")
+    add(
+        "--processes", type=positive(int),
+        help="trainings at once (default: one for each core; on a GPU one after the other)",
+    )  # fmt: skip
     parser.epilog = EXPLAINED
 
 
 def run(arguments: argparse.Namespace) -> int | None:
+    device = resolve_device(arguments.device)
     images = images_of(arguments)
-    trial, settings = make_trial(arguments, images.splits)
+    trial, settings = make_trial(arguments, images.splits, device)
     settings["skipped"] = images.skipped
     if images.record is not None:
         settings["images"] = images.record
@@ -106,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int | None:
             arguments.seed,
             folder=arguments.out,
             settings=settings,
-            processes=arguments.processes,
+            processes=arguments.processes or (None if device == "cpu" else 0),
         )
     except KeyboardInterrupt:
         print(f"\nstopped; the same command goes on with {arguments.out}")
@@ -131,31 +137,31 @@ def images_of(arguments: argparse.Namespace) -> Images:
     return new_images(dataset, model, arguments.skip_unreadable)
 
 
-def make_trial(arguments: argparse.Namespace, splits: Splits) -> tuple[Trial, dict[str, Any]]:
+def make_trial(
+    arguments: argparse.Namespace, splits: Splits, device: str
+) -> tuple[Trial, dict[str, Any]]:
     """What is done with a policy, and everything that decides its score, as plain JSON."""
-    model = MODELS[arguments.model]
     usual = DEFAULTS.get(arguments.dataset, USUAL)
     train = splits.train
     if arguments.limit is not None:
         (train,) = stratified_split(train, (min(arguments.limit, len(train)),))
     H, W, C = train[0][0].shape
     named = arguments.baseline or ("crop" if C == 1 else "flip+crop")
-    baseline = read_policy("--baseline", named, (H, W, C))
-    if baseline.mixer is not None:
-        raise ValueError(f"--baseline: {baseline.mixer} mixes whole batches; a search adds none")
-    steps = preprocessing(splits, undrawn(arguments.model), baseline.steps)
+    baseline = read_policy("--baseline", named, (H, W, C)).without_mixer("--baseline")
+    steps = preprocessing(splits, undrawn(arguments.model), baseline)
     trial = Trial(
-        partial(model, len(train.classes), in_channels=C),
+        partial(new_network, arguments.model, len(train.classes), C, start_of(arguments.model)),
         in_memory(train),
         in_memory(splits.validation),
-        baseline.steps,
+        baseline,
         from_description(steps["dataset"]).transforms,
         arguments.epochs or usual.epochs,
         arguments.batch_size or usual.batch_size,
-        arguments.lr,
+        arguments.lr or learning_rate(arguments.model, "adam"),
+        device,
     )
     named_dataset = arguments.dataset in DATASETS
-    return trial, {
+    settings = {
         "dataset": arguments.dataset if named_dataset else str(Path(arguments.dataset).resolve()),
         "model": arguments.model,
         "space": arguments.space,
@@ -169,6 +175,11 @@ def make_trial(arguments: argparse.Namespace, splits: Splits) -> tuple[Trial, di
         "validation_images": len(splits.validation),
         "preprocessing": steps,
     }
+    if start_of(arguments.model) != "paper":
+        settings["start"] = start_of(arguments.model)
+    if device != "cpu":  # which rounds differently
+        settings["device"] = "gpu"
+    return trial, settings
 
 
 def in_memory(dataset: Any) -> ArrayDataset:

@@ -118,7 +118,7 @@ def test_the_test_images_are_not_touched(monkeypatch):
     search_augmentation.add_arguments(parser)
     arguments = parser.parse_args(words[1:])
     trial, _ = search_augmentation.make_trial(
-        arguments, Splits(train, validation, Untouchable())
+        arguments, Splits(train, validation, Untouchable()), "cpu"
     )  # fmt: skip
     assert (len(trial.train), len(trial.validation)) == (len(train), len(validation))
 
@@ -131,9 +131,10 @@ def test_the_test_images_are_not_touched(monkeypatch):
         (["--seed", "1"], "search: seed is 1, but GRID was begun with 0"),
         (["--budget", "14"], "a budget of at most 13"),
         (["--budget", "1"], "budget is 1; expected 2 or more"),
-        (["--baseline", "cutmix"], "--baseline: cutmix mixes whole batches"),
+        (["--baseline", "cutmix"], "--baseline: cutmix mixes labels"),
         (["--baseline", "turn"], "--baseline: 'turn' has 'turn'; expected"),
         (["--model", "vgg17"], "model is 'vgg17'; expected one of"),
+        (["--device", "tpu"], "device is 'tpu'; expected"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(words, sentence, searched, capsys):

@@ -12,10 +12,13 @@ import traceback
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from minivision.datasets import ArrayDataset
+from minivision.fast import worker_count
 from minivision.methods import (
     NONE,
     Candidate,
@@ -283,6 +286,11 @@ def lines_of(folder):
 
 def process_number(policy, seed):
     return float(os.getpid())
+
+
+def threads(policy, seed):
+    counts = [library["num_threads"] for library in threadpool_info()]
+    return float(max([worker_count(), cv2.getNumThreads(), *counts]))
 
 
 def test_a_worker_has_one_thread(monkeypatch):
