@@ -1,4 +1,4 @@
-"""Can the tests fail? What `mutmut run` found, as docs/results/mutation.json.
+"""Can the tests fail? What `mutmut run` found, as docs/results/mutation.json and mutation.md.
 
 mutmut changes the engine in one place at a time (a + for a -, a word of a sentence, an argument
 left out) and runs the tests, which should fail. Run it first; interrupted, it goes on later:
@@ -6,12 +6,14 @@ left out) and runs the tests, which should fail. Run it first; interrupted, it g
     HYPOTHESIS_PROFILE=ci mutmut run
     python -m benchmarks mutation
 
-A survivor is a change that no test noticed; each is recorded with its line before and after.
+A survivor is a change that no test noticed; each is recorded with its line before and after. Why it
+survives is written by hand, by function, in docs/results/mutation_reasons.toml.
 """
 
 import ast
 import difflib
 import json
+import tomllib
 from collections import Counter, defaultdict
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +21,8 @@ from pathlib import Path
 from minivision.nn.weights import write_atomically
 
 RESULT = Path(__file__).parent.parent / "docs" / "results" / "mutation.json"
+PAGE = RESULT.with_suffix(".md")
+REASONS = RESULT.with_name("mutation_reasons.toml")
 MUTANTS = Path("mutants")  # where mutmut works, below the current folder
 # mutmut's exit codes; all others say that the tests ran past their time.
 OUTCOMES = {0: "survived", 1: "killed", 3: "killed", 33: "no tests", None: "not checked"}
@@ -55,7 +59,39 @@ def measure() -> None:
         "versions": {"mutmut": version("mutmut"), "minivision": version("minivision")},
     }
     write_atomically(RESULT, json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
-    print(f"written to {RESULT}")
+    write_atomically(PAGE, as_page(result, tomllib.loads(REASONS.read_text("utf-8"))).encode())
+    print(f"written to {RESULT} and {PAGE}")
+
+
+def as_page(result: dict, reasons: dict[str, dict[str, str]]) -> str:
+    """The totals, the counts of every file, and every function with survivors and their reasons.
+
+    reasons: {heading: {function: why}}; the introduction is {"about": {"text": …}}.
+    """
+    counts, score = result["outcomes"], result["killed_share_of_those_run"]
+    reasons, waiting = dict(reasons), dict(result["survivors"])
+    page = [
+        reasons.pop("about")["text"],
+        f"Of {sum(counts.values()):,} mutants {counts['killed']:,} were killed, "
+        f"{counts['survived']:,} survived, {counts['no tests']} are called by no test of the "
+        f"selection and {counts['timeout']} ran past their time: **{score:.1%}** of killed and "
+        "survivors together were killed.",
+        "| file | killed | survived |\n|---|---|---|",
+    ]
+    for module, found in sorted(result["by_file"].items()):
+        page[-1] += f"\n| `{module}` | {found['killed']} | {found['survived']} |"
+    for heading, of_functions in reasons.items():
+        rows = [
+            f"| `{function}` | {len(waiting.pop(function))} | {why} |"
+            for function, why in of_functions.items()
+            if function in waiting
+        ]
+        head = ["| function | mutants | why |", "|---|---|---|"]
+        page += [f"## {heading}", "\n".join(head + rows)] if rows else []
+    if waiting:
+        rows = [f"* `{function}`: {len(changes)}" for function, changes in waiting.items()]
+        page += ["## Not explained yet", "\n".join(rows)]
+    return "# Can the tests fail? Mutation testing of the engine\n\n" + "\n\n".join(page) + "\n"
 
 
 def _functions(source: Path) -> dict[str, list[str]]:

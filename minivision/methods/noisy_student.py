@@ -14,7 +14,6 @@ may come from the noise alone: compare with the teacher, the first generation, w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ import numpy as np
 from minivision import functional as F
 from minivision.backend import array_module
 from minivision.datasets import DataLoader, Subset
-from minivision.errors import require_probability
+from minivision.errors import require_one_of, require_probability
 from minivision.methods.checks import check_classes
 from minivision.methods.joint_batches import JointBatches, joined
 from minivision.methods.responses import hide_labels, looked_up, record_responses
@@ -79,8 +78,8 @@ def self_train(
 
     networks: functions that build a network, the teacher's first; the weights of network i come
         from `manual_seed(labelled.seed, i)`.
-    labelled, unlabelled: loaders. Each has its own transform, the noise of its images, and its own
-        batch size; every step has a batch of both. Labels of `unlabelled` are never read.
+    labelled, unlabelled: loaders; every step has a batch of both. The transform of each is the
+        noise of its images, which may differ. The labels of `unlabelled` are never read.
     clean: the transform of the images that a teacher labels; it must not draw.
     steps: batches in an epoch of every network; by default those of `unlabelled`.
     soft: learn the teacher's probabilities; False: its decisions.
@@ -89,8 +88,7 @@ def self_train(
     """
     if not networks:
         raise ValueError("self_train: networks is empty; expected a teacher and students")
-    if weighting not in WEIGHTINGS:
-        raise ValueError(f'self_train: weighting is {weighting!r}; expected "mean", "labelled"')
+    require_one_of("self_train: weighting", weighting, WEIGHTINGS)
     steps = len(unlabelled) if steps is None else steps
     images = DataLoader(unlabelled.dataset, EVALUATION_BATCH, transform=clean)
     names, teacher = labelled.dataset.classes, None
@@ -106,7 +104,7 @@ def self_train(
             p = labelled_by(teacher, images)  # step 2
             chosen = choose(p)  # step 3
             targets = p if soft else one_hot(p)
-            pseudo = copy(hide_labels(unlabelled))
+            pseudo = hide_labels(unlabelled)
             pseudo.dataset = Subset(pseudo.dataset, chosen)
             batches = JointBatches([labelled, pseudo], steps)
             loss = self_training_loss(targets[chosen], weighting)
