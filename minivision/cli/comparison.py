@@ -97,8 +97,9 @@ def open_folder(
     for name in PLACES:
         if given.get(name) is not None and given[name] not in DATASETS:
             given[name] = str(Path(given[name]).resolve())
-    if str(given.get("augment")).endswith(".json"):  # found again from another folder
-        given["augment"] = str(Path(given["augment"]).resolve())
+    for name in ("augment", "unlabelled_augment"):
+        if str(given.get(name)).endswith(".json"):  # found again from another folder
+            given[name] = str(Path(given[name]).resolve())
     if arguments.resume:
         if arguments.out is None:
             raise ValueError("--resume needs --out FOLDER, the results to go on with")

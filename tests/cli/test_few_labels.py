@@ -99,6 +99,23 @@ def test_self_train_tells_of_each_generation_with_and_without_noise(place, tmp_p
     assert Run.open(out / "student-with-noise").settings["model"] == "lenet5"
 
 
+def test_self_train_without_balance_may_leave_a_class_out(tmp_path, capsys):
+    """A network that has learned nothing names hardly any class; how that goes on can be said."""
+    line = ["self-train", "--labelled", "digits", "--labels", "40", "--model", "lenet5_lecture"]
+    line += ["--epochs", "1", "--iterations", "1", "--floor", "0", "--lr", "1e-6"]
+    error = refused(capsys, *line, "--out", tmp_path / "stopped")
+    assert "is taken for" in error
+    assert "--no-balance, --allow-missing" in error
+    kept = {}
+    for more in (["--allow-missing", "--per-class", "2"], ["--no-balance"]):
+        out = tmp_path / more[0]
+        assert main([*line, *more, "--unlabelled-augment", "none", "--out", str(out)]) == 0
+        row = json.loads((out / "result.json").read_text())["with noise, student 1"]
+        kept[more[0]] = row["kept_fraction"]
+    assert kept["--allow-missing"] < 0.05
+    assert kept["--no-balance"] == 1
+
+
 @pytest.mark.parametrize("command", ["pseudo-label", "self-train"])
 def test_an_interrupted_command_goes_on_and_ends_with_the_same_weights(
     place, tmp_path, monkeypatch, command
