@@ -4,7 +4,9 @@ Profiles: `dev` (the default), `ci` (where CI is set; the same examples in every
 Choose one with HYPOTHESIS_PROFILE=nightly.
 """
 
+import json
 import os
+from pathlib import Path
 
 # Before NumPy is imported, and for the processes that tests start: with several threads in each of
 # several processes, all wait for one another. tests/fast/test_workers.py asks for more.
@@ -67,3 +69,11 @@ def every_kernel(request):
             patch.setattr(choice, "FEW_PLACES", 0)
             patch.setattr(choice, "NARROW_PRODUCT", 0)
         yield request.param
+
+
+def pytest_collection_modifyitems(items):
+    """Below mutmut the quickest tests run first, so most mutants die at once."""
+    stats = Path(__file__).parent.parent / "mutmut-stats.json"
+    if stats.exists():
+        seconds = json.loads(stats.read_text("utf-8"))["duration_by_test"]
+        items.sort(key=lambda item: seconds.get(item.nodeid, 0))
