@@ -56,7 +56,7 @@ SUBJECTS = {
     12: r"CutMix|Mixup|Cutout",
     13: r"RandAugment|OperationSequence|search",
     14: r"with_new_head|rate_groups|RecordedBatches",
-    15: r"distill",
+    15: r"distill\w*",
     16: r"lwf_loss|joint_loss",
     17: r"pseudo_label\w*|WithoutLabels",
     18: r"self_train|noisy_student|BatchNorm2d",

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from minivision.cli import main
-from minivision.cli.setup import build_model, input_size
-from minivision.cli.train import LEARNING_RATES, STARTS, learning_rate, make_optimizer
+from minivision.cli.setup import input_size, new_network
+from minivision.cli.train import LEARNING_RATES, learning_rate, make_optimizer, start_of
 from minivision.datasets import DataLoader, digits, stratified_split
 from minivision.datasets.shapes import CLASSES, ShapeDataset
 from minivision.models import MODELS
@@ -21,8 +21,8 @@ SMALL = ("softmax_regression", "lenet5", "lenet5_lecture", "alexnet_small", "vgg
 
 def losses(name, optimizer, images=100, epochs=4, batch=20, lr=None):
     """The loss of every step, on drawn shapes (or digits, for the network of 1998)."""
-    model = build_model(name, *((10, 1) if name == "lenet5_original" else (5, 3)), 0,
-                        STARTS.get(name, "paper"))  # fmt: skip
+    classes, channels = (10, 1) if name == "lenet5_original" else (5, 3)
+    model = new_network(name, classes, channels, start_of(name))
     if name == "lenet5_original":
         (data,) = stratified_split(digits().train, (images,))
         numbers = Normalize(0.1 / 1.275, 1 / 1.275)

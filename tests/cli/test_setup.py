@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from minivision.cli.setup import build_model, open_run, preprocessing
+from minivision.cli.setup import new_network, open_run, preprocessing
 from minivision.datasets import ArrayDataset, Splits
 from minivision.models import MODELS, lenet5, lenet5_original, vgg_network
 from minivision.nn.initializers import Weighted, fans
@@ -59,6 +59,11 @@ def spreads(model):
             yield float(weight.std()), math.sqrt(2 / fans(weight.shape)[0]), bias
 
 
+def begun(name, classes, channels, seed, start="paper"):
+    with manual_seed(seed):
+        return new_network(name, classes, channels, start)
+
+
 @pytest.mark.parametrize(
     "name",
     ["softmax_regression", "lenet5", "lenet5_lecture", "alexnet_small", "vgg_small", "resnet20"],
@@ -67,23 +72,23 @@ def test_he_s_start_is_to_the_bit_that_of_networks_whose_page_begins_he_normal(n
     with manual_seed(3):
         expected = MODELS[name](7, in_channels=3).state_dict()
     for start in ("he", "paper"):
-        found = build_model(name, 7, 3, 3, start).state_dict()
+        found = begun(name, 7, 3, 3, start).state_dict()
         assert found.keys() == expected.keys()
         for key, array in expected.items():
             np.testing.assert_array_equal(found[key], array, strict=True)
 
 
 def test_alexnet_begins_as_its_paper_says_or_he_normal():
-    for spread, _, _ in spreads(build_model("alexnet", 10, 3, 0)):
+    for spread, _, _ in spreads(begun("alexnet", 10, 3, 0)):
         assert spread == pytest.approx(0.01, rel=0.05)
-    for spread, he, bias in spreads(build_model("alexnet", 10, 3, 0, "he")):
+    for spread, he, bias in spreads(begun("alexnet", 10, 3, 0, "he")):
         assert spread == pytest.approx(he, rel=0.05)
         assert not bias.any()
 
 
 def test_every_layer_of_both_towers_can_begin_he_normal(monkeypatch):
     monkeypatch.setitem(MODELS, "narrow", partial(MODELS["alexnet_two_tower"], width=0.1))
-    layers = list(spreads(build_model("narrow", 10, 3, 0, "he")))
+    layers = list(spreads(begun("narrow", 10, 3, 0, "he")))
     assert len(layers) == 15  # seven in each tower, and the last
     for spread, he, bias in layers:
         assert spread == pytest.approx(he, rel=0.2)
@@ -91,7 +96,7 @@ def test_every_layer_of_both_towers_can_begin_he_normal(monkeypatch):
 
 
 def test_the_lenet_of_1998_can_begin_he_normal():
-    page, he = (list(spreads(build_model("lenet5_original", 10, 1, 0, s))) for s in ("paper", "he"))
+    page, he = (list(spreads(begun("lenet5_original", 10, 1, 0, s))) for s in ("paper", "he"))
     for (ours, _, _), (theirs, expected, _) in zip(page[::3], he[::3], strict=True):  # C1 and F6
         assert theirs == pytest.approx(expected, rel=0.2)
         assert ours != pytest.approx(theirs, rel=0.2)
@@ -101,7 +106,7 @@ def test_vgg_begins_as_its_page_says_or_he_normal(monkeypatch):
     monkeypatch.setitem(MODELS, "narrow", partial(vgg_network, "A", widths=[64] * 5))
     monkeypatch.setattr("minivision.models.vgg.HIDDEN", 64)
     for start in ("he", "paper"):
-        layers = list(spreads(build_model("narrow", 40, 3, 0, start)))
+        layers = list(spreads(begun("narrow", 40, 3, 0, start)))
         for spread, he, _ in layers[-3:]:
             assert spread == pytest.approx(he if start == "he" else 0.01, rel=0.05)
         # The page's rule has the filters and their taps for a fan.
@@ -114,7 +119,7 @@ def test_a_run_from_before_starts_were_recorded_began_as_the_paper_says(tmp_path
     settings = {
         "model": "alexnet", "dataset": "digits", "classes": ["0"], "channels": 3, "epochs": 1,
         "batch_size": 1, "lr": 0.1, "optimizer": "adam", "seed": 0, "limit": None, "workers": 0,
-        "preprocessing": {},
+        "preprocessing": {"dataset": [], "training": [], "image": []},
     }  # fmt: skip
     Run.create(tmp_path / "run", json.loads(json.dumps(settings)))
-    assert open_run(tmp_path / "run").settings["start"] == "paper"
+    assert open_run(tmp_path / "run")[1].start == "paper"
