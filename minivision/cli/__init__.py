@@ -1,17 +1,26 @@
-"""The command line: one file a command, each readable as an example of the rooms below.
+"""The command line: one file per command, each readable as an example of the rooms below.
 
 `COMMANDS` names them. Only the module of the command that was asked for is imported, so `--help`
-answers at once. Errors of the user's making, which the rooms raise as sentences, are printed as
-one line and the command ends with exit code 2.
+answers at once. Errors of the user's making, whose messages the rooms write, are printed as one
+line, and the command ends with exit code 2.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
+
+import cv2
+
+from minivision import __version__
 
 COMMANDS = {
     "train": "train a network on a dataset and keep the run in a folder",
@@ -43,13 +52,24 @@ minivision is a computer-vision course that runs. Begin with
 minivision COMMAND --help explains a command."""
 
 
+class Stopped(BaseException):
+    """The system asks the command to end: SIGTERM, as batch systems send it, or SIGHUP."""
+
+
+# What a command turns into one line and exit code 2: mistakes that the rooms explain, and limits of
+# the machine or of a library, met in the middle of the work.
+EXPLAINED = (ValueError, OSError, FloatingPointError)
+LIMITS = (ArithmeticError, MemoryError, RecursionError, cv2.error)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code."""
+    """Run a command; returns its exit code. MINIVISION_DEBUG=1 shows the traceback of an error."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="minivision", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument("--version", action="version", version=f"minivision {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     asked = next((word for word in argv if not word.startswith("-")), None)
     for name, help_line in COMMANDS.items():
         file = name.replace("-", "_")
@@ -64,16 +84,48 @@ def main(argv: Sequence[str] | None = None) -> int:
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
     arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that has no █ shows ? for it
         sys.stdout.reconfigure(errors="replace")
     try:
-        return arguments.run(arguments) or 0
+        with stopped_by_signals():
+            return arguments.run(arguments) or 0
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         sys.stderr.close()
         return 0
-    except (ValueError, OSError, FloatingPointError) as error:
-        print(f"minivision {arguments.command}: {error}", file=sys.stderr)
+    except (*EXPLAINED, *LIMITS) as error:
+        if os.environ.get("MINIVISION_DEBUG") == "1":
+            raise
+        said = str(error)
+        if not isinstance(error, EXPLAINED):
+            said = (
+                f"{type(error).__name__} {' '.join(said.split())} (MINIVISION_DEBUG=1 tells more)"
+            )
+        print(f"minivision {arguments.command}: {said}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nstopped; continue a training run with --resume", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, Stopped) as error:
+        number = error.args[0] if isinstance(error, Stopped) else signal.SIGINT
+        by = f" by {signal.Signals(number).name}" if isinstance(error, Stopped) else ""
+        print(f"\nstopped{by}; continue a training run with --resume", file=sys.stderr)
+        return 128 + number
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as Ctrl-C does; afterwards they do what they did before."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        return
+    numbers = [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

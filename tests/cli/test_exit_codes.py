@@ -1,0 +1,76 @@
+"""How a command ends: what it prints when it is asked for nothing, fails, or is stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import pytest
+
+from minivision import __version__
+from minivision.cli import main, summary
+
+
+def test_minivision_alone_prints_the_help(capsys):
+    assert main([]) == 0
+    assert "minivision train" in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"minivision {__version__}\n"
+
+
+LIMITS = [OverflowError("too large"), ZeroDivisionError("by zero"), MemoryError(),
+          RecursionError("too deep"), cv2.error("resize\n failed")]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", LIMITS, ids=lambda error: type(error).__name__)
+def test_a_limit_of_the_machine_is_one_line_and_its_traceback_can_be_had(
+    error, monkeypatch, capsys
+):
+    def fails(arguments):
+        raise error
+
+    monkeypatch.setattr(summary, "run", fails)
+    assert main(["summary", "lenet5"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"minivision summary: {type(error).__name__}")
+    monkeypatch.setenv("MINIVISION_DEBUG", "1")
+    with pytest.raises(type(error)):
+        main(["summary", "lenet5"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_stopped_training_says_how_to_go_on(name, tmp_path):
+    number = getattr(signal, name)
+    line = ["-m", "minivision", "train", "--epochs", "500", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen([sys.executable, *line], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "checkpoint.safetensors").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number
+    assert "continue a training run with --resume" in said.splitlines()[-1]
+    assert name == "SIGINT" or f"stopped by {name}" in said
+    assert "Traceback" not in said
+    done = len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
+    again = [sys.executable, *line[:3], "--resume", *line[5:]]
+    with subprocess.Popen(again, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as resumed:
+        assert f"{done} epochs are done".encode() in resumed.stdout.readline()
+        resumed.kill()
+
+
+def test_signals_do_what_they_did_before_when_a_command_has_ended():
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["summary", "lenet5"]) == 0
+    assert signal.getsignal(signal.SIGTERM) == before
