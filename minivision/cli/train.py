@@ -232,10 +232,11 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
     absent = untested(splits.test)
     if absent:
         test["untested_classes"] = absent
-    folder.write_result({**test, "epochs": epochs, "training_seconds": seconds})
     title = f"{settings.model} on {settings.dataset}"
     plots.save_figure(plots.plot_history(history, title), folder.path / "curves.png")
     plots.save_figure(plots.plot_confusion(confusion, classes), folder.path / "confusion.png")
+    # Last, because a run with a result is finished: one killed before goes on, and draws again.
+    folder.write_result({**test, "epochs": epochs, "training_seconds": seconds})
     print(
         f"test accuracy {test['test_accuracy']:.2%} on {test['test_images']:,} images it has never "
         f"seen{beside_accuracy(absent)}, after {seconds:.0f} s of training"

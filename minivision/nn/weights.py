@@ -11,6 +11,7 @@ A first reading may skip this file.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import zlib
@@ -65,11 +66,25 @@ def save_weights(
         stored[name] = np.asarray(host, dtype=host.dtype.newbyteorder("<"), order="C")
     metadata[CHECKSUM] = checksum(stored, metadata)
     try:
-        data = safetensors.numpy.save(stored, metadata)
+        data = _sorted_metadata(safetensors.numpy.save(stored, metadata))
     except safetensors.SafetensorError as error:
         dtypes = {name: str(array.dtype) for name, array in stored.items()}
         raise ValueError(f"save_weights: {error}; the arrays have dtypes {dtypes}") from error
     write_atomically(path, data)
+
+
+def _sorted_metadata(data: bytes) -> bytes:
+    """The same file with its metadata in order: safetensors writes it in a random one.
+
+    A file begins with the size of its header, 8 bytes, and the header, JSON and spaces up to a
+    multiple of 8 bytes.
+    """
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from minivision import __version__
-from minivision.cli import main, summary
+from minivision.cli import main, summary, train
 
 
 def test_minivision_alone_prints_the_help(capsys):
@@ -74,3 +74,16 @@ def test_signals_do_what_they_did_before_when_a_command_has_ended():
     before = signal.getsignal(signal.SIGTERM)
     assert main(["summary", "lenet5"]) == 0
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_run_killed_while_its_pictures_are_drawn_gets_them_later(tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    line = ["--limit", "64", "--epochs", "1", "--out", str(tmp_path / "run")]
+    with monkeypatch.context() as patch:
+        patch.setattr(train.plots, "plot_confusion", interrupted)
+        assert main(["train", *line]) == 130
+    assert not (tmp_path / "run" / "result.json").exists()
+    assert main(["train", "--resume", *line]) == 0
+    assert {"result.json", "curves.png", "confusion.png"} <= set(os.listdir(tmp_path / "run"))

@@ -310,3 +310,13 @@ def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path):
     assert done.stdout.strip() == f"cannot write {path}: File too large"
     assert load_weights(path)[0]["weight"].tolist() == [0, 1, 2]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_equal_arrays_and_metadata_make_equal_files(tmp_path):
+    """safetensors alone writes the metadata in a random order."""
+    metadata = {name: name * 3 for name in "dbeac"}
+    for n in range(8):
+        save_weights(tmp_path / f"{n}", {"a": np.arange(6.0), "b é": np.zeros((2, 3))}, metadata)
+    assert len({(tmp_path / f"{n}").read_bytes() for n in range(8)}) == 1
+    arrays, found = load_weights(tmp_path / "0")
+    assert (list(arrays), found) == (["a", "b é"], metadata)
