@@ -16,7 +16,7 @@ import numpy as np
 from minivision.analysis import plots
 from minivision.backend import resolve_device
 from minivision.cli.images import beside_accuracy, run_images, untested
-from minivision.cli.setup import load_run, loader
+from minivision.cli.setup import add_picture, load_run, loader, save_picture
 from minivision.functional import cross_entropy, softmax
 from minivision.training import predict_logits
 from minivision.training.metrics import (
@@ -31,6 +31,7 @@ from minivision.training.metrics import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a training run")
     parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
+    add_picture(parser, "confusion.png")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -61,6 +62,5 @@ def run(arguments: argparse.Namespace) -> None:
         if mistakes[true, predicted]:
             times = mistakes[true, predicted]
             print(f"  {classes[true]} was read as {classes[predicted]} {times} times")
-    path = run.path / "confusion.png"
-    plots.save_figure(plots.plot_confusion(confusion, classes), path)
-    print(f"see {path}")
+    figure = plots.plot_confusion(confusion, classes)
+    save_picture(figure, arguments.out, run.path / "confusion.png")

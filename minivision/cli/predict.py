@@ -17,7 +17,7 @@ import numpy as np
 from minivision.analysis import plots
 from minivision.autograd import no_grad
 from minivision.backend import resolve_device, to_device
-from minivision.cli.setup import load_run
+from minivision.cli.setup import add_picture, load_run, save_picture
 from minivision.datasets import read_image
 from minivision.functional import softmax
 from minivision.transforms import from_description
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="PNG, JPEG or BMP")
     parser.add_argument("--top", type=int, default=3, help="classes to print (default: 3)")
     parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
+    add_picture(parser, "predictions.png")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -55,13 +56,13 @@ def run(arguments: argparse.Namespace) -> None:
         for k in np.argsort(-p, kind="stable")[: max(1, arguments.top)]:
             print(f"  {classes[k]:<12} {p[k]:7.2%} {'█' * round(30 * float(p[k]))}")
     names = [path.name for path in arguments.images]
-    picture = run.path / "predictions.png"
     few = slice(MOST_DRAWN)
     figure = plots.plot_predictions(
         originals[few], batch[few], probabilities[few], classes, names[few]
     )
-    plots.save_figure(figure, picture)
-    print(f"see {picture}" + (f" (the first {MOST_DRAWN})" if len(names) > MOST_DRAWN else ""))
+    save_picture(figure, arguments.out, run.path / "predictions.png")
+    if len(names) > MOST_DRAWN:
+        print(f"(only the first {MOST_DRAWN} images are drawn)")
 
 
 def in_characters(x: np.ndarray) -> str:

@@ -6,6 +6,7 @@ settings.json, so that a network is always fed as it was trained.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minivision.analysis.plots import save_figure
 from minivision.datasets import DataLoader, Splits
 from minivision.datasets.fingerprint import check_fingerprint
 from minivision.errors import require_one_of
@@ -140,6 +142,25 @@ def load_run(path: str | Path) -> tuple[Run, RunSettings, Any]:
     load_model(run.checkpoint_path, model)
     model.eval()
     return run, settings, model
+
+
+def add_picture(parser: argparse.ArgumentParser, name: str) -> None:
+    """The option that says where a picture goes which is usually beside the run."""
+    parser.add_argument(
+        "--out", type=Path, metavar="PNG", help=f"the picture (default: {name} in the run's folder)"
+    )
+
+
+def save_picture(figure: Any, out: Path | None, usual: Path) -> None:
+    """Save a figure where --out says, or beside the run; if that is read-only, only say so."""
+    try:
+        save_figure(figure, out or usual)
+    except OSError as error:
+        if out is not None or isinstance(error, FileExistsError):  # a device, say, in its place
+            raise
+        print(f"there is no picture: {error}; --out FILE.png puts it elsewhere")
+    else:
+        print(f"see {out or usual}")
 
 
 def versions() -> dict[str, str]:

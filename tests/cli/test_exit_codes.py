@@ -10,7 +10,8 @@ import cv2
 import pytest
 
 from minivision import __version__
-from minivision.cli import main, summary, train
+from minivision.cli import main, setup, summary, train
+from minivision.datasets import digits
 
 
 def test_minivision_alone_prints_the_help(capsys):
@@ -87,3 +88,24 @@ def test_a_run_killed_while_its_pictures_are_drawn_gets_them_later(tmp_path, mon
     assert not (tmp_path / "run" / "result.json").exists()
     assert main(["train", "--resume", *line]) == 0
     assert {"result.json", "curves.png", "confusion.png"} <= set(os.listdir(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_run_that_cannot_be_written_to_answers_all_the_same(
+    command, tmp_path, monkeypatch, capsys
+):
+    run, image = str(tmp_path / "run"), str(tmp_path / "seven.png")
+    assert main(["train", "--limit", "64", "--epochs", "1", "--out", run]) == 0
+    cv2.imwrite(image, digits().test[0][0])
+    line = [command, run] + ([image] if command == "predict" else [])
+
+    def read_only(figure, path):
+        raise PermissionError(f"cannot write {path}: Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(setup, "save_figure", read_only)
+        assert main(line) == 0
+        assert "there is no picture: cannot write" in capsys.readouterr().out
+        assert main([*line, "--out", str(tmp_path / "a.png")]) == 2
+    assert main([*line, "--out", str(tmp_path / "a.png")]) == 0
+    assert cv2.imread(str(tmp_path / "a.png")) is not None

@@ -33,6 +33,8 @@ RUN, PHOTOS, PHOTO = "{run}", "{photos}", "{photos}/a/1.png"
 QUICK = ["--epochs", "1"]
 COMMANDS = {
     "train": ["train", *QUICK, "--out"],
+    "evaluate": ["evaluate", RUN, "--out"],
+    "predict": ["predict", RUN, PHOTO, "--out"],
     "transfer": ["transfer", RUN, "--dataset", PHOTOS, *QUICK, "--out"],
     "distill": ["distill", RUN, *QUICK, "--out"],
     "forget-less": ["forget-less", RUN, "--dataset", PHOTOS, *QUICK, "--out"],
@@ -45,7 +47,7 @@ COMMANDS = {
     "search-images": ["search-images", PHOTOS, PHOTO, "--out"],
     "backward": ["backward", "x * y", "x=2", "y=3", "--out"],
 }
-FILES = ("explain", "receptive-field", "augment", "search-images", "backward")
+FILES = ("evaluate", "predict", "explain", "receptive-field", "augment", "search-images", "backward")
 
 
 def words(place, command, out):
