@@ -246,19 +246,20 @@ def compare(
     keep(run, model) writes the trained model into the variant's folder.
     """
     results, curves = {name: dict(row) for name, row in (known or {}).items()}, {}
-    for name, variant in variants.items():
-        run = folder.stage(name.replace(" ", "-"), settings.plain())
-        if run.result_path.exists():
-            print(f"{name}: done before")
-        else:
-            print(f"{name}: {variant.__doc__}")
-            model, history = variant(run.stage("training"))
-            keep(run, model)
-            curve = [record.get("validation_accuracy") for record in history]
-            seconds = round(sum(record["seconds"] for record in history), 1)
-            run.write_result({**measure(model), "training_seconds": seconds, "curve": curve})
-        results[name] = run.read_result()
-        curves[name] = results[name].pop("curve")
+    with folder.locked():
+        for name, variant in variants.items():
+            run = folder.stage(name.replace(" ", "-"), settings.plain())
+            if run.result_path.exists():
+                print(f"{name}: done before")
+            else:
+                print(f"{name}: {variant.__doc__}")
+                model, history = variant(run.stage("training"))
+                keep(run, model)
+                curve = [record.get("validation_accuracy") for record in history]
+                seconds = round(sum(record["seconds"] for record in history), 1)
+                run.write_result({**measure(model), "training_seconds": seconds, "curve": curve})
+            results[name] = run.read_result()
+            curves[name] = results[name].pop("curve")
     folder.write_result(results)
     print()
     print_table(results, tests)

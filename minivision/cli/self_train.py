@@ -107,32 +107,33 @@ def run(arguments: argparse.Namespace) -> None:
         model = new_network(name, len(settings.classes), settings.channels, start_of(name))
         return model if noise else without_noise(model)
 
-    for chain, noise in (("with noise", True), ("without noise", False)):
-        print(f"{chain}: a teacher and {options['iterations']} students")
-        run = folder.stage(chain.replace(" ", "-"))
-        generations = self_train(
-            [partial(network, name, noise) for name in names],
-            loader(data.splits.train, size, transform=data.strong if noise else data.clean),
-            loader(
-                data.unlabelled, size * options["ratio"],
-                transform=unlabelled_noise if noise else data.clean,
-            ),
-            data.clean,
-            soft=not options["hard_labels"],
-            choose=choose,
-        )  # fmt: skip
-        for generation in generations:
-            number, model = generation.number, generation.model
-            who = f"student {number}" if number else "teacher"
-            stage = run.stage(f"{number}-{who.split()[0]}")
-            rule = Adam(model.parameters(), settings.lr)
-            fit(model, generation.batches, generation.loss, rule, run=stage)
-            if not stage.result_path.exists():
-                stage.write_result(generation.report(data.truth) | robustness(data, model))
-            rows[f"{chain}, {who}"] = stage.read_result()
-            del rows[f"{chain}, {who}"]["generation"]
-        last = replace(settings, model=names[-1]).plain()
-        save_model(folder.stage(f"student-{run.path.name}", last).checkpoint_path, model)
+    with folder.locked():
+        for chain, noise in (("with noise", True), ("without noise", False)):
+            print(f"{chain}: a teacher and {options['iterations']} students")
+            run = folder.stage(chain.replace(" ", "-"))
+            generations = self_train(
+                [partial(network, name, noise) for name in names],
+                loader(data.splits.train, size, transform=data.strong if noise else data.clean),
+                loader(
+                    data.unlabelled, size * options["ratio"],
+                    transform=unlabelled_noise if noise else data.clean,
+                ),
+                data.clean,
+                soft=not options["hard_labels"],
+                choose=choose,
+            )  # fmt: skip
+            for generation in generations:
+                number, model = generation.number, generation.model
+                who = f"student {number}" if number else "teacher"
+                stage = run.stage(f"{number}-{who.split()[0]}")
+                rule = Adam(model.parameters(), settings.lr)
+                fit(model, generation.batches, generation.loss, rule, run=stage)
+                if not stage.result_path.exists():
+                    stage.write_result(generation.report(data.truth) | robustness(data, model))
+                rows[f"{chain}, {who}"] = stage.read_result()
+                del rows[f"{chain}, {who}"]["generation"]
+            last = replace(settings, model=names[-1]).plain()
+            save_model(folder.stage(f"student-{run.path.name}", last).checkpoint_path, model)
     folder.write_result(rows)
     print()
     print_table(rows, [data.splits.test])

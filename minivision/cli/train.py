@@ -166,7 +166,8 @@ def run(arguments: argparse.Namespace) -> None:
         settings = make_settings(arguments, images)
         name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
         folder = Run.create(arguments.out or next_run_path(name), settings.plain())
-    train(folder, settings, splits, device)
+    with folder.locked():
+        train(folder, settings, splits, device)
 
 
 def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:

@@ -26,6 +26,7 @@ from minivision.backend import Array, to_host
 
 # The format notices a truncated file but not a flipped bit, so a checksum travels in the metadata.
 CHECKSUM = "minivision.crc32"
+UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
 
 
 def save_weights(
@@ -162,7 +163,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     path = plain_file(path)
     # "x" refuses to open a file that exists, and the random name keeps two writers apart.
-    temporary = path.parent / f".unfinished-{secrets.token_hex(8)}"
+    temporary = path.parent / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
         try:
             with temporary.open("xb") as file:

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minivision.nn.weights import write_atomically
+from minivision.nn.weights import UNFINISHED, write_atomically
 from minivision.training.plain_json import (
     append_line,
     json_bytes,
@@ -30,6 +31,11 @@ from minivision.training.plain_json import (
     read_object,
     write_lines,
 )
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 FILES = ("settings.json", "metrics.jsonl", "checkpoint.safetensors", "result.json")
 
@@ -96,6 +102,34 @@ class Run:
         """Replace settings.json, for a finished run that is to go on for more epochs."""
         data = json_bytes("Run.rewrite_settings: settings", settings, indent=2)
         write_atomically(self.path / "settings.json", data)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training in this folder; a kill ends that, too.
+
+        What killed writes left behind is removed. Raises BlockingIOError if another process is at
+        work here. (Without fcntl, on Windows, nobody is kept out.)
+        """
+        lock = self.path / ".lock"
+        with lock.open("a+") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    file.seek(0)
+                    raise BlockingIOError(
+                        f"{self.path} is in use: process {file.read() or '?'} trains in it; wait "
+                        "until it has ended, or choose another folder"
+                    ) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            for left in self.path.rglob(f"{UNFINISHED}*"):
+                left.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
 
     def stage(self, name: str, settings: Mapping[str, Any] | None = None) -> Run:
         """A run of its own in a folder inside this one, for one stage of a longer method.

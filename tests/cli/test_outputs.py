@@ -47,7 +47,15 @@ COMMANDS = {
     "search-images": ["search-images", PHOTOS, PHOTO, "--out"],
     "backward": ["backward", "x * y", "x=2", "y=3", "--out"],
 }
-FILES = ("evaluate", "predict", "explain", "receptive-field", "augment", "search-images", "backward")
+FILES = (
+    "evaluate",
+    "predict",
+    "explain",
+    "receptive-field",
+    "augment",
+    "search-images",
+    "backward",
+)
 
 
 def words(place, command, out):

@@ -290,3 +290,32 @@ def test_a_stage_is_not_begun_over_what_lies_in_its_folder(tmp_path):
     (run.path / "warm-up" / "metrics.jsonl").write_text("precious")
     with pytest.raises(FileExistsError, match=r"already holds a run \(it has a metrics\.jsonl\)"):
         run.stage("warm-up")
+
+
+# Two processes at once
+
+TAKES = """
+import sys, time
+from minivision.training import Run
+with Run.open(sys.argv[1]).locked():
+    print("mine", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks of POSIX")
+def test_a_run_is_trained_by_one_process_at_a_time_and_a_kill_frees_it(tmp_path):
+    run = Run.create(tmp_path / "run", SETTINGS)
+    with subprocess.Popen([sys.executable, "-c", TAKES, str(run.path)], stdout=-1) as other:
+        assert other.stdout.readline() == b"mine\n"
+        said = rf"is in use: process {other.pid} trains in it"
+        with pytest.raises(BlockingIOError, match=said), run.locked():
+            pass
+        other.kill()
+    (run.path / "stage").mkdir()
+    for left in (".unfinished-1", "stage/.unfinished-2"):
+        (run.path / left).write_bytes(b"half a checkpoint")
+    with run.locked():
+        files = sorted(path.name for path in run.path.rglob("*") if path.is_file())
+        assert files == [".lock", "settings.json"]
+    assert [path.name for path in run.path.iterdir() if path.is_file()] == ["settings.json"]
