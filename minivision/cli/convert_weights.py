@@ -33,6 +33,9 @@ from minivision.nn import Module
 from minivision.nn.weights import save_weights
 
 NAMED = 6  # names in one line
+# Where training programs put the weights in a checkpoint, and what DataParallel puts before names.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+PARALLEL = "module."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +92,10 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(
             f"{path} is damaged or no file of PyTorch's: {' '.join(str(error).split())}"
         ) from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        print(f"{path}: a checkpoint with {', '.join(map(str, state))}; took its state_dict")
-        state = state["state_dict"]
+    for wrapper in WRAPPERS:
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            print(f"{path}: a checkpoint with {', '.join(map(str, state))}; took its {wrapper}")
+            state = state[wrapper]
     wrong = {} if isinstance(state, Mapping) else {"the file": state}
     wrong = wrong or {k: v for k, v in state.items() if not isinstance(v, torch.Tensor)}
     if wrong or not state:
@@ -99,6 +103,9 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(
             f"{path}: expected a state_dict, names with tensors; {found or 'it is empty'}"
         )
+    if all(str(name).startswith(PARALLEL) for name in state):
+        print(f"{path}: every name begins with {PARALLEL!r}, as DataParallel writes; left out")
+        state = {str(name).removeprefix(PARALLEL): tensor for name, tensor in state.items()}
     usual = (torch.float16, torch.float32, torch.float64)
     arrays = {}
     for name, tensor in state.items():

@@ -118,6 +118,19 @@ class Harmful:
 
 
 @pytest.mark.parity
+@pytest.mark.parity
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model", "net"])
+def test_weights_are_found_in_a_checkpoint_of_data_parallel(torch, tmp_path, capsys, wrapper):
+    weights = {f"module.{name}": torch.ones(2) for name in ("a.weight", "a.bias")}
+    torch.save({"epoch": 3, wrapper: weights}, tmp_path / "w.pth")
+    line = ["convert-weights", str(tmp_path / "w.pth"), str(tmp_path / "w.safetensors")]
+    assert main(line) == 0
+    said = capsys.readouterr().out
+    assert f"took its {wrapper}" in said
+    assert "begins with 'module.'" in said
+    assert sorted(load_weights(tmp_path / "w.safetensors")[0]) == ["a.bias", "a.weight"]
+
+
 def test_a_file_that_would_run_code_is_not_read(torch, tmp_path, capsys):
     path, target = tmp_path / "a.pth", tmp_path / "a.safetensors"
     for content in (Harmful(), torch.nn.Linear(2, 3)):
