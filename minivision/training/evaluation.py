@@ -22,7 +22,7 @@ def predict_logits(model: Module, batches: Iterable[Any]) -> tuple[np.ndarray, n
 
     batches: (images, labels, …) as a DataLoader yields them; of a DataLoader, epoch 0.
     """
-    where = device_of(next(iter(model.parameters())).data)
+    where = next((device_of(p.data) for p in model.parameters()), "cpu")
     was_training = model.training
     model.eval()
     logits, labels = [], []

@@ -145,6 +145,19 @@ def test_from_scratch_is_the_same_architecture(place, tmp_path, more):
     assert rows["frozen"]["trained_parameters"] < rows["scratch"]["trained_parameters"]
 
 
+def test_a_body_without_weights_can_be_kept_too(place, tmp_path):
+    """Softmax regression is all head."""
+    old = str(tmp_path / "old")
+    train = ["train", "--model", "softmax_regression", "--dataset", str(place / "low")]
+    assert main([*train, "--epochs", "1", "--out", old]) == 0
+    line = [old, "--dataset", str(place / "high"), "--epochs", "1"]
+    assert main(["transfer", *line, "--out", str(tmp_path / "t")]) == 0
+    assert (
+        result(tmp_path / "t")["frozen"]["trained_parameters"]
+        == (result(tmp_path / "t")["fine-tuned"]["trained_parameters"])
+    )
+
+
 def test_one_approach_alone_keeps_its_baseline(place, tmp_path):
     line = ["transfer", str(place / "old"), "--dataset", str(place / "high"), "--epochs", "1"]
     assert main([*line, "--approach", "frozen", "--out", str(tmp_path / "t")]) == 0

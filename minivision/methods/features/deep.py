@@ -52,7 +52,7 @@ class DeepFeatures:
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Parts:
         if len(images) == 0:
             raise ValueError("DeepFeatures: images is empty; expected at least one")
-        where = device_of(next(iter(self.body.parameters())).data)
+        where = next((device_of(p.data) for p in self.body.parameters()), "cpu")
         was_training = self.body.training
         self.body.eval()
         found: list[tuple[np.ndarray, np.ndarray]] = []
