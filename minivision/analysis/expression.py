@@ -47,21 +47,25 @@ class Evaluation:
     def __init__(self, text: str, given: Mapping[str, Tensor]):
         self.names = dict(given)  # also of intermediate values, and of the numbers in the text
         self.met: list[Tensor] = list(given.values())
-        try:
-            lines = ast.parse(text.strip()).body
-        except SyntaxError as error:
-            raise ValueError(f"{text!r} is no expression: {error.msg}") from error
         value: Any = None
-        for line in lines:
-            if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
-                value = self._of(line.value)
-                self.names[line.targets[0].id] = value
-            elif isinstance(line, ast.Expr):
-                value = self._of(line.value)
-            else:
-                raise ValueError(f"{ast.unparse(line)!r}: expected an expression, or NAME = one")
-        if not isinstance(value, Tensor):
-            raise ValueError(f"{text!r} computes no Tensor; expected one, as in (x * x).sum()")
+        try:
+            for line in ast.parse(text.strip()).body:
+                match line:
+                    case ast.Assign(targets=[ast.Name(id=name)]):
+                        value = self.names[name] = self._tensor(self._of(line.value))
+                    case ast.Expr():
+                        value = self._of(line.value)
+                    case _:
+                        said = ast.unparse(line)
+                        raise ValueError(f"{said!r}: expected an expression, or NAME = one")
+        except SyntaxError as error:
+            raise ValueError(f"{text!r} is not an expression: {error.msg}") from error
+        except RecursionError as error:
+            raise ValueError(
+                f"{text:.20}… is nested too deeply; name its parts, as in h = x + x; h + h"
+            ) from error
+        if not any(value is computed for computed in self.met[len(given) :]):
+            raise ValueError(f"{text!r} computes nothing; expected a Tensor, as in (x * x).sum()")
         self.value = value
 
     def _of(self, tree: ast.expr) -> Any:
@@ -82,7 +86,12 @@ class Evaluation:
                 return self._computed(tree, operator.neg, self._of(part))
             case ast.BinOp(left=left, op=symbol, right=right) if type(symbol) in OPERATORS:
                 a, b = self._of(left), self._of(right)
-                if not isinstance(symbol, ast.Pow):
+                for part in (a, b):
+                    if not isinstance(part, int | float | Tensor):
+                        raise ValueError(f"{ast.unparse(tree)}: {part!r:.40} is not a number")
+                if isinstance(symbol, ast.Pow):
+                    a = float(a) if isinstance(a, int) else a  # 10**10**10 has too many digits
+                else:
                     a, b = self._number(a, b), self._number(b, a)
                 return self._computed(tree, OPERATORS[type(symbol)], a, b)
             case ast.Subscript(value=part, slice=index):
@@ -90,8 +99,10 @@ class Evaluation:
             case ast.Attribute(value=part, attr="T"):
                 return self._computed(tree, operator.attrgetter("T"), self._of(part))
             case ast.Call(func=called, args=parts, keywords=named):
+                if any(name.arg is None for name in named):
+                    raise ValueError(f"{ast.unparse(tree)}: ** cannot be written here")
                 arguments = [self._of(part) for part in parts]
-                keywords = {name.arg: self._of(name.value) for name in named if name.arg}
+                keywords = {str(name.arg): self._of(name.value) for name in named}
                 return self._computed(tree, self._function(called), *arguments, **keywords)
         raise ValueError(f"{ast.unparse(tree)!r} cannot be written here")
 
@@ -116,6 +127,10 @@ class Evaluation:
             raise ValueError(f"no function is called {name!r}; {meant}")
         return FUNCTIONS[name]
 
+    def _tensor(self, value: Any) -> Any:
+        """What a name stands for: a number becomes a Tensor, too."""
+        return Tensor(np.float32(value)) if isinstance(value, int | float) else value
+
     def _number(self, value: Any, other: Any) -> Any:
         """A number beside a Tensor as a Tensor of its own, so that the number has a place too."""
         if isinstance(value, int | float) and isinstance(other, Tensor):
@@ -128,7 +143,7 @@ class Evaluation:
     def _computed(self, tree: ast.expr, function: Callable, *arguments: Any, **named: Any) -> Any:
         try:
             value = function(*arguments, **named)
-        except (TypeError, IndexError) as error:
+        except (TypeError, IndexError, ArithmeticError) as error:
             raise ValueError(f"{ast.unparse(tree)}: {error}") from error
         if isinstance(value, Tensor):
             self.met.append(value)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from minivision import Tensor
 from minivision.analysis.backward_page import backward_page
 from minivision.cli.train import whole
 from minivision.nn.weights import write_atomically
+
+LARGEST = 1_000_000  # numbers of an input
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +74,8 @@ def tensors_of(values: Sequence[str], rng: np.random.Generator) -> dict[str, Ten
         name, equals, value = text.partition("=")
         if not (equals and name.isidentifier()):
             raise ValueError(f"{text!r}: expected NAME=VALUE, as in x=[1,2] (no blanks, or quotes)")
+        if name in given:
+            raise ValueError(f"{name} is given twice: {values}")
         given[name] = Tensor(array_of(name, value, rng), requires_grad=True)
     return given
 
@@ -80,6 +85,11 @@ def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
     made = re.fullmatch(r"(random|ones)\(([\d, ]*)\)", value)
     if made:
         shape = tuple(int(n) for n in made[2].replace(",", " ").split())
+        if math.prod(shape) > LARGEST:
+            raise ValueError(
+                f"{name} has {math.prod(shape):,} numbers; expected at most {LARGEST:,}, which are "
+                "still far too many to look at"
+            )
         if made[1] == "ones":
             return np.ones(shape, np.float32)
         return rng.normal(size=shape).astype(np.float32)

@@ -161,3 +161,30 @@ def test_backward_draws_the_same_values_with_the_same_seed(tmp_path, capsys):
 )
 def test_backward_refuses_in_one_line(words, message, capsys):
     assert message in refused(capsys, "backward", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["y", "y=0.5"], "'y' computes nothing"),
+        (["10**10**10 * x", "x=1"], r"10 ** 10 ** 10"),
+        (["1/0 * x", "x=1"], "1 / 0: division by zero"),
+        (["(x*10**400).sum()", "x=1"], "10 ** 400"),
+        (["+".join(["x"] * 3000), "x=1"], "is nested too deeply"),
+        (["x.sum()", "x=random(100000,100000)"], "x has 10,000,000,000 numbers; expected at most"),
+        (['x.sum(**{"axis": 0})', "x=1"], "** cannot be written here"),
+        (["x = y = x", "x=1"], "expected an expression, or NAME = one"),
+        (["x * 2", "x=1", "x=2"], "x is given twice"),
+        (['"a" * 1000000000', "x=1"], "'a' is not a number"),
+    ],
+    ids=lambda value: value[0][:20] if isinstance(value, list) else "",
+)
+def test_an_expression_that_cannot_be_computed_is_one_line(words, said, tmp_path, capsys):
+    assert main(["backward", *words, "--out", str(tmp_path / "page.html")]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_number_with_a_name_is_a_tensor_too(tmp_path):
+    assert main(["backward", "w = 3; (x * w).sum()", "x=2", "--out", str(tmp_path / "a.html")]) == 0
