@@ -27,7 +27,8 @@ from minivision.backend import usable_cores
 
 Work: TypeAlias = Callable[[int], None]  # what the worker of this number does
 
-MOST_WORKERS = 8
+MOST_WORKERS = 8  # unless MINIVISION_WORKERS asks for more, up to LIMIT
+LIMIT = 1024
 SMALL_FOR_BLAS = 2**18  # multiply-adds; OpenBLAS computes smaller products in the calling thread
 
 
@@ -38,9 +39,9 @@ def worker_count() -> int:
     1 where no thread can be started, as in a browser.
     """
     wanted = os.environ.get("MINIVISION_WORKERS", "")
-    if wanted and not (wanted.isdigit() and int(wanted)):
+    if wanted and not (wanted.isdecimal() and 1 <= int(wanted) <= LIMIT):
         raise ValueError(
-            f"MINIVISION_WORKERS is {wanted!r}; expected a number of threads, 1 or more"
+            f"MINIVISION_WORKERS is {wanted!r}; expected a number of threads, 1 to {LIMIT}"
         )
     count = int(wanted or min(usable_cores(), MOST_WORKERS))
     try:

@@ -195,6 +195,6 @@ def _check_batch_norm(
             raise TypeError(f"batch_norm: x is {x.dtype} but running.{name} is {part.dtype}")
     if training and x.size < 2 * max(C, 1):
         raise ValueError(
-            f"batch_norm: x has shape {x.shape}, one value per channel; it has no variance (if this "
-            "is a last batch of one image, DataLoader(…, drop_last=True) leaves it out)"
+            f"batch_norm: x has shape {x.shape}, one value per channel; it has no variance (a last "
+            "batch of one image? DataLoader(…, drop_last=True) leaves it out)"
         )

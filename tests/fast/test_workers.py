@@ -244,7 +244,7 @@ def test_the_environment_says_how_many(count, monkeypatch):
     assert count() == 11
 
 
-@pytest.mark.parametrize("wanted", ["0", "-1", "two", "1.5", " "])
+@pytest.mark.parametrize("wanted", ["0", "-1", "two", "1.5", " ", "²", "100000"])
 def test_a_number_of_workers_that_makes_no_sense_is_named(count, monkeypatch, wanted):
     monkeypatch.setenv("MINIVISION_WORKERS", wanted)
     with pytest.raises(ValueError, match=f"MINIVISION_WORKERS is '{wanted}'; expected a number"):
