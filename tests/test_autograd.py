@@ -416,6 +416,19 @@ def test_a_value_that_is_not_finite_names_the_function_and_the_line_that_called_
         F.log(x)  # NaN
 
 
+def test_an_anomaly_has_the_name_that_the_operation_was_recorded_with():
+    def halve(x):
+        return record(x.data / 0, (x,), lambda dy: (dy / 2,), name="a half")
+
+    x = Tensor(np.array([1.0]), requires_grad=True)
+    with (
+        np.errstate(divide="ignore"),
+        detect_anomaly(),
+        pytest.raises(FloatingPointError, match=r"^a half: its value is not finite; "),
+    ):
+        halve(x)
+
+
 def test_a_method_and_an_operator_name_the_line_that_called_them_too():
     x = scalar(0.0)
     line = this_line("1.0 / x  # infinite")

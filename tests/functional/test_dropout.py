@@ -90,7 +90,8 @@ def test_p_out_of_range_is_named(p):
 @pytest.mark.parametrize(("wrong", "came"), [(0, "int"), (np.random, "module")], ids=str)
 def test_what_is_not_a_generator_is_named(wrong, came):
     for function in (F.dropout, F.drop_path):
-        with pytest.raises(TypeError, match=rf": rng is a {came}; expected np.random.default_rng"):
+        said = rf"^{function.__name__}: rng is a {came}; expected np.random.default_rng"
+        with pytest.raises(TypeError, match=said):
             function(np.ones(3), rng=wrong)
 
 
