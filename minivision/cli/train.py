@@ -171,7 +171,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
-    """The run in --out and its settings, with a larger number of epochs if that is asked for.
+    """The run in --out and its settings, with more epochs if --epochs says so.
 
     None if it is finished, after its result was printed. The options given have to be the run's.
     """
