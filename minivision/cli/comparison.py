@@ -107,6 +107,10 @@ def open_folder(
         if folder.settings.get("command") != command:
             raise ValueError(f"{folder.path} was not written by minivision {command}")
         same_version(folder.path, folder.settings.get("versions", {}))
+        for name in (*defaults, "images", "skipped"):
+            if name not in folder.settings:
+                file = folder.path / "settings.json"
+                raise ValueError(f"{file}: {name!r} is missing; it was not written by {command}")
         same_options(folder.path, given, folder.settings)
         check_fingerprint(folder.path / "settings.json", folder.settings["images"])
         return folder

@@ -167,6 +167,9 @@ def run(arguments: argparse.Namespace) -> None:
         name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
         folder = Run.create(arguments.out or next_run_path(name), settings.plain())
     with folder.locked():
+        if settings.epochs != folder.settings["epochs"]:  # a finished run that is to go on
+            folder.result_path.unlink(missing_ok=True)
+            folder.rewrite_settings(settings.plain())
         train(folder, settings, splits, device)
 
 
@@ -189,8 +192,6 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
     same_options(folder.path, given, settings.plain())
     if longer:
         settings = replace(settings, epochs=epochs)
-        folder.result_path.unlink()
-        folder.rewrite_settings(settings.plain())
     elif finished:  # the test set is read once
         found = folder.read_result()
         absent = beside_accuracy(found.get("untested_classes", []))

@@ -52,7 +52,7 @@ def run_trials(
     early, as Ctrl-C does, ends the workers at once.
 
     Raises what a trial raised, with the candidate's name, and ChildProcessError if workers died
-    three times, with the names of the candidates that were being tried.
+    three times without any trial done, with the names of the candidates that were being tried.
     """
     names = {n: f"search: candidate {n} ({policy_name(policy)})" for n, policy in policies.items()}
     if processes == 0:
@@ -73,6 +73,7 @@ def run_trials(
             for trial in as_completed(trials):
                 number, outcome = trials[trial], trial.result()
                 del waiting[number]
+                deaths = 0
                 yield number, *outcome
         except TerminatedWorkerError as error:  # a new pool tries what is not done
             deaths += 1

@@ -398,6 +398,16 @@ def test_resume_keeps_the_settings_and_the_command(place, done, capsys):
     assert "already holds a run" in error
 
 
+@pytest.mark.parametrize("entry", ["epochs", "images", "augment"])
+def test_a_folder_whose_settings_lack_an_entry_is_refused_by_name(done, tmp_path, capsys, entry):
+    shutil.copytree(done / "transfer", tmp_path / "t")
+    said = settings(done / "transfer")
+    del said[entry]
+    (tmp_path / "t" / "settings.json").write_text(json.dumps(said))
+    error = refused(capsys, "transfer", "--resume", "--out", tmp_path / "t")
+    assert f"settings.json: '{entry}' is missing" in error
+
+
 def test_a_folder_of_another_version_is_refused_with_both(place, done, tmp_path, capsys):
     shutil.copytree(done / "transfer", tmp_path / "t")
     file = tmp_path / "t" / "settings.json"

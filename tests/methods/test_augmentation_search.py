@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -259,6 +260,25 @@ def kill_the_worker_in(pid_file):
     while not pid_file.exists():
         time.sleep(0.01)
     os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class KilledOnce:
+    """Each policy's first trial kills its process, as want of memory does now and then."""
+
+    folder: Path
+
+    def __call__(self, policy, seed):
+        mark = self.folder / policy_name(policy)
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0.5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_deaths_now_and_then_do_not_end_a_long_search(tmp_path):
+    assert scores(search(SEQUENCES, KilledOnce(tmp_path), 4, processes=1)) == [0.5] * 4
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
