@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -377,18 +378,23 @@ except KeyboardInterrupt:
 """
 
 
+@contextmanager
 def searching(folder):
     """A search of three candidates: two are in mid-trial, the third has its line."""
-    parent = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", SLEEPING, str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-    )
-    for _ in range(3):
-        assert parent.stdout.readline() == b"begun\n"
-    assert b"candidate  2" in parent.stderr.readline()
-    return parent
+    ) as parent:
+        try:
+            for _ in range(3):
+                assert parent.stdout.readline() == b"begun\n"
+            told = parent.stderr.readline()
+            assert b"candidate  2" in told, told
+            yield parent
+        finally:
+            parent.kill()
 
 
 def workers_of(parent):
