@@ -15,6 +15,8 @@ from pathlib import Path
 
 from minivision.datasets.idx import decompress
 
+MAX_CONTENT = 100_000_000  # bytes, uncompressed; twice as many as the largest of these files has
+
 
 @dataclass(frozen=True)
 class RemoteFile:
@@ -43,7 +45,7 @@ def load_file(collection: str, file: RemoteFile, data_dir: str | Path | None = N
         path = download(collection, file)
     if file.md5 is None:
         check_published(path, file)
-    content = decompress(path.read_bytes(), str(path))
+    content = decompress(path.read_bytes(), str(path), at_most=MAX_CONTENT)
     if sha256_of(path) == file.sha256:
         return content
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()

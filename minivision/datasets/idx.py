@@ -8,12 +8,14 @@ big-endian. (LeCun, Cortes and Burges, "The MNIST database", section "File forma
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+MEGABYTE = 1 << 20  # as much is decompressed at a time
 # Type code -> the numbers as they lie in the file: ">" is big-endian, the digit counts bytes.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -21,56 +23,70 @@ TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 def read_idx(path: str | Path) -> np.ndarray:
     """The array in an IDX file, plain or compressed by gzip.
 
-    Raises OSError where the file cannot be read, and ValueError where it is not good IDX.
+    Raises OSError if the file cannot be read, and ValueError if it is not a good IDX file.
     """
-    return parse_idx(decompress(Path(path).read_bytes(), str(path)), str(path))
+    return parse_idx(Path(path).read_bytes(), str(path))
 
 
 def parse_idx(data: bytes, name: str = "the data") -> np.ndarray:
-    """The array in the bytes of an IDX file; `name` is what errors call it.
+    """The array in the bytes of an IDX file, plain or compressed; `name` is what errors call it.
 
-    Raises ValueError for another format, an unknown type, and a length that the header denies.
+    Raises ValueError for another format, an unknown type, and a length that the header denies. No
+    more is decompressed than the header promises, and a byte.
 
     >>> parse_idx(bytes([0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 3, 7, 8, 9]))
     array([[7, 8, 9]], dtype=uint8)
     """
-    if len(data) < 4 or data[:2] != b"\0\0":
+    start = decompress(data, name, at_most=4)
+    if len(start) < 4 or start[:2] != b"\0\0":
         raise ValueError(
-            f"{name} is not an IDX file: it begins with {data[:4].hex(' ') or 'nothing'}; "
+            f"{name} is not an IDX file: it begins with {start.hex(' ') or 'nothing'}; "
             "expected two zero bytes, a type code and a number of axes"
         )
-    code, axes = data[2], data[3]
+    code, axes = start[2], start[3]
     if code not in TYPES:
         known = ", ".join(f"0x{known:02x}" for known in TYPES)
         raise ValueError(f"{name}: the IDX type code is 0x{code:02x}; expected one of {known}")
-    start = 4 + 4 * axes
-    if len(data) < start:
+    size = 4 + 4 * axes
+    header = decompress(data, name, at_most=size)
+    if len(header) < size:
         raise ValueError(
-            f"{name} is truncated: a header of {axes} axes has {start} bytes, "
-            f"but the file has {len(data)}"
+            f"{name} is truncated: a header of {axes} axes has {size} bytes, "
+            f"but the file has {len(header)}"
         )
-    shape = tuple(np.frombuffer(data, ">u4", axes, offset=4).tolist())
+    shape = tuple(np.frombuffer(header, ">u4", axes, offset=4).tolist())
     dtype = np.dtype(TYPES[code])
     # math.prod, because Python's integers do not overflow when a header lies.
-    expected = start + math.prod(shape) * dtype.itemsize
-    if len(data) != expected:
-        what = "is truncated" if len(data) < expected else "has extra bytes at its end"
+    expected = size + math.prod(shape) * dtype.itemsize
+    content = decompress(data, name, at_most=expected + 1)
+    if len(content) != expected:
+        what = "is truncated" if len(content) < expected else "has extra bytes at its end"
+        found = f"{len(content)}" if len(content) < expected else "more"
         raise ValueError(
             f"{name} {what}: its header promises {shape} {dtype.name}, "
-            f"{expected} bytes in all, but the file has {len(data)}"
+            f"{expected} bytes in all, but the file has {found}"
         )
-    return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    numbers = np.frombuffer(content, dtype, offset=size)
+    try:
+        return numbers.reshape(shape).astype(dtype.newbyteorder("="))
+    except ValueError as error:
+        raise ValueError(f"{name}: no NumPy array can have the shape {shape}") from error
 
 
-def decompress(data: bytes, name: str) -> bytes:
-    """The content of a file that may be compressed by gzip, which its first two bytes tell.
+def decompress(data: bytes, name: str, at_most: int) -> bytes:
+    """The content of a file that may be compressed by gzip, or its first `at_most` bytes.
 
-    Raises ValueError where the compressed data are damaged or end too early.
+    Raises ValueError if the compressed data are damaged or end too early. What follows the first
+    `at_most` bytes is not looked at.
     """
     if data[:2] != b"\x1f\x8b":
-        return data
+        return data[:at_most]
     try:
-        return gzip.decompress(data)
+        content = bytearray()
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            while part := file.read(min(at_most - len(content), MEGABYTE)):
+                content += part
+        return bytes(content)
     except EOFError as error:
         raise ValueError(f"{name} is truncated: its gzip data end too early") from error
     except (gzip.BadGzipFile, zlib.error) as error:

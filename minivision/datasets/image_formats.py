@@ -2,22 +2,43 @@
 
 All three state their size in a header; a file that was cut, overwritten or given another header no
 longer holds as many pixels as it says. `image_size` looks at the structure alone, which is quick;
-`check_png_pixels` and `check_bmp_pixels` count the pixels.
+`check_png_pixels` and `check_bmp_pixels` count the pixels. Pillow identifies all other formats.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 
 from PIL import Image
 
+# What Pillow warns of either harms no picture or is an error in the end.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+
 # The bytes that a file of each format begins with.
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
 BMP = b"BM"
+# The formats that Pillow reads for us, and other files that people take for a picture.
+OTHER_FORMATS = {
+    "WEBP": rb"RIFF....WEBP",
+    "TIFF": rb"II\*\0|MM\0\*",
+    "GIF": rb"GIF8[79]a",
+    "AVIF": rb"....ftyp(avi|mif|msf)",
+    "PPM": rb"P[1-6]\s",
+}
+NO_PICTURES = {
+    "a HEIC picture; save it as a JPEG": rb"....ftyp(hei|hev|mif|msf)",
+    "an HTML page, perhaps the error page of a download": rb"\s*<(!doctype )?html",
+    "a drawing or text in XML; save it as a PNG": rb"\s*<(\?xml|svg)",
+    "a PDF document": rb"%PDF",
+    "a ZIP archive": rb"PK\x03\x04",
+    "a placeholder of Git LFS; fetch the picture with git lfs pull": rb"version https://git-lfs",
+}
 
 SCAN, END = 0xDA, 0xD9  # markers in a JPEG: pixels follow; nothing follows
 # In a scan FF is followed by 00, or by D0 to D7, where decoding may start again.
@@ -25,6 +46,7 @@ AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 ORIENTATION = 0x0112  # the number of the note in EXIF that says how a camera was held
 
+MEGABYTE = 1 << 20  # as much is decompressed at a time
 PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # numbers for each pixel, by the colour type
 # An interlaced PNG is seven small pictures: the first column and row of each, and its steps.
 ADAM7 = (
@@ -37,18 +59,27 @@ RLE8, RLE4 = 1, 2  # two ways of compressing a BMP
 
 
 def orientation(data: bytes) -> int:
-    """How a camera was held, 1 to 8, as it noted in a JPEG; 1, upright, if it did not."""
+    """How a camera was held, 1 to 8, as it noted in a JPEG or PNG; 1, upright, if it did not."""
+    for notes in exif_notes(data):
+        exif = Image.Exif()
+        try:
+            exif.load(notes)
+            return exif.get(ORIENTATION, 1)
+        except Exception:  # Pillow's are of many kinds, and broken notes harm no picture
+            return 1
+    return 1
+
+
+def exif_notes(data: bytes) -> Iterator[bytes]:
+    """The EXIF notes in a JPEG or PNG."""
+    if data.startswith(PNG):
+        yield from (data[at:end] for kind, at, end in png_chunks(data) if kind == b"eXIf")
+        return
     for marker, at, end in jpeg_segments(data):
         if marker == SCAN:
-            break
+            return
         if marker == 0xE1 and data.startswith(b"Exif\0\0", at):
-            exif = Image.Exif()
-            try:
-                exif.load(data[at:end])
-                return exif.get(ORIENTATION, 1)
-            except Exception:  # Pillow's are of many kinds, and broken notes harm no picture
-                return 1
-    return 1
+            yield data[at:end]
 
 
 def image_size(data: bytes) -> tuple[int, int]:
@@ -65,7 +96,37 @@ def image_size(data: bytes) -> tuple[int, int]:
         return jpeg_size(data)
     if data.startswith(BMP):
         return bmp_size(data)
-    raise ValueError(f"begins with {data[:8].hex(' ')}; expected a PNG, JPEG or BMP file")
+    with opened(data) as image:
+        return image.height, image.width
+
+
+def opened(data: bytes) -> Image.Image:
+    """An image of another format, identified by Pillow, with its pixels still to be decoded.
+
+    Raises ValueError, as the end of an error message, that says what the file is instead.
+    """
+    try:
+        return Image.open(io.BytesIO(data), formats=list(OTHER_FORMATS))
+    except Exception as error:  # Pillow's are of many kinds
+        kinds = [kind for kind, start in NO_PICTURES.items() if begins(data, start)]
+        damaged = [kind for kind, start in OTHER_FORMATS.items() if begins(data, start)]
+        if kinds:
+            raise ValueError(f"is {kinds[0]}") from error
+        if damaged:
+            raise ValueError(f"is damaged: Pillow cannot open this {damaged[0]}") from error
+        formats = ", ".join(("PNG", "JPEG", "BMP", *OTHER_FORMATS))
+        raise ValueError(f"begins with {data[:8].hex(' ')}; expected one of {formats}") from error
+
+
+def may_be_image(start: bytes) -> bool:
+    """Whether a file that begins with these (at least 12) bytes may be an image that we read."""
+    return start.startswith((PNG, JPEG, BMP)) or any(
+        begins(start, pattern) for pattern in OTHER_FORMATS.values()
+    )
+
+
+def begins(data: bytes, pattern: bytes) -> bool:
+    return re.match(pattern, data, re.IGNORECASE | re.DOTALL) is not None
 
 
 def png_size(data: bytes) -> tuple[int, int]:
@@ -103,13 +164,25 @@ def check_png_pixels(data: bytes) -> None:
     inflate = zlib.decompressobj()
     try:
         for kind, at, end in png_chunks(data):
-            if kind == b"IDAT" and found <= expected:
-                found += len(inflate.decompress(data[at:end], expected + 1 - found))
+            packed = data[at:end] if kind == b"IDAT" else b""
+            while packed and found <= expected:
+                found += len(inflate.decompress(packed, min(expected + 1 - found, MEGABYTE)))
+                packed = inflate.unconsumed_tail
     except zlib.error as error:
         raise ValueError(f"is damaged: its pixels cannot be decompressed: {error}") from error
     if found != expected or not inflate.eof:
         count = f"more than {expected:,}" if found > expected else f"{found:,}"
         raise ValueError(f"is damaged: it has {count} bytes of pixels; expected {expected:,}")
+
+
+def png_transparent_grey(data: bytes) -> int | None:
+    """The number, from 0 to 255 or 65535, of the grey that a PNG declares transparent, or None."""
+    depth, kind = struct.unpack_from(">BB", data, 24)
+    for name, at, _ in png_chunks(data):
+        if name == b"tRNS" and kind == 0:
+            (grey,) = struct.unpack_from(">H", data, at)
+            return grey * (255 // (2**depth - 1)) if depth < 8 else grey
+    return None
 
 
 def png_pixel_bytes(data: bytes) -> int:

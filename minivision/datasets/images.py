@@ -3,7 +3,8 @@
 OpenCV's `imread` answers None for a missing file, a full-size picture for half a photograph, and
 takes memory without bounds for a header that lies; a network would train on that without a word.
 So we look at the bytes first: PNG, JPEG and BMP say their size and their end in plain structures.
-Then the pixels have to be as many as the header says, and a JPEG is decoded strictly.
+Then the pixels have to be as many as the header says, and a JPEG is decoded strictly. Other formats
+are read by Pillow.
 """
 
 from __future__ import annotations
@@ -14,19 +15,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 import simplejpeg
+from PIL import ImageOps
 
 from minivision.datasets.image_formats import (
+    BMP,
     JPEG,
     PNG,
     check_bmp_pixels,
     check_png_pixels,
     image_size,
+    opened,
     orientation,
+    png_transparent_grey,
 )
 
 # About 8,000 x 8,000; three bytes each. A larger picture in a training set is a mistake.
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 8 * MAX_PIXELS  # the most pixels, each of four 16-bit numbers, not compressed
+DARK = 4096  # numbers of 12 bits, as in pictures of many scanners, look black as 16-bit ones
 
 # What a camera notes in its photographs (EXIF), and what sets the picture upright: whether rows
 # and columns change places, and then a flip, upside down (0), left to right (1), or both (-1).
@@ -37,13 +43,14 @@ TURNS = {
 
 
 def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
-    """The image in a PNG, JPEG or BMP file: uint8 (H, W, 3) in RGB, or (H, W, 1) grey.
+    """The image in a file: uint8 (H, W, 3) in RGB, or (H, W, 1) grey.
 
-    16-bit PNGs are scaled to 8 bits; what is transparent is laid on white; a photograph is turned
-    as its camera noted (EXIF). Grey is 0.299 R + 0.587 G + 0.114 B, rounded.
+    PNG, JPEG, BMP, WebP, TIFF, GIF, AVIF or PPM, whatever the file's name says; the
+    first picture if there are several. 16 bits are scaled to 8; transparent parts become white; a
+    photograph is turned as its camera noted (EXIF). Grey is 0.299 R + 0.587 G + 0.114 B, rounded.
 
-    Raises FileNotFoundError where there is no file, and ValueError, with the path, where it is
-    empty, of another format, truncated, damaged, or larger than 64 million pixels.
+    Raises FileNotFoundError if there is no file, and ValueError, with the path, if it is empty, of
+    another format, truncated, damaged, or larger than 64 million pixels.
     """
     if channels not in (1, 3):
         raise ValueError(f"read_image: channels is {channels!r}; expected 3 (RGB) or 1 (grey)")
@@ -92,29 +99,82 @@ def check_image_bytes(data: bytes) -> None:
 def decode(data: bytes) -> np.ndarray:
     """The picture in the bytes of a file, uint8 (H, W, 3) in RGB.
 
-    Raises ValueError, with the end of a message, if pixels are missing.
+    Raises ValueError, as the end of an error message, if pixels are missing.
     """
     if data.startswith(JPEG):
         return decode_jpeg(data)
-    png = data.startswith(PNG)
-    if png:
-        check_png_pixels(data)
+    if data.startswith(PNG):
+        return decode_png(data)
+    if not data.startswith(BMP):
+        return decode_other(data)
+    check_bmp_pixels(data)
+    return cv2.cvtColor(decode_by_opencv(data, cv2.IMREAD_COLOR_BGR), cv2.COLOR_BGR2RGB)
+
+
+def decode_png(data: bytes) -> np.ndarray:
+    """The picture in a PNG, which may have 16 bits and transparent parts."""
+    check_png_pixels(data)
+    # Any other way of reading would drop 16 bits and transparency silently.
+    image = decode_by_opencv(data, cv2.IMREAD_UNCHANGED)
+    grey = png_transparent_grey(data)
+    clear = None if grey is None or image.ndim == 3 else image == grey
+    image = eight_bits(image)
+    if clear is not None:
+        image[clear] = 255
+    if image.ndim == 2:
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    elif image.shape[2] == 4:
+        image = on_white(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
     else:
-        check_bmp_pixels(data)
-    # Only a PNG has 16 bits or transparency; the other way of reading would drop both silently.
-    flag = cv2.IMREAD_UNCHANGED if png else cv2.IMREAD_COLOR_BGR
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return upright(image, data)
+
+
+def decode_by_opencv(data: bytes, flag: int) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     if image is None:
         raise ValueError("is damaged: OpenCV cannot decode it")
-    if image.dtype == np.uint16:
-        # 65535 / 257 = 255, so white stays white.
-        image = np.rint(image / 257).astype(np.uint8)
-    if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-    if image.shape[2] == 4:
-        alpha = image[:, :, 3:] / 255
-        image = np.rint(alpha * image[:, :, :3] + (1 - alpha) * 255).astype(np.uint8)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
+
+
+def decode_other(data: bytes) -> np.ndarray:
+    """The picture in a file of another format: the first one, if it has several."""
+    with opened(data) as file:
+        try:
+            image = ImageOps.exif_transpose(file)
+        except Exception as error:  # Pillow's are of many kinds
+            raise ValueError(f"is damaged: Pillow cannot decode it ({error})") from error
+    if image.mode in ("I", "F"):
+        raise ValueError("has numbers of 32 bits, whose white is unknown; save it with 8 bits")
+    if image.mode.startswith("I;16"):
+        grey = eight_bits(np.asarray(image).astype(np.uint16))
+        return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    if image.has_transparency_data:
+        return on_white(np.asarray(image.convert("RGBA")))
+    return np.array(image.convert("RGB"))
+
+
+def eight_bits(image: np.ndarray) -> np.ndarray:
+    """The image as uint8: 65535 becomes 255, so white stays white."""
+    if image.dtype != np.uint16:
+        return image
+    brightest = int(image.max())
+    if 0 < brightest < DARK:
+        raise ValueError(
+            f"is nearly black: its 16-bit numbers go only to {brightest} of 65,535, as if they had "
+            "fewer bits; save it with 8 bits"
+        )
+    return cv2.convertScaleAbs(image, alpha=1 / 257)
+
+
+def on_white(image: np.ndarray) -> np.ndarray:
+    """An RGBA image (H, W, 4) laid on white, (H, W, 3): alpha·colour + (1 - alpha)·255."""
+    laid = np.empty((*image.shape[:2], 3), np.uint8)
+    for at in range(0, len(image), 64):  # a few rows at a time: fractions take much memory
+        rows = image[at : at + 64]
+        alpha = rows[:, :, 3:] / 255
+        laid[at : at + 64] = np.rint(alpha * rows[:, :, :3] + (1 - alpha) * 255)
+    return laid
 
 
 def decode_jpeg(data: bytes) -> np.ndarray:
@@ -128,6 +188,11 @@ def decode_jpeg(data: bytes) -> np.ndarray:
                 "has colours at a resolution that cannot be checked for damage; save it again"
             ) from error
         raise ValueError(f"is damaged: {reason}") from error
+    return upright(image, data)
+
+
+def upright(image: np.ndarray, data: bytes) -> np.ndarray:
+    """The image turned as the camera noted in the bytes of its file."""
     transposed, flip = TURNS.get(orientation(data), (False, None))
     if transposed:
         image = cv2.transpose(image)

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -58,8 +59,10 @@ GOOD = idx_bytes(np.arange(6).reshape(2, 3))
             GOOD[:-1],
             r"is truncated: its header promises \(2, 3\) uint8, 18 bytes in all, but .* 17",
         ),
-        (GOOD + b"xx", r"has extra bytes at its end: .* 18 bytes in all, but the file has 20"),
+        (GOOD + b"xx", r"has extra bytes at its end: .* 18 bytes in all, but the file has more"),
         (b"\0\0\x08\x04" + b"\xff" * 16, "is truncated: its header promises"),
+        (gzip.compress(b"\0\0\x08\xff" + b"\xff" * 1020), "is truncated: its header promises"),
+        (b"\0\0\x08\x41" + bytes(4 * 65), "no NumPy array can have the shape"),
     ],
 )
 def test_a_bad_file_is_named_with_the_numbers(tmp_path, data, sentence):
@@ -73,15 +76,27 @@ def test_a_bad_file_is_named_with_the_numbers(tmp_path, data, sentence):
 def test_damaged_gzip_data_are_named(tmp_path):
     packed = gzip.compress(bytes(range(256)) * 40)
     with pytest.raises(ValueError, match=r"x\.gz is truncated: its gzip data end too early"):
-        decompress(packed[:-9], "x.gz")
+        decompress(packed[:-9], "x.gz", 20_000)
     flipped = bytearray(packed)
     flipped[-6] ^= 1  # inside the checksum
     with pytest.raises(ValueError, match=r"x\.gz is damaged: its gzip data are corrupt"):
-        decompress(bytes(flipped), "x.gz")
+        decompress(bytes(flipped), "x.gz", 20_000)
     flipped = bytearray(packed)
     flipped[10:20] = b"\xff" * 10
     with pytest.raises(ValueError, match=r"x\.gz is damaged: its gzip data are corrupt"):
-        decompress(bytes(flipped), "x.gz")
+        decompress(bytes(flipped), "x.gz", 20_000)
+
+
+def test_idx_decompresses_no_more_than_its_header_promises(tmp_path):
+    """A megabyte of gzip may hold a gigabyte; the header says what belongs to the array."""
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(GOOD + bytes(500_000_000), compresslevel=1))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="has extra bytes at its end"):
+        read_idx(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.stat().st_size + 4_000_000
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):

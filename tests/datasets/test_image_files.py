@@ -1,8 +1,10 @@
 """Tests of read_image and image_folder, on real files that are whole, cut, damaged or absurd."""
 
+import io
 import re
 import shutil
 import struct
+import tracemalloc
 import zlib
 
 import cv2
@@ -106,6 +108,93 @@ def test_a_photograph_is_turned_as_its_camera_noted(tmp_path):
     np.testing.assert_array_equal(turned, np.rot90(upright, -1))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_a_photograph_in_another_format_is_turned_too(tmp_path, kind):
+    notes = Image.Exif()
+    notes[0x0112] = 6
+    image, options = smooth_image(), {"lossless": True} if kind == "WEBP" else {}
+    read = read_image(write(tmp_path / "a", saved(image, kind, exif=notes, **options)))
+    np.testing.assert_array_equal(read, np.rot90(image, -1))
+
+
+OTHERS = [
+    ("WEBP", {"lossless": True}), ("WEBP", {"quality": 90}), ("TIFF", {}), ("GIF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    ("TIFF", {"compression": "jpeg"}), ("AVIF", {}), ("PPM", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "options"), OTHERS)
+def test_other_formats_have_pillows_pixels_and_are_refused_if_cut(tmp_path, kind, options):
+    data = saved(photograph(40, 30), kind, **options)
+    # The name says JPEG; the content decides.
+    read = read_image(write(tmp_path / "a.jpg", data))
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(read, expected)
+    for length in {*range(1, len(data), 97), len(data) - 3}:
+        path = write(tmp_path / "b", data[:length])
+        with pytest.raises(ValueError, match=re.escape(f"read_image: {path} ")):
+            read_image(path)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_transparent_parts_become_white_in_every_format(tmp_path, kind):
+    image = np.full((6, 5, 4), (100, 0, 50, 255), np.uint8)
+    image[:3, :, 3] = 0
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    read = read_image(write(tmp_path / "a", saved(image, kind, **options)))
+    assert (read[:3] == 255).all()
+    assert (read[3:] == (100, 0, 50)).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "P"])
+def test_a_colour_that_a_png_declares_transparent_becomes_white(tmp_path, mode):
+    shades = np.array([[0, 0, 255, 255], [0, 255, 0, 255]], np.uint8)
+    image = Image.fromarray(shades).convert(mode)
+    clear = (0, 0, 0) if mode == "RGB" else image.getpixel((0, 0))
+    read = read_image(write(tmp_path / "a.png", saved(image, "PNG", transparency=clear)))
+    assert (read == 255).all()
+
+
+@pytest.mark.parametrize(("depth", "clear"), [(1, 1), (2, 3), (4, 9), (8, 200), (16, 51_400)])
+def test_a_transparent_grey_is_found_at_every_depth(depth, clear):
+    pixels = np.array([[[clear], [0]]])
+    header = struct.pack(">IIBBBBB", 2, 1, depth, 0, 0, 0, 0)
+    data = png_of(header, zlib.compress(packed_rows(pixels, depth)))
+    transparent = data[:33] + chunk(b"tRNS", struct.pack(">H", clear)) + data[33:]
+    assert read(transparent)[0, :, 0].tolist() == [255, 0]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_picture_of_twelve_bits_in_sixteen_is_refused_rather_than_read_black(tmp_path, kind):
+    def file(brightest):
+        image = np.linspace(0, brightest, 24).astype(np.uint16).reshape(4, 6)
+        return write(tmp_path / "x", saved(Image.fromarray(image), kind))
+
+    with pytest.raises(ValueError, match="is nearly black: its 16-bit numbers go only to 4095"):
+        read_image(file(4095))
+    assert read_image(file(65535)).max() == 255
+    assert read_image(file(0)).max() == 0
+
+
+def test_numbers_of_32_bits_are_refused(tmp_path):
+    data = saved(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")
+    with pytest.raises(ValueError, match="has numbers of 32 bits"):
+        read_image(write(tmp_path / "x.tif", data))
+
+
+def test_sixteen_bits_and_transparency_take_little_more_than_the_pixels():
+    """8 bytes per pixel are decoded, 4 of them scaled, 3 laid on white; no fractions of all."""
+    H = W = 2000
+    rows = zlib.compress((b"\0" + b"\xff" * 8 * W) * H, 1)
+    data = png_of(struct.pack(">IIBBBBB", W, H, 16, 6, 0, 0, 0), rows)
+    tracemalloc.start()
+    assert (read(data) == 255).all()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < H * W * (8 + 4 + 4 + 3) + 8_000_000
+
+
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
 @given(st.integers(0, 10_000))
 def test_every_cut_file_is_refused(tmp_path_factory, suffix, seed):
@@ -158,7 +247,13 @@ def damaged_jpeg():
     ("data", "sentence"),
     [
         (b"", "is empty"),
-        (b"GIF89a..", "begins with 47 49 46 38 39 61 2e 2e; expected a PNG, JPEG or BMP file"),
+        (b"a letter", "begins with 61 20 6c 65 74 74 65 72; expected one of PNG, JPEG, BMP, WEBP"),
+        (b"GIF89a..", "is damaged: Pillow cannot open this GIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "is a HEIC picture; save it as a JPEG"),
+        (b"\n<!DOCTYPE html><html>", "is an HTML page, perhaps the error page of a download"),
+        (b"<svg xmlns=", "is a drawing or text in XML; save it as a PNG"),
+        (b"%PDF-1.7", "is a PDF document"),
+        (b"version https://git-lfs.github.com/spec/v1", "is a placeholder of Git LFS"),
         (damaged_png(), "is damaged: the checksum of its chunk 'IDAT' is wrong"),
         (damaged_jpeg(), "is damaged: no JPEG marker at byte 20"),
         (b"\xff\xd8\xff\xda\x00\x02\xff\xd9", "is damaged: its JPEG header does not state a size"),
@@ -388,6 +483,7 @@ def test_a_png_that_would_fill_the_memory_is_not_decompressed(monkeypatch):
 
         def decompress(self, data, most):
             found.append(len(part := self.inflate.decompress(data, most)))
+            self.unconsumed_tail = self.inflate.unconsumed_tail
             return part
 
     monkeypatch.setattr(zlib, "decompressobj", Watched)
@@ -693,11 +789,12 @@ def test_unreadable_files_are_found_with_what_is_wrong(with_broken_files):
     folder, names = with_broken_files
     found = open_class_folders(folder).unreadable()
     assert found == {
-        names[0]: "begins with 61 20 6c 65 74 74 65 72; expected a PNG, JPEG or BMP file",
+        names[0]: found[names[0]],
         names[1]: "is empty",
         names[2]: found[names[2]],
         names[3]: "has 60000 x 60000 pixels; expected at most 64,000,000 in all",
     }
+    assert found[names[0]].startswith("begins with 61 20 6c 65 74 74 65 72; expected one of PNG")
     assert found[names[2]].startswith("is truncated: it ends after")
 
 
