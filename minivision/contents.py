@@ -141,7 +141,7 @@ CHAPTERS = [
         "What a unit sees, what an answer rests on, and the graph itself.",
         "receptive_field effective_field saliency occlusion activation_maps localization "
         "embedding explanation confusion_pairs summary graph expression backward_page",
-        "__init__ passes plots contact_sheet comparison augmentation policies "
+        "__init__ passes names plots contact_sheet comparison augmentation policies "
         "analysis/gradient_cases/__init__ analysis/gradient_cases/draws "
         "analysis/gradient_cases/arrays analysis/gradient_cases/images "
         "analysis/gradient_cases/probabilities",

@@ -146,3 +146,21 @@ def whole_file(suffix, H=28, W=28, seed=0):
     """A file with detail of each format."""
     image = photograph(H, W, seed)
     return saved(image, quality=85) if suffix == ".jpg" else opencv_saved(image, suffix)
+
+
+def smooth_image(H=40, W=60):
+    y, x = np.mgrid[0:H, 0:W]
+    return np.stack([4 * x, 255 - 6 * y, 2 * (x + y)], axis=2).clip(0, 255).astype(np.uint8)
+
+
+def encode(image, suffix=".png"):
+    """An RGB (or grey, or RGBA) image as the bytes of a file."""
+    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[image.shape[2]]
+    done, data = cv2.imencode(suffix, image[:, :, order])
+    assert done
+    return data.tobytes()
+
+
+def write(path, data):
+    path.write_bytes(data)
+    return path

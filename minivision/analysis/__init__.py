@@ -13,6 +13,7 @@ explanation.py      one page about one answer
 summary.py          layers, parameters, multiply-adds, memory
 gradient_cases/     a random example for every differentiable function
 graph.py            a picture of the graph behind a loss
+names.py            names of classes and files in any script
 plots.py            curves, confusion, images
 comparison.py       several ways of training in one picture
 augmentation.py     what augmentation does to an image

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from minivision.analysis.names import readable
 from minivision.analysis.plots import PALE
 
 # Okabe and Ito's colours, and line styles that tell the curves apart in grey print, too.
@@ -38,7 +39,7 @@ def plot_comparison(
             epochs + 1, y[epochs], style, marker=marker, markersize=4, color=colour, label=name
         )
     axes.set(xlabel="epoch", ylabel=ylabel)
-    axes.set_title(title, fontsize=10, parse_math=False)
+    axes.set_title(readable(title), fontsize=10, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(color=PALE)
@@ -65,7 +66,7 @@ def plot_two_tasks(
         colour, _ = STYLES[i % len(STYLES)]
         axes.plot(new, old, "os^Dv*"[i % 6], markersize=9, color=colour, label=name)
     axes.set(xlabel="new task", ylabel="old task")
-    axes.set_title(title, fontsize=10, parse_math=False)
+    axes.set_title(readable(title), fontsize=10, parse_math=False)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1))
     axes.grid(color=PALE)

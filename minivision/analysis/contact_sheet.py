@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from minivision.analysis.names import readable
+
 SIZE, COLUMNS = 1.3, 6  # inches of one picture; answers in a row
 LONGEST = 240  # pixels of a picture's longer side, on the sheet
 LETTERS = 20
@@ -44,14 +46,14 @@ def plot_contact_sheet(
         cell = grid[top, 0]
         cell.imshow(thumbnail(image), cmap="gray", vmin=0, vmax=255)
         cell.set_title("query", fontsize=8, fontweight="bold")
-        cell.set_xlabel(shortened(name), fontsize=7, parse_math=False)
+        cell.set_xlabel(end_of(name), fontsize=7, parse_math=False)
         cell.spines[:].set_visible(True)
         cell.spines[:].set_linewidth(2)
         for i, answer in enumerate(found):
             cell = grid[top + i // columns, 1 + i % columns]
             cell.imshow(thumbnail(answer.image), cmap="gray", vmin=0, vmax=255)
             cell.set_title(f"{answer.distance:.2f}", fontsize=8)
-            cell.set_xlabel(shortened(answer.name), fontsize=7, parse_math=False)
+            cell.set_xlabel(end_of(answer.name), fontsize=7, parse_math=False)
         top += height
     return figure
 
@@ -66,10 +68,11 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return image.reshape(*image.shape[:2], C) if C == 3 else image.reshape(image.shape[:2])
 
 
-def shortened(name: str) -> str:
+def end_of(name: str) -> str:
     """The end of a name, which tells files of a folder apart.
 
-    >>> shortened("holidays/2019/beach/0042.jpg")
+    >>> end_of("holidays/2019/beach/0042.jpg")
     '…2019/beach/0042.jpg'
     """
+    name = readable(name)
     return name if len(name) <= LETTERS else "…" + name[1 - LETTERS :]

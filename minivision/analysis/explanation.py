@@ -20,6 +20,7 @@ from minivision.analysis.activation_maps import (
     last_maps,
     stretched,
 )
+from minivision.analysis.names import readable, shortened
 from minivision.analysis.occlusion import Occlusion, occlusion
 from minivision.analysis.passes import borrowed, images_like, watched
 from minivision.analysis.plots import BLUE, GREY, VERMILION
@@ -86,7 +87,7 @@ def plot_explanation(
     cam = e.grad_cam()
     figure = Figure(figsize=(9.2, 5.6 if cam is None else 7.3), layout="constrained")
     # A file's name may hold a $; titles that quote it are never read as mathematics.
-    figure.suptitle(title[-60:], fontsize=12, parse_math=False)
+    figure.suptitle(readable(title)[-60:], fontsize=12, parse_math=False)
     heights = (1, 1) if cam is None else (1, 1, 0.62)
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     file, fed, bars = parts[0].subplots(1, 3, width_ratios=(1, 1, 1.4))
@@ -94,7 +95,7 @@ def plot_explanation(
     _picture(fed, picture, "as the network sees it")
     _bars(bars, e, classes)
 
-    name = classes[e.class_index]
+    name = readable(classes[e.class_index])
     panels = [(f"saliency: pixels that move\nthe score of {name!r}", e.saliency)]
     if cam is not None and e.evidence is not None:
         panels.append((f"Grad-CAM at {e.evidence.layer}:\nwhere its maps say {name!r}", cam))
@@ -149,7 +150,7 @@ def _bars(axes: Axes, e: Explanation, classes: Sequence[str]) -> None:
         p = float(e.probabilities[k])
         axes.barh(place, p, height=0.6, color=VERMILION if k == e.class_index else "#9CC3DC")
         axes.text(p + 0.02, place, f"{100 * p:.1f} %", va="center", fontsize=8)
-    axes.set_yticks(range(len(shown)), [classes[k][:20] for k in shown], parse_math=False)
+    axes.set_yticks(range(len(shown)), [shortened(classes[k], 20) for k in shown], parse_math=False)
     axes.set(xlim=(0, 1.25), ylim=(len(shown) - 0.3, -0.7), xticks=[])
     axes.set_title("the answers; in red the one that is explained", fontsize=9)
     axes.tick_params(length=0)

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from minivision.analysis.names import draw_in_any_script, readable, shortened
 from minivision.nn.weights import write_atomically
 
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
@@ -55,7 +56,7 @@ def plot_history(records: Sequence[Mapping[str, Any]], title: str | None = None)
     panels = list(dict.fromkeys(quantity for quantity, _ in curves))
     figure = Figure(figsize=(4.4 * len(panels), 3.3), layout="constrained")
     if title is not None:
-        figure.suptitle(title, fontsize=11, parse_math=False)
+        figure.suptitle(readable(title), fontsize=11, parse_math=False)
     for quantity, axes in zip(
         panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True
     ):
@@ -124,7 +125,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
         ticks = MaxNLocator(integer=True)
         bar = figure.colorbar(picture, ax=axes, label="images", shrink=0.6, ticks=ticks)
         bar.ax.set_ylim(0, most)
-    names = [_shorten(name, 20) for name in classes]
+    names = [shortened(name, 20) for name in classes]
     upright = max(len(name) for name in names) > 2
     size = 9 if K <= 30 else 6
     axes.set_xticks(range(K), names, rotation=90 if upright else 0, fontsize=size, parse_math=False)
@@ -165,7 +166,7 @@ def plot_images(
         if i < len(images):
             _show(axes, "plot_images", images[i])
             if titles is not None:
-                axes.set_title(_shorten(titles[i], 16), fontsize=8, parse_math=False)
+                axes.set_title(shortened(titles[i], 16), fontsize=8, parse_math=False)
         axes.set_axis_off()
     return figure
 
@@ -200,7 +201,7 @@ def plot_predictions(
     grid = figure.subplots(N, 3, squeeze=False, width_ratios=(1, 1, 1.6))
     for i, (original, network, bars) in enumerate(grid):
         _show(original, "plot_predictions", originals[i])
-        original.set_title(_shorten(names[i], 24), fontsize=9, parse_math=False)
+        original.set_title(shortened(names[i], 24), fontsize=9, parse_math=False)
         _show(network, "plot_predictions", np.moveaxis(fed[i], 0, -1))
         if i == 0:
             network.set_title("as the network sees it", fontsize=9)
@@ -211,7 +212,7 @@ def plot_predictions(
             p = probabilities[i, k]
             bars.barh(place, p, height=0.62, color=BLUE if place == 0 else "#9CC3DC")
             bars.text(p + 0.02, place, f"{100 * p:.1f} %", va="center", fontsize=8)
-        labels = [_shorten(classes[k], 20) for k in top]
+        labels = [shortened(classes[k], 20) for k in top]
         bars.set_yticks(range(len(top)), labels, fontsize=9, parse_math=False)
         bars.set(xlim=(0, 1.25), ylim=(2.8, -0.8), xticks=[])
         bars.tick_params(length=0)
@@ -228,7 +229,13 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     if path.suffix.lower() != ".png":
         raise ValueError(f"save_figure: writes PNG, but the path is {path}; let it end in .png")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+
+    def draw() -> None:
+        buffer.seek(0)
+        buffer.truncate()
+        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+
+    draw_in_any_script(figure, draw)
     write_atomically(path, buffer.getvalue())
 
 
@@ -262,12 +269,3 @@ def _stretched(image: np.ndarray) -> np.ndarray:
     if high == low:
         return np.full(image.shape, 128, np.uint8)
     return np.round(255 * (image.astype(float) - low) / (high - low)).astype(np.uint8)
-
-
-def _shorten(text: str, length: int) -> str:
-    """The text, or its beginning and an ellipsis.
-
-    >>> _shorten("chrysanthemum", 8)
-    'chrysan…'
-    """
-    return text if len(text) <= length else text[: length - 1] + "…"

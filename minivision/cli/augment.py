@@ -26,7 +26,7 @@ from minivision.transforms.randaugment import PRESETS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "image", type=Path, nargs="?", metavar="IMAGE", help="PNG, JPEG or BMP, in colour"
+        "image", type=Path, nargs="?", metavar="IMAGE", help="a picture in colour: PNG, JPEG, …"
     )
     parser.add_argument(
         "--policy",

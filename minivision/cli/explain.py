@@ -27,7 +27,7 @@ from minivision.transforms import from_description
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a training run")
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="PNG, JPEG or BMP")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="PNG, JPEG, WebP, …")
     parser.add_argument(
         "--class", dest="class_name", metavar="K",
         help="the class to explain, by name or number (default: each image's likeliest)",

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivision.cli.comparison import add_folder_arguments, images_of, open_folder
-from minivision.cli.images import unlabelled_stamps
+from minivision.cli.images import found_files, unlabelled_stamps
 from minivision.cli.policy import EXPLAINED, STEPS, read_policy
 from minivision.cli.setup import preprocessing, undrawn, versions
 from minivision.cli.train import DEFAULTS as EPOCHS
@@ -28,6 +28,7 @@ from minivision.datasets import (
     stratified_split,
     unlabelled_folder,
 )
+from minivision.datasets.unlabelled import other_files
 from minivision.models import MODELS
 from minivision.training import Run
 from minivision.training.settings import RunSettings
@@ -119,6 +120,7 @@ def few_labels(folder: Run) -> FewLabels:
         place = Path(settings["unlabelled"])
         files = {file.relative_to(place).as_posix(): file for file in unlabelled.files}
         unlabelled_images = unlabelled_stamps(settings, files, folder.path)
+        print(f"{place}: {found_files(files, other_files(place))}")
         for name, reason in left_out.items():
             print(f"left out: {name}: {reason}")
     steps = read_policy("--augment", settings["augment"], (H, W, C)).without_mixer("--augment")

@@ -7,7 +7,8 @@ continued refuses to train on other images than it began with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from minivision.cli.setup import input_size
 from minivision.datasets import DATASETS, Splits, load_dataset, open_class_folders
-from minivision.datasets.class_folders import PARTS, ClassFolders
+from minivision.datasets.class_folders import PARTS, ClassFolders, in_words, kind_of
 from minivision.datasets.file_dataset import File
 from minivision.datasets.fingerprint import NAMED, Changes, changes, fingerprint, stamps
 from minivision.training.settings import RunSettings
@@ -57,8 +58,20 @@ def new_images(
     dealt = folders.deal(skipped)
     splits = folders.splits(size, channels or 3, dealt=dealt)
     files = folders.images()
+    print(f"{dataset}: {found_files(files, folders.left_out())}")
     parts = {p: stamps({name: files[name] for name in dealt[p]}, small) for p in PARTS}
     return Images(splits, skipped, fingerprint(dataset, parts))
+
+
+def found_files(images: Iterable[str], left_out: Mapping[str, int]) -> str:
+    """What was found, by kind, so that a picture that nobody reads is noticed.
+
+    >>> found_files(["cat/1.jpg", "cat/2.JPG", "dog/1.png"], {".heic": 12})
+    '3 images (2 .jpg, 1 .png); not read: 12 .heic'
+    """
+    kinds = dict(sorted(Counter(map(kind_of, images)).items()))
+    rest = f"; not read: {in_words(left_out)}" if left_out else ""
+    return f"{sum(kinds.values()):,} images ({in_words(kinds)}){rest}"
 
 
 class Recorded(NamedTuple):

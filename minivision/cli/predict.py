@@ -28,7 +28,7 @@ MOST_DRAWN = 24  # rows of a picture that can still be looked at
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a training run")
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="PNG, JPEG or BMP")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="PNG, JPEG, WebP, …")
     parser.add_argument("--top", type=int, default=3, help="classes to print (default: 3)")
     parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
     add_picture(parser, "predictions.png")

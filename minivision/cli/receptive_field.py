@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: the one in the middle)",
     )  # fmt: skip
     parser.add_argument(
-        "--image", type=Path, metavar="FILE", help="PNG, JPEG or BMP to draw on (default: noise)"
+        "--image", type=Path, metavar="FILE", help="a picture to draw on (default: noise)"
     )
     parser.add_argument("--out", type=Path, metavar="PNG", help="where to draw it")
 

@@ -29,9 +29,11 @@ import numpy as np
 from minivision.analysis.contact_sheet import Found, plot_contact_sheet
 from minivision.analysis.plots import save_figure
 from minivision.backend import resolve_device
+from minivision.cli.images import found_files
 from minivision.cli.setup import load_run
 from minivision.datasets import read_image
 from minivision.datasets.fingerprint import NAMED
+from minivision.datasets.unlabelled import other_files
 from minivision.methods import ClassicFeatures, DeepFeatures, FeatureFusion
 from minivision.methods.features import FolderIndex, index_folder
 from minivision.models import KNearestNeighbors
@@ -44,7 +46,7 @@ LOCAL_WEIGHTS = {"local": 1.0, "global": 0.0, "both": 0.5}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the images to search")
     parser.add_argument(
-        "queries", type=Path, nargs="+", metavar="QUERY", help="PNG, JPEG or BMP: find such images"
+        "queries", type=Path, nargs="+", metavar="QUERY", help="pictures: find images like these"
     )
     parser.add_argument(
         "--run",
@@ -113,7 +115,8 @@ def _features(arguments: argparse.Namespace) -> Any:
 
 def _report(folder: Path, index: FolderIndex) -> None:
     """Say how many images there are, and which files are none."""
-    print(f"{len(index.names)} images in {folder}, {index.described} of them new or changed")
+    found = found_files(index.names, other_files(folder))
+    print(f"{folder}: {found}; {index.described} of the images are new or changed")
     skipped = [f"  {name} {reason}" for name, reason in index.skipped.items()]
     if skipped:
         more = [f"  and {len(skipped) - NAMED} more"] if len(skipped) > NAMED else []

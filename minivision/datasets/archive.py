@@ -20,15 +20,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from minivision.datasets.class_folders import (
-    PARTS,
-    ClassFolders,
-    Tree,
-    folders_in,
-    is_hidden,
-    is_image,
-)
+from minivision.datasets.class_folders import ClassFolders, is_hidden, is_image
 from minivision.datasets.file_dataset import Member
+from minivision.datasets.image_formats import may_be_image
 from minivision.datasets.images import MAX_BYTES
 from minivision.datasets.splits import Splits
 
@@ -40,6 +34,13 @@ COMPRESSIONS: dict[bytes, Callable] = {
 }
 # What may be kept in memory of one archive.
 MAX_ARCHIVE = 4_000_000_000
+# Long names stand in members of their own before their member; tarfile reads those whole.
+EXTENSIONS = (
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
+MAX_EXTENSION = 1_000_000
+FIRST_BYTES = 64  # enough to see whether a file is an image
 
 
 def image_archive(
@@ -53,25 +54,27 @@ def image_archive(
 
 
 def open_archive(path: str | Path) -> ClassFolders:
-    """The class folders in a tar archive, with their image files in memory.
-
-    A single folder that everything lies in, as in many archives, is passed over.
-    """
+    """The class folders in a tar archive, with their image files in memory."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"image_archive: there is no file {path}")
-    root, tree = path, tree_of(path, read_members(path, is_image))
-    while (name := wrapper(tree)) is not None:
-        root, tree = root / name, tree[name]
-    return ClassFolders("image_archive", root, tree)
+    members = read_members(path, is_image, may_be_image)
+    files = {n: Member(f"{path}/{n}", data) for n, data in members.items() if data is not None}
+    folders = [name for name, data in members.items() if data is None]
+    return ClassFolders("image_archive", path, files, folders)
 
 
-def read_members(path: Path, wanted: Callable[[str], bool]) -> dict[str, bytes | None]:
-    """The members of a tar archive with a `wanted` name, from path to content; None is a folder.
+def read_members(
+    path: Path,
+    wanted: Callable[[str], bool],
+    begins_well: Callable[[bytes], bool] = lambda start: True,
+) -> dict[str, bytes | None]:
+    """The members of a tar archive, from path to content; None is a folder.
 
-    Hidden members do not count. Raises ValueError, with the path, for a file that is no tar, is
-    damaged or truncated, or too large for the memory, and for a member with ".." or an absolute
-    path, a link or a device.
+    Of members without a `wanted` name nothing is kept, and of those that do not begin well only
+    the first bytes. Hidden members do not count. Raises ValueError, with the path, for a file that
+    is not a tar, is damaged or truncated, or too large for the memory, and for a member with ".."
+    or an absolute path, a link, a device or a sparse file.
     """
     members: dict[str, bytes | None] = {}
     total = 0
@@ -88,11 +91,15 @@ def read_members(path: Path, wanted: Callable[[str], bool]) -> dict[str, bytes |
                         continue
                     if member.isdir():
                         members["/".join(parts)] = None
-                    elif wanted(parts[-1]):
-                        total += member.size
-                        check_sizes(path, member, total)
-                        content = tar.extractfile(member)
-                        members["/".join(parts)] = content.read() if content else b""
+                    elif not wanted(parts[-1]):
+                        members["/".join(parts)] = b""
+                    elif content := tar.extractfile(member):
+                        start = content.read(FIRST_BYTES)
+                        if begins_well(start):
+                            total += member.size
+                            check_sizes(path, member, total)
+                            start += content.read()
+                        members["/".join(parts)] = start
             # Compressed data end with their checksum: read on to the end, so that it is looked at.
             while stream.read(1 << 20):
                 pass
@@ -104,12 +111,15 @@ def read_members(path: Path, wanted: Callable[[str], bool]) -> dict[str, bytes |
 
 
 class StrictHeader(tarfile.TarInfo):
-    """A member's header. Where one is broken, tarfile alone would take it for the end."""
+    """A member's header. If one is broken, tarfile alone would take it for the end."""
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> StrictHeader:
         try:
-            return super().frombuf(buf, encoding, errors)
+            header = super().frombuf(buf, encoding, errors)
+            if header.type in EXTENSIONS and header.size > MAX_EXTENSION:
+                raise tarfile.ReadError(f"it has a header of {header.size:,} bytes")
+            return header
         except tarfile.HeaderError as error:
             # A block of zeros is the end that every whole archive has.
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
@@ -126,6 +136,8 @@ def checked_parts(path: Path, member: tarfile.TarInfo) -> tuple[str, ...]:
         fault = 'has ".." in its path'
     elif member.issym() or member.islnk():
         fault = f"is a link to {member.linkname}"
+    elif member.issparse():
+        fault = "is a sparse file"
     elif not (member.isdir() or member.isreg()):
         fault = "is neither a file nor a folder"
     else:
@@ -168,30 +180,3 @@ def progress(file: Any, path: Path) -> Any:
     return tqdm.wrapattr(
         file, "read", total=length, desc=description, delay=2, disable=None, leave=False
     )
-
-
-def tree_of(path: Path, members: dict[str, bytes | None]) -> Tree:
-    """The members as nested dicts."""
-    tree: Tree = {}
-    for name, data in members.items():
-        *folders, last = name.split("/")
-        at = tree
-        for folder in folders:
-            at = at.setdefault(folder, {})
-            if not isinstance(at, dict):
-                raise ValueError(f"{path}: {name} lies in a member that is a file, not a folder")
-        if data is None:
-            at.setdefault(last, {})
-        else:
-            at[last] = Member(f"{path}/{name}", data)
-    return tree
-
-
-def wrapper(tree: Tree) -> str | None:
-    """The name of the only folder, if it is no split, and holds folders and no images; or None."""
-    if len(tree) != 1:
-        return None
-    ((name, inner),) = tree.items()
-    if name in PARTS or not isinstance(inner, dict) or any(is_image(file) for file in inner):
-        return None
-    return name if folders_in(inner) else None

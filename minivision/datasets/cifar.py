@@ -75,11 +75,25 @@ def unpacked_files(data_dir: str | Path | None) -> dict[str, bytes] | None:
 
 def archived_files(data_dir: str | Path | None) -> dict[str, bytes]:
     """The six files out of the archive, which is read and not unpacked."""
-    path = find_file("cifar10", ARCHIVE, data_dir) or download("cifar10", ARCHIVE)
+    path = find_file("cifar10", ARCHIVE, data_dir)
+    if path is None:
+        refuse_pickles(data_dir)
+        path = download("cifar10", ARCHIVE)
     check_published(path, ARCHIVE)
     members = read_members(path, lambda name: name in FILES)
     contents = {name.split("/")[-1]: data for name, data in members.items() if data is not None}
     return {f"{path}/{name}": contents[name] for name in FILES}
+
+
+def refuse_pickles(data_dir: str | Path | None) -> None:
+    """FileNotFoundError if CIFAR-10 is here in the form for Python only, which says what to do."""
+    for folder in search_folders("cifar10", data_dir):
+        for name in ("cifar-10-python.tar.gz", "cifar-10-batches-py"):
+            if (folder / name).exists():
+                raise FileNotFoundError(
+                    f"cifar10: {folder / name} holds pickles, which can run any program when they "
+                    f"are read; expected {ARCHIVE.name} in the same folder ({ARCHIVE.url})"
+                )
 
 
 def parse_records(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,16 +1,17 @@
-"""Class folders: a tree of image files, wherever it lies, as a dataset cut into its splits.
+"""Class folders: image files in one folder for each class, as a dataset cut into its splits.
 
     CLASS/*.png      or      train/CLASS/*.jpg, test/CLASS/…, validation/CLASS/…
 
-The sorted names of the folders are the classes. `folder` and `archive` make such trees; what they
-mean is decided here, once. Images are resized to one size, because a batch is one array.
+The sorted names of the folders are the classes; folders in a class folder belong to that class.
+`folder` and `archive` list the files; what they mean is decided here, once. Images are resized to
+one size, because a batch is one array.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -24,36 +25,75 @@ from minivision.datasets.splits import (
 )
 from minivision.transforms.checks import check_size
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif",
+    ".avif", ".ppm", ".pgm", ".pbm",
+)  # fmt: skip
 PARTS = ("train", "validation", "test")
-
-# A folder is a dict from names to what is in it; everything else is a file.
-Tree = dict[str, Any]
+# How people call the folders of the parts, in capitals or not.
+PART_NAMES = {
+    "train": "train", "training": "train", "test": "test", "testing": "test",
+    "validation": "validation", "valid": "validation", "val": "validation",
+}  # fmt: skip
+# Files of datasets that have a name, by what their names contain.
+KNOWN_FILES = {
+    "idx1-ubyte": "--dataset mnist or fashion_mnist",
+    "data_batch_": "--dataset cifar10",
+    "cifar-10-": "--dataset cifar10",
+}
 
 
 class ClassFolders:
-    """A tree of class folders: which of its images cannot be read, and its splits.
+    """Files in class folders: which images cannot be read, which files are left out, the splits.
 
-    where: the function that errors name; root: the path of the tree, for errors too.
+    where: the function that errors name; root: the path they are in, for errors too.
+    files: from names relative to root, such as "train/cat/1.jpg", to files, images and others.
+    folders: names of folders, which may be empty.
+
+    A single folder that holds everything else, as in many archives, is passed over.
 
     >>> import cv2
     >>> grey = cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()
-    >>> cats = {f"{i}.png": Member(f"cat/{i}.png", grey) for i in range(5)}
-    >>> dogs = {"a.png": Member("dog/a.png", grey), "b.png": Member("dog/b.png", grey[:50])}
-    >>> photos = ClassFolders("pets", Path("pets"), {"cat": cats, "dog": dogs})
+    >>> files = {f"cat/{i}.png": Member(f"cat/{i}.png", grey) for i in range(5)}
+    >>> files["dog/a.png"], files["dog/b.png"] = Member("a", grey), Member("b", grey[:50])
+    >>> photos = ClassFolders("pets", Path("pets"), files)
     >>> photos.unreadable()
     {'dog/b.png': "is truncated: it ends after 50 bytes, in a chunk 'IDAT'"}
     >>> [len(part) for part in photos.splits(size=(4, 4), skip=photos.unreadable())]
     [4, 1, 1]
     """
 
-    def __init__(self, where: str, root: Path, tree: Tree):
+    def __init__(
+        self, where: str, root: Path, files: Mapping[str, File], folders: Collection[str] = ()
+    ):
         self.where = where
-        self.root = root
-        self.tree = tree
+        parents = [str(place) for name in files for place in PurePosixPath(name).parents[:-1]]
+        self.folders = {*folders, *parents}
+        at = self.wrapper(files)
+        self.root = root / at
+        self.files = {name.removeprefix(at): file for name, file in files.items()}
+        self.folders = {name.removeprefix(at) for name in self.folders if name.startswith(at)}
+        self.places = self.places_of_parts()
+        # The names of the images in each class folder of each part, such as "train/cat/".
+        self.names: dict[str, list[str]] = {}
+        for name in sorted(filter(is_image, self.files), key=in_order):
+            at = next((at for at in self.places.values() if name.startswith(at)), "")
+            if "/" in name.removeprefix(at):
+                self.names.setdefault(f"{at}{self.class_of(name)}/", []).append(name)
+
+    def wrapper(self, files: Mapping[str, File]) -> str:
+        """The folder, or folders one in the other, that hold everything, such as "pets/"; or ""."""
+        at = ""
+        while len(inner := self.folders_in(at)) == 1 and inner[0].lower() not in PART_NAMES:
+            beside = any(is_image(name) for name in files if not name[len(at) :].count("/"))
+            within = f"{at}{inner[0]}/"
+            if beside or not self.folders_in(within):
+                break
+            at = within
+        return at
 
     def unreadable(self) -> dict[str, str]:
-        """The image files that cannot be used, from their names in the tree to what is wrong.
+        """The image files that cannot be used, from their names to what is wrong.
 
         Every file is decoded, so nothing is left that could stop a training later.
         """
@@ -70,13 +110,22 @@ class ClassFolders:
         )
 
     def images(self) -> dict[str, File]:
-        """The image files of all splits with their names in the tree, such as "train/cat/1.jpg"."""
+        """The image files of all splits, by name, in the order of parts, classes and names."""
         return {
-            name: file
-            for at, tree in self.parts().values()
-            for folder in folders_in(tree)
-            for name, file in images_in(tree[folder], f"{at}{folder}/").items()
+            name: self.files[name]
+            for at in self.places.values()
+            for folder, names in self.names.items()
+            if folder.startswith(at)
+            for name in names
         }
+
+    def left_out(self) -> dict[str, int]:
+        """How many files are not used, by kind: their ending, or images outside class folders."""
+        others = self.files.keys() - self.images().keys()
+        kinds = Counter(
+            "in no class folder" if is_image(name) else kind_of(name) for name in others
+        )
+        return dict(sorted(kinds.items()))
 
     def splits(
         self,
@@ -98,11 +147,12 @@ class ClassFolders:
             raise ValueError(
                 f"{self.where}: channels is {channels!r}; expected 3 (RGB) or 1 (grey)"
             )
-        classes, images = self.class_names(), self.images()
-        datasets = {}
+        classes, datasets = self.class_names(), {}
+        label_of = {name: k for k, name in enumerate(classes)}
         for part, names in (self.deal(skip) if dealt is None else dealt).items():
-            files = [images[name] for name in names]
-            labels = np.array([classes.index(name.split("/")[-2]) for name in names], np.int64)
+            names = list(names)
+            labels = np.array([label_of[self.class_of(name)] for name in names], np.int64)
+            files = [self.files[name] for name in names]
             datasets[part] = FileDataset(files, labels, classes, size, channels)
         return Splits(**datasets)
 
@@ -113,8 +163,8 @@ class ClassFolders:
         folder of its own is dealt from the images for training, by their names: about a fifth for
         the test, about a tenth for validation (`deal_by_name`).
         """
-        found = {part: self.checked_names(part, set(skip)) for part in self.parts()}
-        at, _ = self.parts()["train"]
+        found = {part: self.checked_names(part, set(skip)) for part in self.places}
+        at = self.places["train"]
         try:
             dealt = deal_by_name([name.removeprefix(at) for name in found["train"]], self.cut())
         except ValueError as error:
@@ -130,10 +180,10 @@ class ClassFolders:
 
         A new image moves others. Version 0.1 dealt all folders so, and its runs go on with this.
         """
-        found = {part: self.checked_names(part, set(skip)) for part in self.parts()}
+        found = {part: self.checked_names(part, set(skip)) for part in self.places}
         names, cut = found["train"], self.cut()
         classes = self.class_names()
-        labels = np.array([classes.index(name.split("/")[-2]) for name in names])
+        labels = np.array([classes.index(self.class_of(name)) for name in names])
         test = max(1, len(names) // 5) if "test" in cut else 0
         validation = max(1, len(names) // 10) if "validation" in cut else 0
         sizes = (len(names) - test - validation, validation, test)
@@ -143,58 +193,71 @@ class ClassFolders:
 
     def part_of(self, name: str) -> str:
         """The part that the image of this name belongs to, whatever else is in the folder."""
-        at, _ = self.parts()["train"]
+        at = self.places["train"]
         if not name.startswith(at):
-            return name.split("/")[0]
+            return PART_NAMES[name.split("/")[0].lower()]
         return part_by_name(name.removeprefix(at), self.cut())
+
+    def class_of(self, name: str) -> str:
+        """The class of the image of this name: the first folder, or the first in its part."""
+        first, second, *_ = name.split("/")
+        return first if self.places["train"] == "" else second
 
     def cut(self) -> list[str]:
         """The parts that have no folder of their own."""
-        return [part for part in SHARES if part not in self.parts()]
+        return [part for part in SHARES if part not in self.places]
 
-    def parts(self) -> dict[str, tuple[str, Tree]]:
-        """The place and tree of each split that has a folder; where none has, all is "train"."""
-        names = folders_in(self.tree)
-        given = [name for name in PARTS if name in names]
-        if not given:
-            return {"train": ("", self.tree)}
-        if "train" not in given or len(given) < len(names):
+    def places_of_parts(self) -> dict[str, str]:
+        """The place of each part that has a folder, such as "Train/"; or all is {"train": ""}."""
+        names = self.folders_in("")
+        part_of = {name: PART_NAMES.get(name.lower()) for name in names}
+        if not names or (None in part_of.values() and not set(names) & set(PARTS)):
+            return {"train": ""}
+        given = [part for part in part_of.values() if part]
+        if "train" not in given or len(set(given)) < len(names):
             raise ValueError(
                 f"{self.where}: {self.root} has the folders {names}; "
                 "expected class folders only, or train beside nothing but validation and test"
             )
-        return {name: (f"{name}/", self.tree[name]) for name in given}
+        return {part: f"{name}/" for part in PARTS for name in names if part_of[name] == part}
 
     def class_names(self) -> tuple[str, ...]:
         """The sorted names of the class folders for training; at least two."""
-        at, tree = self.parts()["train"]
-        classes = folders_in(tree)
+        at = self.places["train"]
+        classes = self.folders_in(at)
         if len(classes) < 2:
-            loose = sum(is_image(name) for name in tree)
+            loose = sum(is_image(name) and "/" not in name[len(at) :] for name in self.files)
+            found = f"the class folder {classes[0]!r} alone" if classes else "no class folders"
             hint = f", and {loose} images that are in none" if loose else ""
+            known = [way for part, way in KNOWN_FILES.items() if any(part in n for n in self.files)]
+            way = f". It holds files of a known dataset: give {known[0]}, with " if known else ""
+            way += "MINIVISION_DATA set to this folder" if known else ""
             raise ValueError(
-                f"{self.where}: {self.root / at} has {len(classes)} class folders {classes}{hint}; "
-                "expected at least two, each with the images of one class"
+                f"{self.where}: {self.root / at} has {found}{hint}; "
+                f"expected at least two, each with the images of one class{way}"
             )
         return tuple(classes)
 
     def checked_names(self, part: str, skipped: set[str]) -> list[str]:
         """The names of the images in a part's class folders, sorted; every class has some."""
-        (at, tree), classes = self.parts()[part], self.class_names()
+        at, classes = self.places[part], self.class_names()
         names: list[str] = []
         place = self.root / at
-        for c in folders_in(tree):
+        for c in self.folders_in(at):
             if c not in classes:
                 raise ValueError(
                     f"{self.where}: {place} has a class {c!r}, which the training images do not "
                     f"have; expected {', '.join(classes)}"
                 )
-            images = images_in(tree[c], f"{at}{c}/")
-            found = [name for name in images if name not in skipped]
+            inside = self.names.get(f"{at}{c}/", [])
+            found = [name for name in inside if name not in skipped]
             if not found:
-                all_skipped = f" but {len(images)} that are left out" if images else ""
+                others = [name for name in self.files if name.startswith(f"{at}{c}/")]
+                beside = in_words(Counter(map(kind_of, others)))
+                if inside:
+                    beside = f"{len(inside)} that are left out"
                 raise ValueError(
-                    f"{self.where}: {place / c} has no images{all_skipped}; "
+                    f"{self.where}: {place / c} has no images{beside and f' but {beside}'}; "
                     f"expected files that end in {', '.join(SUFFIXES)}"
                 )
             names += found
@@ -202,10 +265,15 @@ class ClassFolders:
             raise ValueError(f"{self.where}: {place} has no class folders with images")
         return names
 
+    def folders_in(self, at: str) -> list[str]:
+        """The sorted names of the folders in a folder such as "train/"."""
+        inside = [name.removeprefix(at) for name in self.folders if name.startswith(at)]
+        return sorted({name.split("/")[0] for name in inside})
 
-def folders_in(tree: Tree) -> list[str]:
-    """The sorted names of the folders in a folder."""
-    return sorted(name for name, entry in tree.items() if isinstance(entry, dict))
+
+def in_order(name: str) -> list[str]:
+    """What names are sorted by: folder by folder, so that "cat/9.png" is before "cat-2/1.png"."""
+    return name.split("/")
 
 
 def is_image(name: str) -> bool:
@@ -213,15 +281,20 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
+def kind_of(name: str) -> str:
+    """The ending of a file's name, such as ".heic"."""
+    return PurePosixPath(name).suffix.lower() or "without an ending"
+
+
+def in_words(kinds: Mapping[str, int]) -> str:
+    """How many files there are of each kind.
+
+    >>> in_words({".jpg": 1200, ".png": 3})
+    '1,200 .jpg, 3 .png'
+    """
+    return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is there for the operating system, not for us."""
     return name.startswith(".") or name == "__MACOSX"
-
-
-def images_in(folder: Tree, at: str) -> dict[str, File]:
-    """The image files of one class folder, sorted; `at` is put before their names."""
-    return {
-        at + name: folder[name]
-        for name in sorted(folder)
-        if is_image(name) and not isinstance(folder[name], dict)
-    }

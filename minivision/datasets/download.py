@@ -15,6 +15,7 @@ from pathlib import Path
 
 from minivision.datasets.idx import decompress
 
+TORCHVISION = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw"}  # where it puts files
 MAX_CONTENT = 100_000_000  # bytes, uncompressed; twice as many as the largest of these files has
 
 
@@ -35,10 +36,11 @@ class RemoteFile:
 def load_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> bytes:
     """The uncompressed content of a file of a collection such as "mnist", checked.
 
-    In each folder it may lie as COLLECTION/NAME or NAME, with or without the ending .gz. It is good
-    when it is the published file, or has its content.
+    In each folder it may be COLLECTION/NAME or NAME, with or without the ending .gz, with the name
+    that other distributors give it, or in the folders that torchvision makes. It is good if it is
+    the published file, or has its content.
     Raises ValueError, with the path, for a file that is damaged or has other content, and OSError
-    where the file is nowhere and cannot be downloaded.
+    if there is no such file and it cannot be downloaded.
     """
     path = find_file(collection, file, data_dir)
     if path is None:
@@ -77,8 +79,9 @@ def sha256_of(path: Path) -> str:
 def find_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> Path | None:
     """The first file of that name in the folders we look in, or None. Its content is not read."""
     plain = file.name.removesuffix(".gz")
+    dotted = plain.replace("-idx", ".idx")  # such as train-images.idx3-ubyte
     for folder in search_folders(collection, data_dir):
-        for name in (file.name, plain):
+        for name in (file.name, plain, f"{dotted}.gz", dotted):
             if (folder / name).is_file():
                 return folder / name
     return None
@@ -87,10 +90,11 @@ def find_file(collection: str, file: RemoteFile, data_dir: str | Path | None = N
 def search_folders(collection: str, data_dir: str | Path | None = None) -> list[Path]:
     """Where the files of a collection may lie on this machine, in the order of looking.
 
-    A collection such as "fashion-mnist" may be a folder `fashion-mnist` or `fashion_mnist`, or its
-    files lie in the folder itself.
+    The files of a collection such as "fashion-mnist" may be in a folder `fashion-mnist` or
+    `fashion_mnist`, in torchvision's `FashionMNIST/raw`, or in the folder itself.
     """
-    names = dict.fromkeys((collection, collection.replace("-", "_"), "."))
+    usual = (collection, collection.replace("-", "_"), TORCHVISION.get(collection, "."), ".")
+    names = dict.fromkeys(usual)
     return [
         folder / name for folder in [*given_folders(data_dir), cache_folder()] for name in names
     ]

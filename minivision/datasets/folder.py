@@ -7,10 +7,11 @@ Only names are listed here; the images are read when they are asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from minivision.datasets.class_folders import ClassFolders, Tree, is_hidden
+from minivision.datasets.class_folders import ClassFolders, is_hidden
 from minivision.datasets.splits import Splits
 
 
@@ -19,7 +20,7 @@ def image_folder(
 ) -> Splits:
     """The splits of a folder of class folders; see `ClassFolders.splits`.
 
-    Raises FileNotFoundError where there is no such folder, and ValueError for one in disorder.
+    Raises FileNotFoundError if there is no such folder, and ValueError for one in disorder.
     """
     return open_folder(path).splits(size, channels, skip)
 
@@ -29,18 +30,28 @@ def open_folder(path: str | Path) -> ClassFolders:
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"image_folder: there is no folder {path}")
-    # Three levels are enough: train, its classes, and their images.
-    return ClassFolders("image_folder", path, list_folder(path, 3))
+    return ClassFolders("image_folder", path, *list_folder(path))
 
 
-def list_folder(folder: Path, levels: int) -> Tree:
-    """What is in a folder and, down to so many levels, in its folders; hidden names left out."""
-    tree: Tree = {}
-    for entry in folder.iterdir():
-        if is_hidden(entry.name):
-            continue
-        if not entry.is_dir():
-            tree[entry.name] = entry
-        else:
-            tree[entry.name] = list_folder(entry, levels - 1) if levels > 1 else {}
-    return tree
+def list_folder(path: Path) -> tuple[dict[str, Path], list[str]]:
+    """The files in a folder and in all folders below it, by name, and the names of the folders.
+
+    Hidden names are left out, and links that lead back to a folder they lie in.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    files: dict[str, Path] = {}
+    folders = []
+    for place, inner, names in os.walk(path, onerror=refuse, followlinks=True):
+        inner[:] = [n for n in inner if not is_hidden(n) and not leads_back(Path(place, n))]
+        at = Path(place).relative_to(path)
+        folders += [(at / name).as_posix() for name in inner]
+        files |= {(at / n).as_posix(): Path(place, n) for n in names if not is_hidden(n)}
+    return files, folders
+
+
+def leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one of those it lies in: to follow it would never end."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())

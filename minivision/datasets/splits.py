@@ -116,10 +116,9 @@ def deal_by_name(
     class_of = {name: name.split("/")[0] for name in names}
     part_of = {name: part_by_name(name, parts) for name in names}
     in_line = sorted(names, key=place_of)
-    for c in dict.fromkeys(class_of.values()):
-        of_class = [name for name in in_line if class_of[name] == c]
-        if all(part_of[name] != "train" for name in of_class):
-            part_of[of_class[-1]] = "train"
+    last = {class_of[name]: name for name in in_line}  # the last image of each class
+    for c in last.keys() - {class_of[name] for name in names if part_of[name] == "train"}:
+        part_of[last[c]] = "train"
     for part in [part for part in parts if part not in part_of.values()]:
         training = [name for name in in_line if part_of[name] == "train"]
         left = Counter(class_of[name] for name in training)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minivision.datasets.class_folders import is_hidden, is_image
+from minivision.datasets.class_folders import SUFFIXES, in_words, is_image, kind_of
 from minivision.datasets.file_dataset import FileDataset, faults
+from minivision.datasets.folder import list_folder
 
 UNKNOWN = "unknown"
 HIDDEN = -1  # the label of an image whose label must not be read
@@ -18,20 +19,19 @@ HIDDEN = -1  # the label of an image whose label must not be read
 def image_files(folder: str | Path) -> list[Path]:
     """The image files in a folder and in all folders below it, sorted; hidden ones left out.
 
-    Raises FileNotFoundError where there is no such folder.
+    Raises FileNotFoundError if there is no such folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"image_files: there is no folder {folder}")
-    found = []
-    for place, folders, files in os.walk(folder):  # which follows no links to folders: no circles
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        found += [
-            Path(place, name)
-            for name in files
-            if is_image(name) and not is_hidden(name) and Path(place, name).is_file()
-        ]
-    return sorted(found)
+    files, _ = list_folder(folder)
+    return sorted(path for name, path in files.items() if is_image(name) and path.is_file())
+
+
+def other_files(folder: str | Path) -> dict[str, int]:
+    """How many files in and below a folder are not images, by the ending of their names."""
+    files, _ = list_folder(Path(folder))
+    return dict(sorted(Counter(kind_of(name) for name in files if not is_image(name)).items()))
 
 
 def unlabelled_folder(
@@ -39,7 +39,7 @@ def unlabelled_folder(
 ) -> tuple[FileDataset, dict[str, str]]:
     """All images in and below a folder, resized to (H, W), as a dataset of one class "unknown".
 
-    Returns the files left out, too, from their names to what is wrong. Raises ValueError where
+    Returns the files left out, too, from their names to what is wrong. Raises ValueError if
     there is no image, or, without skip_unreadable, one that cannot be read.
     """
     folder, good, broken = Path(folder), [], {}
@@ -57,8 +57,10 @@ def unlabelled_folder(
             "--skip-unreadable"
         )
     if not good:
+        others = in_words(other_files(folder))
         raise ValueError(
-            f"{folder} has no image in it or below it; expected PNG, JPEG or BMP files"
+            f"{folder} has no image in it or below it{others and f', but {others}'}; expected "
+            f"files that end in {', '.join(SUFFIXES)}"
         )
     labels = np.zeros(len(good), np.int64)
     return FileDataset(good, labels, (UNKNOWN,), size, channels), broken

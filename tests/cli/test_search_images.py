@@ -54,7 +54,7 @@ def test_a_search_finds_the_images_of_the_same_kind_and_draws_them(photos, tmp_p
     words = ["search-images", str(photos), str(query), "--k", "4", "--parts", parts]
     assert main([*words, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "12 images in" in printed
+    assert "12 images (12 .png)" in printed
     assert f"see {out}" in printed
     found = answers(printed)
     assert [rank for rank, _, _ in found] == [1, 2, 3, 4]
@@ -149,7 +149,7 @@ def test_broken_files_are_named_and_skipped_and_hidden_ones_not_looked_at(photos
     query, out = str(photos / "some/noise/3.png"), str(tmp_path / "sheet.png")
     assert main(["search-images", str(photos), query, "--out", out]) == 0
     printed = capsys.readouterr().out
-    assert "12 images in" in printed
+    assert "12 images (12 .png)" in printed
     assert "3 files are left out:" in printed
     assert "cut.png is truncated" in printed
     assert "empty.jpg is empty" in printed
@@ -212,7 +212,7 @@ def test_with_a_run_its_network_describes_the_images(tmp_path, capsys):
     assert {name for _, _, name in answers(capsys.readouterr().out)} == {"2.png", "4.png"}
     assert [path.name for path in folder.glob(".*")] == [".minivision-deep.safetensors"]
     assert main([*query, "--device", "cpu", "--out", out]) == 0
-    assert "0 of them new" in capsys.readouterr().out
+    assert "0 of the images are new" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_wrong_arguments_are_refused_before_any_work(photos, capsys, words, sent
     ("make", "sentence"),
     [
         (lambda folder: None, "there is no folder"),
-        (lambda folder: folder.mkdir(), "has no image that can be described; expected PNG"),
+        (lambda folder: folder.mkdir(), "has no image that can be described; expected \\.png"),
         (
             lambda folder: (folder.mkdir(), (folder / "a.png").write_bytes(b"?")),
             "has no image that can be described: a.png begins with 3f",

@@ -134,6 +134,17 @@ def test_missing_files_are_downloaded_and_some_of_six_are_named(tmp_path):
         cifar10(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "cifar-10-batches-py/data_batch_1"])
+def test_the_form_of_cifar10_for_python_is_named_with_the_file_that_is_needed(tmp_path, name):
+    """Its files are pickles, and reading one may run any program."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match="holds pickles") as caught:
+        cifar10(tmp_path)
+    assert str(tmp_path / name.split("/")[0]) in str(caught.value)
+    assert "expected cifar-10-binary.tar.gz" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import socket
 import threading
+import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -252,6 +253,37 @@ def test_mnist_is_found_by_name_and_through_the_environment(small_mnist, monkeyp
     assert len(load_dataset("mnist", data_dir=folder).test) == 30
 
 
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("folder", ["MNIST/raw", "mnist", "."])
+@pytest.mark.parametrize("dotted", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_mnist_is_found_where_and_as_other_libraries_keep_it(
+    tmp_path, monkeypatch, folder, dotted, packed
+):
+    """torchvision unpacks into MNIST/raw; other distributors write train-images.idx3-ubyte."""
+    place = tmp_path / "data" / folder
+    arrays = put_small_collection("mnist", place, monkeypatch)
+    for path in list(place.iterdir()):
+        data = path.read_bytes() if packed else gzip.decompress(path.read_bytes())
+        name = path.name if packed else path.stem
+        path.unlink()
+        put(place / (name.replace("-idx", ".idx") if dotted else name), data)
+    splits = load_dataset("mnist", data_dir=tmp_path / "data")
+    np.testing.assert_array_equal(splits.test.images[..., 0], arrays[2])
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_gzip_that_is_not_a_file_of_the_collection_is_not_decompressed_whole(tmp_path):
+    bomb = gzip.compress(bytes(400_000_000), 1)
+    put(tmp_path / FILE.name, bomb)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"is not the some-file\.gz of set"):
+        load_file("set", FILE, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 250_000_000
+
+
 def test_a_damaged_file_of_mnist_is_named(small_mnist):
     folder, _ = small_mnist
     path = folder / "mnist" / "t10k-labels-idx1-ubyte.gz"
@@ -261,7 +293,7 @@ def test_a_damaged_file_of_mnist_is_named(small_mnist):
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize("place", ["fashion-mnist", "fashion_mnist", "."])
+@pytest.mark.parametrize("place", ["fashion-mnist", "fashion_mnist", "FashionMNIST/raw", "."])
 def test_fashion_mnist_lies_in_the_same_files_in_a_folder_of_its_own(tmp_path, monkeypatch, place):
     folder = tmp_path / "data"
     arrays = put_small_collection("fashion_mnist", folder / place, monkeypatch)

@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import struct
 import tracemalloc
 import zlib
@@ -15,46 +14,23 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from minivision.datasets import (
-    DataLoader,
-    decoded,
-    image_folder,
     images,
-    load_dataset,
-    open_class_folders,
     read_image,
 )
-from minivision.datasets.file_dataset import FileDataset, Member
 from minivision.datasets.image_formats import ADAM7, PNG, image_size
 from minivision.datasets.images import image_from_bytes
-from minivision.datasets.unlabelled import unlabelled_folder
-from minivision.transforms import Compose, RandomResizedCrop, Resize, ToArray
 from tests.damage import (
     DAMAGES,
     chunk,
+    encode,
     opencv_saved,
     photograph,
     png_of,
     saved,
+    smooth_image,
     whole_file,
+    write,
 )
-
-
-def smooth_image(H=40, W=60):
-    y, x = np.mgrid[0:H, 0:W]
-    return np.stack([4 * x, 255 - 6 * y, 2 * (x + y)], axis=2).clip(0, 255).astype(np.uint8)
-
-
-def encode(image, suffix=".png"):
-    """An RGB (or grey, or RGBA) image as the bytes of a file."""
-    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[image.shape[2]]
-    done, data = cv2.imencode(suffix, image[:, :, order])
-    assert done
-    return data.tobytes()
-
-
-def write(path, data):
-    path.write_bytes(data)
-    return path
 
 
 @pytest.mark.parametrize(("suffix", "error"), [(".png", 0), (".bmp", 0), (".jpg", 12)])
@@ -586,303 +562,8 @@ def test_a_compressed_bmp_may_leave_out_what_is_black():
     np.testing.assert_array_equal(read(data), opencv_read(data))
 
 
-def fill(folder, classes, count, start=0):
-    """`count` images for each class, each of one value that tells it from all others."""
-    for k, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
-        for i in range(count):
-            image = np.full((6 + i % 3, 8, 3), start + k * count + i, np.uint8)
-            write(folder / name / f"{i:03}.png", encode(image))
-
-
-def values(dataset):
-    return sorted(int(dataset[i][0][0, 0, 0]) for i in range(len(dataset)))
-
-
-def test_a_folder_of_class_folders_is_split_for_us(tmp_path):
-    fill(tmp_path, ["dog", "cat"], 20)
-    (tmp_path / "cat" / "notes.txt").write_text("not an image")
-    (tmp_path / "cat" / "._000.png").write_text("what some systems leave behind")
-    (tmp_path / ".git").mkdir()
-    splits = image_folder(tmp_path, (5, 7))
-    assert splits.train.classes == ("cat", "dog")
-    for part in splits:
-        image, label = part[0]
-        assert image.shape == (5, 7, 3)
-        # Values from 20 up were written into "cat", which is class 0.
-        assert label == (0 if image[0, 0, 0] >= 20 else 1)
-    assert sorted(v for part in splits for v in values(part)) == list(range(40))
-    again = image_folder(tmp_path, (5, 7))
-    assert values(again.test) == values(splits.test)
-
-
-@pytest.mark.parametrize("given_parts", [("test",), ("validation",), ("validation", "test")])
-def test_sub_folders_are_the_splits_and_the_rest_is_split_off(tmp_path, given_parts):
-    fill(tmp_path / "train", ["a", "b"], 10)
-    for i, name in enumerate(given_parts):
-        fill(tmp_path / name, ["a", "b"], 3, start=100 * (i + 1))
-    splits = image_folder(tmp_path, (5, 7), channels=1)
-    for i, name in enumerate(given_parts):
-        assert values(getattr(splits, name)) == list(range(100 * (i + 1), 100 * (i + 1) + 6))
-    cut = [part for name, part in splits._asdict().items() if name not in given_parts]
-    assert all(len(part) > 0 for part in cut)
-    assert sorted(v for part in cut for v in values(part)) == list(range(20))
-    assert splits.train[0][0].shape == (5, 7, 1)
-
-
-def test_images_are_resized_as_the_transform_does_it(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        for i in range(4):
-            write(tmp_path / name / f"{i}.JPG", encode(smooth_image(), ".jpg"))
-    image, _ = image_folder(tmp_path, (11, 13)).train[0]
-    whole = read_image(tmp_path / "a" / "0.JPG")
-    np.testing.assert_array_equal(image, Resize((11, 13))(whole))
-
-
-def test_a_batch_of_files_is_what_its_examples_are(tmp_path):
-    fill(tmp_path, ["a", "b"], 6)
-    part = image_folder(tmp_path, (5, 7)).train
-    images, labels = part.batch(np.array([3, 0]))
-    np.testing.assert_array_equal(images, np.stack([part[3][0], part[0][0]]))
-    assert labels.tolist() == [part[3][1], part[0][1]]
-    assert not part.in_memory
-
-
-def test_without_a_size_every_image_keeps_its_own(tmp_path):
-    """For a transform that cuts windows of one size; until then they do not fit a batch."""
-    sizes = [(40, 60), (33, 20), (25, 25)]
-    images = [smooth_image(*size) for size in sizes]
-    files = [
-        write(tmp_path / f"{i}.png", encode(image)) for i, image in enumerate(images)
-    ]  # fmt: skip
-    dataset = FileDataset(files, np.array([0, 1, 0]), ("a", "b"), None)
-    for i, (image, label) in enumerate(zip(images, [0, 1, 0], strict=True)):
-        np.testing.assert_array_equal(dataset[i][0], image)
-        assert dataset[i][1] == label
-    with pytest.raises(ValueError, match=r"^FileDataset: size is None, and images of different"):
-        dataset.batch(np.arange(3))
-    with pytest.raises(ValueError, match=r"image 1 of the dataset is \(3, 33, 20\), but image 0"):
-        list(DataLoader(dataset, 3))
-    windows = Compose([RandomResizedCrop((8, 7)), ToArray()])
-    (cut, labels), *_ = DataLoader(dataset, 3, transform=windows)
-    assert cut.shape == (3, 3, 8, 7)
-    assert labels.tolist() == [0, 1, 0]
-
-
-def test_a_member_of_an_archive_keeps_its_size_too():
-    member = Member("cat.png", encode(smooth_image(12, 9)))
-    dataset = FileDataset([member], np.array([0]), ("a",), None, channels=1)
-    assert dataset[0][0].shape == (12, 9, 1)
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_image_is_named_with_its_index(tmp_path, workers):
-    fill(tmp_path / "train", ["a", "b"], 10)
-    fill(tmp_path / "test", ["a", "b"], 4)
-    write(tmp_path / "test" / "b" / "001.png", encode(smooth_image())[:-30])
-    loader = DataLoader(image_folder(tmp_path, (5, 7)).test, 2, workers=workers)
-    with pytest.raises(ValueError, match=r"image 5 of the dataset .*b.001\.png is truncated"):
-        list(loader)
-
-
-def test_a_folder_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"image_folder: there is no folder .*nothing"):
-        image_folder(tmp_path / "nothing", (5, 7))
-
-
-def no_class(path):
-    pass
-
-
-def one_class(path):
-    fill(path, ["a"], 3)
-
-
-def empty_class(path):
-    fill(path, ["a", "b"], 3)
-    (path / "c").mkdir()
-
-
-def too_few(path):
-    fill(path, ["a", "b"], 1)
-
-
-def unknown_class(path):
-    fill(path / "train", ["a", "b"], 3)
-    fill(path / "test", ["a", "c"], 3)
-
-
-def no_train(path):
-    fill(path / "test", ["a", "b"], 3)
-
-
-def stray_folder(path):
-    fill(path / "train", ["a", "b"], 3)
-    fill(path / "val", ["a", "b"], 3)
-
-
-def empty_test(path):
-    fill(path / "train", ["a", "b"], 3)
-    (path / "test").mkdir()
-
-
-@pytest.mark.parametrize(
-    ("build", "sentence"),
-    [
-        (no_class, r"has 0 class folders \[\]; expected at least two"),
-        (one_class, r"has 1 class folders \['a'\]; expected at least two"),
-        (empty_class, r"c has no images; expected files that end in \.png, \.jpg"),
-        (too_few, "2 images are too few to be split"),
-        (unknown_class, r"test has a class 'c', which the training images do not have; .* a, b"),
-        (no_train, r"has the folders \['test'\]; expected class folders only, or train beside"),
-        (stray_folder, r"has the folders \['train', 'val'\]; expected"),
-        (empty_test, "test has no class folders with images"),
-    ],
-)
-def test_a_folder_in_disorder_raises_a_sentence(tmp_path, build, sentence):
-    build(tmp_path)
-    with pytest.raises(ValueError, match=f"image_folder: .*{sentence}") as caught:
-        image_folder(tmp_path, (5, 7))
-    assert str(tmp_path) in str(caught.value)
-
-
-def test_size_and_channels_of_a_folder_are_checked(tmp_path):
-    with pytest.raises(ValueError, match="image_folder: size is 32; expected a tuple"):
-        image_folder(tmp_path, 32)
-    with pytest.raises(ValueError, match="image_folder: channels is 2"):
-        image_folder(tmp_path, (5, 7), channels=2)
-
-
-def test_a_file_that_vanishes_is_an_os_error_with_the_index(tmp_path):
-    fill(tmp_path, ["a", "b"], 6)
-    loader = DataLoader(image_folder(tmp_path, (5, 7)).train, 2)
-    shutil.rmtree(tmp_path / "a")
-    with pytest.raises(OSError, match=r"image 0 of the dataset .*there is no file"):
-        list(loader)
-
-
 def test_a_file_that_is_a_giant_on_the_disk_is_not_even_read(tmp_path, monkeypatch):
     path = write(tmp_path / "film.jpg", bytes(1001))
     monkeypatch.setattr(images, "MAX_BYTES", 1000)
     with pytest.raises(ValueError, match=r"film\.jpg has 1,001 bytes; expected at most 1,000"):
         read_image(path)
-
-
-@pytest.fixture
-def with_broken_files(tmp_path):
-    """A folder of 24 good images, one text file, and four broken ones; the names of the four."""
-    fill(tmp_path, ["cat", "dog"], 12)
-    broken = {
-        "cat/000b.jpg": b"a letter",
-        "cat/zero.png": b"",
-        "dog/003b.jpg": encode(smooth_image(), ".jpg")[:-40],
-        "dog/giant.png": PNG + header(60_000, 60_000) + chunk(b"IEND", b""),
-    }
-    for name, data in broken.items():
-        write(tmp_path / name, data)
-    (tmp_path / "dog" / "notes.txt").write_text("nobody looks at this")
-    return tmp_path, list(broken)
-
-
-def test_unreadable_files_are_found_with_what_is_wrong(with_broken_files):
-    folder, names = with_broken_files
-    found = open_class_folders(folder).unreadable()
-    assert found == {
-        names[0]: found[names[0]],
-        names[1]: "is empty",
-        names[2]: found[names[2]],
-        names[3]: "has 60000 x 60000 pixels; expected at most 64,000,000 in all",
-    }
-    assert found[names[0]].startswith("begins with 61 20 6c 65 74 74 65 72; expected one of PNG")
-    assert found[names[2]].startswith("is truncated: it ends after")
-
-
-def test_skipped_files_leave_the_splits_of_the_good_ones(with_broken_files, tmp_path):
-    folder, names = with_broken_files
-    splits = load_dataset(folder, size=(5, 7), skip=open_class_folders(folder).unreadable())
-    for name in names:
-        (folder / name).unlink()
-    good = image_folder(folder, (5, 7))
-    assert [values(part) for part in splits] == [values(part) for part in good]
-    assert sorted(v for part in splits for v in values(part)) == list(range(24))
-
-
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_files_of_a_part_are_skipped_by_their_names_in_the_folder(tmp_path, part):
-    for name in ("train", "test"):
-        fill(tmp_path / name, ["cat", "dog"], 5, start=100 * (name == "test"))
-    write(tmp_path / part / "cat" / "002.png", b"")
-    folders = open_class_folders(tmp_path)
-    assert folders.unreadable() == {f"{part}/cat/002.png": "is empty"}
-    splits = folders.splits((5, 7), skip=[f"{part}/cat/002.png"])
-    removed = {"train": 2, "test": 102}[part]
-    left = {*range(10), *range(100, 110)} - {removed}
-    assert {v for part in splits for v in values(part)} == left
-
-
-def test_damage_that_only_decoding_shows_is_found(tmp_path):
-    fill(tmp_path, ["cat", "dog"], 3)
-    rows = zlib.compress(b"\x07four" * 3)  # no filter has the number 7
-    whole = PNG + header(4, 3) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    write(tmp_path / "cat" / "x.png", whole)
-    assert open_class_folders(tmp_path).unreadable() == {
-        "cat/x.png": "is damaged: OpenCV cannot decode it"
-    }
-
-
-def test_every_damage_is_found_in_a_folder_and_can_be_left_out(tmp_path):
-    """Also among images that nobody labelled, where names stay in order."""
-    fill(tmp_path, ["cat", "dog"], 12)
-    damaged = {
-        f"{kind}/{name}{suffix}": damage(whole_file(suffix))
-        for kind, (suffix, damages) in zip(["cat", "cat", "dog"], DAMAGES.items(), strict=True)
-        for name, damage in damages.items()
-    }
-    for name, data in damaged.items():
-        write(tmp_path / name, data)
-    folders = open_class_folders(tmp_path)
-    assert list(folders.unreadable()) == sorted(damaged)
-    splits = folders.splits((5, 7), skip=folders.unreadable())
-    assert sorted(v for part in splits for v in values(part)) == list(range(24))
-    with pytest.raises(ValueError, match=r"18 of the 42 images .* cat/cut\.jpg: is damaged: "):
-        unlabelled_folder(tmp_path, (5, 7))
-    good, left_out = unlabelled_folder(tmp_path, (5, 7), skip_unreadable=True)
-    assert values(good) == list(range(24))
-    assert list(left_out) == sorted(damaged)
-
-
-def test_a_link_to_nowhere_is_unreadable(tmp_path):
-    fill(tmp_path, ["cat", "dog"], 3)
-    (tmp_path / "cat" / "x.png").symlink_to(tmp_path / "nothing.png")
-    folders = open_class_folders(tmp_path)
-    (reason,) = folders.unreadable().values()
-    assert "there is no file" in reason
-    assert folders.total_bytes() == sum(f.stat().st_size for f in tmp_path.glob("*/0*.png"))
-
-
-def test_a_class_of_which_nothing_is_left_is_named(tmp_path):
-    fill(tmp_path, ["cat", "dog"], 3)
-    skip = [f"cat/{i:03}.png" for i in range(3)]
-    with pytest.raises(ValueError, match="cat has no images but 3 that are left out; expected"):
-        image_folder(tmp_path, (5, 7), skip=skip)
-
-
-def test_images_that_lie_in_no_class_folder_are_counted(tmp_path):
-    for i in range(3):
-        write(tmp_path / f"{i}.png", encode(smooth_image()))
-    with pytest.raises(
-        ValueError, match=r"has 0 class folders \[\], and 3 images that are in none"
-    ):
-        image_folder(tmp_path, (5, 7))
-
-
-def test_a_decoded_dataset_is_the_same_in_memory(tmp_path):
-    fill(tmp_path, ["cat", "dog"], 6)
-    part = image_folder(tmp_path, (5, 7)).train
-    whole = decoded(part)
-    assert whole.in_memory
-    assert whole.classes == part.classes
-    for i in range(len(part)):
-        np.testing.assert_array_equal(whole[i][0], part[i][0])
-        assert whole[i][1] == part[i][1]

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from minivision.datasets import image_files, read_image
+from minivision.datasets.class_folders import SUFFIXES
 from minivision.methods.features.classic import Parts
 from minivision.nn.weights import load_weights, save_weights
 
@@ -75,7 +76,7 @@ def index_folder(folder: str | Path, features: Any) -> FolderIndex:
         told = "; ".join(f"{name} {reason}" for name, reason in list(skipped.items())[:3])
         raise ValueError(
             f"index_folder: {folder} has no image that can be described"
-            + (f": {told}" if told else "; expected PNG, JPEG or BMP files, in it or below it")
+            + (f": {told}" if told else f"; expected {', '.join(SUFFIXES)}, in it or below it")
         )
     rows = [known[name][1] for name in names]
     stacked = {part: np.stack([row[part] for row in rows]) for part in ("local", "global")}

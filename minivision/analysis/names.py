@@ -1,0 +1,93 @@
+"""Names of classes and files in figures: in any script, and no longer than there is room.
+
+A first reading may skip this file.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Collection
+
+from matplotlib import rcParams
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.text import Text
+
+NOTED: set[str] = set()  # letters that no font has, once this was said
+
+
+def readable(name: str) -> str:
+    """The name with ? for bytes that are not UTF-8, as old file systems may have them.
+
+    >>> readable("caf\\udce9")
+    'caf?'
+    """
+    return name.encode("utf-8", "replace").decode()
+
+
+def shortened(name: str, length: int) -> str:
+    """The readable name, or its beginning and an ellipsis.
+
+    >>> shortened("chrysanthemum", 8)
+    'chrysan…'
+    """
+    name = readable(name)
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def draw_in_any_script(figure: Figure, draw: Callable[[], None]) -> None:
+    """Call draw(); if the usual font lacks letters, once more with installed fonts that have them.
+
+    Letters that no installed font has are drawn as boxes, and said once on stderr.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        draw()
+    for warning in caught:
+        if not str(warning.message).startswith("Glyph"):
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if not any(str(warning.message).startswith("Glyph") for warning in caught):
+        return
+    texts = figure.findobj(Text)
+    letters = {letter for text in texts for letter in text.get_text() if not letter.isspace()}
+    families, lacking = fonts_for(letters)
+    for text in texts:
+        text.set_fontfamily(families)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")
+        draw()
+    if lacking - NOTED:
+        NOTED.update(lacking)
+        some = "".join(sorted(lacking)[:20])
+        print(
+            f"note: no installed font has {some}; the picture shows boxes in their place (Noto "
+            "Sans CJK has most scripts of Asia)",
+            file=sys.stderr,
+        )
+
+
+def fonts_for(letters: Collection[str]) -> tuple[list[str], set[str]]:
+    """The usual fonts and installed ones for the letters they lack; the letters that none has."""
+    families = list(rcParams["font.family"])
+    lacking = set(letters) - letters_of(findfont(FontProperties()))
+    for font in fontManager.ttflist:
+        if not lacking:
+            break
+        if font.name.startswith("Last Resort"):  # boxes with the name of a script
+            continue
+        found = lacking & letters_of(font.fname)
+        if found:
+            families.append(font.name)
+            lacking -= found
+    return families, lacking
+
+
+def letters_of(path: str) -> set[str]:
+    """The letters that a font file can draw; none if it cannot be read."""
+    try:
+        return set(map(chr, get_font(path).get_charmap()))
+    except (OSError, RuntimeError):
+        return set()
