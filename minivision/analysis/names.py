@@ -79,15 +79,23 @@ def fonts_for(letters: Collection[str]) -> tuple[list[str], set[str]]:
         if font.name.startswith("Last Resort"):  # boxes with the name of a script
             continue
         found = lacking & letters_of(font.fname)
-        if found:
+        # A font may have empty pictures of letters; it would hide another that draws them.
+        if found and all(has_ink(font.fname, letter) for letter in found):
             families.append(font.name)
             lacking -= found
     return families, lacking
 
 
 def letters_of(path: str) -> set[str]:
-    """The letters that a font file can draw; none if it cannot be read."""
+    """The letters that a font file has; none if it cannot be read."""
     try:
         return set(map(chr, get_font(path).get_charmap()))
     except (OSError, RuntimeError):
         return set()
+
+
+def has_ink(path: str, letter: str) -> bool:
+    """Whether a font's picture of a letter is not empty."""
+    font = get_font(path)
+    font.set_size(12, 72)
+    return font.load_char(ord(letter)).height > 0

@@ -234,7 +234,7 @@ def test_wrong_arguments_are_refused_before_any_work(photos, capsys, words, sent
     ("make", "sentence"),
     [
         (lambda folder: None, "there is no folder"),
-        (lambda folder: folder.mkdir(), "has no image that can be described; expected \\.png"),
+        (lambda folder: folder.mkdir(), "has no image that can be described; expected .png"),
         (
             lambda folder: (folder.mkdir(), (folder / "a.png").write_bytes(b"?")),
             "has no image that can be described: a.png begins with 3f",
