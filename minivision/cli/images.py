@@ -58,20 +58,30 @@ def new_images(
     dealt = folders.deal(skipped)
     splits = folders.splits(size, channels or 3, dealt=dealt)
     files = folders.images()
-    print(f"{dataset}: {found_files(files, folders.left_out())}")
+    print(f"{dataset}: {found_files(files, folders.left_out(), folders.class_names())}")
+    if not any(folders.is_direct(name) for name in files):
+        print(
+            "note: every image is in a folder inside a class folder; if those folders are the "
+            "classes, give the path of the folder that holds them"
+        )
     parts = {p: stamps({name: files[name] for name in dealt[p]}, small) for p in PARTS}
     return Images(splits, skipped, fingerprint(dataset, parts))
 
 
-def found_files(images: Iterable[str], left_out: Mapping[str, int]) -> str:
+def found_files(
+    images: Iterable[str], left_out: Mapping[str, int], classes: Sequence[str] = ()
+) -> str:
     """What was found, by kind, so that a picture that nobody reads is noticed.
 
-    >>> found_files(["cat/1.jpg", "cat/2.JPG", "dog/1.png"], {".heic": 12})
-    '3 images (2 .jpg, 1 .png); not read: 12 .heic'
+    >>> found_files(["cat/1.jpg", "cat/2.JPG", "dog/1.png"], {".heic": 12}, ["cat", "dog"])
+    '3 images (2 .jpg, 1 .png) of 2 classes: cat, dog; not read: 12 .heic'
     """
     kinds = dict(sorted(Counter(map(kind_of, images)).items()))
-    rest = f"; not read: {in_words(left_out)}" if left_out else ""
-    return f"{sum(kinds.values()):,} images ({in_words(kinds)}){rest}"
+    found = f"{sum(kinds.values()):,} images ({in_words(kinds)})"
+    if classes:
+        more = ", …" if len(classes) > NAMED else ""
+        found += f" of {len(classes):,} classes: {', '.join(classes[:NAMED])}{more}"
+    return f"{found}; not read: {in_words(left_out)}" if left_out else found
 
 
 class Recorded(NamedTuple):

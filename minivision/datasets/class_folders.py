@@ -203,6 +203,10 @@ class ClassFolders:
         first, second, *_ = name.split("/")
         return first if self.places["train"] == "" else second
 
+    def is_direct(self, name: str) -> bool:
+        """Whether an image is in its class folder itself, not in a folder inside it."""
+        return name.count("/") == self.places["train"].count("/") + 1
+
     def cut(self) -> list[str]:
         """The parts that have no folder of their own."""
         return [part for part in SHARES if part not in self.places]
