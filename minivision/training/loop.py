@@ -121,8 +121,7 @@ def fit(
     if run is not None:
         if run.checkpoint_path.exists():
             done = load_checkpoint(run.checkpoint_path, model, optimizer, average, seed)
-        run.truncate(done.epoch)  # an epoch may have been logged, but not saved
-        history.extend(run.history())
+        history.extend(run.truncate(done.epoch))  # an epoch may have been logged, but not saved
     follower = schedule if isinstance(schedule, FollowsResults) else None
     if follower is not None:
         follower.begin(history, validated=validate is not None)
