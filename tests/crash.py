@@ -4,27 +4,18 @@
   python -m tests.crash train distill   some of them
   python -m tests.crash --all           before and after each step, and in the resumed commands too
 
-A step opens a file for writing, writes to it, renames, removes, makes a folder or flushes to the
-disk. A watched command runs in a forked process, in which the functions that take such steps call
-`point` before and after each step and, of a write, between its two halves. It may die at any of
-these points, without any cleaning up. Then the same command is given again, with --resume if there
-are settings to resume with, and the folder must be that of a run left in peace, byte for byte. For
-that every look at the clock takes a thousandth of a second.
-
-That no step is overlooked is checked at every point: the folder has to be what it was at the point
-before, or something wrote to it in a way that is not watched.
+A command runs in a forked process, and dies before or after a step or in the middle of a write
+(tests/crash_watch.py), without any cleaning up. Then the same command is given again, with --resume
+if there are settings to resume with, and the folder must be that of a run left in peace, byte for
+byte. For that every look at the clock takes a thousandth of a second.
 """
 
 from __future__ import annotations
 
 import argparse
-import builtins
-import hashlib
-import io
 import itertools
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -43,6 +34,7 @@ from minivision.datasets import DATASETS, digits, stratified_split
 from minivision.fast import one_blas_thread
 from minivision.methods import augmentation_search
 from tests.crash_sabotage import SABOTAGE
+from tests.crash_watch import DIED, Watch, content, digest
 
 SMALL = ["--limit", "20", "--batch-size", "10", "--epochs"]
 FEW = ["--labelled", "digits", "--labels", "20", "--model", "softmax_regression", "--epochs", "1"]
@@ -67,116 +59,6 @@ FIGURES = (
     (plots, "plot_history"), (plots, "plot_confusion"), (comparison, "plot_comparison"),
     (forget_less, "plot_two_tasks"), (search_augmentation, "plot_search"),
 )  # fmt: skip
-DIED = 99
-PATHS = (  # functions of os that take steps, and how many paths they are given
-    ("mkdir", 1), ("rmdir", 1), ("unlink", 1), ("remove", 1), ("truncate", 1), ("replace", 2),
-    ("rename", 2), ("link", 2), ("symlink", 2), ("open", 1), ("fsync", 1), ("ftruncate", 1),
-)  # fmt: skip
-
-
-class UnwatchedError(Exception):
-    """Something has changed the folder between two points."""
-
-
-def named(path):
-    """A path, with random names as stars."""
-    return re.sub(r"\.unfinished-\w+", ".unfinished-*", str(path))
-
-
-def content(root):
-    """Every folder and file below a folder, with the bytes of the files."""
-    found = []
-    for path in sorted(root.rglob("*")) if root.exists() else []:
-        name = named(path.relative_to(root))
-        found.append((name, None if path.is_dir() else path.read_bytes()))
-    return found
-
-
-def digest(state):
-    return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
-
-
-class Watch:
-    """The points of a process: it dies at point `deadly`, or else keeps a copy of each state."""
-
-    def __init__(self, root, deadly, store):
-        self.root, self.deadly, self.store = root, deadly, store
-        self.points, self.last = [], content(root)
-        self.real_open = io.open
-
-    def point(self, name, changed):
-        """changed: whether a step, or half of one, was taken since the last point."""
-        if self.deadly is not None:
-            self.deadly -= 1
-            if self.deadly < 0:
-                os._exit(DIED)
-            return
-        now = content(self.root)
-        if not changed and now != self.last:
-            different = {name for name, _ in set(now) ^ set(self.last)}
-            raise UnwatchedError(f"{', '.join(sorted(different))} changed unwatched {name}")
-        self.last = now
-        self.points.append((name, digest(now)))
-        if self.store is not None and self.root.exists():
-            copy = self.store / digest(now)
-            if not copy.exists():
-                shutil.copytree(self.root, copy)
-
-    def inside(self, file):
-        """The path of a file, by its path or number, if it is the folder or in it; else None."""
-        path = os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else os.fsdecode(file)
-        path = Path(os.path.abspath(path))
-        return path if path == self.root or self.root in path.parents else None
-
-    def watched(self, name, function, paths):
-        def take_step(*arguments, **more):
-            concerned = [path for path in map(self.inside, arguments[:paths]) if path]
-            if not concerned:
-                return function(*arguments, **more)
-            what = f"{name} {' to '.join(named(path.name) for path in concerned)}"
-            self.point(f"before {what}", changed=False)
-            try:
-                return function(*arguments, **more)
-            finally:
-                self.point(f"after {what}", changed=True)
-
-        return take_step
-
-    def open(self, file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, **more):
-        """As `open`, but all that is written to a file in the folder passes `point`."""
-        if isinstance(file, int) or not set(mode) & set("wax+") or not self.inside(file):
-            return self.real_open(file, mode, buffering, encoding, errors, newline, **more)
-        watch, name = self, named(Path(file).name)
-
-        class File(io.FileIO):
-            def write(self, data):
-                data = bytes(data)
-                half = len(data) // 2
-                watch.point(f"before writing {name}", changed=False)
-                written = super().write(data[:half])
-                watch.point(f"in the middle of writing {name}", changed=True)
-                written += super().write(data[half:])
-                watch.point(f"after writing {name}", changed=True)
-                return written
-
-            def truncate(self, size=None):
-                watch.point(f"before truncating {name}", changed=False)
-                size = super().truncate(size)
-                watch.point(f"after truncating {name}", changed=True)
-                return size
-
-        raw = watch.watched("open", File, 1)(file, mode.replace("b", "").replace("t", ""))
-        if buffering == 0:
-            return raw
-        buffered = (io.BufferedRandom if "+" in mode else io.BufferedWriter)(raw)
-        if "b" in mode:
-            return buffered
-        return io.TextIOWrapper(buffered, encoding, errors, newline)
-
-    def begin(self):
-        for name, paths in PATHS:
-            setattr(os, name, self.watched(name, getattr(os, name), paths))
-        builtins.open = io.open = self.open
 
 
 class Drawn:
