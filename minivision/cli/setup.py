@@ -181,7 +181,12 @@ def versions() -> dict[str, str]:
 
 
 def same_version(path: Path, begun: Mapping[str, str]) -> None:
-    """ValueError if a run that is to go on was begun by another version, as 0.1 is to 0.2."""
+    """ValueError if a run that is to go on was begun by another version, as 0.1 is to 0.2.
+
+    begun: the versions that its settings record.
+    """
+    if not isinstance(begun, dict):
+        raise ValueError(f"{path / 'settings.json'}: 'versions' is {begun!r:.60}; expected names")
     then, now = begun.get("minivision", "0.1"), version("minivision")
     if then.split(".")[:2] != now.split(".")[:2]:
         raise ValueError(

@@ -104,7 +104,8 @@ def fit(
     validate(model) -> numbers recorded as validation_…, for example from `evaluate`.
     batch_transform(images, targets, rng) -> (images, targets, …) on the device (CutMix, Mixup).
     average: a WeightAverage of the model; it is what `validate` sees.
-    run: the folder for metrics and checkpoint. If it has a checkpoint, training goes on from it.
+    run: the folder for metrics and checkpoint. If it has a checkpoint, training goes on from it
+        (ValueError if the metrics are not of the same epochs).
 
     Stops with FloatingPointError on a loss that is not finite, and names the function and the line
     where it arose. Weights, optimizer and buffers are then what they were before the step. On a

@@ -1,6 +1,7 @@
 """A run's folder: what was asked, how each epoch went, the newest weights, the final result.
 
-    settings.json            everything needed to repeat the run, and the preprocessing
+    settings.json            everything needed to repeat the run, the preprocessing, and a digest
+                             of each entry, so that editing does not go unnoticed
     metrics.jsonl            one JSON object a line, one line an epoch
     checkpoint.safetensors   weights and optimiser state (training/checkpoint.py writes it)
     result.json              numbers measured once, after the last epoch
@@ -56,7 +57,7 @@ class Run:
     def __init__(self, path: Path, settings: dict[str, Any]):
         self.path = path
         self.settings = settings
-        self.begun: dict[str, str] = {}  # the digest of every setting when the run was created
+        self.begun: dict[str, str] = {}  # the digest of every setting as it was written
         self.metrics_path = path / "metrics.jsonl"
         self.checkpoint_path = path / "checkpoint.safetensors"
         self.result_path = path / "result.json"
@@ -99,10 +100,8 @@ class Run:
             raise FileNotFoundError(f"there is no run at {path}: the folder does not exist")
         if not (path / "settings.json").exists():
             raise FileNotFoundError(f"{path} is not a run's folder: it has no settings.json")
-        settings = read_object(path / "settings.json")
-        begun = settings.pop("digests", {})
-        run = cls(path, settings)
-        run.begun = begun if isinstance(begun, dict) else {"digests": ""}
+        run = cls(path, read_object(path / "settings.json"))
+        run.begun = run.settings.pop("digests", {})
         return run
 
     def rewrite_settings(self, settings: Mapping[str, Any]) -> None:
@@ -145,8 +144,8 @@ class Run:
     def stage(self, name: str, settings: Mapping[str, Any] | None = None) -> Run:
         """A run of its own in a folder inside this one, for one stage of a longer method.
 
-        It is created if there is none yet, and returned to if there is; then ValueError if its
-        settings were edited.
+        It is created if there is none yet, and returned to if there is, unless its settings were
+        edited (ValueError).
         """
         path = self.path / name
         if (path / "settings.json").exists():

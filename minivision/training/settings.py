@@ -40,6 +40,8 @@ def check_unedited(file: Path, settings: Mapping[str, Any], begun: Mapping[str, 
 
     begun: the digests of then; without any, nothing is known.
     """
+    if not isinstance(begun, dict):
+        begun = {"digests": "edited as well"}
     now = digests(settings)
     for name in {**begun, **now} if begun else ():
         free = name in FREE or (name in PLACES and settings.get(PLACES[name]) is not None)

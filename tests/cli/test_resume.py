@@ -245,6 +245,14 @@ def test_other_libraries_than_a_run_was_begun_with_are_one_note(folder, capsys, 
     assert f"begun with numpy 2.0.9, this is numpy {now}: the weights may differ" in said
 
 
+@pytest.mark.parametrize("command", ["train", "distill", "search-augmentation"])
+def test_versions_that_are_not_names_are_refused(folder, capsys, command):
+    edit(folder / command, versions=[1])
+    assert "settings.json: 'versions' is [1]; expected" in refused(
+        capsys, *resume(command, folder / command)
+    )
+
+
 def test_a_finished_run_is_told_nothing_of_libraries(folder, capsys):
     assert main(resume("train", folder / "train")) == 0
     edit(folder / "train", versions={"minivision": version("minivision"), "numpy": "2.0.9"})

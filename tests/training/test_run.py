@@ -133,6 +133,13 @@ def test_settings_that_do_not_decide_the_weights_may_be_edited(tmp_path):
     edit(run, images={"count": 4}, digests=None).check_settings()  # as of an older version
 
 
+def test_digests_that_were_edited_are_named(tmp_path):
+    run = Run.create(tmp_path / "run", SETTINGS)
+    for edited in ([1], "none", 7):
+        with pytest.raises(ValueError, match="'digests' was edited"):
+            edit(run, digests=edited).check_settings()
+
+
 def test_settings_that_a_run_rewrites_itself_are_not_edited(tmp_path):
     run = Run.create(tmp_path / "run", SETTINGS)
     run.rewrite_settings({**SETTINGS, "lr": 0.2})
