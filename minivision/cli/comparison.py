@@ -28,9 +28,11 @@ from minivision.cli.images import (
 from minivision.cli.policy import read_policy
 from minivision.cli.setup import (
     loader,
+    note_versions,
     preprocessing,
     same_options,
     same_version,
+    to_resume,
     undrawn,
     versions,
 )
@@ -101,9 +103,7 @@ def open_folder(
         if str(given.get(name)).endswith(".json"):  # found again from another folder
             given[name] = str(Path(given[name]).resolve())
     if arguments.resume:
-        if arguments.out is None:
-            raise ValueError("--resume needs --out FOLDER, the results to go on with")
-        folder = Run.open(arguments.out)
+        folder = Run.open(to_resume(arguments.out))
         if folder.settings.get("command") != command:
             raise ValueError(f"{folder.path} was not written by minivision {command}")
         same_version(folder.path, folder.settings.get("versions", {}))
@@ -111,8 +111,10 @@ def open_folder(
             if name not in folder.settings:
                 file = folder.path / "settings.json"
                 raise ValueError(f"{file}: {name!r} is missing; it was not written by {command}")
+        folder.check_settings()
         same_options(folder.path, given, folder.settings)
         check_fingerprint(folder.path / "settings.json", folder.settings["images"])
+        note_versions(folder.settings["versions"])
         return folder
     options = {n: defaults[n] if value is None else value for n, value in given.items()}
     for name, what in needed.items():

@@ -32,7 +32,14 @@ from minivision.analysis.policies import plot_search, standard_error
 from minivision.backend import resolve_device
 from minivision.cli.images import TRAINED, Images, Recorded, new_images, run_images
 from minivision.cli.policy import EXPLAINED, STEPS, read_policy
-from minivision.cli.setup import new_network, preprocessing, undrawn
+from minivision.cli.setup import (
+    new_network,
+    note_versions,
+    preprocessing,
+    same_version,
+    undrawn,
+    versions,
+)
 from minivision.cli.train import DEFAULTS, USUAL, learning_rate, positive, start_of, whole
 from minivision.datasets import DATASETS, ArrayDataset, Splits, stratified_split
 from minivision.datasets.fingerprint import check_fingerprint
@@ -98,6 +105,12 @@ def run(arguments: argparse.Namespace) -> int | None:
     settings["skipped"] = images.skipped
     if images.record is not None:
         settings["images"] = images.record
+    file = arguments.out / "settings.json"
+    begun = read_object(file) if file.exists() else {"versions": versions()}
+    if "versions" in begun:
+        settings["versions"] = begun["versions"]
+        same_version(arguments.out, begun["versions"])
+        note_versions(begun["versions"])
     fill = BLACK if settings["channels"] == 1 else MIDDLE_GREY
     print(
         f"{arguments.model} on {len(trial.train):,} training images of {arguments.dataset}; "

@@ -131,6 +131,17 @@ def open_run(path: str | Path) -> tuple[Run, RunSettings]:
     return run, settings
 
 
+def to_resume(out: Path | None) -> Path:
+    """The folder given by --out, which --resume needs; an error if nothing has begun there."""
+    if out is None:
+        raise ValueError("--resume needs --out FOLDER, what is to go on")
+    if not out.is_file() and not (out / "settings.json").exists():
+        raise FileNotFoundError(
+            f"there is no run at {out}: it has no settings.json; begin it without --resume"
+        )
+    return out
+
+
 def load_run(path: str | Path) -> tuple[Run, RunSettings, Any]:
     """A finished or interrupted run, its settings, and its network with the newest weights."""
     run, settings = open_run(path)
@@ -170,7 +181,12 @@ def versions() -> dict[str, str]:
 
 
 def same_version(path: Path, begun: Mapping[str, str]) -> None:
-    """ValueError if a run that is to go on was begun by another version, as 0.1 is to 0.2."""
+    """ValueError if a run that is to go on was begun by another version, as 0.1 is to 0.2.
+
+    begun: the versions that its settings record.
+    """
+    if not isinstance(begun, dict):
+        raise ValueError(f"{path / 'settings.json'}: 'versions' is {begun!r:.60}; expected names")
     then, now = begun.get("minivision", "0.1"), version("minivision")
     if then.split(".")[:2] != now.split(".")[:2]:
         raise ValueError(
@@ -178,6 +194,15 @@ def same_version(path: Path, begun: Mapping[str, str]) -> None:
             "began a run can go on with it. Its network can be used as it is, by evaluate, "
             "predict, explain and transfer"
         )
+
+
+def note_versions(begun: Mapping[str, str]) -> None:
+    """Print a note if a run is to go on with other libraries than it was begun with."""
+    now = {name: number for name, number in versions().items() if name != "python"}
+    other = [name for name in now if begun.get(name, now[name]) != now[name]]
+    if other:
+        then, this = (", ".join(f"{n} {said[n]}" for n in other) for said in (begun, now))
+        print(f"begun with {then}, this is {this}: the weights may differ in the last digits")
 
 
 def same_options(path: Path, given: Mapping[str, Any], begun: Mapping[str, Any]) -> None:

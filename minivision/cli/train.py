@@ -15,6 +15,7 @@ result.json (the test set, read once, at the end), curves.png and confusion.png.
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,10 +35,12 @@ from minivision.cli.policy import EXPLAINED, MIXERS, NAMES, read_policy
 from minivision.cli.setup import (
     build_model,
     loader,
+    note_versions,
     open_run,
     preprocessing,
     same_options,
     same_version,
+    to_resume,
     undrawn,
     versions,
 )
@@ -53,6 +56,7 @@ from minivision.training import (
     next_run_path,
     predict_logits,
 )
+from minivision.training.checkpoint import finished_epochs
 from minivision.training.metrics import accuracy, confusion_matrix
 from minivision.training.settings import RunSettings
 from minivision.transforms import RandomTranslate
@@ -153,7 +157,9 @@ def run(arguments: argparse.Namespace) -> None:
         if settings is None:
             return
         splits = run_images(settings, folder.path, unchanged=TRAINED).splits
-        print(f"going on with {folder.path}: {len(folder.history())} epochs are done")
+        done = finished_epochs(folder.checkpoint_path)
+        print(f"going on with {folder.path}: {done} epochs are done")
+        note_versions(settings.versions)
     else:
         arguments.model = arguments.model or "lenet5"
         arguments.dataset = arguments.dataset or "digits"
@@ -168,8 +174,8 @@ def run(arguments: argparse.Namespace) -> None:
         folder = Run.create(arguments.out or next_run_path(name), settings.plain())
     with folder.locked():
         if settings.epochs != folder.settings["epochs"]:  # a finished run that is to go on
-            folder.result_path.unlink(missing_ok=True)
             folder.rewrite_settings(settings.plain())
+        folder.result_path.unlink(missing_ok=True)  # of fewer epochs
         train(folder, settings, splits, device)
 
 
@@ -178,11 +184,14 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
 
     None if it is finished, after its result was printed. The options given have to be the run's.
     """
-    if arguments.out is None:
-        raise ValueError("--resume needs --out FOLDER, the run to go on with")
-    folder, settings = open_run(arguments.out)
+    folder, settings = open_run(to_resume(arguments.out))
     same_version(folder.path, settings.versions)
-    finished, epochs = folder.result_path.exists(), arguments.epochs
+    folder.check_settings()
+    epochs, found = arguments.epochs, {}
+    if folder.result_path.exists():
+        found = folder.read_result()
+    # A kill may have left new settings next to the result of fewer epochs.
+    finished = found.get("epochs") == settings.epochs
     given = {name: getattr(arguments, name) for name in DECIDED}
     if given["dataset"] is not None:
         given["dataset"] = absolute(given["dataset"])
@@ -193,7 +202,8 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
     if longer:
         settings = replace(settings, epochs=epochs)
     elif finished:  # the test set is read once
-        found = folder.read_result()
+        with suppress(OSError), folder.locked():  # which removes what a kill has left
+            pass
         absent = beside_accuracy(found.get("untested_classes", []))
         print(f"{folder.path} is finished: test accuracy {found['test_accuracy']:.2%}{absent}")
         return folder, None

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from minivision.training.plain_json import (
     read_lines,
     read_object,
 )
+from minivision.training.run import Run
 from minivision.transforms import describe
 
 Sampler = Callable[[int, int], Any]  # number of the candidate from 1 up, seed -> policy
@@ -83,16 +84,18 @@ def search(
     if processes is not None and processes < 0:
         raise ValueError(f"search: processes is {processes}; expected 0 or more")
     policies = [NONE, *(sampler(number, seed) for number in range(1, budget))]
-    lines, found = None, {}
-    if folder is not None:
-        lines = _begin_or_return(Path(folder), {**(settings or {}), "seed": seed})
-        found = _candidates_in(lines, policies)
-
-    waiting = {n: policy for n, policy in enumerate(policies) if n not in found}
     at_once = usable_cores() if processes is None else processes
-    bar = tqdm(total=budget, initial=len(found), desc="candidates", unit="policy", disable=None)
-    # The paper's loop. Several trials run at once, and each comes back when it is done.
-    with bar, closing(run_trials(train_and_score, waiting, seed, at_once)) as trials:
+    lines, found = None, {}
+    with ExitStack() as stack:
+        if folder is not None:
+            lines = _begin_or_return(Path(folder), {**(settings or {}), "seed": seed})
+            stack.enter_context(Run(Path(folder), {}).locked())
+            found = _candidates_in(lines, policies)
+        waiting = {n: policy for n, policy in enumerate(policies) if n not in found}
+        bar = tqdm(total=budget, initial=len(found), desc="candidates", unit="policy", disable=None)
+        stack.enter_context(bar)
+        trials = stack.enter_context(closing(run_trials(train_and_score, waiting, seed, at_once)))
+        # The paper's loop. Several trials run at once, and each comes back when it is done.
         for number, score, seconds in trials:
             found[number] = candidate = Candidate(number, policies[number], score, seconds)
             if lines is not None:

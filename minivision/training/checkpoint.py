@@ -61,12 +61,7 @@ def load_checkpoint(
     was begun with another seed, or where one side has a running average and the other has none.
     """
     parts, metadata = _read(path)
-    try:
-        progress = Progress(**json.loads(metadata["progress"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} does not say how far the run had come; it cannot go on"
-        ) from error
+    progress = _progress(path, metadata)
     if progress.seed != seed:
         raise ValueError(f"the seed is {seed}, but {path} was begun with {progress.seed}")
     if bool(parts["average"]) != (average is not None):
@@ -87,6 +82,11 @@ def load_checkpoint(
     return progress
 
 
+def finished_epochs(path: str | os.PathLike[str]) -> int:
+    """How many epochs a run had finished when it wrote this checkpoint; 0 if there is none."""
+    return _progress(path, load_weights(path)[1]).epoch if os.path.exists(path) else 0
+
+
 def load_model(path: str | os.PathLike[str], model: Module) -> None:
     """Load a checkpoint's weights for use: the running average where there is one.
 
@@ -97,6 +97,15 @@ def load_model(path: str | os.PathLike[str], model: Module) -> None:
         model.load_state_dict(parts["average"] or parts["model"])
     except ValueError as error:
         raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
+
+
+def _progress(path: str | os.PathLike[str], metadata: dict[str, str]) -> Progress:
+    try:
+        return Progress(**json.loads(metadata["progress"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not say how far the run had come; it cannot go on"
+        ) from error
 
 
 def _read(

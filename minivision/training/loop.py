@@ -104,7 +104,8 @@ def fit(
     validate(model) -> numbers recorded as validation_…, for example from `evaluate`.
     batch_transform(images, targets, rng) -> (images, targets, …) on the device (CutMix, Mixup).
     average: a WeightAverage of the model; it is what `validate` sees.
-    run: the folder for metrics and checkpoint. If it has a checkpoint, training goes on from it.
+    run: the folder for metrics and checkpoint. If it has a checkpoint, training goes on from it
+        (ValueError if the metrics are not of the same epochs).
 
     Stops with FloatingPointError on a loss that is not finite, and names the function and the line
     where it arose. Weights, optimizer and buffers are then what they were before the step. On a
@@ -121,8 +122,7 @@ def fit(
     if run is not None:
         if run.checkpoint_path.exists():
             done = load_checkpoint(run.checkpoint_path, model, optimizer, average, seed)
-        run.truncate(done.epoch)  # an epoch may have been logged, but not saved
-        history.extend(run.history())
+        history.extend(run.truncate(done.epoch))  # an epoch may have been logged, but not saved
     follower = schedule if isinstance(schedule, FollowsResults) else None
     if follower is not None:
         follower.begin(history, validated=validate is not None)

@@ -1,6 +1,7 @@
 """A run's folder: what was asked, how each epoch went, the newest weights, the final result.
 
-    settings.json            everything needed to repeat the run, and the preprocessing
+    settings.json            everything needed to repeat the run, the preprocessing, and a digest
+                             of each entry, so that editing does not go unnoticed
     metrics.jsonl            one JSON object a line, one line an epoch
     checkpoint.safetensors   weights and optimiser state (training/checkpoint.py writes it)
     result.json              numbers measured once, after the last epoch
@@ -27,10 +28,12 @@ from minivision.nn.weights import UNFINISHED, write_atomically
 from minivision.training.plain_json import (
     append_line,
     json_bytes,
+    parse_object,
     read_lines,
     read_object,
     write_lines,
 )
+from minivision.training.settings import check_unedited, digests
 
 try:
     import fcntl
@@ -54,6 +57,7 @@ class Run:
     def __init__(self, path: Path, settings: dict[str, Any]):
         self.path = path
         self.settings = settings
+        self.begun: dict[str, str] = {}  # the digest of every setting as it was written
         self.metrics_path = path / "metrics.jsonl"
         self.checkpoint_path = path / "checkpoint.safetensors"
         self.result_path = path / "result.json"
@@ -66,7 +70,7 @@ class Run:
         file stands in the way, TypeError or ValueError for settings that JSON cannot hold.
         """
         path = Path(path)
-        data = json_bytes("Run.create: settings", settings, indent=2)
+        data = _with_digests("Run.create: settings", settings)
         _refuse_files("Run.create", path)
         for name in FILES:
             if (path / name).exists():
@@ -96,12 +100,18 @@ class Run:
             raise FileNotFoundError(f"there is no run at {path}: the folder does not exist")
         if not (path / "settings.json").exists():
             raise FileNotFoundError(f"{path} is not a run's folder: it has no settings.json")
-        return cls(path, read_object(path / "settings.json"))
+        run = cls(path, read_object(path / "settings.json"))
+        run.begun = run.settings.pop("digests", {})
+        return run
 
     def rewrite_settings(self, settings: Mapping[str, Any]) -> None:
         """Replace settings.json, for a finished run that is to go on for more epochs."""
-        data = json_bytes("Run.rewrite_settings: settings", settings, indent=2)
+        data = _with_digests("Run.rewrite_settings: settings", settings)
         write_atomically(self.path / "settings.json", data)
+
+    def check_settings(self) -> None:
+        """ValueError, with its name, if a setting was edited that decides the weights."""
+        check_unedited(self.path / "settings.json", self.settings, self.begun)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -134,38 +144,62 @@ class Run:
     def stage(self, name: str, settings: Mapping[str, Any] | None = None) -> Run:
         """A run of its own in a folder inside this one, for one stage of a longer method.
 
-        It is created where there is none yet, and returned to where there is.
+        It is created if there is none yet, and returned to if there is, unless its settings were
+        edited (ValueError).
         """
         path = self.path / name
         if (path / "settings.json").exists():
-            return Run.open(path)
+            run = Run.open(path)
+            run.check_settings()
+            return run
         return Run.create(path, {"stage": name} if settings is None else settings)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append an epoch's numbers to metrics.jsonl; on the disk when this returns.
 
-        The record needs an integer "epoch". Infinite numbers and NaN are written as null.
+        The record needs an "epoch", one above that of the record before (ValueError). Infinite
+        numbers and NaN are written as null.
         """
-        _epoch_of("Run.log: the record", record)
+        _check_epoch("Run.log: the record", record, len(self.history()) + 1)
         append_line(self.metrics_path, json_bytes("Run.log: record", record, null=True))
 
     def history(self) -> list[dict[str, Any]]:
         """The records logged so far, oldest first; an empty list before the first epoch.
 
         A last line that a kill left half-written is ignored. Any other line that is not a JSON
-        object raises ValueError with its number.
+        object, or not of the epoch after that of the line before, raises ValueError with its
+        number.
         """
-        return read_lines(self.metrics_path)
+        records = read_lines(self.metrics_path)
+        for n, record in enumerate(records, 1):
+            _check_epoch(f"{self.metrics_path}, line {n}", record, n)
+        return records
 
-    def truncate(self, epoch: int) -> None:
-        """Forget the records after an epoch, in one indivisible step.
+    def truncate(self, epoch: int) -> list[dict[str, Any]]:
+        """The records up to the checkpoint's epoch; one beyond it is removed from the file.
 
         A killed run may have logged an epoch whose checkpoint was not written; resuming repeats
-        that epoch, and it must not appear twice.
+        that epoch, and it must not appear twice. Anything else means that the checkpoint and
+        metrics.jsonl do not belong together: ValueError, which names both and the way out.
         """
-        where = f"{self.metrics_path}: a record"
-        kept = [r for r in self.history() if _epoch_of(where, r) <= epoch]
-        write_lines(self.metrics_path, kept)
+        records = self.history()
+        last = len(records)
+        if last < epoch:
+            missing = f"epoch {epoch}" if last + 1 == epoch else f"epochs {last + 1} to {epoch}"
+            raise ValueError(
+                f"{self.metrics_path} lacks {missing}, which {self.checkpoint_path} has; put the "
+                "missing lines back, or start again in another folder"
+            )
+        if last > epoch + 1:
+            wrong, out = f"is of epoch {epoch}", f"the lines after epoch {epoch} to go on there"
+            if not self.checkpoint_path.exists():
+                wrong, out = "is missing", "the former to begin again with epoch 1"
+            raise ValueError(
+                f"{self.metrics_path} has {last} epochs, but {self.checkpoint_path} {wrong}; put "
+                f"the right checkpoint back, or remove {out}"
+            )
+        write_lines(self.metrics_path, records[:epoch])
+        return records[:epoch]
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write result.json. Infinite numbers and NaN are written as null."""
@@ -212,8 +246,15 @@ def _refuse_files(where: str, path: Path) -> None:
             return
 
 
-def _epoch_of(where: str, record: Mapping[str, Any]) -> int:
+def _with_digests(where: str, settings: Mapping[str, Any]) -> bytes:
+    data = json_bytes(where, settings)
+    plain = parse_object(where, data)
+    return json_bytes(where, plain | {"digests": digests(plain)}, indent=2)
+
+
+def _check_epoch(where: str, record: Mapping[str, Any], expected: int) -> None:
     epoch = record.get("epoch")
     if not isinstance(epoch, int | np.integer) or isinstance(epoch, bool):
         raise ValueError(f'{where} needs an integer "epoch"; its "epoch" is {epoch!r}')
-    return int(epoch)
+    if epoch != expected:
+        raise ValueError(f"{where} is of epoch {epoch}; expected epoch {expected}")

@@ -5,12 +5,17 @@ A first reading may skip this file.
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
 PREPROCESSING = ("dataset", "training", "image")
+FREE = ("workers", "versions")  # entries that may change while a run is stopped
+# So may the place of the user's own images: what is there is compared with this record of it.
+PLACES = {"dataset": "images", "labelled": "images", "unlabelled": "unlabelled_images"}
 CHOICES = {
     "optimizer": ("adam", "sgd"),
     "schedule": ("cosine",),
@@ -18,6 +23,33 @@ CHOICES = {
     "mixer": (None, "cutmix", "mixup"),
     "channels": (1, 3),
 }
+
+
+def digests(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The CRC-32 of every entry, as eight hexadecimal digits; of equal entries they are equal.
+
+    >>> digests({"seed": 0, "lr": 0.1})
+    {'seed': 'f4dbdf21', 'lr': '81f33594'}
+    """
+    texts = {name: json.dumps(value, sort_keys=True) for name, value in settings.items()}
+    return {name: f"{zlib.crc32(text.encode()):08x}" for name, text in texts.items()}
+
+
+def check_unedited(file: Path, settings: Mapping[str, Any], begun: Mapping[str, str]) -> None:
+    """ValueError if an entry that decides the weights is not the one a run was begun with.
+
+    begun: the digests of then; without any, nothing is known.
+    """
+    if not isinstance(begun, dict):
+        begun = {"digests": "edited as well"}
+    now = digests(settings)
+    for name in {**begun, **now} if begun else ():
+        free = name in FREE or (name in PLACES and settings.get(PLACES[name]) is not None)
+        if begun.get(name) != now.get(name) and not free:
+            raise ValueError(
+                f"{file}: {name!r} was edited after the run was begun, so the run cannot go on; "
+                "put the old value back, or start again in another folder"
+            )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -95,6 +96,58 @@ def test_opening_says_what_is_missing(tmp_path):
         Run.open(tmp_path)
 
 
+def edit(run, **changes):
+    """Settings edited by hand; None takes an entry out."""
+    said = json.loads((run.path / "settings.json").read_text()) | changes
+    said = {name: value for name, value in said.items() if value is not None}
+    (run.path / "settings.json").write_text(json.dumps(said))
+    return Run.open(run.path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"lr": 0.2}, "lr"), ({"model": "lenet"}, "model"), ({"model": None}, "model"),
+        ({"new": 1}, "new"), ({"preprocessing": {"mean": [0.13], "size": [28, 29]}}, "preproc"),
+        ({"dataset": "there"}, "dataset"),
+    ],
+)  # fmt: skip
+def test_an_edited_setting_is_named(tmp_path, changes, named):
+    run = Run.create(tmp_path / "run", {**SETTINGS, "dataset": "here"})
+    Run.open(run.path).check_settings()
+    edited = edit(run, **changes)
+    with pytest.raises(
+        ValueError, match=rf"settings\.json: '{named}.* was edited after the run was"
+    ):
+        edited.check_settings()
+
+
+def test_settings_that_do_not_decide_the_weights_may_be_edited(tmp_path):
+    begun = {**SETTINGS, "workers": 0, "versions": {"numpy": "2.1"}, "images": {"count": 3}}
+    run = Run.create(tmp_path / "run", begun | {"dataset": "here"})
+    # Images that have moved are compared with their record.
+    edit(run, workers=2, versions={}, dataset="there").check_settings()
+    edited = edit(run, images={"count": 4})
+    with pytest.raises(ValueError, match="'images' was edited"):
+        edited.check_settings()
+    edit(run, images={"count": 4}, digests=None).check_settings()  # as of an older version
+
+
+def test_digests_that_were_edited_are_named(tmp_path):
+    run = Run.create(tmp_path / "run", SETTINGS)
+    for edited in ([1], "none", 7):
+        with pytest.raises(ValueError, match="'digests' was edited"):
+            edit(run, digests=edited).check_settings()
+
+
+def test_settings_that_a_run_rewrites_itself_are_not_edited(tmp_path):
+    run = Run.create(tmp_path / "run", SETTINGS)
+    run.rewrite_settings({**SETTINGS, "lr": 0.2})
+    again = Run.open(run.path)
+    again.check_settings()
+    assert again.settings == {**SETTINGS, "lr": 0.2}
+
+
 @pytest.mark.parametrize("content", [b"", b'{"lr": 0.', b"\xff\xfe", b"[1, 2]", b"null"])
 def test_opening_a_run_with_broken_settings_names_the_file(tmp_path, content):
     (tmp_path / "settings.json").write_bytes(content)
@@ -135,9 +188,10 @@ def test_a_kill_at_any_byte_costs_at_most_the_last_record(tmp_path_factory, data
     # A line counts when all of it is there, with or without its newline.
     complete = [line for line in whole[:cut].split(b"\n") if line.endswith(b"}")]
     assert run.history() == [json.loads(line) for line in complete]
-    run.log({"epoch": 9})
-    assert epochs(run) == [*range(1, len(complete) + 1), 9]
-    assert run.metrics_path.read_bytes().endswith(b'\n{"epoch": 9}\n' if complete else b"9}\n")
+    run.log({"epoch": len(complete) + 1})
+    assert epochs(run) == [*range(1, len(complete) + 2)]
+    line = b'{"epoch": %d}\n' % (len(complete) + 1)
+    assert run.metrics_path.read_bytes().endswith(b"\n" + line if complete else line)
 
 
 def test_zeros_that_a_power_cut_left_at_the_end_are_ignored(tmp_path):
@@ -158,13 +212,63 @@ def test_a_broken_line_that_no_kill_explains_is_named_by_its_number(tmp_path, br
         run.history()
 
 
-@given(last=st.integers(0, 5), epoch=st.integers(-1, 7))
-def test_truncating_keeps_the_records_up_to_an_epoch(tmp_path_factory, last, epoch):
-    run = run_with_epochs(tmp_path_factory.mktemp("truncate"), last)
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize("epoch", [0, 1, 5])
+def test_truncating_removes_the_one_record_that_a_kill_left_beyond_the_checkpoint(
+    tmp_path, epoch, beyond
+):
+    run = run_with_epochs(tmp_path, epoch + beyond)
     before = run.history()
-    run.truncate(epoch)
-    assert run.history() == [record for record in before if record["epoch"] <= epoch]
+    assert run.truncate(epoch) == run.history() == before[:epoch]
     assert sorted(p.name for p in run.path.iterdir()) == ["metrics.jsonl", "settings.json"]
+
+
+@given(last=st.integers(0, 6), epoch=st.integers(0, 6))
+def test_truncating_refuses_records_that_no_kill_leaves_beside_the_checkpoint(
+    tmp_path_factory, last, epoch
+):
+    run = run_with_epochs(tmp_path_factory.mktemp("truncate"), last)
+    if epoch:
+        run.checkpoint_path.write_bytes(b"")
+    if last in (epoch, epoch + 1):
+        run.truncate(epoch)
+        return
+    first = last + 1
+    missing = f"epoch {epoch}" if first == epoch else f"epochs {first} to {epoch}"
+    expected = f"{run.metrics_path} lacks {missing}, which {run.checkpoint_path} has; "
+    if last > epoch:
+        wrong = f"is of epoch {epoch}" if epoch else "is missing"
+        expected = f"{run.metrics_path} has {last} epochs, but {run.checkpoint_path} {wrong}; "
+    with pytest.raises(ValueError, match="^" + re.escape(expected)):
+        run.truncate(epoch)
+    assert len(run.history()) == last
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([1, 2, 4], "line 3 is of epoch 4; expected epoch 3"),
+        ([1, 2, 2, 3], "line 3 is of epoch 2; expected epoch 3"),
+        ([2, 3], "line 1 is of epoch 2; expected epoch 1"),
+        ([1, 3, 2], "line 2 is of epoch 3; expected epoch 2"),
+        ([0, 1], "line 1 is of epoch 0; expected epoch 1"),
+        ([1, None], 'line 2 needs an integer "epoch"'),
+    ],
+)
+def test_the_history_refuses_epochs_that_do_not_rise_by_one(tmp_path, lines, said):
+    run = Run.create(tmp_path / "run", SETTINGS)
+    run.metrics_path.write_text("".join(json.dumps({"epoch": n}) + "\n" for n in lines))
+    for read in (run.history, lambda: run.truncate(1), lambda: run.log({"epoch": 3})):
+        with pytest.raises(ValueError, match=rf"metrics\.jsonl, {said}"):
+            read()
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 3, 9])
+def test_an_epoch_that_does_not_follow_the_last_is_not_logged(tmp_path, epoch):
+    run = run_with_epochs(tmp_path, 1)
+    with pytest.raises(ValueError, match=f"the record is of epoch {epoch}; expected epoch 2"):
+        run.log({"epoch": epoch})
+    assert epochs(run) == [1]
 
 
 def test_truncating_that_fails_keeps_every_record(tmp_path, monkeypatch):
@@ -175,7 +279,7 @@ def test_truncating_that_fails_keeps_every_record(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"cannot write .*metrics\.jsonl: No space left"):
-        run.truncate(1)
+        run.truncate(2)
     assert epochs(run) == [1, 2, 3]
 
 
@@ -282,6 +386,13 @@ def test_a_stage_asked_for_again_is_returned_to(tmp_path):
     again = Run.open(run.path).stage("warm-up")
     assert epochs(again) == [1]
     assert run.stage("warm-up", {"other": 1}).settings == {"stage": "warm-up"}
+
+
+def test_a_stage_whose_settings_were_edited_is_not_returned_to(tmp_path):
+    run = Run.create(tmp_path / "run", SETTINGS)
+    edit(run.stage("warm-up", {"lr": 0.1}), lr=0.2)
+    with pytest.raises(ValueError, match=r"warm-up/settings\.json: 'lr' was edited"):
+        run.stage("warm-up")
 
 
 def test_a_stage_is_not_begun_over_what_lies_in_its_folder(tmp_path):
