@@ -60,7 +60,8 @@ SPINE = [
         "A step, an epoch, a run.",
         "optim/optimizer optim/sgd optim/adam training/loop",
         "optim/__init__ optim/state optim/schedules optim/clipping optim/adamw "
-        "optim/weight_average training/__init__ training/guard training/progress "
+        "optim/weight_decay optim/weight_average training/__init__ training/guard "
+        "training/progress training/early_stopping "
         "training/plain_json training/run training/settings training/checkpoint",
     ),
 ]
