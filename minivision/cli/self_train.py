@@ -35,6 +35,7 @@ from minivision.models import MODELS
 from minivision.nn import Module
 from minivision.optim import Adam
 from minivision.training import evaluate, save_model
+from minivision.training.evaluation import images_at_once
 from minivision.transforms import ColorJitter, Compose, Rotate, Translate
 
 CHANGES: dict[str, list[Any]] = {
@@ -145,6 +146,7 @@ def robustness(data: FewLabels, model: Any) -> dict[str, float]:
     found = {}
     for name, changes in CHANGES.items():
         changed = Compose([*changes, *data.clean.transforms])
-        batches = DataLoader(data.splits.test, 250, transform=changed)
+        few = images_at_once(*model.input_shape[1:])
+        batches = DataLoader(data.splits.test, few, transform=changed)
         found[f"{name}_accuracy"] = evaluate(model, batches)["accuracy"]
     return found

@@ -8,17 +8,17 @@ checkpoint.py      everything a run needs to go on
 guard.py           a step that goes wrong changes nothing
 progress.py        means over an epoch, and a progress bar
 loop.py            Batch, train_step, fit
-evaluation.py      evaluate, predict_logits
+evaluation.py      evaluate, predict_logits, and in_order, batches for them
 ten_crops.py       ten_crop_probabilities, which needs OpenCV and is imported from there
 """
 
 from minivision.training.checkpoint import load_model, save_model
 from minivision.training.early_stopping import EarlyStopping
-from minivision.training.evaluation import evaluate, predict_logits
+from minivision.training.evaluation import evaluate, in_order, predict_logits
 from minivision.training.loop import Batch, History, classification_loss, fit, train_step
 from minivision.training.run import Run, next_run_path
 
 __all__ = [
     "fit", "train_step", "evaluate", "predict_logits", "classification_loss", "Batch", "History",
-    "EarlyStopping", "Run", "next_run_path", "load_model", "save_model",
+    "EarlyStopping", "in_order", "Run", "next_run_path", "load_model", "save_model",
 ]  # fmt: skip
