@@ -155,8 +155,8 @@ CHAPTERS = [
         "cli/gradcheck cli/backward cli/augment cli/transfer cli/distill cli/forget_less "
         "cli/pseudo_label cli/self_train cli/search_augmentation cli/search_images "
         "cli/convert_weights",
-        "__main__ cli/__init__ cli/setup cli/images cli/policy cli/first_loss "
-        "cli/comparison cli/few_labels",
+        "__main__ cli/__init__ cli/setup cli/argument_types cli/optimization cli/images cli/policy "
+        "cli/first_loss cli/comparison cli/few_labels",
     ),
     chapter(
         "The machine room",

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from minivision.backend import resolve_device
+from minivision.cli.argument_types import positive
 from minivision.cli.comparison import begin, print_table, trainer
 from minivision.cli.few_labels import (
     SHARED,
@@ -25,9 +26,9 @@ from minivision.cli.few_labels import (
     ask,
     few_labels,
 )
+from minivision.cli.optimization import start_of
 from minivision.cli.policy import read_policy
 from minivision.cli.setup import new_network
-from minivision.cli.train import positive, start_of
 from minivision.datasets import DataLoader
 from minivision.errors import require_one_of, require_probability
 from minivision.methods import filter_and_balance, self_train, without_noise
