@@ -15,9 +15,8 @@ def decay_groups(model: Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameter groups for an optimizer: weights of layers decay, everything else does not.
 
     Weights of convolutions, linear and locally connected layers get `weight_decay`. Biases and the
-    scales and shifts of normalization get 0: they are few, so they hardly overfit, and a scale of
-    batch normalization that is pulled to 0 switches its channel off. (He et al. 2019, §3.1, "no
-    bias decay".) Parameters that are frozen later are in their group, and stay as they are.
+    scales and shifts of normalization get 0; they are few, and hardly overfit. (He et al. 2019,
+    §3.1, "no bias decay".) Parameters that are frozen later stay as they are.
 
     >>> from minivision.nn import BatchNorm2d, Conv2d, Sequential
     >>> groups = decay_groups(Sequential(Conv2d(1, 6, 5), BatchNorm2d(6)), 5e-4)

@@ -2,7 +2,7 @@
 
 Sooner or later a network learns its training images by heart: their loss goes on falling, and that
 of the validation images rises again. The weights of the epoch before are the ones to keep.
-(Prechelt 1998, "Early stopping, but when?")
+(Prechelt 1998 compares rules for when to stop.)
 
 A first reading may skip this file.
 """
