@@ -60,7 +60,8 @@ SPINE = [
         "A step, an epoch, a run.",
         "optim/optimizer optim/sgd optim/adam training/loop",
         "optim/__init__ optim/state optim/schedules optim/clipping optim/adamw "
-        "optim/weight_average training/__init__ training/guard training/progress "
+        "optim/weight_decay optim/weight_average training/__init__ training/guard "
+        "training/progress training/early_stopping "
         "training/plain_json training/run training/settings training/checkpoint",
     ),
 ]
@@ -154,8 +155,8 @@ CHAPTERS = [
         "cli/gradcheck cli/backward cli/augment cli/transfer cli/distill cli/forget_less "
         "cli/pseudo_label cli/self_train cli/search_augmentation cli/search_images "
         "cli/convert_weights",
-        "__main__ cli/__init__ cli/setup cli/images cli/policy cli/first_loss "
-        "cli/comparison cli/few_labels",
+        "__main__ cli/__init__ cli/setup cli/argument_types cli/optimization cli/images cli/policy "
+        "cli/first_loss cli/comparison cli/few_labels",
     ),
     chapter(
         "The machine room",

@@ -36,6 +36,8 @@ PAPERS = {
     "He 2015": "He, Zhang, Ren, Sun. Delving Deep into Rectifiers: Surpassing Human-Level "
     "Performance on ImageNet Classification. ICCV 2015",
     "He 2016": "He, Zhang, Ren, Sun. Deep Residual Learning for Image Recognition. CVPR 2016",
+    "He 2019": "He, Zhang, Zhang, Zhang, Xie, Li. Bag of Tricks for Image Classification with "
+    "Convolutional Neural Networks. CVPR 2019",
     "Hinton 2015": "Hinton, Vinyals, Dean. Distilling the Knowledge in a Neural Network. "
     "arXiv 1503.02531",
     "Howard 2013": "Howard. Some Improvements on Deep Convolutional Neural Network Based Image "
@@ -83,6 +85,8 @@ PAPERS = {
     "Philosophical Magazine 1901",
     "Polyak 1992": "Polyak, Juditsky. Acceleration of Stochastic Approximation by Averaging. "
     "SIAM Journal on Control and Optimization 1992",
+    "Prechelt 1998": "Prechelt. Early Stopping, but When? Neural Networks: Tricks of the Trade, "
+    "LNCS 1524, 1998",
     "Selvaraju 2017": "Selvaraju et al. Grad-CAM: Visual Explanations from Deep Networks via "
     "Gradient-Based Localization. ICCV 2017",
     "Sermanet 2014": "Sermanet, Eigen, Zhang, Mathieu, Fergus, LeCun. OverFeat: Integrated "

@@ -18,9 +18,9 @@ from minivision.backend import Array, to_device, to_host
 from minivision.functional.inputs import sizes
 from minivision.nn import Module
 from minivision.tensor import Tensor
+from minivision.training.evaluation import images_at_once
 
 Classes = int | Sequence[int] | np.ndarray | None
-BATCH = 250  # images in one pass, where there are many
 
 
 def saliency(model: Module, images: Array, classes: Classes = None) -> np.ndarray:
@@ -57,11 +57,11 @@ def feature_maps(model: Module, images: Array, layer: str) -> np.ndarray:
 
     Raises ValueError for an unknown layer; the sentence lists those that there are.
     """
-    sizes("feature_maps", "images", images, "N C H W")
-    found = []
+    N, _, H, W = sizes("feature_maps", "images", images, "N C H W")
+    found, few = [], images_at_once(H, W)
     with borrowed(model), no_grad():
-        for start in range(0, max(1, len(images)), BATCH):
-            part = images[start : start + BATCH]
+        for start in range(0, max(1, N), few):
+            part = images[start : start + few]
             calls = watched(model, Tensor(images_like(model, part.shape, part)))
             found.append(to_host(called("feature_maps", calls, layer).result.data))
     return np.concatenate(found)

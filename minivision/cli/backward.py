@@ -24,7 +24,7 @@ import numpy as np
 
 from minivision import Tensor
 from minivision.analysis.backward_page import backward_page
-from minivision.cli.train import whole
+from minivision.cli.argument_types import whole
 from minivision.nn.weights import write_atomically
 
 LARGEST = 1_000_000  # numbers of an input

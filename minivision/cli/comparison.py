@@ -16,6 +16,7 @@ from typing import Any
 
 from minivision.analysis import plots
 from minivision.analysis.comparison import plot_comparison
+from minivision.cli.argument_types import positive, whole
 from minivision.cli.images import (
     TRAINED,
     Images,
@@ -25,6 +26,7 @@ from minivision.cli.images import (
     run_images,
     untested,
 )
+from minivision.cli.optimization import start_of
 from minivision.cli.policy import read_policy
 from minivision.cli.setup import (
     loader,
@@ -36,7 +38,6 @@ from minivision.cli.setup import (
     undrawn,
     versions,
 )
-from minivision.cli.train import positive, start_of, whole
 from minivision.datasets import DATASETS, Splits, open_class_folders, stratified_split
 from minivision.datasets.class_folders import PARTS
 from minivision.datasets.fingerprint import check_fingerprint

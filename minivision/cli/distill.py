@@ -38,9 +38,9 @@ from minivision.cli.comparison import (
     trainer,
 )
 from minivision.cli.first_loss import watched
+from minivision.cli.optimization import learning_rate
 from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader
-from minivision.cli.train import learning_rate
 from minivision.errors import require_probability
 from minivision.functional.softmax import positive_temperature
 from minivision.methods import distillation, hide_labels, record_responses

@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minivision.cli.argument_types import positive
 from minivision.cli.comparison import add_folder_arguments, images_of, open_folder
 from minivision.cli.images import found_files, unlabelled_stamps
+from minivision.cli.optimization import learning_rate, start_of
 from minivision.cli.policy import EXPLAINED, STEPS, read_policy
 from minivision.cli.setup import preprocessing, undrawn, versions
 from minivision.cli.train import DEFAULTS as EPOCHS
-from minivision.cli.train import USUAL, learning_rate, positive, start_of
+from minivision.cli.train import USUAL
 from minivision.datasets import (
     DATASETS,
     Splits,

@@ -23,6 +23,7 @@ from typing import Any
 from minivision.analysis.comparison import plot_two_tasks
 from minivision.analysis.plots import save_figure
 from minivision.backend import resolve_device
+from minivision.cli.argument_types import positive, whole
 from minivision.cli.comparison import (
     OLD,
     Variant,
@@ -36,7 +37,6 @@ from minivision.cli.comparison import (
 )
 from minivision.cli.images import TRAINED, ChangedImagesError, run_images
 from minivision.cli.setup import load_run, loader
-from minivision.cli.train import positive, whole
 from minivision.datasets import Splits
 from minivision.functional.softmax import positive_temperature
 from minivision.methods import JointBatches, joint_loss, lwf_loss, record_responses, with_new_task

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 
 from minivision.analysis.gradient_cases import CASES, check_all
-from minivision.cli.train import positive, whole
+from minivision.cli.argument_types import positive, whole
 from minivision.gradcheck import GradientError
 
 

@@ -30,7 +30,9 @@ import numpy as np
 from minivision.analysis.plots import save_figure
 from minivision.analysis.policies import plot_search, standard_error
 from minivision.backend import resolve_device
+from minivision.cli.argument_types import positive, whole
 from minivision.cli.images import TRAINED, Images, Recorded, new_images, run_images
+from minivision.cli.optimization import learning_rate, start_of
 from minivision.cli.policy import EXPLAINED, STEPS, read_policy
 from minivision.cli.setup import (
     new_network,
@@ -40,7 +42,7 @@ from minivision.cli.setup import (
     undrawn,
     versions,
 )
-from minivision.cli.train import DEFAULTS, USUAL, learning_rate, positive, start_of, whole
+from minivision.cli.train import DEFAULTS, USUAL
 from minivision.datasets import DATASETS, ArrayDataset, Splits, stratified_split
 from minivision.datasets.fingerprint import check_fingerprint
 from minivision.methods import (

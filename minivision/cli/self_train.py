@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from minivision.backend import resolve_device
+from minivision.cli.argument_types import positive
 from minivision.cli.comparison import begin, print_table, trainer
 from minivision.cli.few_labels import (
     SHARED,
@@ -25,9 +26,9 @@ from minivision.cli.few_labels import (
     ask,
     few_labels,
 )
+from minivision.cli.optimization import start_of
 from minivision.cli.policy import read_policy
 from minivision.cli.setup import new_network
-from minivision.cli.train import positive, start_of
 from minivision.datasets import DataLoader
 from minivision.errors import require_one_of, require_probability
 from minivision.methods import filter_and_balance, self_train, without_noise
@@ -35,6 +36,7 @@ from minivision.models import MODELS
 from minivision.nn import Module
 from minivision.optim import Adam
 from minivision.training import evaluate, save_model
+from minivision.training.evaluation import images_at_once
 from minivision.transforms import ColorJitter, Compose, Rotate, Translate
 
 CHANGES: dict[str, list[Any]] = {
@@ -145,6 +147,7 @@ def robustness(data: FewLabels, model: Any) -> dict[str, float]:
     found = {}
     for name, changes in CHANGES.items():
         changed = Compose([*changes, *data.clean.transforms])
-        batches = DataLoader(data.splits.test, 250, transform=changed)
+        few = images_at_once(*model.input_shape[1:])
+        batches = DataLoader(data.splits.test, few, transform=changed)
         found[f"{name}_accuracy"] = evaluate(model, batches)["accuracy"]
     return found

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from minivision.models import MODELS, with_new_head
 from minivision.nn import initialize
 from minivision.nn.initializers import he_normal
 from minivision.random import manual_seed, skip_init
-from minivision.training import Run, load_model
+from minivision.training import Run, in_order, load_model
 from minivision.training.settings import RunSettings
 from minivision.transforms import (
     Compose,
@@ -35,9 +35,10 @@ from minivision.transforms import (
     describe,
     from_description,
 )
-from minivision.transforms.handwriting import usual_extent
+from minivision.transforms.handwriting import extents
 
-EVALUATION_BATCH = 250
+LOOKED_AT = 10_000  # images, for the mean and the standard deviation of a training set
+AT_ONCE = 100  # of them in memory
 
 
 def new_network(name: str, classes: int, channels: int, start: str = "paper") -> Any:
@@ -74,6 +75,33 @@ def undrawn(model: str) -> Any:
         return MODELS[model]()
 
 
+class PixelStatistics(NamedTuple):
+    """Of a training set: mean and standard deviation of each channel (0 to 1), extent of digits."""
+
+    mean: np.ndarray  # (C,)
+    std: np.ndarray  # (C,)
+    extent: int
+
+
+def pixel_statistics(dataset: Any) -> PixelStatistics:
+    """Look at 10,000 images of a dataset, spread over all of it, with a few in memory at a time.
+
+    How often each of the 256 values of a byte occurs is counted exactly, so the batches make no
+    difference.
+    """
+    indices = np.arange(len(dataset))[:: -(-len(dataset) // LOOKED_AT)]
+    counts, found = np.zeros(()), []
+    for start in range(0, len(indices), AT_ONCE):
+        images, _ = dataset.batch(indices[start : start + AT_ONCE])
+        N, H, W, C = images.shape
+        counts = counts + [np.bincount(images[..., c].ravel(), minlength=256) for c in range(C)]
+        found += extents(images) if C == 1 else []
+    value, share = np.arange(256) / 255, counts / counts.sum(axis=1, keepdims=True)
+    mean = share @ value
+    std = np.sqrt((share * (value - mean[:, None]) ** 2).sum(axis=1))
+    return PixelStatistics(mean, std, int(np.median(found)) if found else min(H, W))
+
+
 def preprocessing(
     splits: Splits, model: Any, augmentation: Sequence[Any] = (), old: Normalize | None = None
 ) -> dict[str, Any]:
@@ -85,11 +113,10 @@ def preprocessing(
     a range of pixels gets that, and smaller images in a border of black. old: how an old network's
     images were standardised, which new ones for it must be, too.
     """
-    indices = np.arange(len(splits.train))[:: -(-len(splits.train) // 10_000)]
-    images, _ = splits.train.batch(indices)
-    mean = (images.mean(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
-    std = (images.std(axis=(0, 1, 2), dtype=np.float64) / 255).round(4)
-    size, input_size = images.shape[1:3], model.input_shape[1:]
+    mean, std, extent = pixel_statistics(splits.train)
+    mean, std = mean.round(4), std.round(4)
+    H, W, C = splits.train[0][0].shape
+    size, input_size = (H, W), model.input_shape[1:]
     fitted: Any = Resize(input_size)
     if model.pixel_range is not None:
         black, white = model.pixel_range
@@ -97,7 +124,7 @@ def preprocessing(
         std = np.full_like(std, 1 / (white - black))
         if size[0] <= input_size[0] and size[1] <= input_size[1]:
             fitted = Pad(input_size)
-    framed = [FrameDigit(size, usual_extent(images)) if images.shape[3] == 1 else Resize(size)]
+    framed = [FrameDigit(size, extent) if C == 1 else Resize(size)]
     resized = [] if size == input_size else [fitted]
     numbers = [ToArray(), old or Normalize(tuple(mean), tuple(np.maximum(std, 1e-3)))]
     steps: dict[str, list[Any]] = {
@@ -110,15 +137,17 @@ def preprocessing(
 
 def loader(dataset: Any, settings: RunSettings, part: str) -> DataLoader:
     """Batches of one split: shuffled and augmented for "training", in order for "dataset"."""
-    training = part == "training"
+    transform = from_description(settings.preprocessing[part])
+    if part == "dataset":
+        return in_order(dataset, transform, settings.workers)
     return DataLoader(
         dataset,
-        batch_size=settings.batch_size if training else EVALUATION_BATCH,
-        shuffle=training,
+        batch_size=settings.batch_size,
+        shuffle=True,
         seed=settings.seed,
-        transform=from_description(settings.preprocessing[part]),
+        transform=transform,
         workers=settings.workers,
-        with_indices=training,
+        with_indices=True,
     )
 
 

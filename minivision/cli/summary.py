@@ -15,8 +15,8 @@ import argparse
 from pathlib import Path
 
 from minivision.analysis.summary import summary
+from minivision.cli.argument_types import positive
 from minivision.cli.setup import load_run
-from minivision.cli.train import positive
 from minivision.models import MODELS, Network
 from minivision.nn import skip_init
 from minivision.random import manual_seed

@@ -5,11 +5,14 @@
   minivision train --dataset my_photos --epochs 30    a folder with one folder for each class
   minivision train --dataset my_photos.tar.gz         the same in one file
   minivision train --dataset cifar10 --augment flip+crop+randaugment   never twice the same image
+  minivision train --weights vgg16.safetensors --model vgg16 --dataset my_photos   not from scratch
+  minivision train --epochs 100 --patience 10         until it no longer gets better
   minivision train --out runs/mine --resume           go on with a run that was stopped
   minivision train --out runs/mine --resume --epochs 40    more epochs for a finished run
 
 The folder holds settings.json, metrics.jsonl (a line an epoch), checkpoint.safetensors,
-result.json (the test set, read once, at the end), curves.png and confusion.png.
+result.json (the test set, read once, at the end), curves.png and confusion.png. With --patience the
+checkpoint also has the weights of the best epoch, which are the ones that are tested and used.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import Any, NamedTuple
 
 from minivision.analysis import plots
 from minivision.backend import resolve_device
+from minivision.cli.argument_types import positive, whole
 from minivision.cli.first_loss import watched
 from minivision.cli.images import (
     TRAINED,
@@ -30,6 +34,20 @@ from minivision.cli.images import (
     new_images,
     run_images,
     untested,
+)
+from minivision.cli.optimization import (
+    MOMENTUM,
+    add_learning_arguments,
+    check_beginning,
+    first_network,
+    learning_rate,
+    make_loss,
+    make_optimizer,
+    make_schedule,
+    make_stopping,
+    sha256,
+    start_of,
+    weights_file,
 )
 from minivision.cli.policy import EXPLAINED, MIXERS, NAMES, read_policy
 from minivision.cli.setup import (
@@ -47,10 +65,8 @@ from minivision.cli.setup import (
 from minivision.datasets import DATASETS, Splits, stratified_split
 from minivision.functional import cross_entropy
 from minivision.models import MODELS
-from minivision.optim import SGD, Adam, Optimizer, cosine
 from minivision.training import (
     Run,
-    classification_loss,
     evaluate,
     fit,
     next_run_path,
@@ -81,31 +97,9 @@ USUAL = Defaults(20, 32, 0)
 # What decides the weights a run ends with: a resumed run must have what it was begun with.
 DECIDED = (
     "model", "dataset", "epochs", "batch_size", "lr", "optimizer", "shift", "augment", "seed",
-    "start", "limit", "skip_unreadable",
+    "start", "limit", "skip_unreadable", "momentum", "weight_decay", "schedule", "class_weights",
+    "patience", "weights",
 )  # fmt: skip
-# First learning rates, by how the name of the network begins; the longest that fits counts. Larger
-# networks need smaller steps: the first step of Adam moves every weight by the rate, and so the sum
-# of a unit with thousands of inputs by thousands of times as much.
-LEARNING_RATES = {
-    "": {"adam": 2e-3, "sgd": 5e-3},
-    "vgg_small": {"adam": 2e-4, "sgd": 1e-3},
-    "alexnet": {"adam": 3e-5, "sgd": 3e-4},
-    "alexnet_small": {"adam": 2e-3, "sgd": 5e-3},
-    "vgg1": {"adam": 1e-4, "sgd": 1e-3},
-}
-# Pages that draw as a paper for a million images does; all others begin as they say.
-STARTS = dict.fromkeys(("alexnet", "alexnet_caffenet", "alexnet_two_tower"), "he")
-
-
-def start_of(model: str) -> str:
-    """How this network's weights are drawn, unless the command line says it."""
-    return STARTS.get(model, "paper")
-
-
-def learning_rate(model: str, optimizer: str) -> float:
-    """The first learning rate with which this network learns, unless the command line has one."""
-    family = max(filter(model.startswith, LEARNING_RATES), key=len)
-    return LEARNING_RATES[family][optimizer]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,18 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--epochs", type=positive(int), help="passes over the data (default: 20; large sets: 5)")
     add("--batch-size", type=positive(int), help="images a step (default: 32; large sets: 64)")
-    add(
-        "--lr", type=positive(float),
-        help="first learning rate (default: adam 0.002, sgd 0.005; less for vgg_small, and again "
-        "for the large AlexNets and VGGs: LEARNING_RATES in cli/train.py)",
-    )  # fmt: skip
-    add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
-    add(
-        "--start", choices=["he", "paper"],
-        help="first weights: paper, as the network's page in models/ says (AlexNet: N(0, 0.01²) of "
-        "its paper; VGG: torchvision's; most others: He's); or he, He-normal in every layer "
-        f"(default: he for {', '.join(STARTS)}; else paper)",
-    )  # fmt: skip
+    add_learning_arguments(parser)
     add(
         "--shift", type=whole,
         help="random shifts in pixels (default: digits 2, mnist 1, else 0; with --augment 0)",
@@ -170,6 +153,7 @@ def run(arguments: argparse.Namespace) -> None:
             for file, reason in images.skipped.items():
                 print(f"  {file} {reason}")
         settings = make_settings(arguments, images)
+        check_beginning(settings, training_images(settings, splits).labels)
         name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
         folder = Run.create(arguments.out or next_run_path(name), settings.plain())
     with folder.locked():
@@ -191,15 +175,24 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
     if folder.result_path.exists():
         found = folder.read_result()
     # A kill may have left new settings next to the result of fewer epochs.
-    finished = found.get("epochs") == settings.epochs
+    early = found.get("stopped_early", False)
+    finished = early or found.get("epochs") == settings.epochs
     given = {name: getattr(arguments, name) for name in DECIDED}
     if given["dataset"] is not None:
         given["dataset"] = absolute(given["dataset"])
+    if given["weights"] is not None:
+        given["weights"] = weights_file(given["weights"])
     longer = finished and epochs is not None and epochs > settings.epochs
     if longer:
         del given["epochs"]
     same_options(folder.path, given, settings.plain())
     if longer:
+        if early:
+            raise ValueError(
+                f"{folder.path} ended early, after epoch {found['epochs']}, as --patience "
+                f"{settings.patience} says: more epochs change nothing. Begin another run with "
+                "more patience"
+            )
         settings = replace(settings, epochs=epochs)
     elif finished:  # the test set is read once
         with suppress(OSError), folder.locked():  # which removes what a kill has left
@@ -214,11 +207,11 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
 
 def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> None:
     """The lesson of this file: data, model, optimizer, fit, and one look at the test set."""
-    classes, epochs = settings.classes, settings.epochs
-    K, training = len(classes), splits.train
-    if settings.limit is not None:
-        (training,) = stratified_split(training, (min(settings.limit, len(training)),))
-    model = build_model(settings)
+    classes, epochs, K = settings.classes, settings.epochs, len(settings.classes)
+    training = training_images(settings, splits)
+    begun = folder.checkpoint_path.exists()  # what it began with is in there, and more
+    model = build_model(settings) if begun else first_network(settings)
+    stopping = make_stopping(settings)
     print(
         f"{settings.model}: {model.parameter_count():,} parameters; {settings.dataset}: "
         f"{len(training):,} training, {len(splits.validation):,} validation and "
@@ -228,16 +221,24 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
     history = fit(
         model,
         loader(training, settings, "training"),
-        watched(classification_loss, K),
-        make_optimizer(settings.optimizer, model, settings.lr),
+        watched(make_loss(settings, training.labels), K),
+        make_optimizer(settings, model),
         epochs,
-        schedule=cosine(epochs),
+        schedule=make_schedule(settings),
         validate=lambda model: evaluate(model, validation),
         batch_transform=MIXERS[settings.mixer](K) if settings.mixer else None,
+        early_stopping=stopping,
         seed=settings.seed,
         run=folder,
         device=device,
     )
+    found: dict[str, Any] = {"epochs": len(history)}
+    if stopping is not None:
+        found |= {
+            "best_epoch": stopping.best_epoch(history),
+            "stopped_early": len(history) < epochs,
+        }
+        print(f"epoch {found['best_epoch']} of {len(history)} was the best; its weights are kept")
     test = test_result(model, loader(splits.test, settings, "dataset"), classes)
     confusion = test.pop("confusion")
     seconds = round(sum(history["seconds"]), 1)
@@ -248,12 +249,19 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
     plots.save_figure(plots.plot_history(history, title), folder.path / "curves.png")
     plots.save_figure(plots.plot_confusion(confusion, classes), folder.path / "confusion.png")
     # Last, because a run with a result is finished: one killed before goes on, and draws again.
-    folder.write_result({**test, "epochs": epochs, "training_seconds": seconds})
+    folder.write_result({**test, **found, "training_seconds": seconds})
     print(
         f"test accuracy {test['test_accuracy']:.2%} on {test['test_images']:,} images it has never "
         f"seen{beside_accuracy(absent)}, after {seconds:.0f} s of training"
     )
     print(f"see {folder.path / 'curves.png'}; try: minivision predict {folder.path} IMAGE.png")
+
+
+def training_images(settings: RunSettings, splits: Splits) -> Any:
+    """The images that are trained on: all of the training part, or as many as --limit says."""
+    if settings.limit is None:
+        return splits.train
+    return stratified_split(splits.train, (min(settings.limit, len(splits.train)),))[0]
 
 
 def test_result(model: Any, batches: Any, classes: list[str]) -> dict[str, Any]:
@@ -278,7 +286,10 @@ def make_settings(arguments: argparse.Namespace, images: Images) -> RunSettings:
     first = splits.train[0][0]
     policy = read_policy("--augment", arguments.augment or "none", first.shape)
     augmentation = [RandomTranslate(shift), *policy.steps] if shift else policy.steps
-    optimizer = arguments.optimizer or "adam"
+    optimizer, momentum = arguments.optimizer or "adam", arguments.momentum
+    if optimizer == "sgd" and momentum is None:
+        momentum = MOMENTUM
+    weights = weights_file(arguments.weights) if arguments.weights else None
     return RunSettings(
         model=arguments.model,
         dataset=absolute(arguments.dataset),
@@ -289,6 +300,13 @@ def make_settings(arguments: argparse.Namespace, images: Images) -> RunSettings:
         batch_size=arguments.batch_size or usual.batch_size,
         lr=arguments.lr or learning_rate(arguments.model, optimizer),
         optimizer=optimizer,
+        momentum=momentum,
+        weight_decay=arguments.weight_decay,
+        schedule=arguments.schedule or "cosine",
+        class_weights=arguments.class_weights,
+        patience=arguments.patience,
+        weights=weights,
+        weights_sha256=sha256(weights) if weights else None,
         seed=arguments.seed or 0,
         start=arguments.start or start_of(arguments.model),
         limit=arguments.limit,
@@ -306,31 +324,3 @@ def make_settings(arguments: argparse.Namespace, images: Images) -> RunSettings:
 def absolute(dataset: str) -> str:
     """A dataset's name as it is, a path from the root on."""
     return dataset if dataset in DATASETS else str(Path(dataset).resolve())
-
-
-def make_optimizer(name: str, model: Any, lr: float) -> Optimizer:
-    if name == "adam":
-        return Adam(model.parameters(), lr)
-    return SGD(model.parameters(), lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
-
-
-def positive(kind: type) -> Any:
-    """An argument type: a number above zero."""
-
-    def parse(text: str) -> Any:
-        try:
-            number = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero") from None
-        if not 0 < number < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} is not a number above zero")
-        return number
-
-    return parse
-
-
-def whole(text: str) -> int:
-    """An argument type: a whole number from zero up."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
-    return int(text)

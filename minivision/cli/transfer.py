@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Any
 
 from minivision.backend import resolve_device
+from minivision.cli.argument_types import positive
 from minivision.cli.comparison import (
     OLD,
     accuracy_on,
@@ -30,9 +31,10 @@ from minivision.cli.comparison import (
     trainer,
 )
 from minivision.cli.first_loss import watched
+from minivision.cli.optimization import learning_rate
 from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader, open_run
-from minivision.cli.train import learning_rate, positive, test_result
+from minivision.cli.train import test_result
 from minivision.methods import RecordedBatches, rate_groups, record_responses
 from minivision.models import BodyAndHead, cut, with_new_head
 from minivision.optim import Adam

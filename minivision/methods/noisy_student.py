@@ -29,9 +29,9 @@ from minivision.methods.responses import hide_labels, looked_up, record_response
 from minivision.nn import Module
 from minivision.random import manual_seed
 from minivision.tensor import Tensor
+from minivision.training.evaluation import in_order
 from minivision.training.loop import Batch, Loss
 
-EVALUATION_BATCH = 250
 WEIGHTINGS = ("mean", "labelled")
 
 
@@ -90,7 +90,7 @@ def self_train(
         raise ValueError("self_train: networks is empty; expected a teacher and students")
     require_one_of("self_train: weighting", weighting, WEIGHTINGS)
     steps = len(unlabelled) if steps is None else steps
-    images = DataLoader(unlabelled.dataset, EVALUATION_BATCH, transform=clean)
+    images = in_order(unlabelled.dataset, clean)
     names, teacher = labelled.dataset.classes, None
     choose = choose or partial(filter_and_balance, classes=names)
     for number, network in enumerate(networks):

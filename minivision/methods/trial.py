@@ -10,10 +10,8 @@ from minivision.datasets import DataLoader
 from minivision.nn import Module
 from minivision.optim import Adam, cosine
 from minivision.random import manual_seed
-from minivision.training import classification_loss, evaluate, fit
+from minivision.training import classification_loss, evaluate, fit, in_order
 from minivision.transforms import Compose
-
-EVALUATION_BATCH = 250
 
 
 @dataclass(frozen=True)
@@ -60,5 +58,4 @@ class Trial:
 
     def score(self, model: Module, dataset: Any) -> float:
         """The accuracy of a network on the images of a dataset, as they are."""
-        batches = DataLoader(dataset, EVALUATION_BATCH, transform=Compose(self.numbers))
-        return evaluate(model, batches)["accuracy"]
+        return evaluate(model, in_order(dataset, Compose(self.numbers)))["accuracy"]

@@ -5,6 +5,7 @@ clipping.py        clip_grad_norm_
 sgd.py             SGD with momentum
 adam.py            Adam
 adamw.py           AdamW
+weight_decay.py    decay_groups: which parameters decay
 state.py           what an optimizer is given, saves and loads
 schedules.py       step_decay, cosine, warm_up, DivideWhenStalled: the rate over time
 weight_average.py  a running average of the weights
@@ -17,8 +18,9 @@ from minivision.optim.optimizer import Optimizer
 from minivision.optim.schedules import DivideWhenStalled, cosine, step_decay, warm_up
 from minivision.optim.sgd import SGD
 from minivision.optim.weight_average import WeightAverage
+from minivision.optim.weight_decay import decay_groups
 
 __all__ = [
-    "Optimizer", "SGD", "Adam", "AdamW", "clip_grad_norm_", "step_decay", "cosine", "warm_up",
-    "DivideWhenStalled", "WeightAverage",
+    "Optimizer", "SGD", "Adam", "AdamW", "decay_groups", "clip_grad_norm_", "step_decay", "cosine",
+    "warm_up", "DivideWhenStalled", "WeightAverage",
 ]  # fmt: skip

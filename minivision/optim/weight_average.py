@@ -13,6 +13,8 @@ import numpy as np
 from minivision.backend import device_of, to_device
 from minivision.nn import Module
 
+UPDATES = "number of updates"  # in the state of an average with a warm-up; no parameter's name
+
 
 class WeightAverage:
     """The exponential moving average of a model's parameters; buffers are taken as they are.
@@ -21,20 +23,42 @@ class WeightAverage:
 
     (Polyak & Juditsky 1992; as an exponential average, Tarvainen & Valpola 2017.) `fit` updates
     it, and evaluates and saves the averaged weights beside the model's own.
+
+    warm_up: the t-th update, from t = 0, uses min(decay, (1 + t) / (10 + t)) for its decay, as
+        TensorFlow's ExponentialMovingAverage does with num_updates. With 0.999 alone, the random
+        first weights still make up 37 % of the average after 1,000 steps. Off by default, as in
+        PyTorch's AveragedModel.
+
+    >>> from minivision.nn import Linear
+    >>> average = WeightAverage(Linear(2, 1), 0.999, warm_up=True)
+    >>> rates = []
+    >>> for t in range(3):
+    ...     rates.append(round(average.decay_now(), 3))
+    ...     average.update()
+    >>> rates
+    [0.1, 0.182, 0.25]
     """
 
-    def __init__(self, model: Module, decay: float = 0.999):
+    def __init__(self, model: Module, decay: float = 0.999, *, warm_up: bool = False):
         if not 0 <= decay < 1:
             raise ValueError(f"WeightAverage: decay is {decay}; expected 0 to below 1")
-        self.model, self.decay = model, decay
+        self.model, self.decay, self.warm_up = model, decay, warm_up
+        self.updates = 0
         self.average = {name: p.data.copy() for name, p in model.named_parameters()}
+
+    def decay_now(self) -> float:
+        """The decay of the next update."""
+        t = self.updates
+        return min(self.decay, (1 + t) / (10 + t)) if self.warm_up else self.decay
 
     def update(self) -> None:
         """Take the model's present weights into the average."""
+        decay = self.decay_now()
+        self.updates += 1
         for name, parameter in self.model.named_parameters():
             average = to_device(self.average[name], device_of(parameter.data))
             self.average[name] = average
-            average += (1 - self.decay) * (parameter.data - average)
+            average += (1 - decay) * (parameter.data - average)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -49,13 +73,21 @@ class WeightAverage:
                 parameter.data = own[name]
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies, on the host, of the averaged parameters by name."""
+        """Copies, on the host, of the averaged parameters by name; UPDATES too, for a warm-up."""
         with self.applied():
-            return self.model.state_dict()
+            state = self.model.state_dict()
+        return {**state, UPDATES: np.array(self.updates)} if self.warm_up else state
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over an average saved before."""
+        """Take over an average saved before; ValueError if only one of both has a warm-up."""
+        if (UPDATES in state) != self.warm_up:
+            saved = "with" if UPDATES in state else "without"
+            raise ValueError(
+                f"WeightAverage: warm_up is {self.warm_up}, but the state was saved {saved} one; "
+                f"make it with warm_up={UPDATES in state}"
+            )
         own = self.model.state_dict()
-        self.model.load_state_dict(state)
+        self.model.load_state_dict({name: a for name, a in state.items() if name != UPDATES})
+        self.updates = int(state.get(UPDATES, self.updates))
         self.average = {name: p.data for name, p in self.model.named_parameters()}
         self.model.load_state_dict(own)

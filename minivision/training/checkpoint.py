@@ -1,6 +1,7 @@
 """Checkpoints: everything a run needs to go on as if nothing had happened, in one file.
 
-The weights, what the optimizer carries along, the running average and how far the run has come.
+The weights, what the optimizer carries along, the running average, the weights of the best epoch
+and how far the run has come.
 No state of a random generator is among them: all that is random is keyed by seed, epoch and step.
 The file is replaced in one step, so a run killed at any moment finds the old one or the new one.
 
@@ -18,6 +19,10 @@ import numpy as np
 from minivision.nn import Module
 from minivision.nn.weights import load_weights, save_weights
 from minivision.optim import Optimizer, WeightAverage
+from minivision.optim.weight_average import UPDATES
+from minivision.training.early_stopping import EarlyStopping
+
+PARTS = ("model", "optimizer", "average", "best")
 
 
 class Progress(NamedTuple):
@@ -34,11 +39,14 @@ def save_checkpoint(
     optimizer: Optimizer,
     average: WeightAverage | None,
     progress: Progress,
+    early_stopping: EarlyStopping | None = None,
 ) -> None:
-    """Write model, optimizer, average and progress to a safetensors file, atomically."""
+    """Write all that a run needs to go on to a safetensors file, atomically."""
     parts = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
     if average is not None:
         parts["average"] = average.state_dict()
+    if early_stopping is not None:
+        parts["best"] = early_stopping.weights
     arrays = {f"{part}.{name}": a for part, state in parts.items() for name, a in state.items()}
     save_weights(path, arrays, {"progress": json.dumps(progress._asdict())})
 
@@ -54,11 +62,13 @@ def load_checkpoint(
     optimizer: Optimizer,
     average: WeightAverage | None,
     seed: int,
+    early_stopping: EarlyStopping | None = None,
 ) -> Progress:
     """Read a checkpoint back into the same objects; returns the progress it was written at.
 
-    Raises ValueError, and changes nothing, where the file is damaged, belongs to another model or
-    was begun with another seed, or where one side has a running average and the other has none.
+    Raises ValueError, and changes nothing, if the file is damaged, belongs to another model or was
+    begun with another seed, or if one side has a running average or a best epoch and the other has
+    none.
     """
     parts, metadata = _read(path)
     progress = _progress(path, metadata)
@@ -67,9 +77,14 @@ def load_checkpoint(
     if bool(parts["average"]) != (average is not None):
         has, given = ("a", "none") if parts["average"] else ("no", "one")
         raise ValueError(f"{path} has {has} running average of the weights, but {given} is given")
+    if bool(parts["best"]) != (early_stopping is not None):
+        has, given = ("the", "no early stopping") if parts["best"] else ("no", "early stopping")
+        raise ValueError(f"{path} has {has} weights of a best epoch, but {given} is given")
     before = model.state_dict()
     average_before = average.state_dict() if average is not None else {}
     try:
+        if early_stopping is not None:
+            model.load_state_dict(parts["best"])  # only to see that they fit
         model.load_state_dict(parts["model"])
         if average is not None:
             average.load_state_dict(parts["average"])
@@ -79,6 +94,8 @@ def load_checkpoint(
         if average is not None:
             average.load_state_dict(average_before)
         raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
+    if early_stopping is not None:
+        early_stopping.weights = parts["best"]
     return progress
 
 
@@ -88,15 +105,28 @@ def finished_epochs(path: str | os.PathLike[str]) -> int:
 
 
 def load_model(path: str | os.PathLike[str], model: Module) -> None:
-    """Load a checkpoint's weights for use: the running average where there is one.
+    """Load a checkpoint's weights for use: the best epoch's, or the running average, if kept.
 
-    Raises ValueError where the file is damaged or belongs to another model.
+    Raises ValueError if the file is damaged or belongs to another model.
     """
     parts, _ = _read(path)
     try:
-        model.load_state_dict(parts["average"] or parts["model"])
+        model.load_state_dict(_for_use(parts))
     except ValueError as error:
         raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
+
+
+def weights_in(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Weights by name: those of a run's checkpoint for use, or of any safetensors file all."""
+    arrays, _ = load_weights(path)
+    if all(name.partition(".")[0] in PARTS for name in arrays):
+        return _for_use(_read(path)[0])
+    return arrays
+
+
+def _for_use(parts: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    average = {name: array for name, array in parts["average"].items() if name != UPDATES}
+    return parts["best"] or average or parts["model"]
 
 
 def _progress(path: str | os.PathLike[str], metadata: dict[str, str]) -> Progress:
@@ -112,7 +142,7 @@ def _read(
     path: str | os.PathLike[str],
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
     arrays, metadata = load_weights(path)
-    parts: dict[str, dict[str, np.ndarray]] = {"model": {}, "optimizer": {}, "average": {}}
+    parts: dict[str, dict[str, np.ndarray]] = {part: {} for part in PARTS}
     for key, array in arrays.items():
         part, _, name = key.partition(".")
         if part not in parts:

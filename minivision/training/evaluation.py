@@ -10,10 +10,37 @@ import numpy as np
 from minivision import functional as F
 from minivision.autograd import no_grad
 from minivision.backend import device_of, to_device, to_host
+from minivision.datasets import DataLoader
 from minivision.fast import one_blas_thread
 from minivision.nn import Module
 from minivision.tensor import Tensor
 from minivision.training import metrics
+from minivision.transforms import ToArray
+
+MOST = 250  # images in a batch, if they are small
+PIXELS = 1_000_000  # in a batch; a layer of 64 maps as large as its images makes 256 MB of them
+
+
+def images_at_once(H: int, W: int) -> int:
+    """How many images of a size to show a network at once: many small ones, or few large ones.
+
+    >>> images_at_once(28, 28), images_at_once(224, 224)
+    (250, 19)
+    """
+    return max(1, min(MOST, PIXELS // max(1, H * W)))
+
+
+def in_order(dataset: Any, transform: Any = None, workers: int = 0) -> DataLoader:
+    """All images of a dataset for `evaluate`, in batches that their size allows.
+
+    transform: as of a DataLoader; it must not draw. The results are the same for any size of a
+    batch, but for rounding; its memory is for what the first layers make of the images.
+    """
+    transform = ToArray() if transform is None else transform
+    if len(dataset) == 0:
+        raise ValueError("in_order: dataset is empty; expected at least one example")
+    H, W = transform(dataset[0][0], None).shape[1:]
+    return DataLoader(dataset, images_at_once(H, W), transform=transform, workers=workers)
 
 
 @one_blas_thread()

@@ -18,6 +18,7 @@ from minivision.optim import Optimizer
 from minivision.tensor import Tensor
 
 RESERVED = ("epoch", "train_loss", "seconds")  # names in a record that are ours
+HUGE = 1e4  # weights that no network needs; usual ones are below 10
 STEPS_BETWEEN_LOOKS = {"cpu": 1, "gpu": 50}  # reading the loss makes the host wait for a GPU
 
 
@@ -84,7 +85,7 @@ class Guard:
                 f"an earlier update had made {spoilt[0]} infinite or NaN; this step changed nothing"
             )
         else:
-            story += "no weight was updated"
+            story += self.finite_weights(step)
         self.model.seed(self.seed, step)
         try:
             with detect_anomaly():
@@ -94,3 +95,17 @@ class Guard:
                 f"{story}. {error}. A lower learning rate often helps"
             ) from error
         raise FloatingPointError(f"{story}, though no function of the engine made it so")
+
+    def finite_weights(self, step: int) -> str:
+        """What to say of weights that are all finite: nothing, or how large they have become."""
+        largest = {
+            name: float(abs(parameter.data).max())
+            for name, parameter in self.model.named_parameters()
+        }
+        name = max(largest, key=largest.__getitem__, default="")
+        if step == 0 or not largest or largest[name] < HUGE:
+            return "no weight was updated"
+        return (
+            f"earlier updates had made weights huge, {name} up to {largest[name]:.1e}; this step "
+            "changed nothing"
+        )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minivision import functional as F
-from minivision.backend import array_module, resolve_device, to_device
+from minivision.backend import Array, array_module, resolve_device, to_device
 from minivision.fast import one_blas_thread
 from minivision.nn import Module
 from minivision.optim import Optimizer, WeightAverage
@@ -25,6 +25,7 @@ from minivision.random import Key, keyed
 from minivision.tensor import Tensor
 from minivision.training import progress
 from minivision.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from minivision.training.early_stopping import EarlyStopping
 from minivision.training.guard import Guard
 from minivision.training.progress import EpochBatches, History
 from minivision.training.run import Run
@@ -56,10 +57,18 @@ def train_step(
     return value, report
 
 
-def classification_loss(model: Module, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
-    """The model's own loss on its logits, or cross-entropy; reports train_accuracy."""
+def classification_loss(
+    model: Module, batch: Batch, weight: Array | None = None
+) -> tuple[Tensor, dict[str, Any]]:
+    """The model's own loss on its logits, or cross-entropy; reports train_accuracy.
+
+    weight (K): cross-entropy with these weights of the classes, whatever loss the model has.
+    """
     logits = model(batch.images)
-    loss = getattr(model, "loss", F.cross_entropy)(logits, batch.targets)
+    if weight is None:
+        loss = getattr(model, "loss", F.cross_entropy)(logits, batch.targets)
+    else:
+        loss = F.cross_entropy(logits, batch.targets, weight)
     labels = array_module(logits.data).asarray(batch.targets)
     if labels.ndim == 2:  # soft targets: the likeliest class counts
         labels = labels.argmax(axis=1)
@@ -81,6 +90,7 @@ def fit(
     validate: Callable[[Module], Mapping[str, float]] | None = None,
     batch_transform: Callable | None = None,
     average: WeightAverage | None = None,
+    early_stopping: EarlyStopping | None = None,
     seed: int = 0,
     run: Run | None = None,
     device: str = "auto",
@@ -104,13 +114,15 @@ def fit(
     validate(model) -> numbers recorded as validation_…, for example from `evaluate`.
     batch_transform(images, targets, rng) -> (images, targets, …) on the device (CutMix, Mixup).
     average: a WeightAverage of the model; it is what `validate` sees.
+    early_stopping: an EarlyStopping; the model ends with the weights that were best in `validate`.
     run: the folder for metrics and checkpoint. If it has a checkpoint, training goes on from it
         (ValueError if the metrics are not of the same epochs).
 
     Stops with FloatingPointError on a loss that is not finite, and names the function and the line
     where it arose. Weights, optimizer and buffers are then what they were before the step. On a
     GPU the loss is checked only every 50 steps, so they may already be affected; the message names
-    the earliest step at which this may have happened.
+    the earliest step at which this may have happened. The model's mode, training or evaluation, is
+    in the end what it was, also after an error or Ctrl-C.
     """
     if not callable(batches):
         came = type(batches).__name__
@@ -118,52 +130,69 @@ def fit(
     where = resolve_device(device)
     model.to(where)
     optimizer.load_state_dict(optimizer.state_dict())  # velocities follow the weights to the device
+    if early_stopping is not None:
+        early_stopping.begin(validated=validate is not None)
     done, history = Progress(0, 0, seed), History()
     if run is not None:
         if run.checkpoint_path.exists():
-            done = load_checkpoint(run.checkpoint_path, model, optimizer, average, seed)
+            done = load_checkpoint(
+                run.checkpoint_path, model, optimizer, average, seed, early_stopping
+            )
         history.extend(run.truncate(done.epoch))  # an epoch may have been logged, but not saved
     follower = schedule if isinstance(schedule, FollowsResults) else None
     if follower is not None:
         follower.begin(history, validated=validate is not None)
     was_training = model.training
     guard = Guard(loss, model, optimizer, seed, where, done.step)
-    for epoch in range(done.epoch, epochs):
-        model.train()
-        start, means, epoch_batches = time.perf_counter(), progress.Means(), batches(epoch)
-        steps = len(epoch_batches)
-        if steps == 0:
-            raise ValueError("fit: batches has no batch; is the dataset smaller than one batch?")
-        with progress.bar(epoch, epochs, steps) as bar:
-            for i, host_batch in enumerate(epoch_batches):
-                step = done.step + i
-                batch, count = _on_device(host_batch, where, batch_transform, seed, step)
-                model.seed(seed, step)
-                with guard.step(i, steps):
-                    if schedule is not None:
-                        optimizer.scale_lr(schedule(epoch + i / steps))
-                    # guard(model, batch) is loss(model, batch), unless that is NaN or infinite.
-                    value, report = train_step(model, batch, guard, optimizer)
-                if average is not None:
-                    average.update()
-                means.add(count, {"train_loss": value.data, **report})
-                del value, report
-                bar.update()
-            record = {"epoch": epoch + 1, **means.result()}
-            if validate is not None:
+    try:
+        for epoch in range(done.epoch, epochs):
+            if early_stopping is not None and early_stopping.stops(history):
+                break
+            model.train()
+            start, means, epoch_batches = time.perf_counter(), progress.Means(), batches(epoch)
+            steps = len(epoch_batches)
+            if steps == 0:
+                raise ValueError(
+                    "fit: batches has no batch; is the dataset smaller than one batch?"
+                )
+            with progress.bar(epoch, epochs, steps) as bar:
+                for i, host_batch in enumerate(epoch_batches):
+                    step = done.step + i
+                    batch, count = _on_device(host_batch, where, batch_transform, seed, step)
+                    model.seed(seed, step)
+                    with guard.step(i, steps):
+                        if schedule is not None:
+                            optimizer.scale_lr(schedule(epoch + i / steps))
+                        # guard(model, batch) is the loss, unless that is NaN or infinite.
+                        value, report = train_step(model, batch, guard, optimizer)
+                    if average is not None:
+                        average.update()
+                    means.add(count, {"train_loss": value.data, **report})
+                    del value, report
+                    bar.update()
+                record = {"epoch": epoch + 1, **means.result()}
+                if validate is not None:
+                    with nullcontext() if average is None else average.applied():
+                        numbers = validate(model)
+                    record |= {f"validation_{name}": number for name, number in numbers.items()}
+                record["seconds"] = round(time.perf_counter() - start, 3)
+                progress.tell(bar, epoch, epochs, record)
+            done = Progress(epoch + 1, done.step + steps, seed)
+            history.append(record)
+            if follower is not None:
+                follower.observe(record)
+            if early_stopping is not None:
                 with nullcontext() if average is None else average.applied():
-                    numbers = validate(model)
-                record |= {f"validation_{name}": number for name, number in numbers.items()}
-            record["seconds"] = round(time.perf_counter() - start, 3)
-            progress.tell(bar, epoch, epochs, record)
-        done = Progress(epoch + 1, done.step + steps, seed)
-        history.append(record)
-        if follower is not None:
-            follower.observe(record)
-        if run is not None:
-            run.log(record)
-            save_checkpoint(run.checkpoint_path, model, optimizer, average, done)
-    model.train(was_training)
+                    early_stopping.observe(history, model)
+            if run is not None:
+                run.log(record)
+                save_checkpoint(
+                    run.checkpoint_path, model, optimizer, average, done, early_stopping
+                )
+        if early_stopping is not None and history:
+            model.load_state_dict(early_stopping.weights)
+    finally:
+        model.train(was_training)
     return history
 
 

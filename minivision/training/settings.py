@@ -14,15 +14,20 @@ from typing import Any, get_type_hints
 
 PREPROCESSING = ("dataset", "training", "image")
 FREE = ("workers", "versions")  # entries that may change while a run is stopped
-# So may the place of the user's own images: what is there is compared with this record of it.
-PLACES = {"dataset": "images", "labelled": "images", "unlabelled": "unlabelled_images"}
+# So may the place of files: what is there is compared with this record of it.
+PLACES = {
+    "dataset": "images", "labelled": "images", "unlabelled": "unlabelled_images",
+    "weights": "weights_sha256",
+}  # fmt: skip
 CHOICES = {
     "optimizer": ("adam", "sgd"),
-    "schedule": ("cosine",),
+    "schedule": ("cosine", "constant", "step", "plateau"),
+    "class_weights": (None, "balanced"),
     "start": ("he", "paper"),
     "mixer": (None, "cutmix", "mixup"),
     "channels": (1, 3),
 }
+PLATEAU = 3  # the schedule "plateau" waits for more epochs than this before it divides the rate
 
 
 def digests(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -67,7 +72,13 @@ class RunSettings:
     batch_size: int
     lr: int | float
     optimizer: str = "adam"
+    momentum: int | float | None = None  # of sgd; None: 0.9, as before it could be chosen
+    weight_decay: int | float | None = None  # of weights alone; None: sgd 5e-4 on all, adam none
     schedule: str = "cosine"
+    class_weights: str | None = None
+    patience: int | None = None  # epochs without a better validation loss before training ends
+    weights: str | None = None  # the file whose weights the network begins with
+    weights_sha256: str | None = None  # of that file
     seed: int = 0
     start: str = "paper"  # how the first weights are drawn
     limit: int | None = None  # training images, if not all
@@ -101,6 +112,19 @@ class RunSettings:
         for name in ("epochs", "batch_size", "lr"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name!r} is {getattr(self, name)}; expected a number above 0")
+        if self.momentum is not None and self.optimizer != "sgd":
+            raise ValueError(
+                f"'momentum' is {self.momentum}, but the optimizer is {self.optimizer}, which "
+                "averages gradients in its own way; only sgd has a momentum to choose"
+            )
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise ValueError(f"'momentum' is {self.momentum}; expected 0 to below 1")
+        if self.weight_decay is not None and not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"'weight_decay' is {self.weight_decay}; expected 0 or more")
+        least = 2 + PLATEAU if self.schedule == "plateau" else 1
+        if self.patience is not None and self.patience < least:
+            why = ", as plateau lowers the rate after 4 epochs" if least > 1 else ""
+            raise ValueError(f"'patience' is {self.patience}; expected {least} or more{why}")
 
     @classmethod
     def read(cls, file: Path, content: Mapping[str, Any]) -> RunSettings:

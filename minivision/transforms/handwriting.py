@@ -96,18 +96,19 @@ def without_specks(ink: np.ndarray) -> np.ndarray:
     return np.isin(parts, np.flatnonzero(areas > areas.max() / 20))
 
 
-def usual_extent(images: np.ndarray) -> int:
-    """The median, over images uint8 (N, H, W, 1), of the longer side of what is brighter than 64.
+def extents(images: np.ndarray) -> list[int]:
+    """The longer side of what is brighter than 64 in each of the images uint8 (N, H, W, 1).
 
-    >>> images = np.zeros((1, 28, 28, 1), np.uint8)
+    An image without such pixels is left out.
+
+    >>> images = np.zeros((2, 28, 28, 1), np.uint8)
     >>> images[0, 4:24, 10:16] = 255
-    >>> usual_extent(images)
-    20
+    >>> extents(images)
+    [20]
     """
     bright = images[..., 0] > 64
-    extents = [
-        max(np.ptp(np.flatnonzero(b.any(1))), np.ptp(np.flatnonzero(b.any(0)))) + 1
+    return [
+        int(max(np.ptp(np.flatnonzero(b.any(1))), np.ptp(np.flatnonzero(b.any(0)))) + 1)
         for b in bright
         if b.any()
     ]
-    return int(np.median(extents)) if extents else min(images.shape[1:3])

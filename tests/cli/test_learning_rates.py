@@ -7,13 +7,19 @@ import numpy as np
 import pytest
 
 from minivision.cli import main
+from minivision.cli.optimization import (
+    LEARNING_RATES,
+    learning_rate,
+    make_optimizer,
+    start_of,
+)
 from minivision.cli.setup import input_size, new_network
-from minivision.cli.train import LEARNING_RATES, learning_rate, make_optimizer, start_of
 from minivision.datasets import DataLoader, digits, stratified_split
 from minivision.datasets.shapes import CLASSES, ShapeDataset
 from minivision.models import MODELS
 from minivision.optim import cosine
 from minivision.training import classification_loss, fit
+from minivision.training.settings import RunSettings
 from minivision.transforms import Compose, Normalize, Resize, ToArray
 
 SMALL = ("softmax_regression", "lenet5", "lenet5_lecture", "alexnet_small", "vgg_small", "resnet20")
@@ -38,7 +44,12 @@ def losses(name, optimizer, images=100, epochs=4, batch=20, lr=None):
         steps.append(value.item())
         return value, report
 
-    rule = make_optimizer(optimizer, model, lr or learning_rate(name, optimizer))
+    settings = RunSettings(
+        model=name, dataset="shapes", classes=["a"], channels=channels, epochs=epochs,
+        batch_size=batch, lr=lr or learning_rate(name, optimizer), optimizer=optimizer,
+        preprocessing={"dataset": [], "training": [], "image": []},
+    )  # fmt: skip
+    rule = make_optimizer(settings, model)
     batches = DataLoader(data, batch, shuffle=True, transform=resized)
     fit(model, batches, noted, rule, epochs, schedule=cosine(epochs))
     return steps

@@ -7,13 +7,21 @@ from functools import partial
 import numpy as np
 import pytest
 
-from minivision.cli.setup import new_network, open_run, preprocessing
-from minivision.datasets import ArrayDataset, Splits
+from minivision.cli.setup import (
+    loader,
+    new_network,
+    open_run,
+    pixel_statistics,
+    preprocessing,
+)
+from minivision.datasets import ArrayDataset, Splits, digits
 from minivision.models import MODELS, lenet5, lenet5_original, vgg_network
 from minivision.nn.initializers import Weighted, fans
 from minivision.random import manual_seed
 from minivision.training import Run
+from minivision.training.settings import RunSettings
 from minivision.transforms import from_description
+from minivision.transforms.handwriting import extents
 
 
 def splits(H=28, W=28):
@@ -35,6 +43,66 @@ def test_a_usual_network_gets_images_of_mean_0_and_variance_1():
     assert x.shape == (20, 1, 28, 28)
     assert x.mean() == pytest.approx(0, abs=1e-3)
     assert x.std() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("C", [1, 3])
+@pytest.mark.parametrize("N", [1, 99, 101, 250])
+def test_statistics_of_pixels_are_those_of_all_images_at_once(N, C):
+    rng = np.random.default_rng(N)
+    images = rng.integers(0, 256, (N, 9, 7, C), dtype=np.uint8) // rng.integers(1, 4, (N, 1, 1, 1))
+    images = images.astype(np.uint8)
+    data = ArrayDataset(images, np.zeros(N, np.int64), ("a",))
+    found = pixel_statistics(data)
+    np.testing.assert_allclose(found.mean, images.mean(axis=(0, 1, 2)) / 255, rtol=1e-12)
+    np.testing.assert_allclose(found.std, images.std(axis=(0, 1, 2)) / 255, rtol=1e-12)
+    if C == 1:
+        assert found.extent == int(np.median(extents(images)))
+
+
+def test_statistics_of_pixels_are_of_ten_thousand_images_with_a_few_in_memory():
+    class Noted:
+        def __init__(self):
+            self.asked = []
+
+        def __len__(self):
+            return 25_000
+
+        def batch(self, indices):
+            self.asked.append(indices)
+            return np.repeat(np.uint8([0, 255]), 6).reshape(1, 2, 2, 3), None
+
+    data = Noted()
+    found = pixel_statistics(data)
+    assert max(len(indices) for indices in data.asked) == 100
+    assert np.concatenate(data.asked).tolist() == list(range(0, 25_000, 3))
+    np.testing.assert_allclose([*found.mean, *found.std], 0.5)
+
+
+def test_preprocessing_of_the_digits_is_what_runs_have_recorded():
+    described = preprocessing(digits(), lenet5())
+    frame, numbers = described["image"][0], described["dataset"][-1]
+    assert frame == {"transform": "FrameDigit", "size": [28, 28], "extent": 26}
+    assert numbers == {"transform": "Normalize", "mean": [0.2317], "std": [0.3312]}
+
+
+@pytest.mark.parametrize(("size", "expected"), [(28, 250), (64, 244), (227, 19), (1200, 1)])
+def test_images_are_measured_in_batches_that_fit_their_size(size, expected):
+    data = ArrayDataset(np.zeros((2, 10, 10, 3), np.uint8), np.array([0, 1]), ("a", "b"))
+    settings = RunSettings(
+        model="lenet5", dataset="digits", classes=["a", "b"], channels=3, epochs=1, batch_size=7,
+        lr=0.1, preprocessing=preprocessing(Splits(data, data, data), FakeModel(size)),
+    )  # fmt: skip
+    assert loader(data, settings, "dataset").batch_size == expected
+    assert loader(data, settings, "training").batch_size == 7
+
+
+class FakeModel:
+    """What `preprocessing` asks of a network, of any input size."""
+
+    pixel_range = None
+
+    def __init__(self, size):
+        self.input_shape = (3, size, size)
 
 
 def test_the_original_lenet_gets_black_as_minus_a_tenth_and_white_as_1_175():

@@ -170,7 +170,7 @@ def test_every_command_and_option_named_on_a_page_exists(page):
             assert not words[1:] or not words[1].startswith("-"), line
             continue
         module = (ROOT / "minivision" / "cli" / f"{words[0].replace('-', '_')}.py").read_text()
-        rooms = ("few_labels", "comparison", "train")
+        rooms = ("few_labels", "comparison", "train", "optimization")
         module += "".join((ROOT / "minivision" / "cli" / f"{r}.py").read_text() for r in rooms)
         for option in [word for word in words if word.startswith("--")]:
             assert f'"{option}"' in module or option == "--help", f"{option} in {line}"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minivision import Tensor
-from minivision.nn import Linear, Parameter, skip_init
+from minivision.models import MODELS
+from minivision.nn import BatchNorm2d, Conv2d, Linear, Parameter, ReLU, Sequential, skip_init
 from minivision.optim import (
     SGD,
     Adam,
@@ -15,6 +16,7 @@ from minivision.optim import (
     WeightAverage,
     clip_grad_norm_,
     cosine,
+    decay_groups,
     step_decay,
     warm_up,
 )
@@ -268,3 +270,79 @@ def test_a_record_without_the_watched_number_is_refused():
         ValueError, match="no 'validation_loss' is recorded, only epoch, train_loss"
     ):
         DivideWhenStalled().observe({"epoch": 1, "train_loss": 0.5})
+
+
+def test_decay_groups_decays_what_layers_multiply_by_and_nothing_else():
+    with skip_init():
+        model = Sequential(Conv2d(1, 2, 3), BatchNorm2d(2), ReLU(), Linear(8, 3))
+    model.load_state_dict({name: np.full_like(a, 2) for name, a in model.state_dict().items()})
+    for parameter in model.parameters():
+        parameter.grad = np.zeros_like(parameter.data)
+    SGD(decay_groups(model, weight_decay=0.5), lr=0.1).step()
+    for name, parameter in model.named_parameters():
+        expected = 1.9 if name in ("0.weight", "3.weight") else 2.0
+        np.testing.assert_allclose(parameter.data, expected, rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_decay_groups_have_every_parameter_once_and_no_bias_decays(name):
+    with skip_init():
+        model = MODELS[name]()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    grouped = {
+        names[id(p)]: g["weight_decay"] for g in decay_groups(model, 0.1) for p in g["params"]
+    }
+    assert grouped.keys() == set(names.values())
+    for layer, decay in grouped.items():
+        shape = dict(model.named_parameters())[layer].shape
+        assert (decay == 0.1) == (layer.endswith("weight") and np.prod(shape[1:]) > 1), layer
+
+
+def test_decay_groups_of_a_network_without_biases_is_one_group():
+    with skip_init():
+        (group,) = decay_groups(Linear(2, 1, bias=False), 0.1)
+    assert SGD([group], lr=0.1).param_groups[0]["weight_decay"] == 0.1
+
+
+def test_weight_average_with_a_warm_up_forgets_the_first_weights_soon():
+    def after(updates, **options):
+        with skip_init():
+            model = Linear(1, 1, bias=False)
+        average = WeightAverage(model, decay=0.999, **options)
+        model.weight.data = np.ones((1, 1), np.float32)
+        for _ in range(updates):
+            average.update()
+        return float(average.average["weight"][0, 0])
+
+    # What is left of the zeros: 1/10 · 2/11 · 3/12 · ..., against 0.999 to the number of updates.
+    assert after(3, warm_up=True) == pytest.approx(1 - 1 / 10 * 2 / 11 * 3 / 12, rel=1e-6)
+    assert after(3) == pytest.approx(1 - 0.999**3, rel=1e-4)
+    assert after(100, warm_up=True) > 0.999 > after(100) * 10
+
+
+def test_weight_average_with_a_warm_up_ends_at_its_decay():
+    with skip_init():
+        average = WeightAverage(Linear(1, 1), decay=0.5, warm_up=True)
+    decays = []
+    for _ in range(12):
+        decays.append(average.decay_now())
+        average.update()
+    assert decays == [min(0.5, (1 + t) / (10 + t)) for t in range(12)]
+    assert decays[-1] == 0.5
+
+
+def test_weight_average_takes_its_warm_up_over_with_its_state():
+    with skip_init():
+        model = Linear(1, 1)
+    average, other, without = (
+        WeightAverage(model, warm_up=True), WeightAverage(model, warm_up=True), WeightAverage(model)
+    )  # fmt: skip
+    for _ in range(5):
+        average.update()
+    other.load_state_dict(average.state_dict())
+    assert other.decay_now() == average.decay_now() == 6 / 15
+    with pytest.raises(ValueError, match="warm_up is False, but the state was saved with one"):
+        without.load_state_dict(average.state_dict())
+    with pytest.raises(ValueError, match="warm_up is True, but the state was saved without one"):
+        other.load_state_dict(without.state_dict())
+    assert other.decay_now() == 6 / 15

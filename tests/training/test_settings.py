@@ -32,7 +32,15 @@ def test_settings_read_back_are_those_written():
         ("optimizer", "adagrad", ("'adagrad'", "adam, sgd")),
         ("mixer", "blend", ("'blend'", "cutmix, mixup")),
         ("start", "warm", ("'warm'", "he, paper")),
-        ("schedule", "linear", ("'linear'", "cosine")),
+        ("schedule", "linear", ("'linear'", "cosine, constant, step, plateau")),
+        ("class_weights", "equal", ("'equal'", "balanced")),
+        ("momentum", 0.9, ("0.9", "the optimizer is adam", "only sgd")),
+        ("weight_decay", -1e-3, ("-0.001", "0 or more")),
+        ("weight_decay", float("inf"), ("inf", "0 or more")),
+        ("weight_decay", "no", ("'no'", "int | float")),
+        ("patience", 0, ("0", "1 or more")),
+        ("patience", 2.5, ("2.5", "int")),
+        ("weights", 3, ("3", "str")),
         ("classes", [], ("[]", "names")),
         ("classes", [1, 2], ("[1, 2]", "names")),
         ("preprocessing", {"training": []}, ("'dataset'",)),
@@ -48,6 +56,27 @@ def test_a_wrong_value_is_named_with_the_file(name, value, fragments):
             act()
         assert all(fragment in str(caught.value) for fragment in fragments)
     assert str(FILE) in str(caught.value)
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1, 2, float("nan")])
+def test_a_momentum_outside_0_to_1_is_named(momentum):
+    with pytest.raises(ValueError, match=f"'momentum' is {momentum}; expected 0 to below 1"):
+        replace(SETTINGS, optimizer="sgd", momentum=momentum)
+
+
+def test_a_patience_that_ends_before_plateau_acts_is_named():
+    assert replace(SETTINGS, schedule="plateau", patience=5).patience == 5
+    with pytest.raises(ValueError, match="'patience' is 4; expected 5 or more, as plateau lowers"):
+        replace(SETTINGS, schedule="plateau", patience=4)
+
+
+def test_settings_from_before_these_could_be_chosen_mean_what_they_did():
+    new = ("momentum", "weight_decay", "class_weights", "patience", "weights", "weights_sha256")
+    old = {name: value for name, value in SETTINGS.plain().items() if name not in new}
+    read = RunSettings.read(FILE, old)
+    assert read == SETTINGS
+    assert all(getattr(read, name) is None for name in new)
+    assert read.schedule == "cosine"
 
 
 def test_what_is_missing_or_unknown_is_named():

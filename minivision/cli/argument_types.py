@@ -1,0 +1,29 @@
+"""Types of arguments: what argparse makes of a word on the command line, or says against it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def positive(kind: type, zero: bool = False) -> Any:
+    """An argument type: a number above zero, or also zero."""
+    expected = "a number, 0 or more" if zero else "a number above zero"
+
+    def parse(text: str) -> Any:
+        try:
+            number = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {expected}") from None
+        if not 0 <= number < float("inf") or (number == 0 and not zero):
+            raise argparse.ArgumentTypeError(f"{text} is not {expected}")
+        return number
+
+    return parse
+
+
+def whole(text: str) -> int:
+    """An argument type: a whole number from zero up."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)

@@ -1,0 +1,221 @@
+"""How a run learns: from which weights, by which loss, optimizer and schedule.
+
+Each function turns entries of a run's settings into an object that `fit` is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minivision.cli.argument_types import positive
+from minivision.cli.setup import build_model
+from minivision.functional import cross_entropy
+from minivision.models import cut
+from minivision.nn import Module
+from minivision.optim import SGD, Adam, DivideWhenStalled, Optimizer, cosine, decay_groups
+from minivision.optim.schedules import Schedule, step_decay
+from minivision.training import EarlyStopping, classification_loss
+from minivision.training.checkpoint import weights_in
+from minivision.training.loop import Loss
+from minivision.training.settings import CHOICES, PLATEAU, RunSettings
+
+# First learning rates, by how the name of the network begins; the longest that fits counts. Larger
+# networks need smaller steps: the first step of Adam moves every weight by the rate, and so the sum
+# of a unit with thousands of inputs by thousands of times as much.
+LEARNING_RATES = {
+    "": {"adam": 2e-3, "sgd": 5e-3},
+    "vgg_small": {"adam": 2e-4, "sgd": 1e-3},
+    "alexnet": {"adam": 3e-5, "sgd": 3e-4},
+    "alexnet_small": {"adam": 2e-3, "sgd": 5e-3},
+    "vgg1": {"adam": 1e-4, "sgd": 1e-3},
+}
+MOMENTUM = 0.9
+# Pages that draw as a paper for a million images does; all others begin as they say.
+STARTS = dict.fromkeys(("alexnet", "alexnet_caffenet", "alexnet_two_tower"), "he")
+
+
+def start_of(model: str) -> str:
+    """How this network's weights are drawn, unless the command line says it."""
+    return STARTS.get(model, "paper")
+
+
+def learning_rate(model: str, optimizer: str) -> float:
+    """The first learning rate with which this network learns, unless the command line has one."""
+    family = max(filter(model.startswith, LEARNING_RATES), key=len)
+    return LEARNING_RATES[family][optimizer]
+
+
+def add_learning_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `train` about how the network learns; None is not given."""
+    add = parser.add_argument
+    add(
+        "--lr", type=positive(float),
+        help="first learning rate (default: adam 0.002, sgd 0.005; less for vgg_small, and again "
+        "for the large AlexNets and VGGs: LEARNING_RATES in cli/optimization.py)",
+    )  # fmt: skip
+    add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
+    add(
+        "--momentum", type=positive(float, zero=True),
+        help="of sgd: the share of the last step that goes into the next, below 1 (default: 0.9)",
+    )  # fmt: skip
+    add(
+        "--weight-decay", type=positive(float, zero=True),
+        help="add this times the weight to the gradient, which pulls the weights of layers towards "
+        "0; biases and normalization, which hardly overfit, do not decay (default: adam none; sgd "
+        "0.0005, on biases and normalization as well)",
+    )  # fmt: skip
+    add(
+        "--schedule", choices=CHOICES["schedule"],
+        help="of the learning rate: cosine falls to 0 along half a wave; constant; step is a tenth "
+        "after each third of the epochs; plateau a tenth whenever the validation loss has had no "
+        "new best for 4 epochs (default: cosine)",
+    )  # fmt: skip
+    add(
+        "--class-weights", choices=["balanced"],
+        help="rare classes count as much as frequent ones: cross-entropy's terms are weighted by 1 "
+        "/ the frequency in the training images, with mean 1 (validation and test are not)",
+    )  # fmt: skip
+    add(
+        "--patience", type=positive(int),
+        help="end after N epochs without a better validation loss, and test the weights of the "
+        "best epoch; they are what the run keeps (default: all epochs, and the last weights)",
+    )  # fmt: skip
+    add(
+        "--weights", type=Path, metavar="FILE",
+        help="begin from these weights instead of random ones: a .safetensors of convert-weights, "
+        "or a run; the last layer begins anew if they know another number of classes",
+    )  # fmt: skip
+    add(
+        "--start", choices=["he", "paper"],
+        help="first weights: paper, as the network's page in models/ says (AlexNet: N(0, 0.01²) of "
+        "its paper; VGG: torchvision's; most others: He's); or he, He-normal in every layer "
+        f"(default: he for {', '.join(STARTS)}; else paper)",
+    )  # fmt: skip
+
+
+def begin_from(model: Module, file: str) -> str:
+    """Give a network weights from elsewhere; returns what became of its last layer, to be printed.
+
+    file: a safetensors file of `convert-weights`, or a run's checkpoint. If it knows another number
+        of classes, the last layer keeps the weights it was drawn with: a new head.
+
+    Raises ValueError if the weights are another network's, OSError if they cannot be read.
+    """
+    own, weights = model.state_dict(), weights_in(file)
+    try:
+        parts = {id(parameter) for parameter in cut(model).head.parameters()}
+    except TypeError:  # a network that is not made of a body and a head
+        parts = set()
+    head = [name for name, parameter in model.named_parameters() if id(parameter) in parts]
+    comparable = all(n in weights and weights[n].shape[1:] == own[n].shape[1:] for n in head)
+    renewed = comparable and any(weights[name].shape != own[name].shape for name in head)
+    if renewed:
+        weights |= {name: own[name] for name in head}
+    try:
+        model.load_state_dict(weights)
+    except ValueError as error:
+        raise ValueError(f"--weights: {file} holds another network: {error}") from error
+    return "begins anew, for other classes" if renewed else "is taken over"
+
+
+def weights_file(path: Path) -> str:
+    """The file that --weights means, from the root on: itself, or the checkpoint of a run."""
+    return str((path / "checkpoint.safetensors" if path.is_dir() else path).resolve())
+
+
+def sha256(file: str) -> str:
+    """The SHA-256 of a file, by which it is known again."""
+    try:
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise type(error)(f"--weights: cannot read {file}: {error.strerror}") from error
+
+
+def first_network(settings: RunSettings) -> Module:
+    """The network before its first step: drawn from the seed, or with weights from elsewhere."""
+    model = build_model(settings)
+    if settings.weights is not None:
+        if sha256(settings.weights) != settings.weights_sha256:
+            raise ValueError(
+                f"--weights: {settings.weights} is not the file that the run was begun with; "
+                "bring it back, or begin a new run"
+            )
+        print(
+            f"begins with {settings.weights}; its last layer {begin_from(model, settings.weights)}"
+        )
+    return model
+
+
+def check_beginning(settings: RunSettings, labels: np.ndarray) -> None:
+    """Refuse before a run has a folder what would fail when it begins to train."""
+    model = build_model(settings, drawn=False)
+    if settings.class_weights and getattr(model, "loss", cross_entropy) is not cross_entropy:
+        raise ValueError(
+            f"--class-weights weighs the terms of cross-entropy, but {settings.model} is trained "
+            "with the loss of its paper; choose another --model, or leave the weights out"
+        )
+    make_loss(settings, labels)
+    if settings.weights is not None:
+        begin_from(model, settings.weights)
+
+
+def make_loss(settings: RunSettings, labels: np.ndarray) -> Loss:
+    """The network's own loss, or cross-entropy that counts rare classes as much as frequent ones.
+
+    labels: of the training images.
+    """
+    if settings.class_weights is None:
+        return classification_loss
+    return partial(classification_loss, weight=balanced(labels, settings.classes))
+
+
+def balanced(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Weights (K) of the classes: 1 / frequency, scaled to a mean of 1.
+
+    Ten times as many cats as dogs make an error on a cat cost a tenth of one on a dog.
+
+    >>> balanced(np.array([0, 0, 0, 1]), ("cat", "dog"))
+    array([0.5, 1.5])
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    if not counts.all():
+        raise ValueError(
+            f"--class-weights: {classes[int(counts.argmin())]} has no training image, and so no "
+            "weight; use more images (--limit), or leave the option out"
+        )
+    return len(counts) / counts / (1 / counts).sum()
+
+
+def make_optimizer(settings: RunSettings, model: Module) -> Optimizer:
+    """Adam or SGD; weight decay that was asked for leaves out biases and normalization."""
+    parameters: Any = model.parameters()
+    if settings.weight_decay is not None:
+        parameters = decay_groups(model, settings.weight_decay)
+    if settings.optimizer == "adam":
+        return Adam(parameters, settings.lr)
+    momentum = MOMENTUM if settings.momentum is None else settings.momentum
+    # Without --weight-decay everything decays by a little, as it always did here.
+    return SGD(parameters, settings.lr, momentum, weight_decay=5e-4, nesterov=True)
+
+
+def make_schedule(settings: RunSettings) -> Schedule | None:
+    """The factor on the first learning rate over the epochs."""
+    return {
+        "cosine": cosine(settings.epochs),
+        "constant": None,
+        "step": step_decay(every=settings.epochs / 3),
+        "plateau": DivideWhenStalled(patience=PLATEAU),
+    }[settings.schedule]
+
+
+def make_stopping(settings: RunSettings) -> EarlyStopping | None:
+    """Early stopping, if the run has a patience."""
+    return None if settings.patience is None else EarlyStopping(settings.patience)

@@ -1,0 +1,31 @@
+"""Which parameters weight decay pulls towards 0: those that multiply what a layer is given.
+
+A first reading may skip this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minivision.nn import Module
+from minivision.nn.initializers import Weighted
+
+
+def decay_groups(model: Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups for an optimizer: weights of layers decay, everything else does not.
+
+    Weights of convolutions, linear and locally connected layers get `weight_decay`. Biases and the
+    scales and shifts of normalization get 0; they are few, and hardly overfit. (He et al. 2019,
+    §3.1, "no bias decay".) Parameters that are frozen later stay as they are.
+
+    >>> from minivision.nn import BatchNorm2d, Conv2d, Sequential
+    >>> groups = decay_groups(Sequential(Conv2d(1, 6, 5), BatchNorm2d(6)), 5e-4)
+    >>> [(len(group["params"]), group["weight_decay"]) for group in groups]
+    [(1, 0.0005), (3, 0.0)]
+    """
+    multiplies = {id(layer.weight) for layer in model.modules() if isinstance(layer, Weighted)}
+    parameters = list(model.parameters())
+    decaying = [p for p in parameters if id(p) in multiplies]
+    others = [p for p in parameters if id(p) not in multiplies]
+    groups = [(decaying, weight_decay), (others, 0.0)]
+    return [{"params": params, "weight_decay": decay} for params, decay in groups if params]

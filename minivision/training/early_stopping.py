@@ -1,0 +1,68 @@
+"""Early stopping: end a training that no longer gets better, and keep its best epoch.
+
+Sooner or later a network learns its training images by heart: their loss goes on falling, and that
+of the validation images rises again. The weights of the epoch before are the ones to keep.
+(Prechelt 1998 compares rules for when to stop.)
+
+A first reading may skip this file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minivision.nn import Module
+
+
+class EarlyStopping:
+    """Stop after `patience` epochs without a new lowest number, and keep the best epoch's weights.
+
+    watch: the recorded number that should fall. An epoch that only equals the best is not better.
+
+    Which epoch was the best follows from the records alone; only its weights are state, and they
+    are part of a run's checkpoint. So a run that was killed and resumed stops at the same epoch.
+
+    >>> stopping = EarlyStopping(patience=2)
+    >>> records = [{"validation_loss": loss} for loss in (1.0, 0.9, 0.95, 0.92)]
+    >>> stopping.best_epoch(records), stopping.stops(records[:3]), stopping.stops(records)
+    (2, False, True)
+    """
+
+    def __init__(self, patience: int, watch: str = "validation_loss"):
+        if not isinstance(patience, int) or isinstance(patience, bool) or patience < 1:
+            raise ValueError(f"EarlyStopping: patience is {patience!r}; expected 1 epoch or more")
+        self.patience, self.watch = patience, watch
+        self.weights: dict[str, np.ndarray] = {}  # of the best epoch
+
+    def begin(self, validated: bool) -> None:
+        """Start, or start again. validated: whether records will have validation numbers."""
+        if self.watch.startswith("validation_") and not validated:
+            raise ValueError(f"EarlyStopping: watches {self.watch!r}, but validate is None")
+        self.weights = {}
+
+    def best_epoch(self, records: Sequence[Mapping[str, Any]]) -> int:
+        """The epoch with the lowest number, from 1; the first of several; 0 if there are none."""
+        numbers = [self.number(record) for record in records]
+        return 1 + numbers.index(min(numbers)) if numbers else 0
+
+    def number(self, record: Mapping[str, Any]) -> float:
+        """The number in a record. None stands for NaN or infinity in a record that was read."""
+        if self.watch not in record:
+            raise ValueError(
+                f"EarlyStopping: no {self.watch!r} is recorded, only {', '.join(record)}"
+            )
+        found = record[self.watch]
+        return math.inf if found is None or math.isnan(found) else found
+
+    def stops(self, records: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the last `patience` epochs were all without a new best."""
+        return len(records) - self.best_epoch(records) >= self.patience
+
+    def observe(self, records: Sequence[Mapping[str, Any]], model: Module) -> None:
+        """After an epoch: keep the model's weights if it is the best so far."""
+        if self.best_epoch(records) == len(records):
+            self.weights = model.state_dict()
