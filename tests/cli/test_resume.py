@@ -101,7 +101,7 @@ def test_an_older_checkpoint_is_named_and_the_way_out_leads_to_the_same_weights(
 
     def save_and_copy(path, *arguments):
         save(path, *arguments)
-        shutil.copy(path, tmp_path / f"{arguments[4].epoch}")
+        shutil.copy(path, tmp_path / f"{arguments[3].epoch}")
 
     run = tmp_path / "run"
     monkeypatch.setattr(loop, "save_checkpoint", save_and_copy)
