@@ -40,7 +40,7 @@ SPINE = [
         "Value and gradient side by side; a convolution as one matrix product.",
         "functional/arithmetic functional/activation functional/linear windows "
         "functional/convolution functional/pooling functional/softmax functional/losses",
-        "functional/__init__ functional/inputs functional/checks",
+        "functional/__init__ functional/inputs functional/checks functional/loss_checks",
     ),
     chapter(
         "The network",

@@ -243,7 +243,7 @@ def test_a_direction_along_which_a_scalar_hardly_changes_is_no_false_alarm():
 )
 def test_a_wrong_fast_form_is_found(monkeypatch, spoil, sentence):
     right = fast.avg_pool2d
-    monkeypatch.setattr(fast, "avg_pool2d", lambda x, window: spoil(x, *right(x, window)))
+    monkeypatch.setattr(fast, "avg_pool2d", lambda x, *more: spoil(x, *right(x, *more)))
     inputs, rng = [np.random.default_rng(0).normal(size=(2, 2, 4, 4))], np.random.default_rng(1)
 
     def pool(x):

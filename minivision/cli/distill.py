@@ -42,7 +42,7 @@ from minivision.cli.optimization import learning_rate
 from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader
 from minivision.errors import require_probability
-from minivision.functional.softmax import positive_temperature
+from minivision.functional.loss_checks import checked_temperature
 from minivision.methods import distillation, hide_labels, record_responses
 from minivision.models import MODELS
 from minivision.nn import Module
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser, "the teacher")
     add = parser.add_argument
     add("--student", help=f"{', '.join(MODELS)} (default: lenet5)")
-    add("--temperature", type=float, help="T, above 0; large ones smooth (default: 4)")
+    add("--temperature", type=float, help="T, from 0.001 to 1000; large ones smooth (default: 4)")
     add("--alpha", type=float, help="weight of the labels, 0 to 1 (default: 0.1)")
     add(
         "--no-labels", action="store_true", default=None,
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = open_folder(arguments, "distill", DEFAULTS | usual, OLD)
     options = folder.settings
     T, alpha, lr = options["temperature"], options["alpha"], options["lr"]
-    positive_temperature("--temperature", T)
+    checked_temperature("--temperature", T)
     if alpha is not None:
         require_probability("--alpha", alpha)
     if alpha and options["no_labels"]:

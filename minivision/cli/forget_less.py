@@ -38,7 +38,7 @@ from minivision.cli.comparison import (
 from minivision.cli.images import TRAINED, ChangedImagesError, run_images
 from minivision.cli.setup import load_run, loader
 from minivision.datasets import Splits
-from minivision.functional.softmax import positive_temperature
+from minivision.functional.loss_checks import checked_temperature
 from minivision.methods import JointBatches, joint_loss, lwf_loss, record_responses, with_new_task
 from minivision.models import MultiHead
 from minivision.optim import SGD, cosine
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser, "the old network")
     add = parser.add_argument
     add("--old-weight", type=positive(float), help="lambda, of the old answers (default: 1)")
-    add("--temperature", type=float, help="T of the old answers, above 0 (default: 2)")
+    add("--temperature", type=float, help="T of the old answers, from 0.001 to 1000 (default: 2)")
     add("--warm-up", type=whole, help="epochs for the new head alone, before (default: 1)")
 
 
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     device = resolve_device(arguments.device)
     folder = open_folder(arguments, "forget-less", DEFAULTS, OLD)
     options = folder.settings
-    positive_temperature("--temperature", options["temperature"])
+    checked_temperature("--temperature", options["temperature"])
     old_run, old, network = load_run(options["run_folder"])
     splits, settings = new_task(folder, (old_run, old), optimizer="sgd")
     head = old.head or {"layers": 1, "hidden": []}

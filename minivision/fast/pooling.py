@@ -10,6 +10,7 @@ that equals the maximum takes all that is left, and what nobody took before is t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from minivision.fast import choice
 from minivision.fast.memory import (
     BATCH_INNERMOST,
     batch_innermost,
+    bits_of,
     bordered,
     empty,
     in_order,
@@ -40,18 +42,18 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, Callable]:
     return y, backward
 
 
-def avg_pool2d(x: Array, window: Window) -> tuple[Array, Callable]:
-    """The value of `functional.avg_pool2d`, and its backward function."""
+def avg_pool2d(x: Array, window: Window, count: Any) -> tuple[Array, Callable]:
+    """The value of `functional.avg_pool2d`, and its backward function; count: pixels per window."""
     N, C, H, W = x.shape
-    order, (KH, KW), (PH, PW) = memory_order(x), window.kernel, window.padding
+    order, (PH, PW) = memory_order(x), window.padding
     y = empty((N, C, *window.output_size(H, W)), x, BATCH_INNERMOST)
     y[...] = 0
     for pixels in window.taps(bordered(x, window.padding)):
         y += pixels
-    y /= KH * KW
+    y /= count
 
     def backward(dy: Array) -> tuple[Array]:
-        share = dy / (KH * KW)
+        share = dy / count
         dpadded = empty((N, C, H + 2 * PH, W + 2 * PW), dy, BATCH_INNERMOST)
         dpadded[...] = 0
         for dpixels in window.taps(dpadded):
@@ -70,8 +72,8 @@ def max_pool(x: Array, window: Window) -> Array:
     def work(worker: int) -> None:
         for channels, rows, lines in _tiles(image, y, window, worker, workers):
             above = _row_taps(image[channels, lines], window)  # KH views (C, rows, W, N)
-            maxima = _running_maximum(above, empty(above[0].shape, y))
-            _running_maximum(_column_taps(maxima, y.shape[2], window), y[channels, rows])
+            maxima = _running(np.maximum, above, empty(above[0].shape, y))
+            _running(np.maximum, _column_taps(maxima, y.shape[2], window), y[channels, rows])
 
     share(work, workers)
     return y.transpose(3, 0, 1, 2)
@@ -82,7 +84,9 @@ def max_pool_gradient(dy: Array, x: Array, y: Array, window: Window) -> Array:
 
     The rows' maxima are computed again, tile by tile, rather than kept.
     """
-    image = bordered(x, window.padding, -np.inf).transpose(1, 2, 3, 0)
+    if np.isnan(y.max()):  # as on the page: NaN becomes ∞, and the border NaN, which equals nothing
+        x, y = (np.where(np.isnan(a), np.inf, a) for a in (x, y))
+    image = bordered(x, window.padding, np.nan).transpose(1, 2, 3, 0)
     maps, upstream = (batch_innermost(a).transpose(1, 2, 3, 0) for a in (y, dy))
     dimage = empty(image.shape, x)
     workers = choice.workers(elements=image.size)
@@ -103,7 +107,8 @@ def max_pool_gradient(dy: Array, x: Array, y: Array, window: Window) -> Array:
             if rows.start == 0:
                 dimage[channels] = 0
             beside = _column_taps(pixels, OW, window)  # KW views (C, lines, OW, N)
-            maxima = _running_maximum(beside, empty(beside[0].shape, pixels))
+            # Of two, np.fmax takes the one that is a number.
+            maxima = _running(np.fmax, beside, empty(beside[0].shape, pixels))
             dmaxima = empty(maxima.shape, maxima)
             dmaxima[...] = 0
             _peel(dy_tile, y_tile, _row_taps(maxima, window), _row_taps(dmaxima, window), False)
@@ -147,24 +152,27 @@ def _taps(pixels: Array, OW: int, window: Window) -> list[Array]:
     return [tap for row in rows for tap in _column_taps(row, OW, window)]
 
 
-def _running_maximum(taps: list[Array], out: Array) -> Array:
-    np.maximum(taps[0], taps[-1], out=out)
+def _running(larger: np.ufunc, taps: list[Array], out: Array) -> Array:
+    larger(taps[0], taps[-1], out=out)
     for tap in taps[1:-1]:
-        np.maximum(out, tap, out=out)
+        larger(out, tap, out=out)
     return out
 
 
 def _peel(dy: Array, y: Array, taps: list[Array], dtaps: list[Array], disjoint: bool) -> None:
-    """Give dy to the dtap of the first tap that equals y: added, or written where disjoint."""
-    left, rest = dy, empty(dy.shape, dy)
+    """Give dy to the dtap of the first tap that equals y: added, or written where disjoint.
+
+    What a tap takes is the bits of dy, as integers, times 1 or 0: as floats, ∞·0 would be NaN.
+    """
+    left, rest = bits_of(dy), bits_of(empty(dy.shape, dy))
     first, taken = empty(dy.shape, _MASK), None if disjoint else empty(dy.shape, dy)
     for tap, dtap in zip(taps[:-1], dtaps[:-1], strict=True):
         np.equal(tap, y, out=first)
-        share = np.multiply(left, first, out=dtap if disjoint else taken)
-        if not disjoint:
-            dtap += share
+        share = np.multiply(left, first, out=bits_of(dtap if taken is None else taken))
+        if taken is not None:
+            dtap += taken
         left = np.subtract(left, share, out=rest)
     if disjoint:
-        dtaps[-1][...] = left
+        bits_of(dtaps[-1])[...] = left
     else:
-        dtaps[-1][...] += left
+        dtaps[-1][...] += left.view(dy.dtype)

@@ -6,6 +6,7 @@ none of its inputs. In reading order:
 
     inputs.py           tensors operands sizes pair: the first lines of every function
     checks.py           more of what arguments must be
+    loss_checks.py      the same for the losses: labels, distributions, temperatures
     arithmetic.py       add subtract multiply divide negative
     activation.py       relu
     linear.py           linear flatten

@@ -9,7 +9,7 @@ from minivision.tensor import Tensor, record
 
 
 def relu(x: Tensor | Array) -> Tensor:
-    """max(x, 0).  dx = dy where x > 0, else 0; at x = 0 the gradient is 0, as in PyTorch.
+    """max(x, 0).  dx = 0 where x ≤ 0, else dy; NaN stays NaN and lets dy through.
 
     Nair & Hinton 2010; in a deep network Krizhevsky et al. 2012, §3.1.
 
@@ -25,6 +25,7 @@ def relu(x: Tensor | Array) -> Tensor:
     y = array_module(x.data).maximum(x.data, 0)
 
     def backward(dy):
-        return (dy * (y > 0),)
+        # Not dy * (y > 0): an infinite dy times 0 would be NaN.
+        return (array_module(dy).where(y <= 0, 0, dy),)
 
     return record(y, (x,), backward)

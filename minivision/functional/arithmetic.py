@@ -65,7 +65,7 @@ def divide(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
 
     def backward(dy):
         da = unbroadcast(dy / v, u.shape) if want_da else None
-        db = unbroadcast(-dy * (u / v) / v, v.shape) if want_db else None
+        db = unbroadcast(-dy * (u / v / v), v.shape) if want_db else None
         return da, db
 
     return record(u / v, (a, b), backward)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy import ndindex
 
 from minivision import fast
@@ -9,11 +11,16 @@ from minivision.backend import Array, array_module
 from minivision.functional.checks import Pair, pooling_window
 from minivision.functional.inputs import pair, sizes, tensors
 from minivision.tensor import Tensor, record
-from minivision.windows import with_border, without_border
+from minivision.windows import Window, with_border, without_border
 
 
 def avg_pool2d(
-    x: Tensor | Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0
+    x: Tensor | Array,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    *,
+    count_include_pad: bool = True,
 ) -> Tensor:
     """The mean of every window.
 
@@ -21,25 +28,34 @@ def avg_pool2d(
 
         y = Σ window / (KH·KW)        dx = dy / (KH·KW) at every pixel of the window
 
-    The border added by padding counts as zeros in the mean, PyTorch's `count_include_pad=True`.
+    The border added by padding counts as zeros in the mean; with count_include_pad=False it does
+    not count, and the sum is divided by the number of pixels of the image in the window.
     """
     x, window = pooling_window("avg_pool2d", x, kernel_size, stride, padding)
+    count = _counted(x.data, window, count_include_pad)
     if fast.serves("avg_pool2d", x.data, window):
-        y, backward = fast.avg_pool2d(x.data, window)
+        y, backward = fast.avg_pool2d(x.data, window, count)
         return record(y, (x,), backward, window=window)
 
-    xp = array_module(x.data)
-    padded = with_border(x.data, window.padding)
-    shape, (KH, KW) = padded.shape, window.kernel
-    y = sum(window.taps(padded)) / (KH * KW)
+    xp, padded = array_module(x.data), with_border(x.data, window.padding)
+    shape = padded.shape
+    y = sum(window.taps(padded)) / count
 
     def backward(dy):
-        share, dpadded = dy / (KH * KW), xp.zeros_like(dy, shape=shape)
+        share, dpadded = dy / count, xp.zeros_like(dy, shape=shape)
         for dpixels in window.taps(dpadded):
             dpixels += share
         return (without_border(dpadded, window.padding),)
 
     return record(y, (x,), backward, window=window)
+
+
+def _counted(x: Array, window: Window, border: bool) -> Any:
+    """How many pixels each window's sum is divided by; without the border (1, 1, OH, OW)."""
+    if border:
+        return window.kernel[0] * window.kernel[1]
+    ones = array_module(x).ones((1, 1, *x.shape[2:]), x.dtype)
+    return sum(window.taps(with_border(ones, window.padding)))
 
 
 def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minivision.backend import Array, array_module, is_array
+from minivision.backend import Array
 from minivision.functional.inputs import broadcasts, pair, sizes, tensors
 from minivision.tensor import Tensor
 from minivision.windows import Window
@@ -44,7 +44,7 @@ def convolution_window(
     weight: Tensor,
     bias: Tensor | None,
     stride: Pair,
-    padding: Pair,
+    padding: Pair | str,
     dilation: Pair,
     groups: int,
 ) -> Window:
@@ -53,12 +53,7 @@ def convolution_window(
         raise ValueError(
             f"conv2d: weight has shape {weight.shape}; expected 1 or more along each axis"
         )
-    window = Window(
-        (KH, KW),
-        pair("conv2d", "stride", stride, least=1),
-        pair("conv2d", "padding", padding, least=0),
-        pair("conv2d", "dilation", dilation, least=1),
-    )
+    window = make_window("conv2d", (KH, KW), stride, padding, dilation)
     if not isinstance(groups, int | np.integer) or groups < 1 or C % groups or F % groups:
         raise ValueError(
             f"conv2d: groups is {groups!r}; expected a number that divides "
@@ -77,6 +72,31 @@ def convolution_window(
             f"padded image ({H}x{W}, padding {window.padding})"
         )
     return window
+
+
+def make_window(
+    function: str, kernel_size: Pair, stride: Pair, padding: Pair | str, dilation: Pair = 1
+) -> Window:
+    """A checked Window. padding="same" is the border with which the result has the image's size."""
+    window = Window(
+        pair(function, "kernel_size", kernel_size, least=1),
+        pair(function, "stride", stride, least=1),
+        (0, 0) if padding == "same" else pair(function, "padding", padding, least=0),
+        pair(function, "dilation", dilation, least=1),
+    )
+    if padding != "same":
+        return window
+    if window.stride != (1, 1):
+        raise ValueError(
+            f'{function}: padding is "same", stride {window.stride}; expected stride 1'
+        )
+    border = [d * (k - 1) for k, d in zip(window.kernel, window.dilation, strict=True)]
+    if any(n % 2 for n in border):
+        raise ValueError(
+            f'{function}: padding is "same", which for a kernel of {window.kernel} is not the same '
+            "before and behind; expected odd sizes, or pad the image with F.pad"
+        )
+    return window._replace(padding=(border[0] // 2, border[1] // 2))
 
 
 def pooling_window(
@@ -107,79 +127,6 @@ def constant(function: str, name: str, value: Any) -> Any:
             raise ValueError(f"{function}: {name} requires a gradient; pass {name}.detach()")
         return value.data
     return value
-
-
-def check_probabilities(function: str, name: str, p: Array) -> None:
-    """Raise if a row of p (N, K) is not a distribution; values are checked on the host only."""
-    if p.dtype.kind != "f":
-        raise TypeError(f"{function}: {name} is {p.dtype}; expected probabilities as floats")
-    if not isinstance(p, np.ndarray) or not p.size:
-        return
-    totals = p.sum(axis=1, dtype=np.float64)
-    off = ~(np.abs(totals - 1) <= 1e-4)  # written so that NaN counts as off
-    if off.any():
-        n = int(np.flatnonzero(off)[0])
-        raise ValueError(f"{function}: {name}[{n}] sums to {totals[n]:.6g}; expected 1")
-    if p.min() < 0:
-        n = int(np.flatnonzero((p < 0).any(axis=1))[0])
-        raise ValueError(f"{function}: {name}[{n}] has a negative probability")
-
-
-def target_distributions(
-    function: str,
-    targets: Any,
-    N: int,
-    K: int,
-    like: Array,
-    weight: Array | None,
-    ignore_index: int,
-    label_smoothing: float,
-) -> tuple[Array, Any]:
-    """Targets as weighted distributions p (N, K), and what the sum is divided by in the mean."""
-    targets = constant(function, "targets", targets)
-    targets = targets if is_array(targets) else np.asarray(targets)
-    xp = array_module(like)
-    if weight is not None:
-        weight = xp.asarray(constant(function, "weight", weight), dtype=like.dtype)
-        if weight.shape != (K,):
-            raise ValueError(f"{function}: weight has shape {weight.shape}; expected ({K},)")
-    if targets.ndim == 2:
-        if targets.shape != (N, K):
-            raise ValueError(f"{function}: targets has shape {targets.shape}; expected {(N, K)}")
-        check_probabilities(function, "targets", targets)
-        p, divisor = xp.array(targets, dtype=like.dtype), N  # a copy: the caller may reuse it
-    else:
-        labels, counted = check_labels(function, targets, N, K, ignore_index)
-        one_hot = np.zeros((N, K), like.dtype)
-        one_hot[np.arange(N)[counted], labels[counted]] = 1
-        p = xp.asarray(one_hot)
-        divisor = int(counted.sum()) if weight is None else (p * weight).sum()
-    if label_smoothing:
-        rows = p.sum(axis=1, keepdims=True)  # 0 for a row that is ignored
-        p = (1 - label_smoothing) * p + rows * (label_smoothing / K)
-    return p if weight is None else p * weight, divisor
-
-
-def check_labels(
-    function: str, targets: Any, N: int, K: int, ignore_index: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Checked labels (N,) on the host, and which of them count."""
-    if targets.shape != (N,):
-        raise ValueError(f"{function}: targets has shape {targets.shape}; expected {(N,)}")
-    if not isinstance(targets, np.ndarray):
-        raise ValueError(f"{function}: labels are on a GPU; expected a host array of integers")
-    if N and targets.dtype.kind not in "iu":
-        raise TypeError(f"{function}: labels are {targets.dtype}; expected integers")
-    counted = targets != ignore_index
-    wrong = np.flatnonzero(counted & ((targets < 0) | (targets >= K)))
-    if wrong.size:
-        raise ValueError(
-            f"{function}: targets[{wrong[0]}] is {targets[wrong[0]]}; expected 0 to {K - 1} "
-            f"(there are {K} classes)"
-        )
-    if N and not counted.any():
-        raise ValueError(f"{function}: every target is ignore_index ({ignore_index})")
-    return targets, counted
 
 
 def check_parts(function: str, parts: Any, axis: int, added: int) -> tuple[list[Tensor], int]:
@@ -226,12 +173,6 @@ def class_axis(function: str, axis: int, logits: Tensor) -> int:
     if logits.shape[axes[0]] == 0:
         raise ValueError(f"{function}: logits has shape {logits.shape}; axis {axis} has no classes")
     return axes[0]
-
-
-def positive_temperature(function: str, temperature: float) -> float:
-    if not temperature > 0:
-        raise ValueError(f"{function}: temperature is {temperature}; expected a number above 0")
-    return float(temperature)
 
 
 def new_shape(x: Tensor, shape: Any) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ def conv2d(
     weight: Tensor | Array,
     bias: Tensor | Array | None = None,
     stride: Pair = 1,
-    padding: Pair = 0,
+    padding: Pair | str = 0,
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -46,7 +46,8 @@ def conv2d(
 
     As in every deep-learning library this is a correlation: the kernel is not flipped. Outside
     the image x counts as 0. stride, padding and dilation are in pixels, one number or (vertical,
-    horizontal). With groups, channels and filters are split into independent convolutions, as in
+    horizontal); padding="same" is the border with which stride 1 and an odd kernel give an image of
+    the same size. With groups, channels and filters are split into independent convolutions, as in
     AlexNet's two towers (Krizhevsky et al. 2012, §3.5).
 
     Raises ValueError if ranks, channels or groups do not fit or the kernel is larger than the

@@ -9,8 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.backend import Array, array_module
-from minivision.functional.checks import check_probabilities, constant, positive_temperature
+from minivision.functional.checks import constant
 from minivision.functional.inputs import sizes, tensors
+from minivision.functional.loss_checks import (
+    check_log_probabilities,
+    check_probabilities,
+    checked_temperature,
+)
 from minivision.functional.losses import reduced, spread
 from minivision.functional.softmax import log_probabilities
 from minivision.tensor import Tensor, record
@@ -27,6 +32,9 @@ def kl_divergence(log_q: Tensor | Array, p: Any, *, reduction: str = "mean") -> 
     `kl_div(log_q, p, reduction="batchmean")`, whose default "mean" divides by N·K and is not the
     divergence. KL(p‖q) = CE(p, q) - H(p), so both have the same gradient.
 
+    Raises ValueError if shapes differ, a row of p is not a distribution or log_q is above 0 (a
+    probability, rather than its logarithm?).
+
     >>> import numpy as np
     >>> kl_divergence(np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]])).item().__round__(4)
     0.6931
@@ -34,6 +42,7 @@ def kl_divergence(log_q: Tensor | Array, p: Any, *, reduction: str = "mean") -> 
     (log_q,) = tensors("kl_divergence", log_q=log_q)
     N, K = sizes("kl_divergence", "log_q", log_q, "N K")
     p = _distribution("kl_divergence", p, log_q)
+    check_log_probabilities("kl_divergence", "log_q", log_q.data)
     xp = array_module(p)
     log_p = xp.log(xp.where(p > 0, p, 1))
 
@@ -58,7 +67,7 @@ def distillation_loss(
     in a mixed loss. For large T it tends to matching the logits, (z - v) / (K·N) of centred ones.
     The teacher has no gradient. Labels are not needed.
 
-    Raises ValueError where the shapes differ or T is not above 0.
+    Raises ValueError if the shapes differ or T is not from 0.001 to 1000.
     """
     (student_logits,) = tensors("distillation_loss", student_logits=student_logits)
     N, K = sizes("distillation_loss", "student_logits", student_logits, "N K")
@@ -70,7 +79,7 @@ def distillation_loss(
             f"{teacher.shape}; expected the same, and not empty"
         )
     tensors("distillation_loss", student_logits=student_logits, teacher_logits=teacher)
-    T = positive_temperature("distillation_loss", temperature)
+    T = checked_temperature("distillation_loss: temperature", temperature)
     xp = array_module(student_logits.data)
     log_q = log_probabilities(student_logits.data, 1, T)
     log_p = log_probabilities(teacher.data, 1, T)

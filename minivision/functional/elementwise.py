@@ -24,7 +24,9 @@ def power(x: Tensor | Array, exponent: float) -> Tensor:
     a, p = x.data, float(exponent)
 
     def backward(dy):
-        return (dy * (p * a ** (p - 1)) if p != 0 else dy * 0,)
+        if p == 0:  # x⁰ is 1 for every x, even at 0, where x⁻¹ is infinite
+            return (array_module(dy).zeros_like(dy),)
+        return (dy * (p * a ** (p - 1)),)
 
     return record(a**p, (x,), backward)
 

@@ -7,12 +7,11 @@ Convolution is two ideas: a unit looks at a small window, and all windows share 
 from __future__ import annotations
 
 from minivision.backend import Array, array_module
+from minivision.functional.checks import Pair, make_window
 from minivision.functional.convolution import col2im, im2col
 from minivision.functional.inputs import pair, sizes, tensors
 from minivision.tensor import Tensor, record
 from minivision.windows import Window
-
-Pair = int | tuple[int, int]
 
 
 def unfold(
@@ -153,12 +152,7 @@ def _checked_window(
     padding: Pair,
     stride: Pair,
 ) -> Window:
-    window = Window(
-        pair(function, "kernel_size", kernel_size, least=1),
-        pair(function, "stride", stride, least=1),
-        pair(function, "padding", padding, least=0),
-        pair(function, "dilation", dilation, least=1),
-    )
+    window = make_window(function, kernel_size, stride, padding, dilation)
     if min(window.output_size(*image)) < 1:
         raise ValueError(
             f"{function}: the kernel {window.kernel} with dilation {window.dilation} is larger "

@@ -12,13 +12,15 @@ from minivision.tensor import Tensor, record
 def logsumexp(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log Σ exp(x) over the axes, a smooth maximum.  dx = dy·softmax(x).
 
-    The largest entry is taken out first, so exp stays within its range.
+    The largest entry is taken out first, so exp stays within its range; not if it is infinite,
+    because ∞ - ∞ is NaN.
     """
     (x,) = tensors("logsumexp", x=x)
     axes = normalized_axes("logsumexp", axis, x.ndim)
     entries("logsumexp", x, axes, axis)
     a, xp = x.data, array_module(x.data)
     largest = a.max(axis=axes, keepdims=True)
+    largest = xp.where(xp.isinf(largest), 0, largest)
     y = largest + xp.log(xp.exp(a - largest).sum(axis=axes, keepdims=True))
 
     def backward(dy):

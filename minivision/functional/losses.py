@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.backend import Array, array_module
-from minivision.functional.checks import target_distributions
-from minivision.functional.inputs import sizes, tensors
+from minivision.functional.inputs import tensors
+from minivision.functional.loss_checks import classes_of_rows, target_distributions
 from minivision.functional.softmax import log_probabilities
 from minivision.tensor import Tensor, record
 
@@ -42,14 +42,15 @@ def cross_entropy(
     label_smoothing: ε; p becomes (1 - ε)·p + ε/K (Szegedy et al. 2016, §7).
     reduction: "mean", "sum", or "none" for the losses (N) of all rows. All as in PyTorch.
 
-    Raises ValueError for labels outside 0..K-1 and for soft targets that are negative or do not
-    sum to 1 (values are checked on host arrays), TypeError for labels that are not integers.
+    Raises ValueError for labels outside 0..K-1, for soft targets that are negative or do not sum
+    to 1 (values are checked on host arrays) and for a mean over no row (NaN in PyTorch); TypeError
+    for labels that are not integers.
 
     >>> round(cross_entropy(Tensor([[2.0, 1.0, 0.0]]), [0]).item(), 4)
     0.4076
     """
     (logits,) = tensors("cross_entropy", logits=logits)
-    N, K = sizes("cross_entropy", "logits", logits, "N K")
+    N, K = classes_of_rows("cross_entropy", "logits", logits)
     xp = array_module(logits.data)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
@@ -61,8 +62,9 @@ def cross_entropy(
     def backward(dy):
         # q - p, if a row of p sums to 1. It sums to 0 in a row that does not count, and to the
         # weight of its class if there are weights.
-        dlogits = xp.exp(log_q) * p.sum(axis=1, keepdims=True) - p
-        return (dlogits * spread(dy, reduction, divisor),)
+        total = p.sum(axis=1, keepdims=True)
+        dlosses = xp.where(total != 0, spread(dy, reduction, divisor), 0)
+        return ((xp.exp(log_q) * total - p) * dlosses,)
 
     # Where p is 0 its term is 0, also for a class that is masked out with a logit of -∞.
     losses = -(p * xp.where(p != 0, log_q, 0)).sum(axis=1)  # (N,)
@@ -75,8 +77,9 @@ def reduced(function: str, losses: Array, reduction: str, divisor: Any) -> Array
         return losses
     if reduction not in ("mean", "sum"):
         raise ValueError(f'{function}: reduction is {reduction!r}; not "mean", "sum" or "none"')
-    if reduction == "mean" and losses.size == 0:
-        raise ValueError(f"{function}: the batch is empty; there is no mean over it")
+    if reduction == "mean" and isinstance(divisor, int) and divisor == 0:
+        why = "every target is ignore_index" if losses.size else "the batch is empty"
+        raise ValueError(f"{function}: {why}; there is no mean over it")
     return losses.sum() if reduction == "sum" else losses.sum() / divisor
 
 

@@ -56,7 +56,7 @@ def local_response_norm(
         # Computed again: keeping s and s^-β would hold two more arrays as large as x.
         s = k + alpha * channel_window_sum(a * a, size)
         shrink = s**-beta
-        shared = channel_window_sum(dy * a * shrink / s, size)
+        shared = channel_window_sum(dy * (a * shrink) / s, size)  # of dy·y/s
         return (dy * shrink - 2 * alpha * beta * a * shared,)
 
     return record(y, (x,), backward)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from minivision.backend import Array, array_module, is_array
-from minivision.functional.checks import constant, target_distributions
-from minivision.functional.inputs import sizes, tensors
+from minivision.functional.checks import constant
+from minivision.functional.inputs import tensors
+from minivision.functional.loss_checks import classes_of_rows, target_distributions
 from minivision.functional.losses import IGNORED, reduced, spread
 from minivision.tensor import Tensor, record
 
@@ -27,7 +28,7 @@ def nll_loss(
     """
     name = "nll_loss"
     (log_probabilities,) = tensors(name, log_probabilities=log_probabilities)
-    N, K = sizes(name, "log_probabilities", log_probabilities, "N K")
+    N, K = classes_of_rows(name, "log_probabilities", log_probabilities)
     log_q = log_probabilities.data
     targets = constant(name, "targets", targets)
     targets = targets if is_array(targets) else np.asarray(targets)
@@ -35,10 +36,12 @@ def nll_loss(
         raise ValueError(f"{name}: targets has shape {targets.shape}; expected ({N},)")
     p, divisor = target_distributions(name, targets, N, K, log_q, weight, ignore_index, 0.0)
 
-    def backward(dy):
-        return (-p * spread(dy, reduction, divisor),)
+    xp = array_module(log_q)
 
-    losses = -(p * array_module(log_q).where(p != 0, log_q, 0)).sum(axis=1)  # (N,)
+    def backward(dy):
+        return (-p * xp.where(p != 0, spread(dy, reduction, divisor), 0),)
+
+    losses = -(p * xp.where(p != 0, log_q, 0)).sum(axis=1)  # (N,)
     return record(reduced(name, losses, reduction, divisor), (log_probabilities,), backward)
 
 

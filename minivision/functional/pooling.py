@@ -25,8 +25,8 @@ def max_pool2d(
 
     stride defaults to the kernel's size; smaller ones overlap (Krizhevsky et al. 2012, §3.4), and
     a pixel that wins in several windows gets the sum. "First" is in reading order.
-    The border added by padding (in pixels, at most half the kernel) never wins over a finite pixel;
-    windows that hold nothing but -∞, or NaN, have no meaningful gradient.
+    The border added by padding (in pixels, at most half the kernel) never wins. A window with NaN
+    has the maximum NaN; its gradient takes NaN for ∞. (PyTorch's goes to the last NaN.)
 
     >>> max_pool2d(Tensor([[[[1.0, 3.0], [2.0, 0.0]]]]), 2)
     Tensor([[[[3.]]]], float32)
@@ -37,18 +37,19 @@ def max_pool2d(
         y, backward = fast.max_pool2d(x.data, window)
         return record(y, (x,), backward, window=window)
 
-    xp = array_module(x.data)
-    a = x.data
+    a, xp = x.data, array_module(x.data)
     y = reduce(xp.maximum, window.taps(with_border(a, window.padding, -xp.inf)), -xp.inf)
 
     def backward(dy):
-        padded = with_border(a, window.padding, -xp.inf)
+        # Nothing equals NaN: neither a border of it, nor a NaN in the image, which becomes ∞.
+        comparable, maxima = (xp.where(xp.isnan(b), xp.inf, b) for b in (a, y))
+        padded = with_border(comparable, window.padding, xp.nan)
         # Ask the taps in reading order: the first that equals the maximum takes what is left of dy.
         left, dpadded = dy, xp.zeros_like(padded)
         for pixels, dpixels in zip(window.taps(padded), window.taps(dpadded), strict=True):
-            taken = left * (pixels == y)
-            dpixels += taken
-            left = left - taken
+            first = pixels == maxima
+            dpixels += xp.where(first, left, 0)
+            left = xp.where(first, 0, left)
         return (without_border(dpadded, window.padding),)
 
     return record(y, (x,), backward, window=window)

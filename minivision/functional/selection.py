@@ -1,7 +1,8 @@
 """Choosing between numbers: the larger, the smaller, one of two, or what lies within bounds.
 
 Each entry of the result is a copy of one entry that came in, so the gradient goes back to that
-entry. At a tie no choice is right; each docstring says which is made.
+entry and 0 to the others: `where(chosen, dy, 0)`, and not dy·chosen, because an infinite dy times 0
+would be NaN. At a tie no choice is right; each docstring says which is made.
 """
 
 from __future__ import annotations
@@ -21,29 +22,31 @@ def maximum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
     Tensor([3., 5.], float32)
     """
     a, b = operands("maximum", a, b)
-    u, v = a.data, b.data
+    u, v, xp = a.data, b.data, array_module(a.data)
     want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
-        da = unbroadcast(_share(dy, u > v, u == v), u.shape) if want_da else None
-        db = unbroadcast(_share(dy, v > u, u == v), v.shape) if want_db else None
+        shared = xp.where(u == v, dy / 2, dy)
+        da = unbroadcast(xp.where(u < v, 0, shared), u.shape) if want_da else None
+        db = unbroadcast(xp.where(u > v, 0, shared), v.shape) if want_db else None
         return da, db
 
-    return record(array_module(u).maximum(u, v), (a, b), backward)
+    return record(xp.maximum(u, v), (a, b), backward)
 
 
 def minimum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
     """The smaller of two, entry by entry.  dy goes to the smaller; at a tie half to each."""
     a, b = operands("minimum", a, b)
-    u, v = a.data, b.data
+    u, v, xp = a.data, b.data, array_module(a.data)
     want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
-        da = unbroadcast(_share(dy, u < v, u == v), u.shape) if want_da else None
-        db = unbroadcast(_share(dy, v < u, u == v), v.shape) if want_db else None
+        shared = xp.where(u == v, dy / 2, dy)
+        da = unbroadcast(xp.where(u > v, 0, shared), u.shape) if want_da else None
+        db = unbroadcast(xp.where(u < v, 0, shared), v.shape) if want_db else None
         return da, db
 
-    return record(array_module(u).minimum(u, v), (a, b), backward)
+    return record(xp.minimum(u, v), (a, b), backward)
 
 
 def where(condition: Array, a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
@@ -71,8 +74,8 @@ def where(condition: Array, a: Tensor | Array | float, b: Tensor | Array | float
     want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
-        da = unbroadcast(dy * chosen, a_shape) if want_da else None
-        db = unbroadcast(dy * ~chosen, b_shape) if want_db else None
+        da = unbroadcast(xp.where(chosen, dy, 0), a_shape) if want_da else None
+        db = unbroadcast(xp.where(chosen, 0, dy), b_shape) if want_db else None
         return None, da, db
 
     return record(xp.where(chosen, a.data, b.data), (None, a, b), backward)
@@ -83,16 +86,11 @@ def clip(x: Tensor | Array, low: float | None = None, high: float | None = None)
     (x,) = tensors("clip", x=x)
     if (low is None and high is None) or (low is not None and high is not None and low > high):
         raise ValueError(f"clip: low is {low} and high {high}; expected one of them, low <= high")
-    a = x.data
+    a, xp = x.data, array_module(x.data)
     low, high = (None if bound is None else float(bound) for bound in (low, high))
-    y = array_module(a).clip(a, low, high)
+    y = xp.clip(a, low, high)
 
     def backward(dy):
-        return (dy * (a == y),)
+        return (xp.where(a == y, dy, 0),)
 
     return record(y, (x,), backward)
-
-
-def _share(dy: Array, chosen: Array, tie: Array) -> Array:
-    """dy where an operand was chosen, half of it at a tie."""
-    return dy * chosen + dy * tie * 0.5

@@ -6,8 +6,9 @@ The scores of a classifier, one for each class and not yet normalized, are calle
 from __future__ import annotations
 
 from minivision.backend import Array, array_module
-from minivision.functional.checks import class_axis, positive_temperature
+from minivision.functional.checks import class_axis
 from minivision.functional.inputs import tensors
+from minivision.functional.loss_checks import checked_temperature
 from minivision.tensor import Tensor, record
 
 
@@ -17,14 +18,15 @@ def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) ->
         q_i = exp(z_i / T) / Σ_j exp(z_j / T)        dz = q·(dy - Σ_j dy_j q_j) / T
 
     because ∂q_i/∂z_j = q_i·([i = j] - q_j) / T. T > 1 smooths, T < 1 sharpens (Hinton et al. 2015,
-    §2). The largest logit is subtracted first: the factor cancels, and exp stays within its range.
+    §2); it may be 0.001 to 1000. The largest logit is subtracted first: the factor cancels, and exp
+    stays within its range.
 
     >>> softmax(Tensor([2.0, 1.0, 0.0])).numpy().round(4)
     array([0.6652, 0.2447, 0.09  ], dtype=float32)
     """
     (logits,) = tensors("softmax", logits=logits)
     axis = class_axis("softmax", axis, logits)
-    T = positive_temperature("softmax", temperature)
+    T = checked_temperature("softmax: temperature", temperature)
     q = array_module(logits.data).exp(log_probabilities(logits.data, axis, T))
 
     def backward(dy):
@@ -41,7 +43,7 @@ def log_softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0
     """
     (logits,) = tensors("log_softmax", logits=logits)
     axis = class_axis("log_softmax", axis, logits)
-    T = positive_temperature("log_softmax", temperature)
+    T = checked_temperature("log_softmax: temperature", temperature)
     xp = array_module(logits.data)
     y = log_probabilities(logits.data, axis, T)
 

@@ -33,10 +33,13 @@ def leaky_relu(x: Tensor | Array, negative_slope: float = 0.01) -> Tensor:
 def sigmoid(x: Tensor | Array) -> Tensor:
     """1 / (1 + e⁻ˣ).  dx = dy·y·(1 - y).
 
-    It is computed as (1 + tanh(x/2)) / 2, which never overflows.
+    For x < 0 it is computed as eˣ / (1 + eˣ), the same fraction times eˣ: so exp never overflows,
+    and y keeps all its digits where it is close to 0.
     """
     (x,) = tensors("sigmoid", x=x)
-    y = array_module(x.data).tanh(x.data / 2) / 2 + 0.5
+    xp = array_module(x.data)
+    e = xp.exp(-xp.absolute(x.data))  # at most 1
+    y = xp.where(x.data < 0, e, 1) / (1 + e)
 
     def backward(dy):
         return (dy * y * (1 - y),)

@@ -76,35 +76,39 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
     left, top = xp.floor(px), xp.floor(py)
     fx, fy = px - left, py - top  # how far into the cell, 0 to 1
     image = xp.arange(N)[:, None, None]
+    channels_last = a.transpose(0, 2, 3, 1)  # (N, H, W, C)
 
-    # Each neighbour: its row and column, its weight, and the weight's slopes along x and y.
+    # Each neighbour: whether it is inside, where it lies, its weight, and the weight's slopes along
+    # x and y. What is outside is not multiplied by 0, which would make an infinite pixel NaN.
     neighbours = []
     for row, wy, sy in ((top, 1 - fy, -1.0), (top + 1, fy, 1.0)):
         for column, wx, sx in ((left, 1 - fx, -1.0), (left + 1, fx, 1.0)):
             inside = (row >= 0) & (row < H) & (column >= 0) & (column < W)
-            r = xp.clip(row, 0, H - 1).astype(xp.int64)
-            c = xp.clip(column, 0, W - 1).astype(xp.int64)
-            neighbours.append((r, c, wx * wy * inside, sx * wy * inside, sy * wx * inside))
+            r, c = (xp.where(inside, place, 0).astype(xp.int64) for place in (row, column))
+            factors = [factor[..., None] for factor in (inside, wx * wy, sx * wy, sy * wx)]
+            neighbours.append(((image, r, c), *factors))
 
-    y = xp.zeros_like(a, shape=(N, C, OH, OW))
-    for r, c, weight, _, _ in neighbours:
-        y += (weight[..., None] * a[image, :, r, c]).transpose(0, 3, 1, 2)
+    def summed(factors):  # Σ over the four neighbours of factor · pixel, (N, OH, OW, C)
+        pixels = [xp.where(inside, channels_last[place], 0) for place, inside, *_ in neighbours]
+        return sum([factor * pixel for factor, pixel in zip(factors, pixels, strict=True)])
+
+    _, _, weights, slopes_x, slopes_y = zip(*neighbours, strict=True)
+    y = xp.empty_like(a, shape=(N, C, OH, OW))
+    y[...] = summed(weights).transpose(0, 3, 1, 2)
 
     def backward(dy):
         dy = dy.transpose(0, 2, 3, 1)
         dx = dgrid = None
         if want_dx:
             pixels = xp.zeros((N, H, W, C), dtype)
-            for r, c, weight, _, _ in neighbours:
-                xp.add.at(pixels, (image, r, c), weight[..., None] * dy)
+            for place, inside, weight, *_ in neighbours:
+                xp.add.at(pixels, place, xp.where(inside, weight * dy, 0))
             dx = xp.empty_like(a)  # in the memory order of x
             dx[...] = pixels.transpose(0, 3, 1, 2)
         if want_dgrid:
-            dgrid = xp.zeros((N, OH, OW, 2), dtype)
-            for r, c, _, slope_x, slope_y in neighbours:
-                pixel = (a[image, :, r, c] * dy).sum(axis=-1)
-                dgrid[..., 0] += slope_x * pixel * (span_x / 2)
-                dgrid[..., 1] += slope_y * pixel * (span_y / 2)
+            dgrid = xp.empty((N, OH, OW, 2), dtype)
+            dgrid[..., 0] = (dy * summed(slopes_x)).sum(axis=-1) * (span_x / 2)
+            dgrid[..., 1] = (dy * summed(slopes_y)).sum(axis=-1) * (span_y / 2)
         return dx, dgrid
 
     return record(y, (x, grid), backward)

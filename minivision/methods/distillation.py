@@ -24,6 +24,7 @@ from minivision import functional as F
 from minivision.autograd import no_grad
 from minivision.backend import Array, array_module, to_host
 from minivision.errors import require_probability
+from minivision.functional.loss_checks import checked_temperature
 from minivision.methods.responses import looked_up
 from minivision.nn import Module
 from minivision.tensor import Tensor
@@ -38,15 +39,15 @@ def distillation(
     teacher: a network on the student's device, which is put in evaluation mode and sees each batch
         as the student does; or its logits (M, K) for the M images of the loader's dataset, from
         `record_responses`, with a loader that has with_indices=True.
-    temperature: T > 0. alpha: the weight of the labels from 0 to 1; the paper advises "a
-        considerably lower weight" on them (§2).
+    temperature: T, from 0.001 to 1000.
+    alpha: the weight of the labels from 0 to 1; the paper advises "a considerably lower weight" on
+        them (§2).
 
     Reports hard_loss and train_accuracy if alpha > 0, soft_loss and agreement (how often student
     and teacher choose the same class) if alpha < 1.
     """
     require_probability("distillation: alpha", alpha)
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"distillation: temperature is {temperature}; expected a number above 0")
+    checked_temperature("distillation: temperature", temperature)
 
     def loss(student: Module, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
         z = student(batch.images)

@@ -41,6 +41,7 @@ import numpy as np
 from minivision import functional as F
 from minivision.backend import array_module
 from minivision.errors import refuses_rng
+from minivision.functional.loss_checks import checked_temperature
 from minivision.methods.responses import looked_up
 from minivision.models import MultiHead, cut, new_head
 from minivision.models.heads import features_into
@@ -70,8 +71,7 @@ def lwf_loss(
     """
     if not 0 <= old_weight < float("inf"):
         raise ValueError(f"lwf_loss: old_weight is {old_weight}; expected a number >= 0")
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"lwf_loss: temperature is {temperature}; expected a number above 0")
+    checked_temperature("lwf_loss: temperature", temperature)
     kept = old_outputs if old_weight > 0 else {}
 
     def loss(model: Module, batch: Batch) -> tuple[Tensor, dict[str, Any]]:

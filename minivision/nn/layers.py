@@ -12,13 +12,11 @@ from typing import Any
 
 from minivision import functional as F
 from minivision.errors import refuses_rng
-from minivision.functional.checks import Pair
-from minivision.functional.inputs import pair
+from minivision.functional.checks import Pair, make_window
 from minivision.nn import sizes
 from minivision.nn.initializers import Weighted
 from minivision.nn.module import Module
 from minivision.tensor import Tensor
-from minivision.windows import Window
 
 
 class Sequential(Module):
@@ -95,6 +93,7 @@ class Conv2d(Weighted):
     OH = (H + 2·padding - dilation·(KH - 1) - 1) // stride + 1.
 
     kernel_size, stride, padding, dilation: a number, or a pair for height and width.
+    padding="same": as much as keeps the size of the image, for stride 1 and odd kernels.
     groups: filters and channels are split into this many groups; a filter sees only the channels of
         its own group.
 
@@ -113,7 +112,7 @@ class Conv2d(Weighted):
         out_channels: int,
         kernel_size: Pair,
         stride: Pair = 1,
-        padding: Pair = 0,
+        padding: Pair | str = 0,
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
@@ -144,17 +143,6 @@ class Conv2d(Weighted):
         ):
             settings += f", {name}={value}" if value != usual else ""
         return settings
-
-
-def make_window(
-    layer: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair = 1
-) -> Window:
-    return Window(
-        pair(layer, "kernel_size", kernel_size, least=1),
-        pair(layer, "stride", stride, least=1),
-        pair(layer, "padding", padding, least=0),
-        pair(layer, "dilation", dilation, least=1),
-    )
 
 
 class Pool2d(Module):

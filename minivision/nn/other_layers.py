@@ -13,10 +13,31 @@ from minivision.tensor import Tensor
 class AvgPool2d(Pool2d):
     """The mean of every window: x (N, C, H, W) -> (N, C, OH, OW).
 
-    stride: as large as the kernel if it is not given.
+    stride: as large as the kernel if it is not given. count_include_pad: whether the border that
+    padding adds counts in the mean, as zeros.
     """
 
     pool = staticmethod(F.avg_pool2d)
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        *,
+        count_include_pad: bool = True,
+    ):
+        super().__init__(kernel_size, stride, padding)
+        self.count_include_pad = count_include_pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride, padding, _ = self.window
+        return F.avg_pool2d(x, kernel, stride, padding, count_include_pad=self.count_include_pad)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + (
+            "" if self.count_include_pad else ", count_include_pad=False"
+        )
 
 
 class AdaptiveAvgPool2d(Module):

@@ -21,6 +21,46 @@ def test_relu_by_hand_with_gradient_zero_at_zero():
     assert x.grad.tolist() == [0, 0, 0, 40, 50]
 
 
+ROOT = F.sqrt  # its gradient is infinite at 0
+OF_THE_ROOT = {
+    "relu": (lambda x: ROOT(F.relu(x)), [0, 0.25]),
+    "leaky_relu": (lambda x: ROOT(F.leaky_relu(x + 1)), [np.inf, 0.5 / 5**0.5]),
+    "clip": (lambda x: ROOT(F.clip(x, 0, 9)), [0, 0.25]),
+    "maximum": (lambda x: ROOT(F.maximum(x, 0)), [0, 0.25]),
+    "minimum": (lambda x: ROOT(-F.minimum(-x, 0)), [0, 0.25]),
+    "where": (lambda x: ROOT(F.where(x.data > 0, x, 0)), [0, 0.25]),
+    "max_pool2d": (
+        lambda x: ROOT(F.max_pool2d(F.pad(-x * x, [(0, 0), (1, 0)])[None, None], (1, 3))),
+        [0, 0],
+    ),
+}
+
+
+@pytest.mark.parametrize(("function", "gradient"), OF_THE_ROOT.values(), ids=OF_THE_ROOT)
+def test_an_infinite_gradient_does_not_become_nan_where_nothing_flows(function, gradient):
+    """∞·0 is NaN, so what was not chosen gets 0 and not dy times 0."""
+    x = Tensor(np.array([[-1.0, 4.0]]), requires_grad=True)
+    with np.errstate(divide="ignore"):
+        function(x).sum().backward()
+    np.testing.assert_allclose(x.grad[0], gradient, rtol=1e-15)
+
+
+def test_nan_goes_through_relu_and_so_does_its_gradient():
+    x = Tensor(np.array([np.nan, -np.nan, np.inf, -np.inf]), requires_grad=True)
+    y = F.relu(x)
+    y.backward(np.array([1.0, 10.0, np.inf, -np.inf]))
+    np.testing.assert_array_equal(y.data, [np.nan, np.nan, np.inf, 0])
+    np.testing.assert_array_equal(x.grad, [1, 10, np.inf, 0])
+
+
+@pytest.mark.parametrize("x", [-20.0, -80.0, 0.0, 3.0, 500.0])
+def test_sigmoid_keeps_its_digits_in_float32(x):
+    """2.06e-9 at -20: 1 + tanh(x/2) would be 0, and its logarithm -∞."""
+    e = math.exp(-abs(x))
+    expected = (e if x < 0 else 1) / (1 + e)
+    assert F.sigmoid(np.float32([x])).item() == pytest.approx(expected, rel=3e-7)
+
+
 @given(seed=seeds)
 def test_activations_equal_loops(seed):
     x = np.random.default_rng(seed).normal(size=(3, 4))

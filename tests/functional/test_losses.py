@@ -216,7 +216,9 @@ LOSSES = {
     "cross_entropy": lambda z, **settings: F.cross_entropy(z, [0, 2, 1], **settings),
     "nll_loss": lambda z, **settings: F.nll_loss(z, [0, 2, 1], **settings),
     "mse_loss": lambda z, **settings: F.mse_loss(z, np.ones((3, 4)), **settings),
-    "kl_divergence": lambda z, **settings: F.kl_divergence(z, np.full((3, 4), 0.25), **settings),
+    "kl_divergence": lambda z, **settings: F.kl_divergence(
+        -abs(z), np.full((3, 4), 0.25), **settings
+    ),
 }
 losses = pytest.mark.parametrize("name", LOSSES)
 
@@ -276,7 +278,10 @@ def test_the_mean_squared_error_by_hand():
         ({"label_smoothing": float("nan")}, r"label_smoothing is nan; expected 0 to 1"),
         ({"weight": np.ones(2)}, r"weight has shape \(2,\); expected \(3,\)"),
         ({"weight": Tensor(np.ones(3), requires_grad=True)}, r"weight requires a gradient; pass"),
-        ({"targets": [7, 7], "ignore_index": 7}, r"every target is ignore_index \(7\)"),
+        (
+            {"targets": [7, 7], "ignore_index": 7},
+            r"every target is ignore_index; there is no mean over it",
+        ),
         ({"targets": [-100, 1], "ignore_index": 0}, r"targets\[0\] is -100; expected 0 to 2"),
     ],
     ids=str,
@@ -284,6 +289,16 @@ def test_the_mean_squared_error_by_hand():
 def test_settings_that_make_no_sense_are_named(settings, sentence):
     with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
         F.cross_entropy(np.ones((2, 3)), **{"targets": [0, 1], **settings})
+
+
+def test_a_mean_over_ignored_targets_is_refused_with_weights_too():
+    """PyTorch's is NaN; its sum and its losses are 0, and so are ours (tests/parity)."""
+    for function in (F.cross_entropy, F.nll_loss):
+        for weight in (None, np.ones(3)):
+            with pytest.raises(
+                ValueError, match=r"^\w+: every target is ignore_index; there is no"
+            ):
+                function(np.zeros((2, 3)), [-100, -100], weight)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,26 @@ def test_the_border_never_wins_and_counts_in_the_mean():
     assert F.avg_pool2d(x, 2, padding=1).data[0, 0].tolist() == [[-0.25, -0.5], [-0.25, -0.5]]
 
 
+def test_a_border_that_is_not_included_does_not_count_in_the_mean():
+    x = Tensor(np.array([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]]), requires_grad=True)
+    y = F.avg_pool2d(x, 2, padding=1, count_include_pad=False)
+    y.backward(np.array([[[[1.0, 10.0], [100.0, 1000.0]]]]))
+    assert y.data[0, 0].tolist() == [[1, 2.5], [4, 5.5]]  # of one pixel, and of two
+    assert x.grad[0, 0].tolist() == [[1, 5, 5], [100, 500, 500]]
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_a_nan_and_a_window_of_nothing_but_minus_infinity_take_their_gradient(padding):
+    x = np.full((1, 1, 3, 3), -np.inf)
+    x[0, 0, 2, 2] = np.nan
+    leaf = Tensor(x, requires_grad=True)
+    y = F.max_pool2d(leaf, 3, padding=padding)  # with a border: 2x2 pixels of -∞
+    y.backward(np.full(y.shape, 7.0))
+    assert leaf.grad.sum() == 7
+    assert leaf.grad[0, 0, 0, 0] == (7 if padding else 0)
+    assert leaf.grad[0, 0, 2, 2] == (0 if padding else 7)
+
+
 def test_an_infinite_pixel_is_told_from_the_border():
     x = Tensor(np.array([[[[np.inf, 0.0]]]]), requires_grad=True)
     y = F.max_pool2d(x, (1, 2), 1, (0, 1))  # windows of border and ∞, ∞ and 0, 0 and border

@@ -62,19 +62,19 @@ CALLS = {
     ),
     "nll_loss of a vector": (
         lambda: F.nll_loss(np.ones(3), [0]),
-        r"^nll_loss: log_probabilities has shape \(3,\); expected 2 axes \(N, K\)$",
+        r"^nll_loss: log_probabilities has shape \(3,\); expected 2 axes \(N, K\)",
     ),
     "entropy of a vector": (
         lambda: F.entropy(np.ones(3)),
-        r"^entropy: logits has shape \(3,\); expected 2 axes \(N, K\)$",
+        r"^entropy: logits has shape \(3,\); expected 2 axes \(N, K\)",
     ),
     "kl_divergence of a vector": (
         lambda: F.kl_divergence(np.ones(3), np.ones(3) / 3),
-        r"^kl_divergence: log_q has shape \(3,\); expected 2 axes \(N, K\)$",
+        r"^kl_divergence: log_q has shape \(3,\); expected 2 axes \(N, K\)",
     ),
     "distillation_loss of a vector": (
         lambda: F.distillation_loss(np.ones(3), np.ones(3)),
-        r"^distillation_loss: student_logits has shape \(3,\); expected 2 axes \(N, K\)$",
+        r"^distillation_loss: student_logits has shape \(3,\); expected 2 axes \(N, K\)",
     ),
     "local_response_norm of features": (
         lambda: F.local_response_norm(X),
@@ -92,6 +92,31 @@ CALLS = {
         lambda: F.max_pool2d(X, 2),
         r"^max_pool2d: x has shape \(2, 3\); expected 4 axes \(N, C, H, W\)$",
     ),
+    **{
+        f"{name} of a single image": (
+            lambda function=function: function(np.ones((3, 5, 5))),
+            rf"^{name}: x has shape \(3, 5, 5\); expected 4 axes \(N, C, H, W\); "
+            r"for a single one, add the batch axis: x\[None\]$",
+        )
+        for name, function in {
+            "conv2d": lambda x: F.conv2d(x, np.ones((2, 3, 2, 2))),
+            "max_pool2d": lambda x: F.max_pool2d(x, 2),
+            "avg_pool2d": lambda x: F.avg_pool2d(x, 2),
+            "adaptive_avg_pool2d": lambda x: F.adaptive_avg_pool2d(x, 1),
+        }.items()
+    },
+    **{
+        f"{name} of one label per pixel": (
+            lambda function=function: function(np.zeros((2, 7, 4, 5)), np.zeros((2, 4, 5), int)),
+            rf"^{name}: {argument} has shape \(2, 7, 4, 5\); expected \(N, K\), so for one label "
+            rf"per pixel write {argument}\.transpose\(\(0, 2, 3, 1\)\)\.reshape\(-1, 7\) and "
+            r"targets\.reshape\(-1\)$",
+        )
+        for name, argument, function in (
+            ("cross_entropy", "logits", F.cross_entropy),
+            ("nll_loss", "log_probabilities", F.nll_loss),
+        )
+    },
     "avg_pool2d with a wrong stride": (
         lambda: F.avg_pool2d(IMAGE, 2, stride=0),
         r"^avg_pool2d: stride is 0; expected an integer >= 1 or a pair of them$",

@@ -69,9 +69,8 @@ def test_the_temperature_divides_the_scores(function, T, seed):
 
 def test_high_temperatures_smooth_and_low_ones_sharpen():
     z = np.array([2.0, 1.0, 0.0])
-    np.testing.assert_allclose(F.softmax(z, temperature=1e6).data, 1 / 3, rtol=1e-5)
+    np.testing.assert_allclose(F.softmax(z / 1000, temperature=1000).data, 1 / 3, rtol=1e-5)
     np.testing.assert_allclose(F.softmax(z, temperature=1e-3).data, [1, 0, 0], atol=1e-12)
-    np.testing.assert_array_equal(F.softmax(z, temperature=np.inf).data, [1 / 3] * 3)
 
 
 @pytest.mark.parametrize("size", [1e4, 1e37])
@@ -87,8 +86,8 @@ def test_large_scores_neither_overflow_nor_warn(size, dtype):
 
 
 @both
-@pytest.mark.parametrize("temperature", [0, -1.0, float("nan")])
-def test_a_temperature_that_is_not_positive_is_named(function, temperature):
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf"), 1e8, 9e-4])
+def test_a_temperature_out_of_range_is_named(function, temperature):
     name = function.__name__
     with pytest.raises(
         ValueError, match=rf"^{name}: temperature is {temperature}; expected a number"

@@ -405,8 +405,8 @@ def test_a_task_needs_a_name_of_its_own():
     [
         ({"old_weight": -1}, "old_weight is -1; expected a number >= 0"),
         ({"old_weight": float("nan")}, "old_weight is nan; expected a number >= 0"),
-        ({"temperature": 0}, "temperature is 0; expected a number above 0"),
-        ({"temperature": float("inf")}, "temperature is inf; expected a number above 0"),
+        ({"temperature": 0}, "temperature is 0; expected a number from 0.001 to 1000"),
+        ({"temperature": float("inf")}, "temperature is inf; expected a number from 0.001 to 1000"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, sentence):

@@ -32,6 +32,7 @@ def images(*shape):
 CONVOLUTION = Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), 2)
 UNBIASED = Conv2d(4, 6, 3, bias=False)
 LINEAR = Linear(5, 3)
+SAME = Conv2d(4, 6, (3, 5), padding="same")
 CALLS = {
     "Conv2d": (
         CONVOLUTION, (2, 4, 7, 6),
@@ -42,6 +43,13 @@ CALLS = {
     "MaxPool2d": (MaxPool2d((3, 2), 2, (1, 0)), (2, 4, 7, 6),
                   lambda x: F.max_pool2d(x, (3, 2), 2, (1, 0))),
     "AvgPool2d": (AvgPool2d(2), (2, 4, 7, 6), lambda x: F.avg_pool2d(x, 2)),
+    "AvgPool2d without its border": (
+        AvgPool2d(3, 2, 1, count_include_pad=False), (2, 4, 7, 6),
+        lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    ),
+    "Conv2d of the same size": (
+        SAME, (2, 4, 7, 6), lambda x: F.conv2d(x, SAME.weight, SAME.bias, padding="same")
+    ),
     "ReLU": (ReLU(), (2, 5), F.relu),
     "Tanh": (Tanh(), (2, 5), F.tanh),
     "Flatten": (Flatten(), (2, 4, 7, 6), F.flatten),

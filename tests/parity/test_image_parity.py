@@ -53,6 +53,20 @@ def test_conv2d_agrees_with_pytorch_in_odd_geometries(case):
     assert_convolutions_agree(case)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "dilation"), [((3, 3), 1), ((1, 5), (1, 2)), ((2, 3), (2, 1)), ((4, 1), (2, 3))]
+)
+def test_same_padding_agrees_with_pytorch_and_keeps_the_size(kernel, dilation):
+    inputs = [normal(0, 2, 2, 6, 5), normal(1, 4, 1, *kernel), normal(2, 4)]
+    settings = {"padding": "same", "dilation": dilation, "groups": 2}
+    assert F.conv2d(*inputs, **settings).shape == (2, 4, 6, 5)
+    assert_agree(
+        lambda *inputs: F.conv2d(*inputs, **settings),
+        lambda *inputs: TF.conv2d(*inputs, **settings),
+        inputs,
+    )
+
+
 def assert_unfold_and_fold_agree(case):
     x, _, _ = case.arrays()
     windows = {**case.settings}
@@ -101,6 +115,11 @@ def assert_poolings_agree(case):
     ties = rng.integers(0, 3, x.shape).astype(float)
     for ours, theirs, inputs in [
         (F.avg_pool2d, TF.avg_pool2d, x),
+        (
+            lambda x, **settings: F.avg_pool2d(x, **settings, count_include_pad=False),
+            lambda x, **settings: TF.avg_pool2d(x, **settings, count_include_pad=False),
+            x,
+        ),
         (F.max_pool2d, TF.max_pool2d, x),
         (F.max_pool2d, TF.max_pool2d, ties),  # the first of equal maxima wins
     ]:

@@ -65,6 +65,21 @@ def test_cross_entropy_agrees_with_pytorch(N, K, seed, reduction, weighted, igno
     )
 
 
+@pytest.mark.parametrize("weight", [None, np.array([1.0, 2.0, 0.5])], ids=["", "weighted"])
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+@pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
+def test_a_batch_of_ignored_targets_gives_pytorchs_zeros(name, reduction, weight):
+    targets, ours, theirs = np.full(2, -100), getattr(F, name), getattr(TF, name)
+    assert_agree(
+        lambda z: ours(z, targets, weight, reduction=reduction),
+        lambda z: theirs(
+            z, torch.tensor(targets), None if weight is None else torch.tensor(weight),
+            reduction=reduction,
+        ),
+        [np.array([[-1.0, -2.0, -0.5], [-3.0, -0.25, -1.0]])],
+    )  # fmt: skip
+
+
 @given(**batches, reduction=reductions, weighted=st.booleans(), smoothing=st.floats(0, 1))
 def test_cross_entropy_of_soft_targets_agrees_with_pytorch(
     N, K, seed, reduction, weighted, smoothing
@@ -122,7 +137,7 @@ def test_kl_divergence_is_pytorchs_batchmean(N, K, seed, reduction):
     assert_agree(
         lambda log_q: F.kl_divergence(log_q, p, reduction=reduction),
         lambda log_q: TF.kl_div(log_q, torch.tensor(p), reduction=theirs),
-        [rng.normal(size=(N, K))],
+        [-rng.uniform(0, 3, (N, K))],
         seed,
     )
 
@@ -134,7 +149,7 @@ def test_kl_divergence_of_each_row_is_pytorchs_summed_over_the_classes(N, K, see
     assert_agree(
         lambda log_q: F.kl_divergence(log_q, p, reduction="none"),
         lambda log_q: TF.kl_div(log_q, torch.tensor(p), reduction="none").sum(dim=1),
-        [rng.normal(size=(N, K))],
+        [-rng.uniform(0, 3, (N, K))],
         seed,
     )
 

@@ -63,7 +63,7 @@ CASES: dict[str, Callable[[Rng], Case]] = {
     "fold": images.fold_case,
     "locally_connected2d": images.locally_connected_case,
     "max_pool2d": images.pooling_case(F.max_pool2d),
-    "avg_pool2d": images.pooling_case(F.avg_pool2d),
+    "avg_pool2d": images.avg_pooling_case,
     "adaptive_avg_pool2d": images.adaptive_case,
     "local_response_norm": images.local_response_norm_case,
     "batch_norm": images.batch_norm_case,

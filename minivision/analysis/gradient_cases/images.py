@@ -55,6 +55,11 @@ def pooling_case(function: Callable[..., Tensor]) -> Callable[[Rng], Case]:
     return draw
 
 
+def avg_pooling_case(rng: Rng) -> Case:
+    border = bool(rng.random() < 0.5)
+    return pooling_case(lambda *window: F.avg_pool2d(*window, count_include_pad=border))(rng)
+
+
 def adaptive_case(rng: Rng) -> Case:
     N, C, H, W, OH, OW = (int(n) for n in rng.integers(1, 7, 6))
     return lambda x: F.adaptive_avg_pool2d(x, (OH, OW)), [rng.normal(size=(N, C, H, W))]

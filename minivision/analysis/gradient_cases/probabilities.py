@@ -63,7 +63,7 @@ def kl_case(rng: Rng) -> Case:
     p[0, 0], p[0, 1] = 0.0, p[0, 0] + p[0, 1]
     return (
         lambda log_q: F.kl_divergence(log_q, p.astype(log_q.dtype), reduction=reduction),
-        [rng.normal(size=(N, K))],
+        [-rng.uniform(0.1, 3.0, (N, K))],
     )
 
 
