@@ -58,7 +58,7 @@ def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
 
 BLOCK = 128 * 1024  # elements of each array
 POOLING_BYTES = 2 * 2**20  # of the image
-LEAST = 256 * 1024  # elements; below this, cutting costs more than it brings
+LEAST = 8 * 1024  # elements; below this the page is as fast
 
 
 def use_channel_rows(x: Array) -> bool:

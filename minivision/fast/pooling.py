@@ -164,15 +164,18 @@ def _peel(dy: Array, y: Array, taps: list[Array], dtaps: list[Array], disjoint: 
 
     What a tap takes is the bits of dy, as integers, times 1 or 0: as floats, ∞·0 would be NaN.
     """
-    left, rest = bits_of(dy), bits_of(empty(dy.shape, dy))
+    left, spare = bits_of(dy), bits_of(empty(dy.shape, dy))
     first, taken = empty(dy.shape, _MASK), None if disjoint else empty(dy.shape, dy)
-    for tap, dtap in zip(taps[:-1], dtaps[:-1], strict=True):
+    rests = [spare] * (len(taps) - 1)  # where to write what is left
+    if disjoint and rests:
+        rests[-1] = bits_of(dtaps[-1])
+    for tap, dtap, rest in zip(taps[:-1], dtaps[:-1], rests, strict=True):
         np.equal(tap, y, out=first)
         share = np.multiply(left, first, out=bits_of(dtap if taken is None else taken))
         if taken is not None:
             dtap += taken
         left = np.subtract(left, share, out=rest)
-    if disjoint:
-        bits_of(dtaps[-1])[...] = left
-    else:
+    if not disjoint:
         dtaps[-1][...] += left.view(dy.dtype)
+    elif not rests:  # windows of one pixel
+        dtaps[-1][...] = dy

@@ -88,27 +88,29 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
             factors = [factor[..., None] for factor in (inside, wx * wy, sx * wy, sy * wx)]
             neighbours.append(((image, r, c), *factors))
 
-    def summed(factors):  # Σ over the four neighbours of factor · pixel, (N, OH, OW, C)
-        pixels = [xp.where(inside, channels_last[place], 0) for place, inside, *_ in neighbours]
+    def pixels_around():
+        return [xp.where(inside, channels_last[place], 0) for place, inside, *_ in neighbours]
+
+    def summed(factors, pixels):  # (N, OH, OW, C)
         return sum([factor * pixel for factor, pixel in zip(factors, pixels, strict=True)])
 
     _, _, weights, slopes_x, slopes_y = zip(*neighbours, strict=True)
     y = xp.empty_like(a, shape=(N, C, OH, OW))
-    y[...] = summed(weights).transpose(0, 3, 1, 2)
+    y[...] = summed(weights, pixels_around()).transpose(0, 3, 1, 2)
 
     def backward(dy):
         dy = dy.transpose(0, 2, 3, 1)
         dx = dgrid = None
         if want_dx:
-            pixels = xp.zeros((N, H, W, C), dtype)
+            dpixels = xp.zeros((N, H, W, C), dtype)
             for place, inside, weight, *_ in neighbours:
-                xp.add.at(pixels, place, xp.where(inside, weight * dy, 0))
+                xp.add.at(dpixels, place, xp.where(inside, weight * dy, 0))
             dx = xp.empty_like(a)  # in the memory order of x
-            dx[...] = pixels.transpose(0, 3, 1, 2)
+            dx[...] = dpixels.transpose(0, 3, 1, 2)
         if want_dgrid:
-            dgrid = xp.empty((N, OH, OW, 2), dtype)
-            dgrid[..., 0] = (dy * summed(slopes_x)).sum(axis=-1) * (span_x / 2)
-            dgrid[..., 1] = (dy * summed(slopes_y)).sum(axis=-1) * (span_y / 2)
+            pixels, dgrid = pixels_around(), xp.empty((N, OH, OW, 2), dtype)
+            dgrid[..., 0] = (dy * summed(slopes_x, pixels)).sum(axis=-1) * (span_x / 2)
+            dgrid[..., 1] = (dy * summed(slopes_y, pixels)).sum(axis=-1) * (span_y / 2)
         return dx, dgrid
 
     return record(y, (x, grid), backward)

@@ -226,7 +226,7 @@ def test_work_is_shared_from_32_million_multiply_adds_or_2_million_numbers_on(mo
     assert choice.workers(multiply_adds=31_999_999, elements=2 * 2**20 - 1) == 1
 
 
-def test_relu_is_taken_from_256_thousand_numbers_on():
+def test_relu_is_taken_from_eight_thousand_numbers_on():
     with door.on():
-        assert fast.serves("relu", np.zeros(256 * 1024, np.float32))
-        assert not fast.serves("relu", np.zeros(256 * 1024 - 1, np.float32))
+        assert fast.serves("relu", np.zeros(8 * 1024, np.float32))
+        assert not fast.serves("relu", np.zeros(8 * 1024 - 1, np.float32))
