@@ -18,6 +18,7 @@ import numpy as np
 from minivision.nn import Module
 from minivision.nn.weights import load_weights, save_weights
 from minivision.optim import Optimizer, WeightAverage
+from minivision.training.plain_json import parse_object
 
 
 class Progress(NamedTuple):
@@ -101,7 +102,10 @@ def load_model(path: str | os.PathLike[str], model: Module) -> None:
 
 def _progress(path: str | os.PathLike[str], metadata: dict[str, str]) -> Progress:
     try:
-        return Progress(**json.loads(metadata["progress"]))
+        progress = Progress(**parse_object("progress", metadata["progress"]))
+        if any(type(number) is not int or number < 0 for number in progress):
+            raise ValueError(f"{progress} has other numbers than counts")
+        return progress
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} does not say how far the run had come; it cannot go on"
