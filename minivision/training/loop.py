@@ -122,7 +122,8 @@ def fit(
     if run is not None:
         if run.checkpoint_path.exists():
             done = load_checkpoint(run.checkpoint_path, model, optimizer, average, seed)
-        history.extend(run.truncate(done.epoch))  # an epoch may have been logged, but not saved
+        # An epoch may have been logged, but not saved.
+        history.extend(progress.numbers_in(run.truncate(done.epoch), run.metrics_path))
     follower = schedule if isinstance(schedule, FollowsResults) else None
     if follower is not None:
         follower.begin(history, validated=validate is not None)
