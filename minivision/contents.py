@@ -156,7 +156,7 @@ CHAPTERS = [
         "cli/pseudo_label cli/self_train cli/search_augmentation cli/search_images "
         "cli/convert_weights",
         "__main__ cli/__init__ cli/setup cli/argument_types cli/optimization cli/images cli/policy "
-        "cli/first_loss cli/comparison cli/few_labels",
+        "cli/first_loss cli/comparison cli/few_labels cli/recorded",
     ),
     chapter(
         "The machine room",

@@ -28,12 +28,12 @@ from minivision.cli.images import (
 )
 from minivision.cli.optimization import start_of
 from minivision.cli.policy import read_policy
+from minivision.cli.recorded import check_options, result_of
 from minivision.cli.setup import (
     loader,
     note_versions,
     preprocessing,
     same_options,
-    same_version,
     to_resume,
     undrawn,
     versions,
@@ -107,14 +107,14 @@ def open_folder(
         folder = Run.open(to_resume(arguments.out))
         if folder.settings.get("command") != command:
             raise ValueError(f"{folder.path} was not written by minivision {command}")
-        same_version(folder.path, folder.settings.get("versions", {}))
+        file = folder.path / "settings.json"
         for name in (*defaults, "images", "skipped"):
             if name not in folder.settings:
-                file = folder.path / "settings.json"
                 raise ValueError(f"{file}: {name!r} is missing; it was not written by {command}")
         folder.check_settings()
+        check_options(file, folder.settings, list(defaults))
         same_options(folder.path, given, folder.settings)
-        check_fingerprint(folder.path / "settings.json", folder.settings["images"])
+        check_fingerprint(file, folder.settings["images"])
         note_versions(folder.settings["versions"])
         return folder
     options = {n: defaults[n] if value is None else value for n, value in given.items()}
@@ -265,7 +265,10 @@ def compare(
                 curve = [record.get("validation_accuracy") for record in history]
                 seconds = round(sum(record["seconds"] for record in history), 1)
                 run.write_result({**measure(model), "training_seconds": seconds, "curve": curve})
-            results[name] = run.read_result()
+            needed = {
+                entry for row in (known or {}).values() for entry in row if row[entry] is not None
+            }
+            results[name] = result_of(run, "curve", *needed)
             curves[name] = results[name].pop("curve")
     folder.write_result(results)
     print()

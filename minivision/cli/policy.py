@@ -29,11 +29,11 @@ What each name does, and how strongly (an eighth is one of the shorter side):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from minivision.training.plain_json import parse_json
 from minivision.transforms import (
     ColorJitter,
     Compose,
@@ -146,9 +146,9 @@ def _read_names(option: str, text: str, shape: Shape) -> Policy:
 
 def _read_file(option: str, path: Path) -> list[Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{option}: {path} cannot be read as JSON: {error}") from error
+        content = parse_json(f"{option}: {path}", path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{option}: {path} cannot be read as JSON: {error.strerror}") from error
     # A search's file has more to tell than its policy.
     described = content.get("policy", content) if isinstance(content, dict) else content
     try:

@@ -57,6 +57,7 @@ from minivision.methods import (
 from minivision.models import MODELS
 from minivision.nn.weights import write_atomically
 from minivision.training.plain_json import read_object
+from minivision.training.settings import check_texts
 from minivision.transforms import Compose, describe, from_description
 
 SPACES = {"grid": Grid, "sequences": RandomSequences}
@@ -145,8 +146,9 @@ def images_of(arguments: argparse.Namespace) -> Images:
         if begun.get("dataset") == str(Path(dataset).resolve()):
             images, classes = begun.get("images"), begun.get("classes")
             check_fingerprint(file, images)
+            check_texts(f"{file}: 'skipped'", begun.get("skipped"))
             recorded = Recorded(
-                dataset, model, begun.get("channels"), images, begun.get("skipped", {}), classes
+                dataset, model, begun.get("channels"), images, begun.get("skipped") or {}, classes
             )
             return run_images(recorded, arguments.out, unchanged=TRAINED)
     return new_images(dataset, model, arguments.skip_unreadable)

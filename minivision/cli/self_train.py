@@ -28,6 +28,7 @@ from minivision.cli.few_labels import (
 )
 from minivision.cli.optimization import start_of
 from minivision.cli.policy import read_policy
+from minivision.cli.recorded import result_of
 from minivision.cli.setup import new_network
 from minivision.datasets import DataLoader
 from minivision.errors import require_one_of, require_probability
@@ -132,7 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
                 fit(model, generation.batches, generation.loss, rule, run=stage)
                 if not stage.result_path.exists():
                     stage.write_result(generation.report(data.truth) | robustness(data, model))
-                rows[f"{chain}, {who}"] = stage.read_result()
+                rows[f"{chain}, {who}"] = result_of(stage, "generation")
                 del rows[f"{chain}, {who}"]["generation"]
             last = replace(settings, model=names[-1]).plain()
             save_model(folder.stage(f"student-{run.path.name}", last).checkpoint_path, model)

@@ -50,6 +50,7 @@ from minivision.cli.optimization import (
     weights_file,
 )
 from minivision.cli.policy import EXPLAINED, MIXERS, NAMES, read_policy
+from minivision.cli.recorded import result_of
 from minivision.cli.setup import (
     build_model,
     loader,
@@ -173,7 +174,7 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
     folder.check_settings()
     epochs, found = arguments.epochs, {}
     if folder.result_path.exists():
-        found = folder.read_result()
+        found = result_of(folder, "test_accuracy")
     # A kill may have left new settings next to the result of fewer epochs.
     early = found.get("stopped_early", False)
     finished = early or found.get("epochs") == settings.epochs

@@ -31,12 +31,18 @@ def load(module: Any, arrays: Mapping[str, Array]) -> None:
         for name, part in parts.items()
         if name in arrays and arrays[name].shape != part.data.shape
     ]
+    mistyped = [  # a cast would lose imaginary parts, or the digits of a count
+        f"{name} is {arrays[name].dtype}, expected {part.data.dtype}"
+        for name, part in parts.items()
+        if name in arrays and not np.can_cast(arrays[name].dtype, part.data.dtype, "same_kind")
+    ]
     faults = [
         f"{what}: {', '.join(names)}"
         for what, names in (
             ("missing", missing),
             ("not in this model", extra),
             ("of another shape", misshaped),
+            ("of another type", mistyped),
         )
         if names
     ]

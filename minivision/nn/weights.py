@@ -106,7 +106,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], d
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, ValueError) as error:  # or a shape NumPy cannot have
         raise ValueError(f"{path} is truncated or not a safetensors file: {error}") from error
     except (AttributeError, TypeError) as error:  # bfloat16 and the 8-bit floats
         raise ValueError(f"{path} holds numbers of a type NumPy does not have: {error}") from error

@@ -76,8 +76,15 @@ def load(optimizer: Any, arrays: Mapping[str, np.ndarray]) -> None:
                 f"{type(optimizer).__name__}: the state has {key} of shape {array.shape}, "
                 "which fits none of the parameters; it belongs to another model"
             )
+        kind = np.dtype(np.int64) if counter else parameters[i].dtype
+        if not np.can_cast(array.dtype, kind, "same_kind") or (counter and array < 0):
+            given = f"{array}" if counter else f"{array.dtype}"
+            raise ValueError(
+                f"{type(optimizer).__name__}: the state has {key}, which is {given}; "
+                f"expected {'a count' if counter else kind}"
+            )
         where = "cpu" if counter else device_of(parameters[i].data)
-        loaded[parameters[i]][name] = to_device(np.array(array), where)
+        loaded[parameters[i]][name] = to_device(np.array(array, kind), where)
     for i, state_of_one in enumerate(loaded.values()):
         if state_of_one and set(state_of_one) != set(optimizer.carries):
             missing = ", ".join(set(optimizer.carries) - set(state_of_one))

@@ -1,9 +1,9 @@
 """Checkpoints: everything a run needs to go on as if nothing had happened, in one file.
 
 The weights, what the optimizer carries along, the running average, the weights of the best epoch
-and how far the run has come.
-No state of a random generator is among them: all that is random is keyed by seed, epoch and step.
-The file is replaced in one step, so a run killed at any moment finds the old one or the new one.
+and how far the run has come. No state of a random generator is among them: all that is random is
+keyed by seed, epoch and step. The file is replaced in one step, so a run killed at any moment finds
+the old one or the new one.
 
 A first reading may skip this file.
 """
@@ -21,6 +21,7 @@ from minivision.nn.weights import load_weights, save_weights
 from minivision.optim import Optimizer, WeightAverage
 from minivision.optim.weight_average import UPDATES
 from minivision.training.early_stopping import EarlyStopping
+from minivision.training.plain_json import parse_object
 
 PARTS = ("model", "optimizer", "average", "best")
 
@@ -131,7 +132,10 @@ def _for_use(parts: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def _progress(path: str | os.PathLike[str], metadata: dict[str, str]) -> Progress:
     try:
-        return Progress(**json.loads(metadata["progress"]))
+        progress = Progress(**parse_object("progress", metadata["progress"]))
+        if any(type(number) is not int or number < 0 for number in progress):
+            raise ValueError(f"{progress} has other numbers than counts")
+        return progress
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} does not say how far the run had come; it cannot go on"

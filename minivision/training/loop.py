@@ -138,7 +138,8 @@ def fit(
             done = load_checkpoint(
                 run.checkpoint_path, model, optimizer, average, seed, early_stopping
             )
-        history.extend(run.truncate(done.epoch))  # an epoch may have been logged, but not saved
+        # An epoch may have been logged, but not saved.
+        history.extend(progress.numbers_in(run.truncate(done.epoch), run.metrics_path))
     follower = schedule if isinstance(schedule, FollowsResults) else None
     if follower is not None:
         follower.begin(history, validated=validate is not None)

@@ -24,12 +24,19 @@ import numpy as np
 from minivision.nn.weights import plain_file, write_atomically
 
 
-def parse_object(where: str, text: bytes) -> dict[str, Any]:
-    """The JSON object in the text; ValueError, which begins with `where`, for anything else."""
+def parse_json(where: str, text: str | bytes) -> Any:
+    """The value that the text is in JSON; ValueError, which begins with `where`, if it is not."""
     try:
-        value = json.loads(text)
-    except ValueError as error:  # broken JSON, or bytes that are no text
+        return json.loads(text)
+    except ValueError as error:  # broken JSON, or bytes that are not text
         raise ValueError(f"{where}: not valid JSON ({error})") from error
+    except RecursionError as error:
+        raise ValueError(f"{where}: not valid JSON here (it is nested too deeply)") from error
+
+
+def parse_object(where: str, text: str | bytes) -> dict[str, Any]:
+    """The JSON object in the text; ValueError, which begins with `where`, for anything else."""
+    value = parse_json(where, text)
     if not isinstance(value, dict):
         raise ValueError(f"{where}: expected a JSON object in braces, not {value!r}")
     return value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +29,18 @@ class History(list):
 
     def __getitem__(self, key: Any) -> Any:
         return [record.get(key) for record in self] if isinstance(key, str) else list(self)[key]
+
+
+def numbers_in(records: list[dict[str, Any]], file: Path) -> list[dict[str, Any]]:
+    """A file's records, for a run that goes on; ValueError if they are not numbers as fit's are."""
+    for record in records:
+        for name, value in {"seconds": None, **record}.items():
+            if not isinstance(value, int | float) and (value is not None or name == "seconds"):
+                raise ValueError(
+                    f"{file}: in the record of epoch {record['epoch']} {name!r} is {value!r:.60}; "
+                    "expected a number, as fit writes it"
+                )
+    return records
 
 
 class Means:

@@ -109,6 +109,17 @@ class RunSettings:
             raise ValueError(f"'classes' is {self.classes!r:.60}; expected names")
         if missing := [part for part in PREPROCESSING if part not in self.preprocessing]:
             raise ValueError(f"'preprocessing' has no {missing[0]!r}; expected it and its like")
+        for name in ("skipped", "unlabelled_images", "versions"):
+            check_texts(repr(name), getattr(self, name))
+        for name, part in (self.images or {}).items():
+            if isinstance(part, dict):
+                check_texts(repr(name), part)
+        if self.head is not None:
+            counts = [self.head.get("layers"), *as_list(self.head.get("hidden"))]
+            if any(type(count) is not int or count < 1 for count in counts):
+                raise ValueError(
+                    f"'head' is {self.head!r:.60}; expected 'layers', a count, and 'hidden', counts"
+                )
         for name in ("epochs", "batch_size", "lr"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name!r} is {getattr(self, name)}; expected a number above 0")
@@ -143,3 +154,17 @@ class RunSettings:
     def plain(self) -> dict[str, Any]:
         """As a dictionary, for settings.json."""
         return asdict(self)
+
+
+def check_texts(where: str, entries: Any) -> None:
+    """ValueError if this is neither None nor a dictionary from names to texts."""
+    if not isinstance(entries, dict | None):
+        raise ValueError(f"{where} is {entries!r:.60}; expected names with texts")
+    for name, value in (entries or {}).items():
+        if not isinstance(value, str):
+            raise ValueError(f"{name!r} in {where} is {value!r:.60}; expected a text")
+
+
+def as_list(value: Any) -> list:
+    """A list as it is; of anything else a list with that one."""
+    return value if isinstance(value, list) else [value]

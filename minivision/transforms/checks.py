@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+LARGEST = 1e9  # of a number: further on, pixels and angles are no longer told apart
+MAX_PIXELS = 64_000_000  # of an image, as large as one that is read from a file
+
 
 def check_image(name: str, image: Any) -> None:
     """Raise ValueError where `image` is not a uint8 image (H, W, C), C one of 1, 3, 4."""
@@ -47,10 +50,12 @@ def check_light(name: str, image: Any) -> None:
 
 
 def check_factor(name: str, factor: Any, argument: str = "factor") -> None:
-    """Raise ValueError where the factor is not a finite number from 0 up."""
+    """Raise ValueError if the factor is not a finite number from 0 up, at most `LARGEST`."""
     number = isinstance(factor, int | float | np.integer | np.floating)
-    if not number or not 0 <= factor < np.inf:
-        raise ValueError(f"{name}: {argument} is {factor!r}; expected a finite number, 0 or more")
+    if not number or not 0 <= factor <= LARGEST:
+        raise ValueError(
+            f"{name}: {argument} is {factor!r:.60}; expected a finite number, 0 to {LARGEST:g}"
+        )
 
 
 def needed_rng(name: str, rng: Any) -> np.random.Generator:
@@ -74,6 +79,10 @@ def check_size(name: str, argument: str, size: object) -> None:
         raise ValueError(
             f"{name}: {argument} is {size!r}; expected a tuple (H, W) of whole numbers above zero"
         )
+    if size[0] * size[1] > MAX_PIXELS:
+        raise ValueError(
+            f"{name}: {argument} is {size!r:.60}; expected at most {MAX_PIXELS:,} pixels in all"
+        )
 
 
 def check_count(name: str, argument: str, count: object) -> None:
@@ -89,16 +98,19 @@ def check_fill(name: str, fill: object) -> None:
 
 
 def check_finite(name: str, argument: str, number: float) -> None:
-    """Raise ValueError where the number is infinite or not a number."""
-    if not isinstance(number, int | float | np.integer | np.floating) or not np.isfinite(number):
-        raise ValueError(f"{name}: {argument} is {number!r}; expected a finite number")
+    """Raise ValueError if it is not a number, or infinite, or larger than `LARGEST`."""
+    given = isinstance(number, int | float | np.integer | np.floating)
+    if not given or not -LARGEST <= number <= LARGEST:
+        raise ValueError(
+            f"{name}: {argument} is {number!r:.60}; expected a finite number, at most {LARGEST:g}"
+        )
 
 
 def numbers_of(value: Any) -> np.ndarray:
     """The value as float64; an empty array where it is no numbers, or rows of different lengths."""
     try:
         return np.array(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return np.empty(0)
 
 

@@ -23,6 +23,7 @@ from minivision.transforms.pixel_maps import (
 from minivision.transforms.resampling import check_reading, inside, read
 
 STEPS = 300  # of the search for a point
+WIDEST = 1000  # σ in pixels; the filter is several times as wide
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Displacement:
         """How far from (x, y) the pixel (x, y) of the result is read: dx and dy, float64 (H, W)."""
         noise = np.random.default_rng(self.seed).uniform(-1, 1, (2, *self.size))
         dx, dy = (
-            cv2.GaussianBlur(n, (0, 0), self.sigma, borderType=cv2.BORDER_CONSTANT) for n in noise
+            cv2.GaussianBlur(n, (0, 0), float(self.sigma), borderType=cv2.BORDER_CONSTANT)
+            for n in noise
         )
         return self.alpha * dx, self.alpha * dy
 
@@ -68,8 +70,11 @@ class ElasticDistortion(GeometricTransform):
     def __post_init__(self) -> None:
         check_factor("ElasticDistortion", self.alpha, "alpha")
         check_factor("ElasticDistortion", self.sigma, "sigma")
-        if self.sigma == 0:
-            raise ValueError("ElasticDistortion: sigma is 0; expected a number above zero")
+        if not 0 < self.sigma <= WIDEST:
+            raise ValueError(
+                f"ElasticDistortion: sigma is {self.sigma}; "
+                f"expected a number above zero, at most {WIDEST}"
+            )
         check_reading("ElasticDistortion", self.interpolation, self.border, self.fill)
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Displacement:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from minivision.transforms.checks import check_image, check_size
+from minivision.transforms.checks import check_count, check_image, check_size
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class FrameDigit:
 
     def __post_init__(self) -> None:
         check_size("FrameDigit", "size", self.size)
+        check_count("FrameDigit", "extent", self.extent)
         if not 1 <= self.extent <= min(self.size):
             raise ValueError(f"FrameDigit: extent is {self.extent}; expected 1 to {min(self.size)}")
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from minivision.transforms.checks import needed_rng
+from minivision.transforms.checks import LARGEST, needed_rng
 from minivision.transforms.light import brightness, color, contrast
 from minivision.transforms.pipeline import Transform
 
@@ -75,5 +75,5 @@ def _check_range(name: str, range_: Any) -> None:
         raise ValueError(
             f"ColorJitter: {name} is {range_!r}; expected None, or (low, high), such as (0.6, 1.4)"
         )
-    if not 0 <= range_[0] <= range_[1] < np.inf:
+    if not 0 <= range_[0] <= range_[1] <= LARGEST:
         raise ValueError(f"ColorJitter: {name} is {range_!r}; expected 0 <= low <= high, finite")

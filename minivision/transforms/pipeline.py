@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minivision.transforms.checks import check_image, kind_of
+from minivision.transforms.checks import check_image, kind_of, numbers_of
 
 
 class Transform:
@@ -122,8 +122,7 @@ class Normalize:
     takes_batches: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self.mean = tuple(float(m) for m in np.atleast_1d(self.mean))
-        self.std = tuple(float(s) for s in np.atleast_1d(self.std))
+        self.mean, self.std = (_channels(a, getattr(self, a)) for a in ("mean", "std"))
         if len(self.mean) != len(self.std):
             raise ValueError(
                 f"Normalize: mean has {len(self.mean)} numbers but std has {len(self.std)}; "
@@ -156,3 +155,13 @@ class Normalize:
         y = image - mean[:, None, None]
         y /= std[:, None, None]
         return y
+
+
+def _channels(argument: str, given: Any) -> tuple[float, ...]:
+    """A number, or one for each channel, as a tuple."""
+    numbers = numbers_of(given)
+    if numbers.ndim > 1 or numbers.size == 0:
+        raise ValueError(
+            f"Normalize: {argument} is {given!r:.60}; expected a number, or one for each channel"
+        )
+    return tuple(np.atleast_1d(numbers).tolist())

@@ -128,6 +128,7 @@ NOISY_STUDENT = {
 
 PRESETS = {"monotone": MONOTONE, "noisy_student": NOISY_STUDENT}
 LARGEST = 30.0
+MOST = 100  # operations on an image
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ class RandAugment(Transform):
 
     def __post_init__(self) -> None:
         check_count("RandAugment", "count", self.count)
+        if self.count > MOST:
+            raise ValueError(f"RandAugment: count is {self.count:,}; expected at most {MOST}")
         check_fill("RandAugment", self.fill)
         check_preset("RandAugment", self.preset)
         check_magnitude("RandAugment", "magnitude", self.magnitude)

@@ -15,6 +15,7 @@ import numpy as np
 from minivision.errors import require_probability
 from minivision.transforms.checks import (
     check_count,
+    check_factor,
     check_fill,
     check_finite,
     check_size,
@@ -36,6 +37,7 @@ class RandomTranslate(GeometricTransform):
 
     def __post_init__(self) -> None:
         check_count("RandomTranslate", "pixels", self.pixels)
+        check_factor("RandomTranslate", self.pixels, "pixels")
         check_fill("RandomTranslate", self.fill)
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
@@ -124,6 +126,9 @@ class RandomCrop(GeometricTransform):
                 f"{self.padding} {size[0] + 2 * self.padding} x {size[1] + 2 * self.padding}; "
                 f"expected at least size {OH} x {OW}"
             )
+        check_size(
+            "RandomCrop", f"the size with a padding of {self.padding}", (spare_y + OH, spare_x + OW)
+        )
         top = int(rng.integers(spare_y, endpoint=True))
         left = int(rng.integers(spare_x, endpoint=True))
         return PixelMap(

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from minivision.transforms.checks import check_factor, needed_rng, numbers_of
+from minivision.transforms.checks import LARGEST, check_factor, needed_rng, numbers_of
 from minivision.transforms.from_points import perspective_from_points
 from minivision.transforms.pixel_maps import GeometricTransform, Projection
 from minivision.transforms.resampling import check_reading
@@ -61,7 +61,7 @@ class RandomAffine(GeometricTransform):
             raise ValueError(f"RandomAffine: shear is {self.shear}; expected a number below 1")
         scale = numbers_of(self.scale)
         low, high = scale.tolist() if scale.shape == (2,) else (0, 0)
-        if not 0 < low <= high < np.inf:
+        if not 0 < low <= high <= LARGEST:
             raise ValueError(
                 f"RandomAffine: scale is {self.scale!r}; expected (low, high) with 0 < low <= high"
             )

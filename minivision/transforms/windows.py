@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from minivision.transforms.checks import check_size, needed_rng
+from minivision.transforms.checks import check_size, needed_rng, numbers_of
 from minivision.transforms.geometry import Resize
 from minivision.transforms.pixel_maps import GeometricTransform, PixelMap, check_source
 
@@ -71,14 +71,14 @@ class RandomResizedCrop(GeometricTransform):
 
     def __post_init__(self) -> None:
         check_size("RandomResizedCrop", "size", self.size)
-        if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(
-                f"RandomResizedCrop: scale is {self.scale}; expected 0 < low <= high <= 1"
-            )
-        if not 0 < self.ratio[0] <= self.ratio[1] < math.inf:
-            raise ValueError(
-                f"RandomResizedCrop: ratio is {self.ratio}; expected 0 < low <= high, finite"
-            )
+        for argument, least, most in (("scale", 1e-9, 1), ("ratio", 1e-9, 1e9)):
+            numbers = numbers_of(getattr(self, argument))
+            low, high = numbers.tolist() if numbers.shape == (2,) else (0, 0)
+            if not least <= low <= high <= most:
+                raise ValueError(
+                    f"RandomResizedCrop: {argument} is {getattr(self, argument)!r:.60}; "
+                    f"expected 0 < low <= high, at most {most:g}"
+                )
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
         top, left, height, width = self._window(size, needed_rng("RandomResizedCrop", rng))

@@ -142,6 +142,14 @@ def test_what_is_no_policy_is_named(text, sentence):
     assert sentence in str(caught.value)
 
 
+@pytest.mark.parametrize("content", [b'["\xc9"]', b"[" * 100_000, b"{"], ids=lambda b: str(b[:4]))
+def test_a_file_that_is_not_json_is_named(tmp_path, content):
+    file = tmp_path / "policy.json"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"--augment: .*policy\.json: not valid JSON"):
+        read(str(file))
+
+
 @pytest.mark.parametrize("content", ["5", '{"transform": "Flop"}', "[[5]]", "{}"])
 def test_a_file_that_describes_no_transform_is_named(tmp_path, content):
     file = tmp_path / "policy.json"

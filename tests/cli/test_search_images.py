@@ -171,6 +171,19 @@ def test_a_damaged_index_is_made_anew_and_says_so(photos):
         assert index_folder(photos, ClassicFeatures()).notes == []
 
 
+@pytest.mark.parametrize(
+    "files", ["5", '[["a.png", [1, 2], 3]]', "[5]", "[" * 100_000, "[[[], 1]]"]
+)
+def test_an_index_whose_list_of_files_is_damaged_is_made_anew(photos, files):
+    index_folder(photos, ClassicFeatures())
+    path = index_file(photos, ClassicFeatures())
+    arrays, metadata = load_weights(path)
+    save_weights(path, arrays, metadata | {"files": files})
+    again = index_folder(photos, ClassicFeatures())
+    assert again.described == 12
+    assert "is made anew" in again.notes[0]
+
+
 def test_what_was_described_before_an_interruption_is_kept(photos, monkeypatch):
     class Interrupted(ClassicFeatures):
         calls = 0

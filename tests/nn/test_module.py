@@ -168,6 +168,10 @@ def misshaped(state):
     state["first.weight"] = state["first.weight"].T
 
 
+def mistyped(state):
+    state["first.weight"] = state["first.weight"] + 1j
+
+
 def transposed_and_missing(state):
     misshaped(state)
     missing(state)
@@ -179,6 +183,7 @@ def transposed_and_missing(state):
         (missing, r"missing: first\.bias, pair\.0\.mean$"),
         (extra, r"not in this model: second\.weight$"),
         (misshaped, r"of another shape: first\.weight is \(3, 4\), expected \(4, 3\)$"),
+        (mistyped, r"of another type: first\.weight is complex64, expected float32$"),
         (transposed_and_missing, r"missing: first\.bias, .*; of another shape: first\.weight is"),
     ],
 )

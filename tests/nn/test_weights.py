@@ -186,6 +186,14 @@ def test_numbers_that_numpy_does_not_have_are_named(tmp_path):
         load_weights(path)
 
 
+def test_a_shape_that_numpy_cannot_have_is_named(tmp_path):
+    header = b'{"weight":{"dtype":"F32","shape":[0,9223372036854775808],"data_offsets":[0,0]}}'
+    path = tmp_path / "endless.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ValueError, match=r"endless\.safetensors is truncated or not a safet"):
+        load_weights(path)
+
+
 # Writing atomically
 
 

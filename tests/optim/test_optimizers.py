@@ -137,6 +137,32 @@ def test_an_optimizer_state_of_another_model_is_refused():
         optimizer.load_state_dict({"1.velocity": np.ones(3)})
 
 
+@pytest.mark.parametrize(
+    ("name", "array", "sentence"),
+    [
+        ("m", np.ones(3, np.complex64), r"has 0\.m, which is complex64; expected float"),
+        ("t", np.array(-1), r"has 0\.t, which is -1; expected a count"),
+        ("t", np.array(1.5), r"has 0\.t, which is 1\.5; expected a count"),
+    ],
+)
+def test_a_state_of_other_numbers_is_refused(name, array, sentence):
+    optimizer = Adam([Parameter(np.ones(3))])
+    state = {"0.m": np.zeros(3), "0.v": np.zeros(3), "0.t": np.array(0)}
+    with pytest.raises(ValueError, match=sentence):
+        optimizer.load_state_dict(state | {f"0.{name}": array})
+
+
+def test_a_state_of_integers_becomes_one_of_the_parameters_type():
+    """Otherwise the next step could not be written into it."""
+    parameter = Parameter(np.ones(3, np.float32))
+    optimizer = SGD([parameter], 0.1, 0.9)
+    optimizer.load_state_dict({"0.velocity": np.ones(3, np.uint8)})
+    parameter.grad = np.ones(3, np.float32)
+    optimizer.step()
+    assert optimizer.state_dict()["0.velocity"].dtype == np.float32
+    np.testing.assert_allclose(parameter.data, 1 - 0.1 * 1.9, rtol=1e-6)
+
+
 def test_half_a_state_is_refused():
     optimizer = Adam([Parameter(np.ones(3))])
     with pytest.raises(ValueError, match=r"the state of parameter 0 lacks (t, v|v, t)"):

@@ -96,6 +96,27 @@ def test_weights_that_are_no_checkpoint_are_refused(tmp_path):
         load_model(path, network(1))
 
 
+@pytest.mark.parametrize(
+    "progress",
+    [
+        '{"epoch": 2.5, "step": 1, "seed": 0}',
+        '{"epoch": -1, "step": 1, "seed": 0}',
+        '{"epoch": 1, "step": "1", "seed": 0}',
+        '{"epoch": 1, "step": true, "seed": 0}',
+        '{"epoch": 1, "step": 1, "seed": 0.0}',
+        '{"epoch": 1, "seed": 0}',
+        "[1, 1, 0]",
+        pytest.param("[" * 100_000, id="nested deeply"),
+    ],
+)
+def test_a_progress_that_is_not_three_counts_is_refused(tmp_path, progress):
+    path = tmp_path / "c.safetensors"
+    save_weights(path, {"model.0.weight": np.zeros((3, 4))}, {"progress": progress})
+    model, optimizer, _ = trained()
+    with pytest.raises(ValueError, match=r"c\.safetensors does not say how far the run had come"):
+        load_checkpoint(path, model, optimizer, None, 0)
+
+
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
         load_model(tmp_path / "none.safetensors", network(0))

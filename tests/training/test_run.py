@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from minivision.training.run import FILES, Run, next_run_path
 
+DEEP = b"[" * 100_000
 SETTINGS = {"model": "lenet5", "lr": 0.1, "preprocessing": {"mean": [0.13], "size": [28, 28]}}
 
 
@@ -148,7 +149,7 @@ def test_settings_that_a_run_rewrites_itself_are_not_edited(tmp_path):
     assert again.settings == {**SETTINGS, "lr": 0.2}
 
 
-@pytest.mark.parametrize("content", [b"", b'{"lr": 0.', b"\xff\xfe", b"[1, 2]", b"null"])
+@pytest.mark.parametrize("content", [b"", b'{"lr": 0.', b"\xff\xfe", b"[1, 2]", b"null", DEEP])
 def test_opening_a_run_with_broken_settings_names_the_file(tmp_path, content):
     (tmp_path / "settings.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"settings\.json: (not valid JSON|expected a JSON obj)"):

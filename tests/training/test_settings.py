@@ -45,6 +45,13 @@ def test_settings_read_back_are_those_written():
         ("classes", [1, 2], ("[1, 2]", "names")),
         ("preprocessing", {"training": []}, ("'dataset'",)),
         ("seed", None, ("None", "int")),
+        ("versions", {"minivision": 0.2}, ("'minivision'", "0.2", "text")),
+        ("skipped", {"a.png": ["is empty"]}, ("'a.png'", "is empty", "text")),
+        ("unlabelled_images", {"a.png": None}, ("'a.png'", "None", "text")),
+        ("head", {"layers": 1}, ("{'layers': 1}", "'hidden'")),
+        ("head", {"hidden": [8]}, ("'layers'", "count")),
+        ("head", {"layers": 1, "hidden": 8.0}, ("8.0", "count")),
+        ("head", {"layers": 0, "hidden": []}, ("0", "count")),
     ],
 )
 def test_a_wrong_value_is_named_with_the_file(name, value, fragments):
@@ -77,6 +84,12 @@ def test_settings_from_before_these_could_be_chosen_mean_what_they_did():
     assert read == SETTINGS
     assert all(getattr(read, name) is None for name in new)
     assert read.schedule == "cosine"
+
+
+def test_a_stamp_of_an_image_that_is_not_a_text_is_named():
+    images = {"count": 1, "train": {"cat/1.png": 5120}, "validation": {}, "test": {}}
+    with pytest.raises(ValueError, match=r"'cat/1\.png' in 'train' is 5120; expected a text"):
+        replace(SETTINGS, images=images)
 
 
 def test_what_is_missing_or_unknown_is_named():

@@ -18,6 +18,7 @@ from minivision.datasets import image_files, read_image
 from minivision.datasets.class_folders import SUFFIXES
 from minivision.methods.features.classic import Parts
 from minivision.nn.weights import load_weights, save_weights
+from minivision.training.plain_json import parse_json
 
 Stamp = list[int]  # a file's size in bytes, and its time of writing in nanoseconds
 
@@ -105,13 +106,13 @@ def _read(path: Path, description: str) -> tuple[dict[str, Any], list[str]]:
         arrays, metadata = load_weights(path)
         if metadata.get("features") != description:
             return {}, []
-        files = json.loads(metadata["files"])
+        files = parse_json("its list of files", metadata["files"])
         kept = {
             name: (stamp, {part: rows[i] for part, rows in arrays.items()})
             for i, (name, stamp) in enumerate(files)
         }
         return kept, []
-    except (ValueError, KeyError, IndexError, OSError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
         return {}, [f"the index could not be read and is made anew: {error}"]
 
 

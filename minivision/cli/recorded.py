@@ -1,0 +1,68 @@
+"""What a command wrote into its folder, when it is read again: options, and results.
+
+People edit these files. What is missing, or is no longer of its kind, is named here, before
+anything is trained or printed with it.
+
+A first reading may skip this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from minivision.training import Run
+from minivision.training.settings import check_texts
+
+COUNTS = ("epochs", "batch_size", "ratio", "layers", "iterations", "limit", "labels", "per_class",
+          "hidden")  # fmt: skip
+FROM_ZERO = ("seed", "warm_up")  # whole numbers, 0 or more
+NUMBERS = ("lr", "body_rate", "layer_decay", "temperature", "alpha", "old_weight", "threshold",
+           "floor")  # fmt: skip
+SWITCHES = ("skip_unreadable", "no_labels", "hard_labels", "no_balance", "allow_missing")
+# What may be null; all other options are texts. Of `labels` and `unlabelled` one is null.
+OPTIONAL = ("limit", "labels", "per_class", "hidden", "alpha", "student", "unlabelled",
+            "unlabelled_augment")  # fmt: skip
+LISTS: dict[str, Any] = {"curve": int | float | None, "untested_classes": str}  # in a result
+
+
+def check_options(file: Path, options: Mapping[str, Any], names: list[str]) -> None:
+    """ValueError if one of these options in a settings.json is not what the command line takes."""
+    for name in names:
+        value, least = options[name], None
+        kind: Any = str
+        if name in (*COUNTS, *FROM_ZERO):
+            kind, least = int, int(name in COUNTS)
+        elif name in NUMBERS:
+            kind, least = int | float, 0
+        elif name in SWITCHES:
+            kind = bool
+        given = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+        if least is not None and given:
+            given = least <= value < float("inf")
+        if not given and not (value is None and name in OPTIONAL):
+            raise ValueError(
+                f"{file}: {name!r} is {value!r:.60}; expected it as a command wrote it"
+            )
+    if "labels" in names and (options["labels"] is None) == (options["unlabelled"] is None):
+        raise ValueError(f"{file}: expected either 'labels' or 'unlabelled', and the other null")
+    for name in ("skipped", "versions", "unlabelled_images"):
+        check_texts(f"{file}: {name!r}", options.get(name))
+
+
+def result_of(run: Run, *needed: str) -> dict[str, Any]:
+    """The result.json of a run that has ended; ValueError names what in it is not a result."""
+    found = run.read_result()
+    for name in (*needed, *found):
+        value, kind = found.get(name), LISTS.get(name, int | float | None)
+        if name in LISTS and isinstance(value, list):
+            good = all(isinstance(entry, kind) for entry in value)
+        else:
+            good = name not in LISTS and isinstance(value, kind)
+        if not good or (name in needed and value is None):
+            was = f"is {value!r:.60}" if name in found else "is missing"
+            raise ValueError(
+                f"{run.result_path}: {name!r} {was}; expected it as a command wrote it"
+            )
+    return found

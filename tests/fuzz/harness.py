@@ -1,0 +1,214 @@
+"""Cases are run in a process of their own, with limits of time and memory and no way out.
+
+Runs on Linux: the limits are those of the operating system.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+MEMORY = 1_000_000_000  # bytes that a case may take beyond its decoded input
+SECONDS = 10.0  # of computing; six times as many on the clock, when the machine is busy
+NO_MEMORY = re.compile("MemoryError|nsufficient memory|bad_alloc|nable to allocate")
+
+
+class Target(NamedTuple):
+    """What is fuzzed: `make` draws an input, `check` feeds it to the code in a folder.
+
+    check returns if the answer is right, raises ValueError or OSError for an error message,
+    AssertionError for a wrong answer. named: what an error message has to contain, such as the
+    file's name. decoded: the size in bytes of an input that is decoded.
+    """
+
+    weight: float  # how many of the cases are of this target
+    make: Callable[[Random], Any]
+    check: Callable[[Any, Path], None]
+    named: str = ""
+    decoded: Callable[[Any], int] = lambda made: 0
+
+
+class Outcome(NamedTuple):
+    number: int
+    kind: str  # "accepted", "refused" or "finding"
+    said: str  # the error message, or what was found and where
+    trace: str = ""
+
+
+class TooLongError(BaseException):
+    """A case computes for too long."""
+
+
+class OutsideError(BaseException):
+    """A case writes outside its folder."""
+
+
+def outcomes(
+    name: str, target: Target, numbers: Iterable[int], seed: int = 0, seconds: float = SECONDS
+) -> Iterator[Outcome]:
+    """The outcomes of the cases with these numbers, in their order.
+
+    A case that kills the process, or hangs in it, is a finding; a new process does the others.
+    """
+    left = list(numbers)
+    memory = Path("/dev/shm")  # where files are not written to a disk
+    root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None)).resolve()
+    before = Path.cwd()
+    try:
+        os.chdir(root)
+        target.make(Random(0))  # so that what all cases need is there before the first
+        yield from _in_processes(name, target, left, seed, seconds, root)
+    finally:
+        os.chdir(before)
+        shutil.rmtree(root)
+
+
+def _in_processes(
+    name: str, target: Target, left: list[int], seed: int, seconds: float, root: Path
+) -> Iterator[Outcome]:
+    while left:
+        out, into = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(out)
+            with os.fdopen(into, "w") as file:
+                _work(name, target, left, seed, seconds, root, file)
+            os._exit(0)
+        os.close(into)
+        try:
+            with os.fdopen(out) as file:
+                while left and select.select([file], [], [], 6 * seconds)[0]:
+                    line = file.readline()
+                    if not line:
+                        break
+                    yield Outcome(*json.loads(line))
+                    del left[0]
+        finally:
+            os.kill(child, signal.SIGKILL)  # if it hangs; one that has ended does not mind
+            status = os.waitpid(child, 0)[1]
+        if left:
+            said = f"the process hung, or ended with {os.waitstatus_to_exitcode(status)}"
+            yield Outcome(left.pop(0), "finding", said)
+
+
+def _work(
+    name: str,
+    target: Target,
+    numbers: list[int],
+    seed: int,
+    seconds: float,
+    root: Path,
+    file: Any,
+) -> None:
+    """Run the cases in this process, which is then of no other use."""
+    sys.dont_write_bytecode = True
+    quiet = os.open(os.devnull, os.O_WRONLY)  # libraries in C print
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    guard = _Guard()
+    sys.addaudithook(guard)
+    signal.signal(signal.SIGPROF, guard.too_long)
+    for number in numbers:
+        rng = Random(f"{seed} {name} {number}")
+        made = target.make(rng)
+        folder = root / "case"
+        shutil.rmtree(folder, ignore_errors=True)  # a process that died left it
+        folder.mkdir()
+        os.chdir(folder)
+        _limit_memory(MEMORY + target.decoded(made))
+        guard.begin(folder)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 0.1)
+        try:
+            outcome = _outcome(number, target, made, folder)
+        except TooLongError as error:  # in the very moment of its end
+            outcome = Outcome(number, "finding", repr(error))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        guard.end()
+        _limit_memory(None)
+        if guard.broken:  # also if the code caught the exception
+            outcome = outcome._replace(kind="finding", said=f"{guard.broken}; {outcome.said}")
+        os.chdir(root)
+        file.write(json.dumps(outcome) + "\n")
+        file.flush()
+
+
+def _outcome(number: int, target: Target, made: Any, folder: Path) -> Outcome:
+    try:
+        target.check(made, folder)
+        return Outcome(number, "accepted", "")
+    except BaseException as error:
+        trace = traceback.format_exc()
+        said = f"{type(error).__name__}: {str(error)[:300]}"
+        if NO_MEMORY.search(trace):
+            said = f"too much memory: {said}"
+        elif isinstance(error, ValueError | OSError):
+            if target.named in str(error) and str(error).strip():
+                return Outcome(number, "refused", said)
+            said = f"the message does not name the input: {said}"
+        trace += f"of the input {made!r:.2000}"
+        frames = [
+            f for f in traceback.extract_tb(error.__traceback__) if "minivision" in f.filename
+        ]
+        at = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        return Outcome(number, "finding", said + at, trace)
+
+
+def _limit_memory(more: int | None) -> None:
+    """Allow this many bytes more than there are now; None takes the limit away."""
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if more is None:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        return
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, hard))
+
+
+class _Guard:
+    """Refuses writing outside a folder, and the network, by Python's audit events."""
+
+    WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    CHANGING = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link",
+                "os.truncate", "os.chmod")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.folder = ""
+        self.broken = ""  # the first limit that the case did not keep
+
+    def begin(self, folder: Path) -> None:
+        self.folder, self.broken = f"{folder}/", ""
+
+    def end(self) -> None:
+        self.folder = ""
+
+    def __call__(self, event: str, arguments: tuple) -> None:
+        if not self.folder:
+            return
+        if event in ("socket.connect", "socket.getaddrinfo"):
+            raise OSError("there is no network here")
+        if event == "open":
+            paths: tuple = arguments[:1] if arguments[2] & self.WRITING else ()
+        else:
+            paths = arguments if event in self.CHANGING else ()
+        for path in paths:
+            if isinstance(path, str | bytes | os.PathLike) and os.fspath(path) != os.devnull:
+                place = os.path.abspath(os.fsdecode(path))
+                if not f"{place}/".startswith(self.folder):
+                    self.broken = f"{event} outside the folder: {place}"
+                    raise OutsideError(self.broken)
+
+    def too_long(self, *_: Any) -> None:
+        if self.folder:
+            self.broken = "took too long"
+            raise TooLongError(self.broken)
