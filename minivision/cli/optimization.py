@@ -139,19 +139,15 @@ def sha256(file: str) -> str:
         raise type(error)(f"--weights: cannot read {file}: {error.strerror}") from error
 
 
-def first_network(settings: RunSettings) -> Module:
-    """The network before its first step: drawn from the seed, or with weights from elsewhere."""
-    model = build_model(settings)
-    if settings.weights is not None:
-        if sha256(settings.weights) != settings.weights_sha256:
-            raise ValueError(
-                f"--weights: {settings.weights} is not the file that the run was begun with; "
-                "bring it back, or begin a new run"
-            )
-        print(
-            f"begins with {settings.weights}; its last layer {begin_from(model, settings.weights)}"
+def load_first_weights(model: Module, settings: RunSettings) -> None:
+    """Give the network the weights that --weights said; ValueError if the file is another one."""
+    if sha256(str(settings.weights)) != settings.weights_sha256:
+        raise ValueError(
+            f"--weights: {settings.weights} is not the file that the run was begun with; "
+            "bring it back, or begin a new run"
         )
-    return model
+    fate = begin_from(model, str(settings.weights))
+    print(f"begins with {settings.weights}; its last layer {fate}")
 
 
 def check_beginning(settings: RunSettings, labels: np.ndarray) -> None:

@@ -39,8 +39,8 @@ from minivision.cli.optimization import (
     MOMENTUM,
     add_learning_arguments,
     check_beginning,
-    first_network,
     learning_rate,
+    load_first_weights,
     make_loss,
     make_optimizer,
     make_schedule,
@@ -210,9 +210,9 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
     """The lesson of this file: data, model, optimizer, fit, and one look at the test set."""
     classes, epochs, K = settings.classes, settings.epochs, len(settings.classes)
     training = training_images(settings, splits)
-    begun = folder.checkpoint_path.exists()  # what it began with is in there, and more
-    model = build_model(settings) if begun else first_network(settings)
-    stopping = make_stopping(settings)
+    model, stopping = build_model(settings), make_stopping(settings)
+    if settings.weights is not None and not folder.checkpoint_path.exists():
+        load_first_weights(model, settings)
     print(
         f"{settings.model}: {model.parameter_count():,} parameters; {settings.dataset}: "
         f"{len(training):,} training, {len(splits.validation):,} validation and "
