@@ -139,10 +139,11 @@ def restore(state, root):
         shutil.copytree(state, root)
 
 
-def crash(name, place, every=False, sabotage=None, draw=False):
-    """Kill a command at its points; returns the faults, and how many points and states there are.
+def crash(name, place, every=False, one_in=1, sabotage=None, draw=False):
+    """Kill a command at its points; returns the faults, the number of deaths and that of states.
 
-    every: all points, and those of the commands that go on after a kill; else one for each state.
+    every: all points, and those of the commands that go on after a kill; else one for each state,
+    or for one in so many of them.
     """
     place = place.resolve()
     root, store, begun = place / "run", place / "states", place / "begun"
@@ -176,7 +177,9 @@ def crash(name, place, every=False, sabotage=None, draw=False):
     while waiting:
         state, killed, points = waiting.pop(0)
         for k, (where, left) in enumerate(points):  # and dies at one of them
-            if left in tried and not (every and state is begun):
+            new = left not in tried
+            tried.add(left)
+            if not (new or (every and state is begun)) or len(tried) % one_in:
                 continue
             restore(state, root)
             code = forked(killed, root, deadly=k, **how)[0]
@@ -188,9 +191,8 @@ def crash(name, place, every=False, sabotage=None, draw=False):
             wrong = compare(expected, content(root))
             if code or wrong:
                 faults.append(f"{where}: {'; '.join(wrong)} {said.strip() if code else ''}")
-            elif every and left not in tried:
+            elif every and new:
                 waiting.append((store / left, command, further))
-            tried.add(left)
             if sabotage and faults:  # one is enough
                 return faults, deaths, len(tried)
     return faults, deaths, len(tried)
@@ -200,6 +202,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("commands", nargs="*", metavar="COMMAND", help=", ".join(COMMANDS))
     parser.add_argument("--all", action="store_true", help="every point, and of resumed runs, too")
+    parser.add_argument("--one-in", type=int, default=1, metavar="N", help="of the states")
     parser.add_argument("--sabotage", choices=SABOTAGE, help="up to the first fault it makes")
     parser.add_argument("--pictures", action="store_true", help="draw them (slow)")
     arguments = parser.parse_args()
@@ -208,7 +211,8 @@ if __name__ == "__main__":
         begun = time.perf_counter()
         with tempfile.TemporaryDirectory() as place:
             faults, deaths, states = crash(
-                name, Path(place), arguments.all, arguments.sabotage, arguments.pictures,
+                name, Path(place), arguments.all, arguments.one_in, arguments.sabotage,
+                arguments.pictures,
             )  # fmt: skip
         seconds = time.perf_counter() - begun
         print(f"{name}: {deaths} deaths, {states} states, {len(faults)} faults, {seconds:.0f} s")

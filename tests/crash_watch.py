@@ -33,10 +33,16 @@ def named(path):
 
 
 def content(root):
-    """Every folder and file below a folder, with the bytes of the files."""
+    """Every folder and file below a folder, with the bytes of the files.
+
+    Kills before settings.json is there leave one unfinished file each; equal ones count as one, or
+    there would be no end of states.
+    """
     return sorted(
-        (named(path.relative_to(root)), b"(folder)" if path.is_dir() else path.read_bytes())
-        for path in (root.rglob("*") if root.exists() else ())
+        {
+            (named(path.relative_to(root)), b"(folder)" if path.is_dir() else path.read_bytes())
+            for path in (root.rglob("*") if root.exists() else ())
+        }
     )
 
 
