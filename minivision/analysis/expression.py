@@ -30,6 +30,9 @@ OPERATORS: dict[type, Callable] = {
 }  # fmt: skip
 
 
+TOO_DEEP = "{:.20}… is nested too deeply; name its parts, as in h = x + x; h + h"
+
+
 class Evaluation:
     """What an expression computed: its last value, and every Tensor that was met on the way.
 
@@ -49,7 +52,7 @@ class Evaluation:
         self.met: list[Tensor] = list(given.values())
         value: Any = None
         try:
-            for line in ast.parse(text.strip()).body:
+            for line in _lines(text):
                 match line:
                     case ast.Assign(targets=[ast.Name(id=name)]):
                         value = self.names[name] = self._tensor(self._of(line.value))
@@ -58,12 +61,10 @@ class Evaluation:
                     case _:
                         said = ast.unparse(line)
                         raise ValueError(f"{said!r}: expected an expression, or NAME = one")
-        except SyntaxError as error:
-            raise ValueError(f"{text!r} is not an expression: {error.msg}") from error
         except RecursionError as error:
-            raise ValueError(
-                f"{text:.20}… is nested too deeply; name its parts, as in h = x + x; h + h"
-            ) from error
+            raise ValueError(TOO_DEEP.format(text)) from error
+        except OverflowError as error:
+            raise ValueError(f"{text:.60}: {error}; expected smaller numbers") from error
         if not any(value is computed for computed in self.met[len(given) :]):
             raise ValueError(f"{text!r} computes nothing; expected a Tensor, as in (x * x).sum()")
         self.value = value
@@ -148,3 +149,13 @@ class Evaluation:
         if isinstance(value, Tensor):
             self.met.append(value)
         return value
+
+
+def _lines(text: str) -> list[ast.stmt]:
+    """The statements in the text, as Python reads them."""
+    try:
+        return ast.parse(text.strip()).body
+    except SyntaxError as error:
+        raise ValueError(f"{text!r} is not an expression: {error.msg}") from error
+    except MemoryError as error:  # which is what Python's parser raises
+        raise ValueError(TOO_DEEP.format(text)) from error

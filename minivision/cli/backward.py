@@ -95,8 +95,16 @@ def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
         return rng.normal(size=shape).astype(np.float32)
     try:
         array = np.asarray(ast.literal_eval(value), np.float32)
-    except (ValueError, SyntaxError, TypeError) as error:
+    # Python's parser raises MemoryError for what is nested too deeply.
+    except (
+        ValueError,
+        SyntaxError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise ValueError(
-            f"{name} is {value!r}; expected a number, a list, ones(SHAPE) or random(SHAPE)"
+            f"{name} is {value!r:.60}; expected a number, a list, ones(SHAPE) or random(SHAPE)"
         ) from error
     return array

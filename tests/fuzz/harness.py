@@ -21,7 +21,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 MEMORY = 1_000_000_000  # bytes that a case may take beyond its decoded input
-SECONDS = 10.0  # of computing; six times as many on the clock, when the machine is busy
+SECONDS = 10.0  # of computing; on the clock CLOCK times as many, because a machine may be busy
+CLOCK = 12
 NO_MEMORY = re.compile("MemoryError|nsufficient memory|bad_alloc|nable to allocate")
 
 
@@ -89,7 +90,7 @@ def _in_processes(
         os.close(into)
         try:
             with os.fdopen(out) as file:
-                while left and select.select([file], [], [], 6 * seconds)[0]:
+                while left and select.select([file], [], [], CLOCK * seconds)[0]:
                     line = file.readline()
                     if not line:
                         break
