@@ -139,19 +139,20 @@ def decode_by_opencv(data: bytes, flag: int) -> np.ndarray:
 
 def decode_other(data: bytes) -> np.ndarray:
     """The picture in a file of another format: the first one, if it has several."""
-    with opened(data) as file:
+    with opened(data) as image:
         try:
-            image = ImageOps.exif_transpose(file)
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
         except Exception as error:  # Pillow's are of many kinds
             raise ValueError(f"is damaged: Pillow cannot decode it ({error})") from error
-    if image.mode in ("I", "F"):
-        raise ValueError("has numbers of 32 bits, whose white is unknown; save it with 8 bits")
-    if image.mode.startswith("I;16"):
-        grey = eight_bits(np.asarray(image).astype(np.uint16))
-        return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
-    if image.has_transparency_data:
-        return on_white(np.asarray(image.convert("RGBA")))
-    return np.array(image.convert("RGB"))
+        if image.mode in ("I", "F"):
+            raise ValueError("has numbers of 32 bits, whose white is unknown; save it with 8 bits")
+        if image.mode.startswith("I;16"):
+            grey = eight_bits(np.asarray(image).astype(np.uint16))
+            return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+        if image.has_transparency_data:
+            return on_white(np.asarray(image.convert("RGBA")))
+        return np.array(image.convert("RGB"))
 
 
 def eight_bits(image: np.ndarray) -> np.ndarray:
@@ -170,10 +171,11 @@ def eight_bits(image: np.ndarray) -> np.ndarray:
 def on_white(image: np.ndarray) -> np.ndarray:
     """An RGBA image (H, W, 4) laid on white, (H, W, 3): alpha·colour + (1 - alpha)·255."""
     laid = np.empty((*image.shape[:2], 3), np.uint8)
-    for at in range(0, len(image), 64):  # a few rows at a time: fractions take much memory
-        rows = image[at : at + 64]
+    few = max(1, 2**18 // image.shape[1])  # rows at a time: fractions take much memory
+    for at in range(0, len(image), few):
+        rows = image[at : at + few]
         alpha = rows[:, :, 3:] / 255
-        laid[at : at + 64] = np.rint(alpha * rows[:, :, :3] + (1 - alpha) * 255)
+        laid[at : at + few] = np.rint(alpha * rows[:, :, :3] + (1 - alpha) * 255)
     return laid
 
 
