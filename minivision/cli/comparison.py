@@ -34,6 +34,7 @@ from minivision.cli.setup import (
     note_versions,
     preprocessing,
     same_options,
+    same_version,
     to_resume,
     undrawn,
     versions,
@@ -111,11 +112,12 @@ def open_folder(
         for name in (*defaults, "images", "skipped"):
             if name not in folder.settings:
                 raise ValueError(f"{file}: {name!r} is missing; it was not written by {command}")
+        same_version(folder.path, folder.settings.get("versions", {}))
         folder.check_settings()
         check_options(file, folder.settings, list(defaults))
         same_options(folder.path, given, folder.settings)
         check_fingerprint(file, folder.settings["images"])
-        note_versions(folder.settings["versions"])
+        note_versions(folder.settings.get("versions", {}))
         return folder
     options = {n: defaults[n] if value is None else value for n, value in given.items()}
     for name, what in needed.items():

@@ -24,7 +24,7 @@ from minivision.nn import initialize
 from minivision.nn.initializers import he_normal
 from minivision.random import manual_seed, skip_init
 from minivision.training import Run, in_order, load_model
-from minivision.training.settings import RunSettings
+from minivision.training.settings import RunSettings, check_texts
 from minivision.transforms import (
     Compose,
     FrameDigit,
@@ -216,6 +216,7 @@ def same_version(path: Path, begun: Mapping[str, str]) -> None:
     """
     if not isinstance(begun, dict):
         raise ValueError(f"{path / 'settings.json'}: 'versions' is {begun!r:.60}; expected names")
+    check_texts(f"{path / 'settings.json'}: 'versions'", begun)
     then, now = begun.get("minivision", "0.1"), version("minivision")
     if then.split(".")[:2] != now.split(".")[:2]:
         raise ValueError(

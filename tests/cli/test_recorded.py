@@ -7,6 +7,7 @@ import pytest
 
 from minivision.cli import main
 from minivision.cli.recorded import check_options, result_of
+from minivision.cli.setup import same_version
 from minivision.nn import Linear
 from minivision.optim import SGD
 from minivision.training import Run, fit
@@ -35,6 +36,12 @@ def test_an_option_that_the_command_line_would_not_take_is_named(tmp_path, name,
     with pytest.raises(ValueError, match=rf"settings\.json: .*'?{name}'?") as caught:
         check_options(file, OPTIONS | {name: value}, list(OPTIONS))
     assert str(value)[1:-1] in str(caught.value) or name == "skipped"
+
+
+@pytest.mark.parametrize("versions", [None, "0.2", ["0.2"], {"minivision": {"x": "0.2"}}])
+def test_versions_that_are_not_names_with_texts_are_named(tmp_path, versions):
+    with pytest.raises(ValueError, match=r"'versions' is |'minivision' in .*'versions' is "):
+        same_version(tmp_path, versions)
 
 
 @pytest.mark.parametrize("both", [{"labels": 4}, {"unlabelled": None}])
