@@ -97,6 +97,7 @@ def image_size(data: bytes) -> tuple[int, int]:
     if data.startswith(BMP):
         return bmp_size(data)
     with opened(data) as image:
+        check_strips(image)
         return image.height, image.width
 
 
@@ -116,6 +117,16 @@ def opened(data: bytes) -> Image.Image:
             raise ValueError(f"is damaged: Pillow cannot open this {damaged[0]}") from error
         formats = ", ".join(("PNG", "JPEG", "BMP", *OTHER_FORMATS))
         raise ValueError(f"begins with {data[:8].hex(' ')}; expected one of {formats}") from error
+
+
+def check_strips(image: Image.Image) -> None:
+    """Raise ValueError if the strips of a TIFF do not fill it: Pillow would leave the rest black."""
+    if image.format == "TIFF":
+        boxes = [tile[1] for tile in image.tile]
+        filled = sum((right - left) * (low - top) for left, top, right, low in boxes)
+        if filled < image.width * image.height:
+            size = f"{image.height} x {image.width}"
+            raise ValueError(f"is damaged: its strips do not fill the {size} pixels that it states")
 
 
 def may_be_image(start: bytes) -> bool:

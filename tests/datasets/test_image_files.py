@@ -113,6 +113,20 @@ def test_other_formats_have_pillows_pixels_and_are_refused_if_cut(tmp_path, kind
             read_image(path)
 
 
+@pytest.mark.parametrize("size", [(17, 23), (400, 300)])
+def test_a_tiff_that_states_more_rows_than_it_has_is_refused(size):
+    """Pillow alone reads it as a picture that is black below."""
+    data = bytearray(saved(photograph(*size), "TIFF"))
+    (at,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, at)
+    fields = range(at + 2, at + 2 + 12 * count, 12)
+    height = next(f for f in fields if struct.unpack_from("<H", data, f) == (257,))
+    struct.pack_into("<HII", data, height + 2, 4, 1, 8 * size[0])
+    assert np.asarray(Image.open(io.BytesIO(data))).shape[0] == 8 * size[0]
+    with pytest.raises(ValueError, match=f"its strips do not fill the {8 * size[0]} x {size[1]}"):
+        read(bytes(data))
+
+
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 def test_transparent_parts_become_white_in_every_format(tmp_path, kind):
     image = np.full((6, 5, 4), (100, 0, 50, 255), np.uint8)
