@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 # What Pillow warns of either harms no picture or is an error in the end.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
@@ -120,13 +121,13 @@ def opened(data: bytes) -> Image.Image:
 
 
 def check_strips(image: Image.Image) -> None:
-    """Raise ValueError if the strips of a TIFF do not fill it: Pillow would leave the rest black."""
-    if image.format == "TIFF":
+    """Raise ValueError if the strips of a TIFF do not fill it; Pillow leaves the rest black."""
+    if isinstance(image, TiffImageFile):
         boxes = [tile[1] for tile in image.tile]
         filled = sum((right - left) * (low - top) for left, top, right, low in boxes)
         if filled < image.width * image.height:
             size = f"{image.height} x {image.width}"
-            raise ValueError(f"is damaged: its strips do not fill the {size} pixels that it states")
+            raise ValueError(f"is damaged: its strips do not fill the {size} pixels it states")
 
 
 def may_be_image(start: bytes) -> bool:

@@ -242,7 +242,7 @@ def check_tar(made: bytes, folder: Path) -> None:
 
 
 def image_bytes(data: bytes) -> int:
-    """The size of the picture that a file states, in bytes of four 16-bit numbers for each pixel."""
+    """The size of the picture that a file states, in bytes of four 16-bit numbers per pixel."""
     try:
         W, H = Image.open(io.BytesIO(data)).size
     except Exception:  # Pillow's are of many kinds
