@@ -123,7 +123,7 @@ def opened(data: bytes) -> Image.Image:
 def check_strips(image: Image.Image) -> None:
     """Raise ValueError if the strips of a TIFF do not fill it; Pillow leaves the rest black."""
     if isinstance(image, TiffImageFile):
-        boxes = [tile[1] for tile in image.tile]
+        boxes = [tile[1] or (0, 0, *image.size) for tile in image.tile]
         filled = sum((right - left) * (low - top) for left, top, right, low in boxes)
         if filled < image.width * image.height:
             size = f"{image.height} x {image.width}"
