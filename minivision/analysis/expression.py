@@ -144,7 +144,7 @@ class Evaluation:
     def _computed(self, tree: ast.expr, function: Callable, *arguments: Any, **named: Any) -> Any:
         try:
             value = function(*arguments, **named)
-        except (TypeError, IndexError, ArithmeticError) as error:
+        except (TypeError, AttributeError, IndexError, ArithmeticError) as error:
             raise ValueError(f"{ast.unparse(tree)}: {error}") from error
         if isinstance(value, Tensor):
             self.met.append(value)

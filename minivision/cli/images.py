@@ -199,7 +199,7 @@ def changes_of(folders: ClassFolders, settings: RunSettings | Recorded, part: st
     """How a part's images differ from the recorded ones, counting new ones that belong to it."""
     record = settings.images or {}
     elsewhere = {name for other in PARTS if other != part for name in record[other]}
-    elsewhere |= set(settings.skipped)
+    elsewhere |= set(settings.skipped or ())
     files = {
         name: file
         for name, file in folders.images().items()

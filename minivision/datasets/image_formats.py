@@ -285,6 +285,9 @@ def check_bmp_pixels(data: bytes) -> None:
     if packing in (RLE8, RLE4):
         check_bmp_runs(data, at, bits, H, W)
         return
+    colours = struct.unpack_from("<I", data, 46)[0] if header >= 40 and bits <= 8 else 0
+    if colours > 2**bits:
+        raise ValueError(f"is damaged: it states {colours:,} colours for {bits} bits")
     row = (W * bits + 31) // 32 * 4
     if at < 14 + header or at + row * H > len(data):
         raise ValueError(

@@ -162,6 +162,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     folder, a device or a pipe is never replaced.
     """
     path = plain_file(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder; expected the name of a file")
     # "x" refuses to open a file that exists, and the random name keeps two writers apart.
     temporary = path.parent / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:

@@ -179,6 +179,7 @@ def test_backward_refuses_in_one_line(words, message, capsys):
         (["x.max()", "x=1" + "-" * 100_000 + "1"], "expected a number, a list"),
         (["x.sum()", "x=random(100000,100000)"], "x has 10,000,000,000 numbers; expected at most"),
         (['x.sum(**{"axis": 0})', "x=1"], "** cannot be written here"),
+        (["True.T.sum()"], "'bool' object has no attribute 'T'"),
         (["x = y = x", "x=1"], "expected an expression, or NAME = one"),
         (["x * 2", "x=1", "x=2"], "x is given twice"),
         (['"a" * 1000000000', "x=1"], "'a' is not a number"),

@@ -83,6 +83,7 @@ def test_a_large_dataset_is_told_by_its_sizes():
         {"validation": None},
         {"train": 3},
         {"digest": None},
+        {"test": {"\ud800.png": "1 00000000"}},
     ],
     ids=str,
 )
@@ -96,3 +97,11 @@ def test_a_record_that_was_edited_is_refused(tmp_path, spoil):
     check_fingerprint("settings.json", record)
     with pytest.raises(ValueError, match=r"settings\.json: 'images'"):
         check_fingerprint("settings.json", record | spoil)
+
+
+def test_a_stamp_that_is_a_number_is_refused_whatever_the_digest_says(tmp_path):
+    parts = {"train": {}, "validation": {}, "test": {"cat/1.png": "2.9"}}
+    record = fingerprint(tmp_path, parts)
+    check_fingerprint("settings.json", record)
+    with pytest.raises(ValueError, match=r"settings\.json: 'images'"):
+        check_fingerprint("settings.json", record | {"test": {"cat/1.png": 2.9}})

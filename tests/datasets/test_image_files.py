@@ -512,6 +512,16 @@ def test_a_bmp_with_the_oldest_header_is_read():
         read(data[:2] + bytes(4) + data[6:-1])
 
 
+def test_a_bmp_that_states_more_colours_than_its_bits_can_name_is_refused():
+    """OpenCV alone reads it with other colours."""
+    data = bytearray(saved(photograph(17, 23)[:, :, 0], "BMP"))
+    struct.pack_into("<I", data, 46, 256)
+    np.testing.assert_array_equal(read(bytes(data)), opencv_read(bytes(data)))
+    struct.pack_into("<I", data, 46, 65_536)
+    with pytest.raises(ValueError, match="is damaged: it states 65,536 colours for 8 bits"):
+        read(bytes(data))
+
+
 def test_a_profile_behind_the_pixels_of_a_bmp_is_no_pixels():
     data = bytearray(encode(np.zeros((5, 6, 4), np.uint8), ".bmp"))
     assert struct.unpack_from("<I", data, 14) == (124,)

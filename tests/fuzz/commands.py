@@ -16,12 +16,15 @@ from typing import Any, NamedTuple
 
 from minivision.cli import COMMANDS, main
 from minivision.cli.policy import STEPS
+from minivision.datasets import download
 from minivision.datasets.class_folders import PARTS
 from minivision.datasets.fingerprint import digest
 from minivision.models import MODELS
 from minivision.transforms import TRANSFORMS, describe
 from tests.damage import photograph, saved
 from tests.fuzz.mutations import CHARACTERS, changed_bytes, changed_json, json_text
+
+download.cache_folder = lambda: Path("cache")  # in the folder of the case
 
 NETWORK = "--model softmax_regression --epochs 1"
 FEW = f"--labelled photos --unlabelled photos {NETWORK}"
@@ -106,7 +109,7 @@ def run(argv: list[str]) -> None:
     if "MemoryError" in said:
         raise MemoryError(said)
     if code == 2:
-        raise ValueError(f"{said.splitlines()[-1]}")
+        raise ValueError(said.strip().split("\n")[-1])
 
 
 # ── run folders edited by hand ───────────────────────────────────────────────────────────────────
@@ -152,7 +155,7 @@ def modest(rng: Random, edited: Any) -> Any:
             edited.pop("digests", None)  # as in older versions: any edit would be noticed
         images = edited.get("images")
         if isinstance(images, dict) and rng.random() < 0.5:
-            with suppress(KeyError, TypeError, AttributeError):
+            with suppress(KeyError, TypeError, AttributeError, UnicodeError):
                 images["digest"] = digest({part: images[part] for part in PARTS})
     return edited
 

@@ -83,10 +83,12 @@ def _in_processes(
         out, into = os.pipe()
         child = os.fork()
         if child == 0:
-            os.close(out)
-            with os.fdopen(into, "w") as file:
-                _work(name, target, left, seed, seconds, root, file)
-            os._exit(0)
+            try:
+                os.close(out)
+                with os.fdopen(into, "w") as file:
+                    _work(name, target, left, seed, seconds, root, file)
+            finally:  # whatever happens, this process must not go on as its parent does
+                os._exit(0)
         os.close(into)
         try:
             with os.fdopen(out) as file:

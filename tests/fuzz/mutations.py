@@ -117,7 +117,7 @@ def changed_json(rng: Random, value: Any, words: Sequence[str] = ()) -> Any:
             case 6 if isinstance(container, dict):
                 container[changed_text(rng, str(key), ["x"])] = container.pop(key)
             case _ if isinstance(entry, int | float):
-                container[key] = rng.choice((-entry, entry * 1000, entry / 1000, str(entry)))
+                container[key] = rng.choice((-entry, entry * 1000, entry // 1000, str(entry)))
             case _:
                 container[key] = changed_text(rng, str(entry), words or ["x"])
     return value

@@ -227,8 +227,10 @@ def test_a_file_cannot_be_written_below_a_file_or_over_a_folder(tmp_path):
     with pytest.raises(NotADirectoryError, match=r"cannot write .*file/below"):
         write_atomically(tmp_path / "file" / "below", b"data")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(IsADirectoryError, match=r"cannot write .*folder: Is a directory"):
+    before = tmp_path.stat().st_mtime_ns
+    with pytest.raises(IsADirectoryError, match=r"cannot write .*folder: it is a folder"):
         write_atomically(tmp_path / "folder", b"data")
+    assert tmp_path.stat().st_mtime_ns == before  # nothing was written next to it, not for a moment
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
 
 
