@@ -10,7 +10,7 @@ Every value has a *node*. It remembers its parents, the nodes of the values it w
 and its *backward function*, which multiplies dy by the derivatives of one function and returns one
 dx per parent. All nodes, from the loss back to the *leaves* (weights and inputs), form the *graph*.
 Nodes are numbered as they are made. Visited in descending order, each comes after all functions
-that used its value, when its dy is complete. So a loop is enough; no recursion is needed.
+that used its value, so its dy is complete. A loop is enough; no recursion is needed.
 
 A node holds no array except its gradient, and a backward function keeps only arrays, so there are
 no reference cycles and memory is freed as soon as a loss is dropped. Use each graph in one thread.
@@ -146,7 +146,7 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
     """Call each backward function, last operation first, and pass its gradients on.
 
     When a node's turn comes, every operation that used its value has already run, so its gradient
-    is complete. A leaf keeps what arrives; a computed node passes it to its backward function.
+    is complete. A leaf keeps it; a computed node passes it to its backward function.
     """
     if root.backward is None:  # the loss is itself a leaf
         root.grad = dy.copy() if root.grad is None else root.grad + dy
@@ -174,15 +174,15 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
                 parent.grad = errors.owned(dx, dy, gradients)  # a copy if others use the array
             elif parent.backward is None:
                 parent.grad += dx
-            else:  # not in place: what has arrived may be an array of others, such as dy
+            else:  # not in place: the array may be shared, for example dy itself
                 arriving[parent] = arriving[parent] + dx if parent in arriving else dx
-        del backward, parents, parent, dy, gradients, dx  # before the next one asks for memory
+        del backward, parents, parent, dy, gradients, dx  # before the next one allocates memory
 
 
 def _computed_before(root: Node) -> list[Node]:
     """The computed nodes that root depends on (and root), in the order of their creation."""
     order, seen = [root], {root}
-    for node in order:  # which grows as their parents are found
+    for node in order:  # the list grows as parents are found
         if node.backward is errors.raise_freed:
             errors.raise_freed()
         for parent in node.parents:

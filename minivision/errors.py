@@ -1,6 +1,6 @@
 """What the engine checks, and the error messages it writes. A first reading may skip this file.
 
-`autograd.py`, where the chain rule is, and `tensor.py` call these functions.
+`autograd.py`, which holds the chain rule, and `tensor.py` call these functions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random numbers: one shared generator, and keyed generators whose draws can be repeated.
 
-Layers draw their weights, when they are built, from one generator, and so does dropout its masks.
+Layers draw their weights when they are built, and dropout draws its masks, from one generator.
 `manual_seed` sets it. It starts from seed 0, so a script prints the same numbers every time it
 runs. (PyTorch's starts from a different seed each time.)
 

@@ -270,7 +270,7 @@ def record(
         None and arrays, which need no gradient.
     backward: dy -> one array (or None) per input. It keeps no Tensor, changes nothing, and
         returns dy, a view of dy or arrays of its own.
-    name: the function's; by default the one in which `backward` is defined.
+    name: the function's name; by default that of the function in which `backward` is defined.
     window: the `windows.Window` through which each entry of y sees the first input, if any.
 
     Under no_grad(), or if no input requires a gradient, `backward` is discarded.

@@ -22,7 +22,7 @@ BATCH_INNERMOST = (1, 2, 3, 0)  # (N, C, H, W) in memory order: C, H, W, N
 def empty(shape: tuple[int, ...], like: Array, order: tuple[int, ...] | None = None) -> Array:
     """An unfilled array of `like`'s library and dtype; `order` lists its axes, outermost first.
 
-    On the CPU, large arrays reuse memory (free_list.py).
+    On the CPU, large arrays reuse the memory of earlier ones (free_list.py).
 
     >>> import numpy as np
     >>> empty((2, 3, 4, 5), np.zeros(1), BATCH_INNERMOST).strides

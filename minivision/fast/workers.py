@@ -75,7 +75,7 @@ def share(work: Work, workers: int) -> None:
 
 
 def part(items: list, worker: int, workers: int) -> list:
-    """The worker's share of the items: consecutive, and as equal as possible.
+    """The worker's share of the items: consecutive ones, divided as evenly as possible.
 
     >>> [part(list("abcde"), worker, 2) for worker in range(2)]
     [['a', 'b'], ['c', 'd', 'e']]

@@ -4,7 +4,7 @@ Every function here has the same form. It computes its value from arrays, define
 `backward(dy)` that returns one gradient per input, and passes both to `record`. It never modifies
 its inputs. In reading order:
 
-    inputs.py           tensors operands sizes pair: checks on every function's first lines
+    inputs.py           tensors operands sizes pair: the checks that open every function
     checks.py           further checks of arguments
     loss_checks.py      the same for the losses: labels, distributions, temperatures
     arithmetic.py       add subtract multiply divide negative

@@ -64,7 +64,7 @@ def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
     x (N, C, H, W) -> (N, C, OH, OW), (OH, OW) = output_size
 
         y[i, j] = mean of x over rows ⌊i·H/OH⌋ to ⌈(i+1)·H/OH⌉ and columns likewise
-        dx = dy / (pixels of the window), summed over the windows that contain it
+        dx = dy / (pixels of the window), summed over the windows that contain the pixel
 
     With output_size=1 this is the mean of every map, "global average pooling" (Lin et al. 2014).
     """

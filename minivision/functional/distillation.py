@@ -28,7 +28,7 @@ def kl_divergence(log_q: Tensor | Array, p: Any, *, reduction: str = "mean") -> 
 
         KL = 1/N Σ_n Σ_k p_nk (log p_nk - log q_nk)        dlog_q = -p / N
 
-    p has no gradient; where it is 0 its term is 0. The mean is over the batch, as in PyTorch's
+    p has no gradient; if an entry is 0, its term is 0. The mean is over the batch, as in PyTorch's
     `kl_div(log_q, p, reduction="batchmean")`; its default "mean" divides by N·K, so it is not the
     divergence. KL(p‖q) = CE(p, q) - H(p), so both have the same gradient.
 

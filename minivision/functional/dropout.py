@@ -32,7 +32,7 @@ def dropout(
     nothing to do at test time.
 
     The mask is drawn on the host from 16-bit numbers, so CPU and GPU agree; p is rounded to
-    a multiple of 1/65536, and the scaling uses exactly that rounded p.
+    a multiple of 1/65536, and the scaling uses exactly this p.
     Returns x itself if training is False or p is 0. rng: the generator to draw the mask from;
     by default the one that `manual_seed` sets.
     """

@@ -2,8 +2,8 @@
 
 A first reading may skip this file. `tensors` wraps arrays, `sizes` names the sizes of the axes.
 
-Each check runs before anything is computed; its error names the function and the argument, what
-it got and what it expected.
+Each check runs before anything is computed; its error names the function and the argument, the
+value given and the value expected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Linear, the fully connected layer, a matrix product; and flatten, which makes vectors of maps."""
+"""Linear, the fully connected layer, is a matrix product; flatten turns maps into vectors."""
 
 from __future__ import annotations
 

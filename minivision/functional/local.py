@@ -1,7 +1,7 @@
 """Local connectivity without weight sharing, and the windows themselves as differentiable columns.
 
 Convolution is two ideas: a unit looks at a small window, and all windows share their weights.
-`locally_connected2d` has the first without the second, which shows what each one gains.
+`locally_connected2d` has the first without the second, which shows what each contributes.
 """
 
 from __future__ import annotations

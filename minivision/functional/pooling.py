@@ -41,7 +41,7 @@ def max_pool2d(
     y = reduce(xp.maximum, window.taps(with_border(a, window.padding, -xp.inf)), -xp.inf)
 
     def backward(dy):
-        # Nothing equals NaN. So a border of NaN never matches; a NaN in the image becomes ∞.
+        # Nothing equals NaN, so a border of NaN never matches; a NaN in the image becomes ∞.
         comparable, maxima = (xp.where(xp.isnan(b), xp.inf, b) for b in (a, y))
         padded = with_border(comparable, window.padding, xp.nan)
         # Try the taps in reading order: the first that equals the maximum takes all of dy.

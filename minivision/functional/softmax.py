@@ -18,7 +18,7 @@ def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) ->
         q_i = exp(z_i / T) / Σ_j exp(z_j / T)        dz = q·(dy - Σ_j dy_j q_j) / T
 
     because ∂q_i/∂z_j = q_i·([i = j] - q_j) / T. T > 1 smooths, T < 1 sharpens (Hinton et al. 2015,
-    §2); T may be 0.001 to 1000. The largest logit is subtracted first: that cancels in the fraction
+    §2); T may be 0.001 to 1000. The largest logit is subtracted first: this cancels in the fraction
     and keeps exp from overflowing.
 
     >>> softmax(Tensor([2.0, 1.0, 0.0])).numpy().round(4)

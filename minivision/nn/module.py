@@ -94,7 +94,7 @@ class Module:
         return self._named(Buffer)
 
     def parameter_count(self) -> int:
-        """How many trainable numbers the parameters hold."""
+        """How many numbers the parameters hold, frozen ones included."""
         return sum(parameter.size for parameter in self.parameters())
 
     def train(self, training: bool = True) -> Module:

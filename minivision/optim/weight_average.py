@@ -17,7 +17,7 @@ UPDATES = "number of updates"  # in the state if there is a warm-up; not a param
 
 
 class WeightAverage:
-    """The exponential moving average of a model's parameters; buffers are not averaged.
+    """The exponential moving average of a model's parameters; buffers keep the model's values.
 
         a ← decay·a + (1 - decay)·w    after every step
 
@@ -73,7 +73,7 @@ class WeightAverage:
                 parameter.data = own[name]
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies, on the host, of the averaged parameters by name; and UPDATES, with a warm-up."""
+        """Copies, on the host, of the averaged parameters by name, and UPDATES with a warm-up."""
         with self.applied():
             state = self.model.state_dict()
         return {**state, UPDATES: np.array(self.updates)} if self.warm_up else state
