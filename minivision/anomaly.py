@@ -10,10 +10,10 @@ from minivision.autograd import mode
 
 @contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """Look at every value and gradient, and stop at the first that is not finite.
+    """Check every value and gradient, and stop at the first that is not finite.
 
-    The FloatingPointError names the function and the line that called it. It costs a pass over
-    every array, so it is for finding a fault, not for training.
+    The FloatingPointError names the function and the line that called it. The check reads every
+    array once more, so use it to find a bug, not to train.
     """
     before, mode.anomaly = mode.anomaly, True
     try:

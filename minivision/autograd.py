@@ -1,19 +1,19 @@
 """The graph, and the backward pass: how one loss becomes every gradient.
 
-A program computes many values and, last, a loss L: one number that should become small. How much
-does L change if a value y changes a little? That is the gradient ∂L/∂y, written dy, of y's shape.
-If y was computed from x, the chain rule gives dx from dy:
+A program computes many values and finally a loss L: one number that should become small. How much
+does L change if a value y changes a little? That is the gradient ∂L/∂y, written dy; it has y's
+shape. If y was computed from x, the chain rule gives dx from dy:
 
     dx = Σ dy · ∂y/∂x        over all functions that used x, and all entries of their results y
 
 Every value has a *node*. It remembers its parents, the nodes of the values it was computed from,
 and its *backward function*, which multiplies dy by the derivatives of one function and returns one
-dx for each parent. All nodes together, from the loss back to the *leaves* (weights and inputs), are
-the graph. Nodes are numbered as they are made, so going by descending number meets each one after
-all functions that used its value, when its dy is complete. This takes a loop, and no recursion.
+dx per parent. All nodes, from the loss back to the *leaves* (weights and inputs), form the *graph*.
+Nodes are numbered as they are made. Visited in descending order, each comes after all functions
+that used its value, so its dy is complete. A loop is enough; no recursion is needed.
 
-A node holds no array except its gradient, and a backward function keeps arrays only, so there are
-no reference cycles and memory is freed as soon as a loss is dropped. Use a graph in one thread.
+A node holds no array except its gradient, and a backward function keeps only arrays, so there are
+no reference cycles and memory is freed as soon as a loss is dropped. Use each graph in one thread.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from minivision.backend import Array
 
 Backward: TypeAlias = Callable[[Array], tuple]
 
-clock = itertools.count(1)  # numbers the nodes, and the changes of arrays in place
+clock = itertools.count(1)  # numbers nodes and in-place changes of arrays
 
 
 class _Mode(threading.local):
@@ -43,7 +43,7 @@ mode = _Mode()
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Compute without a graph: nothing is kept for gradients. A context, or a decorator.
+    """Compute without a graph: nothing is kept for gradients. A context manager or a decorator.
 
     >>> from minivision import Tensor
     >>> w = Tensor([2.0], requires_grad=True)
@@ -63,9 +63,9 @@ class Node:
     """One value of the graph: how it was computed, and what has happened to it since.
 
     A leaf (a weight, an input) has no backward function; its gradient is kept here. `number` is the
-    time at which the node was made, and `changed[0]` the time of its array's last change in place,
-    from one clock: backward functions keep their inputs, so if one changes after the node is made,
-    the gradient would be wrong, and the backward pass refuses to compute it.
+    time at which the node was made and `changed[0]` the time of its array's last in-place change,
+    both from one clock. Backward functions keep their inputs; if one changes after the node was
+    made, the gradient would be wrong, so the backward pass refuses to compute it.
     `window` (of a convolution or pooling) and `line` (of the program) only help to explain a graph.
     """
 
@@ -112,8 +112,8 @@ def backward_steps(
 ) -> Iterator[tuple[str, Array, tuple]]:
     """Run the backward pass from y one function at a time: (function name, dy, gradients).
 
-    `y.backward()` exhausts this generator. A learner can step through it; what a step yields is
-    borrowed until the next one, so copy what you want to keep.
+    `y.backward()` exhausts this generator; you can also step through it to watch. The arrays that a
+    step yields are valid until the next one, so copy what you want to keep.
 
     >>> from minivision import Tensor
     >>> x = Tensor([3.0], requires_grad=True)
@@ -124,7 +124,7 @@ def backward_steps(
     >>> x.grad
     array([2.], dtype=float32)
 
-    A value that is used twice gets the sum of two gradients. Here h is 9, and dh = 2h + 1:
+    A value that is used twice gets the sum of two gradients. Here h = 9 and dh = 2h + 1:
 
     >>> h = 3 * x
     >>> for name, dy, gradients in backward_steps((h * h + h).sum()):
@@ -134,8 +134,8 @@ def backward_steps(
     multiply [1.]
     multiply [19.]
 
-    Raises RuntimeError, before any gradient is written, if y requires no gradient, if its graph was
-    freed, or if an input of a function has changed since; ValueError if y is not a scalar and no
+    Raises RuntimeError, before any gradient is written, if y requires no gradient, its graph has
+    been freed, or an input of a function has changed since; ValueError if y is not a scalar and no
     gradient is given, or if the gradient's shape or dtype differs from y's.
     """
     dy = errors.first_gradient(y, gradient)
@@ -146,7 +146,7 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
     """Call each backward function, last operation first, and pass its gradients on.
 
     When a node's turn comes, every operation that used its value has already run, so its gradient
-    is complete. A leaf keeps what arrives; a computed node passes it to its backward function.
+    is complete. A leaf keeps it; a computed node passes it to its backward function.
     """
     if root.backward is None:  # the loss is itself a leaf
         root.grad = dy.copy() if root.grad is None else root.grad + dy
@@ -174,15 +174,15 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
                 parent.grad = errors.owned(dx, dy, gradients)  # a copy if others use the array
             elif parent.backward is None:
                 parent.grad += dx
-            else:  # not in place: what has arrived may be an array of others, such as dy
+            else:  # not in place: the array may be shared, for example dy itself
                 arriving[parent] = arriving[parent] + dx if parent in arriving else dx
-        del backward, parents, parent, dy, gradients, dx  # before the next one asks for memory
+        del backward, parents, parent, dy, gradients, dx  # before the next one allocates memory
 
 
 def _computed_before(root: Node) -> list[Node]:
     """The computed nodes that root depends on (and root), in the order of their creation."""
     order, seen = [root], {root}
-    for node in order:  # which grows as their parents are found
+    for node in order:  # the list grows as parents are found
         if node.backward is errors.raise_freed:
             errors.raise_freed()
         for parent in node.parents:

@@ -1,9 +1,9 @@
-"""NumPy or CuPy: which library an array belongs to, where it lives, and how it moves.
+"""NumPy or CuPy: which library an array belongs to, which device holds it, and how to move it.
 
-Every function of the engine is written once and runs on both libraries: it calls methods and
-operators of its arrays, and asks `array_module(x)` where it needs a name such as `xp.exp`.
-Nothing moves between host and GPU unless `to_device` or `to_host` is called. How many cores the
-host lends us is counted here too.
+Every function of the engine is written once and runs on both libraries: it uses the methods and
+operators of its arrays, and calls `array_module(x)` when it needs a function such as `xp.exp`.
+Nothing moves between host and GPU unless `to_device` or `to_host` is called. This file also counts
+the CPU cores available to us.
 
 A first reading may skip this file.
 """
@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-# A NumPy or CuPy array, duck-typed so that CuPy stays optional.
+# A NumPy or CuPy array; duck typing keeps CuPy optional.
 Array: TypeAlias = Any
 
 
@@ -25,7 +25,7 @@ Array: TypeAlias = Any
 def find_cupy() -> ModuleType | None:
     """CuPy, or None if it is not installed. The only place that imports it."""
     try:
-        import cupy  # optional, and it takes seconds
+        import cupy  # optional, and slow to import (seconds)
     except ImportError:
         return None
     return cupy
@@ -38,7 +38,7 @@ def array_module(*arrays: Array) -> Any:
     'numpy'
     """
     for array in arrays:
-        # Not isinstance(array, cupy.ndarray): that would import CuPy for every NumPy user.
+        # Not isinstance(array, cupy.ndarray), which would import CuPy for every NumPy user.
         if not isinstance(array, np.ndarray | np.generic) and hasattr(array, "device"):
             cupy = find_cupy()
             if cupy is not None and isinstance(array, cupy.ndarray):
@@ -52,12 +52,12 @@ def is_array(value: Any) -> bool:
 
 
 def device_of(array: Array) -> str:
-    """ "cpu", or "gpu:0", "gpu:1", … by the number of the card that holds the array."""
+    """ "cpu", or "gpu:0", "gpu:1", … for the GPU that holds the array."""
     return "cpu" if array_module(array) is np else f"gpu:{array.device.id}"
 
 
 def resolve_device(device: str = "auto") -> str:
-    """The device meant by "cpu", "gpu", "gpu:N" or "auto" (a GPU where there is one).
+    """The device meant by "cpu", "gpu", "gpu:N" or "auto" (a GPU if there is one).
 
     Raises ValueError if the name is unknown or there is no usable GPU.
 
@@ -82,9 +82,9 @@ def resolve_device(device: str = "auto") -> str:
 
 
 def to_device(array: Array, device: str) -> Array:
-    """The array on the named device (see `resolve_device`); the same array if it is already there.
+    """Move the array to the named device (see `resolve_device`); unchanged if already there.
 
-    CuPy computes on one GPU at a time, the current one: this call makes the chosen GPU current.
+    CuPy uses one current GPU at a time; this call makes the target GPU current.
     """
     device = resolve_device(device)
     if device == "cpu":
@@ -95,13 +95,13 @@ def to_device(array: Array, device: str) -> Array:
 
 
 def to_host(array: Array) -> np.ndarray:
-    """The array as a NumPy array, itself if it is one. From a GPU, this waits for the result."""
+    """The array as a NumPy array (no copy if it is one). On a GPU, this waits for the result."""
     xp = array_module(array)
     return array if xp is np else xp.asnumpy(array)
 
 
 def usable_cores() -> int:
     """How many of the host's cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux; a container may have fewer than the machine
+    if hasattr(os, "sched_getaffinity"):  # Linux; a container may get fewer than the machine has
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,6 +1,6 @@
 """What the engine checks, and the error messages it writes. A first reading may skip this file.
 
-`autograd.py`, where the chain rule is, and `tensor.py` call these functions.
+`autograd.py`, which holds the chain rule, and `tensor.py` call these functions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def as_array(data: Any) -> Array:
 
 
 def replacement(tensor: Any, array: Array) -> Array:
-    """The array that becomes a leaf's data: of the same shape and dtype."""
+    """The array that becomes a leaf's data; it must have the same shape and dtype."""
     if tensor.node.backward is not None:
         if array is tensor.data:  # `t.data -= …` has already changed it
             tensor.mark_changed()
@@ -50,12 +50,12 @@ def replacement(tensor: Any, array: Array) -> Array:
 
 
 def refuse_item_assignment(tensor: Any, index: Any, value: Any) -> NoReturn:
-    """What `t[i] = …` does."""
+    """Raise the error for `t[i] = …`."""
     raise TypeError("a Tensor has no item assignment; change t.data[…] before it is used")
 
 
 def refuse_in_place(tensor: Any, other: Any) -> NoReturn:
-    """What `t += …` does."""
+    """Raise the error for `t += …`."""
     raise TypeError(
         "a Tensor has no in-place operators; write x = x + y instead of x += y, "
         "and change a weight through its data: w.data -= …"
@@ -71,7 +71,7 @@ def check_grad(tensor: Any, array: Array | None) -> None:
 
 
 def check_requires_grad(tensor: Any, wanted: bool) -> None:
-    """Raise unless this Tensor is a leaf, and of floats if it shall require a gradient."""
+    """Raise unless this Tensor is a leaf, and holds floats if it is to require a gradient."""
     if tensor.node.backward is not None:
         raise RuntimeError("requires_grad can be set on leaves only; use detach() on a result")
     if wanted and tensor.dtype.kind != "f":
@@ -79,7 +79,7 @@ def check_requires_grad(tensor: Any, wanted: bool) -> None:
 
 
 def first_gradient(y: Any, gradient: Any) -> Array:
-    """The gradient that a backward pass from the Tensor y begins with: 1 unless one is given."""
+    """The gradient that a backward pass from the Tensor y starts with: 1 unless one is given."""
     if not y.requires_grad:
         raise RuntimeError("backward: this Tensor was not computed from one with requires_grad")
     if gradient is None:
@@ -134,20 +134,20 @@ def refuse_non_finite_gradients(node: Any, name: str, backward: Any, gradients: 
 def owned(dx: Array, dy: Array, gradients: tuple) -> Array:
     """dx as the first gradient of a leaf: itself, or a copy if adding to it in place is not safe.
 
-    It is not if dx, one of these gradients, overlaps dy or another of them or repeats one number
-    (a broadcast view), because later gradients are added in place.
+    Later gradients are added in place. That is not safe if dx, one of these gradients, overlaps dy
+    or another gradient, or repeats one number (a broadcast view).
     """
     xp = array_module(dx)
     repeated = dx.size > 1 and 0 in dx.strides
     around = [array for array in (dy, *gradients) if array is not None]  # dx is one of them
     overlaps = sum([xp.may_share_memory(dx, array) for array in around]) > 1
-    scalar = isinstance(dx, np.generic)  # NumPy's numbers without axes are not arrays
+    scalar = isinstance(dx, np.generic)  # NumPy scalars are not arrays
     fixed = xp is np and not dx.flags.writeable
     return xp.array(dx) if scalar or fixed or repeated or overlaps else dx
 
 
 def raise_freed(dy: Array | None = None) -> NoReturn:
-    """Take the place of a backward function after the backward pass."""
+    """Replace each backward function after the backward pass: raise if it is called again."""
     raise RuntimeError(
         "backward: this graph was used by an earlier backward pass and what it kept is freed; "
         "call backward(retain_graph=True) the first time, or compute the loss again"
@@ -155,7 +155,7 @@ def raise_freed(dy: Array | None = None) -> NoReturn:
 
 
 def refuse_changed(node: Any, parent: Any) -> NoReturn:
-    """Raise because an input of this node was changed in place since the node was computed."""
+    """Raise because an input of this node has been changed in place since it was computed."""
     name = argument_name(node.name, node.backward, node.parents.index(parent))
     raise RuntimeError(
         f"backward: the {name} of {node.name} was changed after the forward pass "
@@ -164,7 +164,7 @@ def refuse_changed(node: Any, parent: Any) -> NoReturn:
 
 
 def refuse_non_finite(node: Any, line: str, y: Array, inputs: tuple) -> None:
-    """Raise for the function that computed the first value that is not finite."""
+    """Raise, naming the function that computed the first value that is not finite."""
     finite = array_module(y).isfinite
     if y.dtype.kind != "f" or finite(y).all():
         return
@@ -198,12 +198,12 @@ def calling_line() -> str:
 
 
 def array_of(value: Any) -> Any:
-    """The array of a Tensor; anything else as it is."""
+    """The array of a Tensor; anything else unchanged."""
     return value.data if hasattr(value, "node") else value
 
 
 def form(value: Any) -> str:
-    """How an array looks from outside, for messages: "(3, 4) float32"."""
+    """An array's shape and dtype, for messages: "(3, 4) float32"."""
     return f"{value.shape} {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
 
 
@@ -216,7 +216,7 @@ def as_text(tensor: Any) -> str:
 
 
 def as_html(tensor: Any) -> str:
-    """In a notebook: what a Tensor is and the range of its values, before the values."""
+    """HTML for a notebook: shape, dtype, device and range of values, before the values."""
     values = tensor.numpy()
     words = f"Tensor {tensor.shape} {tensor.dtype} on {tensor.device}"
     if values.size:
@@ -272,7 +272,7 @@ INSTEAD = {
 
 
 def refuses_rng(build: Callable[P, R]) -> Callable[P, R]:
-    """Decorate what builds layers: say what to write in place of arguments that 0.1 had."""
+    """Decorate a builder of layers: for arguments that 0.1 had, say what to write instead."""
 
     @wraps(build)
     def built(*arguments: P.args, **settings: P.kwargs) -> R:

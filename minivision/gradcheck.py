@@ -1,9 +1,9 @@
-"""Is the gradient right? Compare what a backward function returns with what the function does.
+"""Is the gradient right? Compare a backward function with numerical slopes of its function.
 
-A gradient ∇f is a promise about small steps: f(x + ε·v) - f(x - ε·v) ≈ 2ε·⟨∇f, v⟩ for every
-direction v, where ⟨∇f, v⟩ is the sum of the products of their entries. `gradcheck` draws
+A gradient ∇f is a claim about small steps: f(x + ε·v) - f(x - ε·v) ≈ 2ε·⟨∇f, v⟩ for every
+direction v, where ⟨∇f, v⟩ is the sum of the products of their entries. `gradcheck` draws random
 directions, takes the steps in float64 and compares. It works on your own functions as well as on
-the engine's, and refuses to be satisfied by a check that shows nothing.
+the engine's, and rejects vacuous checks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from minivision.tensor import Tensor
 
 
 class GradcheckReport(NamedTuple):
-    """What a passed check has seen."""
+    """The result of a check that passed."""
 
     worst_error: float  # the largest |analytic - numerical| / scale over inputs and directions
     directions: int  # how many directions were compared, over all inputs
@@ -43,25 +43,25 @@ def gradcheck(
 ) -> GradcheckReport:
     """Check the gradient of every input against central differences along random directions.
 
-    function(*inputs) -> a Tensor of any shape. inputs: float64 arrays or Tensors; bind other
-    arguments beforehand (`lambda x, w: conv2d(x, w, stride=2)`).
+    function(*inputs) -> a Tensor of any shape. inputs: float64 arrays or Tensors; bind any
+    other arguments first (`lambda x, w: conv2d(x, w, stride=2)`).
 
-    Random weights u make one number of the result: L = ⟨f(x), u⟩, so that dy = u. Then, along a
+    Random weights u reduce the result to one number, L = ⟨f(x), u⟩, so that dy = u. Then, along a
     random direction v,
 
         analytic  = ⟨dx, v⟩                       with dx from backward(u)
         numerical = ⟨f(x + ε·v) - f(x - ε·v), u⟩ / 2ε
         error     = |analytic - numerical| / max(|numerical|, ‖dx‖)
 
-    u is random, never ones: under ones the gradient of softmax is zero, and a wrong one passes.
+    u is random, not ones: with ones the gradient of softmax is zero, and a wrong one would pass.
     eps is ε in units of x; v has entries of about 1.
 
-    The pages of functional/ are checked with their fast forms switched off. Then the fast forms
-    that take these inputs are compared with the pages: see `check_fast`.
+    The code in functional/ is checked with the fast forms switched off. Then any fast forms that
+    handle these inputs are compared with it: see `check_fast`.
 
-    Raises GradientError if an error exceeds the tolerance, and also if the check could show
-    nothing: f does not depend on an input, changes its input, is random, is not finite, or has a
-    kink within the step.
+    Raises GradientError if an error exceeds the tolerance, or if the check would prove nothing:
+    f does not depend on an input, changes its input, is random, is not finite, or has a kink
+    within the step.
 
     >>> from minivision import functional as F
     >>> rng = np.random.default_rng(0)
@@ -96,7 +96,7 @@ def _check_page(
     y.backward(dy)
     refuse_changes(function, dy, u, leaves, inputs)
 
-    def value() -> Array:  # a copy, for the value may be a view of an input
+    def value() -> Array:  # a copy, because the value may be a view of an input
         return function(*[Tensor(a) for a in arrays]).data.copy()
 
     middle = value()
@@ -106,7 +106,7 @@ def _check_page(
         raise GradientError(
             "gradcheck: two calls with the same inputs differ; fix the seed of what is random"
         )
-    # float64 has 16 digits and values are sums: allow rounding errors of 1e-14 of the value.
+    # float64 has 16 digits and values are sums: allow rounding errors of 1e-14 times the value.
     rounding = 1e-14 * float(xp.abs(middle).max()) / eps if middle.size else 0.0
     worst, compared = 0.0, 0
     for i, (a, leaf) in enumerate(zip(arrays, leaves, strict=True)):
@@ -119,12 +119,12 @@ def _check_page(
             analytic = 0.0 if leaf.grad is None else float((leaf.grad * v).sum())
             steepest = float(xp.abs(slopes).max()) if slopes.size else 0.0
             if steepest <= rounding and size_of_gradient <= rounding:
-                continue  # both are zero as far as can be seen
+                continue  # both are zero, up to rounding
             seen += 1
             scale = max(abs(numerical), size_of_gradient)
             error = abs(analytic - numerical) / scale
             worst = max(worst, error)
-            if not error <= tolerance:  # NaN is not, either
+            if not error <= tolerance:  # written so that NaN fails too
                 raise GradientError(
                     f"gradcheck: along a random direction of {name_of(function, i)} the "
                     f"gradient gives {analytic:.9g}, the function changes by {numerical:.9g} "
@@ -144,11 +144,11 @@ def _check_page(
 def _slopes(
     value: Callable[[], Array], a: Array, v: Array, middle: Array, eps: float, name: str
 ) -> Array:
-    """∂f/∂v of every entry of f: the central difference over a step of ε to either side of a.
+    """∂f/∂v of every entry of f: the central difference over a step of ε on either side of a.
 
-    Raises where f has a kink there. Over a step of ε a smooth function's slopes on the two sides
+    Raises if f has a kink there. Over a step of ε, a smooth function's slopes on the two sides
     differ by about ε·f''; at a kink they differ by as much as the slopes themselves. The limit, a
-    hundredth of the slopes, lies far from both.
+    hundredth of the slopes, is far from both.
     """
     start = a.copy()
     a[...] = start + eps * v  # `value` reads a

@@ -1,4 +1,4 @@
-"""The second half of `gradcheck`: fast forms are compared with their pages.
+"""The second half of `gradcheck`: compare the fast forms with functional/.
 
 A first reading may skip this file.
 """
@@ -18,7 +18,7 @@ from minivision.tensor import Tensor
 
 
 class GradientError(AssertionError):
-    """An analytic gradient differs from the numerical one, or the check could show nothing."""
+    """An analytic gradient differs from the numerical one, or the check would prove nothing."""
 
 
 def check_fast(
@@ -28,9 +28,9 @@ def check_fast(
     rng: np.random.Generator,
     tolerance: float = 1e-6,
 ) -> float:
-    """Compare the fast forms that a function uses with its page: the value and every gradient.
+    """Compare a function's fast forms with its code in functional/: the value and every gradient.
 
-    Returns the largest relative difference; 0 if no fast form was used or the door is closed.
+    Returns the largest relative difference; 0 if no fast form was used or they are switched off.
     Raises GradientError if it exceeds tolerance.
     """
     results: list[list[Any]] = []
@@ -65,7 +65,7 @@ def check_fast(
 def refuse_changes(
     function: Callable, dy: Array, u: Array, leaves: list[Tensor], inputs: Sequence[Any]
 ) -> None:
-    """Raise if the function or its backward function changed what it was given; dy was u."""
+    """Raise if the function or its backward function changed an input or dy; u is a copy of dy."""
     if not (dy == u).all():
         raise GradientError("gradcheck: the backward function changed its dy in place")
     for i, (leaf, x) in enumerate(zip(leaves, inputs, strict=True)):
@@ -74,7 +74,7 @@ def refuse_changes(
 
 
 def name_of(function: Callable, i: int) -> str:
-    """What to call an input: by its number, and by its name where the signature has one."""
+    """What to call an input: its number, and its name if the signature has one."""
     try:
         names = list(signature(function).parameters)
     except ValueError:  # a function written in C may have no signature

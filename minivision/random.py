@@ -1,12 +1,12 @@
-"""Random numbers: one generator that everybody shares, and keys for what must be drawn again.
+"""Random numbers: one shared generator, and keyed generators whose draws can be repeated.
 
-Layers draw their weights when they are built, one after the other, and dropout draws its masks,
-from one generator. `manual_seed` sets it. It begins at seed 0, so a script prints the same numbers
-each time it is run. (PyTorch's starts from a different seed each time.)
+Layers draw their weights when they are built, and dropout draws its masks, from one generator.
+`manual_seed` sets it. It starts from seed 0, so a script prints the same numbers every time it
+runs. (PyTorch's starts from a different seed each time.)
 
-A run that was stopped and resumed has to draw what it would have drawn without the stop. Whatever
-it needs therefore comes from a generator of its own, `keyed(purpose, …)`, which depends on whole
-numbers only: a seed, an epoch, a step, the index of an image.
+A run that was stopped and resumed must draw the same numbers as a run that was never stopped. Its
+random numbers therefore come from separate generators, `keyed(purpose, …)`, which depend only on
+whole numbers: a seed, an epoch, a step, the index of an image.
 
 A first reading may skip this file.
 """
@@ -23,15 +23,15 @@ import numpy as np
 
 
 class Key(IntEnum):
-    """What a keyed generator is for: the first number of its key, and those that follow.
+    """The purpose of a keyed generator: the first number of its key. Comments list the others.
 
-    Without the first, (seed, epoch) and (seed, epoch, 0) would give the same numbers: NumPy fills
-    short keys up with zeros.
+    Without it, (seed, epoch) and (seed, epoch, 0) would give the same numbers: NumPy pads short
+    keys with zeros.
     """
 
     ORDER = 1  # seed, epoch: the order of the images
     IMAGE = 2  # seed, epoch, index: the augmentation of one image
-    LAYER = 3  # seed, step, position, call: what a layer draws, such as dropout's mask
+    LAYER = 3  # seed, step, position, call: a layer's draws, such as dropout's mask
     MIXING = 4  # seed, step: how the images of a batch are mixed
     SHAPE = 5  # seed, index: a drawn image
     GRID = 6  # seed: the order in which a grid of settings is tried
@@ -39,7 +39,7 @@ class Key(IntEnum):
 
 
 def keyed(purpose: Key, *numbers: int) -> np.random.Generator:
-    """The generator for this purpose and these numbers: always the same one.
+    """The generator for this purpose and these numbers: it always draws the same values.
 
     >>> float(keyed(Key.LAYER, 0, 3).random()) == float(keyed(Key.LAYER, 0, 3).random())
     True
@@ -59,9 +59,9 @@ def generator() -> np.random.Generator:
 class manual_seed:  # noqa: N801  (called like a function, as in PyTorch)
     """Set the generator that layers draw from to `np.random.default_rng(seed)`.
 
-    More numbers make another generator of the same seed: `manual_seed(seed, generation)`, where 0
-    is the same as no further number. As a context it puts the generator back afterwards, so that
-    nothing else draws other numbers:
+    Further numbers give other generators for the same seed: `manual_seed(seed, generation)`; a
+    generation of 0 is the same as none. As a context manager it restores the previous generator
+    afterwards, so other draws are not affected:
 
     >>> from minivision.nn import Linear
     >>> with manual_seed(3):
@@ -97,7 +97,7 @@ _skipping = _Skipping()
 
 @contextmanager
 def skip_init() -> Iterator[None]:
-    """Build layers in this thread without drawing: their weights are 0, to be loaded or drawn once.
+    """Build layers in this thread with weights of 0, to be loaded or drawn later.
 
     >>> from minivision.nn import Linear
     >>> with skip_init():
@@ -113,5 +113,5 @@ def skip_init() -> Iterator[None]:
 
 
 def skips_init() -> bool:
-    """Whether layers that are built now draw no weights."""
+    """Whether `skip_init` is active, so that new layers draw no weights."""
     return _skipping.on

@@ -2,7 +2,7 @@
 
 A Tensor is a handle on its array and on a node of the graph. A function of the engine computes its
 value, defines an inner `backward(dy)` and passes both to `record`. Backward functions compute with
-arrays, not with Tensors: gradients are first order only, which keeps them easy to read.
+arrays, not with Tensors: there are only first-order gradients, which keeps the code easy to read.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from minivision import errors
 from minivision.autograd import Backward, Node, backward_steps, clock, mode
 from minivision.backend import Array, array_module, device_of, to_host
 
-functional: Any = None  # functional/__init__.py fills it in; the operators below call its functions
+functional: Any = None  # set by functional/__init__.py; the operators below call its functions
 
 
 class Tensor:
-    """An array, of floats or integers, that remembers how it was computed.
+    """An array of floats or integers that remembers how it was computed.
 
-    NumPy and CuPy arrays are kept without a copy, Python numbers and lists become float32. With
-    `requires_grad=True` (floats only), `.grad` is ∂L/∂data, an array, after `loss.backward()`.
+    NumPy and CuPy arrays are kept without a copy; Python numbers and lists become float32. With
+    `requires_grad=True` (floats only), `loss.backward()` sets `.grad` to ∂L/∂data, an array.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> loss = (x * x).sum()
@@ -34,7 +34,7 @@ class Tensor:
     """
 
     __slots__ = ("_data", "node", "__weakref__")
-    __array_ufunc__ = None  # so that `array + tensor` is left to Tensor.__radd__
+    __array_ufunc__ = None  # so that `array + tensor` calls Tensor.__radd__
 
     def __init__(self, data: Any, *, requires_grad: bool = False):
         self._data = errors.as_array(data)
@@ -43,7 +43,7 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The array itself. `t.data = …` and `t.data -= …` are noticed; see `mark_changed`."""
+        """The array itself. `t.data = …` and `t.data -= …` are detected; see `mark_changed`."""
         return self._data
 
     @data.setter
@@ -57,7 +57,7 @@ class Tensor:
         self.mark_changed()
 
     def mark_changed(self) -> None:
-        """Say that the array was changed, as by `t.data[i] = …`: older graphs refuse to use it."""
+        """Report a change of the array, such as `t.data[i] = …`: older graphs refuse to use it."""
         self.node.changed[0] = next(clock)
 
     @property
@@ -85,7 +85,7 @@ class Tensor:
         return self
 
     def detach(self) -> Tensor:
-        """The same array, cut off from the graph. A change made through it is still noticed."""
+        """The same array, cut off from the graph. A change made through it is still detected."""
         detached = Tensor(self._data)
         detached.node.changed = self.node.changed
         return detached
@@ -95,7 +95,7 @@ class Tensor:
 
         gradient: dy, an array of this shape; 1 for a scalar. retain_graph: do not free the graph.
         """
-        # Runs all steps. A deque of length 0 drops each as soon as it is made.
+        # Run all steps. A deque of length 0 drops each one as soon as it is done.
         deque(backward_steps(self, gradient, retain_graph=retain_graph), maxlen=0)
 
     shape = property(lambda self: self.node.shape)
@@ -106,11 +106,11 @@ class Tensor:
     is_leaf = property(lambda self: self.node.backward is None)
 
     def item(self) -> float:
-        """The one number of a one-element Tensor; from a GPU this waits for it."""
+        """The number in a one-element Tensor; on a GPU this waits for the result."""
         return self._data.item()
 
     def numpy(self) -> np.ndarray:
-        """The array on the host."""
+        """The array, as a NumPy array on the host."""
         return to_host(self._data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -159,13 +159,13 @@ class Tensor:
 
     __hash__ = object.__hash__
 
-    # The graph keeps arrays, not copies: changing one in place would make a gradient wrong.
+    # The graph keeps the arrays themselves, so changing one in place would make a gradient wrong.
     __setitem__ = errors.refuse_item_assignment
     __iadd__ = __isub__ = __imul__ = errors.refuse_in_place  # type: ignore[assignment]
     __itruediv__ = __ipow__ = __imatmul__ = errors.refuse_in_place  # type: ignore[assignment]
 
     def argmax(self, axis: int | None = None) -> Array:
-        """Where the largest entry is: an array of integers, which has no gradient."""
+        """The index of the largest entry: an array of integers, which has no gradient."""
         return self._data.argmax(axis)
 
     def __add__(self, b: Any) -> Tensor:
@@ -270,10 +270,10 @@ def record(
         None and arrays, which need no gradient.
     backward: dy -> one array (or None) per input. It keeps no Tensor, changes nothing, and
         returns dy, a view of dy or arrays of its own.
-    name: of the function; by default the one in which `backward` is defined.
-    window: how each entry of y looks at the first input, a `windows.Window`, if it does.
+    name: the function's name; by default that of the function in which `backward` is defined.
+    window: the `windows.Window` through which each entry of y sees the first input, if any.
 
-    Under no_grad(), or if no input requires a gradient, `backward` is forgotten.
+    Under no_grad(), or if no input requires a gradient, `backward` is discarded.
 
     >>> def double(x):
     ...     def backward(dy):

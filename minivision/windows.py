@@ -1,12 +1,12 @@
 """Sliding windows: the pixels under a kernel as it moves over an image.
 
 Images are arrays (N, C, H, W): N images with C channels (colours, or feature maps), H pixels high
-and W wide. A *kernel* of KH x KW cells, called taps, is laid on the image and then moved *stride*
-pixels at a time, over OH x OW positions. *Padding* is a border around the image so that the kernel
-can reach beyond its edge; with a *dilation* of 2 the taps lie two pixels apart, with gaps between.
+and W wide. A *kernel* of KH x KW cells, called taps, is placed on the image and moved *stride*
+pixels at a time, over OH x OW positions. *Padding* is a border around the image, so the kernel
+can reach beyond its edge; with a *dilation* of 2 the taps are two pixels apart, with gaps between.
 
-Seen from one tap (i, j), the pixels it meets over all positions form a regular grid: a strided view
-of the image, which copies nothing. Convolution and pooling, and their gradients, are made of these
+Consider one tap (i, j): the pixels it covers over all positions form a regular grid, a strided view
+of the image, which copies nothing. Convolution, pooling and their gradients are built from these
 views.
 """
 
@@ -37,13 +37,13 @@ class Window(NamedTuple):
         return OH, OW
 
     def view(self, padded: Array) -> Array:
-        """All windows of an image that is already padded: (N, C, H, W) -> (N, C, KH, KW, OH, OW).
+        """All windows of a padded image: (N, C, H, W) -> (N, C, KH, KW, OH, OW).
 
             view[n, c, i, j, r, s] = padded[n, c, r·stride + i·dilation, s·stride + j·dilation]
 
         Strides are the bytes from one entry to the next along each axis. The view repeats pixels
-        instead of copying them: with stride and dilation 1, a step along i and a step along r go
-        equally far, so (i + 1, r) and (i, r + 1) are the same pixel.
+        instead of copying them: with stride and dilation 1, a step along i moves as far as a step
+        along r, so (i + 1, r) and (i, r + 1) are the same pixel.
         """
         (KH, KW), (SH, SW), _, (DH, DW) = self
         N, C, H, W = padded.shape
@@ -58,7 +58,7 @@ class Window(NamedTuple):
     def taps(self, padded: Array) -> list[Array]:
         """The pixels under each tap, in reading order: KH·KW views (N, C, OH, OW).
 
-        A tap meets no pixel twice, so its view can be added to in place. The whole `view` cannot,
+        A tap covers no pixel twice, so its view can be added to in place. The whole `view` cannot,
         because windows overlap.
         """
         KH, KW = self.kernel
@@ -67,7 +67,7 @@ class Window(NamedTuple):
 
 
 def with_border(x: Array, padding: tuple[int, int], value: float = 0) -> Array:
-    """x (N, C, H, W) with a border of this value around each map; x itself if there is none."""
+    """x (N, C, H, W) with a border of this value around each map; x itself if padding is 0."""
     N, C, H, W = x.shape
     PH, PW = padding
     if PH == PW == 0:

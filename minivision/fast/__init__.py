@@ -1,33 +1,33 @@
-"""The machine room: the same functions, faster, for NumPy on a processor.
+"""The machine room: the same functions, faster, for NumPy on a CPU.
 
-The pages of `functional/` are complete; this room computes the same sums tile by tile, and a first
-reading may skip it. Its functions have the names of the pages, take arrays and return `(y,
-backward)`. A page asks at the door, `fast.serves(...)`, and an open door means that **its own lines
-below are not reached**: put a `print` or a `breakpoint()` there and run with `MINIVISION_FAST=0`,
-or inside `with fast.off():`.
+The pages of `functional/` are complete; this package computes the same sums tile by tile, and a
+first reading may skip it. Its functions have the same names as the pages, take arrays and return
+`(y, backward)`. A page first calls `fast.serves(...)`; if that is True, **its own code below is
+not reached**: to use a `print` or a `breakpoint()` there, run with `MINIVISION_FAST=0` or inside
+`with fast.off():`.
 
-Activations are stored with the batch innermost, (C, H, W, N), whatever their logical shape
-(N, C, H, W): long contiguous runs, and the matrix product needs no copy.
+Activations are stored with the batch innermost, as (C, H, W, N), although their logical shape is
+(N, C, H, W): this gives long contiguous runs, and the matrix product needs no copy.
 
     door.py             whether the fast forms are used
     free_list.py        reused memory
     memory.py           arrays in a chosen memory order
     workers.py          threads that share one operation
-    choice.py           what the room takes, and how work is cut: every rule
+    choice.py           when fast forms run, and how work is split: every rule
     stacked_rows.py     the columns of im2col with KW copies instead of KH·KW
-    convolution.py      tiles, one matrix product for every output row
-    columns.py          few places: im2col in one copy, one matrix product
+    convolution.py      tiles, one matrix product per output row
+    columns.py          small outputs: im2col in one copy, one matrix product
     weight_gradient.py  the same products with the other factor
-    input_gradient.py   the way back to the image, in two forms
-    pooling.py          running maxima, and a gradient that is peeled off
+    input_gradient.py   the gradient of the image, in two forms
+    pooling.py          running maxima, and a gradient given out tap by tap
     blocks.py           elementwise formulas, block by block
     activation.py       ReLU
     normalization.py    local response normalization, with s^-0.75 from square roots
     batch_normalization.py  a few channels at a time
     products.py         matrix products shared by the workers, and `linear`
 
-Other rooms import from here and from no file inside; besides the functions they use `in_blocks`
-(optimizers), `one_blas_thread` (training) and `worker_count`.
+Other packages import from here, not from the files inside; besides the functions they use
+`in_blocks` (optimizers), `one_blas_thread` (training) and `worker_count`.
 """
 
 from minivision.fast.activation import relu

@@ -14,7 +14,7 @@ from minivision.fast.memory import bits_of, empty_like, in_order, memory_order
 
 
 def relu(x: Array) -> tuple[Array, Callable]:
-    """max(x, 0), and its backward function; the gradient lies in memory as y does."""
+    """max(x, 0), and its backward function; the gradient has the memory layout of y."""
     y = empty_like(x)
     in_blocks(_relu, x, y)
 
@@ -27,13 +27,13 @@ def relu(x: Array) -> tuple[Array, Callable]:
 
 
 def _relu(x: Array, y: Array) -> None:
-    # Against an array of zeros, for NumPy's loop against one number is slower.
+    # Compare with an array of zeros: NumPy's loop for a single number is slower.
     zeros = _zeros(choice.BLOCK, x.dtype)[: x.size] if x.ndim == 1 and x.size <= choice.BLOCK else 0
     np.maximum(x, zeros, out=y)
 
 
 def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
-    # The bits of dy, as an integer, times 1 or 0: as floats, ∞·0 would be NaN. np.where is slower.
+    # dy's bits, as integers, times 1 or 0: as floats, ∞·0 would be NaN. np.where is slower.
     bits = bits_of(dx)
     np.not_equal(y, 0, out=bits, casting="unsafe")
     bits *= bits_of(dy)

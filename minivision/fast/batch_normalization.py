@@ -1,8 +1,8 @@
-"""Batch normalization, a few channels at a time, which stay in the cache for all its passes.
+"""Batch normalization, a few channels at a time, so that they stay in the cache for all passes.
 
-With the channels outermost in memory a channel is one long row: its mean, its variance and what is
-made of them come from one visit to memory, where the page makes seven. The helpers would not
-speed it up: its calls are too short (fast/workers.py).
+With the channels outermost in memory, a channel is one long row: its mean, its variance and the
+result need one pass over memory; the page needs seven. More threads would not speed it up: its
+calls are too short (fast/workers.py).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def batch_norm(
     given: tuple[Array, Array] | None,
     wanted: Sequence[bool],
 ) -> tuple[Array, Callable, tuple[Array, Array]]:
-    """y = γ (x - μ) / √(σ² + ε) + β, its backward function, and the μ (C) and σ² (C) in it.
+    """y = γ (x - μ) / √(σ² + ε) + β, its backward function, and the μ (C) and σ² (C) used.
 
-    given: μ and σ²; None takes those of the batch. wanted: the gradients of x, γ and β.
+    given: μ and σ²; None for those of the batch. wanted: which gradients, of x, γ and β.
     """
     y = empty_like(x)
     rows, out = channel_rows(x), channel_rows(y)
@@ -60,9 +60,9 @@ def _gradients(
     statistics: tuple[Array, Array],
     of_batch: bool,
 ) -> tuple[Array, Array, Array]:
-    """dx like x, dγ = Σ dy·x̂ (C) and dβ = Σ dy (C), with x̂ computed again rather than kept.
+    """dx like x, dγ = Σ dy·x̂ (C) and dβ = Σ dy (C), with x̂ recomputed rather than kept.
 
-    of_batch: whether x made the statistics, which then move with it.
+    of_batch: whether the statistics were computed from x, and so depend on it.
     """
     dx = empty_like(x)
     dy_rows, rows, out = (channel_rows(a) for a in (dy, x, dx))
@@ -87,10 +87,10 @@ def _gradients(
 
 
 def _few_channels(C: int, m: int) -> list[slice]:
-    """All channels, as many at a time as stay in the cache with m values each."""
+    """All channels, as many at a time as fit in the cache with m values each."""
     return [slice(few.start, few.stop) for few in cut(C, choice.BLOCK // m)]
 
 
 def channel_rows(x: Array) -> Array:
-    """x (N, C) or (N, C, H, W) -> (C, values), a view where channels lie outermost in memory."""
+    """x (N, C) or (N, C, H, W) -> (C, values), a view if channels are outermost in memory."""
     return x.transpose(*range(1, x.ndim), 0).reshape(x.shape[1], -1)

@@ -1,7 +1,7 @@
-"""Elementwise work in blocks that stay in the cache, dealt out to the workers.
+"""Elementwise work in blocks that stay in the cache, distributed among the workers.
 
-A formula of three steps over a large array reads and writes all of it three times. Block by block
-the array comes from memory once: the later steps find the block in the cache.
+A formula of three steps reads and writes a large array three times. Block by block, the array is
+read from memory once: the later steps find each block in the cache.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from minivision.fast.workers import part, share
 def in_blocks(work: Callable[..., None], *arrays: Array) -> None:
     """Call work(*blocks) for corresponding blocks of arrays of one shape.
 
-    work changes some of its blocks in place. Arrays that lie in memory alike, without gaps, are
-    cut; others come to work whole, in one call.
+    work changes some of its blocks in place. Arrays with the same memory layout, without gaps, are
+    split into blocks; others are passed to work whole, in one call.
 
     >>> x, y = np.arange(4.0), np.empty(4)
     >>> in_blocks(lambda x, y: np.add(x, 1, out=y), x, y)
@@ -43,7 +43,7 @@ def in_blocks(work: Callable[..., None], *arrays: Array) -> None:
 
 
 def as_rows(*arrays: Array) -> list[Array] | None:
-    """The arrays as one long row each, views; None where they do not lie in memory alike."""
+    """Each array as one long row, a view; None if their memory layouts differ."""
     if not isinstance(arrays[0], np.ndarray):
         return None
     order = memory_order(arrays[0])

@@ -1,7 +1,7 @@
-"""What the machine room takes, and how it cuts its work: every rule in one place.
+"""When the fast forms run, and how their work is split: every rule in one place.
 
-Each rule was chosen by measuring (`python -m benchmarks rules`, docs/results/rules.json); none
-depends on measured time at run time, so the same settings compute the same numbers.
+Each rule was chosen by measurement (`python -m benchmarks rules`, docs/results/rules.json); none
+measures time at run time, so the same settings compute the same numbers.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from minivision.windows import Window
 
 
 def use_fast(x: Array) -> bool:
-    """Whether fast forms serve x: a NumPy array with something in it, while the door is open."""
+    """True for non-empty NumPy arrays, unless the fast forms are switched off."""
     return door.is_open() and isinstance(x, np.ndarray) and x.size > 0
 
 
 def serves(operation: str, x: Array, window: Window | None = None) -> bool:
-    """Whether the fast forms take this call: the door is open and they implement it.
+    """Whether this call uses a fast form: they are switched on and one implements it.
 
-    The stacked rows of a convolution's window must follow one another, so the kernel's rows may not
-    be spread (vertical dilation).
+    The stacked rows of a convolution's window must be consecutive, so vertical dilation is not
+    supported.
 
     >>> serves("local_response_norm", np.ones((1, 3, 2, 2)))
     True
@@ -42,10 +42,10 @@ ELEMENTS_TO_SHARE = 2 * 2**20
 
 
 def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
-    """How many workers share an operation of so many multiply-adds, or a pass over elements.
+    """How many workers share an operation with this many multiply-adds, or a pass over elements.
 
-    Threads hand Python's lock to one another at every call of NumPy, and the one that waits takes
-    long to wake up. So each call should last, and a worker's share be many calls' worth.
+    Threads exchange the GIL at every NumPy call, and a waiting thread wakes slowly. So each call
+    should take a while, and each worker's share should outweigh the cost of many calls.
     """
     if not door.is_open():
         return 1
@@ -64,7 +64,7 @@ LEAST = 8 * 1024  # elements; below this the page is as fast
 def use_channel_rows(x: Array) -> bool:
     """Whether batch normalization takes each channel of x, (N, C) or (N, C, H, W), as one row.
 
-    That is where the channels lie outermost in memory and the batch innermost.
+    It does if the channels are outermost in memory and the batch innermost.
     """
     return use_fast(x) and x.transpose(*range(1, x.ndim), 0).flags.c_contiguous
 
@@ -84,8 +84,8 @@ TILE_BYTES = 8 * 2**20  # of stacked rows
 PRODUCT_WIDTH = 4096  # columns of one matrix product
 FEW_PLACES = 2048  # windows, in the whole batch
 NARROW_PRODUCT = 128  # columns
-ADJOINT_BYTES = 4 * 2**20  # of the windows' gradients, before they are added up
-GRADIENT_BYTES = 8 * 2**20  # of stacked rows, where the gradient of the weights is summed
+ADJOINT_BYTES = 4 * 2**20  # of the windows' gradients, before they are summed
+GRADIENT_BYTES = 8 * 2**20  # of stacked rows, when summing the gradient of the weights
 
 
 def tile(
@@ -93,7 +93,7 @@ def tile(
 ) -> tuple[int, int]:
     """How many output rows and columns a tile of a convolution has; filters: (G, F, KH·C·KW).
 
-    The columns make the product's width, the rows fill TILE_BYTES.
+    The columns are chosen for the width of the product, the rows to fill TILE_BYTES.
     """
     width = max(1, min(OW, PRODUCT_WIDTH // N))
     bytes_per_line = filters[2] // window.kernel[0] * width * N * itemsize
@@ -101,41 +101,41 @@ def tile(
 
 
 def use_columns(window: Window, rows: int, places_in_a_row: int) -> bool:
-    """Whether a convolution has so few windows that they are copied to columns at once.
+    """Whether a convolution has so few windows that all are copied to columns at once.
 
-    So it is with one image, and with small maps of a few. Also where the places of each row are
-    few: the product of one row would be too narrow. (Flipped kernels may have negative padding,
-    which cuts pixels off; stacked rows know how.)
+    True for one image, or small maps of a few images, and also if each row has few positions: the
+    product of one row would be too narrow. (Flipped kernels may have negative padding, which crops
+    pixels; only stacked rows support that.)
     """
     few = rows * places_in_a_row <= FEW_PLACES or places_in_a_row < NARROW_PRODUCT
     return few and min(window.padding) >= 0
 
 
 def column_rows(bytes_per_row: int) -> int:
-    """How many output rows are made one matrix of columns."""
+    """How many output rows share one matrix of columns."""
     return max(1, TILE_BYTES // bytes_per_row)
 
 
 def adjoint_rows(bytes_per_row: int) -> int:
-    """How many output rows go back at once in the adjoint form."""
+    """How many output rows the adjoint form processes at once."""
     return max(1, ADJOINT_BYTES // bytes_per_row)
 
 
 def gradient_rows(stacked: int, summed: int, window: Window) -> int:
-    """How many output rows are stacked, or have a product to sum, at once; bytes for each row."""
+    """How many output rows are stacked and summed at once; stacked, summed: bytes per row."""
     return min(_rows_of(GRADIENT_BYTES // stacked, window), GRADIENT_BYTES // summed + 1)
 
 
 def _rows_of(lines: int, window: Window) -> int:
-    """How many output rows so many image rows serve, at least one."""
+    """How many output rows this many image rows suffice for, at least one."""
     return max(1, (lines - window.kernel[0]) // window.stride[0] + 1)
 
 
 def sum_by_kernel_rows(channels_times_width: int) -> bool:
-    """Whether the gradient of the weights takes one product a kernel row, not an output row."""
+    """Whether the gradient of the weights uses one product per kernel row, not per output row."""
     return channels_times_width >= 64
 
 
 def flip_kernels(window: Window, channels: int) -> bool:
-    """Whether the gradient of the image is a convolution with the flipped kernels."""
+    """Whether the gradient of the image is computed by convolving with the flipped kernels."""
     return window.stride == (1, 1) and channels >= 16

@@ -1,13 +1,13 @@
-"""Fast convolution of few places: im2col in one copy, and one matrix product.
+"""Fast convolution for small outputs: im2col in one copy, and one matrix product.
 
-One image, or small maps of a few, have some hundred places. Laying out the weights for stacked
-rows would then take longer than the product. Here the weights stay as they are, and all windows,
+One image, or small maps of a few, have some hundred positions. Rearranging the weights for stacked
+rows would then take longer than the product. Here the weights are not rearranged, and all windows,
 a view of the padded image with six axes, are copied to columns at once:
 
     windows[c, i, j, r, s, n] = padded[c, r·stride + i·dilation, s·stride + j·dilation, n]
 
-The view repeats pixels instead of copying them: a step along i and a step along r move through
-the same memory, by different distances.
+The view repeats pixels instead of copying them: steps along i and along r move through the same
+memory, by different distances.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def columns_work(
     window: Window,
     workers: int,
 ) -> Work:
-    """What each worker does to fill its output rows of maps (G, F, OH, OW, N).
+    """The work of each worker: fill its output rows of maps (G, F, OH, OW, N).
 
     image (G, C, H, W, N), weight (G·F, C, KH, KW), bias (G·F).
     """
@@ -56,7 +56,7 @@ def columns_work(
 
 
 def windows_of_all(image: Array, window: Window, size: tuple[int, int]) -> Array:
-    """image (G, C, H, W, N) -> (G, C, KH, KW, OH, OW, N), size being (OH, OW): a view.
+    """image (G, C, H, W, N) -> (G, C, KH, KW, OH, OW, N), a view; size is (OH, OW).
 
     >>> x = np.arange(9.0).reshape(1, 1, 3, 3, 1)
     >>> windows_of_all(x, Window(kernel=(2, 2)), (2, 2))[0, 0, ..., 0, 0, 0]

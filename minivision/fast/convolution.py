@@ -1,13 +1,13 @@
-"""Fast convolution: tiles of stacked rows, one matrix product for every output row of a tile.
+"""Fast convolution: tiles of stacked rows, one matrix product per output row of a tile.
 
     y = W · windows            (F, KH·C·KW) · (KH·C·KW, w·N)
 
-A tile is some output rows and columns, so that what `stack_rows` copies stays small however large
-the batch. The tiles are dealt out to the workers. Few places are computed by `columns.py` instead.
-The two gradients are two files; both are computed in one hand-over to the workers.
+A tile is a few output rows and columns, so that the copies made by `stack_rows` stay small for any
+batch size. The tiles are distributed among the workers. Small outputs use `columns.py` instead.
+The two gradients have their own files but are dispatched to the workers together.
 
-Arrays in here lie as they are named: `image` (G, C, H, W, N), `maps` (G, F, OH, OW, N), with the
-groups in front, C channels and F filters to each group.
+Names in this package imply a layout: `image` (G, C, H, W, N), `maps` (G, F, OH, OW, N), with the
+groups in front, and C channels and F filters per group.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def gradients(
     want_dx: bool,
     want_dw: bool,
 ) -> tuple[Array | None, Array | None]:
-    """dy (N, F, OH, OW) -> dx (N, C, H, W), dW (F, C/groups, KH, KW); None where not wanted."""
+    """dy (N, F, OH, OW) -> dx (N, C, H, W), dW (F, C/groups, KH, KW); None if not wanted."""
     image, upstream = in_groups(x, groups), in_groups(dy, groups)
     multiply_adds = dy.size * weight[0].size * (want_dx + want_dw)
     workers = choice.workers(multiply_adds=multiply_adds)
@@ -108,7 +108,7 @@ def convolution_work(
     window: Window,
     workers: int,
 ) -> Work:
-    """What each worker does to fill its part of maps (G, F, OH, OW, N).
+    """The work of each worker: fill its part of maps (G, F, OH, OW, N).
 
     image (G, C, H, W, N), weight (G·F, C, KH, KW), bias (G·F).
     """

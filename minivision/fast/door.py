@@ -1,14 +1,14 @@
-"""The door: while it is closed, every number comes from the pages of functional/.
+"""The door: the switch of the fast forms. While it is closed, only the code in functional/ runs.
 
-A function that has a fast form skips its page while the door is open: a `print` or a `breakpoint()`
-there is not reached, and a mistake there changes nothing.
+While the door is open, a function that has a fast form skips its page: a `print` or a
+`breakpoint()` there is not reached, and a mistake there has no effect.
 
     with fast.off():        # closes it for this thread
         model(x)
 
-`MINIVISION_FAST` in the environment sets how a program begins: 1 (open, the default) or 0 (closed).
-`exact` excludes algorithms with larger rounding errors; there are none yet, so it means 1. Fast
-forms may differ from the pages in the last digits.
+The environment variable `MINIVISION_FAST` sets the state at startup: 1 (open, the default) or 0
+(closed). `exact` excludes algorithms with larger rounding errors; there are none yet, so it means
+1. Fast forms may differ from the pages in the last digits.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _door = _Door()
 
 
 def is_open() -> bool:
-    """Whether this thread computes with the fast forms."""
+    """Whether this thread uses the fast forms."""
     return _door.is_open
 
 
 @contextmanager
 def off() -> Iterator[None]:
-    """Close the door: no fast form, no workers, no blocks, no reused memory.
+    """Close the door: no fast forms, no workers, no blocks, no reused memory.
 
     >>> with off():
     ...     is_open()
@@ -59,7 +59,7 @@ def off() -> Iterator[None]:
 
 @contextmanager
 def on() -> Iterator[None]:
-    """Open the door, whatever the environment says."""
+    """Open the door, regardless of the environment."""
     before, _door.is_open = _door.is_open, True
     try:
         yield

@@ -1,12 +1,12 @@
-"""Memory that is used again: blocks whose arrays are gone serve the next array of their size.
+"""Reused memory: when no array uses a block any more, the next array of its size gets it.
 
-Memory fresh from the operating system is slow: its pages are handed out one by one, as they are
-first written, and a training step of a small network feels it. A step asks for the same sizes as
-the one before, so blocks are kept and given out again.
+Memory fresh from the operating system is slow: its pages are assigned one by one, when first
+written, which noticeably slows a training step of a small network. Each step allocates the same
+sizes as the one before, so blocks are kept and reused.
 
-Nothing has to be given back. Every array made here, and every view of it, holds its block; when
-the list's own reference is the only one left, the block is free. CPython counts references, so
-this is a look at a number. Where the count is not exact, every block is new.
+Nothing has to be returned. Every array made here, and every view of it, holds its block; when the
+list's own reference is the only one left, the block is free. CPython counts references, so the
+test is one comparison. If counts are unreliable, blocks are never reused.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ ALIGNMENT = 64  # bytes, one cache line and one AVX-512 register
 
 
 class FreeList(threading.local):
-    """The blocks of one thread, by size; `limit` bounds what they hold together, in bytes.
+    """The blocks of one thread, by size; `limit` bounds their total size in bytes.
 
-    Set limit to 0 to switch it off; `clear` lets go of all blocks.
+    A limit of 0 switches it off; `clear` releases all blocks.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class FreeList(threading.local):
         self.held = 0
 
     def take(self, size: int) -> np.ndarray:
-        """A block of at least `size` bytes that no array uses, the one used last if there is one.
+        """A block of at least `size` bytes that no array uses; the most recently used, if any.
 
         >>> blocks = FreeList()
         >>> block = blocks.take(2**20)
@@ -57,7 +57,7 @@ class FreeList(threading.local):
         return block
 
     def clear(self) -> None:
-        """Let go of every block; the memory returns when the arrays in it are gone."""
+        """Release every block; its memory is freed once no array uses it."""
         self.blocks, self.held = {}, 0
 
     def _drop_free_blocks(self) -> None:
@@ -77,7 +77,7 @@ def _last_free(blocks: list[np.ndarray]) -> int | None:
 
 
 def _counts_are_exact() -> bool:
-    """Whether a view raises its block's count by one, and its end lowers it again."""
+    """Whether creating a view adds one to its block's count, and deleting it subtracts one."""
     blocks = [np.empty(16, np.uint8)]
     view = blocks[0][4:8].view(np.float32).reshape(1, 1)
     with_view = _last_free(blocks)

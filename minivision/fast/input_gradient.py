@@ -1,11 +1,11 @@
-"""The gradient of the image, in two ways that give the same numbers.
+"""The gradient of the image, computed in two equivalent ways.
 
-The adjoint form goes the way back, step by step: Wᵀ · dy gives the gradient of every window,
-and `unstack_rows` adds each to the pixels it was copied from.
+The adjoint form reverses the forward steps: Wᵀ · dy gives the gradient of every window, and
+`unstack_rows` adds each to the pixels it was copied from.
 
-The flipped form sees that, with stride 1, a pixel's gradient is itself a sum over the places
-around it: dx is dy convolved with the kernels turned by 180°, filters and channels exchanged. It
-needs no adding up, but its matrix has only C rows, so it pays from some channels on.
+The flipped form uses the fact that, with stride 1, a pixel's gradient is a sum over the positions
+around it: dx is dy convolved with the kernels rotated by 180°, with filters and channels swapped.
+It needs no summing, but its matrix has only C rows, so it pays off only with enough channels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minivision.windows import Window
 
 
 def flipped(weight: Array, window: Window, groups: int) -> tuple[Array, Window]:
-    """The weights (C, F/groups, KH, KW) and the window that carry dy back to dx; stride 1."""
+    """The weights (C, F/groups, KH, KW) and the window that turn dy into dx; stride 1."""
     F, C, KH, KW = weight.shape
     turned = weight[:, :, ::-1, ::-1].reshape(groups, F // groups, C, KH, KW).swapaxes(1, 2)
     (PH, PW), (_, DW) = window.padding, window.dilation
@@ -32,7 +32,7 @@ def flipped(weight: Array, window: Window, groups: int) -> tuple[Array, Window]:
 
 
 def adjoint_work(upstream: Array, filters: Array, dx: Array, window: Window, workers: int) -> Work:
-    """What each worker does to fill dx (G, C, H, W, N) for its images.
+    """The work of each worker: fill dx (G, C, H, W, N) for its images.
 
     upstream (G, F, OH, OW, N), filters (G, F, KH·C·KW).
     """
@@ -56,7 +56,7 @@ def adjoint_work(upstream: Array, filters: Array, dx: Array, window: Window, wor
 
 
 def _add_rows(dy: Array, filters: Array, dx: Array, window: Window, rows: range) -> None:
-    """Add what the output rows dy (F, R, OW, N) give to dx (C, H, W, N)."""
+    """Add the contribution of the output rows dy (F, R, OW, N) to dx (C, H, W, N)."""
     C, H, W, N = dx.shape
     F, R, OW, N = dy.shape
     KH, KW = window.kernel

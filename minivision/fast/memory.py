@@ -1,8 +1,8 @@
 """Arrays in a chosen memory order.
 
-The shape (N, C, H, W) says what the axes mean, the memory order which of them lies innermost.
-NumPy's elementwise functions are fastest where all operands agree in that order, so what is
-computed from x lies in memory as x does.
+The shape (N, C, H, W) says what the axes mean; the memory order says which of them is innermost.
+NumPy's elementwise functions are fastest if all operands have the same order, so results keep the
+memory layout of their input.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from minivision.fast import door
 from minivision.fast.free_list import ALIGNMENT, SMALLEST, free_list
 from minivision.windows import without_border
 
-BATCH_INNERMOST = (1, 2, 3, 0)  # (N, C, H, W) as it lies in memory: C, H, W, N
+BATCH_INNERMOST = (1, 2, 3, 0)  # (N, C, H, W) in memory order: C, H, W, N
 
 
 def empty(shape: tuple[int, ...], like: Array, order: tuple[int, ...] | None = None) -> Array:
     """An unfilled array of `like`'s library and dtype; `order` lists its axes, outermost first.
 
-    On the CPU large ones lie in memory that was used before (free_list.py).
+    On the CPU, large arrays reuse the memory of earlier ones (free_list.py).
 
     >>> import numpy as np
     >>> empty((2, 3, 4, 5), np.zeros(1), BATCH_INNERMOST).strides
@@ -42,7 +42,7 @@ def empty(shape: tuple[int, ...], like: Array, order: tuple[int, ...] | None = N
 
 
 def bits_of(x: Array) -> Array:
-    """The bits of floats as integers of the same size, a view: times 0 they are 0, even those of ∞.
+    """The bits of floats as integers of the same size, a view: times 0 they give 0, even for ∞.
 
     >>> (bits_of(np.array([np.inf, 2.0])) * [0, 1]).view(np.float64)
     array([0., 2.])
@@ -51,7 +51,7 @@ def bits_of(x: Array) -> Array:
 
 
 def empty_like(x: Array) -> Array:
-    """An unfilled array of x's shape and dtype that lies in memory as x does."""
+    """An unfilled array with x's shape, dtype and memory layout."""
     return empty(x.shape, x, memory_order(x))
 
 
@@ -62,7 +62,7 @@ def memory_order(x: Array) -> tuple[int, ...]:
 
 
 def in_order(array: Array, order: tuple[int, ...]) -> Array:
-    """The array, copied where its axes do not lie in memory in this order, outermost first.
+    """The array, copied unless its axes have this memory order, outermost first.
 
     >>> import numpy as np
     >>> in_order(np.zeros((2, 3, 4, 5)), BATCH_INNERMOST).strides
@@ -88,5 +88,5 @@ def bordered(x: Array, padding: tuple[int, int], value: float = 0) -> Array:
 
 
 def batch_innermost(x: Array) -> Array:
-    """x (N, C, H, W), copied where its batch does not lie innermost in memory."""
+    """x (N, C, H, W), copied unless its batch is innermost in memory."""
     return in_order(x, BATCH_INNERMOST)

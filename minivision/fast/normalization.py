@@ -20,7 +20,7 @@ from minivision.fast.workers import part, share
 def local_response_norm(
     x: Array, size: int, alpha: float, beta: float, k: float
 ) -> tuple[Array, Callable]:
-    """y = x·s^-β and its backward function, which computes s and y again rather than keep them."""
+    """y = x·s^-β and its backward function, which recomputes s and y rather than keep them."""
 
     def value(x: Array, y: Array) -> None:
         scale = _scale(x, size, alpha, k)
@@ -44,7 +44,7 @@ def local_response_norm(
 
 
 def _by_pixels(work: Callable[..., None], *inputs: Array) -> Array:
-    """Call work(*inputs, out) on arrays (C, pixels), cut so that they stay in the cache."""
+    """Call work(*inputs, out) on arrays (C, pixels), split so that they stay in the cache."""
     N, C, H, W = inputs[0].shape
     maps = [batch_innermost(x).transpose(1, 2, 3, 0).reshape(C, -1) for x in inputs]
     out = empty((C, H, W, N), inputs[0])

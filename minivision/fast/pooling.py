@@ -1,10 +1,10 @@
-"""Pooling: maxima as running maxima along the rows and the columns, means as running sums.
+"""Pooling: running maxima along rows and columns for max, running sums for averages.
 
 The maximum of a window is the maximum of the maxima of its columns: KH + KW steps instead of KH·KW.
 
-The gradient takes the maxima of the window's rows instead, so that the first maximum in reading
-order wins, as in PyTorch: first the row, then the column in it. It is peeled off: the first tap
-that equals the maximum takes all that is left, and what nobody took before is the last tap's.
+The gradient uses the maxima of the window's rows instead, so that the first maximum in reading
+order wins, as in PyTorch: first the row, then the column in it. Taps are tried in order; the first
+equal to the maximum takes the gradient, and the last tap takes what remains.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from minivision.fast.stacked_rows import cut
 from minivision.fast.workers import part, share
 from minivision.windows import Window, without_border
 
-_MASK = np.zeros(0, bool)  # what a mask is like
+_MASK = np.zeros(0, bool)  # prototype that gives `empty` its dtype
 
 
 def max_pool2d(x: Array, window: Window) -> tuple[Array, Callable]:
@@ -82,15 +82,15 @@ def max_pool(x: Array, window: Window) -> Array:
 def max_pool_gradient(dy: Array, x: Array, y: Array, window: Window) -> Array:
     """dy, y (N, C, OH, OW), x (N, C, H, W) -> dx: each dy goes to the first maximum of its window.
 
-    The rows' maxima are computed again, tile by tile, rather than kept.
+    The rows' maxima are recomputed, tile by tile, rather than kept.
     """
-    if np.isnan(y.max()):  # as on the page: NaN becomes ∞, and the border NaN, which equals nothing
+    if np.isnan(y.max()):  # as on the page: NaN becomes ∞; the border is NaN, which never matches
         x, y = (np.where(np.isnan(a), np.inf, a) for a in (x, y))
     image = bordered(x, window.padding, np.nan).transpose(1, 2, 3, 0)
     maps, upstream = (batch_innermost(a).transpose(1, 2, 3, 0) for a in (y, dy))
     dimage = empty(image.shape, x)
     workers = choice.workers(elements=image.size)
-    # Windows side by side without gaps: every pixel is met once, so nothing has to be added up.
+    # If windows tile the image without gaps, every pixel is covered once: no sums are needed.
     (OH, OW), size = maps.shape[1:3], image.shape[1:3]
     disjoint = window.kernel == window.stride and size == (
         OH * window.kernel[0], OW * window.kernel[1],
@@ -107,7 +107,7 @@ def max_pool_gradient(dy: Array, x: Array, y: Array, window: Window) -> Array:
             if rows.start == 0:
                 dimage[channels] = 0
             beside = _column_taps(pixels, OW, window)  # KW views (C, lines, OW, N)
-            # Of two, np.fmax takes the one that is a number.
+            # If one operand is NaN, np.fmax returns the other.
             maxima = _running(np.fmax, beside, empty(beside[0].shape, pixels))
             dmaxima = empty(maxima.shape, maxima)
             dmaxima[...] = 0
@@ -134,20 +134,20 @@ def _tiles(
 
 
 def _column_taps(pixels: Array, OW: int, window: Window) -> list[Array]:
-    """What each of the KW columns of the window meets: views (C, h, OW, N) of (C, h, W, N)."""
+    """The pixels under each of the window's KW columns: views (C, h, OW, N) of (C, h, W, N)."""
     KW, SW = window.kernel[1], window.stride[1]
     return [pixels[:, :, j : j + (OW - 1) * SW + 1 : SW] for j in range(KW)]
 
 
 def _row_taps(maxima: Array, window: Window) -> list[Array]:
-    """What each of the KH rows of the window meets: views (C, rows, W, N) of (C, h, W, N)."""
+    """The pixels under each of the window's KH rows: views (C, rows, W, N) of (C, h, W, N)."""
     KH, SH = window.kernel[0], window.stride[0]
     last = maxima.shape[1] - KH
     return [maxima[:, i : i + last + 1 : SH] for i in range(KH)]
 
 
 def _taps(pixels: Array, OW: int, window: Window) -> list[Array]:
-    """What each tap of the window meets, in reading order: views (C, rows, OW, N)."""
+    """The pixels under each tap of the window, in reading order: views (C, rows, OW, N)."""
     rows = _row_taps(pixels, window)
     return [tap for row in rows for tap in _column_taps(row, OW, window)]
 
@@ -160,9 +160,9 @@ def _running(larger: np.ufunc, taps: list[Array], out: Array) -> Array:
 
 
 def _peel(dy: Array, y: Array, taps: list[Array], dtaps: list[Array], disjoint: bool) -> None:
-    """Give dy to the dtap of the first tap that equals y: added, or written where disjoint.
+    """Give dy to the dtap of the first tap that equals y: added, or written if disjoint.
 
-    What a tap takes is the bits of dy, as integers, times 1 or 0: as floats, ∞·0 would be NaN.
+    The bits of dy, as integers, are multiplied by 1 or 0: as floats, ∞·0 would be NaN.
     """
     left, spare = bits_of(dy), bits_of(empty(dy.shape, dy))
     first, taken = empty(dy.shape, _MASK), None if disjoint else empty(dy.shape, dy)

@@ -17,7 +17,7 @@ def linear(
     x: Array, weight: Array, bias: Array | None, wanted: Sequence[bool]
 ) -> tuple[Array, Callable]:
     """The value of `functional.linear`, and its backward function: dx, dW and db as wanted."""
-    # (W xᵀ)ᵀ is x Wᵀ with the batch innermost in memory, as it is in the images before.
+    # (W xᵀ)ᵀ is x Wᵀ with the batch innermost in memory, as in the feature maps before it.
     y = multiply(weight, x.T).T
     if bias is not None:
         y += bias

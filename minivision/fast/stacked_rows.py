@@ -8,8 +8,8 @@ with the batch innermost. The windows of output row r are then the rows r·strid
 
     stacked[r·stride : r·stride + KH], seen as (KH·C·KW, OW·N), is the matrix of columns,
 
-a view. Rows that follow one another share KH - stride of their rows, so nothing is copied KH times,
-and no padded image is made. Weights must lie as (F, KH, C, KW) to meet these columns.
+a view. Consecutive output rows share KH - stride of these rows, so nothing is copied KH times, and
+no padded image is made. Weights must be laid out as (F, KH, C, KW) to match these columns.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from minivision.windows import Window
 def stack_rows(
     x: Array, window: Window, lines: range, columns: range, *, rows_first: bool = True
 ) -> Array:
-    """x (C, H, W, N) -> stacked (h, C, KW, w, N), or (C, KW, h, w, N) where not rows_first.
+    """x (C, H, W, N) -> stacked (h, C, KW, w, N), or (C, KW, h, w, N) if not rows_first.
 
-    lines: the h image rows to take, also ones outside of the image; columns: the w output columns.
+    lines: the h image rows to take, possibly outside the image; columns: the w output columns.
 
     >>> import numpy as np
     >>> x = np.arange(1.0, 5.0).reshape(1, 1, 4, 1)
@@ -62,9 +62,9 @@ def stack_rows(
 
 
 def unstack_rows(stacked: Array, dx: Array, window: Window, lines: range, columns: range):
-    """Add stacked (h, C, KW, w, N) to these rows of dx (C, H, W, N), all inside of the image.
+    """Add stacked (h, C, KW, w, N) to these rows of dx (C, H, W, N), all inside the image.
 
-    The adjoint of `stack_rows`: every number goes back to the pixel it was copied from.
+    The adjoint of `stack_rows`: every number is added to the pixel it was copied from.
     """
     image = dx.transpose(1, 0, 2, 3)[_within(lines)]
     for j, met, pixels in taps(window, columns, dx.shape[2]):
@@ -81,18 +81,18 @@ def windows_of(stacked: Array, window: Window, rows: int) -> Array:
 
 
 def covered(window: Window, rows: range) -> range:
-    """The image rows under the windows of these output rows, also those outside of the image."""
+    """The image rows under the windows of these output rows, including rows outside the image."""
     KH, SH, PH = window.kernel[0], window.stride[0], window.padding[0]
     return range(rows.start * SH - PH, (rows.stop - 1) * SH - PH + KH)
 
 
-@lru_cache(maxsize=4096)  # every step asks for the same ones
+@lru_cache(maxsize=4096)  # every step uses the same ones
 def taps(window: Window, columns: range, W: int) -> list[tuple[int, slice, slice]]:
-    """For every kernel column j: the places in a tile where it meets a pixel, and those pixels."""
+    """For each kernel column j: the places in a tile where it covers a pixel, and those pixels."""
     found = []
     (_, KW), (_, SW), (_, PW), (_, DW) = window
     for j in range(KW):
-        first = columns.start * SW + j * DW - PW  # the pixel that the first column meets
+        first = columns.start * SW + j * DW - PW  # the pixel under the first column
         met = range(first, first + len(columns) * SW, SW)
         left, right = inside(met, W)
         found.append((j, slice(left, right), _within(met[left:right])))
@@ -100,7 +100,7 @@ def taps(window: Window, columns: range, W: int) -> list[tuple[int, slice, slice
 
 
 def inside(places: range, size: int) -> tuple[int, int]:
-    """From where to where in a range its numbers are indices of an axis of this size.
+    """The start and end of the part of a range that is valid as indices of an axis of this size.
 
     >>> inside(range(-2, 8, 2), 5)
     (1, 4)
@@ -111,9 +111,9 @@ def inside(places: range, size: int) -> tuple[int, int]:
 
 
 def cut(n: int, size: int, workers: int = 1) -> list[range]:
-    """0 to n in as few ranges of at most `size` as possible, as even as can be.
+    """Split 0 to n into as few ranges of at most `size` as possible, as evenly as possible.
 
-    With several workers, as many for each, where n is large enough.
+    With several workers, each gets the same number of ranges, if n is large enough.
 
     >>> cut(10, 4)
     [range(0, 3), range(3, 6), range(6, 10)]
@@ -126,5 +126,5 @@ def cut(n: int, size: int, workers: int = 1) -> list[range]:
 
 
 def _within(indices: range) -> slice:
-    """The slice that picks these indices, none of which is negative."""
+    """The slice that selects these indices, which must not be negative."""
     return slice(indices.start, indices.stop, indices.step) if indices else slice(0, 0)

@@ -1,10 +1,10 @@
-"""The gradient of the weights: every window times the gradient that arrived at its place, summed.
+"""The gradient of the weights: every window times the gradient at its position, summed.
 
     dW = Σ over all places: windows · dyᵀ        (KH·C·KW, places) · (places, F)
 
-The windows are built again, tile by tile, rather than kept since the forward pass: they are KH·KW
-times as large as the image. The product is taken with the longer side in front, at which the BLAS
-library is faster, and each worker sums its own tiles.
+The windows are rebuilt, tile by tile, rather than kept from the forward pass: they are KH·KW times
+as large as the image. The product has its longer side first, which is faster in BLAS, and each
+worker sums its own tiles.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from minivision.windows import Window
 def weight_work(
     image: Array, upstream: Array, window: Window, workers: int
 ) -> tuple[list[Array], Work]:
-    """A sum (G, KH·C·KW, F) for every worker, and what each worker does to fill its own."""
+    """A sum (G, KH·C·KW, F) per worker, and the work of each worker: fill its own."""
     G, C, H, W, N = image.shape
     G, F, OH, OW, N = upstream.shape
     KH, KW = window.kernel
@@ -48,7 +48,7 @@ def weight_work(
 def _add_by_output_rows(
     total: Array, image: Array, dy: Array, window: Window, rows: range, columns: range
 ) -> None:
-    """For few channels: one product for every output row, over all taps at once."""
+    """For few channels: one product per output row, over all taps at once."""
     stacked = stack_rows(image, window, covered(window, rows), columns)
     windows = windows_of(stacked, window, len(rows))
     R, M, places = windows.shape
@@ -60,9 +60,9 @@ def _add_by_output_rows(
 def _add_by_kernel_rows(
     total: Array, image: Array, dy: Array, window: Window, rows: range, columns: range
 ) -> None:
-    """For many channels: one product for every kernel row i, over all output rows at once.
+    """For many channels: one product per kernel row i, over all output rows at once.
 
-    Adding up large products costs as much as taking them, so there should be few.
+    Summing large products costs as much as computing them, so there should be few.
     """
     KH, KW = window.kernel
     total = total.reshape(KH, -1, total.shape[1])
@@ -75,10 +75,10 @@ def _add_by_kernel_rows(
 def _lines_of_kernel_rows(
     image: Array, window: Window, rows: range, columns: range
 ) -> Iterator[tuple[int, Array]]:
-    """Yield (i, lines): lines (C·KW, rows·OW·N) are what kernel row i meets.
+    """Yield (i, lines): lines (C·KW, rows·OW·N) are the pixels that kernel row i covers.
 
-    With the channels outermost, rows that follow one another are one long row. Kernel rows i,
-    i + stride, i + 2·stride, … meet the same image rows, shifted, so these are stacked once.
+    With the channels outermost, consecutive rows are one long row. Kernel rows i, i + stride,
+    i + 2·stride, … cover the same image rows, shifted, so these are stacked once.
     """
     KH, KW = window.kernel
     SH, PH = window.stride[0], window.padding[0]
@@ -95,7 +95,7 @@ def _lines_of_kernel_rows(
 
 
 def sum_in_order(sums: list[Array], shape: tuple[int, ...], groups: int) -> Array:
-    """The workers' sums (G, KH·C·KW, F), added in their order -> dW of this shape."""
+    """The workers' sums (G, KH·C·KW, F), added in order -> dW of this shape."""
     F, C, KH, KW = shape
     total = sums[0]
     for later in sums[1:]:

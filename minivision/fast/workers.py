@@ -1,12 +1,12 @@
 """Workers: the calling thread and a few helpers share one operation.
 
-NumPy lets go of Python's lock inside matrix products and long loops, so threads do run side by
-side. An operation is cut into parts that write to different memory; each worker gets its parts
-beforehand, and the caller, who is worker 0, waits for all. Handing over costs about as much as a
-small product, so small operations stay with the caller (fast/choice.py says which).
+NumPy releases the GIL inside matrix products and long loops, so threads do run in parallel. An
+operation is split into parts that write to different memory; each worker gets its parts in
+advance, and the caller, which is worker 0, waits for all. A hand-over costs about as much as a
+small product, so the caller does small operations alone (fast/choice.py decides).
 
-BLAS, the library under `@`, has threads of its own, which spin for a while after each product and
-get in the helpers' way. It is held to one thread while workers run.
+BLAS, the library behind `@`, has its own threads, which spin for a while after each product and
+slow down the helpers. It is limited to one thread while workers run.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from threadpoolctl import ThreadpoolController
 
 from minivision.backend import usable_cores
 
-Work: TypeAlias = Callable[[int], None]  # what the worker of this number does
+Work: TypeAlias = Callable[[int], None]  # does the work of the worker with this number
 
-MOST_WORKERS = 8  # unless MINIVISION_WORKERS asks for more, up to LIMIT
+MOST_WORKERS = 8  # unless MINIVISION_WORKERS sets more, up to LIMIT
 LIMIT = 1024
 SMALL_FOR_BLAS = 2**18  # multiply-adds; OpenBLAS computes smaller products in the calling thread
 
 
 @cache
 def worker_count() -> int:
-    """How many threads share an operation: MINIVISION_WORKERS, or one for each usable core.
+    """How many threads share an operation: MINIVISION_WORKERS, or one per usable core.
 
-    1 where no thread can be started, as in a browser.
+    1 if no thread can be started, as in a browser.
     """
     wanted = os.environ.get("MINIVISION_WORKERS", "")
     if wanted and not (wanted.isdecimal() and 1 <= int(wanted) <= LIMIT):
@@ -54,10 +54,10 @@ def worker_count() -> int:
 
 
 def share(work: Work, workers: int) -> None:
-    """Call work(0), …, work(workers - 1), each in a thread of its own, and wait for all.
+    """Call work(0), …, work(workers - 1), each in its own thread, and wait for all.
 
-    The parts must write to different memory. What one of them raises is raised here, after all
-    have ended. Called from inside a part, or while another thread's parts run, everything happens
+    The parts must write to different memory. An exception in one of them is raised here, after all
+    have ended. If called from inside a part, or while another thread's parts run, everything runs
     in the calling thread: the same parts, so the same numbers.
     """
     if workers == 1:
@@ -75,7 +75,7 @@ def share(work: Work, workers: int) -> None:
 
 
 def part(items: list, worker: int, workers: int) -> list:
-    """The worker's share of the items: consecutive ones, as many as the others have.
+    """The worker's share of the items: consecutive ones, divided as evenly as possible.
 
     >>> [part(list("abcde"), worker, 2) for worker in range(2)]
     [['a', 'b'], ['c', 'd', 'e']]
@@ -84,7 +84,7 @@ def part(items: list, worker: int, workers: int) -> list:
 
 
 class _Helpers:
-    """Threads that wait for parts; they are started when first needed and end with the program."""
+    """Threads that wait for parts; started when first needed, they end with the program."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -95,7 +95,7 @@ class _Helpers:
         ended: SimpleQueue = SimpleQueue()
         helping = self.inboxes[: workers - 1]
         for worker, inbox in enumerate(helping, 1):
-            # NumPy's errstate lives in the context, and each thread has its own.
+            # NumPy's errstate is part of the context, and each thread has its own context.
             inbox.put((copy_context().run, work, worker, ended))
         try:
             for worker in (0, *range(1 + len(helping), workers)):
@@ -125,13 +125,13 @@ def _help(inbox: SimpleQueue) -> None:
             run(work, worker)
         except BaseException as error:
             fault = error
-        del run, work  # before the caller goes on: a free block must not look used
+        del run, work  # before the caller continues: a free block must not look used
         ended.put(fault)
         del fault
 
 
 class _Blas:
-    """How many hold BLAS to one thread, and how many threads it had before."""
+    """How many callers limit BLAS to one thread, and how many threads it had before."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -153,9 +153,9 @@ class _Blas:
 
 
 class one_blas_thread(ContextDecorator):  # noqa: N801
-    """Hold BLAS to one thread, here and in every other thread; a context, or a decorator.
+    """Limit BLAS to one thread, in all threads of the program; a context manager or decorator.
 
-    multiply_adds: the size of the product, where it is known; BLAS gives small ones one thread.
+    multiply_adds: the size of the product, if known; BLAS runs small ones in one thread anyway.
     """
 
     def __init__(self, multiply_adds: float = math.inf):
@@ -172,7 +172,7 @@ class one_blas_thread(ContextDecorator):  # noqa: N801
 
 @cache
 def _blas_libraries() -> list[Any]:
-    """Those that are loaded at the first call: NumPy's, which all products here go to."""
+    """The BLAS libraries loaded at the first call: NumPy's, which computes all products here."""
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
@@ -185,7 +185,7 @@ def _set_threads(counts: list[int]) -> None:
 
 
 def _release(library: Any) -> None:
-    """threadpoolctl lets the first thread that sets a number keep all others from doing so."""
+    """Undo threadpoolctl's rule that only the first thread to set a number may set it again."""
     if hasattr(library, "clear_controlling_thread"):
         library.clear_controlling_thread(force=True)
 
@@ -194,7 +194,7 @@ _helpers, _blas = _Helpers(), _Blas()
 
 
 def _after_fork() -> None:
-    """A forked process has none of its parent's other threads, and nobody to open their locks."""
+    """A forked process has none of its parent's threads to release locks, so make new locks."""
     global _helpers
     _helpers, _blas.lock = _Helpers(), threading.Lock()
 

@@ -1,11 +1,11 @@
 """Differentiable functions: the value and its gradient side by side.
 
 Every function here has the same form. It computes its value from arrays, defines an inner
-`backward(dy)` that returns one gradient for each input, and hands both to `record`. It changes
-none of its inputs. In reading order:
+`backward(dy)` that returns one gradient per input, and passes both to `record`. It never modifies
+its inputs. In reading order:
 
-    inputs.py           tensors operands sizes pair: the first lines of every function
-    checks.py           more of what arguments must be
+    inputs.py           tensors operands sizes pair: the checks that open every function
+    checks.py           further checks of arguments
     loss_checks.py      the same for the losses: labels, distributions, temperatures
     arithmetic.py       add subtract multiply divide negative
     activation.py       relu
@@ -70,4 +70,4 @@ __all__ = [
     "entropy", "affine_grid", "grid_sample",
 ]  # fmt: skip
 
-tensor.functional = sys.modules[__name__]  # which gives Tensor its operators and methods
+tensor.functional = sys.modules[__name__]  # gives Tensor its operators and methods

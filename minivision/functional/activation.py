@@ -1,4 +1,4 @@
-"""Activations: what makes a stack of layers more than one linear map."""
+"""Activations: without them, a stack of layers would be one linear map."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from minivision.tensor import Tensor, record
 
 
 def relu(x: Tensor | Array) -> Tensor:
-    """max(x, 0).  dx = 0 where x ≤ 0, else dy; NaN stays NaN and lets dy through.
+    """max(x, 0).  dx = 0 where x ≤ 0, else dy; NaN stays NaN and passes dy on.
 
-    Nair & Hinton 2010; in a deep network Krizhevsky et al. 2012, §3.1.
+    Nair & Hinton 2010; used in a deep network by Krizhevsky et al. 2012, §3.1.
 
     >>> relu(Tensor([-1.0, 2.0]))
     Tensor([0., 2.], float32)
     """
-    (x,) = tensors("relu", x=x)  # as a Tensor, or an error
-    # By default a faster form in fast/ runs; the code below runs inside `with fast.off():` only.
+    (x,) = tensors("relu", x=x)  # converts x to a Tensor, or raises
+    # By default a faster form in fast/ runs; the code below runs only inside `with fast.off():`.
     if fast.serves("relu", x.data):
         y, backward = fast.relu(x.data)
         return record(y, (x,), backward)

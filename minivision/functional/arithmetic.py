@@ -1,7 +1,7 @@
 """Arithmetic, entry by entry, with broadcasting.
 
 Each function computes its value and defines `backward(dy)`, which turns ∂L/∂y into the gradients
-of the inputs. Where an input was broadcast, its gradient is summed over the repeats.
+of the inputs. If an input was broadcast, its gradient is summed over the repeats.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Average pooling: the mean of each window, of a given size or as many as are wanted."""
+"""Average pooling: the mean of each window, with a given window size or a given output size."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def avg_pool2d(
 
         y = Σ window / (KH·KW)        dx = dy / (KH·KW) at every pixel of the window
 
-    The border added by padding counts as zeros in the mean; with count_include_pad=False it does
-    not count, and the sum is divided by the number of pixels of the image in the window.
+    The border added by padding counts as zeros in the mean; with count_include_pad=False it is left
+    out, and the sum is divided by the number of image pixels in the window.
     """
     x, window = pooling_window("avg_pool2d", x, kernel_size, stride, padding)
     count = _counted(x.data, window, count_include_pad)
@@ -51,7 +51,7 @@ def avg_pool2d(
 
 
 def _counted(x: Array, window: Window, border: bool) -> Any:
-    """How many pixels each window's sum is divided by; without the border (1, 1, OH, OW)."""
+    """The number each window's sum is divided by; without the border, an array (1, 1, OH, OW)."""
     if border:
         return window.kernel[0] * window.kernel[1]
     ones = array_module(x).ones((1, 1, *x.shape[2:]), x.dtype)
@@ -59,14 +59,14 @@ def _counted(x: Array, window: Window, border: bool) -> Any:
 
 
 def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
-    """Average over windows that are chosen so that the result has a given size.
+    """Average over windows chosen so that the result has a given size.
 
     x (N, C, H, W) -> (N, C, OH, OW), (OH, OW) = output_size
 
         y[i, j] = mean of x over rows ⌊i·H/OH⌋ to ⌈(i+1)·H/OH⌉ and columns likewise
-        dx = dy / (pixels of the window), summed over the windows a pixel lies in
+        dx = dy / (pixels of the window), summed over the windows that contain the pixel
 
-    With output_size=1 it is the mean of every map, "global average pooling" (Lin et al. 2014).
+    With output_size=1 this is the mean of every map, "global average pooling" (Lin et al. 2014).
     """
     (x,) = tensors("adaptive_avg_pool2d", x=x)
     N, C, H, W = sizes("adaptive_avg_pool2d", "x", x, "N C H W")
@@ -92,9 +92,9 @@ def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
 
 
 def even_slices(n: int, parts: int) -> list[slice]:
-    """Cover n pixels with `parts` windows, as even as can be; neighbours may overlap.
+    """Cover n pixels with `parts` windows, as evenly as possible; neighbours may overlap.
 
-    Window i has the pixels from ⌊i·n/parts⌋ up to, but without, ⌈(i+1)·n/parts⌉.
+    Window i holds the pixels from ⌊i·n/parts⌋ up to, but not including, ⌈(i+1)·n/parts⌉.
 
     >>> even_slices(7, 3)
     [slice(0, 3, None), slice(2, 5, None), slice(4, 7, None)]

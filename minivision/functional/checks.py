@@ -1,4 +1,4 @@
-"""What the arguments of a function must be, beyond `inputs.py`, and what to say otherwise.
+"""Argument checks beyond those of `inputs.py`, and their error messages.
 
 A first reading may skip this file.
 """
@@ -22,7 +22,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def normalized_axes(function: str, axis: Any, ndim: int) -> tuple[int, ...]:
-    """axis=None, a number or a tuple, as a tuple of different numbers from 0 to ndim - 1."""
+    """axis=None, a number or a tuple, as a tuple of distinct numbers from 0 to ndim - 1."""
     if axis is None:
         return tuple(range(ndim))
     try:
@@ -77,7 +77,7 @@ def convolution_window(
 def make_window(
     function: str, kernel_size: Pair, stride: Pair, padding: Pair | str, dilation: Pair = 1
 ) -> Window:
-    """A checked Window. padding="same" is the border with which the result has the image's size."""
+    """A checked Window. padding="same" is the border that keeps the size of the image."""
     window = Window(
         pair(function, "kernel_size", kernel_size, least=1),
         pair(function, "stride", stride, least=1),
@@ -121,7 +121,7 @@ def pooling_window(
 
 
 def constant(function: str, name: str, value: Any) -> Any:
-    """The array of an argument that has no gradient; ValueError where it asks for one."""
+    """The array of an argument without a gradient; ValueError if it requires one."""
     if isinstance(value, Tensor):
         if value.requires_grad:
             raise ValueError(f"{function}: {name} requires a gradient; pass {name}.detach()")
@@ -155,7 +155,7 @@ def check_parts(function: str, parts: Any, axis: int, added: int) -> tuple[list[
 
 
 def takes_channels(index: tuple) -> bool:
-    """Whether an index takes channels and leaves the batch and all pixels alone, as x[:, :8] does.
+    """Whether an index selects channels and keeps the whole batch and all pixels, as x[:, :8] does.
 
     >>> takes_channels((slice(None), slice(0, 8))), takes_channels((..., slice(None, None, -1)))
     (True, False)
@@ -186,7 +186,7 @@ def new_shape(x: Tensor, shape: Any) -> tuple[int, ...]:
 
 
 def order_of_axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
-    """All axes in another order; in the opposite one by default."""
+    """All axes in another order; reversed by default."""
     order = tuple(range(ndim))[::-1] if axes is None else normalized_axes(function, axes, ndim)
     if len(order) != ndim:
         raise ValueError(f"{function}: axes is {axes}; expected each of {ndim} axes once")
@@ -194,7 +194,7 @@ def order_of_axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
 
 
 def entries(function: str, x: Tensor, axes: tuple[int, ...], axis: Axis) -> int:
-    """How many entries are reduced to one; ValueError for none."""
+    """How many entries are reduced to one; ValueError if there are none."""
     n = math.prod([x.shape[i] for i in axes])
     if n == 0:
         raise ValueError(f"{function}: x has shape {x.shape}; there is no entry over axis {axis}")

@@ -1,6 +1,6 @@
 """Convolution: one small set of weights, applied at every position of the image.
 
-Cut out every window of the image as a column of a matrix (im2col): convolution is then one matrix
+Copy every window of the image into a column of a matrix (im2col): convolution is then one matrix
 product, which is what a computer does best (Chellapilla et al. 2006). Both gradients are matrix
 products too, and col2im adds the columns of a gradient back to the pixels they were copied from.
 """
@@ -36,18 +36,18 @@ def conv2d(
         y[n,f,r,s] = b[f] + Σ_{c,i,j} W[f,c,i,j] · x[n, c, r·stride + i·dilation - padding, …]
         OH = ⌊(H + 2·padding - dilation·(KH - 1) - 1) / stride⌋ + 1, OW likewise
 
-    and, with one group, as matrices, where W is (F, C·KH·KW) and y and dy are seen as (F, N·OH·OW):
+    With one group, as matrices, with W as (F, C·KH·KW) and y and dy as (F, N·OH·OW):
 
         y  = W · im2col(x) + b
         dW = dy · im2col(x)ᵀ        dx = col2im(Wᵀ · dy)        db = Σ dy over N, OH and OW
 
-    The products are those of a linear layer. A weight serves every image and every position, so dW
-    adds up over all columns; a pixel that was copied into several columns adds up their gradients.
+    The products are those of a linear layer. A weight is used for every image and position, so dW
+    is summed over all columns; a pixel copied into several columns gets the sum of their gradients.
 
-    As in every deep-learning library this is a correlation: the kernel is not flipped. Outside
-    the image x counts as 0. stride, padding and dilation are in pixels, one number or (vertical,
-    horizontal); padding="same" is the border with which stride 1 and an odd kernel give an image of
-    the same size. With groups, channels and filters are split into independent convolutions, as in
+    As in every deep-learning library, this is a correlation: the kernel is not flipped. Outside
+    the image, x counts as 0. stride, padding and dilation are in pixels, one number or (vertical,
+    horizontal); padding="same" keeps the size of the image, for stride 1 and an odd kernel.
+    With groups, channels and filters are split into independent convolutions, as in
     AlexNet's two towers (Krizhevsky et al. 2012, §3.5).
 
     Raises ValueError if ranks, channels or groups do not fit or the kernel is larger than the
@@ -65,7 +65,7 @@ def conv2d(
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
     a, w, b = x.data, weight.data, None if bias is None else bias.data
-    # By default a faster form in fast/ runs; the code below runs inside `with fast.off():` only.
+    # By default a faster form in fast/ runs; the code below runs only inside `with fast.off():`.
     if fast.serves("conv2d", a, window):
         y, backward = fast.conv2d(a, w, b, window, groups, wanted)
         return record(y, inputs, backward, window=window)
@@ -74,7 +74,7 @@ def conv2d(
     OH, OW = window.output_size(H, W)
     matrix = w.reshape(F, D * KH * KW)  # (F, D·KH·KW)
     y = xp.empty_like(a, shape=(N, F, OH, OW))
-    # With one group and a batch that is not too large there is one part: everything.
+    # With one group and a batch that is not too large, there is just one part.
     parts = _parts(a, F, window, groups)
     for images, channels, filters in parts:
         maps = y[images, filters].swapaxes(0, 1)  # a view (F/groups, N, OH, OW) of this part
@@ -88,7 +88,7 @@ def conv2d(
         for images, channels, filters in parts:
             dmaps = dy[images, filters].swapaxes(0, 1).reshape(F // groups, -1)
             image = a[images, channels]
-            # Columns are KH·KW times as large as the image, so they are made again and not kept.
+            # The columns are KH·KW times as large as the image, so they are rebuilt, not kept.
             if wanted[0]:
                 dx[images, channels] = col2im(matrix[filters].T @ dmaps, image.shape, window)
             if wanted[1]:
@@ -134,7 +134,7 @@ def col2im(columns: Array, shape: tuple[int, ...], window: Window) -> Array:
 def _parts(x: Array, filters: int, window: Window, groups: int) -> list[tuple[slice, slice, slice]]:
     """The parts, as slices of (images, channels, filters): one matrix product per group.
 
-    A large batch is cut so that the columns take at most MAX_COLUMN_BYTES at a time.
+    A large batch is split so that the columns take at most MAX_COLUMN_BYTES at a time.
     """
     N, C, H, W = x.shape
     positions = math.prod(window.output_size(H, W))

@@ -1,4 +1,4 @@
-"""Powers, exponentials and their like, entry by entry."""
+"""Powers, exponentials and similar functions, entry by entry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from minivision.tensor import Tensor, record
 def power(x: Tensor | Array, exponent: float) -> Tensor:
     """xᵖ for a fixed number p.  dx = dy·p·xᵖ⁻¹.
 
-    Raises TypeError if the exponent is not a number: aᵇ of two Tensors is exp(b·log(a)).
+    Raises TypeError if the exponent is not a number; for two Tensors, write aᵇ as exp(b·log(a)).
 
     >>> power(Tensor([1.0, 2.0, 3.0]), 2)
     Tensor([1., 4., 9.], float32)
@@ -65,7 +65,7 @@ def sqrt(x: Tensor | Array) -> Tensor:
 
 
 def absolute(x: Tensor | Array) -> Tensor:
-    """|x|.  dx = dy·sign(x); at 0 it is 0."""
+    """|x|.  dx = dy·sign(x), which is 0 at 0."""
     (x,) = tensors("absolute", x=x)
     a, xp = x.data, array_module(x.data)
 

@@ -2,8 +2,8 @@
 
 A first reading may skip this file. `tensors` wraps arrays, `sizes` names the sizes of the axes.
 
-Each check names the function and the argument, what came and what was expected, before anything
-is computed.
+Each check runs before anything is computed; its error names the function and the argument, the
+value given and the value expected.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
     """
     if not isinstance(a, Tensor):
         if not isinstance(b, Tensor) and is_array(b) and b.ndim:
-            b = Tensor(b)  # so that a number in front of an array takes its dtype too
+            b = Tensor(b)  # so that a number to the left of an array takes its dtype too
         a = _operand(function, "a", a, b)
     if not isinstance(b, Tensor):
         b = _operand(function, "b", b, a)
@@ -89,7 +89,7 @@ def broadcasts(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 
 
 def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...]:
-    """The sizes of x's axes, one for each name, as in `N, C, H, W = sizes("f", "x", x, "N C H W")`.
+    """The sizes of x's axes, one per name, as in `N, C, H, W = sizes("f", "x", x, "N C H W")`.
 
     >>> N, C = sizes("softmax", "logits", Tensor(np.zeros((2, 3))), "N C")
     >>> sizes("conv2d", "x", Tensor(np.zeros((2, 3))), "N C H W")
@@ -110,7 +110,7 @@ def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...
 
 
 def pair(function: str, argument: str, value: Any, least: int) -> tuple[int, int]:
-    """A size given once for both directions, or as (vertical, horizontal); at least `least`."""
+    """A size, given as one number or as (vertical, horizontal), as a pair; at least `least`."""
     if type(value) is int and value >= least:  # the usual case; conv2d calls this three times
         return value, value
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)

@@ -15,7 +15,7 @@ from minivision.tensor import Tensor, record
 
 
 def concatenate(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
-    """Tensors one after the other along an axis they already have.  Each gets its part of dy.
+    """Join Tensors along an axis they already have.  Each gets its part of dy.
 
     >>> concatenate([Tensor([1.0]), Tensor([2.0, 3.0])])
     Tensor([1., 2., 3.], float32)
@@ -31,7 +31,7 @@ def concatenate(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
 
 
 def stack(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
-    """Tensors of one shape along a new axis.  Each gets its slice of dy."""
+    """Join Tensors of one shape along a new axis.  Each gets its slice of dy."""
     tensors_, axis = check_parts("stack", parts, axis, 1)
     data = [part.data for part in tensors_]
     before, count = (slice(None),) * axis, len(data)
@@ -43,14 +43,14 @@ def stack(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
 
 
 def pad(x: Tensor | Array, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor:
-    """A border of `value`.  dx = the inner part of dy.
+    """Surround x with a border of `value`.  dx = the inner part of dy.
 
     widths: (before, after) for every axis, as in NumPy. (PyTorch lists them from the last axis.)
     """
     (x,) = tensors("pad", x=x)
     try:
         given = [(operator.index(before), operator.index(after)) for before, after in widths]
-    except (TypeError, ValueError):  # no pairs, or not of integers
+    except (TypeError, ValueError):  # not pairs, or not of integers
         given = [(-1, -1)]
     if len(given) != x.ndim or any(min(width) < 0 for width in given):
         raise ValueError(

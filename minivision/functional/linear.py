@@ -1,4 +1,4 @@
-"""Linear: the fully connected layer, a matrix product. And flatten, which makes vectors for it."""
+"""Linear, the fully connected layer, is a matrix product; flatten turns maps into vectors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
         y  = x Wᵀ + b
         dx = dy W        dW = dyᵀ x        db = Σ_n dy_n
 
-    Entry by entry, W[o,i] multiplies x[n,i] on the way to y[n,o], in every example n. Therefore
+    Entry by entry, W[o,i] multiplies x[n,i] on the way to y[n,o], in every example n. So
     dW[o,i] = Σ_n dy[n,o]·x[n,i], and dx[n,i] = Σ_o dy[n,o]·W[o,i].
 
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([5.0]))
     Tensor([[16.]], float32)
     """
-    # All as Tensors (the bias may be None), and the sizes of their axes.
+    # Convert all to Tensors (the bias may be None) and unpack the sizes of their axes.
     x, weight, bias = tensors("linear", ("bias",), x=x, weight=weight, bias=bias)
     N, I = sizes("linear", "x", x, "N I")
     O, M = sizes("linear", "weight", weight, "O I")
@@ -35,7 +35,7 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
     a, w, b = x.data, weight.data, None if bias is None else bias.data
-    # By default a faster form in fast/ runs; the code below runs inside `with fast.off():` only.
+    # By default a faster form in fast/ runs; the code below runs only inside `with fast.off():`.
     if fast.serves("linear", a):
         y, backward = fast.linear(a, w, b, wanted)
         return record(y, inputs, backward)
@@ -54,10 +54,10 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
 
 
 def flatten(x: Tensor | Array, start_axis: int = 1) -> Tensor:
-    """One vector for each image: x (N, C, H, W) -> (N, C·H·W).  dx = dy in x's shape.
+    """One vector per image: x (N, C, H, W) -> (N, C·H·W).  dx = dy in x's shape.
 
-    start_axis=0 makes a single vector. PyTorch's
-    `torch.flatten` starts at axis 0, its `nn.Flatten` at 1, as here.
+    start_axis=0 makes a single vector. PyTorch's `torch.flatten` starts at axis 0; its
+    `nn.Flatten` starts at 1, as here.
     """
     (x,) = tensors("flatten", x=x)
     if not 0 <= start_axis <= x.ndim:

@@ -12,7 +12,7 @@ from minivision.tensor import Tensor, record
 def logsumexp(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log Σ exp(x) over the axes, a smooth maximum.  dx = dy·softmax(x).
 
-    The largest entry is taken out first, so exp stays within its range; not if it is infinite,
+    The largest entry is subtracted first so that exp does not overflow; not if it is infinite,
     because ∞ - ∞ is NaN.
     """
     (x,) = tensors("logsumexp", x=x)

@@ -1,4 +1,4 @@
-"""What the losses check: logits, labels, distributions and temperatures.
+"""Argument checks of the losses: logits, labels, distributions and temperatures.
 
 A first reading may skip this file.
 """
@@ -18,10 +18,10 @@ TEMPERATURES = 0.001, 1000
 
 
 def checked_temperature(what: str, temperature: Any) -> float:
-    """The value of `what`, an argument or an option, as a number within TEMPERATURES.
+    """The value of `what`, an argument or an option, checked to be a number within TEMPERATURES.
 
-    At T = 1000 softmax is uniform to within 0.1 % per unit of the logits, and differences of that
-    size are what distillation needs: in float32 they are lost at T = 10⁸, and so is the gradient.
+    At T = 1000, softmax is uniform to within 0.1 % per unit of the logits. Distillation depends on
+    differences of that size; in float32 they vanish at T = 10⁸, and with them the gradient.
     """
     low, high = TEMPERATURES
     number = isinstance(temperature, int | float | np.integer | np.floating)
@@ -31,7 +31,7 @@ def checked_temperature(what: str, temperature: Any) -> float:
 
 
 def classes_of_rows(function: str, name: str, x: Tensor) -> tuple[int, int]:
-    """The sizes of x (N, K); an error for (N, K, H, W) says how to make it rows."""
+    """The sizes of x (N, K); the error for (N, K, H, W) says how to turn it into rows."""
     if x.ndim > 2:
         back = (0, *range(2, x.ndim), 1)
         raise ValueError(
@@ -77,7 +77,7 @@ def target_distributions(
     ignore_index: int,
     label_smoothing: float,
 ) -> tuple[Array, Any]:
-    """Targets as weighted distributions p (N, K), and what the sum is divided by in the mean."""
+    """Targets as weighted distributions p (N, K), and the divisor of the mean."""
     targets = constant(function, "targets", targets)
     targets = targets if is_array(targets) else np.asarray(targets)
     xp = array_module(like)
@@ -98,7 +98,7 @@ def target_distributions(
         no_weights = weight is None or not counted.any()
         divisor = int(counted.sum()) if no_weights else (p * weight).sum()
     if label_smoothing:
-        rows = p.sum(axis=1, keepdims=True)  # 0 for a row that is ignored
+        rows = p.sum(axis=1, keepdims=True)  # 0 for an ignored row
         p = (1 - label_smoothing) * p + rows * (label_smoothing / K)
     return p if weight is None else p * weight, divisor
 
@@ -106,7 +106,7 @@ def target_distributions(
 def check_labels(
     function: str, targets: Any, N: int, K: int, ignore_index: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Checked labels (N,) on the host, and which of them count."""
+    """Checked labels (N,) on the host, and a mask of those that count."""
     if targets.shape != (N,):
         raise ValueError(f"{function}: targets has shape {targets.shape}; expected {(N,)}")
     if not isinstance(targets, np.ndarray):

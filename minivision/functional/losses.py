@@ -1,7 +1,7 @@
-"""Losses: how wrong an answer is, as one number. Means over the batch, in nats.
+"""Losses: how wrong a prediction is, as one number. Means over the batch, in nats.
 
-Surprise is -log of the probability that was given to what happened; with the natural logarithm its
-unit is the nat (1 nat = 1.44 bits).
+Surprise is -log of the probability that was assigned to what happened; with the natural logarithm
+its unit is the nat (1 nat = 1.44 bits).
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """The mean surprise, -log q(target), of a classifier that gives the classes these logits.
+    """The mean surprise, -log q(target), of a classifier with these logits.
 
     logits (N, K), targets (N,) integers 0..K-1, or (N, K) probabilities -> a scalar
 
         L = -1/N Σ_n Σ_k p_nk log q_nk,  q = softmax(z)        dz = (q - p) / N,  z the logits
 
-    A hard target k stands for the distribution p that is 1 at k. Where dz comes from: with a hard
-    target the loss of one row is -z_k + log Σ_j exp(z_j), and its derivative with respect to z_j is
-    q_j, minus 1 if j = k; the mean divides by N. It is computed from log softmax, so large logits
-    cost no precision. Targets have no gradient.
+    A hard target k means the distribution p that is 1 at k. To derive dz: with a hard target, the
+    loss of one row is -z_k + log Σ_j exp(z_j), and its derivative with respect to z_j is q_j, minus
+    1 if j = k; the mean divides by N. The loss is computed from log softmax, so large logits lose
+    no precision. Targets have no gradient.
 
-    weight (K): multiplies each class's term; the mean over hard targets is then the weighted one,
+    weight (K): multiplies each class's term; the mean over hard targets is then a weighted mean,
         divided by Σ_n weight[target]. ignore_index: rows with this label do not count.
     label_smoothing: ε; p becomes (1 - ε)·p + ε/K (Szegedy et al. 2016, §7).
     reduction: "mean", "sum", or "none" for the losses (N) of all rows. All as in PyTorch.
 
     Raises ValueError for labels outside 0..K-1, for soft targets that are negative or do not sum
-    to 1 (values are checked on host arrays) and for a mean over no row (NaN in PyTorch); TypeError
-    for labels that are not integers.
+    to 1 (values are checked on host arrays) and for a mean over zero rows (NaN in PyTorch);
+    TypeError for labels that are not integers.
 
     >>> round(cross_entropy(Tensor([[2.0, 1.0, 0.0]]), [0]).item(), 4)
     0.4076
@@ -60,13 +60,13 @@ def cross_entropy(
     log_q = log_probabilities(logits.data, 1, 1.0)
 
     def backward(dy):
-        # q - p, if a row of p sums to 1. It sums to 0 in a row that does not count, and to the
-        # weight of its class if there are weights.
+        # q - p if the row of p sums to 1. An ignored row sums to 0; with class weights, a row sums
+        # to the weight of its class.
         total = p.sum(axis=1, keepdims=True)
         dlosses = xp.where(total != 0, spread(dy, reduction, divisor), 0)
         return ((xp.exp(log_q) * total - p) * dlosses,)
 
-    # Where p is 0 its term is 0, also for a class that is masked out with a logit of -∞.
+    # Where p is 0 its term is 0, even for a class masked out with a logit of -∞.
     losses = -(p * xp.where(p != 0, log_q, 0)).sum(axis=1)  # (N,)
     return record(reduced("cross_entropy", losses, reduction, divisor), (logits,), backward)
 
@@ -84,7 +84,7 @@ def reduced(function: str, losses: Array, reduction: str, divisor: Any) -> Array
 
 
 def spread(dy: Array, reduction: str, divisor: Any) -> Array:
-    """The gradient of each row's loss: (N, 1), or one number that all rows share."""
+    """The gradient of each row's loss: (N, 1), or one number for all rows."""
     if reduction == "none":
         return dy[:, None]
     return dy / divisor if reduction == "mean" else dy

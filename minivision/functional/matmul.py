@@ -1,4 +1,4 @@
-"""Matmul: products of matrices, with the rules of NumPy's `@`."""
+"""Matmul: matrix products, following the rules of NumPy's `@`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from minivision.tensor import Tensor, record
 
 
 def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
-    """a @ b, with NumPy's rules: the last two axes are matrices, the ones before broadcast.
+    """a @ b by NumPy's rules: the last two axes are matrices, the ones before them broadcast.
 
-    a (…, R, M), b (…, M, S) -> (…, R, S); a vector a is one row, a vector b one column.
+    a (…, R, M), b (…, M, S) -> (…, R, S); a vector a counts as one row, a vector b as one column.
 
         da = dy @ bᵀ        db = aᵀ @ dy        each summed over the axes that were broadcast
     """
@@ -22,7 +22,7 @@ def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
     want_da, want_db = a.requires_grad, b.requires_grad
 
     def backward(dy):
-        # A vector is seen as a matrix of one row or one column, and dy likewise.
+        # Treat a vector as a matrix with one row or one column, and dy likewise.
         rows = u[None, :] if u.ndim == 1 else u
         columns = v[:, None] if v.ndim == 1 else v
         if v.ndim == 1:

@@ -1,7 +1,7 @@
-"""Normalization: keep activations in a range where learning works.
+"""Normalization: keep activations in a range in which learning works.
 
-Local response normalization lets neighbouring channels inhibit one another, as in AlexNet; batch
-normalization gives every channel mean 0 and variance 1 over the batch, and has replaced it.
+Local response normalization, as in AlexNet, lets neighbouring channels inhibit one another; batch
+normalization, which has replaced it, gives every channel mean 0 and variance 1 over the batch.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def local_response_norm(
         s_c  = k + α Σ_{|j-c| ≤ size//2} x_j²          y_c  = x_c s_c^-β
         dx_c = dy_c s_c^-β - 2αβ x_c Σ_{|j-c| ≤ size//2} dy_j y_j / s_j
 
-    Krizhevsky et al. 2012, §3.3, whose α multiplies the sum. PyTorch and Caffe divide it by
-    `size` and begin with k = 1: that is `alpha_over_size=True, k=1`. Only odd windows, which have
-    a middle; PyTorch's even ones lean to the left.
+    Krizhevsky et al. 2012, §3.3, whose α multiplies the sum. PyTorch and Caffe divide α
+    by `size` and use k = 1: write `alpha_over_size=True, k=1`. size must be odd, so that the window
+    has a middle; PyTorch's even windows reach one channel further to the left.
 
     >>> import numpy as np
     >>> x = np.arange(1.0, 8.0).reshape(1, 7, 1, 1)
@@ -53,7 +53,7 @@ def local_response_norm(
     y = a * s**-beta
 
     def backward(dy):
-        # Computed again: keeping s and s^-β would hold two more arrays as large as x.
+        # Recomputed: keeping s and s^-β would hold two more arrays as large as x.
         s = k + alpha * channel_window_sum(a * a, size)
         shrink = s**-beta
         shared = channel_window_sum(dy * (a * shrink) / s, size)  # of dy·y/s
@@ -63,7 +63,7 @@ def local_response_norm(
 
 
 def channel_window_sum(x: Array, size: int) -> Array:
-    """x (N, C, H, W) -> Σ over the `size` (odd) channels around each one; outside counts as 0.
+    """x (N, C, H, W) -> Σ over the `size` (odd) channels around each one, with 0 outside.
 
     The window is symmetric, so this is its own adjoint.
 
@@ -95,7 +95,7 @@ class RunningStatistics(NamedTuple):
 
     mean: Array  # (C,)
     var: Array  # (C,), the unbiased variance
-    num_batches_tracked: Array  # (), how many batches have been seen
+    num_batches_tracked: Array  # (), the number of batches seen
 
 
 def batch_norm(
@@ -114,12 +114,12 @@ def batch_norm(
         μ = Σ x / m       σ² = Σ (x - μ)² / m       x̂ = (x - μ) / √(σ² + ε)       y = γ x̂ + β
         dx = γ / √(σ² + ε) · (dy - Σ dy / m - x̂ Σ dy·x̂ / m)       dγ = Σ dy·x̂       dβ = Σ dy
 
-    Ioffe & Szegedy 2015, Algorithm 1. While training, the running statistics move towards the
-    batch's by `momentum` (r ← (1 - momentum)·r + momentum·batch, PyTorch's convention), the
-    variance as its unbiased estimate, divided by m - 1. In evaluation they take the batch's place
-    and are constants: dx = γ / √(r + ε)·dy.
+    Ioffe & Szegedy 2015, Algorithm 1. During training, the running statistics move towards the
+    batch's by `momentum` (r ← (1 - momentum)·r + momentum·batch, PyTorch's convention), using the
+    unbiased variance, divided by m - 1. In evaluation they replace the batch's statistics and are
+    constants: dx = γ / √(r + ε)·dy.
 
-    Raises ValueError if shapes do not fit, if there is only one value per channel in training, or
+    Raises ValueError if shapes do not match, if there is only one value per channel in training, or
     if there are no running statistics in evaluation; TypeError if their dtype is not x's.
     """
     x, weight, bias = tensors("batch_norm", ("weight", "bias"), x=x, weight=weight, bias=bias)
@@ -129,15 +129,15 @@ def batch_norm(
     a, xp, C, eps = x.data, array_module(x.data), x.shape[1], float(eps)
     gamma = xp.ones(C, a.dtype) if weight is None else weight.data
     beta = xp.zeros(C, a.dtype) if bias is None else bias.data
-    # In evaluation the running statistics are constants. Training may update the originals before
-    # backward runs, hence the copies.
+    # In evaluation the running statistics are constants. Copy them, because training may update
+    # the originals before backward runs.
     given = None if training or running is None else (running.mean.copy(), running.var.copy())
 
     if fast.serves("batch_norm", a):
         y, backward, (mean, var) = fast.batch_norm(a, gamma, beta, eps, given, wanted)
     else:
         axes = (0,) if a.ndim == 2 else (0, 2, 3)  # all but the channels
-        wide = (1, C) if a.ndim == 2 else (1, C, 1, 1)  # to meet x, one number per channel
+        wide = (1, C) if a.ndim == 2 else (1, C, 1, 1)  # broadcasts with x: one per channel
         m = a.size // max(C, 1)  # values per channel
         mean = a.mean(axis=axes) if given is None else given[0]
         centred = a - mean.reshape(wide)
@@ -146,10 +146,10 @@ def batch_norm(
         y = centred * (gamma * scale).reshape(wide) + beta.reshape(wide)
 
         def backward(dy):
-            normed = (a - mean.reshape(wide)) * scale.reshape(wide)  # x̂, computed again
+            normed = (a - mean.reshape(wide)) * scale.reshape(wide)  # x̂, recomputed
             dbeta, dgamma = dy.sum(axis=axes), (dy * normed).sum(axis=axes)
             dx = dy
-            if given is None:  # the batch made its statistics, which move with it
+            if given is None:  # the statistics are the batch's, so they depend on x
                 dx = dx - (dbeta / m).reshape(wide) - normed * (dgamma / m).reshape(wide)
             dx = dx * (gamma * scale).reshape(wide)
             found = dx, dgamma, dbeta

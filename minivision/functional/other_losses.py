@@ -1,4 +1,4 @@
-"""Two more losses: of log probabilities that are given, and the mean squared difference."""
+"""Two more losses: negative log-likelihood of given log probabilities, and mean squared error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def nll_loss(
     ignore_index: int = IGNORED,
     reduction: str = "mean",
 ) -> Tensor:
-    """-log q(target) for log probabilities that are given: nll_loss(log_softmax(z)) is CE(z).
+    """-log q(target) from given log probabilities: nll_loss(log_softmax(z)) is CE(z).
 
     log_probabilities (N, K), targets (N,) integers -> a scalar        dlog_q = -p / N
     """
@@ -48,7 +48,7 @@ def nll_loss(
 def mse_loss(
     predictions: Tensor | Array, targets: Tensor | Array, *, reduction: str = "mean"
 ) -> Tensor:
-    """The mean squared difference of two Tensors of one shape.
+    """The mean squared difference of two Tensors of the same shape.
 
     L = Σ (x - t)² / n        dx = 2·(x - t) / n = -dt
     """

@@ -1,4 +1,4 @@
-"""Max pooling: the largest number of each window stands for the window."""
+"""Max pooling: each window is reduced to its largest number."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def max_pool2d(
 
         y = max over the window        dx = dy at the first maximum of the window, 0 elsewhere
 
-    A small change of a pixel below the maximum leaves y as it is, so its derivative is 0; that of
-    the maximum is 1. At a tie there is no derivative; as in PyTorch, the first takes all.
+    A small change to a pixel below the maximum does not change y, so its derivative is 0; that of
+    the maximum is 1. At a tie there is no derivative; as in PyTorch, the first takes all of dy.
 
-    stride defaults to the kernel's size; smaller ones overlap (Krizhevsky et al. 2012, §3.4), and
-    a pixel that wins in several windows gets the sum. "First" is in reading order.
+    stride defaults to the kernel's size; with smaller strides windows overlap (Krizhevsky et al.
+    2012, §3.4), and a pixel that wins in several gets the sum. "First" means in reading order.
     The border added by padding (in pixels, at most half the kernel) never wins. A window with NaN
-    has the maximum NaN; its gradient takes NaN for ∞. (PyTorch's goes to the last NaN.)
+    has the maximum NaN; its gradient treats NaN as ∞. (PyTorch's goes to the last NaN.)
 
     >>> max_pool2d(Tensor([[[[1.0, 3.0], [2.0, 0.0]]]]), 2)
     Tensor([[[[3.]]]], float32)
     """
     x, window = pooling_window("max_pool2d", x, kernel_size, stride, padding)
-    # By default a faster form in fast/ runs; the code below runs inside `with fast.off():` only.
+    # By default a faster form in fast/ runs; the code below runs only inside `with fast.off():`.
     if fast.serves("max_pool2d", x.data, window):
         y, backward = fast.max_pool2d(x.data, window)
         return record(y, (x,), backward, window=window)
@@ -41,10 +41,10 @@ def max_pool2d(
     y = reduce(xp.maximum, window.taps(with_border(a, window.padding, -xp.inf)), -xp.inf)
 
     def backward(dy):
-        # Nothing equals NaN: neither a border of it, nor a NaN in the image, which becomes ∞.
+        # Nothing equals NaN, so a border of NaN never matches; a NaN in the image becomes ∞.
         comparable, maxima = (xp.where(xp.isnan(b), xp.inf, b) for b in (a, y))
         padded = with_border(comparable, window.padding, xp.nan)
-        # Ask the taps in reading order: the first that equals the maximum takes what is left of dy.
+        # Try the taps in reading order: the first that equals the maximum takes all of dy.
         left, dpadded = dy, xp.zeros_like(padded)
         for pixels, dpixels in zip(window.taps(padded), window.taps(dpadded), strict=True):
             first = pixels == maxima

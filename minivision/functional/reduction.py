@@ -42,7 +42,7 @@ def var(
 ) -> Tensor:
     """The variance over the axes, Σ (x - mean)² / m with m = n - correction.
 
-    dx = 2(x - mean)·dy / m: the mean moves with x as well, but that term is 0, as Σ (x - mean) is.
+    dx = 2(x - mean)·dy / m. The mean depends on x too, but that term is 0 because Σ (x - mean) is.
 
     correction=1 is the unbiased estimate and PyTorch's default; 0 is NumPy's.
     """
@@ -62,9 +62,9 @@ def var(
 
 
 def max(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest entry over the axes.  dx = dy there, shared equally where several are largest.
+    """The largest entry over the axes.  dx = dy there, shared equally if several are largest.
 
-    That is PyTorch's `amax`; its `max(dim)` gives the whole gradient to one of them.
+    This is PyTorch's `amax`; its `max(dim)` gives the whole gradient to one of them.
     """
     (x,) = tensors("max", x=x)
     axes = normalized_axes("max", axis, x.ndim)
@@ -79,7 +79,7 @@ def max(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def min(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest entry over the axes.  dx = dy there, shared equally where several are."""
+    """The smallest entry over the axes.  dx = dy there, shared equally if several are."""
     (x,) = tensors("min", x=x)
     axes = normalized_axes("min", axis, x.ndim)
     entries("min", x, axes, axis)
@@ -93,13 +93,13 @@ def min(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def dropped(y: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-    """y, whose reduced axes have size 1, without them unless they are kept."""
-    # Not y.squeeze(axes): at a scalar result NumPy and CuPy differ in what they accept.
+    """y, whose reduced axes have size 1, with those axes dropped unless keepdims is set."""
+    # Not y.squeeze(axes): for a scalar result NumPy and CuPy accept different arguments.
     return y if keepdims else y.reshape([n for i, n in enumerate(y.shape) if i not in axes])
 
 
 def _to_extremes(dy: Array, extreme: Array, axes: tuple[int, ...]) -> Array:
-    """dy, in equal shares, at the entries that are extreme."""
+    """Split dy equally among the extreme entries."""
     share = extreme / extreme.sum(axis=axes, keepdims=True).astype(dy.dtype)
     return share.astype(dy.dtype) * repeat(dy, axes, extreme.shape)
 

@@ -1,8 +1,8 @@
-"""Choosing between numbers: the larger, the smaller, one of two, or what lies within bounds.
+"""Choosing between numbers: the larger, the smaller, one of two, or a value kept within bounds.
 
-Each entry of the result is a copy of one entry that came in, so the gradient goes back to that
-entry and 0 to the others: `where(chosen, dy, 0)`, and not dy·chosen, because an infinite dy times 0
-would be NaN. At a tie no choice is right; each docstring says which is made.
+Each entry of the result is a copy of one input entry, so that entry gets the gradient and the
+others get 0: `where(chosen, dy, 0)`, not dy·chosen, because an infinite dy times 0 would be NaN.
+At a tie there is no right choice; each docstring says which one is made.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def where(condition: Array, a: Tensor | Array | float, b: Tensor | Array | float
 
 
 def clip(x: Tensor | Array, low: float | None = None, high: float | None = None) -> Tensor:
-    """x within low..high; None is no bound.  dx = dy where low ≤ x ≤ high, else 0."""
+    """x limited to low..high; None means unbounded.  dx = dy where low ≤ x ≤ high, else 0."""
     (x,) = tensors("clip", x=x)
     if (low is None and high is None) or (low is not None and high is not None and low > high):
         raise ValueError(f"clip: low is {low} and high {high}; expected one of them, low <= high")

@@ -1,7 +1,7 @@
-"""Reshape, transpose and index: the numbers stay, their places change.
+"""Reshape, transpose and index: the numbers stay the same, their positions change.
 
-Each is a permutation or a selection of entries; its gradient puts every entry of dy back where
-the value came from.
+Each is a permutation or a selection of entries; its gradient puts every entry of dy back at the
+position its value was taken from.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def transpose(x: Tensor | Array, axes: tuple[int, ...] | None = None) -> Tensor:
 
 
 def getitem(x: Tensor | Array, index: Any) -> Tensor:
-    """x[index], with NumPy's rules.  dx = dy at the chosen entries, 0 elsewhere.
+    """x[index], following NumPy's rules.  dx = dy at the chosen entries, 0 elsewhere.
 
     An entry chosen twice by an integer array gets the sum of both gradients.
 
@@ -65,7 +65,7 @@ def getitem(x: Tensor | Array, index: Any) -> Tensor:
     basic = all(part is None or isinstance(part, int | slice | type(...)) for part in parts)
     shape, xp = x.shape, array_module(x.data)
     if xp is not np and not basic and array_module(*parts) is np:
-        np.broadcast_to(False, shape)[parts]  # CuPy lets a bad index wrap around; this raises
+        np.broadcast_to(False, shape)[parts]  # CuPy wraps a bad index around; this raises
 
     def backward(dy):
         dx = xp.zeros_like(dy, shape=shape)

@@ -1,4 +1,4 @@
-"""Activations other than ReLU: they squash a sum into a range, or leak where ReLU blocks."""
+"""Activations other than ReLU: they squash their input into a range, or leak where ReLU blocks."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def leaky_relu(x: Tensor | Array, negative_slope: float = 0.01) -> Tensor:
 def sigmoid(x: Tensor | Array) -> Tensor:
     """1 / (1 + e⁻ˣ).  dx = dy·y·(1 - y).
 
-    For x < 0 it is computed as eˣ / (1 + eˣ), the same fraction times eˣ: so exp never overflows,
-    and y keeps all its digits where it is close to 0.
+    For x < 0 it is computed as eˣ / (1 + eˣ), which is equal: this way exp never overflows, and y
+    keeps all its digits when it is close to 0.
     """
     (x,) = tensors("sigmoid", x=x)
     xp = array_module(x.data)

@@ -17,14 +17,14 @@ def drop_path(
     *,
     rng: np.random.Generator | None = None,
 ) -> Tensor:
-    """Dropout of whole examples: stochastic depth, where x is the output of a residual branch.
+    """Dropout of whole examples: stochastic depth, if x is the output of a residual branch.
 
     x (N, …) -> (N, …): each example is set to 0 with probability p, the others scaled up.
 
         y_n = x_n·m_n / (1 - p)        dx_n = dy_n·m_n / (1 - p)
 
-    Added to its input, a branch that is dropped leaves the identity, so the network is shallower
-    for that example (Huang et al. 2016, who scale at test time instead).
+    A residual branch is added to its own input. Dropping it leaves the identity, so the network is
+    shallower for that example (Huang et al. 2016, who scale at test time instead).
     """
     (x,) = tensors("drop_path", x=x)
     if x.ndim == 0:

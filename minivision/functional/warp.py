@@ -1,6 +1,6 @@
-"""Warp an image along a grid of places, differentiable in the image and in the grid.
+"""Warp an image by a grid of sampling points, differentiable in the image and in the grid.
 
-`affine_grid` says where each output pixel looks, `grid_sample` looks there and interpolates.
+`affine_grid` computes the point that each output pixel samples; `grid_sample` interpolates there.
 Together they rotate, shift and zoom, and a network can learn by how much (Jaderberg et al. 2015,
 spatial transformer networks). Names, coordinates and align_corners are PyTorch's.
 """
@@ -17,7 +17,7 @@ from minivision.tensor import Tensor, record
 def affine_grid(
     theta: Tensor | Array, size: tuple[int, int, int, int], align_corners: bool = False
 ) -> Tensor:
-    """Where each pixel of the output looks in the input, for one affine map an image.
+    """The point of the input that each output pixel samples, with one affine map per image.
 
     theta (N, 2, 3), size = (N, C, H, W) of the output -> grid (N, H, W, 2), each (x, y)
 
@@ -48,14 +48,14 @@ def affine_grid(
 
 
 def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = False) -> Tensor:
-    """Bilinear interpolation of an image at the places of a grid; outside it counts as 0.
+    """Interpolate an image bilinearly at the points of a grid; outside the image it counts as 0.
 
     x (N, C, H, W), grid (N, OH, OW, 2) with (x, y) in -1..1 -> (N, C, OH, OW)
 
         y = Σ over the four neighbours of weight · pixel, weight = (1 - |Δx|)·(1 - |Δy|)
         dx = every neighbour gets weight · dy        dgrid = Σ_c dy · ∂weight·pixel
 
-    In the grid's coordinates the value has kinks where a place crosses a pixel's centre.
+    As a function of the grid, the value has kinks where a point crosses a pixel's centre.
     """
     x, grid = tensors("grid_sample", x=x, grid=grid)
     N, C, H, W = sizes("grid_sample", "x", x, "N C H W")
@@ -68,7 +68,7 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
         raise ValueError(f"grid_sample: x has shape {x.shape}; there are no pixels")
     a, xp, dtype = x.data, array_module(x.data), x.dtype
     want_dx, want_dgrid = x.requires_grad, grid.requires_grad
-    # From -1..1 to pixels: the first pixel's centre is 0.
+    # From -1..1 to pixel coordinates, with 0 at the first pixel's centre.
     span_x, span_y = (W - 1, H - 1) if align_corners else (W, H)
     shift = 0.0 if align_corners else 0.5
     px = (grid.data[..., 0] + 1) * (span_x / 2) - shift
@@ -78,8 +78,8 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
     image = xp.arange(N)[:, None, None]
     channels_last = a.transpose(0, 2, 3, 1)  # (N, H, W, C)
 
-    # Each neighbour: whether it is inside, where it lies, its weight, and the weight's slopes along
-    # x and y. What is outside is not multiplied by 0, which would make an infinite pixel NaN.
+    # For each neighbour: its index, whether it is inside, its weight, and the weight's slopes along
+    # x and y. Outside values are replaced, not multiplied by 0, which would turn ∞ into NaN.
     neighbours = []
     for row, wy, sy in ((top, 1 - fy, -1.0), (top + 1, fy, 1.0)):
         for column, wx, sx in ((left, 1 - fx, -1.0), (left + 1, fx, 1.0)):

@@ -3,12 +3,12 @@
 module.py          Module, Parameter, Buffer: how the parts of a network are found
 state.py           how they are saved, loaded and moved
 initializers.py    random weights of the right size
-sizes.py           an image's sizes on its way through the layers
+sizes.py           the sizes of an image as it passes through the layers
 layers.py          Sequential, Linear, Flatten, Conv2d, MaxPool2d, ReLU
 other_layers.py    AvgPool2d, AdaptiveAvgPool2d, Tanh, ScaledTanh, Sigmoid, LeakyReLU
 normalization.py   LocalResponseNorm, BatchNorm1d, BatchNorm2d, Dropout, DropPath
 losses.py          CrossEntropyLoss, MSELoss, DistillationLoss
-weights.py         safetensors in and out
+weights.py         reading and writing safetensors files
 """
 
 from minivision.nn.initializers import initialize

@@ -1,9 +1,9 @@
-"""Initializers: random weights of a scale that keeps the signal from growing or vanishing.
+"""Initializers: random weights scaled so that the signal neither grows nor vanishes.
 
 A unit adds up fan_in inputs, and variances of independent terms add up: Var(Σ w·x) is
 fan_in·Var(w)·Var(x). For the output to vary as much as the inputs, the weights' variance must be
-about 1 / fan_in; ReLU sets about half of the inputs to 0, hence He's factor 2. Every function takes
-a shape and a generator: the same state of the generator gives the same weights.
+about 1 / fan_in; ReLU sets about half of the inputs to 0, hence He's factor 2. Every initializer
+takes a shape and a generator; the same generator state gives the same weights.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def normal(standard_deviation: float) -> Initializer:
 class Weighted(Module):
     """Base of the layers with weights: drawn He-normal when the layer is built; biases start at 0.
 
-    A subclass gives the shapes, and None for a layer without biases.
+    A subclass supplies the shapes; the bias shape is None for a layer without biases.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Weighted(Module):
 
 
 def initialize(model: Module, initializer: Initializer) -> None:
-    """Draw all weights of a model by one scheme, in their order, and set the biases to 0.
+    """Draw all weights of a model, in order, with one initializer, and set the biases to 0.
 
-    For networks whose paper has a scheme of its own. Build them inside `skip_init`, so that nothing
-    is drawn twice; where `skip_init` is still open, this draws nothing either. The scales and
-    shifts of a normalization stay as they are.
+    For networks whose paper has its own scheme. Build them inside `skip_init`, so that nothing is
+    drawn twice, and call this outside: while `skip_init` is active it draws nothing either. The
+    scales and shifts of normalization layers are not changed.
 
     >>> from minivision.nn import Linear
     >>> from minivision.random import skip_init

@@ -1,8 +1,8 @@
 """Layers: each holds its parameters and settings, and calls one function of `functional`.
 
-Names and order of the arguments are PyTorch's. A layer with weights draws them when it is built,
+Arguments have PyTorch's names and order. A layer with weights draws them when it is built,
 He-normal, from the generator that `manual_seed` sets; its biases start at 0. (PyTorch draws both
-uniformly.) Inside `skip_init` all are 0; `initialize` draws them by another scheme.
+uniformly.) Inside `skip_init` all are 0; `initialize` draws them with another initializer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from minivision.tensor import Tensor
 
 
 class Sequential(Module):
-    """Apply modules in order. It has a length, can be iterated, indexed and sliced.
+    """Apply modules in order. Supports len(), iteration, indexing and slicing.
 
     >>> Sequential(Flatten(), ReLU())[1]
     ReLU()
@@ -37,7 +37,7 @@ class Sequential(Module):
         return ((str(i), module) for i, module in enumerate(self._modules))
 
     def forward(self, x: Tensor) -> Tensor:
-        with sizes.explained(self._modules, x):  # if an image does not fit
+        with sizes.explained(self._modules, x):  # in the error if an image does not fit
             for module in self._modules:
                 x = module(x)
         return x
@@ -53,7 +53,7 @@ class Sequential(Module):
         return Sequential(*part) if isinstance(index, slice) else part
 
     def __setitem__(self, index: int, module: Module) -> None:
-        """Put another module into this place, such as a new last layer."""
+        """Replace the module at this index, for example with a new last layer."""
         self._modules[index] = Sequential(module)[0]
 
 
@@ -80,22 +80,22 @@ class Linear(Weighted):
 
 
 class Flatten(Module):
-    """One vector for each image: x (N, C, H, W) -> (N, C·H·W)."""
+    """One vector per image: x (N, C, H, W) -> (N, C·H·W)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.flatten(x)
 
 
 class Conv2d(Weighted):
-    """Slide filters over the image: each looks for one pattern, at every place.
+    """Slide filters over the image: each looks for one pattern, at every position.
 
     x (N, C, H, W) -> (N, F, OH, OW), weight (F, C/groups, KH, KW), bias (F), with
     OH = (H + 2·padding - dilation·(KH - 1) - 1) // stride + 1.
 
     kernel_size, stride, padding, dilation: a number, or a pair for height and width.
-    padding="same": as much as keeps the size of the image, for stride 1 and odd kernels.
-    groups: filters and channels are split into this many groups; a filter sees only the channels of
-        its own group.
+    padding="same": keeps the size of the image, for stride 1 and odd kernels.
+    groups: filters and channels are split into this many groups; each filter sees only the channels
+        of its own group.
 
     >>> import numpy as np
     >>> layer = Conv2d(1, 6, 5, padding=2)
@@ -146,7 +146,7 @@ class Conv2d(Weighted):
 
 
 class Pool2d(Module):
-    """Base of max and average pooling: windows, and the function that summarises each."""
+    """Base of max and average pooling: windows, and the function that reduces each to a number."""
 
     pool: Callable[..., Tensor]
 
@@ -166,7 +166,7 @@ class Pool2d(Module):
 class MaxPool2d(Pool2d):
     """The largest value of every window: x (N, C, H, W) -> (N, C, OH, OW).
 
-    stride: as large as the kernel if it is not given.
+    stride: defaults to the kernel's size.
     """
 
     pool = staticmethod(F.max_pool2d)

@@ -1,4 +1,4 @@
-"""Losses as modules, for those who like to hold one; each calls its function."""
+"""Losses as modules, for those who prefer objects; each calls its function."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Module: parameters, buffers and smaller modules, found by walking a module's own attributes.
+"""Module: parameters, buffers and submodules, found by walking a module's own attributes.
 
 A layer holds parameters and calls one function of `functional`; a network holds layers. There is
-no registry: whatever is assigned to `self` is found again in the order of assignment, under its
-attribute's name, so `features.0.weight` means what it says.
+no registry: whatever is assigned to `self` is found in the order of assignment, under the name of
+its attribute, so `features.0.weight` means what it says.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Module:
     """Base of layers and networks. A subclass assigns its parts in __init__ and writes forward."""
 
     training = True
-    frozen = False  # kept as it is by `freeze`, whatever train() says
+    frozen = False  # set by `freeze`; `train()` does not override it
     random = False  # whether forward uses random numbers (dropout); `seed` gives it a key
     key: tuple[int, ...] | None
 
@@ -50,7 +50,7 @@ class Module:
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         result = self.forward(*inputs, **settings)
-        state.note(self, result)  # for those who list all calls, as `minivision summary` does
+        state.note(self, result)  # for `note_calls`, which lists all calls (`minivision summary`)
         return result
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -61,7 +61,7 @@ class Module:
         return (module for _, module in self.named_children())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with dotted names; itself is ""."""
+        """This module and all below it, each once, with dotted names; its own is ""."""
         seen: set[int] = set()
         waiting = [(prefix, self)]
         while waiting:
@@ -94,48 +94,48 @@ class Module:
         return self._named(Buffer)
 
     def parameter_count(self) -> int:
-        """How many numbers training changes."""
+        """How many numbers the parameters hold, frozen ones included."""
         return sum(parameter.size for parameter in self.parameters())
 
     def train(self, training: bool = True) -> Module:
-        """Switch all modules to training (dropout drops, batch statistics are used).
+        """Switch all modules to training mode (dropout drops, batch statistics are used).
 
-        Frozen ones stay in evaluation.
+        Frozen modules stay in evaluation mode.
         """
         for module in self.modules():
             module.training = training and not module.frozen
         return self
 
     def eval(self) -> Module:
-        """Switch all modules to evaluation."""
+        """Switch all modules to evaluation mode."""
         return self.train(False)
 
     def seed(self, seed: int, step: int) -> None:
         """Give every random layer its key for this step: (seed, step, position in the network).
 
-        The same key draws the same numbers, whatever was drawn before; `fit` calls this.
+        The same key draws the same numbers, regardless of earlier draws; `fit` calls this.
         """
         for position, module in enumerate(self.modules()):
             if module.random:
                 module.key = (seed, step, position)
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set all gradients to None."""
         for parameter in self.parameters():
             parameter.grad = None
 
     def requires_grad_(self, wanted: bool = True) -> Module:
-        """Let every parameter ask for a gradient, or none; `freeze` does more than this."""
+        """Set requires_grad of every parameter; `freeze` does more than this."""
         for parameter in self.parameters():
             parameter.requires_grad = wanted
         return self
 
     def freeze(self, frozen: bool = True) -> Module:
-        """Keep this part as it is while others are trained: weights, statistics and dropout.
+        """Freeze this part while others are trained: weights, statistics and dropout.
 
-        Its parameters ask for no gradient, and it stays in evaluation when `train()` is called:
-        batch normalization uses its running statistics and leaves them alone, dropout drops
-        nothing. (In PyTorch requires_grad_(False) alone lets the statistics drift.)
+        Its parameters require no gradient, and it stays in evaluation mode when `train()` is
+        called: batch normalization uses its running statistics without updating them, and dropout
+        drops nothing. (In PyTorch, requires_grad_(False) alone lets the statistics drift.)
         """
         for module in self.modules():
             module.frozen = frozen
@@ -143,7 +143,7 @@ class Module:
         return self.requires_grad_(not frozen)
 
     def unfreeze(self) -> Module:
-        """Undo `freeze`; the next `train()` reaches this part again."""
+        """Undo `freeze`; the next `train()` takes effect on this part again."""
         return self.freeze(False)
 
     def to(self, device: str | None = None, dtype: Any = None) -> Module:
@@ -163,7 +163,7 @@ class Module:
         state.load(self, arrays)
 
     def extra_repr(self) -> str:
-        """A layer's settings, as they stand in its constructor."""
+        """A layer's settings, as written in its constructor."""
         return ""
 
     __repr__ = state.text

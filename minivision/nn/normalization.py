@@ -1,4 +1,4 @@
-"""What deeper networks need: normalization, which keeps the numbers in range, and dropout."""
+"""What deeper networks need: normalization, which keeps activations in range, and dropout."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BatchNorm2d(Module):
     """Mean 0 and variance 1 over the batch for every channel: x (N, C, H, W) -> same.
 
     weight and bias (C) are trained; running_mean, running_var and num_batches_tracked are buffers
-    that training moves and evaluation uses. Names and defaults are PyTorch's.
+    that training updates and evaluation uses. Names and defaults are PyTorch's.
     """
 
     axes = 4
@@ -79,7 +79,7 @@ class BatchNorm2d(Module):
 
 
 class BatchNorm1d(BatchNorm2d):
-    """BatchNorm2d for features: x (N, C) -> same."""
+    """BatchNorm2d for feature vectors: x (N, C) -> same."""
 
     axes = 2
 
@@ -87,7 +87,7 @@ class BatchNorm1d(BatchNorm2d):
 class Dropout(Module):
     """Set each unit to 0 with probability p during training; do nothing in evaluation.
 
-    In a training loop of your own the masks come from the generator that `manual_seed` sets. `fit`
+    In your own training loop, masks are drawn from the generator that `manual_seed` sets. `fit`
     calls `model.seed(seed, step)` before each step instead: then a mask depends only on the seed,
     the step, the position of the layer and the call within the step, so a run that was stopped and
     resumed draws the same masks.
@@ -111,7 +111,7 @@ class Dropout(Module):
 
     @property  # type: ignore[override]
     def key(self) -> tuple[int, ...] | None:
-        """What the next masks are drawn from; `Module.seed` sets it."""
+        """The key that the next masks are drawn from; `Module.seed` sets it."""
         return self._key
 
     @key.setter

@@ -1,4 +1,4 @@
-"""Layers that LeNet-5 does not have: averages, and activations other than ReLU."""
+"""Layers beyond LeNet-5: average pooling, and activations other than ReLU."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from minivision.tensor import Tensor
 class AvgPool2d(Pool2d):
     """The mean of every window: x (N, C, H, W) -> (N, C, OH, OW).
 
-    stride: as large as the kernel if it is not given. count_include_pad: whether the border that
-    padding adds counts in the mean, as zeros.
+    stride: defaults to the kernel's size. count_include_pad: whether the border that padding adds
+    counts in the mean, as zeros.
     """
 
     pool = staticmethod(F.avg_pool2d)
@@ -41,9 +41,9 @@ class AvgPool2d(Pool2d):
 
 
 class AdaptiveAvgPool2d(Module):
-    """Averages over windows that give a result of this size: x (N, C, H, W) -> (N, C, OH, OW).
+    """Average over windows chosen to give an output of this size: x (N, C, H, W) -> (N, C, OH, OW).
 
-    AdaptiveAvgPool2d(1) is global average pooling; with it a network takes images of any size.
+    AdaptiveAvgPool2d(1) is global average pooling, which lets a network take images of any size.
     """
 
     def __init__(self, output_size: Pair):

@@ -1,4 +1,4 @@
-"""The sizes of an image on its way through a network, and what to say if it does not fit.
+"""The sizes of an image as it passes through a network, and the error if it does not fit.
 
 A first reading may skip this file.
 """
@@ -18,15 +18,15 @@ class SizeError(ValueError):
 
 @contextmanager
 def explained(layers: Iterable[Module], x: Any) -> Iterator[None]:
-    """If these layers, applied inside, do not take x, show the chain of sizes in the error."""
+    """If these layers, applied inside the block, reject x, add the chain of sizes to the error."""
     if not hasattr(x, "shape"):
         raise TypeError(f"a network was called with a {type(x).__name__}; expected a Tensor")
     shape = x.shape
-    del x  # or it would be kept until the last layer
+    del x  # otherwise it would be kept until the last layer
     try:
         yield
     except ValueError as error:
-        # A network inside this one has shown its own part of the chain; ours begins earlier.
+        # A nested network has already shown its part of the chain; ours starts earlier.
         fault = error.__cause__ if isinstance(error, SizeError) else error
         try:
             output_shape(layers, shape[1:])
@@ -36,10 +36,10 @@ def explained(layers: Iterable[Module], x: Any) -> Iterator[None]:
 
 
 def output_shape(layers: Iterable[Module], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape (C, H, W) in which an image of shape (C, H, W) leaves the layers.
+    """The output shape (C, H, W) of these layers for an image of shape (C, H, W).
 
-    Layers from the first Linear on are not followed. Raises SizeError, with the chain of sizes and
-    a size that fits, if no pixel is left on the way or the Linear expects other features.
+    Stops at the first Linear layer. Raises SizeError, with the chain of sizes and a size that
+    would fit, if no pixels are left at some layer or the Linear expects other features.
 
     >>> from minivision.nn import Conv2d, MaxPool2d
     >>> output_shape([Conv2d(3, 6, 5), MaxPool2d(2)], (3, 32, 32))
@@ -61,7 +61,7 @@ def output_shape(layers: Iterable[Module], shape: tuple[int, ...]) -> tuple[int,
 def _follow(
     layers: Iterable[Module], shape: tuple[int, ...]
 ) -> tuple[list[tuple[int, ...]], str | None]:
-    """The shapes (C, H, W) on the way to the first Linear, and what goes wrong there, if so."""
+    """The shapes (C, H, W) up to the first Linear, and what goes wrong, if anything."""
     shapes = [shape]
     for layer in (leaf for module in layers for leaf in module.modules()):
         C, H, W = shapes[-1]

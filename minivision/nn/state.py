@@ -1,4 +1,4 @@
-"""How a Module is copied, loaded, moved and shown, and how its calls can be listed.
+"""How a Module is copied, loaded, moved and shown, and how its calls are listed.
 
 A first reading may skip this file.
 """
@@ -50,7 +50,7 @@ def load(module: Any, arrays: Mapping[str, Array]) -> None:
         raise ValueError(
             f"load_state_dict: the state does not fit {type(module).__name__}; " + "; ".join(faults)
         )
-    converted = {  # all of them before the first is assigned
+    converted = {  # convert all before assigning any
         name: to_device(np.array(to_host(arrays[name]), part.data.dtype), device_of(part.data))
         for name, part in parts.items()
     }
@@ -98,10 +98,10 @@ def text(module: Any) -> str:
 
 
 def table(module: Any) -> str:
-    """HTML for a notebook: a row for each layer, with its name, shapes and parameters."""
+    """HTML for a notebook: one row per layer, with its name, shapes and parameters."""
     rows = []
     for name, layer in module.named_modules():
-        if next(layer.named_children(), None) is None:  # a container is the sum of its rows
+        if next(layer.named_children(), None) is None:  # a container only sums its rows
             shapes = [str(tuple(p.shape)) for _, p in layer.named_parameters()]
             count = f"{layer.parameter_count():,}" if shapes else ""
             cells = (name or "itself", repr(layer), " ".join(shapes), count)
@@ -125,7 +125,7 @@ _notes = _Notes()
 
 @contextmanager
 def note_calls() -> Iterator[list[tuple[Any, Any]]]:
-    """List (module, result) of every call in this thread while the block is open, as they end."""
+    """List (module, result) of each call in this thread inside the block, as the calls end."""
     before, _notes.calls = _notes.calls, []
     try:
         yield _notes.calls
@@ -134,6 +134,6 @@ def note_calls() -> Iterator[list[tuple[Any, Any]]]:
 
 
 def note(module: Any, result: Any) -> None:
-    """List this call, if `note_calls` is open in this thread."""
+    """List this call, if `note_calls` is active in this thread."""
     if _notes.calls is not None:
         _notes.calls.append((module, result))

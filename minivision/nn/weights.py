@@ -1,9 +1,9 @@
-"""Named arrays in a file and back: the safetensors format, written so that no crash can spoil it.
+"""Save and load named arrays: the safetensors format, written so that no crash can spoil it.
 
 A safetensors file is a JSON header (names, dtypes, shapes, and a dictionary of strings) followed by
-the bytes of the arrays; reading one runs no code, which a pickle cannot promise. Every file of the
-project that must survive a crash goes through `write_atomically`: readers see the old file or the
-new one, never half of one.
+the bytes of the arrays; unlike loading a pickle, reading one runs no code. Every file of the
+project that must survive a crash is written by `write_atomically`: readers see the old file or
+the new one, never half of one.
 
 A first reading may skip this file.
 """
@@ -24,9 +24,9 @@ import safetensors.numpy
 
 from minivision.backend import Array, to_host
 
-# The format notices a truncated file but not a flipped bit, so a checksum travels in the metadata.
+# The format detects a truncated file but not a flipped bit, so the metadata holds a checksum.
 CHECKSUM = "minivision.crc32"
-UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
+UNFINISHED = ".unfinished-"  # prefix of the names of files that are being written
 
 
 def save_weights(
@@ -34,14 +34,14 @@ def save_weights(
     arrays: Mapping[str, Array],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write named arrays of NumPy or CuPy, and a dictionary of strings, to a safetensors file.
+    """Write named NumPy or CuPy arrays and a dictionary of strings to a safetensors file.
 
-    Any shape, any memory layout and either byte order come back equal; the file stores C order and
+    Arrays of any shape, memory layout and byte order load back equal; the file stores C order and
     little-endian numbers. Booleans, integers, float16 to float64 and complex64 can be stored. The
     folder must exist; an existing file is replaced (see `write_atomically`).
 
-    Raises TypeError for a name or a piece of metadata that is not a string, ValueError for a dtype
-    that the format does not know or a reserved name, OSError where the file cannot be written.
+    Raises TypeError if a name or an entry of the metadata is not a string, ValueError for a dtype
+    that the format does not support or a reserved name, OSError if the file cannot be written.
     """
     metadata = dict(metadata or {})
     for name, value in [*metadata.items(), *((name, "") for name in arrays)]:
@@ -54,8 +54,8 @@ def save_weights(
         if reserved in where:
             raise ValueError(f"save_weights: the name {reserved!r} is reserved; choose another")
 
-    # safetensors writes the memory as it lies and records only the shape, so a transposed array
-    # would come back scrambled. np.ascontiguousarray would turn a 0-d array into a 1-d one.
+    # safetensors writes the raw memory and records only the shape, so a transposed array would be
+    # loaded scrambled. np.ascontiguousarray would turn a 0-d array into a 1-d one.
     stored = {}
     for name, array in arrays.items():
         host = to_host(array)
@@ -75,10 +75,10 @@ def save_weights(
 
 
 def _sorted_metadata(data: bytes) -> bytes:
-    """The same file with its metadata in order: safetensors writes it in a random one.
+    """The same file with its metadata sorted: safetensors writes it in random order.
 
-    A file begins with the size of its header, 8 bytes, and the header, JSON and spaces up to a
-    multiple of 8 bytes.
+    A file begins with the size of its header (8 bytes) and the header itself: JSON, padded with
+    spaces to a multiple of 8 bytes.
     """
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
@@ -91,11 +91,11 @@ def _sorted_metadata(data: bytes) -> bytes:
 def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read a safetensors file: its arrays, sorted by name, and its metadata.
 
-    A file that `save_weights` wrote is checked bit for bit; one of another program carries no
-    checksum and is only checked for a sound header and the right length.
+    A file written by `save_weights` is checked bit for bit; one from another program has no
+    checksum and is only checked for a valid header and the right length.
 
-    Raises FileNotFoundError (or another OSError) where the path cannot be read, ValueError where
-    its content is truncated, changed or no safetensors file.
+    Raises FileNotFoundError (or another OSError) if the path cannot be read, ValueError if its
+    content is truncated, changed or not a safetensors file.
     """
     path = Path(path)
     try:
@@ -106,7 +106,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], d
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except (safetensors.SafetensorError, ValueError) as error:  # or a shape NumPy cannot have
+    except (safetensors.SafetensorError, ValueError) as error:  # or a shape NumPy rejects
         raise ValueError(f"{path} is truncated or not a safetensors file: {error}") from error
     except (AttributeError, TypeError) as error:  # bfloat16 and the 8-bit floats
         raise ValueError(f"{path} holds numbers of a type NumPy does not have: {error}") from error
@@ -122,7 +122,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], d
 def checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
     """The CRC-32 of names, dtypes, shapes, numbers and metadata, as eight hexadecimal digits.
 
-    It finds accidents, such as a failing disk; it is no protection from a forger.
+    It detects accidents, such as a failing disk; it does not protect against forgery.
 
     >>> checksum({"weight": np.zeros(3)}, {}) == checksum({"weight": np.zeros((3, 1))}, {})
     False
@@ -136,9 +136,9 @@ def checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> s
 
 
 def plain_file(path: str | os.PathLike[str]) -> Path:
-    """The file to be written at a path, at the end of all links.
+    """The file to write for this path, with all links followed.
 
-    Raises FileExistsError if there is a device, a pipe or a socket, or a circle of links.
+    Raises FileExistsError if it is a device, a pipe or a socket, or the links form a circle.
     """
     target = Path(os.path.realpath(path))
     if target.is_symlink():
@@ -151,20 +151,20 @@ def plain_file(path: str | os.PathLike[str]) -> Path:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file such that a crash, a kill or a full disk leaves the old one or all of the new.
+    """Write a file so that a crash, a kill or a full disk leaves either the old file or the new.
 
-    The bytes go to a temporary file in the same folder, are flushed to the disk, and the file is
-    then renamed over the old one, which is one indivisible step of the operating system. The new
-    file has the permissions that the umask gives to any new file. A link stays: the file it leads
-    to is the one that is written.
+    The bytes are written to a temporary file in the same folder and flushed to disk; that file is
+    then renamed over the old one, which is an atomic operation of the operating system. The new
+    file has the permissions that the umask gives to any new file. A link is kept: the file it
+    points to is the one replaced.
 
-    Raises the OSError that stopped it, with the path in its message; nothing is left behind. A
+    If it fails, it raises the OSError, with the path in its message, and leaves nothing behind. A
     folder, a device or a pipe is never replaced.
     """
     path = plain_file(path)
     if path.is_dir():
         raise IsADirectoryError(f"cannot write {path}: it is a folder; expected the name of a file")
-    # "x" refuses to open a file that exists, and the random name keeps two writers apart.
+    # "x" refuses to open an existing file, and the random name keeps two writers from clashing.
     temporary = path.parent / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
         try:
@@ -174,11 +174,11 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)  # after the renaming there is none
+            temporary.unlink(missing_ok=True)  # gone after the rename
     except OSError as error:
         raise type(error)(f"cannot write {path}: {error.strerror}") from error
-    # The renaming itself is on the disk once the folder is. Not every system can flush a folder
-    # (Windows cannot), and the file is whole either way.
+    # The rename itself is on disk once the folder is flushed. Not every system can flush a folder
+    # (Windows cannot), but the file is complete either way.
     with contextlib.suppress(OSError):
         folder = os.open(path.parent, os.O_RDONLY)
         try:

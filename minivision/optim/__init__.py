@@ -1,13 +1,13 @@
 """Optimizers: how gradients change weights.
 
-optimizer.py       parameter groups and state
+optimizer.py       Optimizer: parameter groups and state
 clipping.py        clip_grad_norm_
 sgd.py             SGD with momentum
 adam.py            Adam
 adamw.py           AdamW
 weight_decay.py    decay_groups: which parameters decay
-state.py           what an optimizer is given, saves and loads
-schedules.py       step_decay, cosine, warm_up, DivideWhenStalled: the rate over time
+state.py           checking an optimizer's arguments; saving and loading its state
+schedules.py       step_decay, cosine, warm_up, DivideWhenStalled: the learning rate over time
 weight_average.py  a running average of the weights
 """
 

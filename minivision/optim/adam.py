@@ -1,4 +1,4 @@
-"""Adam: every weight has a step size of its own."""
+"""Adam: every weight has its own step size."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Adam(Optimizer):
         m ← β₁·m + (1 - β₁)·g                v ← β₂·v + (1 - β₂)·g²
         w ← w - lr · m/(1 - β₁ᵗ) / (√(v/(1 - β₂ᵗ)) + eps)
 
-    m and v begin at 0, the divisions correct for this; t counts the updates of this parameter.
-    weight_decay is added to the gradient, w·weight_decay, as in PyTorch's Adam.
+    m and v start at 0, and the divisions correct for this; t counts the updates of this parameter.
+    weight_decay adds w·weight_decay to the gradient, as in PyTorch's Adam.
     """
 
     carries = ("m", "v", "t")
-    decoupled = False  # whether weight decay stays outside of m and v
+    decoupled = False  # whether weight decay is kept out of m and v
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class Adam(Optimizer):
             state["m"], state["v"] = (xp.zeros_like(parameter.data) for _ in range(2))
             state["t"] = np.zeros(
                 (), np.int64
-            )  # on the host, so that reading it does not wait for a GPU
+            )  # on the host, so reading it need not wait for a GPU
         state["t"] += 1
         t = int(state["t"])
         step_size, root = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
 
-        # in_blocks calls this for one slice of the arrays after the other; slices are views.
+        # in_blocks calls this for one slice of the arrays after another; slices are views.
         def rule(w, g, m, v):
             if decay and self.decoupled:
                 w *= 1 - lr * decay

@@ -1,4 +1,4 @@
-"""AdamW: Adam whose weight decay is as strong for every weight.
+"""AdamW: Adam with a weight decay that is equally strong for every weight.
 
 A first reading may skip this file.
 """
@@ -13,10 +13,10 @@ from minivision.optim.adam import Adam
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, Algorithm 2).
 
-        w ← w - lr·weight_decay·w, and then Adam's step with the loss's own gradient
+        w ← w - lr·weight_decay·w, then Adam's step with the gradient of the loss alone
 
     In Adam the decay is divided by √v like the rest of the gradient, so weights with large
-    gradients hardly decay; here all decay alike.
+    gradients hardly decay; here all decay equally.
     """
 
     decoupled = True

@@ -1,4 +1,4 @@
-"""Gradient clipping: gradients that are too large together are made smaller together.
+"""Gradient clipping: scale all gradients down together if their common norm is too large.
 
 A first reading may skip this file.
 """
@@ -18,8 +18,8 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> Array:
 
         g ← g · min(1, max_norm / (‖g‖ + 1e-6)),  ‖g‖² summed over all parameters
 
-    Returns ‖g‖ before clipping as an array without axes; nothing waits for a GPU. (Pascanu et al.
-    2013, Algorithm 1; the 1e-6 is PyTorch's.)
+    Returns ‖g‖ before clipping as a 0-d array, without waiting for a GPU. (Pascanu et al. 2013,
+    Algorithm 1; the 1e-6 is PyTorch's.)
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm_: max_norm is {max_norm}; expected a number above 0")

@@ -1,8 +1,8 @@
-"""Optimizer: parameter groups, their gradients, and the state an update carries along.
+"""Optimizer: parameter groups, their gradients, and the state kept between updates.
 
-An optimizer changes the parameters' arrays in place, in the order they were given. Each group has
-its own settings (a low rate for the body, a high one for the head). Schedules multiply a group's
-rate; the rate it began with stays in `initial_lr`.
+An optimizer changes the parameters' arrays in place, in the order given. Each group has its own
+settings (e.g. a low learning rate for the backbone, a high one for the head). Schedules multiply a
+group's learning rate; its initial value is kept in `initial_lr`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from minivision.tensor import Tensor
 class Optimizer:
     """Base of SGD and Adam: a subclass writes `update(parameter, gradient, state, group)`.
 
-    parameters: Tensors, or dicts {"params": Tensors, "lr": …} with settings of their own.
-    Raises ValueError if there are none, one comes twice or a setting is unknown or negative.
+    parameters: Tensors, or dicts {"params": Tensors, "lr": …} with their own settings.
+    Raises ValueError if there are none, one is listed twice or a setting is unknown or negative.
     """
 
-    carries: tuple[str, ...] = ()  # what an update keeps for the next one, by name: a velocity
+    carries: tuple[str, ...] = ()  # names of what an update keeps for the next: a velocity
 
     def __init__(self, parameters: Iterable, defaults: dict[str, Any]):
         self.param_groups = checked_groups(type(self).__name__, parameters, defaults)
@@ -43,23 +43,23 @@ class Optimizer:
         raise TypeError(f"{type(self).__name__} has no update()")
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Set the gradients of all parameters to None."""
         for parameter in self.state:
             parameter.grad = None
 
     def scale_lr(self, factor: float) -> None:
-        """Set every group's rate to `factor` times the rate it began with."""
+        """Set every group's learning rate to `factor` times its initial value."""
         for group in self.param_groups:
             group["lr"] = group["initial_lr"] * float(factor)
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies, on the host, of all that the next update depends on: "3.velocity", "3.m", …"""
+        """Copies, on the host, of all state that the next update uses: "3.velocity", "3.m", …"""
         return copies(self)
 
     def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take over a state.
+        """Load a state from `state_dict`.
 
-        Raises ValueError, and changes nothing, if it is another kind of optimizer's or belongs to
-        other parameters.
+        Raises ValueError, and changes nothing, if the state is from another kind of optimizer or
+        belongs to other parameters.
         """
         load(self, arrays)

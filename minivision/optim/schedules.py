@@ -1,8 +1,8 @@
-"""Schedules: how the learning rate changes while training goes on.
+"""Schedules: how the learning rate changes during training.
 
 A schedule is a function of the time in epochs (2.5 is the middle of the third epoch) that returns
-the factor on every group's initial rate. It depends on the time alone, or on the records of the
-epochs so far, so a resumed run finds the rate it would have had.
+a factor for every group's initial learning rate. It depends only on the time or on the records of
+the epochs so far, so a resumed run gets the same learning rate as an uninterrupted one.
 
 A first reading may skip this file.
 """
@@ -17,7 +17,7 @@ Schedule: TypeAlias = Callable[[float], float]
 
 
 def step_decay(every: float, factor: float = 0.1) -> Schedule:
-    """Multiply the rate by `factor` after every `every` epochs (PyTorch's StepLR).
+    """Multiply the learning rate by `factor` every `every` epochs (PyTorch's StepLR).
 
     >>> schedule = step_decay(every=30)
     >>> schedule(29.9), schedule(30.0)
@@ -48,18 +48,18 @@ def cosine(epochs: float, lowest: float = 0.0) -> Schedule:
 
 
 class FollowsResults:
-    """A schedule that depends on how training goes; `fit` shows it the record of every epoch.
+    """A schedule that depends on how training goes; `fit` passes it the record of every epoch.
 
-    What it knows follows from the records alone: `begin` forgets everything and looks at the
-    records of the epochs that a resumed run has done before.
+    Its state follows from the records alone: `begin` resets it and reads the records of the epochs
+    that a resumed run has already completed.
     """
 
     def begin(self, records: Sequence[Mapping[str, Any]], validated: bool) -> None:
-        """Start, or start again. validated: whether records will have validation numbers."""
+        """Start, or restart. validated: whether records will include validation results."""
         raise TypeError(f"{type(self).__name__} has no begin()")
 
     def observe(self, record: Mapping[str, Any]) -> None:
-        """Take note of an epoch's record."""
+        """Update the state from an epoch's record."""
         raise TypeError(f"{type(self).__name__} has no observe()")
 
     def __call__(self, epoch: float) -> float:
@@ -67,12 +67,12 @@ class FollowsResults:
 
 
 class DivideWhenStalled(FollowsResults):
-    """Multiply the rate by `factor` whenever a recorded number has stopped falling.
+    """Multiply the learning rate by `factor` whenever a recorded number stops falling.
 
     "Divided by 10 when the validation error stopped improving" (Krizhevsky et al. 2012, §5);
     PyTorch's ReduceLROnPlateau.
 
-    watch: the number's name, which has to fall. patience: epochs without a new best to wait for.
+    watch: the name of the number, which should fall. patience: epochs to wait for a new best.
 
     >>> schedule = DivideWhenStalled(patience=1)
     >>> schedule.begin([{"validation_loss": loss} for loss in (1.0, 0.9, 0.95, 0.97)], True)
@@ -101,7 +101,7 @@ class DivideWhenStalled(FollowsResults):
             raise ValueError(
                 f"DivideWhenStalled: no {self.watch!r} is recorded, only {', '.join(record)}"
             )
-        number = record[self.watch]  # None stands for NaN or infinity in a record that was read
+        number = record[self.watch]  # None means NaN or infinity in a record read from a file
         if number is not None and number < self.best:
             self.best, self.waited = number, 0
             return
@@ -114,10 +114,10 @@ class DivideWhenStalled(FollowsResults):
 
 
 def warm_up(epochs: float, then: Schedule | None = None) -> Schedule:
-    """Raise the rate in a straight line from 0 over the first epochs, then follow `then`.
+    """Raise the learning rate linearly from 0 over the first epochs, then follow `then`.
 
-    Large steps from random weights can do lasting harm (Goyal et al. 2017, §2.2). The time that
-    `then` sees begins when the warm-up ends.
+    Large steps from random weights can do lasting harm (Goyal et al. 2017, §2.2). For `then`, time
+    0 is the end of the warm-up.
 
     >>> schedule = warm_up(2, then=cosine(8))
     >>> schedule(0.0), schedule(1.0), schedule(2.0)

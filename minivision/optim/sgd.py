@@ -14,15 +14,15 @@ from minivision.tensor import Tensor
 class SGD(Optimizer):
     """Step against the gradient, with a velocity that remembers earlier steps.
 
-    A small step -lr·g changes the loss by about -lr·‖g‖², where lr is the learning rate. g comes
-    from one batch of images, chosen by chance (stochastic), so it is noisy; v averages the noise
-    of many steps. weight_decay pulls weights towards 0.
+    A small step -lr·g changes the loss by about -lr·‖g‖², where lr is the learning rate. g is
+    computed from one randomly chosen batch of images (hence "stochastic"), so it is noisy; v
+    averages the noise over many steps. weight_decay pulls weights towards 0.
 
         g ← g + weight_decay·w        v ← momentum·v + g        w ← w - lr·v
 
-    PyTorch's convention: v is a sum of gradients and lr applies to all of it at once. In the
-    papers (Krizhevsky et al. 2012, §5) lr stands inside v; the two agree while lr is constant.
-    v begins at 0, so the first velocity is the first gradient. With nesterov=True the step is
+    PyTorch's convention: v is a sum of gradients, and lr multiplies it as a whole. In the
+    papers (Krizhevsky et al. 2012, §5) lr is inside v; the two agree while lr is constant.
+    v starts at 0, so the first velocity is the first gradient. With nesterov=True the step is
     g + momentum·v.
     """
 
@@ -55,7 +55,7 @@ class SGD(Optimizer):
                 state["velocity"] = array_module(gradient).zeros_like(parameter.data)
             arrays.append(state["velocity"])
 
-        # in_blocks calls this for one slice of the arrays after the other; slices are views.
+        # in_blocks calls this for one slice of the arrays after another; slices are views.
         def rule(w, g, v=None):
             if decay:
                 g = g + decay * w

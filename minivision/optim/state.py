@@ -1,4 +1,4 @@
-"""What an optimizer is given is checked, and its state is saved and loaded.
+"""Check an optimizer's arguments, and save and load its state.
 
 A first reading may skip this file.
 """
@@ -17,7 +17,7 @@ from minivision.tensor import Tensor
 def checked_groups(
     name: str, parameters: Iterable, defaults: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Parameters, or groups of them, as groups with all settings; see `Optimizer`."""
+    """Parameters, or groups of them, as groups with complete settings; see `Optimizer`."""
     if isinstance(parameters, Tensor):
         raise ValueError(f"{name}: parameters is one Tensor; expected a list, such as [weight]")
     given = list(parameters)
@@ -41,7 +41,7 @@ def checked_groups(
             seen.add(parameter)
         settings = {**defaults, **group, "params": params}
         for setting in ("lr", "weight_decay", "momentum", "eps"):
-            if setting in settings:  # NumPy's numbers would make float64 of float32
+            if setting in settings:  # NumPy scalars would turn float32 into float64
                 settings[setting] = float(settings[setting])
             if not settings.get(setting, 0) >= 0:
                 raise ValueError(f"{name}: {setting} is {settings[setting]}; expected >= 0")

@@ -1,4 +1,4 @@
-"""A running average of the weights: a steadier network than the last step's.
+"""A running average of the weights: a steadier network than the latest weights alone.
 
 A first reading may skip this file.
 """
@@ -13,20 +13,20 @@ import numpy as np
 from minivision.backend import device_of, to_device
 from minivision.nn import Module
 
-UPDATES = "number of updates"  # in the state of an average with a warm-up; no parameter's name
+UPDATES = "number of updates"  # in the state if there is a warm-up; not a parameter name
 
 
 class WeightAverage:
-    """The exponential moving average of a model's parameters; buffers are taken as they are.
+    """The exponential moving average of a model's parameters; buffers keep the model's values.
 
         a ← decay·a + (1 - decay)·w    after every step
 
     (Polyak & Juditsky 1992; as an exponential average, Tarvainen & Valpola 2017.) `fit` updates
-    it, and evaluates and saves the averaged weights beside the model's own.
+    it, and evaluates and saves the averaged weights as well as the model's own.
 
-    warm_up: the t-th update, from t = 0, uses min(decay, (1 + t) / (10 + t)) for its decay, as
+    warm_up: update t, starting at t = 0, uses min(decay, (1 + t) / (10 + t)) as its decay, as
         TensorFlow's ExponentialMovingAverage does with num_updates. With 0.999 alone, the random
-        first weights still make up 37 % of the average after 1,000 steps. Off by default, as in
+        initial weights still make up 37 % of the average after 1,000 steps. Off by default, as in
         PyTorch's AveragedModel.
 
     >>> from minivision.nn import Linear
@@ -52,7 +52,7 @@ class WeightAverage:
         return min(self.decay, (1 + t) / (10 + t)) if self.warm_up else self.decay
 
     def update(self) -> None:
-        """Take the model's present weights into the average."""
+        """Add the model's current weights to the average."""
         decay = self.decay_now()
         self.updates += 1
         for name, parameter in self.model.named_parameters():
@@ -62,7 +62,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model with averaged weights, for the length of a block."""
+        """Give the model the averaged weights inside a `with` block."""
         own = {name: parameter.data for name, parameter in self.model.named_parameters()}
         for name, parameter in self.model.named_parameters():
             parameter.data = self.average[name]
@@ -73,13 +73,13 @@ class WeightAverage:
                 parameter.data = own[name]
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies, on the host, of the averaged parameters by name; UPDATES too, for a warm-up."""
+        """Copies, on the host, of the averaged parameters by name, and UPDATES with a warm-up."""
         with self.applied():
             state = self.model.state_dict()
         return {**state, UPDATES: np.array(self.updates)} if self.warm_up else state
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over an average saved before; ValueError if only one of both has a warm-up."""
+        """Load a saved average; ValueError if only one of the two has a warm-up."""
         if (UPDATES in state) != self.warm_up:
             saved = "with" if UPDATES in state else "without"
             raise ValueError(
