@@ -133,7 +133,7 @@ class Evaluation:
         return Tensor(np.float32(value)) if isinstance(value, int | float) else value
 
     def _number(self, value: Any, other: Any) -> Any:
-        """Turn a number used with a Tensor into a Tensor, so that it is a node of the graph, too."""
+        """Turn a number used with a Tensor into a Tensor, so that the graph has a node for it."""
         if isinstance(value, int | float) and isinstance(other, Tensor):
             number = Tensor(np.asarray(value, other.dtype))
             self.met.append(number)

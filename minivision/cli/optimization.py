@@ -37,7 +37,7 @@ LEARNING_RATES = {
     "vgg1": {"adam": 1e-4, "sgd": 1e-3},
 }
 MOMENTUM = 0.9
-# Networks whose page uses a paper's initialization for a million images; they start He-normal.
+# Networks whose page has a paper's initialization, for a million images: here they start He-normal.
 STARTS = dict.fromkeys(("alexnet", "alexnet_caffenet", "alexnet_two_tower"), "he")
 
 

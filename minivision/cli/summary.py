@@ -6,7 +6,7 @@
 
 MODEL is the name of a network or the folder of a training run. Parameters are the numbers that
 training changes; multiply-adds are those of convolutions and linear layers, for one image; bytes
-kept are held by a layer from the forward to the backward pass, measured on a real forward pass.
+kept is what a layer holds from the forward to the backward pass, measured on a real forward pass.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--body-rate",
         type=positive(float),
-        help="fine-tuned: learning rate of the backbone (default: 0.1 of lr)",
+        help="fine-tuned: factor on lr for the backbone (default: 0.1)",
     )
     add("--layer-decay", type=positive(float), help="fine-tuned: factor per layer (default: 1)")
     add("--augment", metavar="POLICY", help=f"names joined by +, from {', '.join(STEPS)}")
