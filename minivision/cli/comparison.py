@@ -93,8 +93,8 @@ def open_folder(
 ) -> Run:
     """The results folder with the given options, or, with --resume, with those it was begun with.
 
-    defaults: of all options that affect the results. needed: the required options, each with its
-    description; the folder is named after the last.
+    defaults: the default of every option that affects the results. needed: the required options,
+    each with its description; the folder is named after the last.
     """
     given = {name: getattr(arguments, name) for name in defaults}
     for name in PLACES:

@@ -11,7 +11,7 @@ augmentation, which all share. --space grid tries RandAugment with N = 1, 2, 3 o
 magnitude M = 3, 6, 9, 15; --space sequences tries random lists of operations with magnitudes.
 
 A search takes as long as its trainings; start with --limit and few epochs. To resume one, run the
-same command again. Small differences are chance: see the standard error under the table.
+same command again. Small differences may be chance: see the standard error under the table.
 
 The folder holds settings.json, candidates.jsonl (one line per candidate), best.json and search.png.
 """

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--student", help="the students' network (default: that of --model, the teacher's)")
     add("--iterations", type=positive(int), help="students, one after the other (default: 2)")
-    add("--floor", type=float, help="confidence threshold of pseudo-labels (default: 0.3)")
+    add("--floor", type=float, help="confidence threshold of pseudo-labels, 0 to 1 (default: 0.3)")
     add(
         "--hard-labels", action="store_true", default=None,
         help="learn the teacher's predicted classes instead of its probabilities",
