@@ -1,7 +1,7 @@
 """Where in the image is the evidence for a class? Class activation maps, and Grad-CAM.
 
-The maps of the last convolution still know places, and are few enough to be weighed one by one.
-A network that only averages them has the weight of each in its last layer; in any other, the
+The maps of the last convolution still have positions, and are few enough to be weighted one by one.
+If a network only averages them, its last layer has the weight of each; in any other network, the
 gradient gives one. The weighted sum of the maps, stretched over the image, shows the evidence.
 """
 
@@ -25,30 +25,30 @@ RESHAPES = {"reshape", "flatten"}
 
 
 class Evidence(NamedTuple):
-    """The maps (N, F, OH, OW) of a layer, and what each counts for the class, weights (N, F)."""
+    """The maps (N, F, OH, OW) of a layer, and their weights (N, F) for the class."""
 
     layer: str
     maps: np.ndarray
     weights: np.ndarray
 
     def total(self) -> np.ndarray:
-        """Σ_f weights[n, f] · maps[n, f], of (N, OH, OW)."""
+        """Σ_f weights[n, f] · maps[n, f], of shape (N, OH, OW)."""
         return np.einsum("nfij,nf->nij", self.maps, self.weights)
 
 
 def grad_cam(
     model: Module, images: Array, layer: str | None = None, classes: Classes = None
 ) -> np.ndarray:
-    """Where a layer's maps speak for a class, stretched over the image.
+    """Where a layer's maps are evidence for a class, stretched over the image.
 
     images (N, C, H, W) -> (N, H, W), not negative, on the host
 
         α_f = mean over i, j of ∂s/∂A_f[i, j]        L = max(Σ_f α_f A_f, 0)
 
-    A: the maps of `layer`, without it those of the last convolution behind its ReLU. s: the logit
-    of the class; classes as in `saliency`. The numbers have no scale of their own: compare places
-    of one image. With global average pooling it is the class activation map, without what is
-    negative and divided by the number of places. The model is left as it was.
+    A: the maps of `layer`, by default those of the last convolution after its ReLU. s: the logit
+    of the class; classes as in `saliency`. The numbers have no absolute scale: compare positions
+    in one image only. With global average pooling it is the class activation map, clipped at 0
+    and divided by the number of positions. The model is left as it was.
 
     Raises ValueError for an unknown layer, one without maps, and classes that do not exist.
     Selvaraju et al. 2017, §3.
@@ -88,12 +88,12 @@ def class_activation_map(model: Module, images: Array, classes: Classes = None) 
 
     images (N, C, H, W) -> (N, H, W), stretched from Σ_f w[k, f] A_f, on the host
 
-    A: the maps that are averaged; w: the weight of the one linear layer behind. Before it is
-    stretched, the mean of the map over its places is the logit without the bias: the network's own
-    sum, taken apart. The model is left as it was.
+    A: the maps that are averaged; w: the weight of the one linear layer after them. Before
+    stretching, the mean of the map over its positions is the logit without the bias: the network's
+    own sum, split up by position. The model is left as it was.
 
-    Raises ValueError where anything but global average pooling and one linear layer stands behind
-    the maps; `grad_cam` serves there. Zhou et al. 2016, §2.
+    Raises ValueError if anything but global average pooling and one linear layer follows the maps;
+    use `grad_cam` then. Zhou et al. 2016, §2.
     """
     evidence = class_activation_evidence(model, images, classes)
     return stretched(evidence.total(), images.shape[2:])
@@ -118,7 +118,7 @@ def class_activation_evidence(model: Module, images: Array, classes: Classes = N
 
 
 def last_maps(calls: list[Call]) -> str | None:
-    """The last layer with the last convolution's maps: behind its ReLU, unpooled; None without."""
+    """The last layer with the last convolution's maps: after its ReLU, before pooling; or None."""
     maps = [call for call in calls if call.result.ndim == 4 and call.result.shape[2:] != (1, 1)]
     made = [call for call in maps if call.result.node.name in CONVOLUTIONS]
     if not made:
@@ -127,7 +127,7 @@ def last_maps(calls: list[Call]) -> str | None:
 
 
 def averaged_maps(calls: list[Call]) -> tuple[Call, Linear] | None:
-    """The layer whose maps are averaged and the linear layer behind, from the graph; else None."""
+    """The layer whose maps are averaged and the linear layer after it, from the graph; or None."""
     head = calls[-1].layer
     below = calls[-1].result.node.parents[0]
     while below is not None and below.name in RESHAPES:
@@ -143,10 +143,10 @@ def averaged_maps(calls: list[Call]) -> tuple[Call, Linear] | None:
 
 
 def stretched(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Maps (N, OH, OW) -> (N, H, W), interpolated between the middles of their places.
+    """Maps (N, OH, OW) -> (N, H, W), interpolated between the centres of their positions.
 
-    The maps are laid over the whole image, as in the papers. Where convolutions do not pad, the
-    units stand a little further inside; `receptive_fields` says where exactly.
+    The maps are stretched over the whole image, as in the papers. If convolutions do not pad, the
+    units are really a little further inside; `receptive_fields` gives their exact positions.
     """
     H, W = size
     large = [cv2.resize(each, (W, H), interpolation=cv2.INTER_LINEAR) for each in maps]

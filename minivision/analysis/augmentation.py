@@ -1,4 +1,4 @@
-"""What augmentation does to an image, as a sheet of pictures with what was drawn above each."""
+"""What augmentation does to an image: a sheet of pictures, each with its random values above it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAGNITUDES = (0.0, 7.5, 15.0, 22.5, 30.0)
 def plot_augmented(
     image: np.ndarray, transform: Any, count: int, seed: int = 0, *, histograms: bool = False
 ) -> Figure:
-    """The image uint8 (H, W, C), then `count` changed copies, each with what was drawn for it.
+    """The image uint8 (H, W, C), then `count` changed copies, each with its random values.
 
-    transform: of images, or a Compose of such. Copy i is drawn by
+    transform: an image transform, or a Compose of some. Copy i is drawn from
     `np.random.default_rng((seed, i))`, whatever the count.
-    histograms: under each picture how many of its bytes have each value, 0 at the left to 255.
+    histograms: show under each picture how many of its bytes have each value, from 0 to 255.
     """
     if count < 1:
         raise ValueError(f"plot_augmented: count is {count}; expected at least one copy")
@@ -44,7 +44,7 @@ def plot_augmented(
 def plot_magnitudes(image: np.ndarray, preset: str = "monotone") -> Figure:
     """A row for every operation that has a strength, a column for every magnitude of MAGNITUDES.
 
-    Where an amount may have either sign, the picture shows the positive one.
+    If an amount may have either sign, the picture shows the positive one.
     """
     pictures, titles = [], []
     for name, operation in PRESETS[preset].items():
@@ -64,7 +64,7 @@ def plot_magnitudes(image: np.ndarray, preset: str = "monotone") -> Figure:
 
 
 def _words(step: Any, drawn: Any) -> list[str]:
-    """What was drawn, in a short line or a few."""
+    """The random values of a step, in one or a few short lines."""
     if isinstance(drawn, PixelMap):
         lines = ["mirrored"] if drawn.scale_x < 0 else []
         if drawn.scale_x not in (1, -1) or drawn.scale_y != 1:
@@ -116,7 +116,7 @@ def _sheet(
 
 
 def plot_histogram(axes: Axes, image: np.ndarray) -> None:
-    """How many bytes of an image uint8 (H, W, C) have each value, one outline for each channel."""
+    """How many bytes of an image uint8 (H, W, C) have each value, one outline per channel."""
     colors = ("tab:red", "tab:green", "tab:blue") if image.shape[2] == 3 else ("black",)
     for c, color in enumerate(colors):
         counts = np.bincount(image[:, :, c].ravel(), minlength=256).reshape(64, 4).sum(axis=1)

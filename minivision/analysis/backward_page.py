@@ -1,12 +1,12 @@
-"""The backward pass, stepped through: a page with a slider over the graph, and all numbers on it.
+"""The backward pass, step by step: a page with a slider over the graph, showing all numbers.
 
-`story` runs the backward pass of a Tensor with `backward_steps` and writes down what a reader wants
-to see at each step: dy, the gradients that the backward function makes of it, where they go (the
-first to arrive is kept, later ones are added), and how many bytes are alive. `backward_page` puts
-the story into `backward_page.html`, one file that needs nothing else, not even a network.
+`story` runs the backward pass of a Tensor with `backward_steps` and records what a reader wants
+to see at each step: dy, the gradients that the backward function returns, which inputs receive
+them (the first is assigned, later ones are added), and how many bytes are alive. `backward_page`
+puts the story into `backward_page.html`, a single file that works offline.
 
-Touching a number shows what it feeds: ∂y[i]/∂x[j] is what the backward function returns, at j, for
-a dy that is 1 at i and 0 elsewhere.
+Touching a number shows which outputs depend on it: ∂y[i]/∂x[j] is entry j of what the backward
+function returns for a dy that is 1 at i and 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from minivision.tensor import Tensor
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 GRADIENT = re.compile(r"(^|  |, )d[^ ]+ = ")
-MOST_NODES, MOST_NUMBERS = 40, 200  # what a page can show, and what a reader can look at
+MOST_NODES, MOST_NUMBERS = 40, 200  # nodes on a page, and entries of one array
 
 
 def backward_page(text: str, given: Mapping[str, Tensor]) -> str:
     """The page (HTML) of an expression, with these Tensors for its names.
 
-    Raises ValueError where the text is no expression, where the result depends on nothing that
-    requires a gradient or is no scalar, and where there is more than a page can show.
+    Raises ValueError if the text is not an expression, if the result is not a scalar or depends on
+    nothing that requires a gradient, and if there is more than a page can show.
     """
     data = json.dumps({"expression": text, **story(Evaluation(text, given))}, ensure_ascii=False)
     page = TEMPLATE.read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def backward_page(text: str, given: Mapping[str, Tensor]) -> str:
 def story(evaluation: Evaluation) -> dict[str, Any]:
     """The nodes of the graph with their values, and the steps of the backward pass, as plain data.
 
-    It frees the graph, so an evaluation can be told once, and adds to the leaves' gradients.
+    It frees the graph, so it works only once per evaluation, and adds to the leaves' gradients.
     """
     last = evaluation.value
     nodes = graph_nodes(last)
@@ -123,7 +123,7 @@ def slopes(node: Node) -> list[Any]:
 
 
 def formula(node: Node) -> str:
-    """The line of the function's docstring that says its gradient; its first where none does.
+    """The line of the function's docstring with its gradient, or else its first line.
 
     >>> x = Tensor([1.0], requires_grad=True)
     >>> formula(functional.exp(x).node)
@@ -140,12 +140,12 @@ def arrays_of(node: Node) -> dict[int, int]:
 
 
 def owner(array: Array) -> int:
-    """Which memory an array lies in: views of one array have one owner."""
+    """An id for the memory of an array, the same for all views of one array."""
     return id(_base(array))
 
 
 def numbers(array: Array) -> list[float]:
-    """All entries in reading order, with four digits."""
+    """All entries in row-major order, rounded to four digits."""
     return [short(value) for value in array.ravel()]
 
 
@@ -164,7 +164,7 @@ def _base(array: Array) -> Array:
 
 
 def _bytes(kept: dict, given: set, waiting: dict, leaves: dict) -> dict[str, int]:
-    """How much is alive: kept for gradients (but for what was given), on the way, in the leaves."""
+    """Bytes alive: kept for gradients (except given arrays), waiting gradients, leaf gradients."""
     unique = {array: count for arrays in kept.values() for array, count in arrays.items()}
     return {
         "kept": sum(count for array, count in unique.items() if array not in given),

@@ -1,6 +1,6 @@
-"""Which classes are taken for which, and the images in which the network was surest of it.
+"""Which classes are mistaken for which, and the images with the most confident mistakes.
 
-A confusion matrix counts mistakes. Looking at the worst of each kind often says more: a wrong
+A confusion matrix counts mistakes. Looking at the worst of each kind often reveals more: a wrong
 label, a wrong crop, or two classes that nobody could tell apart.
 """
 
@@ -15,10 +15,10 @@ from minivision.training.metrics import confusion_matrix
 
 
 class ConfusedPair(NamedTuple):
-    """Images of the class `true` that were read as `predicted`: so many `mistakes`.
+    """Images of the class `true` that were predicted as `predicted`; `mistakes` is their number.
 
-    images: their positions in the data set, the surest mistake first; confidence: the probability
-    that each had for the wrong class.
+    images: their indices in the dataset, the most confident mistake first; confidence: the
+    probability of the wrong class for each.
     """
 
     true: int
@@ -29,11 +29,11 @@ class ConfusedPair(NamedTuple):
 
 
 def confused_pairs(logits: np.ndarray, labels: np.ndarray, pairs: int = 5) -> list[ConfusedPair]:
-    """The pairs of classes with the most mistakes, most first; fewer where there are not so many.
+    """The pairs of classes with the most mistakes, most first; at most `pairs` of them.
 
-    logits (N, K), labels (N,), as `predict_logits` returns them. A pair has a direction: a 4 that
-    is read as a 9 and a 9 that is read as a 4 are two. Among equals, the smaller true class comes
-    first. Raises ValueError where the arrays do not fit together.
+    logits (N, K), labels (N,), as `predict_logits` returns them. A pair has a direction: a 4 read
+    as a 9 and a 9 read as a 4 are different pairs. Ties are sorted by the smaller true class.
+    Raises ValueError if the shapes of the arrays do not match.
 
     >>> logits = np.array([[0.0, 1.0], [0.0, 3.0], [2.0, 0.0]])
     >>> (pair,) = confused_pairs(logits, np.array([0, 0, 0]))

@@ -1,9 +1,9 @@
-"""The effective receptive field: how much each pixel that a unit can see moves the unit.
+"""The effective receptive field: how much each pixel that a unit can see changes the unit.
 
 A unit sees a box, but not all of it equally: a pixel in the middle reaches it along many paths, one
-at the edge along few. The gradient of the unit with respect to the image measures it. (Luo, Li,
+at the edge along few. The gradient of the unit with respect to the image measures this. (Luo, Li,
 Urtasun & Zemel 2016, "Understanding the effective receptive field in deep convolutional neural
-networks", find that it is shaped like a bell and smaller than the box.)
+networks", find that it is bell-shaped and smaller than the box.)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minivision.tensor import Tensor
 
 
 def layer_field(fields: dict[str, ReceptiveField], layer: str) -> ReceptiveField:
-    """The field of the layer of this name; where there is none, a sentence lists the layers."""
+    """The field of the layer with this name; if there is none, the error lists the layers."""
     if layer not in fields:
         raise ValueError(f"no layer is called {layer!r}; there are {', '.join(fields)}")
     return fields[layer]
@@ -32,18 +32,18 @@ def layer_field(fields: dict[str, ReceptiveField], layer: str) -> ReceptiveField
 def effective_field(
     model: Module, layer: str, row: int, column: int, images: Array, *, rng: np.random.Generator
 ) -> np.ndarray:
-    """The share of every pixel in what moves the units of a layer at one place.
+    """The share of every pixel in the gradient of a layer's units at one position.
 
     images (N, C, H, W) -> (H, W), which sums to 1
 
         share[i, j] = Σ_n Σ_c |∂u_n/∂x[n, c, i, j]|, divided by its sum over all pixels
         u_n = Σ_f ±y[n, f, row, column]
 
-    The signs are drawn anew for each image, so that no filter cancels another for good. It depends
-    on the images and on the weights; average over several images. The model is taken as in
-    evaluation and left as it was.
+    The signs are drawn again for each image, so that filters do not always cancel each other. The
+    result depends on the images and on the weights; average over several images. The model runs in
+    evaluation mode and is left as it was.
 
-    Raises ValueError for an unknown layer or unit, and where nothing moves the unit.
+    Raises ValueError for an unknown layer or unit, and if no pixel changes the unit.
     """
     shape = images.shape
     layer_field(receptive_fields(model, shape[1:]), layer).box(row, column)  # they must exist
@@ -64,7 +64,7 @@ def effective_field(
 
 
 def effective_size(shares: np.ndarray, share: float = 0.9) -> float:
-    """The side of a square with as many pixels as are needed to collect this share, largest first.
+    """The side of a square with as many pixels as it takes to reach this share, largest first.
 
     >>> effective_size(np.full((4, 4), 1 / 16), share=1.0)
     4.0
@@ -80,10 +80,10 @@ def plot_receptive_field(
     column: int,
     shares: np.ndarray | None = None,
 ) -> Figure:
-    """The box that a unit sees, on top of an image, and how much each pixel moves it beside it.
+    """The box that a unit sees, drawn on an image; next to it, how much each pixel changes it.
 
     image: (H, W), (H, W, 1) or (H, W, 3), uint8, as large as the network's input; shares (H, W)
-    from `effective_field`, or None. What the box covers outside the image is padding.
+    from `effective_field`, or None. The part of the box outside the image is padding.
     """
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[2] == 1:
@@ -100,7 +100,7 @@ def plot_receptive_field(
     if shares is not None:
         grey = image if image.ndim == 2 else image.mean(axis=2)
         right.imshow(255 - (255 - grey) * 0.35, cmap="gray", vmin=0, vmax=255)
-        # The strongest pixel is opaque; the root brings the faint ones up to what an eye can see.
+        # The strongest pixel is opaque; the square root makes the faint ones visible.
         heat = np.zeros((H, W, 4))
         heat[..., :3] = to_rgb(VERMILION)
         heat[..., 3] = np.sqrt(shares / shares.max())
@@ -114,7 +114,7 @@ def plot_receptive_field(
 
 
 def _frame(axes: Axes, box: Box, H: int, W: int) -> None:
-    """Draw the box, grey paper where it leaves the image, and the image's own edge."""
+    """Draw the box, a grey background where it leaves the image, and the edge of the image."""
     top, left, bottom, right = box
     height, width = bottom + 1 - top, right + 1 - left
     corner = (left - 0.5, top - 0.5)

@@ -1,8 +1,8 @@
-"""A map of the images as the network sees them: what its last layer is given, drawn in the plane.
+"""A map of the images as the network sees them: the inputs of its last layer, drawn in the plane.
 
-The layer before the last describes an image in some hundred numbers, and the last one draws
-straight lines between classes there. Principal components are the directions in which these
-numbers vary most; two of them make a map on which similar images lie together.
+The layer before the last describes an image by some hundred numbers, and the last one separates
+the classes linearly in that space. Principal components are the directions in which these
+numbers vary most; two of them make a map on which similar images are close together.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class Embedding(NamedTuple):
 def embedding(
     model: Module, images: Array, components: int = 2, layer: str | None = None
 ) -> Embedding:
-    """The images as points: the principal components of what a layer makes of them.
+    """The images as points: the principal components of a layer's outputs.
 
     images (N, C, H, W) -> points (N, D), shares (D,), D = components
 
-    layer: its result is flattened. Unless one is named, it is what the last layer is given: the
-    result of the one before, or the averages of its maps.
+    layer: its outputs are flattened. By default they are the inputs of the last layer: the
+    outputs of the one before it, or the averages of its maps.
 
-    A component's sign means nothing: it is chosen so that the feature which counts most counts
-    positively. The shares say how much the map shows; distances in a map that shows a third of the
-    variance deceive.
+    The sign of a component is arbitrary: it is chosen so that the feature with the largest weight
+    has a positive one. The shares say how much the map shows; if it shows a third of the variance,
+    its distances are misleading.
 
     Raises ValueError for an unknown layer, and for more components than images or features allow.
     Pearson 1901.
@@ -57,7 +57,7 @@ def embedding(
             f"{features.shape[1]} features each have 1 to {min(features.shape)}"
         )
     centred = features - features.mean(axis=0)
-    # The rows of v are the directions, at right angles; u·s are the images' places along them.
+    # The rows of v are the directions, at right angles; u·s are the images' coordinates along them.
     u, s, v = np.linalg.svd(centred, full_matrices=False)
     strongest = np.abs(v[:components]).argmax(axis=1)
     signs = np.where(v[np.arange(components), strongest] < 0, -1, 1)
@@ -67,7 +67,7 @@ def embedding(
 
 
 def layer_before_the_last(model: Module, image_shape: tuple[int, ...]) -> tuple[str, bool]:
-    """The layer whose result the last one is given, and whether its maps are averaged first."""
+    """The layer whose outputs the last one receives, and whether its maps are averaged first."""
     with borrowed(model, trainable=False):
         empty = images_like(model, (0, *image_shape))
         calls = watched(model, Tensor(empty, requires_grad=True))

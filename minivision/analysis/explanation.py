@@ -1,7 +1,7 @@
-"""One page about one answer: the image, the scores, and four ways to ask what they rest on.
+"""One page about one prediction: the image, the scores, and four views of what they are based on.
 
-`explain` asks, `plot_explanation` draws. Each of the pictures can deceive alone: saliency is
-noisy, Grad-CAM is coarse, a patch is something to see itself. What they agree on is worth trust.
+`explain` computes, `plot_explanation` draws. Each picture alone can mislead: saliency is noisy,
+Grad-CAM is coarse, an occluding patch is itself visible to the network. Trust what they agree on.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from minivision.nn import Module
 from minivision.tensor import Tensor
 
 MAPS = 8  # feature maps that are drawn
-STEPS = 14  # a patch takes about so many steps along a side, and is about four steps long
+STEPS = 14  # a patch takes about this many steps along a side, and is about four steps long
 
 
 class Explanation(NamedTuple):
-    """What a network says about one image, and why: see `explain`."""
+    """A network's prediction for one image, and the evidence for it: see `explain`."""
 
     x: np.ndarray
     probabilities: np.ndarray
@@ -46,7 +46,7 @@ class Explanation(NamedTuple):
     occlusion: Occlusion
 
     def grad_cam(self) -> np.ndarray | None:
-        """As `activation_maps.grad_cam`; None of a network without convolutions."""
+        """As `activation_maps.grad_cam`; None for a network without convolutions."""
         if self.evidence is None:
             return None
         return stretched(np.maximum(self.evidence.total(), 0), self.x.shape[1:])[0]
@@ -55,9 +55,9 @@ class Explanation(NamedTuple):
 def explain(
     model: Module, x: Array, class_index: int | None = None, layer: str | None = None
 ) -> Explanation:
-    """Ask a network about one image, as it is fed to it: x (C, H, W), on the host.
+    """Explain a network's prediction for one preprocessed image x (C, H, W), on the host.
 
-    class_index: None for the likeliest; layer: as in `grad_cam`, whose part is None of a network
+    class_index: None for the likeliest; layer: as in `grad_cam`; `evidence` is None for a network
     without convolutions. The model is left as it was. Raises ValueError as the four functions do.
     """
     C, H, W = sizes("explain", "x", x, "C H W")
@@ -82,11 +82,11 @@ def explain(
 def plot_explanation(
     explanation: Explanation, original: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
-    """The page. original: the image file, uint8 (h, w, 1) or (h, w, 3); classes: K names."""
+    """Draw the page. original: the image file, uint8 (h, w, 1) or (h, w, 3); classes: K names."""
     e, picture = explanation, as_picture(explanation.x)
     cam = e.grad_cam()
     figure = Figure(figsize=(9.2, 5.6 if cam is None else 7.3), layout="constrained")
-    # A file's name may hold a $; titles that quote it are never read as mathematics.
+    # A file name may contain a $; titles that quote it are never parsed as mathematics.
     figure.suptitle(readable(title)[-60:], fontsize=12, parse_math=False)
     heights = (1, 1) if cam is None else (1, 1, 0.62)
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -114,10 +114,10 @@ def plot_explanation(
 
 
 def draw_heat(axes: Axes, picture: np.ndarray, heat: np.ndarray) -> None:
-    """Lay heat (H, W) over a paled picture: red where it is positive, blue where negative.
+    """Draw heat (H, W) over a faded picture: red for positive values, blue for negative ones.
 
-    picture: uint8 (H, W) or (H, W, 3). The number of largest size is opaque, 0 is clear; a heat
-    that is 0 everywhere colours nothing.
+    picture: uint8 (H, W) or (H, W, 3). The largest absolute value is opaque, 0 is transparent; a
+    heat that is 0 everywhere draws nothing.
     """
     grey = picture if picture.ndim == 2 else picture.mean(axis=2)
     axes.imshow(255 - (255 - grey) * 0.3, cmap="gray", vmin=0, vmax=255)
@@ -129,7 +129,7 @@ def draw_heat(axes: Axes, picture: np.ndarray, heat: np.ndarray) -> None:
 
 
 def as_picture(x: np.ndarray) -> np.ndarray:
-    """A network's input (C, H, W), from black to white: uint8 (H, W, 3), or (H, W) for C not 3."""
+    """A network's input (C, H, W), from black to white: uint8 (H, W, 3) if C is 3, else (H, W)."""
     seen = np.moveaxis(x, 0, -1) if len(x) == 3 else x.mean(axis=0)
     span = max(float(np.ptp(seen)), np.finfo(np.float32).tiny)
     return np.round(255 * ((seen - seen.min()) / span)).astype(np.uint8)
@@ -143,7 +143,7 @@ def _picture(axes: Axes, picture: np.ndarray, title: str) -> None:
 
 
 def _bars(axes: Axes, e: Explanation, classes: Sequence[str]) -> None:
-    """The three likeliest classes, and the one that is asked about."""
+    """The three likeliest classes, and the one that is explained."""
     shown = list(np.argsort(-e.probabilities, kind="stable")[:3])
     shown += [] if e.class_index in shown else [e.class_index]
     for place, k in enumerate(shown):
@@ -158,7 +158,7 @@ def _bars(axes: Axes, e: Explanation, classes: Sequence[str]) -> None:
 
 
 def _maps(part: Figure, evidence: Evidence, name: str) -> None:
-    """The maps that speak loudest for or against the class, each with what it adds."""
+    """The maps with the largest contributions for or against the class, with their values."""
     spoken = evidence.weights[0] * evidence.maps[0].sum(axis=(1, 2))
     loudest = np.argsort(-np.abs(spoken), kind="stable")[:MAPS]
     part.suptitle(

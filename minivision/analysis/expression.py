@@ -1,9 +1,9 @@
 """A reader's own expression, computed on Tensors: `relu(w * x + b).sum()`.
 
-Python reads the text (`ast`), and the tree is followed with Tensors in the place of names. Only
-what is named below can be written: arithmetic, the functions of minivision.functional, the methods
-of a Tensor, indices, and several lines joined by `;`. Nothing is handed to `eval`, so a text from
-anywhere does no harm.
+Python parses the text (`ast`), and the tree is evaluated with Tensors in place of names. Only
+the following is allowed: arithmetic, the functions of minivision.functional, the methods
+of a Tensor, indices, and several lines joined by `;`. Nothing is passed to `eval`, so text from
+an untrusted source is safe.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TOO_DEEP = "{:.20}… is nested too deeply; name its parts, as in h = x + x; h +
 
 
 class Evaluation:
-    """What an expression computed: its last value, and every Tensor that was met on the way.
+    """The results of an expression: its last value, and every Tensor computed on the way.
 
     >>> x = Tensor([1.0, -2.0], requires_grad=True)
     >>> found = Evaluation("h = 3 * x; (h * h).sum()", {"x": x})
@@ -43,8 +43,8 @@ class Evaluation:
     >>> list(found.names)
     ['x', '3', 'h']
 
-    Raises ValueError for a text that is no expression, for a name that was not given, and for what
-    the functions themselves refuse.
+    Raises ValueError for a text that is not an expression, for an unknown name, and for arguments
+    that the functions themselves reject.
     """
 
     def __init__(self, text: str, given: Mapping[str, Tensor]):
@@ -115,7 +115,7 @@ class Evaluation:
         raise ValueError(f"{name} has no value; give one after the expression, as in {name}=2")
 
     def _function(self, called: ast.expr) -> Callable:
-        """What a call names: a function of the engine, or a method of a Tensor."""
+        """The function that a call names: one of the engine's, or a method of a Tensor."""
         if isinstance(called, ast.Attribute):
             owner = self._of(called.value)
             if isinstance(owner, Tensor) and called.attr in METHODS:
@@ -129,11 +129,11 @@ class Evaluation:
         return FUNCTIONS[name]
 
     def _tensor(self, value: Any) -> Any:
-        """What a name stands for: a number becomes a Tensor, too."""
+        """The value to store for a name: a number becomes a Tensor, too."""
         return Tensor(np.float32(value)) if isinstance(value, int | float) else value
 
     def _number(self, value: Any, other: Any) -> Any:
-        """A number beside a Tensor as a Tensor of its own, so that the number has a place too."""
+        """Turn a number used with a Tensor into a Tensor, so that the graph has a node for it."""
         if isinstance(value, int | float) and isinstance(other, Tensor):
             number = Tensor(np.asarray(value, other.dtype))
             self.met.append(number)
@@ -152,10 +152,10 @@ class Evaluation:
 
 
 def _lines(text: str) -> list[ast.stmt]:
-    """The statements in the text, as Python reads them."""
+    """The statements in the text, as Python parses them."""
     try:
         return ast.parse(text.strip()).body
     except SyntaxError as error:
         raise ValueError(f"{text!r} is not an expression: {error.msg}") from error
-    except MemoryError as error:  # which is what Python's parser raises
+    except MemoryError as error:  # which Python's parser raises for deep nesting
         raise ValueError(TOO_DEEP.format(text)) from error

@@ -1,7 +1,7 @@
-"""A picture of the graph: every operation behind a loss, and the leaves it began with.
+"""A picture of the graph: every operation that led to a loss, and the leaves it started from.
 
-The graph is nothing but nodes that know their parents, so following `node.parents` from the last
-node draws it. Draw before backward(), which frees the graph.
+The graph is just nodes that know their parents, so following `node.parents` from the last
+node finds all of it. Draw before backward(), which frees the graph.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_NODES = 200
 
 
 def graph_nodes(last: Tensor) -> list[Node]:
-    """The node of a Tensor and all it was computed from, in the order of their creation.
+    """The node of a Tensor and all nodes it was computed from, in order of creation.
 
     >>> from minivision import functional
     >>> x = Tensor([1.0], requires_grad=True)
@@ -38,7 +38,7 @@ def graph_nodes(last: Tensor) -> list[Node]:
 
 
 def kept_arrays(node: Node) -> list[Array]:
-    """The arrays that a backward function holds: those it names, and those in what it names.
+    """The arrays that a backward function holds, directly or in lists, tuples and closures.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> kept_arrays(x.sqrt().node)
@@ -118,7 +118,7 @@ def places(nodes: list[Node]) -> dict[Node, tuple[int, int]]:
         parents = [column[parent] for parent in node.parents if parent is not None]
         column[node] = 1 + max(parents, default=-1)
     first_use = {parent: node for node in reversed(nodes) for parent in node.parents}
-    for node in nodes:  # what was given stands just before its first use
+    for node in nodes:  # a leaf is placed just before its first use
         if not node.parents:
             column[node] = column[first_use[node]] - 1
     at: dict[Node, tuple[int, int]] = {}

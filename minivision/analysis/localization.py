@@ -1,8 +1,8 @@
-"""Where does a classifier say that the object is? A box around its evidence, and how well it fits.
+"""Where does a classifier see the object? A box around its evidence, and how well it fits.
 
-A network that was told what is in its images, and never where, can still be asked: its class
-activation map is cut off at a threshold, and a box is drawn around what is left. How well that box
-meets the true one tells whether the evidence lies on the whole object, on a part of it, or beside
+A network trained only on what is in its images, never where, can still localize: its class
+activation map is cut off at a threshold, and a box is drawn around the rest. How well that box
+overlaps the true one shows whether the evidence is on the whole object, on a part of it, or next to
 it.
 """
 
@@ -20,13 +20,13 @@ from minivision.functional.inputs import sizes
 def boxes_around_evidence(maps: Array, share: float = 0.2) -> np.ndarray:
     """A box around the strongest part of each map: maps (N, H, W) -> boxes int64 (N, 4).
 
-    What reaches `share` of the way from the map's smallest value to its largest counts; of its
-    connected parts (neighbours by a side or a corner) the one with the most pixels is taken, and
-    its box is x0, y0, x1, y1, the ends not included. A map that is the same everywhere shows
+    Pixels that reach `share` of the way from the map's smallest value to its largest count. Of
+    their connected parts (pixels that share a side or a corner) the largest is taken, and
+    its box is x0, y0, x1, y1, with x1 and y1 excluded. A map that is the same everywhere shows
     nothing and gives the whole image.
 
-    A maximum alone cannot serve, for maps may be negative; the authors' code subtracts the
-    smallest value as well. A small share gives large boxes. (Zhou et al. 2016, §3.2: share 0.2.)
+    A share of the maximum would not do, because maps may be negative; the authors' code also
+    subtracts the minimum. A small share gives large boxes. (Zhou et al. 2016, §3.2: share 0.2.)
 
     >>> heat = np.zeros((1, 5, 6))
     >>> heat[0, 1:3, 2:6] = 1
@@ -43,16 +43,16 @@ def boxes_around_evidence(maps: Array, share: float = 0.2) -> np.ndarray:
             raise ValueError(f"boxes_around_evidence: maps[{n}] has a value that is not finite")
         strong = heat - low >= share * (high - low)
         _, _, found, _ = cv2.connectedComponentsWithStats(strong.astype(np.uint8))
-        x, y, width, height, _ = found[1 + found[1:, cv2.CC_STAT_AREA].argmax()]  # 0 is the ground
+        x, y, width, height, _ = found[1 + found[1:, cv2.CC_STAT_AREA].argmax()]  # 0: background
         boxes[n] = x, y, x + width, y + height
     return boxes
 
 
 def box_overlap(boxes: Any, others: Any) -> np.ndarray:
-    """What two boxes share over what they cover together, pair by pair: (N, 4), (N, 4) -> (N,).
+    """Intersection over union of boxes, pair by pair: (N, 4), (N, 4) -> (N,).
 
-    1 where they are the same, 0 where they do not meet; "intersection over union". A found box
-    usually counts as right from 0.5 on.
+    The area that two boxes share, divided by the area that they cover together: 1 if they are the
+    same, 0 if they do not overlap. A found box usually counts as correct from 0.5 up.
 
     >>> box_overlap([[0, 0, 2, 2]], [[1, 0, 3, 2]])  # 2 pixels of 6
     array([0.33333333])
@@ -75,7 +75,7 @@ def area_of(boxes: np.ndarray) -> np.ndarray:
 
 
 def checked_boxes(where: str, name: str, boxes: Any) -> np.ndarray:
-    """Boxes (N, 4) that have an inside; ValueError for others."""
+    """Check boxes (N, 4): each must have a positive area, otherwise ValueError."""
     boxes = np.asarray(boxes)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"{where}: {name} has shape {boxes.shape}; expected (N, 4)")

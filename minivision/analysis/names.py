@@ -1,4 +1,4 @@
-"""Names of classes and files in figures: in any script, and no longer than there is room.
+"""Names of classes and files in figures: in any script, and shortened to fit.
 
 A first reading may skip this file.
 """
@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
 
-NOTED: set[str] = set()  # letters that no font has, once this was said
+NOTED: set[str] = set()  # missing letters that a note was already printed about
 
 
 def readable(name: str) -> str:
-    """The name with ? for bytes that are not UTF-8, as old file systems may have them.
+    """The name with ? for bytes that are not UTF-8, which old file systems may contain.
 
     >>> readable("caf\\udce9")
     'caf?'
@@ -37,9 +37,9 @@ def shortened(name: str, length: int) -> str:
 
 
 def draw_in_any_script(figure: Figure, draw: Callable[[], None]) -> None:
-    """Call draw(); if the usual font lacks letters, once more with installed fonts that have them.
+    """Call draw(); if the usual font lacks letters, call it again with fonts that have them.
 
-    Letters that no installed font has are drawn as boxes, and said once on stderr.
+    Letters that no installed font has are drawn as boxes, and named once on stderr.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -70,7 +70,7 @@ def draw_in_any_script(figure: Figure, draw: Callable[[], None]) -> None:
 
 
 def fonts_for(letters: Collection[str]) -> tuple[list[str], set[str]]:
-    """The usual fonts and installed ones for the letters they lack; the letters that none has."""
+    """The usual fonts, plus fonts for the letters they lack; and the letters that no font has."""
     families = list(rcParams["font.family"])
     lacking = set(letters) - letters_of(findfont(FontProperties()))
     for font in fontManager.ttflist:
@@ -79,7 +79,7 @@ def fonts_for(letters: Collection[str]) -> tuple[list[str], set[str]]:
         if font.name.startswith("Last Resort"):  # boxes with the name of a script
             continue
         found = lacking & letters_of(font.fname)
-        # A font may have empty pictures of letters; it would hide another that draws them.
+        # A font may have empty glyphs; it would hide another font that draws them.
         if found and all(has_ink(font.fname, letter) for letter in found):
             families.append(font.name)
             lacking -= found
@@ -95,7 +95,7 @@ def letters_of(path: str) -> set[str]:
 
 
 def has_ink(path: str, letter: str) -> bool:
-    """Whether a font's picture of a letter is not empty."""
+    """Whether a font's glyph of a letter is not empty."""
     font = get_font(path)
     font.set_size(12, 72)
     return font.load_char(ord(letter)).height > 0

@@ -1,8 +1,8 @@
-"""Cover a part of the image and ask again: which part can the network not do without?
+"""Cover a part of the image and predict again: which part can the network not do without?
 
-No gradient is needed, and no knowledge of what is inside: a patch slides over the image, and the
-network is asked at every place. Where the probability of the class falls, the patch lies on what
-the answer rests on.
+This needs no gradient and no knowledge of the layers: a patch slides over the image, and the
+network predicts at every position. If the probability of the class falls, the patch covers
+something that the prediction depends on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BATCH = 64  # covered copies of the image in one pass
 
 
 class Occlusion(NamedTuple):
-    """The probability of a class with a patch at every place, and without one.
+    """The probability of a class with a patch at every position, and without one.
 
     probabilities (OH, OW): the patch's first row and column are rows[i] and columns[j] of the
     image, (H, W) = image_size; whole: the probability without a patch.
@@ -38,10 +38,10 @@ class Occlusion(NamedTuple):
     image_size: tuple[int, int]
 
     def importance(self) -> np.ndarray:
-        """How far the probability falls where a pixel is covered: (H, W).
+        """How far the probability falls when a pixel is covered: (H, W).
 
-        For each pixel, the mean of whole - probability over the patches that lie on it; negative
-        where the network is surer with the pixel covered, 0 where no patch lies.
+        For each pixel, the mean of whole - probability over the patches that cover it; negative
+        if the network is surer with the pixel covered, 0 if no patch covers it.
         """
         fall, patches = np.zeros(self.image_size), np.zeros(self.image_size)
         for i, row in enumerate(self.rows):
@@ -60,17 +60,17 @@ def occlusion(
     class_index: int | None = None,
     fill: float | np.ndarray = 0.0,
 ) -> Occlusion:
-    """The probability of a class while a grey patch covers the image at one place after another.
+    """The probability of a class while a grey patch covers the image at one position after another.
 
     image (C, H, W) -> Occlusion, with (OH, OW) probabilities
 
-    patch: its sides in pixels; stride: how far it moves. The last place lies at the edge, also
-    where the stride would miss it, so that with a stride of at most the patch every pixel is
-    covered. class_index: None for the likeliest class of the whole image. fill: what the patch is
-    made of, one number or one a channel; 0 is the mean colour of standardised images, grey. A patch
-    is itself something to see: where it is never met in training it may look like a class.
+    patch: its sides in pixels; stride: how far it moves. The last position is at the edge, even
+    if the stride would miss it, so if the stride is not larger than the patch, every pixel is
+    covered. class_index: None for the likeliest class of the whole image. fill: the value of the
+    patch, one number or one per channel; 0 is the mean colour of standardised images, grey. A patch
+    is itself visible to the network: if training images have none, it may look like a class.
 
-    The model is taken as in evaluation and left as it was. Raises ValueError for a patch that does
+    The model runs in evaluation mode and is left as it was. Raises ValueError for a patch that does
     not fit into the image, and for a class that does not exist. Zeiler & Fergus 2014, §4.2.
     """
     C, H, W = sizes("occlusion", "image", image, "C H W")
@@ -104,12 +104,12 @@ def occlusion(
 
 
 def covered_by(patch: tuple[int, int], row: int, column: int) -> tuple[slice, slice]:
-    """The rows and columns under a patch that begins here."""
+    """The rows and columns under a patch that starts here."""
     return slice(row, row + patch[0]), slice(column, column + patch[1])
 
 
 def _starts(side: int, patch: int, stride: int) -> np.ndarray:
-    """Where the patch begins along one side, the last time at side - patch.
+    """The positions of the patch along one side, the last at side - patch.
 
     >>> _starts(10, 3, 2)
     array([0, 2, 4, 6, 7])

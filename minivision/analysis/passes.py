@@ -1,7 +1,7 @@
-"""Passes through a network that are only watched: what its layers make of an image, step by step.
+"""Observe a forward pass: what the layers of a network return for an image, step by step.
 
 A network is whatever its forward() does, so nothing about it is guessed from its attributes. An
-image is sent through, or a batch without any image, which costs nothing: all sizes are real, no
+image is sent through, or an empty batch, which costs nothing: all sizes are real, no
 number is computed, and the graph lists every operation. The model is left as it was.
 """
 
@@ -22,7 +22,7 @@ from minivision.windows import Window
 
 Size = int | tuple[int, ...] | None
 
-# Functions that leave everything at its place: an entry depends on entries at the same place only.
+# Functions that keep positions: an entry depends only on entries at the same position.
 AT_ITS_PLACE = {
     "add", "subtract", "multiply", "divide", "negative", "power", "exp", "log", "sqrt", "absolute",
     "maximum", "minimum", "where", "clip", "concatenate", "pad", "relu", "leaky_relu", "tanh",
@@ -31,7 +31,7 @@ AT_ITS_PLACE = {
 
 
 class Call(NamedTuple):
-    """A layer at work: its name in the model, itself, and what it returned."""
+    """One call of a layer: its name in the model, the layer, and what it returned."""
 
     name: str
     layer: Module
@@ -39,9 +39,9 @@ class Call(NamedTuple):
 
 
 def watched(model: Module, x: Tensor) -> list[Call]:
-    """Call the model and list its layers in the order in which they ended.
+    """Call the model and list its layers in the order in which they finished.
 
-    A module that only hands on what its last part returned (a Sequential) is left out. A layer
+    A module that only passes on what its last part returned (a Sequential) is left out. A layer
     that is called again is listed again, as "name, call 2".
     """
     names = {id(module): name for name, module in model.named_modules()}
@@ -66,10 +66,10 @@ def watched(model: Module, x: Tensor) -> list[Call]:
 
 @contextmanager
 def borrowed(model: Module, training: bool = False, trainable: bool = True) -> Iterator[None]:
-    """Put a model into training or evaluation mode; afterwards it is as it was.
+    """Put a model into training or evaluation mode, and restore it afterwards.
 
-    trainable=False: no weight asks for a gradient. Modes, running statistics and the keys of
-    random layers are put back.
+    trainable=False: no weight requires a gradient. Modes, running statistics and the keys of
+    random layers are restored.
     """
     modes = [(module, module.training) for module in model.modules()]
     keys = [(module, module.key) for module in model.modules() if module.random]
@@ -96,8 +96,8 @@ def borrowed(model: Module, training: bool = False, trainable: bool = True) -> I
 def image_shape(function: str, model: Module, input_size: Size) -> tuple[int, int, int]:
     """(C, H, W) of the images: as given, with the channels that the first layer expects.
 
-    input_size: a number for square images, (H, W), (C, H, W), or None for the size that the model
-    was made for. Raises ValueError where that is not known.
+    input_size: a number for square images, (H, W), (C, H, W), or None for the model's own size.
+    Raises ValueError if that is not known.
     """
     usual: tuple[int, int, int] | None = getattr(model, "input_shape", None)
     if input_size is None and usual is not None:
@@ -123,21 +123,21 @@ def images_like(model: Module, shape: tuple[int, ...], images: Array | None = No
 
 
 def places(shape: tuple[int, ...]) -> tuple[int, int]:
-    """(H, W) of maps (N, C, H, W); any other shape has no places, which counts as one."""
+    """(H, W) of maps (N, C, H, W); any other shape has no positions, which counts as one."""
     return (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
 
 
 def window_of(node: Node, before: tuple[int, ...]) -> Window:
     """The window through which an operation's result looks at its input, of this shape.
 
-    Raises ValueError where that is not one window for all places, or not known.
+    Raises ValueError if it is unknown or not the same at all positions.
     """
     if node.window is not None:
         return node.window
     (H, W), units = places(before), places(node.shape)
     if units == (1, 1):  # as flatten, linear and global pooling make it
         return Window((H, W))
-    if (H, W) == (1, 1):  # vectors laid out as maps, or one number for all places
+    if (H, W) == (1, 1):  # vectors reshaped to maps, or one number for all positions
         return Window((1, 1), stride=(0, 0))
     if node.name == "adaptive_avg_pool2d":
         if H % units[0] or W % units[1]:

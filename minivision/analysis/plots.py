@@ -1,7 +1,7 @@
 """The figures of a run: learning curves, the confusion matrix, images and predictions.
 
-Every function returns a `matplotlib.figure.Figure` and shows nothing; `save_figure` writes it as
-PNG. No function uses pyplot, so there is no global state, no window, and no need of a display.
+Every function returns a `matplotlib.figure.Figure` without showing it; `save_figure` writes it as
+PNG. No function uses pyplot, so there is no global state, no window, and no need for a display.
 Colours are from Okabe and Ito's palette, which colour-blind readers can tell apart.
 """
 
@@ -25,7 +25,7 @@ from minivision.nn.weights import write_atomically
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 DPI = 150  # dots per inch of the saved PNG
 
-# Each split has a colour and a marker: the marker tells them apart in grey print, too.
+# Each split has a colour and a marker, so that they differ in grey print, too.
 SPLITS = {"train": (BLUE, "o", "training"), "validation": (VERMILION, "s", "validation")}
 
 
@@ -34,9 +34,9 @@ def plot_history(records: Sequence[Mapping[str, Any]], title: str | None = None)
 
     `records` are those of `Run.history()`: dictionaries with "epoch" and any of "train_loss",
     "validation_loss", "train_accuracy", "validation_accuracy" (0 to 1, drawn in percent). Missing
-    and None values are passed over; a panel without any value is not drawn.
+    and None values are skipped; a panel without any value is not drawn.
 
-    Raises ValueError where there is nothing to draw.
+    Raises ValueError if there is nothing to draw.
 
     >>> plot_history([{"epoch": 1, "train_loss": 0.5}]).axes[0].get_xlabel()
     'epoch'
@@ -62,9 +62,9 @@ def plot_history(records: Sequence[Mapping[str, Any]], title: str | None = None)
     ):
         for split, (colour, marker, label) in SPLITS.items():
             if (quantity, split) in curves:
-                # A line through the known values only: where one epoch in five was validated,
+                # A line through the known values only: if one epoch in five was validated,
                 # gaps would leave no line at all. A single epoch makes no line, so it needs its
-                # marker; many markers would smear.
+                # marker; many markers would run together.
                 known = ~np.isnan(curves[quantity, split])
                 x, y = epochs[known], curves[quantity, split][known]
                 marker = marker if len(x) <= 40 else ""
@@ -78,8 +78,8 @@ def plot_history(records: Sequence[Mapping[str, Any]], title: str | None = None)
             axes.set_ylim(min(low, 0.0), high + 0.05 * abs(high))
         else:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-            # At least ten points high, so that a tiny change looks tiny. The hundredth beyond 0
-            # and 100 % keeps markers whole.
+            # At least ten percentage points high, so that a tiny change looks tiny. One more
+            # point beyond 0 and 100 % keeps markers whole.
             widen = max(0.0, 0.05 - (high - low) / 2)
             axes.set_ylim(max(low - widen, -0.01), min(high + widen, 1.01))
         axes.grid(color=PALE, linewidth=0.8)
@@ -90,13 +90,13 @@ def plot_history(records: Sequence[Mapping[str, Any]], title: str | None = None)
 
 
 def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """The confusion matrix: a row for each true class, a column for each predicted one.
+    """The confusion matrix: one row per true class, one column per predicted class.
 
     matrix (K, K) of counts, classes (K,) their names -> Figure
 
-    Errors are coloured by their number; the correct answers on the diagonal stay grey, because
+    Errors are coloured by their number; the correct predictions on the diagonal stay grey, because
     they would outshine every error. Beyond 30 classes the counts no longer fit, and a colour bar
-    stands for them. Raises ValueError where sizes differ or there is no class.
+    replaces them. Raises ValueError if sizes differ or there are no classes.
     """
     matrix = np.asarray(matrix)
     K = len(classes)
@@ -111,7 +111,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     bar_width = 0.0 if K <= 30 else 1.2
     figure = Figure(figsize=(side + bar_width, side), layout="constrained")
     axes = figure.subplots()
-    # Only the lower three quarters of the colour scale are used: black counts stay readable.
+    # Only the lower three quarters of the colour scale are used, so that black counts are readable.
     oranges = colormaps["Oranges"].with_extremes(bad=PALE)
     errors = np.ma.masked_array(matrix, mask=diagonal)
     picture = axes.imshow(errors, cmap=oranges, vmin=0, vmax=most / 0.75)
@@ -149,8 +149,8 @@ def plot_images(
 
     images: a list, or one array, of (H, W, 3), (H, W, 1) or (H, W); sizes may differ -> Figure
 
-    uint8 is drawn as it is. Floating-point images have no agreed range, so each is stretched on
-    its own: its smallest number becomes black, its largest white (a constant one is mid-grey).
+    uint8 is drawn as it is. Floating-point images have no standard range, so each is stretched
+    separately: its smallest number becomes black, its largest white (a constant one is mid-grey).
     """
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"plot_images: {len(images)} images came with {len(titles)} titles")
@@ -178,12 +178,12 @@ def plot_predictions(
     classes: Sequence[str],
     names: Sequence[str],
 ) -> Figure:
-    """A row for each image: the picture, what the network was fed, its three likeliest classes.
+    """One row per image: the picture, the network's input, its three likeliest classes.
 
     originals: N images as in `plot_images`; fed (N, C, H, W) with C = 1 or 3, stretched from black
-    to white as `plot_images` does; probabilities (N, K); classes (K,); names (N,) -> Figure
+    to white as in `plot_images`; probabilities (N, K); classes (K,); names (N,) -> Figure
 
-    The middle picture is worth a look: a wrong crop, scale or colour order is seen at once.
+    The middle picture is worth a look: it shows a wrong crop, scale or colour order at once.
     """
     probabilities = np.asarray(probabilities)
     N, K = len(originals), len(classes)
@@ -221,9 +221,9 @@ def plot_predictions(
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG at 150 dots per inch, on white; a crash leaves no half picture.
+    """Write a figure as PNG at 150 dots per inch, on white; a crash leaves no partial file.
 
-    Raises ValueError where the path does not end in .png, OSError where it cannot be written.
+    Raises ValueError if the path does not end in .png, OSError if it cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
@@ -252,7 +252,7 @@ def _show(axes: Axes, where: str, image: np.ndarray) -> None:
         image = _stretched(image)
     elif image.dtype != np.uint8:
         raise ValueError(f"{where}: an image has dtype {image.dtype}; expected uint8 or a float")
-    # Small images show their pixels; large ones are smoothed where they are shrunk.
+    # Small images show their pixels; large ones are smoothed when they are shrunk.
     smoothing = "nearest" if max(image.shape[:2]) <= 64 else "auto"
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation=smoothing)
 

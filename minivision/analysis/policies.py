@@ -1,7 +1,7 @@
-"""What a search over augmentation policies found, as a figure.
+"""The results of a search over augmentation policies, as a figure.
 
-Every picture shows differences to "none", the candidate without augmentation: in points of
-validation accuracy, blue where the policy helped and orange where it harmed.
+Every picture shows differences from "none", the candidate without augmentation, in percentage
+points of validation accuracy: blue if the policy helped, orange if it harmed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HARM_TO_HELP = LinearSegmentedColormap.from_list("harm to help", [VERMILION, "wh
 
 
 def standard_error(accuracy: float, images: int) -> float:
-    """How far an accuracy on so many images may be off by chance: √(p(1-p)/n).
+    """How far an accuracy p on n images may be off by chance: √(p(1-p)/n).
 
     >>> round(standard_error(0.8, 400), 3)
     0.02
@@ -34,7 +34,7 @@ def standard_error(accuracy: float, images: int) -> float:
 def plot_search(
     policies: Sequence[Any], names: Sequence[str], accuracies: Sequence[float], images: int
 ) -> Figure:
-    """A map over N and M where the policies are RandAugment's, otherwise a bar for each.
+    """A map over N and M if the policies are RandAugment's, otherwise one bar per policy.
 
     The first policy is "none"; the accuracies, 0 to 1, are those on `images` validation images.
     """
@@ -67,7 +67,7 @@ def _draw_map(axes: Axes, cells: dict[tuple[int, float], float], none: float) ->
         table[counts.index(count), magnitudes.index(magnitude)] = 100 * (accuracy - none)
     largest = max(float(np.nanmax(abs(table))), 1.0)
     picture = axes.imshow(table, cmap=HARM_TO_HELP, vmin=-largest, vmax=largest, aspect="auto")
-    axes.set_facecolor(PALE)  # seen where nothing was tried
+    axes.set_facecolor(PALE)  # shows where nothing was tried
     for (row, column), points in np.ndenumerate(table):
         words = "not tried" if np.isnan(points) else f"{none + points / 100:.1%}\n{points:+.1f}"
         strong = not np.isnan(points) and abs(points) > 0.7 * largest

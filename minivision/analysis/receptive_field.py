@@ -1,13 +1,13 @@
 """The receptive field: which pixels of the image a unit of a layer can see.
 
-Three numbers say it for all units of a layer: the size r of the field, the jump j between the
+Three numbers describe all units of a layer: the size r of the field, the jump j between the
 fields of neighbouring units, and the centre c of the first unit's field, in pixels from the edge.
 They start with the image itself, r = 1, j = 1, c = 1/2, and every window changes them by
 
     r ← r + (k - 1)·d·j        c ← c + ((k - 1)·d/2 - p)·j        j ← j·s
 
-(kernel k, stride s, padding p, dilation d). The windows are read from the graph of a pass with no
-image in it, so every network can be asked, whatever its forward() does.
+(kernel k, stride s, padding p, dilation d). The windows are read from the graph of a forward pass
+with an empty batch, so this works for any network, whatever its forward() does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Box(NamedTuple):
     right: int
 
     def padding(self, H: int, W: int) -> dict[str, int]:
-        """How many rows or columns lie outside an image of this size, on which side of it."""
+        """How many rows or columns are outside an image of this size, for each side."""
         height, width = self.bottom + 1 - self.top, self.right + 1 - self.left
         outside = {
             "above": min(-self.top, height),
@@ -58,8 +58,8 @@ class Box(NamedTuple):
 class ReceptiveField:
     """What the units of a layer see; every pair is (vertical, horizontal), in pixels.
 
-    units: how many there are; size, jump, start: r, j, c; window: how this layer looks at those
-    below it; below: the layers (or operations) that it looks at, none for the image itself.
+    units: how many there are; size, jump, start: r, j, c; window: how this layer looks at its
+    inputs; below: the layers (or operations) that compute them, empty for the image itself.
     """
 
     name: str
@@ -73,16 +73,16 @@ class ReceptiveField:
     number: int = field(default=0, repr=False)  # when it was computed
 
     def box(self, row: int, column: int) -> Box:
-        """The box that a unit sees, by the formula: its centre is c + unit·j, its sides are r."""
+        """The box that a unit sees, by the formula: its centre is c + unit·j, its size is r."""
         self._check(row, column)
         centres = [c + u * j for c, u, j in zip(self.start, (row, column), self.jump, strict=True)]
         top, left = (int(c - r / 2) for c, r in zip(centres, self.size, strict=True))
         return Box(top, left, top + self.size[0] - 1, left + self.size[1] - 1)
 
     def pixels(self, row: int, column: int) -> tuple[list[int], list[int]]:
-        """The rows and the columns of the image that a unit really sees, counted layer by layer.
+        """The rows and columns of the image that a unit really sees, found layer by layer.
 
-        They are those of the box without the padding, and without the holes that strides and
+        They are those of the box without the padding, and without the gaps that strides and
         dilations leave.
         """
         self._check(row, column)
@@ -125,13 +125,13 @@ class ReceptiveField:
 def receptive_fields(model: Module, input_size: Size = None) -> dict[str, ReceptiveField]:
     """The receptive field of every layer, by the layer's name, in the order of the forward pass.
 
-    input_size: of the images, a number, (H, W) or (C, H, W); left out, the model's own. Behind a
-    Flatten or a Linear layer there are no places any more: the one unit sees all. The model is
-    taken as in evaluation, where batch normalisation does not look at other places.
+    input_size: of the images, a number, (H, W) or (C, H, W); by default the model's own. After a
+    Flatten or a Linear layer there are no positions: the one unit sees everything. The model runs
+    in evaluation mode, in which batch normalisation does not look at other positions.
 
-    Raises ValueError for images that the model cannot take, where windows of different sizes stand
-    side by side (adaptive pooling that does not divide), where paths of different strides meet,
-    and for functions that move places around.
+    Raises ValueError for images that the model cannot take, if one layer has windows of different
+    sizes (adaptive pooling that does not divide evenly), if paths of different strides meet,
+    and for functions that move positions around.
 
     >>> from minivision.models import lenet5
     >>> fields = receptive_fields(lenet5())
@@ -143,7 +143,7 @@ def receptive_fields(model: Module, input_size: Size = None) -> dict[str, Recept
     with borrowed(model):
         calls = watched(model, x)
     fields = {x.node: ReceptiveField("the image", "image", (H, W), number=x.node.number)}
-    # Of all nodes first, for what a forward() computes between its layers counts too.
+    # All nodes first, because what a forward() computes between its layers counts, too.
     nodes = {node for call in calls for node in graph_nodes(call.result)}
     for node in sorted(nodes, key=lambda node: node.number):
         paths = [
@@ -161,7 +161,7 @@ def receptive_fields(model: Module, input_size: Size = None) -> dict[str, Recept
 
 
 def _through(node: Node, shape: tuple[int, ...], below: ReceptiveField) -> ReceptiveField:
-    """The field of an operation's result, as seen through one of its inputs (of this shape)."""
+    """The field of an operation's result through one of its inputs (of this shape)."""
     window = window_of(node, shape)
     (KH, KW), (SH, SW), (PH, PW), (DH, DW) = window
     (RH, RW), (JH, JW), (y, x) = below.size, below.jump, below.start
@@ -180,7 +180,7 @@ def _through(node: Node, shape: tuple[int, ...], below: ReceptiveField) -> Recep
 
 
 def _joined(paths: list[ReceptiveField]) -> ReceptiveField:
-    """Several paths that meet, as in a residual network: the box around all of their boxes."""
+    """The field of paths that meet, as in a residual network: the box around all their boxes."""
     if len(paths) == 1:
         return paths[0]
     first = paths[0]
@@ -200,13 +200,13 @@ def _joined(paths: list[ReceptiveField]) -> ReceptiveField:
 
 
 def _taps(window: Window, axis: int, unit: int) -> range:
-    """The places that a unit's window lies on, along one axis; some may be padding."""
+    """The positions that a unit's window covers along one axis; some may be padding."""
     k, s, p, d = (pair[axis] for pair in window)
     return range(unit * s - p, unit * s - p + (k - 1) * d + 1, d)
 
 
 def _all_below(layer: ReceptiveField) -> list[ReceptiveField]:
-    """A layer and all that it was computed from, the image first."""
+    """A layer and everything it was computed from, the image first."""
     found, waiting = {layer}, [layer]
     while waiting:
         new = set(waiting.pop().below) - found

@@ -1,9 +1,9 @@
-"""What the layers make of an image, and which pixels move a class: feature maps and saliency.
+"""Feature maps and saliency: the outputs of any layer, and which pixels change a class's score.
 
-A trained network can be asked in three ways without taking it apart. Its first filters are small
-images themselves. What any layer returns can be drawn, map by map. And the gradient that trains
-the weights can be carried one step further, down to the pixels: it says which of them the score
-of a class would answer to.
+A trained network can be examined in three ways without taking it apart. Its first filters are small
+images themselves. The outputs of any layer can be drawn, map by map. And the gradient that trains
+the weights can be continued one step further, down to the pixels: it shows which of them the score
+of a class is most sensitive to.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Classes = int | Sequence[int] | np.ndarray | None
 
 
 def saliency(model: Module, images: Array, classes: Classes = None) -> np.ndarray:
-    """How much each pixel moves the score of a class.
+    """How much each pixel changes the score of a class.
 
     images (N, C, H, W) -> (N, H, W), on the host
 
         saliency[n, i, j] = max over c of |∂s_n/∂x[n, c, i, j]|,  s_n = logits[n, classes[n]]
 
-    classes: one for all images, one for each, or None for each image's likeliest. The logit is
-    taken and not the probability, which also rises where the other classes lose. The model is
-    taken as in evaluation and left as it was.
+    classes: one for all images, one for each, or None for each image's likeliest. The score is the
+    logit, not the probability, which also rises when the other classes lose. The model runs
+    in evaluation mode and is left as it was.
 
     Raises ValueError for images without four axes and for classes that do not exist.
     Simonyan, Vedaldi & Zisserman 2013, §3.
@@ -51,11 +51,11 @@ def saliency(model: Module, images: Array, classes: Classes = None) -> np.ndarra
 
 
 def feature_maps(model: Module, images: Array, layer: str) -> np.ndarray:
-    """What the layer of this name makes of the images, as an array on the host.
+    """The outputs of the layer with this name, as an array on the host.
 
-    images (N, C, H, W) -> (N, F, OH, OW) of a layer with maps, (N, O) behind them
+    images (N, C, H, W) -> (N, F, OH, OW) for a layer with maps, (N, O) after them
 
-    Raises ValueError for an unknown layer; the sentence lists those that there are.
+    Raises ValueError for an unknown layer; the message lists the existing ones.
     """
     N, _, H, W = sizes("feature_maps", "images", images, "N C H W")
     found, few = [], images_at_once(H, W)
@@ -70,11 +70,11 @@ def feature_maps(model: Module, images: Array, layer: str) -> np.ndarray:
 def first_layer_filters(model: Module) -> np.ndarray:
     """The filters of the first convolution as pictures: (F, KH, KW, C), on the host.
 
-    Drawn with C = 1 or 3, they show what the network looks for before anything else: after
-    training on photographs, edges of all directions and opponent colours. Deeper filters look at
-    maps, not at pixels, and cannot be drawn so.
+    Drawn with C = 1 or 3, they show what the network looks for first: after training on
+    photographs, edges in all directions and opponent colours. Deeper filters look at
+    maps, not at pixels, and cannot be drawn like this.
 
-    Raises ValueError where there is no convolution.
+    Raises ValueError if there is no convolution.
     """
     weights = (getattr(layer, "weight", None) for layer in model.modules())
     weight = next((w for w in weights if isinstance(w, Tensor) and w.ndim == 4), None)
@@ -86,7 +86,7 @@ def first_layer_filters(model: Module) -> np.ndarray:
 
 
 def called(function: str, calls: list[Call], layer: str) -> Call:
-    """The call of the layer of this name; where there is none, a sentence lists the layers."""
+    """The call of the layer with this name; if there is none, the error lists the layers."""
     for call in calls:
         if call.name == layer:
             return call
@@ -95,9 +95,9 @@ def called(function: str, calls: list[Call], layer: str) -> Call:
 
 
 def score_backward(function: str, logits: Tensor, classes: Classes) -> np.ndarray:
-    """Carry back, for each image, the gradient of one logit; returns the classes (N,).
+    """Run backward from one logit of each image; returns the classes (N,).
 
-    Images do not meet in evaluation mode, so that one pass backward serves them all: dy is 1 at
+    In evaluation mode images are independent, so one backward pass is enough for all: dy is 1 at
     the class of each image and 0 elsewhere.
     """
     chosen = class_of_each(function, logits, classes)
@@ -108,7 +108,7 @@ def score_backward(function: str, logits: Tensor, classes: Classes) -> np.ndarra
 
 
 def class_of_each(function: str, logits: Tensor, classes: Classes) -> np.ndarray:
-    """The class (N,) that is asked about in each image; None stands for the likeliest."""
+    """The chosen class of each image, (N,); None means the likeliest."""
     N, K = sizes(function, "what the model returns", logits, "N K")
     if classes is None:
         return to_host(logits.data).argmax(axis=1)

@@ -1,6 +1,6 @@
 """A table of a network: for every layer its output, its weights, its work and its memory.
 
-Sizes and work are read from the graph of a pass with no image in it. Memory is measured on a real
+Sizes and work are read from the graph of a pass with an empty batch. Memory is measured on a real
 forward pass in training mode: what the backward functions hold, each block of memory once.
 """
 
@@ -26,13 +26,13 @@ from minivision.backend import Array, is_array
 from minivision.nn import Module, Parameter
 from minivision.tensor import Tensor
 
-# Where in the shape of a weight the inputs of one unit begin: (F, C/groups, KH, KW), (O, I),
+# The axis of a weight's shape at which the inputs of one unit begin: (F, C/groups, KH, KW), (O, I),
 # (OH, OW, F, C, KH, KW).
 INPUTS_FROM = {"conv2d": 1, "linear": 1, "locally_connected2d": 3}
 
 
 class Row(NamedTuple):
-    """One layer: its name, what it is, the shape it makes of one image, and three counts."""
+    """One layer: its name, its kind, the shape of its output for one image, and three counts."""
 
     name: str
     kind: str
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The rows and what they were counted for; printing it prints the table."""
+    """The rows, and the images they were counted for; printing it prints the table."""
 
     rows: list[Row]
     input_shape: tuple[int, int, int]
@@ -52,12 +52,12 @@ class Summary(NamedTuple):
 
     @property
     def multiply_adds(self) -> int:
-        """Of one image, through all layers."""
+        """Multiply-adds for one image, through all layers."""
         return sum(row.multiply_adds for row in self.rows)
 
     @property
     def kept_bytes(self) -> int:
-        """Held between the forward and the backward pass, for all `images` together."""
+        """Bytes held from the forward to the backward pass, for all `images` together."""
         return sum(row.kept_bytes for row in self.rows)
 
     def __str__(self) -> str:
@@ -87,15 +87,15 @@ class Summary(NamedTuple):
 def summary(model: Module, input_size: Size = None, images: int = 1) -> Summary:
     """Count a model's layers, in the order of its forward pass.
 
-    input_size: of the images, a number, (H, W) or (C, H, W); left out, the model's own.
+    input_size: of the images, a number, (H, W) or (C, H, W); by default the model's own.
 
-    Parameters are the numbers in a layer's Parameters; what layers share counts for the first of
-    them. Multiply-adds are those of convolutions and linear layers only: every output takes one
-    for each weight that it meets (padding, and weights that are always zero, included); biases,
-    activations, pooling and normalisation are left out, as is usual. Bytes kept are measured with
+    Parameters are the numbers in a layer's Parameters; shared ones count for the first layer that
+    uses them. Multiply-adds are those of convolutions and linear layers only: every output takes
+    one per weight that it uses (including padding, and weights that are always zero); biases,
+    activations, pooling and normalisation are left out, as usual. Bytes kept are measured with
     random images in training mode: the arrays that the backward functions of a layer hold and that
-    no layer before it has kept, without the weights, which are in memory anyway. A batch of N
-    keeps about N times what one image keeps; a frozen layer keeps less, or nothing.
+    no earlier layer has kept, without the weights, which are in memory anyway. A batch of N
+    keeps about N times as much as one image; a frozen layer keeps less, or nothing.
 
     Raises ValueError for images that the model cannot take.
 
@@ -138,7 +138,7 @@ def summary(model: Module, input_size: Size = None, images: int = 1) -> Summary:
 
 
 def _by_layer(calls: list[Call]) -> Iterator[list[Node]]:
-    """The operations of every layer: those of the graph up to its result, each once."""
+    """The operations of every layer: those in the graph up to its result, each listed once."""
     nodes = sorted(
         {node for call in calls for node in graph_nodes(call.result)}, key=lambda node: node.number
     )
@@ -153,7 +153,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _multiply_adds(node: Node) -> int:
-    """Of one image."""
+    """The multiply-adds of one operation, for one image."""
     function = node.name
     if function not in INPUTS_FROM or node.parents[1] is None:
         return 0
@@ -162,19 +162,19 @@ def _multiply_adds(node: Node) -> int:
 
 
 def _kept(node: Node, blocks: dict[int, Any]) -> int:
-    """Bytes of the memory that a backward function holds and that is not in `blocks`; adds it."""
+    """Bytes of memory that a backward function holds and `blocks` lacks; adds them to `blocks`."""
     count = 0
     for array in kept_arrays(node):
         block = _block(array)
         if id(block) not in blocks:
             blocks[id(block)] = block
-            # A block of bytes that is used again is a little longer than the array in it.
+            # A reused block of bytes may be a little longer than the array in it.
             count += block.nbytes if block.dtype == array.dtype else array.nbytes
     return count
 
 
 def _block(array: Array) -> Array:
-    """The array that owns the memory which this one is a view of."""
+    """The array that owns the memory of this view."""
     while is_array(getattr(array, "base", None)):
         array = array.base
     return array

@@ -1,7 +1,7 @@
-"""The command line: one file per command, each readable as an example of the rooms below.
+"""The command line: one file per command, each readable as an example of the packages below.
 
-`COMMANDS` names them. Only the module of the command that was asked for is imported, so `--help`
-answers at once. Errors of the user's making, whose messages the rooms write, are printed as one
+`COMMANDS` names them. Only the module of the requested command is imported, so `--help`
+is fast. User errors, whose messages are written in the packages, are printed as one
 line, and the command ends with exit code 2.
 """
 
@@ -25,21 +25,21 @@ from minivision import __version__
 COMMANDS = {
     "train": "train a network on a dataset and keep the run in a folder",
     "evaluate": "measure a trained run on its test set",
-    "predict": "read image files with a trained run",
+    "predict": "classify image files with a trained run",
     "transfer": "give an old network a new task that has few images",
-    "distill": "teach a small network to answer as a large one does",
-    "forget-less": "teach an old network a new task, and let it keep the old one",
-    "pseudo-label": "learn from few labels and many images without",
+    "distill": "train a small network to imitate a large one",
+    "forget-less": "teach an old network a new task without losing the old one",
+    "pseudo-label": "learn from few labels and many unlabelled images",
     "self-train": "let a network label images for its successor",
-    "explain": "draw what an answer rests on, a page for each image",
+    "explain": "draw what a prediction is based on, one page per image",
     "summary": "count a network's parameters, multiply-adds and memory",
-    "receptive-field": "which pixels a unit of a network can see",
+    "receptive-field": "show which pixels a unit of a network can see",
     "augment": "show what RandAugment does to an image",
-    "search-augmentation": "try augmentations on a dataset, keep the best",
+    "search-augmentation": "try augmentations on a dataset and keep the best",
     "search-images": "find the images in a folder that look like a picture",
-    "convert-weights": "turn weights of PyTorch's (.pth) into safetensors",
-    "backward": "step through the backward pass of an expression of yours",
-    "gradcheck": "compare every gradient with numbers",
+    "convert-weights": "convert PyTorch weights (.pth) to safetensors",
+    "backward": "step through the backward pass of your own expression",
+    "gradcheck": "check every gradient numerically",
 }
 
 ABOUT = """\
@@ -53,11 +53,11 @@ minivision COMMAND --help explains a command."""
 
 
 class Stopped(BaseException):
-    """The system asks the command to end: SIGTERM, as batch systems send it, or SIGHUP."""
+    """The system wants the command to end: SIGTERM, as batch systems send it, or SIGHUP."""
 
 
-# What a command turns into one line and exit code 2: mistakes that the rooms explain, and limits of
-# the machine or of a library, met in the middle of the work.
+# Errors that a command reports as one line with exit code 2: mistakes that the packages explain,
+# and limits of the machine or of a library, reached in the middle of the work.
 EXPLAINED = (ValueError, OSError, FloatingPointError)
 LIMITS = (ArithmeticError, MemoryError, RecursionError, cv2.error)
 
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 0
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that has no █ shows ? for it
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without █ shows ? instead
         sys.stdout.reconfigure(errors="replace")
     try:
         with stopped_by_signals():
@@ -114,12 +114,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does; afterwards they do what they did before."""
+    """SIGTERM and SIGHUP end the block like Ctrl-C; afterwards the old handlers are restored."""
 
     def stop(number: int, frame: Any) -> None:
         raise Stopped(number)
 
-    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+    if threading.current_thread() is not threading.main_thread():  # only it gets signals
         yield
         return
     numbers = [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]

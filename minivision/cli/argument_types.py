@@ -1,4 +1,4 @@
-"""Types of arguments: what argparse makes of a word on the command line, or says against it."""
+"""Argument types: how argparse converts and checks a word of the command line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def positive(kind: type, zero: bool = False) -> Any:
 
 
 def whole(text: str) -> int:
-    """An argument type: a whole number from zero up."""
+    """An argument type: a whole number, zero or more."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)

@@ -1,8 +1,8 @@
-"""Show what augmentation does to an image: a sheet of changed copies, each with what was drawn.
+"""Show what augmentation does to an image: a sheet of changed copies with their random values.
 
   minivision augment cat.jpg                             RandAugment: 2 operations, magnitude 9
   minivision augment cat.jpg --policy flip+crop+jitter   the policy of `train --augment`
-  minivision augment cat.jpg --histogram                 how often each brightness occurs, as well
+  minivision augment cat.jpg --histogram                 also how often each brightness occurs
   minivision augment cat.jpg --count 3 --magnitude 20    more, and stronger
   minivision augment cat.jpg --preset noisy_student --magnitude 27
   minivision augment cat.jpg --sweep                     every operation from magnitude 0 to 30
@@ -26,22 +26,22 @@ from minivision.transforms.randaugment import PRESETS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "image", type=Path, nargs="?", metavar="IMAGE", help="a picture in colour: PNG, JPEG, …"
+        "image", type=Path, nargs="?", metavar="IMAGE", help="a colour picture: PNG, JPEG, …"
     )
     parser.add_argument(
         "--policy",
-        help=f"names joined by +, of {', '.join(STEPS)}; or a file of search-augmentation",
+        help=f"names joined by +, from {', '.join(STEPS)}; or a file from search-augmentation",
     )
-    parser.add_argument("--count", type=int, default=2, help="operations an image (default: 2)")
+    parser.add_argument("--count", type=int, default=2, help="operations per image (default: 2)")
     parser.add_argument("--magnitude", type=float, default=9, help="0 to 30 (default: 9)")
     parser.add_argument(
         "--preset", choices=PRESETS, default="monotone", help="whose strengths (default: monotone)"
     )
-    parser.add_argument("--fill", type=int, default=128, help="byte for what is outside (128)")
+    parser.add_argument("--fill", type=int, default=128, help="byte outside the image (128)")
     parser.add_argument("--copies", type=int, default=17, help="how many to draw (default: 17)")
-    parser.add_argument("--seed", type=int, default=0, help="decides what is drawn (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument("--sweep", action="store_true", help="every operation, weak to strong")
-    parser.add_argument("--histogram", action="store_true", help="under each copy its histogram")
+    parser.add_argument("--histogram", action="store_true", help="a histogram under each copy")
     parser.add_argument("--describe", action="store_true", help="print the strengths")
     parser.add_argument(
         "--out", type=Path, metavar="PNG", help="the sheet (default: augmented-NAME.png, here)"
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _transform(policy: str | None, size: tuple[int, int], randaugment: RandAugment) -> Compose:
-    """What the command line asks for, for one image at a time."""
+    """The transform that the command line specifies, for one image at a time."""
     if policy is None:
         return Compose([randaugment])
     steps, mixer = read_policy("--policy", policy, (*size, 3))

@@ -6,9 +6,9 @@
   minivision backward "cross_entropy(relu(x @ w), [0, 2])" x=random(2,4) w=random(4,3)
 
 An expression is written as in Python: arithmetic, @, the functions of minivision.functional, the
-methods of a Tensor, and values with a name of their own, joined by `;`. It ends in one number. A
+methods of a Tensor, and named values, separated by `;`. Its result must be one number. A
 value is a number, a list, ones(SHAPE) or random(SHAPE). The page shows every number of every step;
-touch one to see what it feeds. Open it in any browser, with or without a network.
+touch one to see what it feeds. It opens in any browser, online or offline.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from minivision.analysis.backward_page import backward_page
 from minivision.cli.argument_types import whole
 from minivision.nn.weights import write_atomically
 
-LARGEST = 1_000_000  # numbers of an input
+LARGEST = 1_000_000  # numbers in an input
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("backward.html"), help="(default: backward.html)"
     )
-    parser.add_argument("--seed", type=whole, default=0, help="of random(…) (default: 0)")
+    parser.add_argument("--seed", type=whole, default=0, help="seed of random(…) (default: 0)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def in_words(grad: np.ndarray | None) -> str:
-    """A small gradient in full, a large one's shape, and None as what it means.
+    """A small gradient in full, the shape of a large one, or what None means.
 
     >>> in_words(np.float32([[1, 0.5]])), in_words(np.zeros((1, 6, 6)))
     ('[[1.0, 0.5]]', 'of shape (1, 6, 6), on the page')
@@ -64,7 +64,7 @@ def in_words(grad: np.ndarray | None) -> str:
 
 
 def tensors_of(values: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:
-    """ "x=[1,2]" and others as Tensors that require gradients.
+    """Texts such as "x=[1,2]" as Tensors that require gradients.
 
     >>> tensors_of(["w=0.5", "x=ones(2)"], np.random.default_rng(0))["x"].numpy()
     array([1., 1.], dtype=float32)
@@ -81,7 +81,7 @@ def tensors_of(values: Sequence[str], rng: np.random.Generator) -> dict[str, Ten
 
 
 def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
-    """The array that a text such as 2, [1,2], ones(3) or random(2,2) stands for, float32."""
+    """The float32 array for a text such as 2, [1,2], ones(3) or random(2,2)."""
     made = re.fullmatch(r"(random|ones)\(([\d, ]*)\)", value)
     if made:
         shape = tuple(int(n) for n in made[2].replace(",", " ").split())
@@ -95,7 +95,7 @@ def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
         return rng.normal(size=shape).astype(np.float32)
     try:
         array = np.asarray(ast.literal_eval(value), np.float32)
-    # Python's parser raises MemoryError for what is nested too deeply.
+    # Python's parser raises MemoryError for a text that is nested too deeply.
     except (
         ValueError,
         SyntaxError,

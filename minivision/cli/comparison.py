@@ -1,9 +1,9 @@
-"""What the commands that compare ways of training share: one folder, and in it a run per variant.
+"""Shared code of the commands that compare ways of training: one folder, with one run per variant.
 
 The folder's settings.json has the options of the command. Each variant is a function of the
-command; it has a folder of its own inside, with the metrics and the checkpoint of its training and,
-once it is done, the network and its result. So a command that was stopped goes on with --resume:
-variants that are done are read, and the one that was interrupted goes on at its last epoch.
+command; it has its own folder inside, with the metrics and the checkpoint of its training and,
+once it is done, the network and its result. So a stopped command continues with --resume:
+finished variants are read, and the interrupted one continues at its last epoch.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ OLD = {
     "run_folder": "RUN, the folder of a run to begin from",
     "dataset": "--dataset NAME|PATH, the images to learn",
 }
-# One way of training: variant(run) -> the trained model and its history, going on from what the run
-# holds. Its docstring says what it does.
+# One way of training: variant(run) -> the trained model and its history, continuing from the state
+# in the run. Its docstring says what it does.
 Variant = Callable[[Run], tuple[Any, History]]
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser, old: str) -> None:
-    """The options that all these commands have; old says what the RUN is to them."""
+    """The options that all these commands have; old says what role the RUN plays."""
     add = parser.add_argument
     add("run_folder", type=Path, nargs="?", metavar="RUN", help=f"the run of {old}")
     add(
@@ -67,22 +67,22 @@ def add_shared_arguments(parser: argparse.ArgumentParser, old: str) -> None:
         help=f"{', '.join(DATASETS)}, or a folder or tar of class folders",
     )  # fmt: skip
     add("--epochs", type=positive(int), help="passes over the images (default: 20)")
-    add("--batch-size", type=positive(int), help="images a step (default: 32)")
-    add("--lr", type=positive(float), help="first learning rate")
-    add("--limit", type=positive(int), help="use only N training images, of all classes")
+    add("--batch-size", type=positive(int), help="images per step (default: 32)")
+    add("--lr", type=positive(float), help="initial learning rate")
+    add("--limit", type=positive(int), help="use only N training images, spread over all classes")
     add_folder_arguments(parser)
 
 
 def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options about where results go, and what is done with files that cannot be read."""
+    """The options for the results folder, the seed, the device and unreadable files."""
     add = parser.add_argument
-    add("--seed", type=whole, help="decides everything random (default: 0)")
+    add("--seed", type=whole, help="random seed (default: 0)")
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
     add("--out", type=Path, help="the folder of results (default: runs/COMMAND-DATASET-N)")
-    add("--resume", action="store_true", help="go on with what is in --out, with its settings")
+    add("--resume", action="store_true", help="continue the results in --out, with their settings")
     add(
         "--skip-unreadable", action="store_true", default=None,
-        help="of your own images leave out those that cannot be read",
+        help="skip unreadable images in your own dataset",
     )  # fmt: skip
 
 
@@ -92,17 +92,17 @@ def open_folder(
     defaults: Mapping[str, Any],
     needed: Mapping[str, str],
 ) -> Run:
-    """The folder of results with the options asked for, or, with --resume, as it was begun.
+    """The results folder with the given options, or, with --resume, with those it was begun with.
 
-    defaults: of all options that decide the results. needed: those without which nothing can
-    begin, and what they are; the folder is named after the last.
+    defaults: the default of every option that affects the results. needed: the required options,
+    each with its description; the folder is named after the last.
     """
     given = {name: getattr(arguments, name) for name in defaults}
     for name in PLACES:
         if given.get(name) is not None and given[name] not in DATASETS:
             given[name] = str(Path(given[name]).resolve())
     for name in ("augment", "unlabelled_augment"):
-        if str(given.get(name)).endswith(".json"):  # found again from another folder
+        if str(given.get(name)).endswith(".json"):  # so it can be found from another folder
             given[name] = str(Path(given[name]).resolve())
     if arguments.resume:
         folder = Run.open(to_resume(arguments.out))
@@ -129,9 +129,9 @@ def open_folder(
 
 
 def begin(folder: Run, arguments: argparse.Namespace, settings: RunSettings) -> Run:
-    """Make the folder, once all that was asked has been looked at; a resumed one is there.
+    """Create the folder, once all options have been checked; a resumed one already exists.
 
-    It records the images that the settings of its runs record.
+    It records the same images as the settings of its runs.
     """
     if arguments.resume:
         return folder
@@ -147,10 +147,10 @@ def images_of(
     channels: int | None = None,
     source: tuple[Run, RunSettings] | None = None,
 ) -> Images:
-    """The images of new results; or those of results that are continued, or of the source's run.
+    """The images for new results, or those recorded by resumed results or by the source's run.
 
-    source: the run of the network to begin from. Trained on the same dataset, it decides which
-    images are for training: its test images must stay test images.
+    source: the run of the network to begin from. If it was trained on the same dataset, it decides
+    which images are for training, because its test images must stay test images.
     """
     options = folder.settings
     if "images" in options:  # rows of one table are measured on the same test images
@@ -177,10 +177,10 @@ def new_task(
     model: str | None = None,
     augment: str = "none",
 ) -> tuple[Splits, RunSettings]:
-    """The new images, and the settings of a run on them by the network of the source's run.
+    """The new images, and the settings of a run that trains the source's network on them.
 
-    Images get the size, the number of channels and the standardisation that the network knows.
-    model: another network than the source's; augment: as --augment says it.
+    Images get the size, the number of channels and the standardisation that the network expects.
+    model: a network other than the source's; augment: a policy, as for --augment.
     """
     options, then = folder.settings, source[1]
     model = model or then.model
@@ -214,9 +214,9 @@ def new_task(
 def trainer(
     settings: RunSettings, device: str, validate: Callable[[Any], Mapping[str, float]] | None = None
 ) -> Callable[..., History]:
-    """`fit` with what all variants of a command have in common.
+    """`fit` with the arguments that all variants of a command share.
 
-    The variant gives fit(model, batches, loss, optimizer, run=run), and its own epochs or schedule.
+    A variant calls fit(model, batches, loss, optimizer, run=run), with its own epochs or schedule.
     """
     epochs = settings.epochs
     return partial(
@@ -226,13 +226,13 @@ def trainer(
 
 
 def accuracy_on(dataset: Any, settings: RunSettings) -> Callable[[Any], dict[str, float]]:
-    """validate(model) on these images, as they are."""
+    """validate(model) on these images, without augmentation."""
     batches = loader(dataset, settings, "dataset")
     return lambda model: evaluate(model, batches)
 
 
 def keep_model(run: Run, model: Any) -> None:
-    """Write the trained network where evaluate and predict look for it."""
+    """Save the trained network where `evaluate` and `predict` look for it."""
     save_model(run.checkpoint_path, model)
 
 
@@ -247,11 +247,11 @@ def compare(
     tests: Sequence[Any] = (),
     keep: Callable[[Run, Any], None] = keep_model,
 ) -> dict[str, dict[str, Any]]:
-    """Train and measure every variant that is not done yet; write result.json and comparison.png.
+    """Train and measure every unfinished variant; write result.json and comparison.png.
 
     settings: of the variants' runs. measure(model) -> a row of the table.
     known: further rows, measured before, such as the old network's.
-    tests: the datasets it is measured on; their classes without images are named under the table.
+    tests: the test sets; their classes without images are named under the table.
     keep(run, model) writes the trained model into the variant's folder.
     """
     results, curves = {name: dict(row) for name, row in (known or {}).items()}, {}
@@ -275,7 +275,7 @@ def compare(
     folder.write_result(results)
     print()
     print_table(results, tests)
-    # Where the labels are of other classes, there is nothing to validate with, and no curve.
+    # If the labels are of other classes, there is no validation, and so no curve.
     if any(value is not None for curve in curves.values() for value in curve):
         picture = folder.path / "comparison.png"
         plots.save_figure(plot_comparison(curves, title), picture)
@@ -284,7 +284,7 @@ def compare(
 
 
 def print_table(results: Mapping[str, Mapping[str, Any]], tests: Sequence[Any]) -> None:
-    """The table, and the classes that its accuracies say nothing about."""
+    """Print the table, and the classes that its accuracies say nothing about."""
     print(table(results))
     for dataset in tests:
         if untested(dataset):
@@ -292,7 +292,7 @@ def print_table(results: Mapping[str, Mapping[str, Any]], tests: Sequence[Any]) 
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The results as text, a line for each way; shares in percent, no entry as a hyphen.
+    """The results as text, one line per variant; shares in percent, a missing entry as a hyphen.
 
     >>> print(table({"frozen": {"test_accuracy": 0.5, "trained_parameters": 1000}}))
                                   test accuracy  trained parameters
@@ -311,7 +311,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    if value is None or value != value:  # a share of nothing is not a result
+    if value is None or value != value:  # NaN: a share of nothing
         return "-"
     if name.endswith(("accuracy", "agreement")):
         return f"{value:.2%}"

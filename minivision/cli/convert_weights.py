@@ -1,10 +1,10 @@
-"""Turn weights that PyTorch saved (.pth) into safetensors, the file that minivision reads.
+"""Convert weights that PyTorch saved (.pth) to safetensors, the format that minivision reads.
 
   minivision convert-weights vgg16.pth vgg16.safetensors --model vgg16
 
 A .pth file is a pickle, which can run code when it is opened. Only weights are read from it, by
 PyTorch itself, which must be installed for this. With --model, names and shapes are compared with
-those of a network, which then takes the weights by name:
+those of a network. The network then loads the weights by name:
 
   from minivision.models import vgg16
   from minivision.nn import skip_init
@@ -14,7 +14,7 @@ those of a network, which then takes the weights by name:
       model = vgg16()
   model.load_state_dict(load_weights("vgg16.safetensors")[0])
 
-Exit code 1 says that the file was written, but does not fit the network.
+Exit code 1 means that the file was written, but does not fit the network.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from minivision.nn import Module
 from minivision.nn.weights import save_weights
 
 NAMED = 6  # names in one line
-# Where training programs put the weights in a checkpoint, and what DataParallel puts before names.
+# Keys under which training programs store the weights, and the prefix that DataParallel adds.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 PARALLEL = "module."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="FILE.pth", help="a state_dict of PyTorch's")
+    parser.add_argument("source", type=Path, metavar="FILE.pth", help="a PyTorch state_dict")
     parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="the file to write")
     parser.add_argument(
         "--model", choices=MODELS, metavar="NAME", help=f"compare with {', '.join(MODELS)}"
@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 def read_pth(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a state_dict that torch.save wrote; 8-bit floats and bfloat16 become float32.
 
-    Raises OSError where the file cannot be read, ValueError where PyTorch is missing or the file
-    holds other things than named tensors.
+    Raises OSError if the file cannot be read, ValueError if PyTorch is missing or the file
+    holds anything but named tensors.
     """
     try:
         path.open("rb").close()
@@ -79,7 +79,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
             f"'{path.stem}.safetensors')\""
         ) from None
     try:
-        # It warns of pickles that are not its own; they are refused below.
+        # PyTorch warns about pickles that it did not write; they are refused below.
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -88,7 +88,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
             "because that could run code. In the program that wrote it: "
             "torch.save(model.state_dict(), 'weights.pth')"
         ) from error
-    except Exception as error:  # foreign bytes make its reader fail in every way
+    except Exception as error:  # other files make its reader fail in many ways
         raise ValueError(
             f"{path} is damaged or no file of PyTorch's: {' '.join(str(error).split())}"
         ) from error
@@ -119,7 +119,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
 
 
 def report(arrays: Mapping[str, np.ndarray], model: Module, name: str) -> int:
-    """Print which arrays fit the network's; returns 0 where all of them do, else 1."""
+    """Print which arrays fit the network's; returns 0 if all of them do, else 1."""
     expected = {key: array.shape for key, array in model.state_dict().items()}
     shared = [key for key in expected if key in arrays]
     fitting = [key for key in shared if arrays[key].shape == expected[key]]

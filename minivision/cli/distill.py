@@ -1,18 +1,18 @@
-"""Teach a small network, the student, to answer as a large one, the teacher, does.
+"""Train a small network, the student, to imitate a large one, the teacher.
 
-The teacher's answers say more about an image than a label: what else it might have been. A
-temperature above 1 makes that visible, and the student learns it, with labels or without any. The
-same student from labels alone is trained beside it, and all three are compared: size, work, time
-and accuracy.
+The teacher's outputs say more about an image than its label: what else it might have been. A
+temperature above 1 makes that visible, and the student learns it, with or without labels. The
+same student trained on labels alone is the baseline, and all three networks are compared: size,
+work, time and accuracy.
 
   minivision train --dataset mnist --model lenet5                  a teacher, runs/lenet5-mnist-1
   minivision distill runs/lenet5-mnist-1 --student lenet5_lecture
   minivision distill runs/lenet5-mnist-1 --student lenet5_lecture --no-labels --limit 2000
   minivision distill runs/lenet5-mnist-1 --student lenet5_lecture --temperature 8 --alpha 0.5
 
-The teacher sees each image once, as it is; the student may see it augmented. Where the teacher's
-classes are others than the images', distil with --no-labels: the student answers in the teacher's
-classes then, and `minivision transfer` gives it the new ones.
+The teacher sees each image once, as it is; the student may see it augmented. If the images have
+other classes than the teacher, distil with --no-labels: the student then predicts the teacher's
+classes, and `minivision transfer` gives it the new ones.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "no_labels": False, "augment": "none",
 }  # fmt: skip
 USUAL_ALPHA = 0.1
-TIMED = 30  # images, one at a time; the median counts
+TIMED = 30  # images, timed one at a time; the median is reported
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,9 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--alpha", type=float, help="weight of the labels, 0 to 1 (default: 0.1)")
     add(
         "--no-labels", action="store_true", default=None,
-        help="learn from the teacher's answers alone; the labels are only used to measure",
+        help="learn from the teacher's outputs alone; labels are used only for measuring",
     )  # fmt: skip
-    add("--augment", metavar="POLICY", help=f"names joined by +, of {', '.join(STEPS)}")
+    add("--augment", metavar="POLICY", help=f"names joined by +, from {', '.join(STEPS)}")
     parser.epilog = EXPLAINED
 
 
@@ -160,7 +160,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def cost(model: Any) -> dict[str, Any]:
-    """Parameters, multiply-adds of an image, and the median time of one image alone, on the CPU."""
+    """Parameters, multiply-adds per image, and the median time for one image alone, on the CPU."""
     counted, times = summary(model), []
     image = Tensor(np.zeros((1, *counted.input_shape), np.float32))
     model.to("cpu").eval()

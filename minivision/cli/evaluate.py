@@ -1,9 +1,9 @@
-"""Measure a trained run on its test set: accuracy, loss, and what it confuses.
+"""Measure a trained run on its test set: accuracy, loss, and which classes it confuses.
 
   minivision evaluate runs/lenet5-digits-1
 
-The dataset and the preprocessing are the run's own. Of images of your own it measures with those
-that the run set aside for the test, and says which of them are missing, changed or new.
+The dataset and the preprocessing are the run's own. If the run used your own images, it measures
+with those set aside for testing, and says which of them are missing, changed or new.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What does an answer rest on? Draws a page of pictures for each image file.
+"""What is a prediction based on? Draws a page of pictures for each image file.
 
   minivision explain runs/lenet5-digits-1 seven.png
   minivision explain runs/lenet5-digits-1 seven.png --class 1 --out why_not_one.png
 
-The images are prepared as `predict` does it. The page shows what the network is fed and its
-likeliest answers; which pixels move the score (saliency); where the last convolution speaks for the
-class (Grad-CAM); what happens to the probability when a patch covers a part (occlusion); and the
-maps of that layer which count most. Without --out it is written into the run's folder.
+The images are prepared as in `predict`. The page shows the network's input and its likeliest
+classes; which pixels change the score (saliency); where the last convolution supports the class
+(Grad-CAM); how the probability changes when a patch covers a part (occlusion); and the feature
+maps of that layer that matter most. Without --out it is written into the run's folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the class to explain, by name or number (default: each image's likeliest)",
     )  # fmt: skip
     parser.add_argument(
-        "--layer", help="whose maps to draw (default: those of the last convolution)"
+        "--layer", help="the layer whose maps to draw (default: the last convolution)"
     )
     parser.add_argument("--out", type=Path, metavar="PNG", help="where to draw it; for one image")
     parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def class_number(classes: Sequence[str], asked: str | None) -> int | None:
-    """The number of a class given by its name, or by its number where no class has that name."""
+    """The number of a class given by its name, or by its number if no class has that name."""
     if asked is None:
         return None
     if asked in classes:
@@ -84,7 +84,7 @@ def class_number(classes: Sequence[str], asked: str | None) -> int | None:
 
 
 def in_words(probabilities: np.ndarray, whole: float, name: str) -> str:
-    """What covering does, as a sentence.
+    """Describe the effect of covering the image in words.
 
     >>> in_words(np.array([[0.9, 0.25]]), 0.95, "ring")
     'a patch takes the probability of ring from 95.0% to between 25.0% and 90.0%'
@@ -95,7 +95,7 @@ def in_words(probabilities: np.ndarray, whole: float, name: str) -> str:
 
 
 def page_of(folder: Path, images: Sequence[Path], number: int) -> Path:
-    """Where the page of an image goes: explained-NAME.png, all numbered where names repeat."""
+    """The path of an image's page: explained-NAME.png, with a number if any names repeat."""
     stems = [path.stem for path in images]
     count = f"{number + 1}-" if len(set(stems)) < len(stems) else ""
     return folder / f"explained-{count}{stems[number]}.png"

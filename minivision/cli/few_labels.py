@@ -1,8 +1,8 @@
-"""What the commands with few labels share: labelled and unlabelled images, and how they are shown.
+"""Shared code of the commands with few labels: labelled and unlabelled images, and transforms.
 
-Two ways to say which images have labels: folders of one's own (--labelled, --unlabelled), or a
-dataset that has a name, of which all labels but a few are put aside (--labels). Then it is known
-how often pseudo-labels are right.
+There are two ways to say which images have labels: your own folders (--labelled, --unlabelled), or
+a built-in dataset with all labels but a few put aside (--labels). The second shows how often
+pseudo-labels are right.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from minivision.transforms import Compose, RandAugment, from_description
 
 
 class FewLabels(NamedTuple):
-    """The images of a command, and the transforms they are shown with."""
+    """The images of a command, and the transforms for them."""
 
     splits: Splits  # with the labelled images as the training part
     unlabelled: Any
-    truth: np.ndarray | None  # labels (M,) of the unlabelled images, where they are known
+    truth: np.ndarray | None  # labels (M,) of the unlabelled images, if they are known
     settings: RunSettings
     clean: Any
     weak: Any
@@ -57,19 +57,19 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a folder or tar of class folders, or one of {', '.join(DATASETS)}",
     )  # fmt: skip
     add("--unlabelled", type=Path, metavar="FOLDER", help="images without labels, in any folders")
-    add("--labels", type=positive(int), help="of a NAME: keep so many labels, hide the others")
+    add("--labels", type=positive(int), help="with a NAME: keep this many, hide the others")
     add("--model", help=f"{', '.join(MODELS)} (default: lenet5)")
     add(
         "--epochs",
         type=positive(int),
-        help="walks over the unlabelled images (default: 20; large sets: 5)",
+        help="passes over the unlabelled images (default: 20; large sets: 5)",
     )
-    add("--batch-size", type=positive(int), help="labelled images a step (default: 32)")
-    add("--ratio", type=positive(int), help="unlabelled images for each of them (default: 3)")
-    add("--lr", type=positive(float), help="first learning rate of Adam (default: as in train)")
+    add("--batch-size", type=positive(int), help="labelled images per step (default: 32)")
+    add("--ratio", type=positive(int), help="unlabelled images per labelled one (default: 3)")
+    add("--lr", type=positive(float), help="initial learning rate of Adam (default: as in train)")
     add(
         "--augment", metavar="POLICY",
-        help=f"weak augmentation, names joined by +, of {', '.join(STEPS)} (default: crop)",
+        help=f"weak augmentation, names joined by +, from {', '.join(STEPS)} (default: crop)",
     )  # fmt: skip
     add_folder_arguments(parser)
     parser.epilog = EXPLAINED
@@ -83,7 +83,7 @@ SHARED: dict[str, Any] = {
 
 
 def ask(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]) -> Run:
-    """The folder of results; ValueError where it is not said which images have no labels."""
+    """The folder of results; ValueError unless the options say which images have no labels."""
     if not arguments.resume and (arguments.unlabelled is None) == (arguments.labels is None):
         raise ValueError(
             "give either --unlabelled FOLDER, your own images, or --labels N, to hide all other "
@@ -98,7 +98,7 @@ def ask(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]
 
 
 def few_labels(folder: Run) -> FewLabels:
-    """The images that the folder's settings name, and weak and strong augmentation for them."""
+    """The images named in the folder's settings, and weak and strong augmentation for them."""
     settings = folder.settings
     images = images_of(folder, settings["labelled"], settings["model"])
     splits = images.splits

@@ -1,8 +1,8 @@
-"""A look at the first loss: a network that has learned nothing should not be sure of anything.
+"""Check the first loss: an untrained network should not be sure of anything.
 
-One that gives each of K classes the probability 1/K has a cross-entropy of log K. Random scores of
-a usual size cost a little more. A first loss far above means that wrong classes get probabilities
-of almost 1, and the first steps go into taking that back, if they do not make it worse.
+A network that gives each of K classes the probability 1/K has a cross-entropy of log K. Random
+scores of a usual size cost a little more. A first loss far above that means that wrong classes get
+probabilities of almost 1, and the first steps must undo that, if they do not make it worse.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from minivision.training import Batch
 from minivision.training.loop import Loss
 
 # The right class got exp(-10), or 1/22,000, of its fair share of 1/K. For 2 to 100 classes of drawn
-# shapes, the small networks begin up to 6.3 above log K; with bytes from 0 to 255 in place of
+# shapes, the small networks start up to 6.3 above log K; with bytes from 0 to 255 instead of
 # standardised pixels 11 to 640 above it, unless batch normalization hides the mistake.
 FAR = 10
 
 
 def watched(loss: Loss, classes: int) -> Loss:
-    """The same loss, which prints a line if that of a run's first batch is far above log K.
+    """The same loss, with a printed note if a run's first loss is far above log K.
 
-    It changes nothing. A run that goes on begins with a later batch, and is silent. Losses other
-    than cross-entropy are not compared: log K says nothing about them.
+    The loss is unchanged. A resumed run starts with a later batch, so it prints nothing. Losses
+    other than cross-entropy are not compared: log K says nothing about them.
     """
 
     def look_and_pass_on(model: Module, batch: Batch) -> tuple[Tensor, Mapping[str, Any]]:
@@ -43,7 +43,7 @@ def watched(loss: Loss, classes: int) -> Loss:
 
 
 def tell(loss: float, classes: int) -> None:
-    """Print the line, if it is due; `fit` refuses what is infinite, and has more to say about it.
+    """Print the note if it is needed; for an infinite loss, `fit` raises a more detailed error.
 
     >>> tell(2.9, 10)
     >>> tell(135.0, 4)  # doctest: +ELLIPSIS

@@ -1,16 +1,16 @@
-"""Teach an old network a new task, and let it keep the old one.
+"""Teach an old network a new task without losing the old one.
 
 Training on new images alone pulls the weights away from what the old task needs. Learning without
-forgetting writes down the old network's answers to the new images before anything changes, and has
-its old head go on giving them while a new head learns. Beside it are what it is compared with:
-training the new head alone, training on without care, and training with the old images at hand.
+forgetting records the old network's outputs for the new images before anything changes, and trains
+its old head to keep them while a new head learns. It is compared with three baselines: training
+the new head alone, plain fine-tuning, and training jointly with the old images.
 
   minivision train --dataset my_birds                                 an old network
   minivision forget-less runs/lenet5-my_birds-1 --dataset my_beetles  both, in one network
-  minivision forget-less … --old-weight 3                             care more for the old task
+  minivision forget-less … --old-weight 3                             give the old task more weight
 
-The old images are needed to measure what was forgotten, and for joint training. Where they are
-gone both are left out. Each task is asked through its own head:
+The old images are needed to measure what was forgotten, and for joint training. If they are
+gone, both are left out. Each task has its own head:
 minivision predict runs/NAME/learning-without-forgetting/old IMAGE.
 """
 
@@ -57,9 +57,9 @@ DEFAULTS: dict[str, Any] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser, "the old network")
     add = parser.add_argument
-    add("--old-weight", type=positive(float), help="lambda, of the old answers (default: 1)")
-    add("--temperature", type=float, help="T of the old answers, from 0.001 to 1000 (default: 2)")
-    add("--warm-up", type=whole, help="epochs for the new head alone, before (default: 1)")
+    add("--old-weight", type=positive(float), help="lambda, of the old outputs (default: 1)")
+    add("--temperature", type=float, help="T of the old outputs, from 0.001 to 1000 (default: 2)")
+    add("--warm-up", type=whole, help="epochs for the new head alone at the start (default: 1)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
     splits, settings = new_task(folder, (old_run, old), optimizer="sgd")
     head = old.head or {"layers": 1, "hidden": []}
     old = replace(old, head=head)
-    settings = replace(settings, head={"layers": head["layers"], "hidden": []})  # the same body
+    settings = replace(settings, head={"layers": head["layers"], "hidden": []})  # the same backbone
     folder = begin(folder, arguments, settings)
     K, old_splits = len(splits.train.classes), old_images(old_run, old)
     print(
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
     def train(
         model: MultiHead, loss: Loss, warm_up: int, epochs: int, run: Run
     ) -> tuple[MultiHead, History]:
-        """The new head alone for the epochs of warm-up, and then everything."""
+        """Train the new head alone for the warm-up epochs, and then everything."""
         history = History()
         if warm_up:
             model.freeze()
@@ -186,9 +186,9 @@ def as_training(preprocessing: dict[str, Any]) -> dict[str, Any]:
 
 
 def old_images(run: Run, settings: RunSettings) -> Splits | None:
-    """The old task's images, or None, with a note, if they cannot be read any more.
+    """The old task's images, or None, with a note, if they can no longer be read.
 
-    Raises ValueError if they can be read, but are not those that the old network learned from.
+    Raises ValueError if they can be read, but are not those that the old network was trained on.
     """
     try:
         return run_images(settings, run.path, unchanged=TRAINED).splits

@@ -1,11 +1,11 @@
-"""Compare every gradient of the engine with numbers, and print a table.
+"""Check every gradient of the engine numerically, and print a table.
 
   minivision gradcheck                     every function, 20 random geometries each
   minivision gradcheck conv2d tanh -n 200
 
 Each function is run in float64 on random shapes; its gradient is compared with central differences
-along random directions, under a random upstream gradient. What is checked is the page in
-functional/; a row such as "conv2d (fast)" compares its fast form with it.
+along random directions, with a random incoming gradient. The page in functional/ is checked; a row
+such as "conv2d (fast)" compares its fast form with the page.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "functions", nargs="*", metavar="FUNCTION", help=f"(default: all) {', '.join(CASES)}"
     )
     parser.add_argument(
-        "-n", "--geometries", type=positive(int), default=20, help="a function (default: 20)"
+        "-n", "--geometries", type=positive(int), default=20, help="per function (default: 20)"
     )
-    parser.add_argument("--seed", type=whole, default=0, help="decides the shapes (default: 0)")
+    parser.add_argument("--seed", type=whole, default=0, help="seed of the shapes (default: 0)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
-"""The images of a command: looked at before training, dealt into parts, and the same ones later.
+"""The images of a command: checked before training, split into parts, and found again later.
 
-A run on images of your own records which ones it was made of (datasets/fingerprint.py). `evaluate`
-measures with the recorded test images, whatever has come and gone since, and a run that is
-continued refuses to train on other images than it began with.
+A run on your own images records which images it used (datasets/fingerprint.py). `evaluate`
+measures with the recorded test images, even if files have been added or removed since, and a
+resumed run refuses to train on other images than it began with.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from minivision.datasets.file_dataset import File
 from minivision.datasets.fingerprint import NAMED, Changes, changes, fingerprint, stamps
 from minivision.training.settings import RunSettings
 
-# This many bytes of images are decoded once before training begins, which takes less than a minute,
-# and told apart by their contents. Images of a larger dataset are told apart by their sizes.
+# Up to this many bytes of images are decoded once before training, which takes less than a minute,
+# and identified by their contents. Images of a larger dataset are identified by their sizes.
 CHECKED_BYTES = 2_000_000_000
 TRAINED = ("train", "validation")  # the parts that decide what a run learns
 NAMES = {"train": "training", "validation": "validation", "test": "test"}
 
 
 class Images(NamedTuple):
-    """The parts of a dataset, and what a run keeps of it in its settings (None for a name)."""
+    """The parts of a dataset, and its record in a run's settings (None for a built-in dataset)."""
 
     splits: Splits
-    skipped: dict[str, str]  # files left out, from their names to what is wrong with them
+    skipped: dict[str, str]  # names of the files left out -> what is wrong with them
     record: dict[str, Any] | None
 
 
@@ -41,11 +41,11 @@ def new_images(
 ) -> Images:
     """The dataset for a new run; the images of a path get the size that the network expects.
 
-    The images of a path are decoded once, first. Without `skip_unreadable`, ValueError names those
-    that cannot be read (if there is too much to look at, training will name the first that it
+    The images of a path are decoded once, first. Without `skip_unreadable`, a ValueError names
+    unreadable ones (if the dataset is too large for that, training names the first that it
     meets). With it they are left out.
 
-    channels: of an old network's images; ValueError if those of a name have others.
+    channels: of an old network's images; ValueError if a built-in dataset has another number.
     """
     size = input_size(model)
     if dataset in DATASETS:
@@ -71,7 +71,7 @@ def new_images(
 def found_files(
     images: Iterable[str], left_out: Mapping[str, int], classes: Sequence[str] = ()
 ) -> str:
-    """What was found, by kind, so that a picture that nobody reads is noticed.
+    """What was found, by file type, so that files that are not read are noticed.
 
     >>> found_files(["cat/1.jpg", "cat/2.JPG", "dog/1.png"], {".heic": 12}, ["cat", "dog"])
     '3 images (2 .jpg, 1 .png) of 2 classes: cat, dog; not read: 12 .heic'
@@ -85,7 +85,7 @@ def found_files(
 
 
 class Recorded(NamedTuple):
-    """What settings say of a run's images, in which they are like `RunSettings`."""
+    """The entries about images in a run's settings, with the names of `RunSettings`."""
 
     dataset: str
     model: str
@@ -100,7 +100,7 @@ def run_images(
 ) -> Images:
     """The images that a run's settings name and record; a line is printed if some have changed.
 
-    unchanged: the parts that have to be as they were, such as TRAINED, because they will be trained
+    unchanged: the parts that must not have changed, such as TRAINED, because they will be trained
         on; ChangedImagesError names the first few images that are missing, changed or new.
 
     Test images that are missing or changed are left out, and new ones are not used.
@@ -139,7 +139,7 @@ def run_images(
 
 
 def untested(dataset: Any) -> list[str]:
-    """The classes that have no image in a test set: its accuracy says nothing about them.
+    """The classes without an image in a test set: its accuracy says nothing about them.
 
     >>> from minivision.datasets import ArrayDataset
     >>> cats = ArrayDataset(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 0]), ("cat", "dog"))
@@ -151,7 +151,7 @@ def untested(dataset: Any) -> list[str]:
 
 
 def beside_accuracy(untested: Sequence[str]) -> str:
-    """The note beside a test accuracy that names the classes without an image, or nothing."""
+    """The note after a test accuracy that names the classes without an image, or nothing."""
     return f" (no test image of {', '.join(untested)})" if untested else ""
 
 
@@ -160,7 +160,7 @@ class ChangedImagesError(ValueError):
 
 
 def named_splits(dataset: str, channels: int | None) -> Splits:
-    """The parts of a dataset that has a name."""
+    """The parts of a built-in dataset."""
     splits = load_dataset(dataset)
     found = splits.train[0][0].shape[2]
     if channels not in (None, found):
@@ -172,7 +172,7 @@ def named_splits(dataset: str, channels: int | None) -> Splits:
 
 
 def checked(folders: ClassFolders, dataset: str, skip_unreadable: bool) -> dict[str, str]:
-    """The images that cannot be read, to be left out; without `skip_unreadable` a ValueError."""
+    """The unreadable images, to be left out; without `skip_unreadable`, they raise ValueError."""
     broken = folders.unreadable()
     if broken and not skip_unreadable:
         named = [f"{name} {reason}" for name, reason in broken.items()][:NAMED]
@@ -196,7 +196,7 @@ def refuse_other_classes(settings: RunSettings | Recorded, now: Sequence[str], r
 
 
 def changes_of(folders: ClassFolders, settings: RunSettings | Recorded, part: str) -> Changes:
-    """How a part's images differ from the recorded ones, counting new ones that belong to it."""
+    """How a part's images differ from the recorded ones, including new ones that belong to it."""
     record = settings.images or {}
     elsewhere = {name for other in PARTS if other != part for name in record[other]}
     elsewhere |= set(settings.skipped or ())
@@ -209,7 +209,7 @@ def changes_of(folders: ClassFolders, settings: RunSettings | Recorded, part: st
 
 
 def refuse_changes(found: Changes, what: str, run: Path) -> None:
-    """Raise ChangedImagesError if images that a run trains on are not as it began with them."""
+    """Raise ChangedImagesError if images that a run trains on have changed since it began."""
     if any(found):
         raise ChangedImagesError(
             f"{what} are not those that {run} began with ({found}); bring them back as they were, "
@@ -220,7 +220,7 @@ def refuse_changes(found: Changes, what: str, run: Path) -> None:
 def unlabelled_stamps(
     settings: Mapping[str, Any], files: Mapping[str, File], run: Path
 ) -> dict[str, str]:
-    """The stamps of images without labels. Raises ChangedImagesError if they are others now."""
+    """The stamps of unlabelled images. Raises ChangedImagesError if they have changed."""
     then = settings.get("unlabelled_images")
     if then is not None:
         refuse_changes(changes(then, files), f"the images in {settings['unlabelled']}", run)

@@ -1,6 +1,6 @@
-"""How a run learns: from which weights, by which loss, optimizer and schedule.
+"""How a run learns: its first weights, loss, optimizer and schedule.
 
-Each function turns entries of a run's settings into an object that `fit` is given.
+Each function turns entries of a run's settings into an argument of `fit`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from minivision.training.checkpoint import weights_in
 from minivision.training.loop import Loss
 from minivision.training.settings import CHOICES, PLATEAU, RunSettings
 
-# First learning rates, by how the name of the network begins; the longest that fits counts. Larger
-# networks need smaller steps: the first step of Adam moves every weight by the rate, and so the sum
+# Initial learning rates, by prefix of the network's name; the longest match counts. Larger networks
+# need smaller steps: the first step of Adam moves every weight by the learning rate, and so the sum
 # of a unit with thousands of inputs by thousands of times as much.
 LEARNING_RATES = {
     "": {"adam": 2e-3, "sgd": 5e-3},
@@ -37,81 +37,81 @@ LEARNING_RATES = {
     "vgg1": {"adam": 1e-4, "sgd": 1e-3},
 }
 MOMENTUM = 0.9
-# Pages that draw as a paper for a million images does; all others begin as they say.
+# Networks whose page has a paper's initialization, for a million images: here they start He-normal.
 STARTS = dict.fromkeys(("alexnet", "alexnet_caffenet", "alexnet_two_tower"), "he")
 
 
 def start_of(model: str) -> str:
-    """How this network's weights are drawn, unless the command line says it."""
+    """How this network's weights are drawn, unless the command line says otherwise."""
     return STARTS.get(model, "paper")
 
 
 def learning_rate(model: str, optimizer: str) -> float:
-    """The first learning rate with which this network learns, unless the command line has one."""
+    """The initial learning rate of this network, unless the command line gives one."""
     family = max(filter(model.startswith, LEARNING_RATES), key=len)
     return LEARNING_RATES[family][optimizer]
 
 
 def add_learning_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `train` about how the network learns; None is not given."""
+    """The options of `train` about how the network learns; None means not given."""
     add = parser.add_argument
     add(
         "--lr", type=positive(float),
-        help="first learning rate (default: adam 0.002, sgd 0.005; less for vgg_small, and again "
-        "for the large AlexNets and VGGs: LEARNING_RATES in cli/optimization.py)",
+        help="initial learning rate (default: adam 0.002, sgd 0.005; less for vgg_small, and even "
+        "less for the large AlexNets and VGGs: LEARNING_RATES in cli/optimization.py)",
     )  # fmt: skip
     add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
     add(
         "--momentum", type=positive(float, zero=True),
-        help="of sgd: the share of the last step that goes into the next, below 1 (default: 0.9)",
+        help="of sgd: the share of the last step added to the next, below 1 (default: 0.9)",
     )  # fmt: skip
     add(
         "--weight-decay", type=positive(float, zero=True),
         help="add this times the weight to the gradient, which pulls the weights of layers towards "
         "0; biases and normalization, which hardly overfit, do not decay (default: adam none; sgd "
-        "0.0005, on biases and normalization as well)",
+        "0.0005, including biases and normalization)",
     )  # fmt: skip
     add(
         "--schedule", choices=CHOICES["schedule"],
-        help="of the learning rate: cosine falls to 0 along half a wave; constant; step is a tenth "
-        "after each third of the epochs; plateau a tenth whenever the validation loss has had no "
-        "new best for 4 epochs (default: cosine)",
+        help="of the learning rate: cosine falls to 0 along half a wave; constant; step divides by "
+        "10 after each third of the epochs; plateau divides by 10 whenever the validation loss has "
+        "had no new best for 4 epochs (default: cosine)",
     )  # fmt: skip
     add(
         "--class-weights", choices=["balanced"],
         help="rare classes count as much as frequent ones: cross-entropy's terms are weighted by 1 "
-        "/ the frequency in the training images, with mean 1 (validation and test are not)",
+        "/ the frequency in the training images, with mean 1 (not in validation and test)",
     )  # fmt: skip
     add(
         "--patience", type=positive(int),
-        help="end after N epochs without a better validation loss, and test the weights of the "
-        "best epoch; they are what the run keeps (default: all epochs, and the last weights)",
+        help="stop after N epochs without a better validation loss; the run keeps and tests the "
+        "weights of the best epoch (default: train all epochs and keep the last weights)",
     )  # fmt: skip
     add(
         "--weights", type=Path, metavar="FILE",
-        help="begin from these weights instead of random ones: a .safetensors of convert-weights, "
-        "or a run; the last layer begins anew if they know another number of classes",
+        help="start from these weights instead of random ones: a .safetensors of convert-weights, "
+        "or a run; the last layer starts fresh if the number of classes differs",
     )  # fmt: skip
     add(
         "--start", choices=["he", "paper"],
-        help="first weights: paper, as the network's page in models/ says (AlexNet: N(0, 0.01²) of "
-        "its paper; VGG: torchvision's; most others: He's); or he, He-normal in every layer "
+        help="initial weights: paper, as on the network's page in models/ (AlexNet: its paper's "
+        "N(0, 0.01²); VGG: torchvision's; most others: He's); or he, He-normal in every layer "
         f"(default: he for {', '.join(STARTS)}; else paper)",
     )  # fmt: skip
 
 
 def begin_from(model: Module, file: str) -> str:
-    """Give a network weights from elsewhere; returns what became of its last layer, to be printed.
+    """Load a network's weights from a file; returns what happened to its last layer, for printing.
 
-    file: a safetensors file of `convert-weights`, or a run's checkpoint. If it knows another number
-        of classes, the last layer keeps the weights it was drawn with: a new head.
+    file: a safetensors file of `convert-weights`, or a run's checkpoint. If its number of classes
+        differs, the last layer keeps the weights it was drawn with: a new head.
 
     Raises ValueError if the weights are another network's, OSError if they cannot be read.
     """
     own, weights = model.state_dict(), weights_in(file)
     try:
         parts = {id(parameter) for parameter in cut(model).head.parameters()}
-    except TypeError:  # a network that is not made of a body and a head
+    except TypeError:  # a network without a backbone and a head
         parts = set()
     head = [name for name, parameter in model.named_parameters() if id(parameter) in parts]
     comparable = all(n in weights and weights[n].shape[1:] == own[n].shape[1:] for n in head)
@@ -126,12 +126,12 @@ def begin_from(model: Module, file: str) -> str:
 
 
 def weights_file(path: Path) -> str:
-    """The file that --weights means, from the root on: itself, or the checkpoint of a run."""
+    """The absolute path of the file given by --weights: itself, or the checkpoint of a run."""
     return str((path / "checkpoint.safetensors" if path.is_dir() else path).resolve())
 
 
 def sha256(file: str) -> str:
-    """The SHA-256 of a file, by which it is known again."""
+    """The SHA-256 of a file, used to recognise it later."""
     try:
         with open(file, "rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -140,7 +140,7 @@ def sha256(file: str) -> str:
 
 
 def load_first_weights(model: Module, settings: RunSettings) -> None:
-    """Give the network the weights that --weights said; ValueError if the file is another one."""
+    """Load the weights given by --weights; ValueError if the file has changed."""
     if sha256(str(settings.weights)) != settings.weights_sha256:
         raise ValueError(
             f"--weights: {settings.weights} is not the file that the run was begun with; "
@@ -151,7 +151,7 @@ def load_first_weights(model: Module, settings: RunSettings) -> None:
 
 
 def check_beginning(settings: RunSettings, labels: np.ndarray) -> None:
-    """Refuse before a run has a folder what would fail when it begins to train."""
+    """Before a run has a folder, reject settings that would fail when training starts."""
     model = build_model(settings, drawn=False)
     if settings.class_weights and getattr(model, "loss", cross_entropy) is not cross_entropy:
         raise ValueError(
@@ -191,19 +191,19 @@ def balanced(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
 
 
 def make_optimizer(settings: RunSettings, model: Module) -> Optimizer:
-    """Adam or SGD; weight decay that was asked for leaves out biases and normalization."""
+    """Adam or SGD; weight decay set by an option leaves out biases and normalization."""
     parameters: Any = model.parameters()
     if settings.weight_decay is not None:
         parameters = decay_groups(model, settings.weight_decay)
     if settings.optimizer == "adam":
         return Adam(parameters, settings.lr)
     momentum = MOMENTUM if settings.momentum is None else settings.momentum
-    # Without --weight-decay everything decays by a little, as it always did here.
+    # Without --weight-decay all parameters decay a little, as in earlier versions.
     return SGD(parameters, settings.lr, momentum, weight_decay=5e-4, nesterov=True)
 
 
 def make_schedule(settings: RunSettings) -> Schedule | None:
-    """The factor on the first learning rate over the epochs."""
+    """The factor on the initial learning rate over the epochs."""
     return {
         "cosine": cosine(settings.epochs),
         "constant": None,
@@ -213,5 +213,5 @@ def make_schedule(settings: RunSettings) -> Schedule | None:
 
 
 def make_stopping(settings: RunSettings) -> EarlyStopping | None:
-    """Early stopping, if the run has a patience."""
+    """Early stopping, if the run's settings have a patience."""
     return None if settings.patience is None else EarlyStopping(settings.patience)

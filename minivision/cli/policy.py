@@ -1,29 +1,29 @@
-"""What `--augment` and `--policy` understand: names joined by plus signs, or a file.
+"""Augmentation policies for `--augment` and `--policy`: names joined by plus signs, or a file.
 
   flip+crop+jitter     one after the other, each drawn again for every image
   flip+crop+cutmix     the last mixes the images of a batch, and their labels
-  best.json            what `minivision search-augmentation` found, or any description as JSON
+  best.json            the result of `minivision search-augmentation`, or any description as JSON
 
-What each name does, and how strongly (an eighth is one of the shorter side):
+What each name does, and how strongly (an eighth means an eighth of the shorter side):
 
   flip            mirrored left and right, half of the time
   vertical-flip   mirrored top and bottom, half of the time
-  crop            padded with black by an eighth, and cut to its size at a random place
-  translate       moved by up to an eighth: what crop does, under its other name
+  crop            padded with black by an eighth, and cropped to its size at a random place
+  translate       moved by up to an eighth: another name for what crop does
   rotate          turned by up to 15 degrees
   shear           slanted along x and along y, by up to a fifth of a pixel for each pixel
   affine          turned by up to 10 degrees, moved by up to a tenth, magnified by 0.9 to 1.1 and
                   slanted by up to a tenth, in one map
-  perspective     seen from aside: each corner moves inwards, by up to 15 % of the sides
-  elastic         drawn on rubber: displacements of strength 8, smoothed over 4 pixels
+  perspective     seen from the side: each corner moves inwards, by up to 15 % of the sides
+  elastic         stretched like rubber: displacements of strength 8, smoothed over 4 pixels
   brightness      every byte times 0.6 to 1.4
   jitter          brightness, contrast and saturation times 0.6 to 1.4, in any order
   pca-colour      another light: all pixels moved by one colour, drawn along ImageNet's principal
                   components with AlexNet's sigma of 0.1, some 3 of 255 levels; for RGB only
   cutout          a square of half the shorter side covered (240 pixels at most), with middle grey,
                   or with black if the images are grey
-  randaugment     two operations of RandAugment, of magnitude 9 of 30
-  cutmix          a box of another image pasted in; the label shared in proportion to the area
+  randaugment     two operations of RandAugment, of magnitude 9 out of 30
+  cutmix          a box of another image pasted in; labels mixed in proportion to the area
   mixup           two images blended, and their labels
 """
 
@@ -64,8 +64,8 @@ def affine(shape: Shape) -> RandomAffine:
 def cutout(shape: Shape) -> OperationSequence:
     """The operation of Noisy Student's RandAugment, which covers 4M pixels around a place.
 
-    `Cutout`, of batches, comes after the images are standardised. This one is a step like the
-    others: every command can use it, and `minivision augment` can show it.
+    The batch transform `Cutout` runs after the images are standardised. This one is a step like
+    the others: every command can use it, and `minivision augment` can show it.
     """
     magnitude = min(min(shape[:2]) / 4 / 4, 30)
     fill = 0 if shape[2] == 1 else 128
@@ -76,7 +76,7 @@ def eighth(shape: Shape) -> int:
     return max(1, min(shape[:2]) // 8)
 
 
-# Each makes its transform for images of a shape (H, W, C).
+# Each entry makes its transform for images of shape (H, W, C).
 STEPS: dict[str, Callable[[Shape], Any]] = {
     "flip": lambda shape: RandomHorizontalFlip(),
     "vertical-flip": lambda shape: RandomVerticalFlip(),
@@ -95,11 +95,11 @@ STEPS: dict[str, Callable[[Shape], Any]] = {
 }
 MIXERS = {"cutmix": CutMix, "mixup": Mixup}
 NAMES = (*STEPS, *MIXERS)
-EXPLAINED = __doc__  # what --help ends with
+EXPLAINED = __doc__  # printed at the end of --help
 
 
 class Policy(NamedTuple):
-    """Transforms of single images, and the name in MIXERS of what mixes batches, or None."""
+    """Transforms of single images, and the name of a batch mixer in MIXERS, or None."""
 
     steps: list[Any]
     mixer: str | None = None
@@ -112,7 +112,7 @@ class Policy(NamedTuple):
 
 
 def read_policy(option: str, text: str, shape: Shape) -> Policy:
-    """The policy that `text` names, for images of a shape (H, W, C); ValueError names `option`.
+    """The policy that `text` names, for images of shape (H, W, C); ValueErrors name `option`.
 
     >>> read_policy("--augment", "flip+mixup", (32, 32, 3))
     Policy(steps=[RandomHorizontalFlip(p=0.5)], mixer='mixup')
@@ -149,7 +149,7 @@ def _read_file(option: str, path: Path) -> list[Any]:
         content = parse_json(f"{option}: {path}", path.read_bytes())
     except OSError as error:
         raise ValueError(f"{option}: {path} cannot be read as JSON: {error.strerror}") from error
-    # A search's file has more to tell than its policy.
+    # The file of a search has other entries besides its policy.
     described = content.get("policy", content) if isinstance(content, dict) else content
     try:
         transform = from_description(described)

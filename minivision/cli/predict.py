@@ -1,9 +1,9 @@
-"""Read image files with a trained run, and show what the network was fed.
+"""Classify image files with a trained run, and show the network's input.
 
   minivision predict runs/lenet5-digits-1 seven.png photo_of_a_three.jpg
 
-Any size will do, and dark ink on light paper as well as light on dark: each image is prepared as
-the run's training images were. What comes out of that is drawn in the terminal and, beside the
+Images may have any size, and show dark ink on light paper or light on dark: each is prepared as
+the run's training images were. The result is drawn in the terminal and, next to the
 original and the likeliest classes, in predictions.png in the run's folder.
 """
 
@@ -23,7 +23,7 @@ from minivision.functional import softmax
 from minivision.transforms import from_description
 
 SHADES = " .:-=+*#%@"
-MOST_DRAWN = 24  # rows of a picture that can still be looked at
+MOST_DRAWN = 24  # rows of a picture that is still readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def in_characters(x: np.ndarray) -> str:
-    """What the network was fed, float32 (C, H, W), as text of half as many lines as pixels.
+    """The network's input, float32 (C, H, W), as text with one line for every two rows of pixels.
 
     >>> print(in_characters(np.float32([[[0, 1], [0, 1]]])))
       | @|

@@ -1,10 +1,10 @@
-"""Learn from few labels and many images without: the network's own decisions serve as labels.
+"""Learn from few labels and many unlabelled images: the network's own predictions serve as labels.
 
-On an unlabelled image the network decides, and then learns its decision as if it were a label. So
-the border between classes moves to where few images are; it also repeats its errors, and with very
-few labels that may outweigh the gain. FixMatch decides on a weakly augmented image, and only where
-it is sure, and learns from a strongly augmented one. The networks from labels alone, with either
-augmentation and as many updates, are always trained beside them.
+The network predicts the class of an unlabelled image, and then trains on its prediction as if it
+were a label. This moves the border between classes to where there are few images; it also
+reinforces errors, which with very few labels may outweigh the gain. FixMatch labels a weakly
+augmented image, only if it is confident, and trains on a strongly augmented one. The baselines,
+trained on labels alone with either augmentation and as many updates, are always included.
 
   minivision pseudo-label --labelled mnist --labels 100       60,000 digits, 100 with labels
   minivision pseudo-label --labelled my_few --unlabelled my_many
@@ -33,7 +33,7 @@ DEFAULTS: dict[str, Any] = SHARED | {"threshold": 0.95}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser)
     parser.add_argument(
-        "--threshold", type=float, help="fixmatch: the least probability, 0 to 1 (default: 0.95)"
+        "--threshold", type=float, help="fixmatch: confidence threshold, 0 to 1 (default: 0.95)"
     )
 
 

@@ -4,15 +4,15 @@
   minivision receptive-field lenet5 --layer features.3 --unit 0 0
   minivision receptive-field runs/lenet5-digits-1 --layer features.3 --image 7.png --out field.png
 
-MODEL is the name of a network or the folder of a training run. The table has, for every layer, how
-many units there are (of each map), how many pixels one of them sees, how many pixels the fields of
-neighbours are apart, and where the middle of the first unit's field lies, in pixels from the edge
-(the middle of the first pixel is 0.5). One number is for both directions, two are
-vertical x horizontal. Behind a Flatten or Linear layer a unit has no place and sees everything.
+MODEL is the name of a network or the folder of a training run. The table has, for every layer, the
+number of units (per map), how many pixels one of them sees, the distance in pixels between the
+fields of neighbouring units, and the centre of the first unit's field, in pixels from the edge
+(the centre of the first pixel is 0.5). One number is for both directions, two are
+vertical x horizontal. After a Flatten or Linear layer a unit has no position and sees everything.
 
-With --layer and --unit it says which box of the image that unit sees, and how much of the box is
-padding; with --out it draws the box on an image, and beside it the effective field: how much each
-pixel moves the unit, from the gradient. A network that was not trained has random weights for it.
+With --layer and --unit it prints which box of the image that unit sees, and how much of the box is
+padding; with --out it draws the box on an image, and next to it the effective field: how much each
+pixel changes the unit, from the gradient. An untrained network gets random weights for this.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def run(arguments: argparse.Namespace) -> None:
 def network_input(
     image: np.ndarray, size: tuple[int, int], settings: RunSettings | None
 ) -> np.ndarray:
-    """An image uint8 (h, w, C) as the network is fed it: float32 (C, H, W).
+    """Turn an image uint8 (h, w, C) into the network's input, float32 (C, H, W).
 
-    A run's own preprocessing; without a run, resized, with mean 0 and standard deviation 1.
+    With a run, by its preprocessing; without, resized, with mean 0 and standard deviation 1.
     """
     if settings is not None:
         return from_description(settings.preprocessing["image"])(image)
@@ -91,14 +91,14 @@ def network_input(
 
 
 def from_black_to_white(x: np.ndarray) -> np.ndarray:
-    """A network's input (C, H, W) as a picture uint8 (H, W, C), or (H, W) where C is not 3."""
+    """A network's input (C, H, W) as a picture uint8 (H, W, C), or (H, W) if C is not 3."""
     grey = np.moveaxis(x, 0, -1) if len(x) == 3 else x.mean(axis=0)
     span = max(float(np.ptp(grey)), 1e-6)
     return np.round(255 * (grey - grey.min()) / span).astype(np.uint8)
 
 
 def in_a_table(fields: dict[str, ReceptiveField]) -> str:
-    """A line for every layer."""
+    """The table, with one line per layer."""
     head = ("layer", "kind", "units", "sees", "apart", "first middle")
     rows = [
         (name, f.kind, *(_pair(p) for p in (f.units, f.size, f.jump, f.start)))
@@ -112,7 +112,7 @@ def in_a_table(fields: dict[str, ReceptiveField]) -> str:
 
 
 def in_words(field: ReceptiveField, row: int, column: int, H: int, W: int) -> str:
-    """What one unit sees, as a sentence or two."""
+    """Describe in words what one unit sees."""
     top, left, bottom, right = box = field.box(row, column)
     words = (
         f"unit ({row}, {column}) of {field.name} ({field.kind}) sees "

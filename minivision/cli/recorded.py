@@ -1,6 +1,6 @@
-"""What a command wrote into its folder, when it is read again: options, and results.
+"""Check the options and results in a command's folder when they are read again.
 
-People edit these files. What is missing, or is no longer of its kind, is named here, before
+People edit these files. An error names a missing entry, or one of the wrong type, before
 anything is trained or printed with it.
 
 A first reading may skip this file.
@@ -21,14 +21,14 @@ FROM_ZERO = ("seed", "warm_up")  # whole numbers, 0 or more
 NUMBERS = ("lr", "body_rate", "layer_decay", "temperature", "alpha", "old_weight", "threshold",
            "floor")  # fmt: skip
 SWITCHES = ("skip_unreadable", "no_labels", "hard_labels", "no_balance", "allow_missing")
-# What may be null; all other options are texts. Of `labels` and `unlabelled` one is null.
+# Options that may be null; all others are strings. One of `labels` and `unlabelled` is null.
 OPTIONAL = ("limit", "labels", "per_class", "hidden", "alpha", "student", "unlabelled",
             "unlabelled_augment")  # fmt: skip
 LISTS: dict[str, Any] = {"curve": int | float | None, "untested_classes": str}  # in a result
 
 
 def check_options(file: Path, options: Mapping[str, Any], names: list[str]) -> None:
-    """ValueError if one of these options in a settings.json is not what the command line takes."""
+    """ValueError if the command line would not accept one of these options of a settings.json."""
     for name in names:
         value, least = options[name], None
         kind: Any = str
@@ -52,7 +52,7 @@ def check_options(file: Path, options: Mapping[str, Any], names: list[str]) -> N
 
 
 def result_of(run: Run, *needed: str) -> dict[str, Any]:
-    """The result.json of a run that has ended; ValueError names what in it is not a result."""
+    """The result.json of a finished run; ValueError names an entry that is not a result."""
     found = run.read_result()
     for name in (*needed, *found):
         value, kind = found.get(name), LISTS.get(name, int | float | None)

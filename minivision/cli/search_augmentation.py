@@ -1,17 +1,17 @@
-"""Search for the augmentation that helps on your data: train with some, keep the best.
+"""Search for the augmentation that helps on your data: train with several, keep the best.
 
   minivision search-augmentation --out searches/digits       13 policies for the bundled digits
   minivision search-augmentation --dataset my_photos --out searches/photos --epochs 20
   minivision search-augmentation --space sequences --budget 20 --out searches/sequences
-  minivision train --augment searches/digits/best.json      use what was found
+  minivision train --augment searches/digits/best.json      use the best policy
 
-Each candidate is a new network from the same first weights, trained on the training images and
-scored on the validation images; the test images stay unseen. Candidate 0 is no augmentation but
-the baseline, which all have. --space grid tries RandAugment with N = 1, 2, 3 operations of strength
-M = 3, 6, 9, 15; --space sequences tries lists of operations with magnitudes, drawn at random.
+Each candidate is a new network with the same initial weights, trained on the training images and
+scored on the validation images; the test images are not used. Candidate 0 has only the baseline
+augmentation, which all share. --space grid tries RandAugment with N = 1, 2, 3 operations and
+magnitude M = 3, 6, 9, 15; --space sequences tries random lists of operations with magnitudes.
 
-A search takes as long as its trainings; begin with --limit and few epochs. One that was stopped
-goes on with the same command. Small differences are chance: see the standard error under the table.
+A search takes as long as its trainings; start with --limit and few epochs. To resume one, run the
+same command again. Small differences may be chance: see the standard error under the table.
 
 The folder holds settings.json, candidates.jsonl (one line per candidate), best.json and search.png.
 """
@@ -61,7 +61,7 @@ from minivision.training.settings import check_texts
 from minivision.transforms import Compose, describe, from_description
 
 SPACES = {"grid": Grid, "sequences": RandomSequences}
-BLACK, MIDDLE_GREY = 0, 128  # what fills the pixels that come from outside
+BLACK, MIDDLE_GREY = 0, 128  # fill for pixels from outside the image
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,28 +75,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget",
         type=positive(int),
         default=13,
-        help="trainings, with the one without (default: 13)",
+        help="trainings, including the one without (default: 13)",
     )
-    add("--space", choices=SPACES, default="grid", help="what is tried (default: grid)")
+    add("--space", choices=SPACES, default="grid", help="the policies to try (default: grid)")
     add("--model", default="lenet5", help=f"{', '.join(MODELS)} (default: lenet5)")
     add("--epochs", type=positive(int), help="of each training (default: 20; large sets: 5)")
-    add("--batch-size", type=positive(int), help="images a step (default: 32; large sets: 64)")
-    add("--lr", type=positive(float), help="first learning rate of Adam (default: as in train)")
-    add("--limit", type=positive(int), help="use only N training images, of all classes")
+    add("--batch-size", type=positive(int), help="images per step (default: 32; large sets: 64)")
+    add("--lr", type=positive(float), help="initial learning rate of Adam (default: as in train)")
+    add("--limit", type=positive(int), help="use only N training images, spread over all classes")
     add(
         "--baseline", metavar="POLICY",
         help=f"of every candidate: none, or some of {', '.join(STEPS)}, joined by + "
-        "(default: flip+crop; crop for grey images, for digits do not like the mirror)",
+        "(default: flip+crop; crop for grey images, because digits must not be mirrored)",
     )  # fmt: skip
-    add("--seed", type=whole, default=0, help="decides everything random (default: 0)")
+    add("--seed", type=whole, default=0, help="random seed (default: 0)")
     add(
         "--skip-unreadable", action="store_true",
-        help="of your own images leave out those that cannot be read",
+        help="skip unreadable images in your own dataset",
     )  # fmt: skip
     add("--device", default="cpu", help="cpu (default), gpu, gpu:N or auto")
     add(
         "--processes", type=positive(int),
-        help="trainings at once (default: one for each core; on a GPU one after the other)",
+        help="trainings at once (default: one per core; on a GPU one after the other)",
     )  # fmt: skip
     parser.epilog = EXPLAINED
 
@@ -139,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def images_of(arguments: argparse.Namespace) -> Images:
-    """The images of a new search, or, refusing changed ones, of the search that is in --out."""
+    """The images of a new search, or those of the search in --out; changed ones are refused."""
     dataset, model, file = arguments.dataset, arguments.model, arguments.out / "settings.json"
     if dataset not in DATASETS and file.exists():
         begun = read_object(file)
@@ -157,7 +157,7 @@ def images_of(arguments: argparse.Namespace) -> Images:
 def make_trial(
     arguments: argparse.Namespace, splits: Splits, device: str
 ) -> tuple[Trial, dict[str, Any]]:
-    """What is done with a policy, and everything that decides its score, as plain JSON."""
+    """The trial that scores a policy, and all settings that affect the score, as plain JSON."""
     usual = DEFAULTS.get(arguments.dataset, USUAL)
     train = splits.train
     if arguments.limit is not None:
@@ -194,7 +194,7 @@ def make_trial(
     }
     if start_of(arguments.model) != "paper":
         settings["start"] = start_of(arguments.model)
-    if device != "cpu":  # which rounds differently
+    if device != "cpu":  # a GPU rounds differently
         settings["device"] = "gpu"
     return trial, settings
 
@@ -206,7 +206,7 @@ def in_memory(dataset: Any) -> ArrayDataset:
 
 
 def print_table(found: Sequence[Candidate], images: int) -> None:
-    """The candidates from best to worst, and how much of a difference may be chance."""
+    """Print the candidates from best to worst, and how much of a difference may be chance."""
     none = found[0].score
     print("rank  policy                                    validation  to none")
     ranked = sorted(found, key=lambda candidate: (-candidate.score, candidate.number))
@@ -224,7 +224,7 @@ def save(
     trial: Trial,
     settings: dict[str, Any],
 ) -> None:
-    """best.json, with a policy that `train --augment` and `from_description` read; search.png."""
+    """Write best.json, for `train --augment` and `from_description`, and search.png."""
     best, images = best_of(found), len(trial.validation)
     file = arguments.out / "best.json"
     added = [] if best.number == 0 else [best.policy]

@@ -1,21 +1,21 @@
 """Search a folder of your own images for those that look like a picture.
 
-  minivision search-images photos beach.jpg               the 12 most alike, by both parts
+  minivision search-images photos beach.jpg               the 12 most similar, by both parts
   minivision search-images photos beach.jpg --k 5         fewer
-  minivision search-images photos wall.jpg --parts local  details only: corners and what is there
+  minivision search-images photos wall.jpg --parts local  details only: corners and surroundings
   minivision search-images photos wall.jpg --parts global texture of the whole image only
   minivision search-images photos a.png b.png --run runs/vgg_small-cifar10-1
 
-Nothing has to be trained, and no image needs a label: corners with what surrounds them are the
-local part of an image, its binary patterns the global part. Both see grey levels only, no colour
-and no names of things. With --run, a network that you have trained describes the images instead, as
-its last convolution (local) and its last layer but one (global) see them; it finds what its
-training made it tell apart.
+No training and no labels are needed: the corners of an image with their surroundings are its local
+part, its local binary patterns the global part. Both use grey levels only, without colour
+and without knowing what an image shows. With --run, a network that you have trained describes the
+images instead, by its last convolution (local) and its last layer but one (global); it finds what
+its training made it tell apart.
 
-The folder is searched with all folders in it, and images may have any size. What describes them is
-kept there in a file (.minivision-classic.safetensors, or -deep), so the next search only looks at
-new and changed images; delete it whenever you like. The answers are printed with their distances,
-which compare within one search only, and drawn on a sheet.
+The folder is searched with all folders in it, and images may have any size. Their descriptions are
+kept there in a file (.minivision-classic.safetensors, or -deep), so the next search only reads
+new and changed images; you may delete it at any time. The images found are printed with their
+distances, which are comparable within one search only, and drawn on a sheet.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="describe images by this run's network",
     )
-    parser.add_argument("--k", type=int, default=12, help="answers to a query (default: 12)")
+    parser.add_argument("--k", type=int, default=12, help="images per query (default: 12)")
     parser.add_argument(
-        "--parts", choices=LOCAL_WEIGHTS, default="both", help="what is compared (default: both)"
+        "--parts", choices=LOCAL_WEIGHTS, default="both", help="what to compare (default: both)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("found.png"), metavar="PNG", help="the sheet (found.png)"
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     index = index_folder(folder, features)
     _report(folder, index)
     fusion = FeatureFusion(LOCAL_WEIGHTS[arguments.parts]).fit(index.parts)
-    # One more than asked for: the query itself may lie in the folder.
+    # One more than requested: the query itself may be in the folder.
     most = min(arguments.k + 1, len(index.names))
     if arguments.k > len(index.names):
         print(f"--k is {arguments.k}; there are no more than these {len(index.names)} to find")
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _features(arguments: argparse.Namespace) -> Any:
-    """What describes an image: the classic recipe, or the network of a run."""
+    """The features that describe an image: classic ones, or those of a run's network."""
     if arguments.network is None:
         return ClassicFeatures()
     device = resolve_device(arguments.device)
@@ -114,7 +114,7 @@ def _features(arguments: argparse.Namespace) -> Any:
 
 
 def _report(folder: Path, index: FolderIndex) -> None:
-    """Say how many images there are, and which files are none."""
+    """Print how many images there are, and which files are not images."""
     found = found_files(index.names, other_files(folder))
     print(f"{folder}: {found}; {index.described} of the images are new or changed")
     skipped = [f"  {name} {reason}" for name, reason in index.skipped.items()]

@@ -1,9 +1,9 @@
 """Self-training with a noisy student: a network labels images for its successor, again and again.
 
 A teacher learns from the labelled images and labels the others. A student, equal or larger, learns
-from both under noise: augmentation, dropout, stochastic depth. It becomes the teacher of the next.
-The same chain without noise is trained beside it; the first line of each is the network from
-labels alone.
+from both with noise: augmentation, dropout, stochastic depth. It becomes the teacher of the next.
+The same chain without noise is trained for comparison; the first line of each is the network
+trained on labels alone.
 
   minivision self-train --labelled mnist --labels 100 --iterations 3
   minivision self-train --labelled my_few --unlabelled my_many --student vgg_small
@@ -57,24 +57,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--student", help="the students' network (default: that of --model, the teacher's)")
     add("--iterations", type=positive(int), help="students, one after the other (default: 2)")
-    add("--floor", type=float, help="least probability of a pseudo-label, 0 to 1 (default: 0.3)")
+    add("--floor", type=float, help="confidence threshold of pseudo-labels, 0 to 1 (default: 0.3)")
     add(
         "--hard-labels", action="store_true", default=None,
-        help="learn the teacher's decisions instead of its probabilities",
+        help="learn the teacher's predicted classes instead of its probabilities",
     )  # fmt: skip
     add(
         "--unlabelled-augment", metavar="POLICY",
         help="augmentation of the unlabelled images a student sees; none: the paper's ablation "
         "(default: that of the labelled ones, with RandAugment)",
     )  # fmt: skip
-    add("--per-class", type=positive(int), help="pseudo-labels of each class (default: the mean)")
+    add("--per-class", type=positive(int), help="pseudo-labels per class (default: the mean)")
     add(
         "--no-balance", action="store_true", default=None,
-        help="take every image above the floor once, however many there are of a class",
+        help="use every image above the floor once, without balancing the classes",
     )  # fmt: skip
     add(
         "--allow-missing", action="store_true", default=None,
-        help="go on if a class gets no pseudo-label (default: stop and name it)",
+        help="continue if a class gets no pseudo-label (default: stop and name it)",
     )  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def robustness(data: FewLabels, model: Any) -> dict[str, float]:
-    """Accuracy on the test images as they are, and moved, darkened and turned."""
+    """Accuracy on the test images: unchanged, shifted, darkened and rotated."""
     found = {}
     for name, changes in CHANGES.items():
         changed = Compose([*changes, *data.clean.transforms])

@@ -1,7 +1,7 @@
-"""From settings to objects: the dataset, the network and the transforms that a run names.
+"""From settings to objects: build the dataset, the network and the transforms of a run.
 
 `train` makes the settings; `evaluate` and `predict` rebuild the same objects from the run's
-settings.json, so that a network is always fed as it was trained.
+settings.json, so that a network's input is always prepared as in training.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from minivision.transforms import (
 )
 from minivision.transforms.handwriting import extents
 
-LOOKED_AT = 10_000  # images, for the mean and the standard deviation of a training set
+LOOKED_AT = 10_000  # images used for the mean and the standard deviation of a training set
 AT_ONCE = 100  # of them in memory
 
 
 def new_network(name: str, classes: int, channels: int, start: str = "paper") -> Any:
-    """The network of this name, its weights drawn from the current generator.
+    """The network of this name, with weights drawn from the current generator.
 
     start: "paper", as its page in models/ draws them; or "he", He-normal in every layer, with
-        biases of 0. Most pages draw He-normal: then both are the same, to the bit.
+        biases of 0. Most pages draw He-normal: then both give exactly the same weights.
     """
     require_one_of("model", name, MODELS)
     if start == "paper":
@@ -57,7 +57,7 @@ def new_network(name: str, classes: int, channels: int, start: str = "paper") ->
 
 
 def build_model(settings: RunSettings, drawn: bool = True) -> Any:
-    """The network that a run's settings name, before its training; or with weights left to load."""
+    """The untrained network named in a run's settings; if not drawn, its weights must be loaded."""
     with manual_seed(settings.seed) if drawn else skip_init():
         return new_network(settings.model, len(settings.classes), settings.channels, settings.start)
 
@@ -70,13 +70,13 @@ def input_size(model: str) -> tuple[int, int]:
 
 
 def undrawn(model: str) -> Any:
-    """The network of this name as its page writes it, for what it says of itself: no weights."""
+    """The network of this name without weights, to read its attributes."""
     with skip_init():
         return MODELS[model]()
 
 
 class PixelStatistics(NamedTuple):
-    """Of a training set: mean and standard deviation of each channel (0 to 1), extent of digits."""
+    """A training set's mean and standard deviation per channel (0 to 1), and extent of digits."""
 
     mean: np.ndarray  # (C,)
     std: np.ndarray  # (C,)
@@ -84,9 +84,9 @@ class PixelStatistics(NamedTuple):
 
 
 def pixel_statistics(dataset: Any) -> PixelStatistics:
-    """Look at 10,000 images of a dataset, spread over all of it, with a few in memory at a time.
+    """The statistics of 10,000 images, spread over a dataset, with a few in memory at a time.
 
-    How often each of the 256 values of a byte occurs is counted exactly, so the batches make no
+    They come from exact counts of the 256 values of a byte, so the batch size makes no
     difference.
     """
     indices = np.arange(len(dataset))[:: -(-len(dataset) // LOOKED_AT)]
@@ -107,11 +107,11 @@ def preprocessing(
 ) -> dict[str, Any]:
     """How images become the network's input, as plain JSON for settings.json.
 
-    "dataset": the dataset's images; "training": the same, first changed by the steps of the
-    augmentation; "image": any picture, for `predict`. Pixels are standardised by the training
-    set's mean and standard deviation, over at most 10,000 of its images; a model whose paper gives
-    a range of pixels gets that, and smaller images in a border of black. old: how an old network's
-    images were standardised, which new ones for it must be, too.
+    "dataset": the dataset's images; "training": the same, augmented first; "image": any picture,
+    for `predict`. Pixels are standardised by the training set's mean and standard deviation, over
+    at most 10,000 of its images; a model whose paper gives a range of pixels uses that range, and
+    small images get a black border. old: the standardisation of an old network's images, to be
+    used for its new ones, too.
     """
     mean, std, extent = pixel_statistics(splits.train)
     mean, std = mean.round(4), std.round(4)
@@ -161,7 +161,7 @@ def open_run(path: str | Path) -> tuple[Run, RunSettings]:
 
 
 def to_resume(out: Path | None) -> Path:
-    """The folder given by --out, which --resume needs; an error if nothing has begun there."""
+    """The folder given by --out, which --resume needs; an error if there is no run in it."""
     if out is None:
         raise ValueError("--resume needs --out FOLDER, what is to go on")
     if not out.is_file() and not (out / "settings.json").exists():
@@ -185,14 +185,14 @@ def load_run(path: str | Path) -> tuple[Run, RunSettings, Any]:
 
 
 def add_picture(parser: argparse.ArgumentParser, name: str) -> None:
-    """The option that says where a picture goes which is usually beside the run."""
+    """Add the option for a picture's path; by default it is written into the run's folder."""
     parser.add_argument(
         "--out", type=Path, metavar="PNG", help=f"the picture (default: {name} in the run's folder)"
     )
 
 
 def save_picture(figure: Any, out: Path | None, usual: Path) -> None:
-    """Save a figure where --out says, or beside the run; if that is read-only, only say so."""
+    """Save a figure to --out or the run's folder; if the latter is read-only, only print a note."""
     try:
         save_figure(figure, out or usual)
     except OSError as error:
@@ -204,13 +204,13 @@ def save_picture(figure: Any, out: Path | None, usual: Path) -> None:
 
 
 def versions() -> dict[str, str]:
-    """What a run is computed with, for its settings."""
+    """The versions of the libraries that compute a run, for its settings."""
     libraries = ("minivision", "numpy", "opencv-python-headless", "simplejpeg")
     return {"python": python_version(), **{name: version(name) for name in libraries}}
 
 
 def same_version(path: Path, begun: Mapping[str, str]) -> None:
-    """ValueError if a run that is to go on was begun by another version, as 0.1 is to 0.2.
+    """ValueError if a resumed run was begun by another minor version, such as 0.1 instead of 0.2.
 
     begun: the versions that its settings record.
     """
@@ -227,7 +227,7 @@ def same_version(path: Path, begun: Mapping[str, str]) -> None:
 
 
 def note_versions(begun: Mapping[str, str]) -> None:
-    """Print a note if a run is to go on with other libraries than it was begun with."""
+    """Print a note if a run is resumed with other library versions than it was begun with."""
     now = {name: number for name, number in versions().items() if name != "python"}
     other = [name for name in now if begun.get(name, now[name]) != now[name]]
     if other:
@@ -236,7 +236,7 @@ def note_versions(begun: Mapping[str, str]) -> None:
 
 
 def same_options(path: Path, given: Mapping[str, Any], begun: Mapping[str, Any]) -> None:
-    """ValueError if an option that is given is not what a run was begun with; None is not given."""
+    """ValueError if a given option differs from the run's; None means not given."""
     for name, value in given.items():
         if value is not None and value != begun[name]:
             option = "RUN" if name == "run_folder" else f"--{name.replace('_', '-')}"
@@ -247,7 +247,7 @@ def same_options(path: Path, given: Mapping[str, Any], begun: Mapping[str, Any])
 
 
 def in_words(value: Any) -> Any:
-    """An option's value, which for a switch is None, True or False."""
+    """An option's value in words; for a switch it is None, True or False."""
     if value is None or value is False:
         return "not given"
     return "given" if value is True else value

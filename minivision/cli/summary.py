@@ -1,12 +1,12 @@
-"""Count a network: what its layers make, their weights, their work and their memory.
+"""Summarise a network: the outputs of its layers, their weights, work and memory.
 
   minivision summary lenet5
   minivision summary runs/lenet5-digits-1
   minivision summary lenet5 --images 64
 
 MODEL is the name of a network or the folder of a training run. Parameters are the numbers that
-training changes; multiply-adds, for one image, those of convolutions and linear layers; bytes kept
-is what a layer holds between the forward and the backward pass, measured on a real forward pass.
+training changes; multiply-adds are those of convolutions and linear layers, for one image; bytes
+kept is what a layer holds from the forward to the backward pass, measured on a real forward pass.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from minivision.training.settings import RunSettings
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL and --input-size, which `receptive-field` has too."""
+    """Add MODEL and --input-size, which `receptive-field` has too."""
     parser.add_argument("model", metavar="MODEL", help=f"{', '.join(MODELS)}, or a run's folder")
     parser.add_argument(
         "--input-size", type=positive(int), nargs="+", metavar="N", help="of the images: one "
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def size_of(arguments: argparse.Namespace) -> tuple[int, ...] | None:
-    """--input-size as (H, W); None where it was not given."""
+    """--input-size as (H, W); None if it was not given."""
     given = arguments.input_size
     if given is not None and len(given) > 2:
         raise ValueError(
@@ -53,7 +53,7 @@ def size_of(arguments: argparse.Namespace) -> tuple[int, ...] | None:
 
 
 def find_model(name: str, seed: int | None = None) -> tuple[Network, RunSettings | None]:
-    """A network by its name, drawn from this seed or all 0; or a run's network and settings."""
+    """A network by its name, weights from this seed or all 0; or a run's network and settings."""
     if name in MODELS:
         with skip_init() if seed is None else manual_seed(seed):
             return MODELS[name](), None

@@ -2,16 +2,16 @@
 
   minivision train                                    LeNet-5 on the bundled digits, 20 s
   minivision train --dataset mnist --seed 1           60,000 digits (MINIVISION_DATA or download)
-  minivision train --dataset my_photos --epochs 30    a folder with one folder for each class
+  minivision train --dataset my_photos --epochs 30    a folder with one folder per class
   minivision train --dataset my_photos.tar.gz         the same in one file
-  minivision train --dataset cifar10 --augment flip+crop+randaugment   never twice the same image
+  minivision train --dataset cifar10 --augment flip+crop+randaugment   never the same image twice
   minivision train --weights vgg16.safetensors --model vgg16 --dataset my_photos   not from scratch
-  minivision train --epochs 100 --patience 10         until it no longer gets better
-  minivision train --out runs/mine --resume           go on with a run that was stopped
+  minivision train --epochs 100 --patience 10         until it stops improving
+  minivision train --out runs/mine --resume           continue a run that was stopped
   minivision train --out runs/mine --resume --epochs 40    more epochs for a finished run
 
-The folder holds settings.json, metrics.jsonl (a line an epoch), checkpoint.safetensors,
-result.json (the test set, read once, at the end), curves.png and confusion.png. With --patience the
+The folder holds settings.json, metrics.jsonl (one line per epoch), checkpoint.safetensors,
+result.json (the test set, used once, at the end), curves.png and confusion.png. With --patience the
 checkpoint also has the weights of the best epoch, which are the ones that are tested and used.
 """
 
@@ -80,11 +80,11 @@ from minivision.transforms import RandomTranslate
 
 
 class Defaults(NamedTuple):
-    """What a dataset is trained with where the command line says nothing."""
+    """The default options for a dataset."""
 
     epochs: int
     batch_size: int
-    shift: int  # random shifts in pixels, the one augmentation that no digit minds
+    shift: int  # random shifts in pixels, the one augmentation that suits every digit
 
 
 DEFAULTS = {
@@ -95,7 +95,7 @@ DEFAULTS = {
     "cifar10-jpeg": Defaults(5, 64, 0),
 }
 USUAL = Defaults(20, 32, 0)
-# What decides the weights a run ends with: a resumed run must have what it was begun with.
+# The options that affect a run's final weights: a resumed run must use the same ones.
 DECIDED = (
     "model", "dataset", "epochs", "batch_size", "lr", "optimizer", "shift", "augment", "seed",
     "start", "limit", "skip_unreadable", "momentum", "weight_decay", "schedule", "class_weights",
@@ -111,7 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(DATASETS)}, or a folder or tar of class folders (default: digits)",
     )  # fmt: skip
     add("--epochs", type=positive(int), help="passes over the data (default: 20; large sets: 5)")
-    add("--batch-size", type=positive(int), help="images a step (default: 32; large sets: 64)")
+    add("--batch-size", type=positive(int), help="images per step (default: 32; large sets: 64)")
     add_learning_arguments(parser)
     add(
         "--shift", type=whole,
@@ -119,17 +119,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--augment", metavar="POLICY",
-        help=f"names joined by +, of {', '.join(NAMES)}; or a file of search-augmentation (below)",
+        help=f"names joined by +, from {', '.join(NAMES)}; or a search-augmentation file (below)",
     )  # fmt: skip
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
-    add("--seed", type=whole, help="decides everything random (default: 0)")
+    add("--seed", type=whole, help="random seed (default: 0)")
     add("--out", type=Path, help="the run's folder (default: runs/MODEL-DATASET-N)")
-    add("--resume", action="store_true", help="go on with the run in --out, with its settings")
-    add("--limit", type=positive(int), help="use only N training images, of all classes")
+    add("--resume", action="store_true", help="continue the run in --out, with its settings")
+    add("--limit", type=positive(int), help="use only N training images, spread over all classes")
     add("--workers", type=whole, help="threads that prepare images (default: 0)")
     add(
         "--skip-unreadable", action="store_true", default=None,
-        help="of your own images leave out those that cannot be read, and list them",
+        help="skip unreadable images in your own dataset, and list them",
     )  # fmt: skip
     parser.epilog = EXPLAINED
 
@@ -158,16 +158,16 @@ def run(arguments: argparse.Namespace) -> None:
         name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
         folder = Run.create(arguments.out or next_run_path(name), settings.plain())
     with folder.locked():
-        if settings.epochs != folder.settings["epochs"]:  # a finished run that is to go on
+        if settings.epochs != folder.settings["epochs"]:  # a finished run that continues
             folder.rewrite_settings(settings.plain())
         folder.result_path.unlink(missing_ok=True)  # of fewer epochs
         train(folder, settings, splits, device)
 
 
 def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
-    """The run in --out and its settings, with more epochs if --epochs says so.
+    """The run in --out and its settings, with a larger number of epochs if --epochs gives one.
 
-    None if it is finished, after its result was printed. The options given have to be the run's.
+    None for a finished run, after printing its result. Any options given must match the run's.
     """
     folder, settings = open_run(to_resume(arguments.out))
     same_version(folder.path, settings.versions)
@@ -195,8 +195,8 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
                 "more patience"
             )
         settings = replace(settings, epochs=epochs)
-    elif finished:  # the test set is read once
-        with suppress(OSError), folder.locked():  # which removes what a kill has left
+    elif finished:  # the test set is used once
+        with suppress(OSError), folder.locked():  # which cleans up after a kill
             pass
         absent = beside_accuracy(found.get("untested_classes", []))
         print(f"{folder.path} is finished: test accuracy {found['test_accuracy']:.2%}{absent}")
@@ -249,7 +249,7 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
     title = f"{settings.model} on {settings.dataset}"
     plots.save_figure(plots.plot_history(history, title), folder.path / "curves.png")
     plots.save_figure(plots.plot_confusion(confusion, classes), folder.path / "confusion.png")
-    # Last, because a run with a result is finished: one killed before goes on, and draws again.
+    # Last, because a run with a result counts as finished; one killed before can be resumed.
     folder.write_result({**test, **found, "training_seconds": seconds})
     print(
         f"test accuracy {test['test_accuracy']:.2%} on {test['test_images']:,} images it has never "
@@ -259,14 +259,14 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
 
 
 def training_images(settings: RunSettings, splits: Splits) -> Any:
-    """The images that are trained on: all of the training part, or as many as --limit says."""
+    """The images to train on: all of the training part, or as many as --limit allows."""
     if settings.limit is None:
         return splits.train
     return stratified_split(splits.train, (min(settings.limit, len(splits.train)),))[0]
 
 
 def test_result(model: Any, batches: Any, classes: list[str]) -> dict[str, Any]:
-    """What a run's result.json says, and the confusion matrix (K, K)."""
+    """The entries of a run's result.json, and the confusion matrix (K, K)."""
     logits, labels = predict_logits(model, batches)
     return {
         "test_accuracy": accuracy(logits, labels),
@@ -279,7 +279,7 @@ def test_result(model: Any, batches: Any, classes: list[str]) -> dict[str, Any]:
 def make_settings(arguments: argparse.Namespace, images: Images) -> RunSettings:
     """Everything needed to repeat the run."""
     usual = DEFAULTS.get(arguments.dataset, USUAL)
-    # A policy of one's own takes the place of the usual one.
+    # A policy given by the user replaces the usual shift.
     shift = 0 if arguments.augment else usual.shift
     if arguments.shift is not None:
         shift = arguments.shift
@@ -323,5 +323,5 @@ def make_settings(arguments: argparse.Namespace, images: Images) -> RunSettings:
 
 
 def absolute(dataset: str) -> str:
-    """A dataset's name as it is, a path from the root on."""
+    """A dataset's name unchanged; a path made absolute."""
     return dataset if dataset in DATASETS else str(Path(dataset).resolve())

@@ -1,15 +1,15 @@
 """Give an old network a new task that has few images.
 
-What a network learned about images in general serves other classes, too. Its head, which knows
-the old ones, is taken away, and a new one is trained: alone, on the frozen body, or with the body
-following slowly. The same network from scratch, with as many updates, is trained beside them.
+What a network has learned about images helps with other classes, too. Its old head is removed, and
+a new one is trained: alone, on the frozen backbone, or together with the backbone at a low learning
+rate. The baseline is the same network trained from scratch, with as many updates.
 
   minivision train --dataset mnist                          an old network, runs/lenet5-mnist-1
   minivision transfer runs/lenet5-mnist-1 --dataset my_letters
   minivision transfer runs/lenet5-mnist-1 --dataset my_letters --layers 3 --hidden 64
 
---layers says how many fully connected layers are taken away: the last one knows the classes best,
-and where old and new classes have little in common, more of them are in the way.
+--layers says how many fully connected layers to remove: the last is the most specific to the old
+classes, and if old and new classes have little in common, removing more may help.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--approach", choices=["frozen", "fine-tuned", "all"],
-        help="beside scratch, which is always trained (default: all)",
+        help="besides scratch, which is always trained (default: all)",
     )  # fmt: skip
-    add("--layers", type=positive(int), help="fully connected layers to take away (default: 1)")
+    add("--layers", type=positive(int), help="fully connected layers to remove (default: 1)")
     add(
         "--hidden", type=positive(int), help="units of an adaptation layer (default: no such layer)"
     )
     add(
         "--body-rate",
         type=positive(float),
-        help="fine-tuned: rate of the body (default: 0.1 of lr)",
+        help="fine-tuned: factor on lr for the backbone (default: 0.1)",
     )
-    add("--layer-decay", type=positive(float), help="fine-tuned: factor a layer (default: 1)")
-    add("--augment", metavar="POLICY", help=f"names joined by +, of {', '.join(STEPS)}")
+    add("--layer-decay", type=positive(float), help="fine-tuned: factor per layer (default: 1)")
+    add("--augment", metavar="POLICY", help=f"names joined by +, from {', '.join(STEPS)}")
     parser.epilog = EXPLAINED
 
 
@@ -81,8 +81,8 @@ def run(arguments: argparse.Namespace) -> None:
     lr, seed = options["lr"], options["seed"]
     old_run, old, network = load_run(options["run_folder"])
     hidden = [options["hidden"]] if options["hidden"] else []
-    cut(network, options["layers"])  # or say now that it cannot be cut so
-    # A network that was transferred before has its body and its head already.
+    cut(network, options["layers"])  # raise now if it cannot be cut there
+    # A network that was transferred before already has a backbone and a head.
     layers = options["layers"] if old.head is None else old.head["layers"]
     splits, settings = new_task(
         folder, (old_run, old), optimizer="adam", augment=options["augment"]
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
     fit = trainer(settings, device, validate)
 
     def headed(network: Any, layers: int) -> BodyAndHead:
-        with manual_seed(seed, 1):  # other numbers than the body's
+        with manual_seed(seed, 1):  # other numbers than the backbone's
             model = with_new_head(network, K, layers=layers, hidden=hidden)
         model.to(device)
         return model

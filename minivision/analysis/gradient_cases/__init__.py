@@ -1,9 +1,9 @@
 """A random example for every differentiable function, to check its gradient on.
 
 `CASES` has one `draw(rng)` for each name in `minivision.functional`: it draws a geometry (never
-square, strides that do not divide, groups, padding) and returns a call and its float64 inputs. The
-inputs keep away from kinks and ties, where a gradient is one-sided. `minivision gradcheck` and the
-tests read the same table, so a new function without a case is noticed.
+square, strides that do not divide evenly, groups, padding) and returns a call and its float64
+inputs. The inputs avoid kinks and ties, where a gradient is one-sided. `minivision gradcheck` and
+the tests use the same table, so a new function without a case is noticed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ CASES: dict[str, Callable[[Rng], Case]] = {
 
 
 class Row(NamedTuple):
-    """What checking one function has shown."""
+    """The result of checking one function."""
 
     name: str
     worst_error: float = 0.0
@@ -94,11 +94,11 @@ class Row(NamedTuple):
 def check_all(
     geometries: int = 10, seed: int = 0, names: Iterable[str] | None = None
 ) -> Iterator[Row]:
-    """Check functions of CASES (all, or those named) on random geometries, one row for each.
+    """Check functions of CASES (all, or those named) on random geometries, one row per function.
 
-    The page of a function is compared with numbers. If it has a fast form, a second row, "conv2d
-    (fast)", compares that with the page. The draws of a function depend on the seed and on the
-    function's name only. Raises GradientError, naming the function and the geometry's number, at
+    The page of a function is checked numerically. If it has a fast form, a second row, "conv2d
+    (fast)", compares that with the page. The random geometries of a function depend only on the
+    seed and its name. Raises GradientError, naming the function and the geometry's number, at
     the first wrong gradient.
     """
     for name in CASES if names is None else names:
@@ -120,7 +120,7 @@ def check_all(
 def _checked(
     row: Row, number: int, seed: int, check: Callable, function: Callable, inputs: list, rng: Rng
 ) -> Row:
-    """The row with one geometry more."""
+    """The row after checking one more geometry."""
     start = perf_counter()
     try:
         found = check(function, inputs, rng=rng)
@@ -131,11 +131,11 @@ def _checked(
 
 
 def _batch_innermost(x: Array) -> Array:
-    """As activations lie in memory between fast forms."""
+    """Copy x into the memory layout that activations have between fast forms."""
     return np.moveaxis(np.moveaxis(x, 0, -1).copy(), -1, 0) if x.ndim > 1 else x
 
 
 def _is_fast(name: str, function: Callable, inputs: list) -> bool:
-    """Whether the gradient comes from another file than the function's page."""
+    """Whether the gradient is computed by a file other than the function's page."""
     y = function(*[Tensor(x, requires_grad=True) for x in inputs])
     return y.node.backward.__module__ != getattr(F, name).__module__

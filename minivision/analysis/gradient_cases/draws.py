@@ -1,7 +1,7 @@
-"""What is drawn: shapes, windows and numbers at which a gradient can be checked.
+"""Random shapes, windows and numbers at which a gradient can be checked.
 
-Sizes differ from one another, so that exchanged axes are noticed; kinks and ties are kept at a
-distance, for there a gradient is one-sided.
+Sizes differ from one another, so that swapped axes are noticed; kinks and ties are avoided,
+because a gradient is one-sided there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Case = tuple[Callable[..., Any], list[np.ndarray]]
 
 
 def shape(rng: Rng, least_axes: int = 1, most_axes: int = 4) -> tuple[int, ...]:
-    """Sizes from 2 to 6, all different, so that exchanged axes are noticed."""
+    """Sizes from 2 to 6, all different, so that swapped axes are noticed."""
     axes = int(rng.integers(least_axes, most_axes + 1))
     return tuple(int(n) for n in rng.permutation(np.arange(2, 7))[:axes])
 
@@ -24,7 +24,7 @@ def shape(rng: Rng, least_axes: int = 1, most_axes: int = 4) -> tuple[int, ...]:
 def away_from_zero(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
     """Entries of both signs with absolute values from 0.1 to 2; the first is positive."""
     x = rng.uniform(0.1, 2.0, shape) * rng.choice([-1.0, 1.0], shape)
-    x.flat[0] = abs(x.flat[0])  # or relu may be given nothing but zeros to pass on
+    x.flat[0] = abs(x.flat[0])  # or relu might return nothing but zeros
     return x
 
 
@@ -35,7 +35,7 @@ def all_different(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def broadcast_pair(rng: Rng) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Two shapes that broadcast: axes of one stretch along the other, or are missing in it."""
+    """Two shapes that broadcast: some axes of one have length 1 or are missing."""
     full = shape(rng, 2, 4)
     small = tuple([1 if rng.random() < 0.4 else n for n in full])[int(rng.integers(0, 2)) :]
     return (full, small) if rng.random() < 0.5 else (small, full)
@@ -52,7 +52,7 @@ def some_axes(rng: Rng, ndim: int) -> int | tuple[int, ...] | None:
 
 
 def window(rng: Rng, most_padding: Callable[[int, int], int]) -> tuple[tuple, tuple, dict]:
-    """(H, W), (KH, KW) and {stride, padding, dilation} of a window that meets the image.
+    """(H, W), (KH, KW) and {stride, padding, dilation} of a window that overlaps the image.
 
     most_padding(kernel, dilation) -> the largest padding allowed along an axis.
     """
@@ -60,7 +60,7 @@ def window(rng: Rng, most_padding: Callable[[int, int], int]) -> tuple[tuple, tu
     for least in rng.permutation([1, 2]):  # KH and KW differ in most draws
         kernel, dilation = int(rng.integers(least, 4)), int(rng.integers(1, 3))
         padding = int(rng.integers(0, most_padding(kernel, dilation) + 1))
-        # Large enough for one window, and for a tap of it to meet a pixel and not only the border.
+        # Large enough for one window, with at least one tap on a pixel and not on the border.
         fitting = max(dilation * (kernel - 1) + 1 - 2 * padding, dilation)
         images.append(fitting + int(rng.integers(0, 5)))
         kernels.append(kernel)

@@ -47,7 +47,7 @@ def conv2d_case(rng: Rng) -> Case:
 def pooling_case(function: Callable[..., Tensor]) -> Callable[[Rng], Case]:
     def draw(rng: Rng) -> Case:
         size, kernel, geometry = window(rng, lambda kernel, dilation: kernel // 2)
-        # Pooling has no dilation; an image that is large enough with it is so without.
+        # Pooling has no dilation; an image that is large enough with it is large enough without.
         stride, padding = geometry["stride"], geometry["padding"]
         x = all_different(rng, (int(rng.integers(1, 4)), int(rng.integers(1, 4)), *size))
         return lambda x: function(x, kernel, stride, padding), [x]
@@ -130,7 +130,7 @@ def affine_grid_case(rng: Rng) -> Case:
 
 
 def grid_sample_case(rng: Rng) -> Case:
-    """Places in the middle half of a cell, some of them outside the image."""
+    """Points in the middle half of a cell, some of them outside the image."""
     N, C = (int(n) for n in rng.integers(1, 4, 2))
     H, W, OH, OW = (int(n) for n in rng.integers(2, 6, 4))
     corners = bool(rng.random() < 0.5)
