@@ -45,7 +45,7 @@ class EarlyStopping:
         self.weights = {}
 
     def best_epoch(self, records: Sequence[Mapping[str, Any]]) -> int:
-        """The epoch with the lowest number, from 1; the first if several tie; 0 if there is none."""
+        """The epoch with the lowest number, from 1; the first if several tie; 0 without records."""
         numbers = [self.number(record) for record in records]
         return 1 + numbers.index(min(numbers)) if numbers else 0
 

@@ -83,12 +83,12 @@ class RunSettings:
     start: str = "paper"  # how the initial weights are drawn
     limit: int | None = None  # training images, if not all
     workers: int = 0
-    shift: int | None = None  # as the options say; what they lead to is in preprocessing
+    shift: int | None = None  # options as given; the resulting transforms are in preprocessing
     augment: str | None = None
     skip_unreadable: bool = False
     mixer: str | None = None
-    # None for a network as its page builds it; otherwise a body of that network under a head of
-    # its own: {"layers": taken away, "hidden": [units]}.
+    # None for a network as its page builds it; otherwise that network's backbone with a new head:
+    # {"layers": how many are removed, "hidden": [units]}.
     head: dict | None = None
     skipped: dict = field(default_factory=dict)  # files left out: {name: what is wrong}
     images: dict | None = None  # the fingerprint of the images, for images of the user's own
