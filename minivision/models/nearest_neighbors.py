@@ -225,7 +225,7 @@ def _rows(function: str, argument: str, images: Any) -> Array:
 
 
 def _squares(function: str, argument: str, x: Array, first: int) -> Array:
-    """|x|² of rows (M, D), the first of which is image number `first`; NaN and infinity raise."""
+    """|x|² of rows (M, D), numbered from `first` in error messages; NaN and infinity raise."""
     squares = array_module(x).einsum("md,md->m", x, x)
     broken = to_host(~(squares < 1e300))
     if broken.any():

@@ -50,7 +50,7 @@ class EarlyStopping:
         return 1 + numbers.index(min(numbers)) if numbers else 0
 
     def number(self, record: Mapping[str, Any]) -> float:
-        """The number in a record. None stands for NaN or infinity in a record that was read."""
+        """The number in a record. None means NaN or infinity, in a record read from a file."""
         if self.watch not in record:
             raise ValueError(
                 f"EarlyStopping: no {self.watch!r} is recorded, only {', '.join(record)}"
