@@ -42,8 +42,8 @@ class ShapeDataset(ArrayDataset):
 
     Each of these is drawn uniformly from its range (low, high), separately for every image:
 
-    position: of the centre, as a fraction of the width, and independently of the height. Near 0
-        and 1 a shape extends over the border; its box ends there.
+    position: of the centre, drawn separately for x (fraction of the width) and y (of the height).
+        Near 0 and 1 a shape extends over the border; its box ends there.
     scale: the diameter of the circle around the shape, as a fraction of the shorter side.
     angle: in degrees, counter-clockwise.
     brightness: of the strongest of the shape's three colours, as a fraction of white.

@@ -88,7 +88,7 @@ def place_of(name: str) -> float:
 
 
 def part_by_name(name: str, parts: Collection[str] = tuple(SHARES)) -> str:
-    """The part of the image CLASS/FILE: the one of `parts` whose stretch has its place, or train.
+    """The part of the image CLASS/FILE: that of `parts` whose stretch contains its place, or train.
 
     Only its own name matters, so adding, removing or renaming an image moves no other. The price is
     that the parts have their shares of every class only on average.

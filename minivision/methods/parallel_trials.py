@@ -97,7 +97,7 @@ def _begin(pipe: Any) -> None:
     """Set up a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends the workers
     cv2.setNumThreads(1)
-    tqdm.set_lock(threading.RLock())  # the default multiprocessing lock would outlive this one
+    tqdm.set_lock(threading.RLock())  # tqdm's multiprocessing lock would outlive this process
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
 
 

@@ -1,6 +1,6 @@
 """Nearest neighbours: remember every image, and predict the label of the most similar ones.
 
-Nothing is learned, so fitting costs only a copy; prediction is what is expensive. With n remembered
+Nothing is learned, so fitting costs only a copy; the cost is in prediction. With n remembered
 images of D numbers, every query costs n·D multiply-adds, and all n·D numbers must be kept. (Fix &
 Hodges 1951; Cover & Hart 1967.)
 

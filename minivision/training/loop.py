@@ -36,7 +36,7 @@ class Batch:
     """The input of a loss. Batches from several loaders are a tuple of these."""
 
     images: Tensor  # (N, C, H, W), on the device
-    targets: Any  # labels (N,) on the host, or soft targets (N, K) on the device
+    targets: Any  # labels (N,) on the host, or soft labels (N, K) on the device
     indices: np.ndarray | None = None  # (N,): the images' indices in the dataset, if requested
     step: int = 0  # the number of updates so far
 
@@ -70,7 +70,7 @@ def classification_loss(
     else:
         loss = F.cross_entropy(logits, batch.targets, weight)
     labels = array_module(logits.data).asarray(batch.targets)
-    if labels.ndim == 2:  # soft targets: the likeliest class counts
+    if labels.ndim == 2:  # soft labels: the most likely class counts
         labels = labels.argmax(axis=1)
     return loss, {"train_accuracy": (logits.argmax(axis=1) == labels).mean()}
 

@@ -45,7 +45,7 @@ class Rotate(GeometricTransform):
 
 @dataclass(frozen=True)
 class Affine(GeometricTransform):
-    """Shear, magnify, rotate about the true centre, then move: all affine maps but axis stretches.
+    """Shear, magnify, rotate about the true centre, move: all affine maps but one-axis stretches.
 
         (x, y) -> c + t + scale · R(degrees) · [1 k_x; k_y 1] · ((x, y) - c)
 
