@@ -1,10 +1,10 @@
-"""Datasets: images and labels on the host, from the first file to the batch a network is fed.
+"""Datasets: images and labels on the host, from the first file to the network's input batches.
 
-The room in reading order: `dataset` says what a dataset is; `splits` cuts it into training,
-validation and test part, and `only_classes` takes some classes; `digits` and `shapes` are the ones
-that need no download. `idx`, `download`, `mnist` and `fashion_mnist` bring in published ones;
-`images`, `file_dataset`, `class_folders`, `folder`, `unlabelled` and `archive` bring in your own,
-and `cifar` is read with them. `loader` makes batches of all.
+In reading order: `dataset` defines what a dataset is; `splits` divides it into training, validation
+and test parts, and `only_classes` selects some classes; `digits` and `shapes` need no download.
+`idx`, `download`, `mnist` and `fashion_mnist` load published datasets; `images`, `file_dataset`,
+`class_folders`, `folder`, `unlabelled` and `archive` load your own, and `cifar` uses them too.
+`loader` makes batches from any of them.
 
 >>> train, validation, test = load_dataset("digits")
 >>> images, labels = next(iter(DataLoader(train, batch_size=64, shuffle=True)))
@@ -33,7 +33,7 @@ from minivision.datasets.shapes import ShapeDataset, shapes
 from minivision.datasets.splits import Splits, stratified_indices, stratified_split
 from minivision.datasets.unlabelled import WithoutLabels, image_files, unlabelled_folder
 
-# The datasets that have a name. Each is called with data_dir=None or a folder.
+# The named datasets. Each is called with data_dir=None or a folder.
 DATASETS: dict[str, Callable[..., Splits]] = {
     "digits": digits,
     "shapes": shapes,
@@ -52,13 +52,13 @@ def load_dataset(
     channels: int = 3,
     skip: Iterable[str] = (),
 ) -> Splits:
-    """The splits of a dataset that has a name, or of a folder or tar of class folders.
+    """The splits of a named dataset, or of a folder or tar of class folders.
 
-    data_dir: for a name; a folder to look for its files in, before $MINIVISION_DATA and the cache.
+    data_dir: for a name; the folder to search first, before $MINIVISION_DATA and the cache.
     size, channels, skip: for a path; see `ClassFolders.splits`.
 
-    Raises ValueError for an unknown name, a path without a size, or a size that a name has
-    already. (A folder that is called like a dataset is reached as "./digits".)
+    Raises ValueError for an unknown name, a path without a size, or a name with a size. (For a
+    folder with the name of a dataset, write "./digits".)
     """
     if name_or_path in DATASETS:
         if size is not None:
@@ -77,9 +77,9 @@ def load_dataset(
 
 
 def open_class_folders(path: str | Path) -> ClassFolders:
-    """The class folders in a folder or tar, which can say what is unreadable, and be split.
+    """The class folders in a folder or tar, to list unreadable files and to split.
 
-    Raises ValueError where the path is neither, and what `open_archive` raises.
+    Raises ValueError if the path is neither, and whatever `open_archive` raises.
     """
     if Path(path).is_dir():
         return open_folder(path)

@@ -1,9 +1,9 @@
 """Class folders in a tar archive, compressed or not, without unpacking it.
 
-A compressed file can only be read from its front to its back. So we do that once and keep the
-members we want in memory, as they lie in the archive: a JPEG stays a JPEG until its image is asked
-for. Nothing is ever written, and a member that would be dangerous to unpack is refused all the
-same: an archive that holds one is not what it says it is.
+A compressed file can only be read from start to end. So we do that once and keep the members we
+want in memory, as they are in the archive: a JPEG stays a JPEG until its image is needed. Nothing
+is ever written, but a member that would be dangerous to unpack is still an error: an archive with
+such a member cannot be trusted.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from minivision.datasets.image_formats import may_be_image
 from minivision.datasets.images import MAX_BYTES
 from minivision.datasets.splits import Splits
 
-# The bytes a compressed file begins with, and what reads it.
+# The first bytes of a compressed file, and its reader.
 COMPRESSIONS: dict[bytes, Callable] = {
     b"\x1f\x8b": gzip.open,
     b"\xfd7zXZ\0": lzma.open,
     b"BZh": bz2.open,
 }
-# What may be kept in memory of one archive.
+# How many bytes of one archive may be kept in memory.
 MAX_ARCHIVE = 4_000_000_000
-# Long names stand in members of their own before their member; tarfile reads those whole.
+# A long name is stored in a separate member before its own; tarfile reads all of it.
 EXTENSIONS = (
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -48,7 +48,7 @@ def image_archive(
 ) -> Splits:
     """The splits of a tar of class folders; see `ClassFolders.splits`, and `read_members`.
 
-    They are those of a folder with the same files.
+    They equal those of a folder with the same files.
     """
     return open_archive(path).splits(size, channels, skip)
 
@@ -71,9 +71,9 @@ def read_members(
 ) -> dict[str, bytes | None]:
     """The members of a tar archive, from path to content; None is a folder.
 
-    Of members without a `wanted` name nothing is kept, and of those that do not begin well only
-    the first bytes. Hidden members do not count. Raises ValueError, with the path, for a file that
-    is not a tar, is damaged or truncated, or too large for the memory, and for a member with ".."
+    Members without a `wanted` name are dropped, and only the first bytes are kept of those that do
+    not begin well. Hidden members are ignored. Raises ValueError, with the path, for a file that
+    is not a tar, is damaged or truncated, or is too large for memory, and for a member with ".."
     or an absolute path, a link, a device or a sparse file.
     """
     members: dict[str, bytes | None] = {}
@@ -100,7 +100,7 @@ def read_members(
                             check_sizes(path, member, total)
                             start += content.read()
                         members["/".join(parts)] = start
-            # Compressed data end with their checksum: read on to the end, so that it is looked at.
+            # Compressed data end with a checksum: read to the end, so that it is verified.
             while stream.read(1 << 20):
                 pass
     except EOFError as error:
@@ -111,7 +111,7 @@ def read_members(
 
 
 class StrictHeader(tarfile.TarInfo):
-    """A member's header. If one is broken, tarfile alone would take it for the end."""
+    """A strict member header: tarfile alone would treat a broken one as the end of the archive."""
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> StrictHeader:
@@ -121,14 +121,14 @@ class StrictHeader(tarfile.TarInfo):
                 raise tarfile.ReadError(f"it has a header of {header.size:,} bytes")
             return header
         except tarfile.HeaderError as error:
-            # A block of zeros is the end that every whole archive has.
+            # A block of zeros marks the end of every complete archive.
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
                 raise
             raise tarfile.ReadError(f"it is cut or damaged, or no tar at all ({error})") from error
 
 
 def checked_parts(path: Path, member: tarfile.TarInfo) -> tuple[str, ...]:
-    """The parts of a member's path; ValueError for a member that no collection of images has."""
+    """The parts of a member's path; ValueError for a member unsuitable for an image collection."""
     place = PurePosixPath(member.name)
     if place.is_absolute():
         fault = "has an absolute path"
@@ -148,7 +148,7 @@ def checked_parts(path: Path, member: tarfile.TarInfo) -> tuple[str, ...]:
 
 
 def check_sizes(path: Path, member: tarfile.TarInfo, total: int) -> None:
-    """ValueError where a member, or all together, would fill the memory."""
+    """Raise ValueError if a member, or all members together, would fill the memory."""
     if member.size > MAX_BYTES:
         raise ValueError(
             f"{path}: the member {member.name} has {member.size:,} bytes; "
@@ -162,7 +162,7 @@ def check_sizes(path: Path, member: tarfile.TarInfo, total: int) -> None:
 
 
 def decompressed(file: Any) -> Any:
-    """The file, or what decompresses it: its first bytes tell."""
+    """The file, or a decompressor for it, chosen by its first bytes."""
     start = file.read(6)
     file.seek(0)
     if start.startswith(b"PK"):
@@ -174,7 +174,7 @@ def decompressed(file: Any) -> Any:
 
 
 def progress(file: Any, path: Path) -> Any:
-    """The file, with a bar on the terminal when reading it takes longer than two seconds."""
+    """The file, with a progress bar on the terminal if reading takes more than two seconds."""
     length = path.stat().st_size
     description = f"reading {path.name}"
     return tqdm.wrapattr(

@@ -3,8 +3,8 @@
 Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images", chapter 3. Of the 50,000
 for training we set a fixed 5,000 aside for validation; 10,000 are for testing. They were published
 in several forms: we read the binary one, whose records are a byte for the label and 3072 bytes of
-pixels, first all reds, then all greens, then all blues. A third form, of JPEG files, is smaller,
-and a little different, because JPEG loses detail: say "CIFAR-10 (JPEG)" beside results on it.
+pixels, first all reds, then all greens, then all blues. A third form, of JPEG files, is smaller and
+slightly different, because JPEG loses detail: label results on it "CIFAR-10 (JPEG)".
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def cifar10(data_dir: str | Path | None = None) -> Splits:
     """CIFAR-10 as uint8 (32, 32, 3): 45,000 images train, 5,000 validation, 10,000 test.
 
     We look for `cifar-10-binary.tar.gz`, or the six files in it, in each folder and in its
-    sub-folders `cifar10` and `cifar-10-batches-bin`. The archive is known by its checksum; of
-    unpacked files the lengths and the number of images of each class are checked.
+    sub-folders `cifar10` and `cifar-10-batches-bin`. The archive is verified by its checksum,
+    unpacked files by their lengths and the number of images of each class.
 
     Raises ValueError, with the path, for a file that is damaged or has other content, and OSError
-    where one is missing and cannot be downloaded.
+    if one is missing and cannot be downloaded.
     """
     files = unpacked_files(data_dir) or archived_files(data_dir)
     records = [parse_records(data, name) for name, data in files.items()]
@@ -74,7 +74,7 @@ def unpacked_files(data_dir: str | Path | None) -> dict[str, bytes] | None:
 
 
 def archived_files(data_dir: str | Path | None) -> dict[str, bytes]:
-    """The six files out of the archive, which is read and not unpacked."""
+    """The six files in the archive, which is read without unpacking it."""
     path = find_file("cifar10", ARCHIVE, data_dir)
     if path is None:
         refuse_pickles(data_dir)
@@ -86,7 +86,7 @@ def archived_files(data_dir: str | Path | None) -> dict[str, bytes]:
 
 
 def refuse_pickles(data_dir: str | Path | None) -> None:
-    """FileNotFoundError if CIFAR-10 is here in the form for Python only, which says what to do."""
+    """Raise FileNotFoundError, with advice, if only the Python version of CIFAR-10 is here."""
     for folder in search_folders("cifar10", data_dir):
         for name in ("cifar-10-python.tar.gz", "cifar-10-batches-py"):
             if (folder / name).exists():
@@ -99,7 +99,7 @@ def refuse_pickles(data_dir: str | Path | None) -> None:
 def parse_records(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The images uint8 (N, 32, 32, 3) and labels int64 (N,) in the bytes of one file.
 
-    Raises ValueError for another length and for labels above 9; `name` is what it calls the file.
+    Raises ValueError for a wrong length or labels above 9; `name` is the file's name in errors.
     """
     N, expected = RECORDS, RECORDS * (1 + 3 * 32 * 32)
     if len(data) != expected:
@@ -116,7 +116,7 @@ def parse_records(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dataset_of(records: list[tuple[np.ndarray, np.ndarray]], name: str) -> ArrayDataset:
-    """The records of some files as one dataset, which has as many images of every class."""
+    """The records of some files as one dataset; every class must have equally many images."""
     images, labels = (np.concatenate(arrays) for arrays in zip(*records, strict=True))
     counts = np.bincount(labels, minlength=len(CLASSES))
     if counts.min() != counts.max():
@@ -130,9 +130,9 @@ def dataset_of(records: list[tuple[np.ndarray, np.ndarray]], name: str) -> Array
 def cifar10_jpeg(data_dir: str | Path | None = None) -> Splits:
     """CIFAR-10 (JPEG) as uint8 (32, 32, 3): 45,000 images train, 5,000 validation, 10,000 test.
 
-    Looked for as `cifar10-jpeg.tar.xz`, a tar of class folders, in each folder and in its
-    sub-folder `cifar10-jpeg`; it has no place to be downloaded from. All images are decoded at
-    once, 184 MB, because every epoch wants all of them.
+    We look for `cifar10-jpeg.tar.xz`, a tar of class folders, in each folder and in its
+    sub-folder `cifar10-jpeg`; it cannot be downloaded. All images are decoded at once, 184 MB,
+    because every epoch needs all of them.
     """
     folders = search_folders("cifar10-jpeg", data_dir)
     for folder in folders:

@@ -1,10 +1,10 @@
-"""Class folders: image files in one folder for each class, as a dataset cut into its splits.
+"""Class folders: image files in one folder per class, as a dataset divided into splits.
 
     CLASS/*.png      or      train/CLASS/*.jpg, test/CLASS/…, validation/CLASS/…
 
 The sorted names of the folders are the classes; folders in a class folder belong to that class.
-`folder` and `archive` list the files; what they mean is decided here, once. Images are resized to
-one size, because a batch is one array.
+`folder` and `archive` list the files; this file interprets them. Images are resized to one size,
+because a batch is one array.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ SUFFIXES = (
     ".avif", ".ppm", ".pgm", ".pbm",
 )  # fmt: skip
 PARTS = ("train", "validation", "test")
-# How people call the folders of the parts, in capitals or not.
+# Common names for the folders of the parts, in upper or lower case.
 PART_NAMES = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "validation": "validation", "valid": "validation", "val": "validation",
 }  # fmt: skip
-# Files of datasets that have a name, by what their names contain.
+# Files of named datasets, by a part of their names.
 KNOWN_FILES = {
     "idx1-ubyte": "--dataset mnist or fashion_mnist",
     "data_batch_": "--dataset cifar10",
@@ -44,13 +44,13 @@ KNOWN_FILES = {
 
 
 class ClassFolders:
-    """Files in class folders: which images cannot be read, which files are left out, the splits.
+    """Files in class folders: the unreadable images, the files left out, the splits.
 
-    where: the function that errors name; root: the path they are in, for errors too.
-    files: from names relative to root, such as "train/cat/1.jpg", to files, images and others.
+    where: the function to name in errors; root: the path of the files, also for errors.
+    files: maps names relative to root, such as "train/cat/1.jpg", to files, images or others.
     folders: names of folders, which may be empty.
 
-    A single folder that holds everything else, as in many archives, is passed over.
+    A single folder that contains everything else, as in many archives, is skipped.
 
     >>> import cv2
     >>> grey = cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()
@@ -82,7 +82,7 @@ class ClassFolders:
                 self.names.setdefault(f"{at}{self.class_of(name)}/", []).append(name)
 
     def wrapper(self, files: Mapping[str, File]) -> str:
-        """The folder, or folders one in the other, that hold everything, such as "pets/"; or ""."""
+        """The folder, or nested folders, that contain everything, such as "pets/"; or ""."""
         at = ""
         while len(inner := self.folders_in(at)) == 1 and inner[0].lower() not in PART_NAMES:
             beside = any(is_image(name) for name in files if not name[len(at) :].count("/"))
@@ -93,16 +93,16 @@ class ClassFolders:
         return at
 
     def unreadable(self) -> dict[str, str]:
-        """The image files that cannot be used, from their names to what is wrong.
+        """The unusable image files: maps their names to what is wrong.
 
-        Every file is decoded, so nothing is left that could stop a training later.
+        Every file is decoded, so that no bad file can stop training later.
         """
         images = self.images()
         found = dict(zip(images, faults(list(images.values())), strict=True))
         return {name: fault for name, fault in found.items() if fault is not None}
 
     def total_bytes(self) -> int:
-        """What `unreadable` has to read: the bytes of all image files together."""
+        """The total size of all image files in bytes, which `unreadable` has to read."""
         return sum(
             len(file.data) if isinstance(file, Member) else file.stat().st_size
             for file in self.images().values()
@@ -120,7 +120,7 @@ class ClassFolders:
         }
 
     def left_out(self) -> dict[str, int]:
-        """How many files are not used, by kind: their ending, or images outside class folders."""
+        """How many files are unused, by kind: their extension, or images outside class folders."""
         others = self.files.keys() - self.images().keys()
         kinds = Counter(
             "in no class folder" if is_image(name) else kind_of(name) for name in others
@@ -134,10 +134,10 @@ class ClassFolders:
         skip: Iterable[str] = (),
         dealt: Mapping[str, Iterable[str]] | None = None,
     ) -> Splits:
-        """The splits, of images uint8 (H, W, C) of one `size` (H, W), without the files in `skip`.
+        """The splits, with images uint8 (H, W, C) of one `size` (H, W), without files in `skip`.
 
-        dealt: the names of the images of each part, so as to have the same parts as before; the
-            default is `deal(skip)`.
+        dealt: the names of the images of each part, to reproduce an earlier split; the default is
+            `deal(skip)`.
 
         Raises ValueError, with the path, if there are fewer than two classes, a class without
         images, a class unknown to `train`, or too few images for three parts.
@@ -159,9 +159,9 @@ class ClassFolders:
     def deal(self, skip: Iterable[str] = ()) -> dict[str, list[str]]:
         """The names of the images of each part, sorted by class and name, without those in `skip`.
 
-        With a folder `train`, the folders `test` and `validation` are the other parts. What has no
-        folder of its own is dealt from the images for training, by their names: about a fifth for
-        the test, about a tenth for validation (`deal_by_name`).
+        If there is a folder `train`, the folders `test` and `validation` are the other parts. A
+        part without a folder is dealt from the training images, by their names: about a fifth for
+        testing, about a tenth for validation (`deal_by_name`).
         """
         found = {part: self.checked_names(part, set(skip)) for part in self.places}
         at = self.places["train"]
@@ -178,7 +178,7 @@ class ClassFolders:
     def deal_by_count(self, skip: Iterable[str] = ()) -> dict[str, list[str]]:
         """The parts with exactly their share of every class, for images that never change.
 
-        A new image moves others. Version 0.1 dealt all folders so, and its runs go on with this.
+        A new image moves others. Version 0.1 dealt all folders this way, and its runs still use it.
         """
         found = {part: self.checked_names(part, set(skip)) for part in self.places}
         names, cut = found["train"], self.cut()
@@ -192,7 +192,7 @@ class ClassFolders:
         return {part: found[part] for part in PARTS}
 
     def part_of(self, name: str) -> str:
-        """The part that the image of this name belongs to, whatever else is in the folder."""
+        """The part that the image of this name belongs to, regardless of the other images."""
         at = self.places["train"]
         if not name.startswith(at):
             return PART_NAMES[name.split("/")[0].lower()]
@@ -208,11 +208,11 @@ class ClassFolders:
         return name.count("/") == self.places["train"].count("/") + 1
 
     def cut(self) -> list[str]:
-        """The parts that have no folder of their own."""
+        """The parts without a folder of their own."""
         return [part for part in SHARES if part not in self.places]
 
     def places_of_parts(self) -> dict[str, str]:
-        """The place of each part that has a folder, such as "Train/"; or all is {"train": ""}."""
+        """The folder of each part that has one, such as "Train/"; {"train": ""} if none has."""
         names = self.folders_in("")
         part_of = {name: PART_NAMES.get(name.lower()) for name in names}
         if not names or (None in part_of.values() and not set(names) & set(PARTS)):
@@ -276,17 +276,17 @@ class ClassFolders:
 
 
 def in_order(name: str) -> list[str]:
-    """What names are sorted by: folder by folder, so that "cat/9.png" is before "cat-2/1.png"."""
+    """Sort key for names: folder by folder, so that "cat/9.png" is before "cat-2/1.png"."""
     return name.split("/")
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name is that of an image."""
+    """Whether a file name is that of an image."""
     return name.lower().endswith(SUFFIXES)
 
 
 def kind_of(name: str) -> str:
-    """The ending of a file's name, such as ".heic"."""
+    """The extension of a file name, such as ".heic"."""
     return PurePosixPath(name).suffix.lower() or "without an ending"
 
 
@@ -300,5 +300,5 @@ def in_words(kinds: Mapping[str, int]) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is there for the operating system, not for us."""
+    """Whether a file or folder belongs to the operating system and should be ignored."""
     return name.startswith(".") or name == "__MACOSX"

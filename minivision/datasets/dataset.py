@@ -1,7 +1,7 @@
-"""What a dataset is, one that lies in memory, and a view of some of its examples.
+"""What a dataset is, a dataset in memory, and a view of some of its examples.
 
-A dataset has a length, gives `dataset[i] -> (image, label)` with the image uint8 (H, W, C) and the
-label an int, and knows the names of its classes. Chance, floats and batches come later: in the
+A dataset has a length, returns `dataset[i] -> (image, label)` with the image uint8 (H, W, C) and
+the label an int, and has the names of its classes. Randomness, floats and batches belong to the
 transforms and the DataLoader.
 """
 
@@ -13,10 +13,10 @@ import numpy as np
 
 
 class Dataset(Protocol):
-    """What every dataset offers; nothing has to inherit from this class.
+    """The interface of every dataset; nothing has to inherit from this class.
 
-    `labels` is int64 (N,), and `classes[label]` the name of a label. `batch` gives several examples
-    at once. `in_memory` says that this costs one indexing, and no reading of files.
+    `labels` is int64 (N,), and `classes[label]` the name of a label. `batch` returns several
+    examples at once. `in_memory` says that this is a single indexing operation, without file reads.
     """
 
     classes: tuple[str, ...]
@@ -33,11 +33,11 @@ class Dataset(Protocol):
 
 
 class ArrayDataset:
-    """Images uint8 (N, H, W, C) and labels (N,) that lie in memory.
+    """Images uint8 (N, H, W, C) and labels (N,) in memory.
 
-    Labels may be any integers from 0 to len(classes) - 1 and are kept as int64. The arrays are
-    handed out as read-only views: no user of an image can change the data of the others.
-    Raises ValueError where arrays, labels and classes do not fit together.
+    Labels may be any integers from 0 to len(classes) - 1 and are stored as int64. The arrays are
+    returned as read-only views, so that no user of an image can change the data for others.
+    Raises ValueError if arrays, labels and classes do not fit together.
 
     >>> data = ArrayDataset(np.zeros((2, 4, 5, 1), np.uint8), np.array([1, 0]), ("cat", "dog"))
     >>> image, label = data[0]
@@ -67,15 +67,15 @@ class ArrayDataset:
         return self.images[index], int(self.labels[index])
 
     def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The images uint8 (B, H, W, C) and labels int64 (B,) at the given positions: copies."""
+        """Copies of the images uint8 (B, H, W, C) and labels int64 (B,) at the given indices."""
         return self.images[indices], self.labels[indices]
 
 
 class Subset:
     """Some examples of a dataset, in the order of `indices`; a view, so no image is copied.
 
-    An index may come twice (a bootstrap sample has such). Raises ValueError for indices that are
-    not whole numbers from 0 to len(dataset) - 1.
+    An index may be repeated (as in a bootstrap sample). Raises ValueError unless the indices are
+    integers from 0 to len(dataset) - 1.
 
     >>> data = ArrayDataset(np.zeros((3, 4, 5, 1), np.uint8), np.array([1, 0, 1]), ("cat", "dog"))
     >>> dogs = Subset(data, np.flatnonzero(data.labels == 1))
@@ -85,7 +85,7 @@ class Subset:
 
     def __init__(self, dataset: Any, indices: np.ndarray):
         indices = np.asarray(indices)
-        # An empty list is float64 to NumPy, and a good subset all the same.
+        # NumPy makes an empty list float64, but it is a valid subset.
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
             hint = "; of a mask take np.flatnonzero(mask)" if indices.dtype == bool else ""
             raise ValueError(
@@ -109,7 +109,7 @@ class Subset:
 
     @property
     def images(self) -> np.ndarray:
-        """The images uint8 (M, H, W, C) of these examples, gathered anew at each call."""
+        """The images uint8 (M, H, W, C) of these examples, gathered at each call."""
         return self.batch(np.arange(len(self)))[0]
 
     def __len__(self) -> int:
@@ -120,13 +120,13 @@ class Subset:
         return self.dataset[int(self.indices[index])]
 
     def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The images (B, H, W, C) and labels (B,) at the given positions of this subset."""
+        """The images (B, H, W, C) and labels (B,) at the given indices of this subset."""
         return self.dataset.batch(self.indices[indices])
 
 
 def check_classes(name: str, classes: Any) -> tuple[str, ...]:
-    """The names of the classes as a tuple; ValueError where they are not different strings."""
-    # A single string would pass for a sequence of names of one letter.
+    """The names of the classes as a tuple; ValueError unless they are distinct strings."""
+    # A single string would otherwise be read as a sequence of one-letter names.
     classes = (classes,) if isinstance(classes, str) else tuple(classes)
     if len(set(classes)) != len(classes) or not all(isinstance(c, str) for c in classes):
         raise ValueError(f"{name}: classes is {classes!r}; expected different strings")
@@ -134,7 +134,7 @@ def check_classes(name: str, classes: Any) -> tuple[str, ...]:
 
 
 def check_labels(name: str, labels: np.ndarray, N: int, classes: tuple[str, ...]) -> np.ndarray:
-    """The labels as int64 (N,); ValueError where they do not fit the images and the classes."""
+    """The labels as int64 (N,); ValueError if they do not fit the images and the classes."""
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise ValueError(
             f"{name}: labels is {labels.dtype} {labels.shape}; expected whole numbers (N,)"
@@ -150,7 +150,7 @@ def check_labels(name: str, labels: np.ndarray, N: int, classes: tuple[str, ...]
 
 
 def check_index(name: str, index: Any, N: int) -> None:
-    """Raise TypeError or IndexError where `index` is not a position from -N to N - 1."""
+    """Raise TypeError or IndexError unless `index` is an integer from -N to N - 1."""
     if not isinstance(index, int | np.integer):
         raise TypeError(
             f"{name}: the index is {index!r}; expected one whole number "
@@ -161,7 +161,7 @@ def check_index(name: str, index: Any, N: int) -> None:
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
-    """A view of the array that refuses to be written to."""
+    """A read-only view of the array."""
     view = array.view()
     view.flags.writeable = False
     return view

@@ -1,8 +1,8 @@
 """The default dataset: 1,797 real handwritten digits that come with scikit-learn.
 
-They need no download, so every lesson runs on a train without a network. They were written by 43
-people on a tablet and reduced to 8x8 pixels of 17 greys (Alpaydin and Kaynak 1998, UCI "Optical
-Recognition of Handwritten Digits", its test part). We enlarge them to MNIST's 28x28.
+They need no download, so every lesson runs on a train, without internet access. They were written
+by 43 people on a tablet and reduced to 8x8 pixels of 17 grey levels (Alpaydin and Kaynak 1998, UCI
+"Optical Recognition of Handwritten Digits", its test part). We enlarge them to MNIST's 28x28.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def digits(data_dir: str | Path | None = None) -> Splits:
     """The 1,797 digits as uint8 (28, 28, 1), bright on dark: 1,257 train, 180 validation, 360 test.
 
     The split is stratified and always the same, so results of different runs can be compared.
-    `data_dir` is there so that all datasets are called alike; nothing is read from it.
+    `data_dir` exists so that all datasets are called the same way; nothing is read from it.
 
     >>> train, validation, test = digits()
     >>> len(train), len(validation), len(test), train[0][0].shape
@@ -39,10 +39,10 @@ def enlarge(image: np.ndarray) -> np.ndarray:
     """A digit (8, 8) of values 0 to 16 -> uint8 (28, 28, 1) of values 0 to 255.
 
     A dark frame of one pixel makes it 10x10, so that strokes end smoothly at the border; cubic
-    interpolation enlarges that three times; one pixel is cut off all round. The digit lies in the
-    middle 24x24 pixels.
+    interpolation enlarges that three times; one pixel is cut off on every side. The digit occupies
+    the middle 24x24 pixels.
     """
     framed = np.pad(image, 1).astype(np.float32) * (255 / 16)
     large = cv2.resize(framed, (30, 30), interpolation=cv2.INTER_CUBIC)
-    # Cubic interpolation overshoots beside sharp edges: clip before the values become bytes.
+    # Cubic interpolation overshoots at sharp edges: clip before converting to bytes.
     return np.rint(large[1:-1, 1:-1, None]).clip(0, 255).astype(np.uint8)

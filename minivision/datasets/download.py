@@ -1,8 +1,8 @@
-"""Finding the files of a dataset on this machine, and downloading those that are missing.
+"""Find the files of a dataset on this machine, and download those that are missing.
 
-We look in `data_dir`, in the folder that the environment variable MINIVISION_DATA names, and in
-the user's cache; then we download into the cache. A local copy is good when its *content* is,
-however it was compressed. A bad one is reported and never passed over or replaced.
+We look in `data_dir`, in the folder named by the environment variable MINIVISION_DATA, and in the
+user's cache; then we download into the cache. A local copy is valid if its *content* is, however
+it was compressed. An invalid one is reported, never skipped or replaced.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 from minivision.datasets.idx import decompress
 
 TORCHVISION = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw"}  # where it puts files
-MAX_CONTENT = 100_000_000  # bytes, uncompressed; twice as many as the largest of these files has
+MAX_CONTENT = 100_000_000  # bytes, uncompressed; twice the size of the largest of these files
 
 
 @dataclass(frozen=True)
 class RemoteFile:
     """A file of a dataset: where it is published, and the checksums that identify it.
 
-    `sha256` is that of the file as it is downloaded, `md5` that of its content, uncompressed, or
-    None where only the published file itself will do.
+    `sha256` is that of the file as downloaded, `md5` that of its uncompressed content, or None if
+    only the published file itself will do.
     """
 
     name: str
@@ -36,9 +36,9 @@ class RemoteFile:
 def load_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> bytes:
     """The uncompressed content of a file of a collection such as "mnist", checked.
 
-    In each folder it may be COLLECTION/NAME or NAME, with or without the ending .gz, with the name
-    that other distributors give it, or in the folders that torchvision makes. It is good if it is
-    the published file, or has its content.
+    In each folder it may be COLLECTION/NAME or NAME, with or without the extension .gz, with the
+    name used by other distributors, or in the folders that torchvision makes. It is valid if it is
+    the published file or has the same content.
     Raises ValueError, with the path, for a file that is damaged or has other content, and OSError
     if there is no such file and it cannot be downloaded.
     """
@@ -61,7 +61,7 @@ def load_file(collection: str, file: RemoteFile, data_dir: str | Path | None = N
 
 
 def check_published(path: Path, file: RemoteFile) -> None:
-    """Raise ValueError where a file is not, byte for byte, the one that was published."""
+    """Raise ValueError unless a file is, byte for byte, the published one."""
     sha256 = sha256_of(path)
     if sha256 != file.sha256:
         raise ValueError(
@@ -77,7 +77,7 @@ def sha256_of(path: Path) -> str:
 
 
 def find_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> Path | None:
-    """The first file of that name in the folders we look in, or None. Its content is not read."""
+    """The first file of that name in the folders we search, or None. Its content is not read."""
     plain = file.name.removesuffix(".gz")
     dotted = plain.replace("-idx", ".idx")  # such as train-images.idx3-ubyte
     for folder in search_folders(collection, data_dir):
@@ -88,7 +88,7 @@ def find_file(collection: str, file: RemoteFile, data_dir: str | Path | None = N
 
 
 def search_folders(collection: str, data_dir: str | Path | None = None) -> list[Path]:
-    """Where the files of a collection may lie on this machine, in the order of looking.
+    """Where the files of a collection may be on this machine, in search order.
 
     The files of a collection such as "fashion-mnist" may be in a folder `fashion-mnist` or
     `fashion_mnist`, in torchvision's `FashionMNIST/raw`, or in the folder itself.
@@ -103,7 +103,7 @@ def search_folders(collection: str, data_dir: str | Path | None = None) -> list[
 def given_folders(data_dir: str | Path | None = None) -> list[Path]:
     """The folders the user named: `data_dir`, then $MINIVISION_DATA.
 
-    Raises ValueError where one of them is not there: to look elsewhere would hide a typing error.
+    Raises ValueError if one of them does not exist: looking elsewhere would hide a typo.
     """
     named = [("data_dir", data_dir), ("$MINIVISION_DATA", os.environ.get("MINIVISION_DATA"))]
     folders = []
@@ -116,17 +116,17 @@ def given_folders(data_dir: str | Path | None = None) -> list[Path]:
 
 
 def cache_folder() -> Path:
-    """The user's cache of minivision, where the operating system wants such files to be."""
-    import pooch  # imported here because those who name a folder seldom need it
+    """The user's cache folder for minivision, in the operating system's usual location."""
+    import pooch  # imported here because users who name a folder rarely need it
 
     return Path(pooch.os_cache("minivision"))
 
 
 def download(collection: str, file: RemoteFile) -> Path:
-    """Download a file into the user's cache and give its path there.
+    """Download a file into the user's cache and return its path there.
 
-    A failed download is tried twice more; the file appears in the cache only when its checksum is
-    right. Raises ValueError for a wrong checksum, and OSError where the network does not answer.
+    A failed download is retried twice; the file appears in the cache only if its checksum is
+    right. Raises ValueError for a wrong checksum, and OSError if the server cannot be reached.
     """
     import pooch
 

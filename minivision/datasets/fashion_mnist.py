@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 grey pictures of clothes, of MNIST's size and in MNIST's files.
+"""Fashion-MNIST: 70,000 grey images of clothes, in MNIST's size and file format.
 
 Xiao, Rasul and Vollgraf 2017, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
 Learning Algorithms". It was made because MNIST had become too easy to tell methods apart.
@@ -48,7 +48,7 @@ FILES = tuple(
 def fashion_mnist(data_dir: str | Path | None = None) -> Splits:
     """Fashion-MNIST as uint8 (28, 28, 1): 55,000 images train, 5,000 validation, 10,000 test.
 
-    The files have MNIST's names, so they belong into a folder of their own, `fashion-mnist` or
-    `fashion_mnist`. Raises what `load_file` raises where they are missing or damaged.
+    The files have the same names as MNIST's, so they need their own folder, `fashion-mnist` or
+    `fashion_mnist`. Raises what `load_file` raises if they are missing or damaged.
     """
     return load_idx_collection("fashion-mnist", FILES, CLASSES, 5_000, data_dir)

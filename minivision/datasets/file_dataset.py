@@ -1,6 +1,6 @@
-"""A dataset of image files, which are read when they are asked for.
+"""A dataset of image files, which are read on demand.
 
-So it may be larger than the memory. The files lie on the disk, or, still compressed, in memory.
+So it may be larger than memory. The files are on disk or, still compressed, in memory.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from minivision.datasets.dataset import (
 from minivision.datasets.images import image_from_bytes, read_bytes
 from minivision.transforms.geometry import Resize
 
-THREADS = min(4, usable_cores())  # in which files are checked
+THREADS = min(4, usable_cores())  # for checking files
 
 
 class Member(NamedTuple):
-    """A file that lies in memory, as it came out of an archive."""
+    """A file in memory, as stored in an archive."""
 
     name: str
     data: bytes
@@ -43,10 +43,9 @@ File = Path | Member
 class FileDataset:
     """Image files and their labels (N,); `[i]` reads a file and resizes it to `size` (H, W).
 
-    A file is a path, or a `Member` of an archive. With the size None every image keeps its own,
-    for a transform that cuts windows out of it, such as RandomResizedCrop; then images come one by
-    one, and `batch` is refused. Raises what `read_image` raises, at the moment an image is asked
-    for.
+    A file is a path, or a `Member` of an archive. If the size is None every image keeps its own,
+    for a transform that crops it, such as RandomResizedCrop; then images can only be read one by
+    one, and `batch` raises an error. Raises what `read_image` raises, when an image is read.
     """
 
     in_memory = False
@@ -76,7 +75,7 @@ class FileDataset:
         return self.resize(image) if self.resize else image, int(self.labels[index])
 
     def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The images uint8 (B, H, W, C) and labels (B,) at the given positions, read one by one."""
+        """The images uint8 (B, H, W, C) and labels (B,) at the given indices, read one by one."""
         if self.resize is None:
             raise ValueError(
                 "FileDataset: size is None, and images of different sizes are no array; "
@@ -96,7 +95,7 @@ def bytes_of(file: File) -> bytes:
 
 
 def faults(files: Sequence[File]) -> list[str | None]:
-    """What is wrong with each image file, which only decoding tells; None where nothing is."""
+    """What is wrong with each image file, found by decoding it; None if nothing is."""
     with ThreadPool(THREADS) as pool:
         found = pool.imap(fault_of, files, chunksize=16)
         told, total = "checking the images", len(files)
@@ -104,7 +103,7 @@ def faults(files: Sequence[File]) -> list[str | None]:
 
 
 def fault_of(file: File) -> str | None:
-    """What is wrong with an image file, as the end of a sentence, or None."""
+    """What is wrong with an image file, as the end of an error message, or None."""
     try:
         image_from_bytes(bytes_of(file), str(file))
     except (ValueError, OSError) as error:
@@ -113,6 +112,6 @@ def fault_of(file: File) -> str | None:
 
 
 def decoded(dataset: Any) -> ArrayDataset:
-    """All images of a dataset, decoded once into memory: N·H·W·C bytes, and quick batches."""
+    """All images of a dataset, decoded once into memory: N·H·W·C bytes, but fast batches."""
     images, labels = dataset.batch(np.arange(len(dataset)))
     return ArrayDataset(images, labels, dataset.classes)

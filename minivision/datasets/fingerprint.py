@@ -1,7 +1,7 @@
-"""Which images a run was made of: names, sizes and checksums, so that no change goes unnoticed.
+"""The images used by a run: names, sizes and checksums, so that no change goes unnoticed.
 
-A test image that was trained on makes an accuracy too good, and nothing else would tell. So a run
-on a folder or an archive of images keeps this in its settings:
+Training on a test image makes the accuracy too good, and nothing else would reveal it. So a run on
+a folder or an archive of images stores this in its settings:
 
     {"count": 180, "digest": "1b4f…", "archive_sha256": null,
      "train": {"cat/1.png": "5120 9f3a2b1c", …}, "validation": {…}, "test": {…}}
@@ -20,11 +20,11 @@ from tqdm.auto import tqdm
 from minivision.datasets.class_folders import PARTS
 from minivision.datasets.file_dataset import File, Member, bytes_of
 
-NAMED = 5  # images in one message
+NAMED = 5  # images listed in one message
 
 
 def stamps(files: Mapping[str, File], contents: bool = True) -> dict[str, str]:
-    """For every image its size in bytes and, with `contents`, the CRC-32 of its bytes.
+    """For each image, its size in bytes and, if `contents`, the CRC-32 of its bytes.
 
     >>> stamps({"cat/1.png": Member("cat/1.png", b"not really")})
     {'cat/1.png': '10 7d27afd0'}
@@ -34,7 +34,7 @@ def stamps(files: Mapping[str, File], contents: bool = True) -> dict[str, str]:
 
 
 def stamp(file: File, contents: bool) -> str:
-    """The stamp of one image file; one that cannot be read differs from all that can."""
+    """The stamp of one image file; an unreadable file's differs from all others."""
     try:
         if not contents:
             return str(len(file.data) if isinstance(file, Member) else file.stat().st_size)
@@ -45,7 +45,7 @@ def stamp(file: File, contents: bool) -> str:
 
 
 def fingerprint(path: str | Path, parts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """What is kept of the images at a path: the stamps of every part, their number and digest."""
+    """The record of the images at a path: the stamps of each part, their number and digest."""
     archive = None
     if Path(path).is_file():
         with open(path, "rb") as file:
@@ -61,7 +61,7 @@ def digest(parts: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def check_fingerprint(where: str | Path, record: Any) -> None:
-    """ValueError if the record is not what `fingerprint` made; None says that there is none."""
+    """Raise ValueError if the record was not made by `fingerprint`; None means no record."""
     if record is None:
         return
     parts: dict[str, Any] = (
@@ -79,7 +79,7 @@ def check_fingerprint(where: str | Path, record: Any) -> None:
 
 
 class Changes(NamedTuple):
-    """The names of the images that are no longer there, have other contents, or are new.
+    """The names of the images that are missing, changed, or new.
 
     >>> print(Changes(["a.png"], [], ["1.png", "2.png", "3.png", "4.png", "5.png", "6.png"]))
     missing: a.png; new: 1.png, 2.png, 3.png, 4.png, 5.png and 1 more
@@ -99,7 +99,7 @@ class Changes(NamedTuple):
 
 
 def changes(recorded: Mapping[str, str], files: Mapping[str, File]) -> Changes:
-    """How the images that are there differ from the recorded ones."""
+    """How the current images differ from the recorded ones."""
     there = {name: files[name] for name in recorded if name in files}
     sizes_only = {name: file for name, file in there.items() if " " not in recorded[name]}
     read = {name: file for name, file in there.items() if name not in sizes_only}

@@ -1,8 +1,8 @@
-"""Your own images: a folder on the disk that has one folder for each class.
+"""Your own images: a folder on disk with one folder for each class.
 
     PATH/CLASS/*.png      or      PATH/train/CLASS/*.jpg, PATH/test/…, PATH/validation/…
 
-Only names are listed here; the images are read when they are asked for.
+Only names are listed here; the images are read on demand.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def image_folder(
 ) -> Splits:
     """The splits of a folder of class folders; see `ClassFolders.splits`.
 
-    Raises FileNotFoundError if there is no such folder, and ValueError for one in disorder.
+    Raises FileNotFoundError if there is no such folder, and ValueError if it cannot be split.
     """
     return open_folder(path).splits(size, channels, skip)
 
@@ -34,9 +34,9 @@ def open_folder(path: str | Path) -> ClassFolders:
 
 
 def list_folder(path: Path) -> tuple[dict[str, Path], list[str]]:
-    """The files in a folder and in all folders below it, by name, and the names of the folders.
+    """The files in and below a folder, by name, and the names of the folders.
 
-    Hidden names are left out, and links that lead back to a folder they lie in.
+    Hidden names are left out, and so are links that lead back to a folder containing them.
     """
 
     def refuse(error: OSError) -> None:
@@ -53,5 +53,5 @@ def list_folder(path: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def leads_back(folder: Path) -> bool:
-    """Whether a folder is a link to one of those it lies in: to follow it would never end."""
+    """Whether a folder is a link to one of its own parents: following it would never end."""
     return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())

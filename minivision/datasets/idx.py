@@ -1,8 +1,8 @@
-"""The IDX file format, in which MNIST has been handed on since 1998.
+"""The IDX file format, in which MNIST has been distributed since 1998.
 
 A file begins with two zero bytes, a byte for the type of the numbers and a byte for the number of
-axes; then the length of each axis, four bytes each, and the numbers in C order. Everything is
-big-endian. (LeCun, Cortes and Burges, "The MNIST database", section "File formats".)
+axes, followed by the length of each axis, four bytes each, and the numbers in C order. All numbers
+are big-endian. (LeCun, Cortes and Burges, "The MNIST database", section "File formats".)
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from pathlib import Path
 
 import numpy as np
 
-MEGABYTE = 1 << 20  # as much is decompressed at a time
-# Type code -> the numbers as they lie in the file: ">" is big-endian, the digit counts bytes.
+MEGABYTE = 1 << 20  # how much is decompressed at a time
+# Type code -> the dtype of the numbers: ">" is big-endian, the digit counts bytes.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """The array in an IDX file, plain or compressed by gzip.
+    """The array in an IDX file, plain or gzip-compressed.
 
-    Raises OSError if the file cannot be read, and ValueError if it is not a good IDX file.
+    Raises OSError if the file cannot be read, and ValueError if it is not a valid IDX file.
     """
     return parse_idx(Path(path).read_bytes(), str(path))
 
 
 def parse_idx(data: bytes, name: str = "the data") -> np.ndarray:
-    """The array in the bytes of an IDX file, plain or compressed; `name` is what errors call it.
+    """The array in the bytes of an IDX file, plain or compressed; `name` is its name in errors.
 
-    Raises ValueError for another format, an unknown type, and a length that the header denies. No
-    more is decompressed than the header promises, and a byte.
+    Raises ValueError for another format, an unknown type, and a length that contradicts the header.
+    At most one byte more is decompressed than the header states.
 
     >>> parse_idx(bytes([0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 3, 7, 8, 9]))
     array([[7, 8, 9]], dtype=uint8)
@@ -56,7 +56,7 @@ def parse_idx(data: bytes, name: str = "the data") -> np.ndarray:
         )
     shape = tuple(np.frombuffer(header, ">u4", axes, offset=4).tolist())
     dtype = np.dtype(TYPES[code])
-    # math.prod, because Python's integers do not overflow when a header lies.
+    # math.prod, because Python's integers do not overflow if the header is wrong.
     expected = size + math.prod(shape) * dtype.itemsize
     content = decompress(data, name, at_most=expected + 1)
     if len(content) != expected:
@@ -74,10 +74,10 @@ def parse_idx(data: bytes, name: str = "the data") -> np.ndarray:
 
 
 def decompress(data: bytes, name: str, at_most: int) -> bytes:
-    """The content of a file that may be compressed by gzip, or its first `at_most` bytes.
+    """The content of a file that may be gzip-compressed, or its first `at_most` bytes.
 
-    Raises ValueError if the compressed data are damaged or end too early. What follows the first
-    `at_most` bytes is not looked at.
+    Raises ValueError if the compressed data are damaged or end too early. Anything after the first
+    `at_most` bytes is ignored.
     """
     if data[:2] != b"\x1f\x8b":
         return data[:at_most]

@@ -1,8 +1,8 @@
-"""Is an image file whole? What PNG, JPEG and BMP say about themselves, and whether it is true.
+"""Is an image file complete? What PNG, JPEG and BMP headers state, and whether it is true.
 
-All three state their size in a header; a file that was cut, overwritten or given another header no
-longer holds as many pixels as it says. `image_size` looks at the structure alone, which is quick;
-`check_png_pixels` and `check_bmp_pixels` count the pixels. Pillow identifies all other formats.
+All three state their size in a header; a file that was truncated, overwritten or given another
+header no longer has as many pixels as it states. `image_size` checks only the structure, which is
+fast; `check_png_pixels` and `check_bmp_pixels` count the pixels. Pillow identifies other formats.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-# What Pillow warns of either harms no picture or is an error in the end.
+# Pillow's warnings concern either harmless faults or faults that raise an error later.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
-# The bytes that a file of each format begins with.
+# The first bytes of a file of each format.
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
 BMP = b"BM"
-# The formats that Pillow reads for us, and other files that people take for a picture.
+# The formats that Pillow reads for us, and other files that are mistaken for images.
 OTHER_FORMATS = {
     "WEBP": rb"RIFF....WEBP",
     "TIFF": rb"II\*\0|MM\0\*",
@@ -42,14 +42,14 @@ NO_PICTURES = {
 }
 
 SCAN, END = 0xDA, 0xD9  # markers in a JPEG: pixels follow; nothing follows
-# In a scan FF is followed by 00, or by D0 to D7, where decoding may start again.
+# In a scan FF is followed by 00, or by D0 to D7, where decoding may restart.
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
-ORIENTATION = 0x0112  # the number of the note in EXIF that says how a camera was held
+ORIENTATION = 0x0112  # the EXIF tag that says how a camera was held
 
-MEGABYTE = 1 << 20  # as much is decompressed at a time
+MEGABYTE = 1 << 20  # how much is decompressed at a time
 PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # numbers for each pixel, by the colour type
-# An interlaced PNG is seven small pictures: the first column and row of each, and its steps.
+# An interlaced PNG is seven small images: the first column and row of each, and its steps.
 ADAM7 = (
     (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
     (0, 1, 1, 2),
@@ -60,19 +60,19 @@ RLE8, RLE4 = 1, 2  # two ways of compressing a BMP
 
 
 def orientation(data: bytes) -> int:
-    """How a camera was held, 1 to 8, as it noted in a JPEG or PNG; 1, upright, if it did not."""
+    """How a camera was held, 1 to 8, as recorded in a JPEG or PNG; 1, upright, if it was not."""
     for notes in exif_notes(data):
         exif = Image.Exif()
         try:
             exif.load(notes)
             return exif.get(ORIENTATION, 1)
-        except Exception:  # Pillow's are of many kinds, and broken notes harm no picture
+        except Exception:  # Pillow raises many kinds, and broken EXIF data is harmless
             return 1
     return 1
 
 
 def exif_notes(data: bytes) -> Iterator[bytes]:
-    """The EXIF notes in a JPEG or PNG."""
+    """The EXIF data in a JPEG or PNG."""
     if data.startswith(PNG):
         yield from (data[at:end] for kind, at, end in png_chunks(data) if kind == b"eXIf")
         return
@@ -84,10 +84,10 @@ def exif_notes(data: bytes) -> Iterator[bytes]:
 
 
 def image_size(data: bytes) -> tuple[int, int]:
-    """The size (H, W) that an image file states, once it is certain that the file is whole.
+    """The size (H, W) stated in an image file, after checking that the file is complete.
 
-    Raises ValueError with the end of a sentence that begins with the file's name, and struct.error
-    where the file ends in a header.
+    Raises ValueError with the end of an error message that begins with the file's name, and
+    struct.error if the file ends within a header.
     """
     if not data:
         raise ValueError("is empty")
@@ -109,7 +109,7 @@ def opened(data: bytes) -> Image.Image:
     """
     try:
         return Image.open(io.BytesIO(data), formats=list(OTHER_FORMATS))
-    except Exception as error:  # Pillow's are of many kinds
+    except Exception as error:  # Pillow raises many kinds
         kinds = [kind for kind, start in NO_PICTURES.items() if begins(data, start)]
         damaged = [kind for kind, start in OTHER_FORMATS.items() if begins(data, start)]
         if kinds:
@@ -142,7 +142,7 @@ def begins(data: bytes, pattern: bytes) -> bool:
 
 
 def png_size(data: bytes) -> tuple[int, int]:
-    """The size in a PNG whose chunks are whole, which their checksums tell."""
+    """The size in a PNG, after verifying the checksums of its chunks."""
     W, H = struct.unpack_from(">II", data, 16)
     for kind, at, end in png_chunks(data):
         (checksum,) = struct.unpack_from(">I", data, end)
@@ -188,7 +188,7 @@ def check_png_pixels(data: bytes) -> None:
 
 
 def png_transparent_grey(data: bytes) -> int | None:
-    """The number, from 0 to 255 or 65535, of the grey that a PNG declares transparent, or None."""
+    """The grey level, 0 to 255 or 65535, that a PNG declares transparent, or None."""
     depth, kind = struct.unpack_from(">BB", data, 24)
     for name, at, _ in png_chunks(data):
         if name == b"tRNS" and kind == 0:
@@ -198,7 +198,7 @@ def png_transparent_grey(data: bytes) -> int | None:
 
 
 def png_pixel_bytes(data: bytes) -> int:
-    """How many bytes a PNG's pixels are when decompressed: each row begins with a byte more."""
+    """The size of a PNG's decompressed pixels in bytes: each row begins with an extra byte."""
     W, H, depth, kind, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     bits = depth * PNG_SAMPLES.get(kind, 0)
     total = 0
@@ -216,9 +216,9 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
     some of them; a progressive JPEG even has them bit by bit, the lowest bit, 0, last.
     """
     size = None
-    missing: dict[int, int] = {}  # how many of the 64 numbers have not come to their last bit
+    missing: dict[int, int] = {}  # how many of the 64 numbers still lack their last bit
     for marker, at, _ in jpeg_segments(data):
-        # Start of frame: C0 to CF, without the three that hold tables.
+        # Start of frame: C0 to CF, except the three that have other meanings.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             H, W, count = struct.unpack_from(">HHB", data, at + 1)
             size = (H, W)
@@ -239,7 +239,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """A JPEG is a list of segments (FF, marker, length, data), and FF D9 at its end.
 
-    The marker of each, and where its data begin and end. Behind a segment DA lies a scan.
+    The marker of each, and where its data begin and end. A segment DA is followed by a scan.
     """
     end = 2
     while True:
@@ -247,7 +247,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if mark != 0xFF:
             raise ValueError(f"is damaged: no JPEG marker at byte {end}")
         if marker == 0xFF:
-            # Any number of FF may stand before a marker.
+            # Any number of FF may precede a marker.
             end += 1
             continue
         if marker == END:
@@ -265,7 +265,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def bmp_size(data: bytes) -> tuple[int, int]:
-    """A BMP begins with its own length; a negative height says that the top row comes first."""
+    """The size in a BMP, which begins with its length; negative height: the top row is first."""
     (length,) = struct.unpack_from("<I", data, 2)
     (header,) = struct.unpack_from("<I", data, 14)
     W, H = struct.unpack_from("<HH" if header == OLD_BMP_HEADER else "<ii", data, 18)
@@ -275,7 +275,7 @@ def bmp_size(data: bytes) -> tuple[int, int]:
 
 
 def check_bmp_pixels(data: bytes) -> None:
-    """Raise ValueError if a BMP has fewer or more rows of pixels than it says."""
+    """Raise ValueError if a BMP has fewer or more rows of pixels than it states."""
     H, W = bmp_size(data)
     length, _, at, header = struct.unpack_from("<IIII", data, 2)
     if header == OLD_BMP_HEADER:
@@ -293,7 +293,7 @@ def check_bmp_pixels(data: bytes) -> None:
         raise ValueError(
             f"is damaged: {H} rows of {row} bytes, from byte {at} on, do not fit {len(data)} bytes"
         )
-    # The youngest kind of header may have a colour profile after the pixels.
+    # The newest kind of header may have a colour profile after the pixels.
     profile = struct.unpack_from("<I", data, 130)[0] if header >= 124 else 0
     if (length or len(data)) - profile - at - row * H >= max(row, 4):
         raise ValueError(f"is damaged: it has more than the {H} rows of {row} bytes it states")
@@ -302,8 +302,8 @@ def check_bmp_pixels(data: bytes) -> None:
 def check_bmp_runs(data: bytes, at: int, bits: int, H: int, W: int) -> None:
     """Raise ValueError if the runs of a compressed BMP (count, colour) do not fill its rows.
 
-    A count of 0 is a command: 0 ends a row, 1 the picture, 2 moves on by columns and rows, and
-    a larger number says how many colours follow, each on its own.
+    A count of 0 is a command: 0 ends a row, 1 the image, 2 skips columns and rows, and a larger
+    number says how many single colours follow.
     """
     x = y = 0
     while y < H and x <= W and at + 2 <= len(data) and data[at : at + 2] != b"\0\1":

@@ -1,10 +1,10 @@
-"""Reading one image file, and refusing the broken ones.
+"""Read an image file, and reject broken ones.
 
-OpenCV's `imread` answers None for a missing file, a full-size picture for half a photograph, and
-takes memory without bounds for a header that lies; a network would train on that without a word.
-So we look at the bytes first: PNG, JPEG and BMP say their size and their end in plain structures.
-Then the pixels have to be as many as the header says, and a JPEG is decoded strictly. Other formats
-are read by Pillow.
+OpenCV's `imread` returns None for a missing file and a full-size image for half a photograph, and
+allocates unbounded memory for a lying header; a network would silently train on the result. So we
+check the bytes first: PNG, JPEG and BMP state their size and their end in plain structures. Then
+there must be as many pixels as the header says, and a JPEG is decoded strictly. Other formats are
+read by Pillow.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from minivision.datasets.image_formats import (
     png_transparent_grey,
 )
 
-# About 8,000 x 8,000; three bytes each. A larger picture in a training set is a mistake.
+# About 8,000 x 8,000; three bytes each. A larger image in a training set is a mistake.
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 8 * MAX_PIXELS  # the most pixels, each of four 16-bit numbers, not compressed
-DARK = 4096  # numbers of 12 bits, as in pictures of many scanners, look black as 16-bit ones
+DARK = 4096  # 12-bit values, as many scanners write them, look black if read as 16-bit
 
-# What a camera notes in its photographs (EXIF), and what sets the picture upright: whether rows
-# and columns change places, and then a flip, upside down (0), left to right (1), or both (-1).
+# EXIF orientations, and what turns the image upright: whether to transpose it, and then a flip,
+# upside down (0), left to right (1), or both (-1).
 TURNS = {
     2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1),
     8: (True, 0),
@@ -45,9 +45,9 @@ TURNS = {
 def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
     """The image in a file: uint8 (H, W, 3) in RGB, or (H, W, 1) grey.
 
-    PNG, JPEG, BMP, WebP, TIFF, GIF, AVIF or PPM, whatever the file's name says; the
-    first picture if there are several. 16 bits are scaled to 8; transparent parts become white; a
-    photograph is turned as its camera noted (EXIF). Grey is 0.299 R + 0.587 G + 0.114 B, rounded.
+    PNG, JPEG, BMP, WebP, TIFF, GIF, AVIF or PPM, whatever the file name's extension; the
+    first image if there are several. 16 bits are scaled to 8; transparent parts become white; a
+    photograph is turned upright by its EXIF tag. Grey is 0.299 R + 0.587 G + 0.114 B, rounded.
 
     Raises FileNotFoundError if there is no file, and ValueError, with the path, if it is empty, of
     another format, truncated, damaged, or larger than 64 million pixels.
@@ -58,7 +58,7 @@ def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
 
 
 def image_from_bytes(data: bytes, name: str, channels: int = 3) -> np.ndarray:
-    """The image in the bytes of a file, as `read_image` gives it; `name` is what errors call it."""
+    """The image in the bytes of a file, as in `read_image`; `name` is its name in errors."""
     try:
         check_image_bytes(data)
         image = decode(data)
@@ -73,7 +73,7 @@ def image_from_bytes(data: bytes, name: str, channels: int = 3) -> np.ndarray:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The bytes of an image file, once it is certain that it is a file, and no giant."""
+    """The bytes of an image file, after checking that it is a file and not too large."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"read_image: there is no file {path}")
@@ -87,9 +87,9 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def check_image_bytes(data: bytes) -> None:
-    """Raise ValueError, with the end of a sentence, where a file is not whole or states a giant.
+    """Raise ValueError, with the end of an error message, if a file is incomplete or too large.
 
-    This looks at the structure of the file and decodes no pixel, so it is quick.
+    This checks the structure of the file without decoding pixels, so it is fast.
     """
     H, W = image_size(data)
     if H * W > MAX_PIXELS:
@@ -97,7 +97,7 @@ def check_image_bytes(data: bytes) -> None:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """The picture in the bytes of a file, uint8 (H, W, 3) in RGB.
+    """The image in the bytes of a file, uint8 (H, W, 3) in RGB.
 
     Raises ValueError, as the end of an error message, if pixels are missing.
     """
@@ -112,9 +112,9 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def decode_png(data: bytes) -> np.ndarray:
-    """The picture in a PNG, which may have 16 bits and transparent parts."""
+    """The image in a PNG, which may have 16 bits and transparent parts."""
     check_png_pixels(data)
-    # Any other way of reading would drop 16 bits and transparency silently.
+    # Any other flag would silently drop 16 bits and transparency.
     image = decode_by_opencv(data, cv2.IMREAD_UNCHANGED)
     grey = png_transparent_grey(data)
     clear = None if grey is None or image.ndim == 3 else image == grey
@@ -138,12 +138,12 @@ def decode_by_opencv(data: bytes, flag: int) -> np.ndarray:
 
 
 def decode_other(data: bytes) -> np.ndarray:
-    """The picture in a file of another format: the first one, if it has several."""
+    """The image in a file of another format: the first one, if it has several."""
     with opened(data) as image:
         try:
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-        except Exception as error:  # Pillow's are of many kinds
+        except Exception as error:  # Pillow raises many kinds
             raise ValueError(f"is damaged: Pillow cannot decode it ({error})") from error
         if image.mode in ("I", "F"):
             raise ValueError("has numbers of 32 bits, whose white is unknown; save it with 8 bits")
@@ -169,9 +169,9 @@ def eight_bits(image: np.ndarray) -> np.ndarray:
 
 
 def on_white(image: np.ndarray) -> np.ndarray:
-    """An RGBA image (H, W, 4) laid on white, (H, W, 3): alpha·colour + (1 - alpha)·255."""
+    """An RGBA image (H, W, 4) blended with white, (H, W, 3): alpha·colour + (1 - alpha)·255."""
     laid = np.empty((*image.shape[:2], 3), np.uint8)
-    few = max(1, 2**18 // image.shape[1])  # rows at a time: fractions take much memory
+    few = max(1, 2**18 // image.shape[1])  # rows at a time: floats need a lot of memory
     for at in range(0, len(image), few):
         rows = image[at : at + few]
         alpha = rows[:, :, 3:] / 255
@@ -180,7 +180,7 @@ def on_white(image: np.ndarray) -> np.ndarray:
 
 
 def decode_jpeg(data: bytes) -> np.ndarray:
-    """The picture in a JPEG, upright: the pixels are OpenCV's, which would only warn of damage."""
+    """The image in a JPEG, upright: decoded by OpenCV, which by itself only warns of damage."""
     try:
         image = simplejpeg.decode_jpeg(data, "RGB", strict=True)
     except ValueError as error:
@@ -194,7 +194,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
 
 
 def upright(image: np.ndarray, data: bytes) -> np.ndarray:
-    """The image turned as the camera noted in the bytes of its file."""
+    """The image turned upright by the EXIF tag in the bytes of its file."""
     transposed, flip = TURNS.get(orientation(data), (False, None))
     if transposed:
         image = cv2.transpose(image)

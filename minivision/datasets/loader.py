@@ -1,10 +1,10 @@
-"""The DataLoader: shuffled, augmented batches, the same ones however they are computed.
+"""The DataLoader: shuffled, augmented batches that are the same however they are computed.
 
-Chance is keyed, not remembered: the order follows from (seed, epoch), the augmentation of an image
-from (seed, epoch, index). So a batch is the same for any number of threads and after a resume.
-Arrays without augmentation are prepared a batch at a time; everything else image by image, in
-threads if you like. Threads pay for files and large images, where OpenCV lets go of Python's lock
-for long; for 28x28 digits the lock is the work, and workers=0 is as fast.
+Randomness is keyed, not stored as state: the order depends on (seed, epoch), the augmentation of an
+image on (seed, epoch, index). So batches are the same for any number of threads and after a resume.
+Arrays without augmentation are prepared one batch at a time; everything else image by image,
+optionally in threads. Threads help with files and large images, where OpenCV releases the GIL for
+long; on 28x28 digits nearly all time holds it, and workers=0 is as fast.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from minivision.random import Key, keyed
 from minivision.transforms.checks import kind_of
 from minivision.transforms.pipeline import ToArray
 
-HostBatch = tuple[np.ndarray, ...]  # images, labels and, with_indices, positions
+HostBatch = tuple[np.ndarray, ...]  # images, labels and, with_indices, indices
 
 
 class DataLoader:
     """Batches of a dataset: images float32 (N, C, H, W) and labels int64 (N,), on the host.
 
     dataset: anything with `len` and `[i] -> (image, label)`.
-    batch_size: examples in a batch; the last one may be smaller, or is left out by `drop_last`.
+    batch_size: examples per batch; the last one may be smaller, or is dropped by `drop_last`.
     shuffle: a new order in every epoch; otherwise the order of the dataset.
-    seed: of the order and of random transforms, 0 or more.
-    transform: called as transform(image, rng); it must end with float32 (C, H, W). Default ToArray.
-    workers: threads that prepare batches ahead; 0 prepares each when it is asked for, in the
-        caller. Arrays without per-image transforms are always prepared in the caller. Threads of
-        OpenCV itself are switched off beside ours (cv2.setNumThreads(0)).
-    with_indices: also yield the positions of the images in the dataset, int64 (N,), so that a loss
-        can look up what was recorded for them.
+    seed: for the order and for random transforms, 0 or more.
+    transform: called as transform(image, rng); must return float32 (C, H, W). Default ToArray.
+    workers: threads that prepare batches ahead; 0 prepares each on demand, in the caller's thread.
+        Arrays without per-image transforms are always prepared in the caller's thread. OpenCV's
+        own threads are switched off when ours are used (cv2.setNumThreads(0)).
+    with_indices: also yield the indices of the images in the dataset, int64 (N,), so that a loss
+        can look up recorded outputs for them.
 
-    `loader(epoch)` is an iterable that knows its length, always the same for one epoch. In a loop
-    of your own, `for images, labels in loader`, each pass is the next epoch; the first is epoch 0.
+    `loader(epoch)` is an iterable with a length, always the same for one epoch. In your own loop,
+    `for images, labels in loader`, each pass is the next epoch; the first is epoch 0.
 
     >>> from minivision.datasets.dataset import ArrayDataset
     >>> data = ArrayDataset(np.zeros((5, 8, 9, 1), np.uint8), np.arange(5) % 2, ("even", "odd"))
@@ -78,7 +78,7 @@ class DataLoader:
         self.workers = workers
         self.drop_last = drop_last
         self.with_indices = with_indices
-        self.iterated = 0  # how often, without an epoch being named
+        self.iterated = 0  # passes so far without an explicit epoch
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -94,7 +94,7 @@ class DataLoader:
 
 
 class Epoch:
-    """The batches of one epoch. It can be walked several times, and is always the same."""
+    """The batches of one epoch. It can be iterated several times, with the same result."""
 
     def __init__(self, loader: DataLoader, epoch: int):
         check_whole("epoch", epoch, 0)
@@ -110,7 +110,7 @@ class Epoch:
         return ((*batch, i) for batch, i in zip(self.batches(), self.index_batches(), strict=True))
 
     def batches(self) -> Iterator[HostBatch]:
-        """Images and labels, prepared where it is fastest."""
+        """Images and labels, prepared in the fastest way."""
         loader = self.loader
         in_memory = getattr(loader.dataset, "in_memory", False)
         takes_batches = getattr(loader.transform, "takes_batches", False)
@@ -121,7 +121,7 @@ class Epoch:
         return self.prepare_in_threads()
 
     def index_batches(self) -> list[np.ndarray]:
-        """The positions in the dataset of the examples of each batch."""
+        """The indices in the dataset of the examples of each batch."""
         N, B = len(self.loader.dataset), self.loader.batch_size
         order = np.arange(N)
         if self.loader.shuffle:
@@ -129,7 +129,7 @@ class Epoch:
         return [order[k * B : (k + 1) * B] for k in range(len(self))]
 
     def prepare_at_once(self, indices: np.ndarray) -> HostBatch:
-        """One indexing and one transform for the whole batch."""
+        """One indexing operation and one transform for the whole batch."""
         images, labels = self.loader.dataset.batch(indices)
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu":
@@ -139,7 +139,7 @@ class Epoch:
         return check_arrays(self.loader.transform(images), 4), labels
 
     def prepare_one_by_one(self, indices: np.ndarray) -> HostBatch:
-        """Each image with the chance that belongs to it alone."""
+        """Each image with its own random generator."""
         images: list[np.ndarray] = []
         labels: list[int] = []
         for index in indices.tolist():
@@ -155,19 +155,19 @@ class Epoch:
         return np.stack(images), np.array(labels, np.int64)
 
     def prepare_image(self, index: int) -> tuple[np.ndarray, int]:
-        """One image float32 (C, H, W) and its label. An error is told with the index."""
+        """One image float32 (C, H, W) and its label. Errors name the index."""
         transform = self.loader.transform
         try:
             image, label = self.loader.dataset[index]
             if not isinstance(label, int | np.integer) or isinstance(label, bool):
                 raise ValueError(f"its label is {label!r:.60}; expected an integer")
             rng = None
-            # A transform that does not say whether it draws may draw.
+            # A transform that does not say whether it is random may be.
             if getattr(transform, "random", True):
                 rng = keyed(Key.IMAGE, self.loader.seed, self.epoch, index)
             return check_arrays(transform(image, rng), 3), int(label)
         except Exception as error:
-            # A bad file stays a ValueError or OSError; a mistake in the code becomes RuntimeError.
+            # A bad file stays a ValueError or OSError; a bug in the code becomes RuntimeError.
             kinds = (ValueError, OSError)
             kind = next((k for k in kinds if isinstance(error, k)), RuntimeError)
             raise kind(
@@ -176,7 +176,7 @@ class Epoch:
             ) from error
 
     def prepare_in_threads(self) -> Iterator[HostBatch]:
-        """The same batches in the same order, a few of them prepared ahead by threads."""
+        """The same batches in the same order, a few of them prepared ahead in threads."""
         workers = self.loader.workers
         cv2.setNumThreads(0)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="minivision-loader")
@@ -184,7 +184,7 @@ class Epoch:
         try:
             for indices in self.index_batches():
                 ahead.append(pool.submit(self.prepare_one_by_one, indices))
-                # Two batches a thread are enough to keep it busy, and bound the memory.
+                # Two batches per thread keep it busy, and bound the memory.
                 if len(ahead) == 2 * workers:
                     yield ahead.popleft().result()
             while ahead:
@@ -195,7 +195,7 @@ class Epoch:
 
 
 def check_arrays(images: Any, rank: int) -> np.ndarray:
-    """The transformed images; ValueError where they are not ready for the network."""
+    """The transformed images; ValueError if they are not ready for the network."""
     if not isinstance(images, np.ndarray) or images.dtype != np.float32 or images.ndim != rank:
         expected = "(C, H, W)" if rank == 3 else "(N, C, H, W)"
         raise ValueError(
@@ -206,7 +206,7 @@ def check_arrays(images: Any, rank: int) -> np.ndarray:
 
 
 def check_whole(argument: str, value: Any, least: int) -> None:
-    """Raise ValueError where `value` is not a whole number from `least` up."""
+    """Raise ValueError unless `value` is an integer from `least` up."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ValueError(
             f"DataLoader: {argument} is {value!r}; expected a whole number, {least} or more"

@@ -1,7 +1,7 @@
 """MNIST: 70,000 handwritten digits of 28x28 grey pixels, the drosophila of machine learning.
 
-LeCun, Bottou, Bengio and Haffner 1998, §III. 60,000 images are for training, of which we set a
-fixed 5,000 aside for validation, and 10,000 are for testing. Four IDX files hold them; any other
+LeCun, Bottou, Bengio and Haffner 1998, §III. 60,000 images are for training (we set a fixed 5,000
+of them aside for validation), and 10,000 are for testing. They are in four IDX files; any other
 collection in four such files can be loaded by the same function.
 """
 
@@ -47,7 +47,7 @@ FILES = tuple(
 def mnist(data_dir: str | Path | None = None) -> Splits:
     """MNIST as uint8 (28, 28, 1): 55,000 images train, 5,000 validation, 10,000 test.
 
-    Raises what `load_file` raises where the files are missing or damaged.
+    Raises what `load_file` raises if the files are missing or damaged.
     """
     return load_idx_collection("mnist", FILES, tuple("0123456789"), 5_000, data_dir)
 
@@ -61,7 +61,7 @@ def load_idx_collection(
 ) -> Splits:
     """The splits of a collection of four IDX files, in the order of `FILES`.
 
-    `validation` training images, always the same, become the validation set.
+    A fixed choice of `validation` training images becomes the validation set.
     """
     arrays = [parse_idx(load_file(collection, file, data_dir), file.name) for file in files]
     train_images, train_labels, test_images, test_labels = arrays

@@ -1,4 +1,4 @@
-"""A view of a dataset that has some of its classes only, as a task of its own."""
+"""A view of a dataset with only some of its classes, as a separate task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from minivision.datasets.dataset import Subset
 
 
 class OnlyClasses(Subset):
-    """The examples of these classes, labelled 0, 1, … in the order in which they are asked for.
+    """The examples of these classes, labelled 0, 1, … in the given order.
 
     classes: names, such as ("cat", "dog"). Raises ValueError for unknown or repeated ones.
 
@@ -32,7 +32,7 @@ class OnlyClasses(Subset):
             )
         numbers = np.full(len(known), -1)
         numbers[[known.index(name) for name in classes]] = np.arange(len(classes))
-        self.numbers = numbers  # from a label of the dataset to ours, -1 for the rest
+        self.numbers = numbers  # maps a label of the dataset to ours, or -1 for the rest
         super().__init__(dataset, np.flatnonzero(numbers[dataset.labels] >= 0))
         self.classes = classes
 

@@ -1,9 +1,9 @@
-"""Squares, discs, triangles, stars and rings, drawn as many as you like and where you like.
+"""Squares, discs, triangles, stars and rings, as many as you like and wherever you like.
 
-Real photographs differ in everything at once. Here we hold the place, the size, the brightness and
-the clutter of every image in our hands, so one of them can be changed while the others stay: does
-a network find a shape in a place where it never saw one? And because we draw them, we know
-to the pixel where they are.
+Real photographs differ in everything at once. Here we control the position, size, brightness and
+clutter of every image, so we can change one while the others stay the same: does a network find a
+shape at a position where it never saw one? And because we draw the shapes, we know exactly, to the
+pixel, where they are.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from minivision.random import Key, keyed
 from minivision.transforms.checks import check_count, check_size
 
 CLASSES = ("square", "disc", "triangle", "star", "ring")
-# The corners of those that have some, on a circle of radius 1: angles in degrees, and radii. The
-# inner corners of a star lie where its sides cross when it is drawn in one stroke.
+# The corners of the shapes that have any, on a circle of radius 1: angles in degrees, and radii.
+# The inner corners of a star are where its sides cross if it is drawn in one stroke.
 CORNERS = {
     "square": (np.arange(4) * 90 + 45, np.ones(4)),
     "triangle": (np.arange(3) * 120 + 90, np.ones(3)),
     "star": (np.arange(10) * 36 + 90, np.tile([1.0, (3 - 5**0.5) / 2], 5)),
 }
 HOLE = 0.55  # of a ring, as a fraction of its radius
-FINER = 8  # shapes are drawn so many times larger, and averaged: that makes smooth edges
+FINER = 8  # shapes are drawn this many times larger and averaged, for smooth edges
 LEAST_PIXELS = 5  # a smaller star looks like a disc
 
 Range = tuple[float, float]
@@ -38,21 +38,21 @@ class ShapeDataset(ArrayDataset):
     """Images uint8 (N, H, W, 3) of one shape each, their labels, and `boxes` int64 (N, 4).
 
     A box is x0, y0, x1, y1 in pixels, x to the right and y down, the ends not included: the whole
-    shape lies in `image[y0:y1, x0:x1]`, and x1 - x0 is its width.
+    shape is in `image[y0:y1, x0:x1]`, and x1 - x0 is its width.
 
-    Each of these is drawn uniformly from its range (low, high), for every image anew:
+    Each of these is drawn uniformly from its range (low, high), separately for every image:
 
-    position: of the centre, as a fraction of the width, and once more of the height. Near 0 and 1
-        a shape reaches over the border; its box ends there.
+    position: of the centre, drawn separately for x (fraction of the width) and y (of the height).
+        Near 0 and 1 a shape extends over the border; its box ends there.
     scale: the diameter of the circle around the shape, as a fraction of the shorter side.
     angle: in degrees, counter-clockwise.
     brightness: of the strongest of the shape's three colours, as a fraction of white.
-    background: the grey of the ground, as a fraction of white.
-    clutter: the number of strokes on the ground, behind the shape; both ends are included.
+    background: the grey of the background, as a fraction of white.
+    clutter: the number of strokes in the background, behind the shape; both ends are included.
 
-    Image i is of class i % 5 and depends on `seed`, i and the ranges alone; to change one range
-    changes nothing else about it. `first` is the i of the first image, so that several parts of
-    one endless collection can be had. Raises ValueError for ranges that cannot be.
+    Image i is of class i % 5 and depends only on `seed`, i and the ranges; changing one range
+    changes nothing else about it. `first` is the i of the first image, so that several disjoint
+    parts can be taken from one endless collection. Raises ValueError for invalid ranges.
 
     >>> data = ShapeDataset(10, size=(24, 32), clutter=(0, 0))
     >>> data.images.shape, data.classes[data.labels[3]], data.boxes.shape
@@ -95,7 +95,7 @@ class ShapeDataset(ArrayDataset):
             tint = rng.uniform(0.2, 1, 3)
             colour = 255 * rng.uniform(*brightness) * tint / tint.max()
             grey = round(255 * rng.uniform(*background))
-            # Chance for the clutter comes last, so that shapes are the same with and without it.
+            # The clutter is drawn last, so that shapes are the same with and without it.
             ground = draw_clutter(size, grey, clutter, rng)
             share = coverage[:, :, None] / 255
             images[n] = np.rint(share * colour + (1 - share) * ground)
@@ -109,12 +109,12 @@ def draw_shape(
 ) -> np.ndarray:
     """How much of each pixel the shape covers, uint8 (H, W) from 0 to 255.
 
-    centre (x, y) and radius in pixels, where the image reaches from (0, 0) to (W, H).
+    centre (x, y) and radius in pixels; the image extends from (0, 0) to (W, H).
     """
     H, W = size
     fine = np.zeros((H * FINER, W * FINER), np.uint8)
-    # OpenCV takes whole numbers, here sixteenths, and has the centre of a pixel where we have its
-    # corner.
+    # OpenCV takes integers, here in sixteenths, and its coordinates put a pixel's centre where ours
+    # put its corner.
     middle = np.rint((np.asarray(centre) * FINER - 0.5) * 16).astype(int)
     if kind in CORNERS:
         degrees, radii = CORNERS[kind]
@@ -133,7 +133,7 @@ def draw_shape(
 def draw_clutter(
     size: tuple[int, int], grey: int, clutter: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
-    """A grey ground uint8 (H, W, 3) with strokes of any colour across it."""
+    """A grey background uint8 (H, W, 3) with strokes of any colour across it."""
     H, W = size
     ground = np.full((H, W, 3), grey, np.uint8)
     low, high = clutter
@@ -144,13 +144,13 @@ def draw_clutter(
 
 
 def box_around(coverage: np.ndarray) -> tuple[int, int, int, int]:
-    """The smallest box x0, y0, x1, y1 with all pixels that are covered at all."""
+    """The smallest box x0, y0, x1, y1 that contains all covered pixels."""
     columns, rows = np.flatnonzero(coverage.any(axis=0)), np.flatnonzero(coverage.any(axis=1))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def check_range(argument: str, limits: Any, least: float, most: float, meaning: str = "") -> None:
-    """Raise ValueError where `limits` is not (low, high) with least <= low <= high <= most."""
+    """Raise ValueError unless `limits` is (low, high) with least <= low <= high <= most."""
     numbers = isinstance(limits, tuple) and all(isinstance(n, int | float) for n in limits)
     if not numbers or len(limits) != 2 or not least <= limits[0] <= limits[1] <= most:
         raise ValueError(
@@ -162,7 +162,7 @@ def check_range(argument: str, limits: Any, least: float, most: float, meaning: 
 def shapes(data_dir: str | Path | None = None) -> Splits:
     """The shapes as uint8 (32, 32, 3): 2,000 images train, 500 validation, 500 test, with boxes.
 
-    They are always the same. `data_dir` is there so that all datasets are called alike.
+    They are always the same. `data_dir` exists so that all datasets are called the same way.
 
     >>> train, validation, test = shapes()
     >>> len(train), len(validation), len(test), train.boxes.shape

@@ -1,9 +1,9 @@
-"""Cutting a dataset into parts in which every class has its share.
+"""Divide a dataset into parts in which every class has its share.
 
-We choose settings on the validation part and read the test part once. Both say little when a class
-is missing from them by bad luck, so each part takes its share of every class (it is *stratified*).
-A published dataset never changes, so its parts can be counted off exactly. Your own folder grows:
-its images are dealt by their names, so that a test image stays a test image.
+We choose settings on the validation part and use the test part once. Both say little if a class is
+missing by bad luck, so each part gets its share of every class (it is *stratified*). A published
+dataset never changes, so its parts can have exact sizes. Your own folder grows: its images are
+dealt by their names, so that a test image stays a test image.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ def stratified_split(dataset: Any, sizes: Sequence[float], seed: int = 0) -> tup
 def stratified_indices(
     labels: np.ndarray, sizes: Sequence[float], seed: int = 0
 ) -> tuple[np.ndarray, ...]:
-    """Disjoint index arrays, one a size, in which every class is in proportion.
+    """Disjoint index arrays, one per size, in which every class is in proportion.
 
     labels: int (N,).
     sizes: numbers of examples (integers, kept exactly) or fractions of N (floats). They may leave
-        a rest, which belongs to no part; a fraction is rounded so that the parts together have the
-        rounded size too.
+        a remainder, which belongs to no part; fractions are rounded so that the total size of the
+        parts is rounded correctly too.
     seed: the same labels, sizes and seed give the same parts.
 
-    Every class spreads its examples evenly over the line from 0 to 1: after a shuffle, the r-th of
-    the N_c examples of class c stands at (r + u_c) / N_c, with one random offset u_c a class.
-    Read off from left to right, any stretch of the line has every class in proportion; the parts
-    are successive stretches. (Statisticians call this systematic sampling.)
+    The examples of each class are spread evenly over the line from 0 to 1: after a shuffle, the
+    r-th of the N_c examples of class c is at (r + u_c) / N_c, with one random offset u_c per class.
+    From left to right, any stretch of the line has every class in proportion; the parts are
+    successive stretches. (Statisticians call this systematic sampling.)
 
-    Raises ValueError for sizes that are negative, mixed, or more than there is.
+    Raises ValueError for sizes that are negative, of mixed types, or too large in total.
 
     >>> train, test = stratified_indices(np.array([0, 1, 1, 0, 1, 1, 1, 1, 0]), (6, 3))
     >>> np.bincount(np.array([0, 1, 1, 0, 1, 1, 1, 1, 0])[test])
@@ -73,12 +73,12 @@ def stratified_indices(
     return tuple(np.sort(order[a:b]) for a, b in pairwise(cuts))
 
 
-# How much of a folder of images becomes which part; the rest is for training.
+# The share of each part in a folder of images; the rest is for training.
 SHARES = {"test": 0.2, "validation": 0.1}
 
 
 def place_of(name: str) -> float:
-    """A number from 0 to 1 that follows from an image's name CLASS/FILE, evenly spread.
+    """A number from 0 to 1 computed from an image's name CLASS/FILE, uniformly distributed.
 
     >>> round(place_of("cat/1.png"), 3)
     0.415
@@ -88,10 +88,10 @@ def place_of(name: str) -> float:
 
 
 def part_by_name(name: str, parts: Collection[str] = tuple(SHARES)) -> str:
-    """The part of the image CLASS/FILE: its place lies in the stretch of one of `parts`, or train.
+    """The part of the image CLASS/FILE: that of `parts` whose stretch contains its place, or train.
 
-    Nothing but its own name decides, so adding, removing or renaming an image moves no other. The
-    price is that the parts have their shares of every class only on average.
+    Only its own name matters, so adding, removing or renaming an image moves no other. The price is
+    that the parts have their shares of every class only on average.
 
     >>> part_by_name("cat/1.png"), part_by_name("cat/2.png")
     ('train', 'train')
@@ -109,9 +109,9 @@ def deal_by_name(
 ) -> dict[str, list[str]]:
     """Deal images CLASS/FILE to "train" and to `parts`, each by `part_by_name`.
 
-    In a very small folder chance may leave a class without an image for training, or a part without
-    any image. Only then does an image change sides: the one whose place is the last of its class,
-    or the first of all. Raises ValueError if there are too few images even for that.
+    In a very small folder, by chance, a class may have no image for training, or a part may have no
+    image at all. Only then is an image moved: the one whose place is the last of its class, or the
+    first of all. Raises ValueError if there are too few images even for that.
     """
     class_of = {name: name.split("/")[0] for name in names}
     part_of = {name: part_by_name(name, parts) for name in names}
@@ -132,7 +132,7 @@ def deal_by_name(
 
 
 def whole_sizes(sizes: Sequence[float], N: int) -> list[int]:
-    """The sizes as numbers of examples, at most N together.
+    """The sizes as numbers of examples, at most N in total.
 
     >>> whole_sizes((0.5, 0.25, 0.25), 9)
     [4, 3, 2]
@@ -146,7 +146,7 @@ def whole_sizes(sizes: Sequence[float], N: int) -> list[int]:
         )
     if any(not size >= 0 for size in sizes):
         raise ValueError(f"stratified_split: sizes is {sizes}; expected no negative size")
-    # Fractions such as 0.7 + 0.2 + 0.1 add up to one only within rounding.
+    # Fractions such as 0.7 + 0.2 + 0.1 add up to one only up to rounding.
     if sum(sizes) > (1 + 1e-9 if fractions else N):
         raise ValueError(
             f"stratified_split: sizes is {sizes}, together {sum(sizes)}; expected at most "

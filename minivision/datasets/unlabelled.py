@@ -1,4 +1,4 @@
-"""Images that nobody labelled: a folder as it is, and a dataset whose labels are hidden."""
+"""Images without labels: a plain folder, and a dataset whose labels are hidden."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HIDDEN = -1  # the label of an image whose label must not be read
 
 
 def image_files(folder: str | Path) -> list[Path]:
-    """The image files in a folder and in all folders below it, sorted; hidden ones left out.
+    """The image files in and below a folder, sorted, without hidden ones.
 
     Raises FileNotFoundError if there is no such folder.
     """
@@ -29,7 +29,7 @@ def image_files(folder: str | Path) -> list[Path]:
 
 
 def other_files(folder: str | Path) -> dict[str, int]:
-    """How many files in and below a folder are not images, by the ending of their names."""
+    """How many files in and below a folder are not images, by extension."""
     files, _ = list_folder(Path(folder))
     return dict(sorted(Counter(kind_of(name) for name in files if not is_image(name)).items()))
 
@@ -39,8 +39,8 @@ def unlabelled_folder(
 ) -> tuple[FileDataset, dict[str, str]]:
     """All images in and below a folder, resized to (H, W), as a dataset of one class "unknown".
 
-    Returns the files left out, too, from their names to what is wrong. Raises ValueError if
-    there is no image, or, without skip_unreadable, one that cannot be read.
+    Also returns the files left out, as a dict from names to what is wrong. Raises ValueError if
+    there is no image or, without skip_unreadable, if one cannot be read.
     """
     folder, good, broken = Path(folder), [], {}
     paths = image_files(folder)

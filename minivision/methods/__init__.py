@@ -1,22 +1,22 @@
 """Methods: what to do with few images, few labels, or an old model.
 
-A method is a loss for `fit`, and sometimes a way to make batches; each page begins with the lines
-that train with it.
+A method is a loss for `fit`, and sometimes a way to make batches; each page begins with the code
+that trains with it.
 
 responses.py                    a network's outputs for every image, recorded once
-transfer.py                     a new head on an old body
-distillation.py                 a student learns to answer as a teacher does
+transfer.py                     a new head on an old backbone
+distillation.py                 a student learns to reproduce a teacher's outputs
 joint_batches.py                batches of several datasets at once; joint training
 learning_without_forgetting.py  a new task, without the old task's images
 pseudo_label.py                 the network's own predictions as labels; FixMatch
 noisy_student.py                teachers label images for students that train with noise
-checks.py                       what is wrong with a dataset for a head
-features/                       an image's local and its global part; how good a search is
+checks.py                       does a dataset fit a head?
+features/                       an image's local and global features; how good a search is
 feature_fusion.py               find similar images by both parts together
 augmentation_search.py          which augmentation helps here? Try some, keep the best
-samplers.py                     where the policies to try come from
-trial.py                        one try: train a new network, score it on validation images
-parallel_trials.py              several tries at once, in joblib's worker processes
+samplers.py                     generate the policies to try
+trial.py                        one trial: train a new network, score it on validation images
+parallel_trials.py              several trials at once, in joblib's worker processes
 """
 
 from minivision.methods.augmentation_search import Candidate, best_of, search

@@ -1,13 +1,13 @@
-"""Augmentation search: sample a policy, train with it, score it, write a line; keep the best.
+"""Augmentation search: sample a policy, train with it, score it, record it; keep the best.
 
-Candidate 0 is "none": nothing is added to the baseline that every candidate has. All candidates
-start from the same weights and see the same images in the same order, so that nothing but the
-policy tells them apart. They are compared on the validation images; the test images are no part
-of a search. (Cubuk et al. 2020, §3, search a grid over N and M on the real task in this way.)
+Candidate 0 is "none": it adds nothing to the baseline that every candidate has. All candidates
+start from the same weights and see the same images in the same order, so that they differ only in
+the policy. They are compared on the validation images; the test images are not used in a search.
+(Cubuk et al. 2020, §3, search a grid over N and M on the real task in this way.)
 
-A search can have a folder, which makes it possible to stop and go on:
+A search can have a folder, which makes it possible to stop and resume it:
 
-    settings.json      what decides the scores
+    settings.json      the settings that determine the scores
     candidates.jsonl   one JSON object per line, written when the candidate is done
 """
 
@@ -37,7 +37,7 @@ from minivision.training.plain_json import (
 from minivision.training.run import Run
 from minivision.transforms import describe
 
-Sampler = Callable[[int, int], Any]  # number of the candidate from 1 up, seed -> policy
+Sampler = Callable[[int, int], Any]  # candidate number (from 1), seed -> policy
 TrainAndScore = Callable[[Any, int], float]  # policy, seed -> score, the higher the better
 
 
@@ -61,18 +61,18 @@ def search(
     settings: Mapping[str, Any] | None = None,
     processes: int | None = None,
 ) -> list[Candidate]:
-    """Train and score no augmentation and `budget - 1` policies; returns all, in their order.
+    """Train and score no augmentation and `budget - 1` policies; returns all, in order.
 
     sampler(number, seed) -> the policy of this number, 1, 2, …: `Grid()` or `RandomSequences()`.
     train_and_score(policy, seed) -> a number, the higher the better: a `Trial`.
-    folder: gets a line for every candidate when it is done; called again, the search does not
-        repeat them. settings: what decides a score; those of a folder that has begun must agree.
+    folder: receives a line for every finished candidate; called again, the search does not repeat
+        them. settings: whatever determines a score; they must equal those already in the folder.
     processes: how many candidates are trained at once, each in a process with one thread; the
-        default is one for each core. 0: one after the other in this process.
+        default is one per core. 0: one after the other in this process.
 
     The scores do not depend on the number of processes, nor the policies on the budget. A process
     that is killed is replaced and its candidate tried again; a candidate that fails stops the
-    search with its name. What is done is kept.
+    search with an error that names it. Finished candidates are kept.
 
     >>> from minivision.methods import Grid
     >>> found = search(Grid(), lambda policy, seed: 0.5, 4, processes=0)
@@ -95,7 +95,7 @@ def search(
         bar = tqdm(total=budget, initial=len(found), desc="candidates", unit="policy", disable=None)
         stack.enter_context(bar)
         trials = stack.enter_context(closing(run_trials(train_and_score, waiting, seed, at_once)))
-        # The paper's loop. Several trials run at once, and each comes back when it is done.
+        # The paper's loop. Several trials run at once; each is yielded when it is done.
         for number, score, seconds in trials:
             found[number] = candidate = Candidate(number, policies[number], score, seconds)
             if lines is not None:
@@ -105,12 +105,12 @@ def search(
 
 
 def best_of(candidates: Iterable[Candidate]) -> Candidate:
-    """The candidate with the highest score; of equal ones the earlier."""
+    """The candidate with the highest score; the earliest if several tie."""
     return max(candidates, key=lambda candidate: (candidate.score, -candidate.number))
 
 
 def _begin_or_return(folder: Path, settings: Mapping[str, Any]) -> Path:
-    """Make the folder, or check that its search was begun with these settings; its lines' file."""
+    """Make the folder, or check that its search has these settings; returns the candidates file."""
     file, data = folder / "settings.json", json_bytes("search: settings", settings, indent=2)
     if not file.exists():
         try:
@@ -146,7 +146,7 @@ def _as_line(candidate: Candidate) -> dict[str, Any]:
 
 
 def _candidates_in(file: Path, policies: list[Any]) -> dict[int, Candidate]:
-    """What the lines so far say about these policies."""
+    """The candidates recorded so far for these policies, by number."""
     found = {}
     for n, line in enumerate(read_lines(file), 1):
         kinds = {
@@ -160,7 +160,7 @@ def _candidates_in(file: Path, policies: list[Any]) -> dict[int, Candidate]:
             if not isinstance(line.get(name), kind):
                 raise ValueError(f"{file}, line {n}: {name!r} is {line.get(name)!r}")
         number = line["candidate"]
-        if number >= len(policies):  # of a search with a larger budget
+        if number >= len(policies):  # from a search with a larger budget
             continue
         policy = policies[number]
         if line["policy"] != json.loads(json.dumps(describe(policy))):

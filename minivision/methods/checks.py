@@ -1,4 +1,4 @@
-"""What is wrong with a dataset for a head, said before training begins."""
+"""Check before training that a dataset fits a head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minivision.nn import Linear, Module
 
 
 def check_classes(function: str, model: Module, dataset: Any) -> None:
-    """Raise ValueError where the model has not an output for each class, or a class no image."""
+    """Raise ValueError unless the model has one output per class and every class has an image."""
     layers = [part for part in model.modules() if isinstance(part, Linear)]
     classes = tuple(dataset.classes)
     if layers and layers[-1].out_features != len(classes):

@@ -1,8 +1,8 @@
-"""Distillation: a small student learns to answer as a large teacher does.
+"""Distillation: a small student learns to reproduce the outputs of a large teacher.
 
-A label says "a 3". A teacher says "a 3, perhaps an 8, never a 1", and this ranking of the wrong
-classes, the dark knowledge, says more about how images resemble each other than a label can. A
-temperature above 1 makes it visible. (Hinton, Vinyals & Dean 2015.)
+A hard label says "a 3". A teacher's soft label says "a 3, perhaps an 8, never a 1". This ranking of
+the wrong classes, the dark knowledge, tells more about how images resemble each other than a hard
+label can; a temperature above 1 brings it out. (Hinton, Vinyals & Dean 2015.)
 
     L = α·CE(y, softmax(z)) + (1 - α)·T²·KL(softmax(v/T) ‖ softmax(z/T))
 
@@ -10,8 +10,8 @@ z are the student's logits, v the teacher's. Only the student is trained, and it
 
     fit(student, loader, distillation(teacher, temperature=4, alpha=0.1), optimizer, epochs)
 
-With α = 0 no label is read, so images without labels will do (`hide_labels(loader)`). The loss is
-the same, T² and all, so both cases have one learning rate. With α = 1 the teacher is not asked.
+With α = 0 labels are not read, so unlabelled images will do (`hide_labels(loader)`). The loss is
+still the same, including T², so the learning rate can stay. With α = 1 the teacher is not used.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def distillation(
 ) -> Loss:
     """The loss L above, for `fit`.
 
-    teacher: a network on the student's device, which is put in evaluation mode and sees each batch
-        as the student does; or its logits (M, K) for the M images of the loader's dataset, from
+    teacher: a network on the student's device, which is put in evaluation mode and sees the same
+        batches as the student; or its logits (M, K) for the M images of the loader's dataset, from
         `record_responses`, with a loader that has with_indices=True.
     temperature: T, from 0.001 to 1000.
-    alpha: the weight of the labels from 0 to 1; the paper advises "a considerably lower weight" on
-        them (§2).
+    alpha: the weight of the labels, from 0 to 1; the paper advises "a considerably lower weight"
+        on them (§2).
 
     Reports hard_loss and train_accuracy if alpha > 0, soft_loss and agreement (how often student
     and teacher choose the same class) if alpha < 1.
@@ -73,7 +73,7 @@ def distillation(
 def teachers_logits(teacher: Module | np.ndarray, batch: Batch, z: Tensor) -> Array:
     """The teacher's logits (N, K) for a batch, as an array, so no gradient reaches the teacher.
 
-    Raises ValueError if they have another number of classes than the student's logits z.
+    Raises ValueError if their number of classes differs from that of the student's logits z.
     """
     if isinstance(teacher, Module):
         teacher.eval()
@@ -90,9 +90,9 @@ def teachers_logits(teacher: Module | np.ndarray, batch: Batch, z: Tensor) -> Ar
 
 
 def bias_for_share(logits: Array, k: int, share: float) -> float:
-    """What to add to class k's logit so that it wins for this share of the images, 0 to 1.
+    """The bias that makes class k's logit the largest for this share of the images, 0 to 1.
 
-    logits (N, K). A student that never saw a class has a low recall for it, though it has learned
+    logits (N, K). A student that never saw a class has low recall for it, though it has learned
     from the teacher what the class looks like. A bias in the last layer corrects that without any
     label. (For the digit that Hinton et al. 2015, §3 left out it was 3.5, chosen on the test set.)
 

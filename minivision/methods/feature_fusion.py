@@ -1,23 +1,23 @@
-"""Feature fusion: find images that are alike, by their local and their global features together.
+"""Feature fusion: find similar images by combining local and global features.
 
-The local part of an image says what its details look like, the global part what all of it looks
-like. Two photographs may agree in one and not in the other: the same tiles on a roof and on a
-floor, or two skies with different birds. Joined, both have a say (Ahmed, Irtaza & Iqbal 2017;
-features/classic.py says what of this is theirs and what is ours):
+The local part describes the details of an image, the global part the image as a whole. Two
+photographs may agree in one and not in the other: the same tiles on a roof and on a floor, or two
+skies with different birds. Fusion uses both (Ahmed, Irtaza & Iqbal 2017; features/classic.py says
+which parts are theirs and which are ours):
 
     1  make each part of each image a vector of length 1
     2  subtract the part's mean over the indexed images, and divide by its spread, the root of the
-       mean squared distance from that mean: now both parts vary equally much
-    3  multiply by the root of the part's weight, and put the parts side by side
+       mean squared distance from that mean: now both parts vary equally
+    3  multiply by the root of the part's weight, and concatenate the parts
     4  keep the directions in which the indexed images vary most (principal components)
-    5  the nearest neighbours of a query are the answer
+    5  return the nearest neighbours of a query
 
-The weights add up to 1. Up to step 4 the squared distance of two images is therefore
+The weights add up to 1. Before step 4 the squared distance of two images is therefore
 
     d² = w·d_local² + (1 - w)·d_global²
 
-so w is the local part's share in what is called alike. Steps 1 to 4 do not know where the parts
-come from: classic and deep features go the same way.
+so w is the local part's share in the similarity. Steps 1 to 4 are the same for classic and for
+deep features.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ COMPONENTS = 64
 
 
 class FeatureFusion:
-    """Two parts become one vector an image; `fit` learns from the images that are searched.
+    """Fuse two parts into one vector per image; `fit` learns from the images to be searched.
 
     local_weight: w, from 0, the global part alone, to 1, the local part alone. A part of weight 0
-        is left out, to the bit.
-    components: how many numbers are kept, fewer where there are fewer images or features. None
-        keeps all, without a change of direction.
+        is left out completely.
+    components: how many numbers to keep, fewer if there are fewer images or features. None keeps
+        all, without rotation.
 
     >>> rng = np.random.default_rng(0)
     >>> parts = {"local": rng.random((50, 128)), "global": rng.random((50, 59))}
@@ -71,7 +71,7 @@ class FeatureFusion:
             rows = unit_length(parts[part])
             self.means[part] = rows.mean(axis=0)
             spread = float(np.sqrt(((rows - self.means[part]) ** 2).sum(axis=1).mean()))
-            self.spreads[part] = spread if spread > 1e-9 else 1.0  # where all images are alike
+            self.spreads[part] = spread if spread > 1e-9 else 1.0  # 1 if all images are alike
         joined = self._joined(parts)
         N, D = joined.shape
         self.pca = None
@@ -80,9 +80,9 @@ class FeatureFusion:
         return self
 
     def transform(self, parts: Parts) -> np.ndarray:
-        """{"local": (N, D), "global": (N, E)} -> float64 (N, components): Euclidean distance tells.
+        """{"local": (N, D), "global": (N, E)} -> float64 (N, components), for Euclidean distance.
 
-        Raises ValueError where the parts are not like those that `fit` saw.
+        Raises ValueError if the parts do not have the sizes that `fit` saw.
         """
         if not self.means:
             raise ValueError("FeatureFusion.transform: nothing is indexed yet; call fit first")
@@ -97,7 +97,7 @@ class FeatureFusion:
         return joined if self.pca is None else self.pca.transform(joined)
 
     def _joined(self, parts: Parts) -> np.ndarray:
-        """Steps 1 to 3, of the recipe above."""
+        """Steps 1 to 3 of the recipe above."""
         return np.concatenate(
             [
                 (unit_length(parts[part]) - self.means[part]) / self.spreads[part] * weight**0.5
@@ -138,9 +138,9 @@ def choose_weight(
     weights: Iterable[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     components: int | None = COMPONENTS,
 ) -> dict[float, float]:
-    """The mean average precision of the queries for each local weight, the best one first.
+    """The mean average precision of the queries for each local weight, best first.
 
-    Choose with validation images as queries; the test images are for the weight that was chosen.
+    Use validation images as queries; the test images are for the chosen weight.
     """
     found = {}
     for weight in weights:

@@ -1,6 +1,6 @@
 """Batches of several datasets at once, so that one step learns from all of them.
 
-Joint training of several tasks is the simplest use; pseudo-labels and noisy student need a batch of
+The simplest use is joint training on several tasks; pseudo-labels and noisy student need a batch of
 labelled and one of unlabelled images in every step.
 """
 
@@ -19,10 +19,10 @@ from minivision.training.loop import Batch, EpochBatches
 
 
 class JointBatches:
-    """batches(epoch) -> tuples with a batch from every loader; the loss gets a tuple of `Batch`.
+    """batches(epoch) -> tuples with a batch from each loader; the loss receives a tuple of `Batch`.
 
-    steps: batches in an epoch; by default as many as the last loader has. A loader with fewer
-        starts again, in a new order and with new augmentation, as in a new epoch of its own.
+    steps: batches per epoch; by default as many as the last loader has. A loader with fewer starts
+        again, in a new order and with new augmentation, as in a new epoch of its own.
     """
 
     def __init__(self, loaders: Sequence[DataLoader], steps: int | None = None):
@@ -42,7 +42,7 @@ class JointBatches:
         return islice(zip(*walks, strict=False), self.steps)
 
     def _walk(self, loader: DataLoader) -> Iterator[tuple[Any, ...]]:
-        walks = -(-self.steps // len(loader))  # how often the loader is walked in an epoch
+        walks = -(-self.steps // len(loader))  # passes over the loader in an epoch
         for walk in range(walks):
             yield from loader(self.epoch * walks + walk)
 
@@ -50,7 +50,7 @@ class JointBatches:
 def joined(batches: Sequence[Batch]) -> tuple[Tensor, list[slice]]:
     """All images (ΣN, C, H, W), one batch after the other, and the rows of each batch.
 
-    One pass through a network is faster than several, and its batch normalization sees all.
+    One pass through a network is faster than several, and batch normalization sees all images.
     """
     for number, batch in enumerate(batches):
         if batch.images.shape[1:] != batches[0].images.shape[1:]:
@@ -67,15 +67,15 @@ def joined(batches: Sequence[Batch]) -> tuple[Tensor, list[slice]]:
 
 
 def joint_loss(model: Module, batches: Sequence[Batch]) -> Tensor:
-    """Joint training on several tasks: Σ over the tasks of the mean cross-entropy of its images.
+    """Joint training on several tasks: the sum over tasks of the mean cross-entropy of its images.
 
-    model: a MultiHead, which gives each task's images to the task's own head. One loader for each
-    head, in the heads' order:
+    model: a MultiHead, which passes each task's images to that task's head. There is one loader
+    for each head, in the order of the heads:
 
         fit(model, JointBatches([old_loader, new_loader]), joint_loss, optimizer, epochs)
 
     It needs the images of every task, and is the upper bound for methods that have only the new
-    ones (Li & Hoiem 2018).
+    task's (Li & Hoiem 2018).
     """
     images, rows = joined(batches)
     outputs = model(images)

@@ -1,10 +1,10 @@
 """Learning without forgetting: a new task for an old network, without the old task's images.
 
 Training on new images pulls the shared weights away from what the old task needs. So the old
-network's outputs for the *new* images are recorded before anything changes, and the old head has to
-keep giving them. (Li & Hoiem 2018, Figure 3.)
+network's outputs for the *new* images are recorded before training, and the old head is trained to
+keep reproducing them. (Li & Hoiem 2018, Figure 3.)
 
-    θ_s shared body, θ_o old head, θ_n new head; X_n, Y_n the new task's images and labels
+    θ_s shared backbone, θ_o old head, θ_n new head; X_n, Y_n the new task's images and labels
 
     1. Y_o ← outputs of the old network for X_n
 
@@ -25,10 +25,10 @@ keep giving them. (Li & Hoiem 2018, Figure 3.)
         model.unfreeze()
         fit(model, loader, lwf_loss(old_outputs), SGD(model.parameters(), lr), epochs)
 
-The baselines leave something out. With lwf_loss({}) it is fine-tuning, and the old head stays as it
-is; without step 4 it is feature extraction; `joint_loss` needs the old images. The method is for
-tasks that are told apart: each has its own head. (Whatever the loss says, the running statistics of
-batch normalization follow the new images.)
+The baselines are simpler variants. With lwf_loss({}) it is fine-tuning, and the old head does not
+change; without step 4 it is feature extraction; `joint_loss` needs the old images. The method
+assumes that the task of an image is known: each task has its own head. (Whatever the loss, the
+running statistics of batch normalization follow the new images.)
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def lwf_loss(
 
     old_outputs: {task: logits (M, K)} for the M images of the loader's dataset, which needs
         with_indices=True; from `record_responses` without augmentation.
-    old_weight: λ_o; a larger one favours the old tasks. With several, their losses are added.
+    old_weight: λ_o; a larger one favours the old tasks. The losses of several tasks are added.
     """
     if not 0 <= old_weight < float("inf"):
         raise ValueError(f"lwf_loss: old_weight is {old_weight}; expected a number >= 0")
@@ -101,10 +101,10 @@ def lwf_loss(
 def with_new_task(
     model: Module, classes: int, *, old: str = "old", new: str = "new", layers: int = 1
 ) -> MultiHead:
-    """The model, which it shares, with a second head for the classes of a new task.
+    """The model (shared, not copied) with a second head for the classes of a new task.
 
-    layers: the fully connected layers that belong to a head; both tasks share the layers below. A
-    MultiHead gets one more head, and `old` and `layers` are its own.
+    layers: the fully connected layers that form a head; both tasks share the layers below. A
+    MultiHead gets one more head, and `old` and `layers` are ignored.
     """
     if isinstance(model, MultiHead):
         heads, body = dict(model.heads), model.body

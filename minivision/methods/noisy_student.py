@@ -1,14 +1,14 @@
-"""Noisy student: a network labels images for its successor, which has a harder time learning.
+"""Noisy student: a teacher labels images for a student, which must learn them under noise.
 
     1. train a teacher on the labelled images, with noise
-    2. let it label the unlabelled images: clean ones, the teacher in evaluation mode
-    3. keep the ones it is sure of, equally many of each class         `filter_and_balance`
+    2. label the unlabelled images with it: without noise, the teacher in evaluation mode
+    3. keep the confident ones, equally many of each class             `filter_and_balance`
     4. train an equal or larger student on both, with noise
     5. make the student the teacher, and go back to 2
 
 (Xie, Luong, Hovy & Le 2020, Algorithm 1.) The noise is augmentation, dropout and stochastic depth.
-Without it the student can repeat its teacher's labels at no loss, and learns little. Part of a gain
-may come from the noise alone: compare with the teacher, the first generation, which has it too.
+Without it the student could match its teacher's labels perfectly and learn little. Part of a gain
+may come from the noise alone: compare with the first teacher, which is trained with noise too.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ WEIGHTINGS = ("mean", "labelled")
 
 
 class Generation(NamedTuple):
-    """A network that is to be trained, what with, and the pseudo-labels that it learns from."""
+    """A network to be trained, with its batches, its loss and its pseudo-labels."""
 
     number: int  # 0 is the teacher
     model: Module
     batches: JointBatches
     loss: Loss
     targets: np.ndarray | None = None  # (M, K): the teacher's probabilities or decisions
-    chosen: np.ndarray | None = None  # which of the M unlabelled images; one may come repeatedly
+    chosen: np.ndarray | None = None  # indices of the unlabelled images used; may repeat
 
     def report(self, truth: np.ndarray | None = None) -> dict[str, Any]:
-        """Numbers to record: the share of images used and, with truth (M,), how many are right."""
+        """Numbers to record: the share of images used and, given truth (M,), the share correct."""
         report: dict[str, Any] = {
             "generation": self.number,
             "parameters": self.model.parameter_count(),
@@ -70,20 +70,20 @@ def self_train(
     choose: Callable[[np.ndarray], np.ndarray] | None = None,
     weighting: str = "mean",
 ) -> Iterator[Generation]:
-    """Yield a teacher, then a student for each further network; the caller trains each of them:
+    """Yield a teacher, then a student for each further network; the caller trains each one:
 
         for generation in self_train([teacher, student, student], labelled, unlabelled, clean):
             model = generation.model
             fit(model, generation.batches, generation.loss, Adam(model.parameters(), lr), epochs)
 
-    networks: functions that build a network, the teacher's first; the weights of network i come
-        from `manual_seed(labelled.seed, i)`.
+    networks: functions that build a network, the teacher's first; the weights of network i are
+        drawn from `manual_seed(labelled.seed, i)`.
     labelled, unlabelled: loaders; every step has a batch of both. The transform of each is the
-        noise of its images, which may differ. The labels of `unlabelled` are never read.
-    clean: the transform of the images that a teacher labels; it must not draw.
-    steps: batches in an epoch of every network; by default those of `unlabelled`.
-    soft: learn the teacher's probabilities; False: its decisions.
-    choose(p) -> the positions of the images to train on; by default `filter_and_balance`.
+        noise of its images; they may differ. The labels of `unlabelled` are never read.
+    clean: the transform of the images that a teacher labels; it must not be random.
+    steps: batches per epoch for every network; by default those of `unlabelled`.
+    soft: True for soft labels, the teacher's probabilities; False for hard ones, its decisions.
+    choose(p) -> the indices of the images to train on; by default `filter_and_balance`.
     weighting: see `self_training_loss`.
     """
     if not networks:
@@ -114,7 +114,7 @@ def self_train(
 
 
 def without_noise(model: Module) -> Module:
-    """The model with dropout and stochastic depth switched off for good, the paper's ablation."""
+    """The model with dropout and stochastic depth permanently off, as in the paper's ablation."""
     for layer in model.modules():
         if layer.random:
             layer.freeze()
@@ -134,17 +134,17 @@ def filter_and_balance(
     allow_missing: bool = False,
     classes: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """Step 3: which images to train on, as positions (n·K,); an image may occur several times.
+    """Step 3: which images to train on, as indices (n·K,); an image may occur several times.
 
-    p (M, K) probabilities. An image belongs to its likeliest class if that has at least `floor`,
-    from 0 to 1. Of each class the per_class surest images are taken; if there are fewer they are
-    repeated, the surest first. per_class=None: as many as the classes have on average.
-    balance=False: every image above the floor, once.
-    allow_missing: go on if a class has no image above the floor; otherwise that is a ValueError
-        that names the class (classes: their names). No image above the floor is always one.
+    p (M, K) probabilities. An image belongs to its most likely class if that has at least the
+    confidence threshold `floor`, from 0 to 1. From each class the per_class most confident images
+    are taken; if there are fewer they are repeated, the most confident first. per_class=None: as
+    many as the classes have on average. balance=False: every image above the floor, once.
+    allow_missing: continue if a class has no image above the floor; otherwise a ValueError names
+        the class (classes: their names). No image above the floor at all is always an error.
 
     (The paper's code lowers the threshold in steps of 0.01 and rounds the number of copies at
-    random; here every class has exactly as many.)
+    random; here every class has exactly per_class.)
 
     >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]])
     >>> filter_and_balance(p, per_class=2)
@@ -178,12 +178,12 @@ def filter_and_balance(
                 "--allow-missing)"
             )
         surest = members[np.argsort(-confidence[members], kind="stable")]
-        chosen.append(np.resize(surest, per_class))  # cut off, or repeated from the front
+        chosen.append(np.resize(surest, per_class))  # truncated, or repeated from the front
     return np.concatenate(chosen)
 
 
 def one_hot(p: np.ndarray) -> np.ndarray:
-    """Decisions as distributions: 1 for the likeliest class, 0 for the others, (N, K)."""
+    """Decisions as distributions: 1 for the most likely class, 0 for the others, (N, K)."""
     return np.eye(p.shape[1], dtype=p.dtype)[p.argmax(axis=1)]
 
 

@@ -1,8 +1,8 @@
 """Several trials at once, each in a worker process with one thread of its own.
 
-A training step on small images has little to share out among threads; several trainings at once
-keep every core busy. loky, the part of joblib that starts the workers, closes its pool when one of
-them dies; then a new pool tries what is not done.
+A training step on small images gains little from several threads; several training runs at once
+keep every core busy. loky, the part of joblib that starts the workers, closes its pool if one of
+them dies; a new pool then tries the unfinished trials.
 
 A first reading may skip this file.
 """
@@ -36,8 +36,8 @@ from minivision.methods.samplers import policy_name
 # Set before a worker imports NumPy. With one thread each, the numbers do not depend on how many
 # cores there are.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MINIVISION_WORKERS": "1"}
-OF_THE_USER = (ValueError, OSError, FloatingPointError)  # the command line prints these as a line
-ATTEMPTS = 3  # of a trial whose worker dies
+OF_THE_USER = (ValueError, OSError, FloatingPointError)  # the command line prints these in one line
+ATTEMPTS = 3  # for a trial whose worker dies
 
 
 def run_trials(
@@ -46,13 +46,13 @@ def run_trials(
     seed: int,
     processes: int,
 ) -> Generator[tuple[int, float, float]]:
-    """Yield the number, the score and the seconds of every policy, in the order they are done.
+    """Yield the number, the score and the seconds of every policy, in the order they finish.
 
     processes: how many trials at once; 0: one after the other in this process. Leaving the loop
-    early, as Ctrl-C does, ends the workers at once.
+    early, for example with Ctrl-C, ends the workers at once.
 
-    Raises what a trial raised, with the candidate's name, and ChildProcessError if workers died
-    three times without any trial done, with the names of the candidates that were being tried.
+    Raises a trial's exception with the candidate's name, and ChildProcessError, with the names of
+    the candidates being tried, if workers died three times without finishing any trial.
     """
     names = {n: f"search: candidate {n} ({policy_name(policy)})" for n, policy in policies.items()}
     if processes == 0:
@@ -75,7 +75,7 @@ def run_trials(
                 del waiting[number]
                 deaths = 0
                 yield number, *outcome
-        except TerminatedWorkerError as error:  # a new pool tries what is not done
+        except TerminatedWorkerError as error:  # a new pool tries the unfinished trials
             deaths += 1
             if deaths == ATTEMPTS:
                 running = ", ".join([names[number] for number in waiting][:processes])
@@ -89,22 +89,22 @@ def run_trials(
                 "above); use processes=0"
             ) from error
         finally:
-            ours.close()  # which ends every worker, also in the middle of a trial
+            ours.close()  # ends every worker, even in the middle of a trial
             pool.shutdown()
 
 
 def _begin(pipe: Any) -> None:
-    """What a worker does first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends the workers
+    """Set up a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends the workers
     cv2.setNumThreads(1)
-    tqdm.set_lock(threading.RLock())  # the usual one of several processes would outlive this one
+    tqdm.set_lock(threading.RLock())  # tqdm's multiprocessing lock would outlive this process
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
 
 
 def _end_with_parent(pipe: Any) -> None:
     """End this worker when the parent closes its end of the pipe, or is killed.
 
-    loky's workers would otherwise finish their trial first, and then wait for ever.
+    Otherwise loky's workers would finish their trial first and then wait forever.
     """
     pipe.poll(None)
     os._exit(1)
@@ -113,7 +113,7 @@ def _end_with_parent(pipe: Any) -> None:
 def _run_trial(
     name: str, train_and_score: Callable[[Any, int], float], policy: Any, seed: int
 ) -> tuple[float, float]:
-    """The score and the seconds; what goes wrong is raised with the name of the candidate."""
+    """The score and the seconds; an error is raised with the candidate's name."""
     begun = time.perf_counter()
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # no progress bars inside the search's own

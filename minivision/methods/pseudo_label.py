@@ -1,4 +1,4 @@
-"""Pseudo-labels: on images without labels, the network's own predictions count as labels.
+"""Pseudo-labels: the network's own predictions serve as labels for unlabelled images.
 
     L = 1/n Σ CE(y, f(x))  +  α(t) · 1/n' Σ [max p ≥ τ] · CE(argmax p, f(u')),     p = f(u)
 
@@ -14,10 +14,10 @@ x, y are the n labelled images of a step, u the n' unlabelled ones; p is compute
         batches = pseudo_label_batches(labelled, unlabelled, strong)
         fit(model, batches, pseudo_label_loss(threshold=0.95), optimizer, epochs)
 
-The second mean is over *all* unlabelled images, so a few accepted ones weigh little. Pseudo-labels
-have to be hard, or come from another view: if p itself is the target for p, the gradient p - p is
-zero. A network that is mostly wrong learns its own errors, so always compare with the supervised
-baseline, which is pseudo_label_loss(0) on the same batches.
+The second mean is over *all* unlabelled images, so a few accepted ones have little weight.
+Pseudo-labels must be hard, or must come from another view: if p itself is the target for p, the
+gradient p - p is zero. A mostly wrong network reinforces its own errors, so always compare with the
+supervised baseline, which is pseudo_label_loss(0) on the same batches.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def pseudo_label_batches(
     labelled, unlabelled: loaders; the labels of `unlabelled` are never read.
     strong: a second transform, for FixMatch's u'; the transform of `unlabelled` makes u.
         None: u' = u.
-    steps: batches in an epoch; by default those of `unlabelled`.
+    steps: batches per epoch; by default those of `unlabelled`.
     """
     u = hide_labels(unlabelled)
     if strong is None:
@@ -69,12 +69,12 @@ def pseudo_label_loss(
     """The loss L above, for `fit` on `pseudo_label_batches`.
 
     weight: α, a number or a function of the step such as `ramp(…)`. While it is 0 the unlabelled
-        images are not looked at: weight=0 is the supervised baseline, with the same steps.
-    threshold: τ, the lowest probability with which a prediction is accepted, from 0 to 1.
+        images are not used: weight=0 is the supervised baseline, with the same steps.
+    threshold: τ, the confidence threshold: predictions from this probability up are accepted.
     truth: labels (M,) of the unlabelled images, only to measure how often pseudo-labels are right.
 
     Reports supervised_loss, unlabelled_loss, mask_rate (the accepted share), confidence (the
-    highest in a batch), train_accuracy and, with truth, pseudo_label_accuracy (of the accepted
+    highest in a batch), train_accuracy and, given truth, pseudo_label_accuracy (of the accepted
     ones; NaN if none was accepted).
     """
     require_probability("pseudo_label_loss: threshold", threshold)
@@ -112,7 +112,7 @@ def pseudo_label_loss(
 
 
 def ramp(first: int, last: int, final: float = 3.0) -> Weight:
-    """α(t): 0 before step `first`, `final` from step `last` on, and a straight line between.
+    """α(t): 0 before step `first`, `final` from step `last` on, and linear in between.
 
     t counts weight updates. Lee's values are first=100, last=600 and final=3; implementations
     differ in whether these count updates or epochs.
@@ -136,9 +136,9 @@ def ramp(first: int, last: int, final: float = 3.0) -> Weight:
 
 
 class OtherDraw:
-    """A transform that draws independently of another one for the same image.
+    """A transform whose draws are independent of another transform's for the same image.
 
-    Both are given generators with the same key; this one derives a generator of its own.
+    Both receive generators with the same key; this one derives its own generator from it.
     """
 
     def __init__(self, transform: Callable):

@@ -1,8 +1,8 @@
 """Responses: a network's outputs for every image of a dataset, recorded once.
 
-A teacher, an old task and a frozen body all say something about an image that its label does not.
-The batches of a loader with_indices=True have the position of every image, so a loss can look up
-what was recorded for it, whatever the order of the batches.
+The outputs of a teacher, an old task's network or a frozen backbone contain more about an image
+than its label. The batches of a loader with_indices=True include the index of every image, so a
+loss can look up its recorded outputs, whatever the order of the batches.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from minivision.training import predict_logits
 
 
 def hide_labels(loader: DataLoader) -> DataLoader:
-    """The same batches with indices; the labels are -1, which no loss accepts, and are not read."""
+    """The same batches with indices; labels are not read but set to -1, which no loss accepts."""
     loader = copy(loader)
     loader.dataset, loader.with_indices = WithoutLabels(loader.dataset), True
     return loader
@@ -29,7 +29,7 @@ def record_responses(model: Module, loader: DataLoader) -> np.ndarray:
     """The model's outputs for every image of the loader's dataset, (M, K), on the host.
 
     In evaluation mode and in the dataset's order, whatever the order of the loader. Raises
-    ValueError if the loader's transform is random: the record would keep a single draw.
+    ValueError if the loader's transform is random: only a single draw would be recorded.
     """
     if getattr(loader.transform, "random", True):
         raise ValueError(
@@ -56,7 +56,7 @@ def looked_up(responses: np.ndarray, indices: np.ndarray | None, like: Array) ->
 
 
 class RecordedBatches:
-    """A loader's batches with each image replaced by what was recorded for it, for `fit`.
+    """A loader's batches with each image replaced by its recorded outputs, for `fit`.
 
     batches(epoch) -> (responses float32 (N, D), labels (N,)), in the loader's order.
     """

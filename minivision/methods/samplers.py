@@ -1,6 +1,6 @@
-"""Where the policies of a search come from: a grid over RandAugment, or lists drawn at random.
+"""Samplers of augmentation policies: a grid over RandAugment, or lists drawn at random.
 
-A sampler is called as sampler(number, seed) -> policy, for the numbers from 1 up. What it answers
+A sampler is called as sampler(number, seed) -> policy, for the numbers from 1 up. Its result
 depends on nothing else, so a search may be stopped, continued, and given a larger budget later.
 """
 
@@ -20,7 +20,7 @@ NONE = Compose([])
 
 @dataclass(frozen=True)
 class Grid:
-    """RandAugment at every pair of a count N and a magnitude M, in an order that the seed decides.
+    """RandAugment with every pair of a count N and a magnitude M, in an order set by the seed.
 
     >>> Grid()(1, seed=0)
     RandAugment(count=3, magnitude=9, preset='monotone', fill=128)
@@ -48,7 +48,7 @@ class RandomSequences:
     """One to `longest` operations with magnitudes from 1 to 30, all drawn at random.
 
     probability: of each operation when the sequence is used. With one half, one image in 2, 4 or
-        8 is left as it is.
+        8 is left unchanged.
     """
 
     longest: int = 3

@@ -1,21 +1,21 @@
-"""Transfer learning: what a network learned from many images serves a task that has few.
+"""Transfer learning: use what a network learned from many images for a task that has few.
 
-Keep the body of the old network, put a new head on it for the new classes, and train:
+Keep the backbone of the old network, attach a new head for the new classes, and train:
 
     model = with_new_head(old_network, classes)
 
-    approach 1: freeze the body and train the head
+    approach 1: freeze the backbone and train the head
 
         model.body.freeze()
         fit(model, loader, classification_loss, Adam(model.head.parameters(), lr), epochs)
 
-    approach 2: fine-tune everything, the body more slowly than the head
+    approach 2: fine-tune everything, the backbone with a lower learning rate than the head
 
         groups = rate_groups(model, lr, body_rate=0.1)
         fit(model, loader, classification_loss, Adam(groups, lr), epochs)
 
-A frozen body gives an image the same features in every epoch. Without augmentation they need to be
-computed only once, and approach 1 is softmax regression on them, many times faster:
+A frozen backbone computes the same features for an image in every epoch. Without augmentation it
+need run only once per image, and approach 1 is softmax regression on its features, much faster:
 
         features = RecordedBatches(record_responses(model.body, loader), loader)
         fit(model.head, features, classification_loss, Adam(model.head.parameters(), lr), epochs)
@@ -36,13 +36,13 @@ from minivision.nn import BatchNorm2d, Module, Parameter
 def rate_groups(
     model: BodyAndHead, lr: float, body_rate: float = 0.1, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
-    """Parameter groups: lr for the head, and for layer l of the body's L (1 is at the image)
+    """Parameter groups: lr for the head, and for layer l of the backbone's L (1 is at the image)
 
         lr · body_rate · layer_decay^(L - l)
 
-    A tenth for the body is customary for fine-tuning; layer_decay=0.75 is timm's default. A layer
+    A tenth for the backbone is usual in fine-tuning; layer_decay=0.75 is timm's default. A layer
     is a module that owns weights, and a normalization belongs to the layer before it. Every
-    parameter is in one group, except that a layer whose rate is 0 is in none and keeps its
+    parameter is in one group, except that a layer with learning rate 0 is in none and keeps its
     weights. (Its running statistics still follow the images; `freeze` keeps them too.)
 
     >>> from minivision.models import lenet5, with_new_head
@@ -63,7 +63,7 @@ def rate_groups(
 
 
 def layers_with_weights(body: Module) -> list[list[Parameter]]:
-    """The parameters of each layer of a body, from the image on."""
+    """The parameters of each layer of a backbone, starting at the image."""
     layers: list[list[Parameter]] = []
     for module in body.modules():
         own = [part for part in vars(module).values() if isinstance(part, Parameter)]

@@ -18,12 +18,12 @@ from minivision.transforms import Compose
 class Trial:
     """Called as trial(policy, seed); returns the accuracy on the validation images, 0 to 1.
 
-    The seed decides the first weights, the order of the images and what the policy draws.
+    The seed determines the initial weights, the order of the images and the policy's draws.
 
-    network() -> a new network, whose weights come from `manual_seed(seed)`.
-    train, validation: datasets. They travel to other processes, so let them lie in memory.
+    network() -> a new network, whose weights are drawn from `manual_seed(seed)`.
+    train, validation: datasets. They are sent to other processes, so keep them in memory.
     baseline: transforms of every training image before the policy, such as flips and crops.
-    numbers: those after it, of all images: to the network's size, to arrays, standardised.
+    numbers: transforms of all images after it: resizing, conversion to arrays, standardisation.
     """
 
     network: Callable[..., Module]
@@ -40,7 +40,7 @@ class Trial:
         return self.score(self.trained(policy, seed), self.validation)
 
     def trained(self, policy: Any, seed: int) -> Module:
-        """A new network after training with the policy behind the baseline."""
+        """A new network, trained with the baseline followed by the policy."""
         with manual_seed(seed):
             model = self.network()
         augmented = Compose([*self.baseline, policy, *self.numbers])
@@ -57,5 +57,5 @@ class Trial:
         return model
 
     def score(self, model: Module, dataset: Any) -> float:
-        """The accuracy of a network on the images of a dataset, as they are."""
+        """The accuracy of a network on the images of a dataset, without augmentation."""
         return evaluate(model, in_order(dataset, Compose(self.numbers)))["accuracy"]

@@ -1,4 +1,4 @@
-"""Models: from remembering everything to networks, written as they are drawn.
+"""Models: from nearest neighbours to deep networks, each written out as its figure shows it.
 
     nearest_neighbors.py   KNearestNeighbors: no training, no weights, all of the data
     softmax_regression.py  one fully connected layer; dense, local and convolutional first layers
@@ -12,7 +12,7 @@
     vgg_small.py           vgg_small, for images of 32x32
     dense_evaluation.py    fully_convolutional: a network slid over a larger image
     resnet.py              resnet20, resnet32, resnet56 for images of 32x32
-    heads.py               cut a network in body and head; put on other heads
+    heads.py               split a network into backbone and head; attach other heads
 
 `MODELS` names the networks for the command line.
 """
@@ -57,7 +57,7 @@ from minivision.models.vgg import (
 )
 from minivision.models.vgg_small import vgg_small
 
-# Each makes a Module with input_shape, pixel_range and loss, as Network has them.
+# Each builds a Module with input_shape, pixel_range and loss, like Network.
 MODELS: dict[str, Callable[..., Any]] = {
     "softmax_regression": softmax_regression,
     "lenet5": lenet5,

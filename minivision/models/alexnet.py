@@ -2,13 +2,13 @@
 
 Large filters first, ReLU in place of tanh, lateral inhibition between maps, pooling windows that
 overlap, dropout, and two groups of maps that were computed on two graphics cards. (Krizhevsky,
-Sutskever & Hinton 2012, §3-5.) Here are the network of the paper and two later forms that share
-its name; `alexnet_small.py` has one for small images, `two_tower.py` the two cards.
+Sutskever & Hinton 2012, §3-5.) This file has the paper's network and two later variants that share
+its name; `alexnet_small.py` has one for small images, `two_tower.py` the two-card version.
 
-Where this is not the paper: pixels are standardised (the paper only subtracts their mean); images
-have 227 pixels a side (the paper says 224, of which windows of 11 at a stride of 4 would make
-54.25 units); dropout is scaled in training instead of at test time; any width but the full one
-begins He-normal.
+Differences from the paper: pixels are standardised (the paper only subtracts their mean); images
+are 227x227 (the paper says 224, but 11x11 windows at stride 4 would then give 54.25 units); dropout
+is scaled during training instead of at test time; any width but the full one is initialised
+He-normal.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ HIDDEN = 4096
 def alexnet(classes: int = 1000, *, in_channels: int = 3, width: float = 1.0) -> Network:
     """The network of 2012: convolution, ReLU, local response normalization, pooling.
 
-    x (N, 3, 227, 227) -> logits (N, 1000). The second, fourth and fifth convolution see only the
+    x (N, 3, 227, 227) -> logits (N, 1000). The second, fourth and fifth convolutions see only the
     half of the maps that was on the same card: groups=2.
 
-    Weights are drawn from N(0, 0.01²); biases are 1 in the second, fourth and fifth convolution
-    and in the hidden layers, so that ReLU has something to pass on, and 0 elsewhere (§5).
+    Weights are drawn from N(0, 0.01²); biases are 1 in the second, fourth and fifth convolutions
+    and in the hidden layers, so that ReLU gets positive inputs, and 0 elsewhere (§5).
 
-    width: multiplies the number of filters and of hidden units (to even numbers). Any other than 1
-    begins He-normal with biases of 0, because 0.01 is right for the sums of full width only.
+    width: multiplies the numbers of filters and hidden units (rounded to even numbers). Any width
+    other than 1 starts He-normal with zero biases, because 0.01 suits only the full width's sums.
 
     >>> with skip_init():
     ...     alexnet().parameter_count()
@@ -59,8 +59,8 @@ def alexnet(classes: int = 1000, *, in_channels: int = 3, width: float = 1.0) ->
 def alexnet_caffenet(classes: int = 1000, *, in_channels: int = 3, width: float = 1.0) -> Network:
     """The lecture's order, Conv-Pool-LRN: pooling before the normalization, as in CaffeNet.
 
-    As `alexnet` in everything else, so that the order is the only difference (Caffe's own has
-    other biases, and divides α by the window). It normalizes 27² pixels in place of 55².
+    Otherwise identical to `alexnet`, so that the order is the only difference (Caffe's own has
+    other biases, and divides α by the window). It normalizes 27² pixels instead of 55².
 
     >>> with skip_init():
     ...     alexnet_caffenet().parameter_count()
@@ -107,9 +107,9 @@ def _of_2012(name: str, classes: int, in_channels: int, width: float, pool_first
 def alexnet_one_weird_trick(classes: int = 1000, *, in_channels: int = 3) -> Network:
     """What PyTorch calls AlexNet: one tower, fewer filters, no normalization (Krizhevsky 2014).
 
-    x (N, 3, 224, 224) -> logits (N, 1000), from 63x63 pixels on any size: the maps are averaged
-    to 6x6. Dropout comes before the hidden layers, not after them. Names and shapes are those of
-    torchvision, whose weights fit; ours begin He-normal, with biases of 0.
+    x (N, 3, 224, 224) -> logits (N, 1000); any size from 63x63 works, since the maps are averaged
+    to 6x6. Dropout is applied before the hidden layers, not after them. Names and shapes match
+    torchvision's, so its weights can be loaded; ours start He-normal, with zero biases.
 
     >>> with skip_init():
     ...     alexnet_one_weird_trick().parameter_count()
@@ -134,7 +134,7 @@ def alexnet_one_weird_trick(classes: int = 1000, *, in_channels: int = 3) -> Net
 
 
 def times_width(name: str, width: float) -> Callable[[int], int]:
-    """The function that multiplies a number of filters or units by width, to an even number."""
+    """A function that multiplies a number of filters or units by width, rounded to an even one."""
     if not 0 < width < float("inf"):
         raise ValueError(f"{name}: width is {width!r}; expected a number above 0, such as 0.25")
     return lambda count: 2 * max(1, round(count * width / 2))

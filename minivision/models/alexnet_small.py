@@ -1,7 +1,7 @@
-"""A small AlexNet, of which every idea can be taken away to see what it brings.
+"""A small AlexNet whose ideas can be switched off one by one, to see what each contributes.
 
-It serves images of 32 pixels a side: the same five convolutions and three fully connected layers
-with fewer channels and smaller kernels. The parts are those of `alexnet.py`. Not from a paper.
+It is for 32x32 images: the same five convolutions and three fully connected layers, with fewer
+channels and smaller kernels. The parts are those of `alexnet.py`. Not from a paper.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ def alexnet_small(
 ) -> Network:
     """AlexNet for small images: the same layers with fewer channels and smaller kernels.
 
-    x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> 4. Not from a paper. Every idea of the
-    paper can be taken away, to see what it brings:
+    x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> 4. Not from a paper. Each idea of the
+    AlexNet paper can be switched off, to see what it contributes:
 
     normalization: "lrn", "batch_norm" at the same two places, or None.
-    alpha: of LRN. The paper's suits pixels from 0 to 255; of pixels that are standardised the
-        squares are thousands of times smaller, and so is the inhibition.
-    activation: "relu", He-normal; or "tanh", Glorot-uniform. Biases begin at 0.
+    alpha: of LRN. The paper's value suits pixels from 0 to 255; standardised pixels have squares
+        thousands of times smaller, so the inhibition is as much weaker.
+    activation: "relu", He-normal; or "tanh", Glorot-uniform. Biases start at 0.
     pool: kernel and stride. (3, 2) overlaps, (2, 2) does not; both halve the maps, rounding
-        down for even kernels, and up for odd ones, which get a border.
+        down for even kernels and up for odd ones, which get padding.
     dropout: the probability after each hidden layer.
-    head: "flatten" the maps into a vector, or take the "average" of each, for images of any size.
+    head: "flatten" the maps into a vector, or take the "average" of each, for any image size.
 
     >>> alexnet_small().parameter_count()
     341578

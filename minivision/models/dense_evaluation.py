@@ -1,11 +1,11 @@
-"""Dense evaluation: a network slid over a larger image, by making its linear layers convolutions.
+"""Dense evaluation: slide a network over a larger image by turning linear layers into convolutions.
 
 A linear layer on flattened maps takes an inner product with all of them; a convolution whose
 kernel is as large as the maps takes the same inner product, with the same numbers. On an image of
-the training size nothing changes. On a larger one the kernel slides, and every place of the result
-is the network's opinion of another part of the image, for much less work than cutting out the
-parts, since neighbours share their maps. (Simonyan & Zisserman 2014, §3.2; the idea is Sermanet
-et al.'s OverFeat, 2014.)
+the training size nothing changes. On a larger one the kernel slides, and each position of the
+output scores a different part of the image. This is far cheaper than cropping out the parts, since
+neighbouring parts share their maps. (Simonyan & Zisserman 2014, §3.2; the idea is Sermanet et al.'s
+OverFeat, 2014.)
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from minivision.nn import (
 from minivision.nn.module import Parameter
 from minivision.nn.sizes import output_shape
 
-# Layers that do the same to a unit wherever it stands.
+# Layers that treat a unit the same way at every position.
 EVERYWHERE_ALIKE = (ReLU, LeakyReLU, Tanh, ScaledTanh, Sigmoid, Dropout)
 
 
 def fully_convolutional(model: Network) -> Sequential:
-    """The same network without a linear layer: x (N, C, H, W) -> class scores (N, K, OH, OW).
+    """The same network without linear layers: x (N, C, H, W) -> class scores (N, K, OH, OW).
 
     For images of `model.input_shape` OH = OW = 1, and the scores are the logits. For larger images
-    the paper takes the mean over the places, `scores.mean(axis=(2, 3))`.
+    the paper takes the mean over all positions, `scores.mean(axis=(2, 3))`.
 
-    A global average pooling at the end of the features is left out. With a single linear layer
-    behind it the mean of the scores is the score of the mean: the logits, for images of any size,
-    of which the scores are a map that shows where the evidence for a class lies.
+    A global average pooling at the end of the features is left out. If a single linear layer
+    follows it, the mean of the scores equals the score of the mean: so the logits, for images of
+    any size, are the mean of a score map that shows where the evidence for a class is.
 
-    The result consists of the model's own layers and, without copying, its weights, and is in its
-    mode: call `model.eval()` first, and make it anew after the model was trained, loaded or moved.
+    The result shares the model's layers and weights (nothing is copied) and its mode: call
+    `model.eval()` first, and call this again after training, loading or moving the model.
 
-    Raises ValueError where the classifier has a layer that needs vectors, or where the features end
-    in an adaptive pooling to another size than one pixel or what comes in.
+    Raises ValueError if the classifier has a layer that needs vectors, or if the features end in
+    an adaptive pooling to a size other than one pixel or its input size.
 
     >>> import numpy as np
     >>> from minivision import Tensor

@@ -1,8 +1,8 @@
-"""Bodies and heads: cut a trained network in two, and put another head on what it has learned.
+"""Backbones and heads: cut a trained network in two, and attach another head to what it learned.
 
-The body turns images into features, the head turns features into the classes of one task. The body
-is what an old network knows about images in general. Nothing is copied: the parts share their
-weights with the network they are cut from.
+The backbone (`body` in the code) turns images into features, and the head turns features into the
+classes of one task. The backbone holds what the network has learned about images in general.
+Nothing is copied: the parts share their weights with the network they are cut from.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from minivision.tensor import Tensor
 
 
 class Cut(NamedTuple):
-    """A network in two parts: body(x) has `features` numbers an image, head(body(x)) = model(x)."""
+    """A network in two parts: body(x) is (N, features), and head(body(x)) = model(x)."""
 
     body: Module
     head: Module
@@ -30,8 +30,8 @@ class Cut(NamedTuple):
 def cut(model: Module, layers: int = 1) -> Cut:
     """Cut a network before the last `layers` of its fully connected layers.
 
-    layers=1 takes away the last one, which knows the classes; in AlexNet 3 leaves the convolutions.
-    Raises ValueError where the network has fewer, TypeError for a network of another kind.
+    layers=1 removes the last one, which scores the classes; in AlexNet 3 leaves the convolutions.
+    Raises ValueError if the network has fewer, TypeError if it is of an unknown kind.
 
     >>> from minivision.models import alexnet
     >>> from minivision.nn import skip_init
@@ -46,7 +46,7 @@ def cut(model: Module, layers: int = 1) -> Cut:
         if isinstance(model, BodyAndHead):
             return Cut(model.body, model.head, features_into(model.head))
         body: Any = copy(model)
-        body.fc = Sequential()  # layers in no number hand on what they are given
+        body.fc = Sequential()  # with no layers, it returns its input
         return Cut(body, Sequential(model.fc), model.fc.in_features)
     if not isinstance(model, Network):
         came = type(model).__name__
@@ -63,7 +63,7 @@ def cut(model: Module, layers: int = 1) -> Cut:
 
 @refuses_rng
 def new_head(features: int, classes: int, hidden: Sequence[int] = ()) -> Sequential:
-    """A fresh head: features (N, D) -> logits (N, K), with a ReLU layer for each size in hidden.
+    """A new head: features (N, D) -> logits (N, K), with a ReLU layer for each size in hidden.
 
     One hidden layer makes it the adaptation layers FCa and FCb of Oquab et al. 2014.
     """
@@ -75,23 +75,23 @@ def new_head(features: int, classes: int, hidden: Sequence[int] = ()) -> Sequent
 
 
 class BodyAndHead(Module):
-    """x (N, C, H, W) -> logits (N, K): a body of one network and a head of its own."""
+    """x (N, C, H, W) -> logits (N, K): another network's backbone with a head of its own."""
 
     def __init__(self, body: Module, head: Module):
         self.input_shape = getattr(body, "input_shape", None)
         self.pixel_range, self.loss = getattr(body, "pixel_range", None), cross_entropy
         self.body, self.head = body, head
-        self.training = body.training  # so that evaluating it leaves the body in its mode
+        self.training = body.training  # so that evaluation restores the backbone's mode
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))
 
 
 class MultiHead(Module):
-    """x (N, C, H, W) -> {task: logits (N, K)}: one body, and a head for each task.
+    """x (N, C, H, W) -> {task: logits (N, K)}: one backbone, and a head for each task.
 
-    Every task has classes of its own and is asked through its own head; `task` is the network for
-    one of them, which shares all weights with this one.
+    Every task has its own classes and its own head; `task` returns the network for one of them,
+    which shares its weights with this one.
     """
 
     def __init__(self, body: Module, heads: Mapping[str, Module]):
@@ -118,9 +118,9 @@ def with_new_head(
     layers: int = 1,
     hidden: Sequence[int] = (),
 ) -> BodyAndHead:
-    """The model's body, which it shares, under a fresh head for other classes.
+    """The model's backbone (shared, not copied) with a new head for other classes.
 
-    layers: how many fully connected layers are taken away; hidden: see `new_head`.
+    layers: how many fully connected layers are removed; hidden: see `new_head`.
 
     >>> from minivision.models import lenet5
     >>> with_new_head(lenet5(), 3).head

@@ -1,14 +1,14 @@
 """LeNet-5: the network that read cheques. Two convolutions find strokes and their arrangement.
 
-Here are two modern versions; `lenet_original.py` has the network itself. Both replace the 1998
-network's trainable sub-sampling by max pooling, its squashing by ReLU, its sparse connection table
-by full connections, and its radial basis outputs by a linear layer; softmax is in the loss. (LeCun,
-Bottou, Bengio & Haffner 1998, §II-B.)
+This file has two modern versions; `lenet_original.py` has the original. Both replace the 1998
+network's trainable sub-sampling with max pooling, its squashing with ReLU, its sparse connection
+table with full connections, and its radial basis outputs with a linear layer; softmax is in the
+loss. (LeCun, Bottou, Bengio & Haffner 1998, §II-B.)
 """
 
 from __future__ import annotations
 
-from minivision.errors import refuses_rng  # which tells users of version 0.1 what has changed
+from minivision.errors import refuses_rng  # explains a change to users of version 0.1
 from minivision.models.network import Network
 from minivision.nn import Conv2d, Linear, MaxPool2d, ReLU, Sequential
 

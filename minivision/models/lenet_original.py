@@ -5,9 +5,9 @@
 
 LeCun, Bottou, Bengio & Haffner 1998, §II-B: 60,000 trainable parameters, 340,908 connections.
 
-Where this is not the paper's network: the ten pictures are drawn anew (the paper shows its own in
-a figure only); the sub-sampling begins as an average; training is by the optimisers of this
-course, not by the paper's stochastic diagonal Levenberg-Marquardt.
+Differences from the paper: the ten pictures are redrawn (the paper shows its own only in a figure);
+the sub-sampling starts as an average; training uses this course's optimisers, not the paper's
+stochastic diagonal Levenberg-Marquardt.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ C3_TABLE = """
     . . . X X X . . X X X X . X X X
 """
 
-# What F6 shall show for every digit, 7 pixels wide and 12 high.
+# What F6 should show for each digit, 7 pixels wide and 12 high.
 PICTURES = """
     ....... ....... ....... ....... ....... ....... ....... ....... ....... .......
     ..###.. ...##.. .#####. .#####. .....#. ####### ..####. ####### .#####. .#####.
@@ -66,10 +66,10 @@ def lenet5_original(classes: int = 10, *, in_channels: int = 1) -> Network:
     x (N, 1, 32, 32) -> logits (N, 10), the negative squared distances of F6 to the ten pictures;
     32 -> 28 -> 14 -> 10 -> 5 -> 1. The paper's background is -0.1, its ink 1.175.
 
-    It is trained with `map_loss`, the paper's equation 9, which makes F6 draw; with cross-entropy
-    on these logits, the same without its "rubbish" class, it would be enough to draw differences.
+    It is trained with `map_loss`, the paper's equation 9, which makes F6 draw the right picture.
+    Cross-entropy lacks the "rubbish" class, so F6 need only make the pictures distinguishable.
 
-    Raises ValueError for other than ten classes or one channel: there are ten pictures.
+    Raises ValueError unless there are ten classes, one for each picture, and one channel.
 
     >>> lenet5_original().parameter_count()
     60000
@@ -101,9 +101,9 @@ def lenet5_original(classes: int = 10, *, in_channels: int = 1) -> Network:
 
 
 class Subsampling(Module):
-    """The sum of 2x2 pixels, times one coefficient a map, plus one bias a map; stride 2.
+    """The sum of 2x2 pixels, times one coefficient per map, plus one bias per map; stride 2.
 
-    x (N, C, H, W) -> (N, C, H/2, W/2). The coefficient begins at 1/4, an average.
+    x (N, C, H, W) -> (N, C, H/2, W/2). The coefficient starts at 1/4, an average.
     """
 
     def __init__(self, channels: int):
@@ -115,10 +115,10 @@ class Subsampling(Module):
 
 
 class TableConv2d(Weighted):
-    """A convolution in which every filter sees only the channels that a table gives it.
+    """A convolution in which each filter sees only the channels that a table assigns to it.
 
     table: text with one row for each channel and one column for each filter; an X is a connection.
-    Every connection has one kernel: weight (connections, K, K), ordered by filter, then channel.
+    Each connection has one kernel: weight (connections, K, K), ordered by filter, then channel.
 
     >>> TableConv2d(C3_TABLE, 5).parameter_count()
     1516
@@ -134,10 +134,10 @@ class TableConv2d(Weighted):
         super().__init__(shape, (self.out_channels,), uniform_by_fan_in)
 
     def draw(self, initializer: Initializer) -> None:
-        """Draw as for a full convolution and keep what is connected.
+        """Draw as for a full convolution, but keep only the connected kernels.
 
         A filter with fewer channels has a smaller fan-in; the rule 1 / fan-in makes its weights
-        larger by as much.
+        correspondingly larger.
         """
 
         def connected(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -148,7 +148,7 @@ class TableConv2d(Weighted):
         super().draw(connected)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Place 0 of the list is a kernel of zeros, which stands for every missing connection.
+        # Entry 0 of the list is a kernel of zeros, which represents every missing connection.
         place = np.cumsum(self.connected).reshape(self.connected.shape) * self.connected
         zeros = F.pad(self.weight, ((1, 0), (0, 0), (0, 0)))
         return F.conv2d(x, zeros[place], self.bias)
@@ -179,8 +179,8 @@ def map_loss(logits: Tensor, targets: Array, j: float = 1.0) -> Tensor:
         E = mean over the batch of  y_D + log(e^-j + Σ_i e^-y_i),      y = -logits
 
     y_D is the distance to the right picture. As long as all pictures are farther away than j, E is
-    y_D - j, and F6 is drawn to its picture; without the rubbish class, j = ∞, only differences
-    between the pictures count. The paper gives no value for j > 0; 1 is ours.
+    about y_D - j, which pulls F6 towards its picture; without the rubbish class (j = ∞), only the
+    differences between distances count. The paper gives no value for j > 0; 1 is ours.
     """
     rubbish = array_module(logits.data).full((len(logits), 1), -j, logits.dtype)
     return F.cross_entropy(F.concatenate([logits, rubbish], axis=1), targets)

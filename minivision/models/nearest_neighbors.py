@@ -1,15 +1,15 @@
-"""Nearest neighbours: remember every image, and answer with the labels of those most alike.
+"""Nearest neighbours: remember every image, and predict the label of the most similar ones.
 
-Nothing is learned, so fitting costs a copy; the price comes later. With n remembered images of D
-numbers, every query costs n·D multiply-adds, and all n·D numbers have to be kept. (Fix & Hodges
-1951; Cover & Hart 1967.)
+Nothing is learned, so fitting costs only a copy; the cost is in prediction. With n remembered
+images of D numbers, every query costs n·D multiply-adds, and all n·D numbers must be kept. (Fix &
+Hodges 1951; Cover & Hart 1967.)
 
 The search is exact. All distances of a block come from one matrix product,
 |x - y|² = |x|² - 2 x·y + |y|², which subtracts large numbers that are nearly equal. In float32 that
-would lose the small distances, the very ones that matter: for MNIST the squares reach 5·10⁷, and
-float32 counts without gaps to 1.7·10⁷ only. In float64 every sum of whole numbers below 9·10¹⁵ is
-exact, in whatever order it is added up, so for bytes the distances and their ties are true. (For
-other numbers a distance is right to about 10⁻⁸ of the images' lengths.)
+would lose the small distances, the very ones that matter: for MNIST the squares reach 5·10⁷, but
+float32 represents every integer only up to 1.7·10⁷. In float64 every sum of integers below 9·10¹⁵
+is exact, in whatever order it is added up, so for bytes the distances and their ties are exact.
+(For other numbers a distance is accurate to about 10⁻⁸ of the images' lengths.)
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ METRICS = ("l2", "cosine")
 class KNearestNeighbors:
     """The k remembered images nearest to a query vote for its class.
 
-    metric: "l2", Euclidean distance, or "cosine", 1 - x·y / (|x| |y|), which does not see how
-        bright an image is; an image of zeros is at distance 1 from all.
-    memory_budget: bytes that a search may work with, besides what is remembered and its result.
+    metric: "l2", Euclidean distance, or "cosine", 1 - x·y / (|x| |y|), which ignores how bright
+        an image is; an image of zeros is at distance 1 from every image.
+    memory_budget: working memory of a search in bytes, not counting the images and the result.
 
-    Of equal distances the image that was remembered first is the nearer one. Of classes with
-    equally many votes that one wins whose nearest image is nearest.
+    If two distances are equal, the image remembered first counts as nearer. If two classes have
+    equally many votes, the one with the nearest image wins.
 
-    Images are of any shape (N, …) and any type of number, in NumPy or CuPy; labels are on the host.
-    PyTorch has nothing like it; the names are scikit-learn's.
+    Images may have any shape (N, …) and any numeric type, in NumPy or CuPy; labels are on the host.
+    PyTorch has no equivalent; the names are scikit-learn's.
 
     >>> images = np.array([[0, 0], [0, 1], [9, 9]], np.uint8)
     >>> model = KNearestNeighbors(k=1).fit(images, np.array([3, 3, 7]))
@@ -59,8 +59,8 @@ class KNearestNeighbors:
     def fit(self, images: Array, labels: Any) -> KNearestNeighbors:
         """Remember a copy of the images (N, …) and their labels (N,), integers; returns itself.
 
-        Raises ValueError, and remembers nothing, where they do not fit each other, k or the budget,
-        or where an image holds NaN or infinity.
+        Raises ValueError, and remembers nothing, if they do not fit each other, k or the budget,
+        or if an image contains NaN or infinity.
         """
         name = "KNearestNeighbors.fit"
         rows = _rows(name, "images", images)
@@ -90,12 +90,12 @@ class KNearestNeighbors:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are remembered: the images, a label and a squared length for each."""
+        """Bytes in memory: the images, and a label and a squared length for each."""
         return self._fitted("nbytes").nbytes + self.labels.nbytes + self.squares.nbytes
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds that one query costs: one for every number remembered."""
+        """Multiply-adds per query: one for every number remembered."""
         return self._fitted("multiply_adds").size
 
     def predict(self, queries: Array) -> np.ndarray:
@@ -105,13 +105,13 @@ class KNearestNeighbors:
         votes = np.zeros(near.shape, np.int64)
         for j in range(self.k):
             votes += near == near[:, j, None]
-        # argmax takes the first of equals: the class of the nearest.
+        # argmax takes the first of equal values: the class of the nearest image.
         return near[np.arange(len(near)), votes.argmax(axis=1)]
 
     def neighbors(self, queries: Array) -> tuple[Array, Array]:
         """Distances float64 (M, k) and indices int64 (M, k), nearest first, of the queries (M, …).
 
-        Raises ValueError where the queries are not images like those remembered.
+        Raises ValueError if the queries do not have the shape of the remembered images.
         """
         name = "KNearestNeighbors.neighbors"
         images = self._fitted("neighbors")
@@ -140,12 +140,12 @@ class KNearestNeighbors:
         xp = array_module(queries)
         x = queries.astype(np.float64)
         squares = _squares("KNearestNeighbors.neighbors", "queries", x, first)
-        # The nearest so far: at first, images that are infinitely far.
+        # The nearest so far: initially, images that are infinitely far away.
         best = xp.full((len(x), self.k), math.inf)
         indices = xp.zeros((len(x), self.k), np.int64)
         for j in range(0, len(self.images), S):
             near, place = smallest(self._distances(x, squares, slice(j, j + S)), self.k)
-            # Earlier images stand in front, so that they win where distances are equal.
+            # Earlier images are placed first, so that they win if distances are equal.
             candidates = xp.concatenate([indices, place + j], axis=1)
             best, chosen = smallest(xp.concatenate([best, near], axis=1), self.k)
             indices = xp.take_along_axis(candidates, chosen, axis=1)
@@ -159,8 +159,8 @@ class KNearestNeighbors:
             d *= -2
             d += squares[:, None]
             d += self.squares[block]
-            return xp.maximum(d, 0, out=d)  # rounding may leave a little less than nothing
-        # An image of zeros has x·y = 0 with all; dividing by 1 keeps it so.
+            return xp.maximum(d, 0, out=d)  # rounding may make it slightly negative
+        # An image of zeros has x·y = 0 with every image; dividing by 1 keeps it 0.
         d /= xp.sqrt(squares + (squares == 0))[:, None]
         d /= xp.sqrt(self.squares[block] + (self.squares[block] == 0))
         d *= -1
@@ -168,14 +168,14 @@ class KNearestNeighbors:
         return xp.maximum(d, 0, out=d)
 
     def _bytes(self, Q: int, S: int, D: int) -> int:
-        """What a search works with at once: Q queries, S images, their distances, the nearest."""
+        """Working memory of a search: Q queries, S images, their distances, the nearest."""
         return 8 * (Q * D + S * D + Q * S + 3 * S + 16 * Q * self.k + 8 * Q)
 
     def _blocks(self, M: int, N: int, D: int) -> tuple[int, int]:
         """How many queries, and how many images, to compare at once within the budget.
 
-        Equally many of both use a given memory for the most comparisons; where there are fewer
-        queries than that, there is room for more images.
+        A given amount of memory allows the most comparisons if both numbers are equal; if there
+        are fewer queries than that, there is room for more images.
         """
         Q = 1
         while 2 * Q <= M and self._bytes(2 * Q, 2 * Q, D) <= self.memory_budget:
@@ -190,9 +190,9 @@ class KNearestNeighbors:
 
 
 def smallest(values: Array, k: int) -> tuple[Array, Array]:
-    """The k smallest of each row, in order, and their places; of equals the first. Overwrites.
+    """The k smallest of each row, in order, and their indices; ties go to the first. Overwrites.
 
-    values (M, S) -> two arrays (M, min(k, S)). k walks over the row are cheap beside the D
+    values (M, S) -> two arrays (M, min(k, S)). k passes over the row are cheap compared with the D
     multiply-adds behind each value, and argmin takes the first of equals; a partition takes any.
     """
     xp = array_module(values)
@@ -225,7 +225,7 @@ def _rows(function: str, argument: str, images: Any) -> Array:
 
 
 def _squares(function: str, argument: str, x: Array, first: int) -> Array:
-    """|x|² of rows (M, D), the first of which is image number `first`; NaN and infinity raise."""
+    """|x|² of rows (M, D), numbered from `first` in error messages; NaN and infinity raise."""
     squares = array_module(x).einsum("md,md->m", x, x)
     broken = to_host(~(squares < 1e300))
     if broken.any():

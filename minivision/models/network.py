@@ -1,10 +1,10 @@
-"""Network: a convolutional body that sees, and fully connected layers that decide.
+"""Network: convolutions that see, and fully connected layers that decide.
 
-Every network of the course has these two parts, under PyTorch's names: `features`, whose result
-is flattened, and `classifier`. So `features.0.weight` is the first convolution's weight in all.
+Most networks of the course have these two parts, under PyTorch's names: `features`, whose output
+is flattened, and `classifier`. In all of them, `features.0.weight` is the first convolution's.
 
 The pages that follow write a network as its figure shows it, one row for each stage: Python's star
-in `*(Conv2d(1, 6, 5), ReLU(), MaxPool2d(2))` hands three layers over on one line.
+in `*(Conv2d(1, 6, 5), ReLU(), MaxPool2d(2))` passes three layers on one line.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from minivision.tensor import Tensor
 class Network(Module):
     """x (N, C, H, W) -> logits (N, K): features, flatten, classifier.
 
-    input_shape: (C, H, W) of the images it is made for. An image that does not fit is refused
-    with the chain of sizes that led there.
-    pixel_range: the numbers that black and white pixels become, where the paper says so; None
-    where images are standardised to mean 0 and variance 1.
-    loss: (logits, targets) -> Tensor, what training makes small.
+    input_shape: (C, H, W) of the images it is made for. For an image that does not fit, the error
+    message shows the chain of sizes that led there.
+    pixel_range: the values that black and white pixels are mapped to, if the paper gives them;
+    None if images are standardised to mean 0 and variance 1.
+    loss: (logits, targets) -> Tensor, which training minimises.
     """
 
     def __init__(

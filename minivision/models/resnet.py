@@ -1,14 +1,14 @@
-"""ResNet: layers that learn what to add to their input, so that a hundred of them can be trained.
+"""ResNet: layers learn what to add to their input, which makes a hundred of them trainable.
 
-A block computes relu(x + branch(x)). With a branch of zeros it does nothing, and the gradient
-reaches x past the branch undiminished. These are the paper's networks for CIFAR: a 3x3 convolution,
-three stages of n blocks of two 3x3 convolutions with 16, 32 and 64 filters on 32x32, 16x16 and 8x8
-pixels, the mean of every map, one linear layer: 6n + 2 layers with weights. (He, Zhang, Ren & Sun
-2016, §4.2.)
+A block computes relu(x + branch(x)). If the branch is zero the block does nothing, and the gradient
+bypasses the branch and reaches x undiminished. These are the paper's networks for CIFAR: a 3x3
+convolution, three stages of n blocks of two 3x3 convolutions with 16, 32 and 64 filters on 32x32,
+16x16 and 8x8 pixels, the mean of every map, one linear layer: 6n + 2 layers with weights. (He,
+Zhang, Ren & Sun 2016, §4.2.)
 
-Where a stage begins, x has twice the pixels a side and half the maps of the branch. It is taken
-at every second pixel, and maps of zeros are added: option A, no parameters. The paper does not say
-where the zeros stand; here half of them come before the maps of x and half behind.
+At the start of a stage, x has twice the height and width and half the maps of the branch. Every
+second pixel is taken, and maps of zeros are added: option A, no parameters. The paper does not say
+where the zeros go; here half of them precede the maps of x and half follow.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ def cifar_resnet(
     width: int = 16,
     drop_path: float = 0.0,
 ) -> ResNet:
-    """The ResNet with `depth` = 6n + 2 layers; resnet20, resnet32 and resnet56 have it filled in.
+    """The ResNet with `depth` = 6n + 2 layers, such as resnet20, resnet32 and resnet56.
 
-    x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> mean. Images of other sizes are taken too.
+    x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> mean. Images of other sizes work too.
 
     width: the filters of the first stage; the others have two and four times as many.
-    drop_path: the probability with which a training step leaves out the last block's branch, for
-        each image anew. That of block l of L is l / L times as large (Huang et al. 2016, "linear
-        decay", where a whole batch leaves it out, and the scaling is done in evaluation).
+    drop_path: the probability that training skips the last block's branch, drawn separately for
+        each image. For block l of L it is l / L times as large (Huang et al. 2016, "linear
+        decay"; there a whole batch skips it, and the scaling is done in evaluation).
 
-    Weights are He-normal. Raises ValueError for another depth.
+    Weights are He-normal. Raises ValueError if depth is not 6n + 2.
 
     >>> cifar_resnet(20).parameter_count()
     269722
@@ -112,12 +112,12 @@ class Block(Module):
 
 
 def shortcut(x: Tensor, stride: int = 2) -> Tensor:
-    """Every second pixel, and as many maps of zeros as there are maps (option A).
+    """Every second pixel, plus as many maps of zeros as there are maps (option A).
 
     x (N, C, H, W) -> (N, 2·C, H / stride, W / stride); an average over 1x1 picks the pixels.
     """
     x = F.avg_pool2d(x, 1, stride)
     C = x.shape[1]
-    # zeros_like keeps the order in memory of the maps that it is joined to.
+    # zeros_like keeps the memory layout of the maps it is joined to.
     zeros = array_module(x.data).zeros_like(x.data)
     return F.concatenate([zeros[:, : C // 2], x, zeros[:, C // 2 :]], axis=1)

@@ -1,8 +1,8 @@
-"""One fully connected layer, straight from the pixels, and three ways to begin a network.
+"""One fully connected layer, straight from the pixels, and three kinds of first layer.
 
 A single layer has one weight for every pixel and class: the weights of a class, laid out as an
 image, are a template, and its score says how well the image matches it. The second half has the
-same small network with three first layers, which differ only in who looks at what.
+same small network with three kinds of first layer, which differ only in what each unit sees.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def softmax_regression(
 ) -> Network:
     """Logits = W x + b for the pixels x of an image; also called multinomial logistic regression.
 
-    x (N, C, H, W) -> logits (N, K), (H, W) = size. Cross-entropy is convex in W and b, so a start
-    from zero () serves as well as a random one, and leaves no noise in templates.
+    x (N, C, H, W) -> logits (N, K), (H, W) = size. Cross-entropy is convex in W and b, so starting
+    from zero works as well as a random start, and leaves no noise in the templates.
 
     >>> softmax_regression().parameter_count()
     7850
@@ -56,7 +56,7 @@ def softmax_regression(
 def templates(model: Network) -> np.ndarray:
     """The weights of each class as an image, float (K, C, H, W), on the host.
 
-    Raises ValueError for a network with more than one layer: its weights do not belong to pixels.
+    Raises ValueError if the network has more than one layer: no weights then belong to pixels.
     """
     if len(model.features) or len(model.classifier) != 1:
         raise ValueError(
@@ -78,14 +78,14 @@ def first_layer_network(
     filters: int = 6,
     kernel_size: int = 5,
 ) -> Network:
-    """A first layer of one kind, ReLU, 2x2 max pooling and one fully connected layer.
+    """A first layer of the given kind, ReLU, 2x2 max pooling and one fully connected layer.
 
     x (N, C, H, W) -> logits (N, K), (H, W) = size. Every kind makes F = `filters` maps of
-    (H - kernel_size + 1, W - kernel_size + 1) units; what a unit looks at differs:
+    (H - kernel_size + 1, W - kernel_size + 1) units, which differ in what a unit sees:
 
-        dense        every pixel of the image, with weights of its own
-        local        a window of kernel_size², with weights of its own
-        convolution  a window of kernel_size², with the weights of all units of its map
+        dense        every pixel of the image, with its own weights
+        local        a window of kernel_size², with its own weights
+        convolution  a window of kernel_size², with weights shared by all units of its map
 
     >>> for kind in FIRST_LAYERS:
     ...     model = first_layer_network(kind, in_channels=3, size=32)
@@ -131,7 +131,7 @@ class DenseMaps(Module):
 
 
 class LocallyConnected2d(Weighted):
-    """A convolution with filters of its own at every place, for images of one size.
+    """A convolution with separate filters at every position, for images of one size.
 
     x (N, C, H, W) -> (N, F, OH, OW) with (H, W) = image_size; weight (OH, OW, F, C, KH, KW),
     bias (F, OH, OW).
@@ -163,7 +163,7 @@ class LocallyConnected2d(Weighted):
 
     def draw(self, initializer: Initializer) -> None:
         def place_by_place(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-            OH, OW, *one = shape  # every place draws its filters as one convolution would
+            OH, OW, *one = shape  # each position draws its filters as one convolution would
             filters = [initializer(tuple(one), rng) for _ in range(OH * OW)]
             return np.stack(filters).reshape(shape)
 

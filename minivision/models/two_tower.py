@@ -1,16 +1,16 @@
-"""AlexNet on two cards: two towers that compute one network and talk at a few layers only.
+"""AlexNet on two cards: two towers that form one network and exchange maps at only a few layers.
 
-A graphics card of 2012 held 3 GB, too little for the network and its activations. So each of two
-cards took half of the filters and half of the hidden units, and looked at the other's maps only
-where it had to, because sending them is slow. (Krizhevsky, Sutskever & Hinton 2012, §3.5.) On one
-card the same is called a convolution in two groups, as `alexnet` has them.
+A graphics card of 2012 had 3 GB, too little for the network and its activations. So each of two
+cards held half of the filters and half of the hidden units, and used the other's maps only in a
+few layers, because sending them is slow. (Krizhevsky, Sutskever & Hinton 2012, §3.5.) On one
+card the same thing is a convolution in two groups, as in `alexnet`.
 
-    conv1, conv2, conv4, conv5   nothing crosses: a tower looks at the image, or at its own maps
-    conv3, fc6, fc7              each tower sends all it has to the other
+    conv1, conv2, conv4, conv5   nothing crosses: a tower sees the image, or its own maps
+    conv3, fc6, fc7              each tower sends everything to the other
     fc8                          the second tower sends its units to the first, which decides
-    norm1, norm2                 the windows of the maps at the border reach over it
+    norm1, norm2                 the windows next to the border extend across it
 
-The paper names the layers that cross without the last line. Its formula normalises over all maps
+The paper's list of layers that cross lacks the last line. But its formula normalises over all maps
 of a layer, as `alexnet` does, and then a window of five needs two maps of the other tower.
 """
 
@@ -45,10 +45,10 @@ from minivision.tensor import Tensor
 def alexnet_two_tower(
     classes: int = 1000, *, in_channels: int = 3, width: float = 1.0, norm_across: bool = True
 ) -> TwoTower:
-    """AlexNet in two towers: the function of `alexnet`, from the same weights.
+    """AlexNet in two towers: the same function as `alexnet`, with the same weights.
 
     x (N, 3, 227, 227) -> logits (N, 1000). The same seed draws the same weights, and a
-    state_dict of either can be loaded into the other. Dropout's masks are the towers' own.
+    state_dict of either can be loaded into the other. Each tower draws its own dropout masks.
 
     norm_across: see `TwoTower`.
     """
@@ -62,9 +62,9 @@ def alexnet_two_tower(
 
 
 def tower(in_channels: int, n: Callable[[int], int]) -> Network:
-    """What one card holds: half of the filters of each convolution, half of the hidden units.
+    """One card's part: half of the filters of each convolution, half of the hidden units.
 
-    n: see `times_width`. Where the towers talk, a layer sees what both have.
+    n: see `times_width`. A layer at which the towers exchange maps sees those of both.
     """
 
     def half(count: int) -> int:
@@ -90,17 +90,17 @@ def tower(in_channels: int, n: Callable[[int], int]) -> Network:
 
 
 class TwoTower(Module):
-    """Two towers that together are one network; the first also has the last layer.
+    """Two towers that together form one network; the first also has the last layer.
 
-    Everything that goes from one tower to the other passes `_send`: this is where two devices
-    would be joined.
+    Everything that one tower sends to the other passes through `_send`: on two devices, this is
+    where the transfer would happen.
 
     crossed: the bytes that the last forward pass sent, by layer. The backward pass sends the
     gradients of the same numbers back, which is as much again.
-    norm_across: False lets each tower normalise its own maps only. Then norm1 and norm2 send
+    norm_across: False makes each tower normalise only its own maps. Then norm1 and norm2 send
     nothing, and differ from the whole network's at the two maps on either side of the border.
 
-    state_dict() and load_state_dict() speak of the whole network, in its own names.
+    state_dict() and load_state_dict() use the names and shapes of the whole network.
     """
 
     def __init__(self, first: Network, second: Network, norm_across: bool = True):
@@ -137,7 +137,7 @@ class TwoTower(Module):
     ) -> tuple[Tensor, Tensor]:
         """The towers' halves of the maps, after the layers start to stop of `features`.
 
-        Into the first layer both halves are the image. Layers count as in the whole network.
+        For the first layer both halves are the image. Layers are numbered as in the whole network.
         """
         first, second = halves
         one, other = (tower.features for tower in self.towers)
@@ -159,7 +159,7 @@ class TwoTower(Module):
         return first, second
 
     def _send(self, name: str, *parts: Tensor) -> tuple[Tensor, ...]:
-        """Hand each part over to the other tower, and count its bytes."""
+        """Send each part to the other tower, and count its bytes."""
         self.crossed[name] = self.crossed.get(name, 0) + sum(part.data.nbytes for part in parts)
         return parts
 
@@ -174,7 +174,7 @@ class TwoTower(Module):
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Load a state of the whole network: each tower takes its half of every array.
 
-        Raises ValueError, and changes nothing, where the state does not fit.
+        Raises ValueError, and changes nothing, if the state does not fit.
         """
         one, other = ({name for name, _ in tower.named_parameters()} for tower in self.towers)
         parts: dict[str, Any] = {}

@@ -1,13 +1,13 @@
 """VGG: one kind of filter, 3x3, stacked ever deeper.
 
-Two 3x3 convolutions on top of each other see 5x5 pixels and three see 7x7, with 27C² weights where
-one 7x7 has 49C², and with a ReLU after each. The paper compares six networks that differ in their
-convolutions only: five blocks of them, a 2x2 pooling after each, then three fully connected
+Two stacked 3x3 convolutions see 5x5 pixels and three see 7x7, with 27C² weights instead of the 49C²
+of one 7x7 convolution, and with a ReLU after each. The paper compares six networks that differ only
+in their convolutions: five blocks of them, a 2x2 pooling after each, then three fully connected
 layers. (Simonyan & Zisserman 2014, Table 1.)
 
-Not the paper's: batch normalization (the names with `_bn`), the head "average", and the start from
-which a deep network trains without borrowing layers of a shallow one. Indices, names and that
-start are torchvision's, so weights travel both ways; torchvision has no C and no A-LRN.
+Not in the paper: batch normalization (the names with `_bn`), the head "average", and an
+initialization that trains the deep networks without pre-training a shallow one. Indices, names and
+this initialization are torchvision's, so weights load both ways; torchvision has no C or A-LRN.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ PAPERS_START = normal(0.1)
 
 
 def he_normal_fan_out(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """N(0, 2 / fan_out): He's rule for the backward pass, which torchvision draws from."""
+    """N(0, 2 / fan_out): He's rule for the backward pass, which torchvision uses."""
     return rng.normal(0, math.sqrt(2 / fans(shape)[1]), shape).astype(np.float32)
 
 
@@ -73,8 +73,8 @@ def vgg_network(
 
     widths: the filters of every convolution of the five blocks; the paper's by default.
     head: "flatten", the paper's, makes a vector of all 512·7·7 activations and has 123,642,856
-        weights, most of the network; "average" takes the mean of each map and one linear layer,
-        513,000 weights, and images of any size from 32x32.
+        weights, most of the network; "average" takes the mean of each map and applies one linear
+        layer, 513,000 weights, to images of any size from 32x32.
     batch_norm: normalize after every convolution.
 
     Raises ValueError for an unknown configuration or head, and if there are not five widths.
@@ -119,7 +119,7 @@ def blocks(
     channels: int,
     batch_norm: bool,
 ) -> list[Module]:
-    """The blocks one after the other: convolution, ReLU, …, 2x2 max pooling."""
+    """The layers of all blocks: convolution, ReLU, …, 2x2 max pooling."""
     layers: list[Module] = []
     for block, filters in zip(kernels, widths, strict=True):
         for kernel in block:

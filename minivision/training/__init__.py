@@ -1,4 +1,4 @@
-"""Training: the loop, its measures, and the folder that remembers a run.
+"""Training: the loop, its metrics, and the folder that records a run.
 
 metrics.py         how good is a classifier?
 plain_json.py      what may be written into it

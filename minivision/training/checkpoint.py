@@ -1,9 +1,9 @@
-"""Checkpoints: everything a run needs to go on as if nothing had happened, in one file.
+"""Checkpoints: everything a run needs to resume as if it had never stopped, in one file.
 
-The weights, what the optimizer carries along, the running average, the weights of the best epoch
-and how far the run has come. No state of a random generator is among them: all that is random is
-keyed by seed, epoch and step. The file is replaced in one step, so a run killed at any moment finds
-the old one or the new one.
+A checkpoint has the weights, the optimizer's state, the running average, the weights of the best
+epoch and the progress of the run. It has no random-generator state, because everything random is
+keyed by seed, epoch and step. The file is replaced in one step, so a run killed at any moment
+leaves either the old one or the new one.
 
 A first reading may skip this file.
 """
@@ -27,7 +27,7 @@ PARTS = ("model", "optimizer", "average", "best")
 
 
 class Progress(NamedTuple):
-    """How far a run has come: finished epochs, finished steps, and the seed of its keys."""
+    """The progress of a run: finished epochs, finished steps, and the seed of its keys."""
 
     epoch: int
     step: int
@@ -42,7 +42,7 @@ def save_checkpoint(
     progress: Progress,
     early_stopping: EarlyStopping | None = None,
 ) -> None:
-    """Write all that a run needs to go on to a safetensors file, atomically."""
+    """Write everything a run needs to resume to a safetensors file, atomically."""
     parts = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
     if average is not None:
         parts["average"] = average.state_dict()
@@ -53,7 +53,7 @@ def save_checkpoint(
 
 
 def save_model(path: str | os.PathLike[str], model: Module) -> None:
-    """Write a model for use, without what going on with its training would need."""
+    """Save a model for inference, without the state needed to resume training."""
     save_weights(path, {f"model.{name}": a for name, a in model.state_dict().items()}, {})
 
 
@@ -65,11 +65,10 @@ def load_checkpoint(
     seed: int,
     early_stopping: EarlyStopping | None = None,
 ) -> Progress:
-    """Read a checkpoint back into the same objects; returns the progress it was written at.
+    """Read a checkpoint back into the same objects; returns the progress saved in it.
 
     Raises ValueError, and changes nothing, if the file is damaged, belongs to another model or was
-    begun with another seed, or if one side has a running average or a best epoch and the other has
-    none.
+    begun with another seed, or if only one side has a running average or a best epoch.
     """
     parts, metadata = _read(path)
     progress = _progress(path, metadata)
@@ -85,7 +84,7 @@ def load_checkpoint(
     average_before = average.state_dict() if average is not None else {}
     try:
         if early_stopping is not None:
-            model.load_state_dict(parts["best"])  # only to see that they fit
+            model.load_state_dict(parts["best"])  # only to check that they fit
         model.load_state_dict(parts["model"])
         if average is not None:
             average.load_state_dict(parts["average"])
@@ -106,7 +105,7 @@ def finished_epochs(path: str | os.PathLike[str]) -> int:
 
 
 def load_model(path: str | os.PathLike[str], model: Module) -> None:
-    """Load a checkpoint's weights for use: the best epoch's, or the running average, if kept.
+    """Load a checkpoint's weights for inference: the best epoch's or running average's, if kept.
 
     Raises ValueError if the file is damaged or belongs to another model.
     """
@@ -118,7 +117,7 @@ def load_model(path: str | os.PathLike[str], model: Module) -> None:
 
 
 def weights_in(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Weights by name: those of a run's checkpoint for use, or of any safetensors file all."""
+    """Weights by name: a run checkpoint's weights for inference, or all of any safetensors file."""
     arrays, _ = load_weights(path)
     if all(name.partition(".")[0] in PARTS for name in arrays):
         return _for_use(_read(path)[0])

@@ -1,8 +1,8 @@
-"""Early stopping: end a training that no longer gets better, and keep its best epoch.
+"""Early stopping: end training when it no longer improves, and keep the best epoch.
 
-Sooner or later a network learns its training images by heart: their loss goes on falling, and that
-of the validation images rises again. The weights of the epoch before are the ones to keep.
-(Prechelt 1998 compares rules for when to stop.)
+Sooner or later a network memorises its training images: their loss keeps falling, but the loss on
+the validation images rises again. The weights to keep are those from before the rise. (Prechelt
+1998 compares rules for when to stop.)
 
 A first reading may skip this file.
 """
@@ -23,8 +23,8 @@ class EarlyStopping:
 
     watch: the recorded number that should fall. An epoch that only equals the best is not better.
 
-    Which epoch was the best follows from the records alone; only its weights are state, and they
-    are part of a run's checkpoint. So a run that was killed and resumed stops at the same epoch.
+    The records alone determine which epoch was the best; only its weights are state, and they are
+    part of a run's checkpoint. So a run that was killed and resumed stops at the same epoch.
 
     >>> stopping = EarlyStopping(patience=2)
     >>> records = [{"validation_loss": loss} for loss in (1.0, 0.9, 0.95, 0.92)]
@@ -39,18 +39,18 @@ class EarlyStopping:
         self.weights: dict[str, np.ndarray] = {}  # of the best epoch
 
     def begin(self, validated: bool) -> None:
-        """Start, or start again. validated: whether records will have validation numbers."""
+        """Start, or restart. validated: whether records will have validation numbers."""
         if self.watch.startswith("validation_") and not validated:
             raise ValueError(f"EarlyStopping: watches {self.watch!r}, but validate is None")
         self.weights = {}
 
     def best_epoch(self, records: Sequence[Mapping[str, Any]]) -> int:
-        """The epoch with the lowest number, from 1; the first of several; 0 if there are none."""
+        """The epoch with the lowest number, from 1; the first if several tie; 0 without records."""
         numbers = [self.number(record) for record in records]
         return 1 + numbers.index(min(numbers)) if numbers else 0
 
     def number(self, record: Mapping[str, Any]) -> float:
-        """The number in a record. None stands for NaN or infinity in a record that was read."""
+        """The number in a record. None means NaN or infinity, in a record read from a file."""
         if self.watch not in record:
             raise ValueError(
                 f"EarlyStopping: no {self.watch!r} is recorded, only {', '.join(record)}"

@@ -1,4 +1,4 @@
-"""How good is a trained classifier: its logits for all batches, its loss and its accuracy."""
+"""How good is a trained classifier? Its logits for all batches, its loss and its accuracy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PIXELS = 1_000_000  # in a batch; a layer of 64 maps as large as its images make
 
 
 def images_at_once(H: int, W: int) -> int:
-    """How many images of a size to show a network at once: many small ones, or few large ones.
+    """How many images of a given size to put in one batch: many small ones or a few large ones.
 
     >>> images_at_once(28, 28), images_at_once(224, 224)
     (250, 19)
@@ -31,10 +31,10 @@ def images_at_once(H: int, W: int) -> int:
 
 
 def in_order(dataset: Any, transform: Any = None, workers: int = 0) -> DataLoader:
-    """All images of a dataset for `evaluate`, in batches that their size allows.
+    """All images of a dataset for `evaluate`, in batches suited to their size.
 
-    transform: as of a DataLoader; it must not draw. The results are the same for any size of a
-    batch, but for rounding; its memory is for what the first layers make of the images.
+    transform: as for a DataLoader; it must not be random. The batch size affects the results only
+    by rounding; it limits the memory that the first layers' outputs need.
     """
     transform = ToArray() if transform is None else transform
     if len(dataset) == 0:
@@ -47,7 +47,7 @@ def in_order(dataset: Any, transform: Any = None, workers: int = 0) -> DataLoade
 def predict_logits(model: Module, batches: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
     """The logits (N, K) and labels (N,) of all batches, in evaluation mode, on the host.
 
-    batches: (images, labels, …) as a DataLoader yields them; of a DataLoader, epoch 0.
+    batches: (images, labels, …) as a DataLoader yields them; for a DataLoader, epoch 0 is used.
     """
     where = next((device_of(p.data) for p in model.parameters()), "cpu")
     was_training = model.training

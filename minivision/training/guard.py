@@ -1,4 +1,4 @@
-"""What protects `fit`: a step that goes wrong changes nothing, and says what went wrong.
+"""A guard for `fit`: a step that fails changes nothing, and the error says what went wrong.
 
 A first reading may skip this file.
 """
@@ -18,25 +18,25 @@ from minivision.optim import Optimizer
 from minivision.tensor import Tensor
 
 RESERVED = ("epoch", "train_loss", "seconds")  # names in a record that are ours
-HUGE = 1e4  # weights that no network needs; usual ones are below 10
+HUGE = 1e4  # larger than any network's weights should be; usual ones are below 10
 STEPS_BETWEEN_LOOKS = {"cpu": 1, "gpu": 50}  # reading the loss makes the host wait for a GPU
 
 
 class Guard:
-    """Called as guard(model, batch) it is the loss, and refuses one that is NaN or infinite."""
+    """Called as guard(model, batch), it returns the loss, and raises if it is NaN or infinite."""
 
     def __init__(
         self, loss: Any, model: Module, optimizer: Optimizer, seed: int, where: str, step: int
     ):
         self.loss, self.model, self.optimizer, self.seed = loss, model, optimizer, seed
         self.every = STEPS_BETWEEN_LOOKS[where[:3]]
-        self.unread = step  # the first step whose loss has not been looked at
-        # Batch normalisation moves its statistics in the forward pass, before the loss is known.
+        self.unread = step  # the first step whose loss has not been checked
+        # Batch normalisation updates its statistics in the forward pass, before the loss is known.
         self.buffers = [buffer for _, buffer in model.named_buffers()]
 
     @contextmanager
     def step(self, i: int, batches: int) -> Iterator[None]:
-        """Step i of an epoch of so many: if it fails, statistics and rates are what they were."""
+        """Step i of an epoch of `batches`; if it fails, statistics and rates are restored."""
         self.looks = i % self.every == 0 or i == batches - 1
         statistics = [buffer.data.copy() for buffer in self.buffers]
         rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -67,7 +67,7 @@ class Guard:
         return value, report
 
     def refuse_non_finite(self, number: float, batch: Any, step: int) -> None:
-        """Raise if the loss is NaN or infinite; computing it again finds the function to blame."""
+        """Raise if the loss is NaN or infinite; recomputing it finds the function responsible."""
         if np.isfinite(number):
             return
         story = f"fit: the loss is {number} at step {step}; "
@@ -97,7 +97,7 @@ class Guard:
         raise FloatingPointError(f"{story}, though no function of the engine made it so")
 
     def finite_weights(self, step: int) -> str:
-        """What to say of weights that are all finite: nothing, or how large they have become."""
+        """A note on weights that are all finite: empty, or how large they have become."""
         largest = {
             name: float(abs(parameter.data).max())
             for name, parameter in self.model.named_parameters()

@@ -1,8 +1,8 @@
-"""The training loop: batches go in, gradients come back, the weights move.
+"""The training loop: forward, backward, update.
 
-Every method of `methods/` is this loop with another loss, other batches or another schedule.
-Everything random is keyed by (seed, epoch) or (seed, step), so a run that was killed and resumed
-ends with the same weights, bit for bit, as one that was not.
+Every method of `methods/` is this loop with a different loss, different batches or a different
+schedule. Everything random is keyed by (seed, epoch) or (seed, step), so a run that was killed and
+resumed ends with the same weights, bit for bit, as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from minivision.training.run import Run
 
 @dataclass(frozen=True)
 class Batch:
-    """What a loss is given. Batches of several loaders come as a tuple of these."""
+    """The input of a loss. Batches from several loaders are a tuple of these."""
 
     images: Tensor  # (N, C, H, W), on the device
-    targets: Any  # labels (N,) on the host, or soft targets (N, K) on the device
-    indices: np.ndarray | None = None  # (N,): where the images stand in the dataset, if asked for
-    step: int = 0  # how many updates came before
+    targets: Any  # labels (N,) on the host, or soft labels (N, K) on the device
+    indices: np.ndarray | None = None  # (N,): the images' indices in the dataset, if requested
+    step: int = 0  # the number of updates so far
 
 
 # loss(model, batch) -> the loss, or the loss and a report: more numbers to average and record
@@ -62,7 +62,7 @@ def classification_loss(
 ) -> tuple[Tensor, dict[str, Any]]:
     """The model's own loss on its logits, or cross-entropy; reports train_accuracy.
 
-    weight (K): cross-entropy with these weights of the classes, whatever loss the model has.
+    weight (K): cross-entropy with these class weights, whatever the model's own loss.
     """
     logits = model(batch.images)
     if weight is None:
@@ -70,14 +70,14 @@ def classification_loss(
     else:
         loss = F.cross_entropy(logits, batch.targets, weight)
     labels = array_module(logits.data).asarray(batch.targets)
-    if labels.ndim == 2:  # soft targets: the likeliest class counts
+    if labels.ndim == 2:  # soft labels: the most likely class counts
         labels = labels.argmax(axis=1)
     return loss, {"train_accuracy": (logits.argmax(axis=1) == labels).mean()}
 
 
-# BLAS in several threads spins between small products and disturbs whatever runs beside it.
+# Multithreaded BLAS spins between small products and slows down everything else.
 @one_blas_thread()
-# NumPy's warnings about NaN and infinity would come before the message that fit has for them.
+# NumPy's warnings about NaN and infinity would precede the error message that fit raises.
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def fit(
     model: Module,
@@ -95,34 +95,34 @@ def fit(
     run: Run | None = None,
     device: str = "auto",
 ) -> History:
-    """Train a model, and return one record for every epoch, a pass over all images in batches.
+    """Train a model; returns one record per epoch, which is one pass over all images in batches.
 
-    Without schedule, average, run and what guards them, this is
+    Without schedule, average, run and error handling, this is
 
         for epoch in range(epochs):
             for batch in batches(epoch):
                 train_step(model, batch, loss, optimizer)
 
     batches(epoch) -> an iterable of host arrays (images float32 (N, C, H, W), labels int64 (N,))
-        that knows its length; a DataLoader is one. With positions (N,) behind the labels the loss
-        finds them in batch.indices. Batches of several loaders are a tuple of these.
+        with a length, such as a DataLoader. If indices (N,) follow the labels, the loss finds
+        them in batch.indices. Batches of several loaders are a tuple of these.
     loss(model, batch) -> a scalar Tensor, or (Tensor, {name: scalar}); the named scalars are
         averaged over the epoch and recorded. A scalar that is a mean over something other than the
         batch's images is given as (sum, count).
-    schedule: the factor on the initial rates as a function of the time in epochs; or
-        DivideWhenStalled, which follows the results.
+    schedule: the factor on the initial learning rates as a function of the time in epochs; or
+        DivideWhenStalled, which depends on the results.
     validate(model) -> numbers recorded as validation_…, for example from `evaluate`.
     batch_transform(images, targets, rng) -> (images, targets, …) on the device (CutMix, Mixup).
-    average: a WeightAverage of the model; it is what `validate` sees.
+    average: a WeightAverage of the model; `validate` uses its weights.
     early_stopping: an EarlyStopping; the model ends with the weights that were best in `validate`.
-    run: the folder for metrics and checkpoint. If it has a checkpoint, training goes on from it
+    run: the folder for metrics and checkpoint. If it has a checkpoint, training resumes from it
         (ValueError if the metrics are not of the same epochs).
 
-    Stops with FloatingPointError on a loss that is not finite, and names the function and the line
-    where it arose. Weights, optimizer and buffers are then what they were before the step. On a
+    Raises FloatingPointError if a loss is not finite, and names the function and the line that
+    produced it. Weights, optimizer and buffers are then restored to the state before the step. On a
     GPU the loss is checked only every 50 steps, so they may already be affected; the message names
     the earliest step at which this may have happened. The model's mode, training or evaluation, is
-    in the end what it was, also after an error or Ctrl-C.
+    always restored at the end, even after an error or Ctrl-C.
     """
     if not callable(batches):
         came = type(batches).__name__
@@ -138,7 +138,7 @@ def fit(
             done = load_checkpoint(
                 run.checkpoint_path, model, optimizer, average, seed, early_stopping
             )
-        # An epoch may have been logged, but not saved.
+        # An epoch may have been logged but not saved.
         history.extend(progress.numbers_in(run.truncate(done.epoch), run.metrics_path))
     follower = schedule if isinstance(schedule, FollowsResults) else None
     if follower is not None:
@@ -164,7 +164,7 @@ def fit(
                     with guard.step(i, steps):
                         if schedule is not None:
                             optimizer.scale_lr(schedule(epoch + i / steps))
-                        # guard(model, batch) is the loss, unless that is NaN or infinite.
+                        # guard(model, batch) returns the loss, and raises if it is not finite.
                         value, report = train_step(model, batch, guard, optimizer)
                     if average is not None:
                         average.update()
@@ -200,7 +200,7 @@ def fit(
 def _on_device(
     host: tuple[Any, ...], where: str, transform: Callable | None, seed: int, step: int
 ) -> tuple[Batch | tuple[Batch, ...], int]:
-    """Host arrays as a Batch on the device, or a tuple of several; and how many images."""
+    """Host arrays as a Batch on the device, or a tuple of several; and the number of images."""
     if isinstance(host[0], tuple):
         if transform is not None:
             raise ValueError("fit: batch_transform is for one loader, but batches has several")

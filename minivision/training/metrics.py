@@ -1,8 +1,7 @@
 """How good is a classifier? Numbers computed from its scores and the true labels.
 
-Everything here takes NumPy arrays on the host (`to_host` brings them there) and returns Python or
-NumPy numbers; nothing is differentiable. A score that is not a number is an error, because any
-ranking of it would be a guess.
+Everything here takes NumPy arrays on the host (`to_host` moves them there) and returns Python or
+NumPy numbers; nothing is differentiable. A NaN score is an error, because NaN cannot be ranked.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
     logits (N, K), labels (N,) -> a number between 0 and 1
 
-    Of several equally high scores the first counts, as in argmax. Probabilities serve as well as
-    logits. Raises ValueError for wrong shapes, no images, labels outside 0 … K-1 and NaN.
+    If several scores tie, the first counts, as in argmax. Probabilities work as well as logits.
+    Raises ValueError for wrong shapes, no images, labels outside 0 … K-1 and NaN.
 
     >>> accuracy(np.array([[2.0, 1.0], [0.0, 3.0], [1.0, 1.0]]), np.array([0, 0, 0]))
     0.6666666666666666
@@ -30,9 +29,9 @@ def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int = 5) -> float:
 
     logits (N, K), labels (N,) -> a number between 0 and 1
 
-    Of equal scores the class with the lower number ranks higher. So exactly k classes count for
-    every image, a network whose scores are all equal earns no better than chance on balanced
-    data, and k = 1 is `accuracy`. Raises ValueError as `accuracy` does, and where k is not 1 … K.
+    Among equal scores the class with the lower number ranks higher. So exactly k classes count for
+    every image, a network whose scores are all equal does no better than chance on balanced
+    data, and k = 1 is `accuracy`. Raises ValueError as `accuracy` does, and if k is not 1 … K.
 
     >>> top_k_accuracy(np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), np.array([1, 2]), k=2)
     0.5
@@ -51,8 +50,8 @@ def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, classes: int) 
 
     predictions (N,), labels (N,) -> int64 (K, K) with K = classes
 
-    The diagonal holds the correct answers and each row sums to the images of that class.
-    Raises ValueError where the two differ in length or a number lies outside 0 … K-1.
+    The diagonal counts the correct predictions, and each row sums to the images of that class.
+    Raises ValueError if the two differ in length or a number is outside 0 … K-1.
 
     >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), classes=2)
     array([[1, 1],
@@ -97,11 +96,11 @@ def expected_calibration_error(
 
         ECE = Σ_m |B_m| / N · |accuracy(B_m) - confidence(B_m)|
 
-    An image's confidence is its highest probability; B_m holds the images whose confidence lies in
+    An image's confidence is its highest probability; B_m holds the images whose confidence is in
     the interval ((m-1)/M, m/M], m = 1 … M = `bins`. Guo et al. 2017, §2, eq. 3.
 
-    Raises ValueError as `accuracy` does, where `bins` is below 1, and where a row is not a
-    distribution (logits passed by mistake).
+    Raises ValueError as `accuracy` does, if `bins` is below 1, and if a row is not a distribution
+    (logits passed by mistake).
 
     >>> expected_calibration_error(np.array([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1]))
     0.30000000000000004

@@ -1,7 +1,7 @@
-"""Plain JSON: what may be written into a run's folder, and error messages for what may not.
+"""Plain JSON: the values allowed in a run's folder, and error messages for all others.
 
-JSON knows numbers, strings, true, false, null, lists and objects with strings as keys. It has no
-word for infinity and "not a number", no tuples, and nothing of NumPy's.
+JSON has numbers, strings, true, false, null, lists and objects with strings as keys. It cannot
+express infinity, "not a number", tuples, or NumPy values.
 
 A file of *JSON lines* holds one object per line and grows line by line, so a program that is
 killed loses at most the line it was writing.
@@ -25,7 +25,7 @@ from minivision.nn.weights import plain_file, write_atomically
 
 
 def parse_json(where: str, text: str | bytes) -> Any:
-    """The value that the text is in JSON; ValueError, which begins with `where`, if it is not."""
+    """Parse JSON text; raises ValueError, beginning with `where`, if it is invalid."""
     try:
         return json.loads(text)
     except ValueError as error:  # broken JSON, or bytes that are not text
@@ -35,7 +35,7 @@ def parse_json(where: str, text: str | bytes) -> Any:
 
 
 def parse_object(where: str, text: str | bytes) -> dict[str, Any]:
-    """The JSON object in the text; ValueError, which begins with `where`, for anything else."""
+    """Parse text as a JSON object; raises ValueError, beginning with `where`, otherwise."""
     value = parse_json(where, text)
     if not isinstance(value, dict):
         raise ValueError(f"{where}: expected a JSON object in braces, not {value!r}")
@@ -60,7 +60,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append a line that `json_bytes` made; it is on the disk when this returns."""
+    """Append a line made by `json_bytes`; it is on disk when this returns."""
     records, whole = _read_lines(path)
     if not whole:
         write_lines(path, records)  # or the new line would continue the half-written one
@@ -74,12 +74,12 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Replace the file by one with these objects, in one indivisible step."""
+    """Replace the file with these objects, atomically."""
     write_atomically(path, b"".join(json_bytes(f"{path}: record", record) for record in records))
 
 
 def _read_lines(path: Path) -> tuple[list[dict[str, Any]], bool]:
-    """The objects, and whether the file ends where a line ends."""
+    """The objects, and whether the last line is complete."""
     if not path.exists():
         return [], True
     try:
@@ -87,23 +87,23 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], bool]:
     except OSError as error:
         raise type(error)(f"cannot read {path}: {error.strerror}") from error
     records = [parse_object(f"{path}, line {n}", line) for n, line in enumerate(lines, 1)]
-    # After the last newline comes nothing, or a line without its end. The beginning of an object
-    # is never an object itself, so a rest that can be read lacks only its newline.
+    # The last newline is followed by nothing, or by an incomplete line. The beginning of an object
+    # is never an object itself, so if that line can be parsed, it lacks only its newline.
     with contextlib.suppress(ValueError):
         records.append(parse_object("the rest", rest))
     return records, not rest
 
 
 def json_bytes(where: str, value: Any, indent: int | None = None, null: bool = False) -> bytes:
-    """The value as JSON and a newline; `null` says that infinity and NaN may become null."""
+    """The value as JSON and a newline; if `null`, infinity and NaN are written as null."""
     return json.dumps(_plain(where, value, null), indent=indent, allow_nan=False).encode() + b"\n"
 
 
 def _plain(where: str, value: Any, null: bool) -> Any:
-    """The value in Python's own types; `where` grows into the name of what JSON cannot hold."""
+    """The value in built-in types; `where` is extended to name the part that JSON cannot hold."""
     if isinstance(value, Mapping):
         for key in value:
-            # json.dumps would turn the key 1 into "1", and the run would not come back the same.
+            # json.dumps would turn the key 1 into "1", so reading would not restore the value.
             if not isinstance(key, str):
                 raise TypeError(f"{where} has the key {key!r}; JSON needs strings as keys")
         return {key: _plain(f"{where}[{key!r}]", item, null) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""How a training run is going: its batches, means over an epoch, the history, a progress bar.
+"""Progress of a training run: its batches, means over an epoch, the history, a progress bar.
 
 A first reading may skip this file.
 """
@@ -18,7 +18,7 @@ from minivision.tensor import Tensor
 
 
 class EpochBatches(Protocol):
-    """The batches of one epoch: they can be walked, and their number is known beforehand."""
+    """The batches of one epoch: an iterable with a known length."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
@@ -32,7 +32,7 @@ class History(list):
 
 
 def numbers_in(records: list[dict[str, Any]], file: Path) -> list[dict[str, Any]]:
-    """A file's records, for a run that goes on; ValueError if they are not numbers as fit's are."""
+    """A file's records, to resume a run; ValueError if they are not numbers, as fit writes them."""
     for record in records:
         for name, value in {"seconds": None, **record}.items():
             if not isinstance(value, int | float) and (value is not None or name == "seconds"):
@@ -51,7 +51,7 @@ class Means:
         self.totals: dict[str, Any] = {}
 
     def add(self, n: int, values: Mapping[str, Any]) -> None:
-        """Values of a batch of n images: means over them, or (sum, count) over something else."""
+        """Add values of a batch of n images: means over them, or (sum, count) of something else."""
         for name, value in values.items():
             array = value.data if isinstance(value, Tensor) else value
             total, count = array if isinstance(array, tuple) else (_double(array) * n, n)
@@ -59,7 +59,7 @@ class Means:
             self.counts[name] = self.counts.get(name, 0.0) + _double(count)
 
     def result(self) -> dict[str, float]:
-        """The means; a mean over nothing at all is NaN."""
+        """The means; a mean over nothing is NaN."""
         return {
             name: float(total / self.counts[name]) if self.counts[name] else float("nan")
             for name, total in self.totals.items()
@@ -76,7 +76,7 @@ def bar(epoch: int, epochs: int, batches: int) -> Any:
 
 
 def tell(bar: Any, epoch: int, epochs: int, record: Mapping[str, float]) -> None:
-    """Show the most important numbers of an epoch, beside the bar or as a line."""
+    """Show the most important numbers of an epoch, next to the bar or on a line."""
     names = {"train_loss": "loss", "train_accuracy": "accuracy", "validation_accuracy": "held out"}
     told = [
         f"{name} {record[key]:.2%}" if "accuracy" in key else f"{name} {record[key]:.4f}"

@@ -1,13 +1,13 @@
-"""A run's folder: what was asked, how each epoch went, the newest weights, the final result.
+"""A run's folder: its settings, how each epoch went, the latest weights, the final result.
 
     settings.json            everything needed to repeat the run, the preprocessing, and a digest
                              of each entry, so that editing does not go unnoticed
-    metrics.jsonl            one JSON object a line, one line an epoch
+    metrics.jsonl            one JSON object per line, one line per epoch
     checkpoint.safetensors   weights and optimiser state (training/checkpoint.py writes it)
     result.json              numbers measured once, after the last epoch
 
-Every file can be read by eye and by any program. JSON has no word for infinity or "not a number":
-in metrics and results, where a measurement may fail, such a number is written as null and read as
+Both people and programs can read these files. JSON cannot express infinity or "not a number": in
+metrics and results, where a measurement may fail, such a number is written as null and read as
 None; in settings, where it would silently change the run when resumed, it is an error.
 
 A first reading may skip this file.
@@ -44,7 +44,7 @@ FILES = ("settings.json", "metrics.jsonl", "checkpoint.safetensors", "result.jso
 
 
 class Run:
-    """One run's folder. `Run.create` starts a new one, `Run.open` returns to an existing one.
+    """One run's folder. `Run.create` starts a new one, `Run.open` opens an existing one.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -64,10 +64,10 @@ class Run:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], settings: Mapping[str, Any]) -> Run:
-        """Start a run: make the folder, and its parents, and write settings.json.
+        """Start a run: make the folder and its parents, and write settings.json.
 
-        Raises FileExistsError where the folder already holds a run, NotADirectoryError where a
-        file stands in the way, TypeError or ValueError for settings that JSON cannot hold.
+        Raises FileExistsError if the folder already holds a run, NotADirectoryError if a file is
+        in the way, TypeError or ValueError for settings that JSON cannot hold.
         """
         path = Path(path)
         data = _with_digests("Run.create: settings", settings)
@@ -83,16 +83,16 @@ class Run:
         except OSError as error:
             raise type(error)(f"cannot make the folder {path}: {error.strerror}") from error
         write_atomically(path / "settings.json", data)
-        # Read back, so that a run has the same settings now and when it is resumed (JSON makes
-        # lists of tuples).
+        # Read back, so that a run has the same settings now and when it is resumed (JSON turns
+        # tuples into lists).
         return cls.open(path)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
-        """Return to a run that was created before.
+        """Open an existing run.
 
-        Raises FileNotFoundError or NotADirectoryError where no run's folder stands there,
-        ValueError where its settings.json is broken.
+        Raises FileNotFoundError or NotADirectoryError if the path is not a run's folder,
+        ValueError if its settings.json is broken.
         """
         path = Path(path)
         _refuse_files("Run.open", path)
@@ -105,20 +105,20 @@ class Run:
         return run
 
     def rewrite_settings(self, settings: Mapping[str, Any]) -> None:
-        """Replace settings.json, for a finished run that is to go on for more epochs."""
+        """Replace settings.json, to continue a finished run for more epochs."""
         data = _with_digests("Run.rewrite_settings: settings", settings)
         write_atomically(self.path / "settings.json", data)
 
     def check_settings(self) -> None:
-        """ValueError, with its name, if a setting was edited that decides the weights."""
+        """Raise ValueError, naming the setting, if one that affects the weights was edited."""
         check_unedited(self.path / "settings.json", self.settings, self.begun)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training in this folder; a kill ends that, too.
+        """Keep other processes from training in this folder; a kill releases the lock, too.
 
-        What killed writes left behind is removed. Raises BlockingIOError if another process is at
-        work here. (Without fcntl, on Windows, nobody is kept out.)
+        Temporary files left by killed writes are removed. Raises BlockingIOError if another process
+        is using the folder. (On Windows, which has no fcntl, there is no lock.)
         """
         lock = self.path / ".lock"
         with lock.open("a+") as file:
@@ -142,9 +142,9 @@ class Run:
                 lock.unlink(missing_ok=True)
 
     def stage(self, name: str, settings: Mapping[str, Any] | None = None) -> Run:
-        """A run of its own in a folder inside this one, for one stage of a longer method.
+        """A separate run in a folder inside this one, for one stage of a longer method.
 
-        It is created if there is none yet, and returned to if there is, unless its settings were
+        It is created if it does not exist yet, and otherwise opened, unless its settings were
         edited (ValueError).
         """
         path = self.path / name
@@ -155,9 +155,9 @@ class Run:
         return Run.create(path, {"stage": name} if settings is None else settings)
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Append an epoch's numbers to metrics.jsonl; on the disk when this returns.
+        """Append an epoch's numbers to metrics.jsonl; they are on disk when this returns.
 
-        The record needs an "epoch", one above that of the record before (ValueError). Infinite
+        The record needs an "epoch", one above the previous record's (ValueError). Infinite
         numbers and NaN are written as null.
         """
         _check_epoch("Run.log: the record", record, len(self.history()) + 1)
@@ -167,7 +167,7 @@ class Run:
         """The records logged so far, oldest first; an empty list before the first epoch.
 
         A last line that a kill left half-written is ignored. Any other line that is not a JSON
-        object, or not of the epoch after that of the line before, raises ValueError with its
+        object, or whose epoch does not follow the previous line's, raises ValueError with its
         number.
         """
         records = read_lines(self.metrics_path)
@@ -180,7 +180,7 @@ class Run:
 
         A killed run may have logged an epoch whose checkpoint was not written; resuming repeats
         that epoch, and it must not appear twice. Anything else means that the checkpoint and
-        metrics.jsonl do not belong together: ValueError, which names both and the way out.
+        metrics.jsonl do not belong together: a ValueError names both and says what to do.
         """
         records = self.history()
         last = len(records)
@@ -217,10 +217,10 @@ class Run:
 
 
 def next_run_path(name: str, root: str | os.PathLike[str] = "runs") -> Path:
-    """A folder for a new run: the root, the name, and the number after the highest there is.
+    """A folder for a new run: the root, the name, and the next number after the highest in use.
 
-    Numbers of deleted runs below the highest are not used again, so that a higher number is
-    always a later run. Characters that make poor folder names become hyphens.
+    Numbers of deleted runs below the highest are not reused, so a higher number always means a
+    later run. Characters that make poor folder names become hyphens.
 
     >>> next_run_path("lenet5-digits", root="no such folder").as_posix()
     'no such folder/lenet5-digits-1'

@@ -1,4 +1,4 @@
-"""What a run was asked for: everything needed to repeat it, as its settings.json holds it.
+"""The settings of a run: everything needed to repeat it, as stored in its settings.json.
 
 A first reading may skip this file.
 """
@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 PREPROCESSING = ("dataset", "training", "image")
 FREE = ("workers", "versions")  # entries that may change while a run is stopped
-# So may the place of files: what is there is compared with this record of it.
+# File locations may change too: the files found there are compared with this record of them.
 PLACES = {
     "dataset": "images", "labelled": "images", "unlabelled": "unlabelled_images",
     "weights": "weights_sha256",
@@ -31,7 +31,7 @@ PLATEAU = 3  # the schedule "plateau" waits for more epochs than this before it 
 
 
 def digests(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The CRC-32 of every entry, as eight hexadecimal digits; of equal entries they are equal.
+    """The CRC-32 of every entry, as eight hexadecimal digits; equal entries have equal digests.
 
     >>> digests({"seed": 0, "lr": 0.1})
     {'seed': 'f4dbdf21', 'lr': '81f33594'}
@@ -41,9 +41,9 @@ def digests(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_unedited(file: Path, settings: Mapping[str, Any], begun: Mapping[str, str]) -> None:
-    """ValueError if an entry that decides the weights is not the one a run was begun with.
+    """Raise ValueError if an entry that affects the weights has changed since the run began.
 
-    begun: the digests of then; without any, nothing is known.
+    begun: the digests from that time; if empty, nothing can be checked.
     """
     if not isinstance(begun, dict):
         begun = {"digests": "edited as well"}
@@ -59,41 +59,41 @@ def check_unedited(file: Path, settings: Mapping[str, Any], begun: Mapping[str, 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """The settings of one run. Making it checks it: a wrong value is a ValueError that names it."""
+    """The settings of one run, checked on creation: a wrong value is a ValueError that names it."""
 
     model: str
     dataset: str  # a name or the path of class folders
     classes: list
     channels: int
     # Descriptions of transforms: "dataset" for its images, "training" for augmented ones, "image"
-    # for any picture that `predict` is given.
+    # for any image passed to `predict`.
     preprocessing: dict
     epochs: int
     batch_size: int
     lr: int | float
     optimizer: str = "adam"
-    momentum: int | float | None = None  # of sgd; None: 0.9, as before it could be chosen
-    weight_decay: int | float | None = None  # of weights alone; None: sgd 5e-4 on all, adam none
+    momentum: int | float | None = None  # of sgd; None: 0.9, as in runs older than this setting
+    weight_decay: int | float | None = None  # on weights only; None: sgd 5e-4 on all, adam none
     schedule: str = "cosine"
     class_weights: str | None = None
     patience: int | None = None  # epochs without a better validation loss before training ends
-    weights: str | None = None  # the file whose weights the network begins with
+    weights: str | None = None  # the file with the network's initial weights
     weights_sha256: str | None = None  # of that file
     seed: int = 0
-    start: str = "paper"  # how the first weights are drawn
+    start: str = "paper"  # how the initial weights are drawn
     limit: int | None = None  # training images, if not all
     workers: int = 0
-    shift: int | None = None  # as the options say; what they lead to is in preprocessing
+    shift: int | None = None  # options as given; the resulting transforms are in preprocessing
     augment: str | None = None
     skip_unreadable: bool = False
     mixer: str | None = None
-    # None for a network as its page builds it; otherwise a body of that network under a head of
-    # its own: {"layers": taken away, "hidden": [units]}.
+    # None for a network as its page builds it; otherwise that network's backbone with a new head:
+    # {"layers": how many are removed, "hidden": [units]}.
     head: dict | None = None
     skipped: dict = field(default_factory=dict)  # files left out: {name: what is wrong}
     images: dict | None = None  # the fingerprint of the images, for images of the user's own
     unlabelled_images: dict | None = None
-    versions: dict = field(default_factory=dict)  # what the run was computed with
+    versions: dict = field(default_factory=dict)  # software the run was computed with
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
@@ -139,7 +139,7 @@ class RunSettings:
 
     @classmethod
     def read(cls, file: Path, content: Mapping[str, Any]) -> RunSettings:
-        """The settings in a settings.json, also of version 0.1; ValueError names file and entry."""
+        """Read settings.json, also from version 0.1; a ValueError names the file and the entry."""
         known = [entry.name for entry in fields(cls)]
         unknown = [name for name in content if name not in known]
         missing = [name for name in known[: known.index("optimizer")] if name not in content]
@@ -157,7 +157,7 @@ class RunSettings:
 
 
 def check_texts(where: str, entries: Any) -> None:
-    """ValueError if this is neither None nor a dictionary from names to texts."""
+    """Raise ValueError unless this is None or a dictionary from names to texts."""
     if not isinstance(entries, dict | None):
         raise ValueError(f"{where} is {entries!r:.60}; expected names with texts")
     for name, value in (entries or {}).items():
@@ -166,5 +166,5 @@ def check_texts(where: str, entries: Any) -> None:
 
 
 def as_list(value: Any) -> list:
-    """A list as it is; of anything else a list with that one."""
+    """A list unchanged; anything else as a list with one element."""
     return value if isinstance(value, list) else [value]

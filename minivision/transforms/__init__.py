@@ -1,15 +1,14 @@
 """Image transforms: uint8 images (H, W, C) in, then float32 arrays (C, H, W) for the network.
 
-The room in reading order: `pipeline` says what a transform is, chains several and makes the final
-array; `checks` holds the sentences for wrong arguments; `resampling` reads an image between its
-pixels, `pixel_maps` says how images, points, masks and boxes follow a map, and `geometry` to
-`windows` (shifts, flips, rotations, perspective, rubber, crops) are such maps; `handwriting` frames
-a photographed digit as the training images are framed; `crops` makes five or ten images of one;
-`light` and `tables` hold plain functions that change the light, and `color` and `jitter` draw such
-changes; `nearest` moves whole bytes; `randaugment` draws some of all these, `policy` is a fixed
-list of them; `mixing` and `erasing` change a whole batch. This file adds the table of the
-transforms' names, with which a run's preprocessing is written into its settings as plain JSON, and
-rebuilt from them when the run is used again.
+In reading order: `pipeline` defines what a transform is, chains several and makes the final array;
+`checks` has the error messages; `resampling` reads an image between its pixels, `pixel_maps`
+defines how images, points, masks and boxes follow a map, and `geometry` to `windows` (shifts,
+flips, rotations, perspective, elastic distortion, crops) are such maps; `handwriting` frames a
+photographed digit like the training images; `crops` makes five or ten crops of an image; `light`
+and `tables` have plain functions that change the light, `color` and `jitter` draw such changes;
+`nearest` moves whole pixels; `randaugment` draws from all of these, `policy` is a fixed list of
+them; `mixing` and `erasing` change a whole batch. This file adds the table of transform names, by
+which a run's preprocessing is saved as plain JSON in its settings and rebuilt for later use.
 
 >>> import json
 >>> transform = Compose([Resize((32, 32)), ToArray()])
@@ -59,7 +58,7 @@ from minivision.transforms.random_warps import RandomAffine, RandomPerspective, 
 from minivision.transforms.warps import Affine, Rotate, Warp
 from minivision.transforms.windows import CenterCrop, RandomResizedCrop
 
-# The only names that a description may use: a settings file cannot ask for other code.
+# The only names allowed in a description, so that a settings file cannot run other code.
 TRANSFORMS: dict[str, Any] = {
     "ToArray": ToArray,
     "Normalize": Normalize,
@@ -92,7 +91,7 @@ TRANSFORMS: dict[str, Any] = {
 
 
 def describe(transform: Any) -> list | dict:
-    """The transform as plain JSON: a dict of name and settings, and a list for a Compose.
+    """The transform as plain JSON: a dict of name and settings, or a list for a Compose.
 
     Raises ValueError for a transform that is not in the table `TRANSFORMS`.
     """
@@ -111,9 +110,10 @@ def describe(transform: Any) -> list | dict:
 
 
 def from_description(description: list | dict) -> Any:
-    """The transform that `describe` described.
+    """Rebuild a transform from the output of `describe`.
 
-    Raises ValueError for an unknown name, an unknown or missing setting, or another kind of value.
+    Raises ValueError for an unknown name, an unknown or missing setting, or a value of the wrong
+    type.
     """
     if isinstance(description, list):
         return Compose([from_description(step) for step in description])
@@ -136,7 +136,7 @@ def from_description(description: list | dict) -> Any:
             f"from_description: {name} came with the settings {sorted(settings)}; "
             f"expected {sorted(expected)}"
         )
-    # JSON has no tuples: it made lists of them.
+    # JSON has no tuples: it turned them into lists.
     return kind(
         **{
             key: tuple(value) if isinstance(value, list) else value

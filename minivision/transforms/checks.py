@@ -1,7 +1,7 @@
-"""The sentences that a transform answers wrong arguments with.
+"""Error messages for invalid transform arguments.
 
-Each check names the transform and the argument, what came, and what was expected. They stand
-together here so that the arithmetic of the other files can be read without them.
+Each check names the transform, the argument, the value and what was expected. They are collected
+here so that they do not interrupt the arithmetic of the other files.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-LARGEST = 1e9  # of a number: further on, pixels and angles are no longer told apart
-MAX_PIXELS = 64_000_000  # of an image, as large as one that is read from a file
+LARGEST = 1e9  # limit for numbers: beyond it, floats cannot distinguish nearby pixels or angles
+MAX_PIXELS = 64_000_000  # of an image, the same limit as for image files
 
 
 def check_image(name: str, image: Any) -> None:
-    """Raise ValueError where `image` is not a uint8 image (H, W, C), C one of 1, 3, 4."""
+    """Raise ValueError unless `image` is a uint8 image (H, W, C), C one of 1, 3, 4."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise ValueError(
             f"{name}: image is {kind_of(image)}; expected a NumPy array uint8 (H, W, C) "
@@ -24,7 +24,7 @@ def check_image(name: str, image: Any) -> None:
     if image.ndim != 3:
         hint = "; a grey image is (H, W, 1): image[:, :, None]" if image.ndim == 2 else ""
         raise ValueError(f"{name}: image has shape {image.shape}; expected (H, W, C){hint}")
-    # OpenCV 5 interpolates two channels with coordinates rounded to 1/32 pixel, and these exactly.
+    # OpenCV 5 rounds coordinates to 1/32 pixel for two channels, but not for 1, 3 or 4.
     if 0 in image.shape or image.shape[2] not in (1, 3, 4):
         raise ValueError(
             f"{name}: image has shape {image.shape}; "
@@ -33,14 +33,14 @@ def check_image(name: str, image: Any) -> None:
 
 
 def check_batch(name: str, images: Any) -> None:
-    """Raise ValueError where `images` are not floats (N, C, H, W), of NumPy or CuPy."""
+    """Raise ValueError unless `images` is a NumPy or CuPy array of floats (N, C, H, W)."""
     if getattr(images, "ndim", None) != 4 or images.dtype.kind != "f":
         came = f"{images.dtype} {images.shape}" if hasattr(images, "dtype") else kind_of(images)
         raise ValueError(f"{name}: images is {came}; expected floats (N, C, H, W)")
 
 
 def check_light(name: str, image: Any) -> None:
-    """Raise ValueError where `image` is not uint8 (H, W, C) with light only, no transparency."""
+    """Raise ValueError unless `image` is uint8 (H, W, C), grey or colour without transparency."""
     check_image(name, image)
     if image.shape[2] == 4:
         raise ValueError(
@@ -50,7 +50,7 @@ def check_light(name: str, image: Any) -> None:
 
 
 def check_factor(name: str, factor: Any, argument: str = "factor") -> None:
-    """Raise ValueError if the factor is not a finite number from 0 up, at most `LARGEST`."""
+    """Raise ValueError unless the factor is a finite number from 0 to `LARGEST`."""
     number = isinstance(factor, int | float | np.integer | np.floating)
     if not number or not 0 <= factor <= LARGEST:
         raise ValueError(
@@ -59,7 +59,7 @@ def check_factor(name: str, factor: Any, argument: str = "factor") -> None:
 
 
 def needed_rng(name: str, rng: Any) -> np.random.Generator:
-    """The generator itself; ValueError where there is none, to teach where chance comes from."""
+    """The generator; a ValueError if it is missing explains that random transforms need one."""
     if not isinstance(rng, np.random.Generator):
         came = "no rng came" if rng is None else f"rng is {kind_of(rng)}"
         raise ValueError(
@@ -70,7 +70,7 @@ def needed_rng(name: str, rng: Any) -> np.random.Generator:
 
 
 def check_size(name: str, argument: str, size: object) -> None:
-    """Raise ValueError where `size` is not a tuple (H, W) of whole numbers above zero."""
+    """Raise ValueError unless `size` is a tuple (H, W) of positive integers."""
     if (
         not isinstance(size, tuple)
         or len(size) != 2
@@ -86,19 +86,19 @@ def check_size(name: str, argument: str, size: object) -> None:
 
 
 def check_count(name: str, argument: str, count: object) -> None:
-    """Raise ValueError where `count` is not a whole number from zero up."""
+    """Raise ValueError unless `count` is an integer from zero up."""
     if not isinstance(count, int | np.integer) or count < 0:
         raise ValueError(f"{name}: {argument} is {count!r}; expected a whole number, 0 or more")
 
 
 def check_fill(name: str, fill: object) -> None:
-    """Raise ValueError where `fill`, the value of pixels that come from nowhere, is not a byte."""
+    """Raise ValueError unless `fill`, the value of pixels from outside the image, is a byte."""
     if not isinstance(fill, int | np.integer) or not 0 <= fill <= 255:
         raise ValueError(f"{name}: fill is {fill!r}; expected a whole number from 0 to 255")
 
 
 def check_finite(name: str, argument: str, number: float) -> None:
-    """Raise ValueError if it is not a number, or infinite, or larger than `LARGEST`."""
+    """Raise ValueError if the number is NaN, infinite, or larger than `LARGEST`."""
     given = isinstance(number, int | float | np.integer | np.floating)
     if not given or not -LARGEST <= number <= LARGEST:
         raise ValueError(
@@ -107,7 +107,7 @@ def check_finite(name: str, argument: str, number: float) -> None:
 
 
 def numbers_of(value: Any) -> np.ndarray:
-    """The value as float64; an empty array where it is no numbers, or rows of different lengths."""
+    """The value as float64; empty if it is not numeric or its rows have different lengths."""
     try:
         return np.array(value, np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -115,7 +115,7 @@ def numbers_of(value: Any) -> np.ndarray:
 
 
 def kind_of(value: Any) -> str:
-    """What came, for a sentence.
+    """The kind of a value, for an error message.
 
     >>> kind_of(np.zeros((3, 4), np.float32)), kind_of("cat")
     ('float32 (3, 4)', 'a str')

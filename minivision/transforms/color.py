@@ -1,8 +1,8 @@
-"""PCA colour: an image in another light, along the directions in which real light varies.
+"""PCA colour: change the light of an image along the directions in which real light varies.
 
 The colours of natural images vary most from dark to bright, less from blue to yellow, least
-between green and magenta. These are the principal components of the pixels, and each image is
-moved along them by chance, more where pixels vary more. (Krizhevsky et al. 2012, §4.1.)
+between green and magenta. These are the principal components of the pixels. Each image is shifted
+along them at random, more along those that vary more. (Krizhevsky et al. 2012, §4.1.)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from minivision.transforms.checks import check_finite, check_image, needed_rng
 from minivision.transforms.pipeline import Transform
 
-# Of ImageNet, for pixels from 0 to 1; the components are the columns of the second table.
+# For ImageNet, with pixels from 0 to 1; the components are the columns of the second table.
 EIGENVALUES = (0.2175, 0.0188, 0.0045)
 EIGENVECTORS = (
     (-0.5675, 0.7192, 0.4009),
@@ -27,7 +27,7 @@ EIGENVECTORS = (
 
 @dataclass(frozen=True)
 class ColorShift:
-    """What is added to every pixel, in units of its bytes (0 to 255)."""
+    """The colour added to every pixel, in byte units (0 to 255)."""
 
     red: float
     green: float
@@ -36,14 +36,14 @@ class ColorShift:
 
 @dataclass(frozen=True)
 class PCAColor(Transform):
-    """Add to all pixels of an image one colour, drawn along the principal components.
+    """Add one colour, drawn along the principal components, to all pixels of an image.
 
         pixel + [p₁ p₂ p₃] [α₁λ₁, α₂λ₂, α₃λ₃]ᵀ        α_i ~ N(0, σ²), drawn once for each image
 
     p_i, λ_i: eigenvectors and eigenvalues of the covariance of red, green and blue, for pixels
     from 0 to 1; the default is ImageNet's, `color_components` finds those of other images. The
-    paper multiplies by the eigenvalue, the variance along p_i; some libraries take its root.
-    The result is rounded, and cut off at 0 and 255.
+    paper multiplies by the eigenvalue, the variance along p_i; some libraries use its root.
+    The result is rounded and clipped to 0 and 255.
 
     sigma: σ, the paper's 0.1.
     eigenvectors: three rows, red, green and blue; each column is a component.
@@ -68,7 +68,7 @@ class PCAColor(Transform):
                 f"PCAColor: eigenvalues is {self.eigenvalues} and eigenvectors "
                 f"{self.eigenvectors}; expected finite numbers, and variances from 0 up"
             )
-        # Plain tuples can be compared, and written into a run's settings.
+        # Plain tuples can be compared and saved in a run's settings.
         object.__setattr__(self, "eigenvalues", tuple(values.tolist()))
         object.__setattr__(self, "eigenvectors", tuple(map(tuple, vectors.tolist())))
 
@@ -86,8 +86,8 @@ class PCAColor(Transform):
 def color_components(images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The eigenvalues (3,) and eigenvectors (3, 3) of the colours of images, for `PCAColor`.
 
-    images: uint8 (H, W, 3), of any sizes; every pixel counts once. The variances are of pixels
-    from 0 to 1, the largest first; column i of the second array is the i-th component, its
+    images: uint8 (H, W, 3), of any sizes; every pixel counts once. The variances are for pixels
+    from 0 to 1, largest first; column i of the second array is the i-th component, with its
     largest entry positive.
 
     >>> grey = np.array([[[0, 0, 0], [255, 255, 255]]], np.uint8)
@@ -106,14 +106,14 @@ def color_components(images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarr
         raise ValueError("color_components: images is empty; expected uint8 (H, W, 3) images")
     mean = total / count
     values, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
-    # eigh begins with the smallest. Rounding may leave a variance of 0 a little below it.
+    # eigh sorts the smallest first. Rounding may make a variance of 0 slightly negative.
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     largest = vectors[abs(vectors).argmax(axis=0), range(3)]
     return values, vectors * np.sign(largest)
 
 
 def check_color(name: str, image: np.ndarray) -> None:
-    """Raise ValueError where the image is not uint8 (H, W, 3)."""
+    """Raise ValueError unless the image is uint8 (H, W, 3)."""
     check_image(name, image)
     if image.shape[2] != 3:
         raise ValueError(

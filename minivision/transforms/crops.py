@@ -1,9 +1,8 @@
-"""Five crops and ten: the same image seen five times, and five times in the mirror.
+"""Five crops and ten: five views of the same image, and the mirror image of each.
 
-A network that was trained on random crops sees more of an image, and is right more often, when it
-is asked about several crops and its answers are averaged (Krizhevsky et al. 2012, §4.1);
-`training/ten_crops.py` does so. One image becomes several here, so these are functions, not
-transforms of a pipeline.
+A network that was trained on random crops sees more of an image, and is right more often, if its
+predictions for several crops are averaged (Krizhevsky et al. 2012, §4.1); `training/ten_crops.py`
+does so. One image becomes several here, so these are functions, not transforms of a pipeline.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from minivision.transforms.checks import check_image, check_size
 
 
 def crop_offsets(image_size: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Where five crops begin, as (y, x): four corners from left to right, then the centre.
+    """The top left corners (y, x) of five crops: four corners from left to right, then the centre.
 
-    Where the centre falls between two pixels it is the upper and left one.
+    If the centre falls between two pixels, the upper or left one is used.
 
     >>> crop_offsets((256, 256), (224, 224))
     [(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)]
@@ -43,8 +42,8 @@ def five_crops(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def ten_crops(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """`five_crops` and the mirror image of each: uint8 (H, W, C) -> (10, OH, OW, C).
 
-    Crop i + 5 is crop i in the mirror. (torchvision cuts its second five from the mirrored image,
-    so that the left and right ones change places.)
+    Crop i + 5 is the mirror image of crop i. (torchvision takes its second five from the mirrored
+    image, so its left and right ones are swapped.)
 
     >>> ten_crops(np.arange(6, dtype=np.uint8).reshape(2, 3, 1), (1, 2))[[0, 5], 0, :, 0]
     array([[0, 1],

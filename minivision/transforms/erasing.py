@@ -1,6 +1,6 @@
-"""Cutout: a part of every image is covered, so that no part of it can be relied upon.
+"""Cutout: cover a part of every image, so that the network cannot rely on any single part.
 
-Like mixing.py it works on whole batches, after the images have become arrays, on NumPy and CuPy:
+Like mixing.py it works on whole batches, after the images have become arrays, in NumPy or CuPy:
 `fit(..., batch_transform=Cutout(16))`.
 """
 
@@ -17,7 +17,7 @@ from minivision.transforms.mixing import Box
 
 
 class ErasedBatch(NamedTuple):
-    """Images (N, C, H, W) with a box filled in each, their targets as they came, the boxes."""
+    """Images (N, C, H, W) with a box filled in each, their unchanged targets, the boxes."""
 
     images: Array
     targets: Any
@@ -26,11 +26,11 @@ class ErasedBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Cutout:
-    """A square of every image is filled, at a place of its own: no part may be relied upon.
+    """Fill a square at a random position in each image, so that no part can be relied on.
 
-    size: the square's side in pixels; its centre is any pixel, and the border cuts it off.
-    fill: its value; 0 is the mean grey of standardised images. (DeVries & Taylor 2017, whose
-        published code has meant half the side by the same number at one time.)
+    size: the square's side in pixels; its centre may be any pixel, and it is clipped at the border.
+    fill: its value; 0 is the mean grey of standardised images. (DeVries & Taylor 2017; at one time
+        their published code used this number for half the side.)
     """
 
     size: int

@@ -1,7 +1,7 @@
-"""Upside down and quarter turns: every pixel keeps its value, only its place is another.
+"""Vertical flips and quarter turns: every pixel keeps its value and only changes its position.
 
-Not every image bears it. A photograph of a cat may be mirrored; upside down it is a rare sight, and
-a 6 that is turned by 180 degrees is a 9.
+Not every image survives it. A photograph of a cat may be mirrored, but is rarely upside down, and
+a 6 turned by 180 degrees is a 9.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RandomVerticalFlip(GeometricTransform):
 
 @dataclass(frozen=True)
 class Rotate90(GeometricTransform):
-    """Turn by quarters, counter-clockwise as `np.rot90`; a negative number turns clockwise.
+    """Rotate by quarter turns, counter-clockwise like `np.rot90`; negative numbers are clockwise.
 
     After an odd number of turns an image (H, W) is (W, H).
 

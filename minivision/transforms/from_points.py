@@ -1,7 +1,7 @@
-"""A matrix from points: three pairs make an affine map, four a perspective.
+"""A matrix from points: three pairs define an affine map, four a perspective.
 
-Photograph a page from the side: its four corners, and where they ought to be, tell how to see it
-from the front. Three corners are enough where parallels stay parallel.
+Photograph a page from the side: its four corners, and where they ought to be, determine the map to
+a front view. Three corners are enough if parallels stay parallel.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def affine_from_points(source: Points | np.ndarray, target: Points | np.ndarray)
 
         a x + b y + c = u        d x + e y + f = v
 
-    Raises ValueError for points on one line; the message has their condition number.
+    Raises ValueError for points on one line; the error message gives their condition number.
 
     >>> shear = affine_from_points([[0, 0], [2, 0], [0, 2]], [[0, 0], [2, 0], [1, 2]])
     >>> shear.round(9) + 0
@@ -39,7 +39,7 @@ def affine_from_points(source: Points | np.ndarray, target: Points | np.ndarray)
     """
     source = check_points("affine_from_points", "source", source, 3)
     target = check_points("affine_from_points", "target", target, 3)
-    centre = source.mean(axis=0)  # seen from the middle, numbers are small and rounding is, too
+    centre = source.mean(axis=0)  # relative to it, numbers are small, and so are rounding errors
     rows = np.column_stack([source - centre, np.ones(3)])
     matrix = np.eye(3)
     matrix[:2] = np.linalg.solve(rows, target).T
@@ -53,8 +53,8 @@ def perspective_from_points(source: Points | np.ndarray, target: Points | np.nda
 
         u = (a x + b y + c) / (g x + h y + 1)        v = (d x + e y + f) / (g x + h y + 1)
 
-    multiplied by the denominator. Raises ValueError where three points lie on a line, or where the
-    points go round in another order there than here. Equals cv2.getPerspectiveTransform.
+    multiplied by the denominator. Raises ValueError if three points are on a line, or if the source
+    and target points go round in different orders. Equals cv2.getPerspectiveTransform.
     """
     source = check_points("perspective_from_points", "source", source, 4)
     target = check_points("perspective_from_points", "target", target, 4)
@@ -74,7 +74,7 @@ def perspective_from_points(source: Points | np.ndarray, target: Points | np.nda
         ]
         right += [u, v]
     matrix = np.append(np.linalg.solve(rows, right), 1).reshape(3, 3) @ moved_by(-centre)
-    # Of all multiples of the matrix the one that ends in 1, or in -1 where the place (0, 0) lies
+    # Of all multiples of the matrix, take the one that ends in 1, or in -1 if the point (0, 0) is
     # beyond the horizon.
     return matrix / (abs(matrix[2, 2]) or 1)
 
@@ -83,8 +83,8 @@ def perspective_from_points(source: Points | np.ndarray, target: Points | np.nda
 class Perspective(GeometricTransform):
     """Move four points (4, 2) of the image onto four of the result, and all others with them.
 
-    Straightens a page: `source` its corners (x, y) in the photograph, `target` the corners of
-    `size`, (H, W) of the result. Where `size` is None it is the image's own.
+    To straighten a page, let `source` be its corners (x, y) in the photograph and `target` the
+    corners of the result, whose `size` is (H, W); None means the image's own size.
     """
 
     source: Points
@@ -108,9 +108,9 @@ class Perspective(GeometricTransform):
 
 
 def turns(points: np.ndarray) -> np.ndarray:
-    """For each three of four points, whether they go round clockwise.
+    """For each three of four points, whether they are in clockwise order.
 
-    A map that keeps all four before the horizon changes the direction of all, or of none.
+    A map that keeps all four before the horizon reverses all of these orders, or none.
     """
     triangles = [np.column_stack([points[list(t)], np.ones(3)]) for t in combinations(range(4), 3)]
     return np.linalg.det(triangles) > 0
@@ -124,7 +124,7 @@ def moved_by(shift: np.ndarray) -> np.ndarray:
 
 
 def check_points(name: str, argument: str, points: Any, count: int) -> np.ndarray:
-    """The points as float64; ValueError where they are not (count, 2), or three lie on a line."""
+    """The points as float64; ValueError if they are not (count, 2), or three are on a line."""
     array = numbers_of(points)
     if array.shape != (count, 2) or not np.isfinite(array).all():
         raise ValueError(

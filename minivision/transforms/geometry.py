@@ -1,4 +1,4 @@
-"""Geometric transforms: resize, pad, translate and scale an image and what is marked on it.
+"""Geometric transforms: resize, pad, translate and scale an image and its annotations.
 
 Each of them moves the pixel at (x, y) to (a x + b, c y + d): its parameters are a `PixelMap`.
 """
@@ -19,8 +19,8 @@ from minivision.transforms.resampling import with_channels
 class Resize(GeometricTransform):
     """Change the size to (H, W). Shrinking averages the pixels of each area (INTER_AREA).
 
-    The corners of the image stay its corners, so a centre moves x -> (x + ½) W'/W - ½.
-    Bilinear interpolation alone would skip pixels when it shrinks, and alias.
+    The corners of the image stay corners, so a pixel centre moves x -> (x + ½) W'/W - ½.
+    Bilinear interpolation alone would skip pixels when shrinking, and alias.
 
     >>> Resize((14, 20))(np.zeros((28, 28, 1), np.uint8)).shape
     (14, 20, 1)
@@ -41,8 +41,8 @@ class Resize(GeometricTransform):
         check_source("Resize", image, parameters)
         H, W, _ = image.shape
         OH, OW = parameters.size
-        # First the axes that shrink, then those that grow: INTER_AREA averages only where no
-        # axis grows.
+        # First the axes that shrink, then those that grow: INTER_AREA averages only if no axis
+        # grows.
         resized = cv2.resize(image, (min(W, OW), min(H, OH)), interpolation=cv2.INTER_AREA)
         resized = cv2.resize(resized, (OW, OH), interpolation=cv2.INTER_LINEAR)
         return with_channels(resized, image)
@@ -50,9 +50,9 @@ class Resize(GeometricTransform):
 
 @dataclass(frozen=True)
 class Pad(GeometricTransform):
-    """Lay the image in the middle of a larger canvas (H, W); the border is `fill`.
+    """Centre the image on a larger canvas (H, W); the border is `fill`.
 
-    Where the border cannot be the same on both sides, the right and lower one is a pixel wider.
+    If the border cannot be equal on both sides, the right or lower one is a pixel wider.
 
     >>> Pad((1, 4))(np.array([[[7]]], np.uint8))[0, :, 0]
     array([0, 7, 0, 0], dtype=uint8)
@@ -75,7 +75,7 @@ class Pad(GeometricTransform):
 
 @dataclass(frozen=True)
 class Translate(GeometricTransform):
-    """Move the image by dx pixels to the right and dy down; what it leaves behind is `fill`.
+    """Move the image by dx pixels to the right and dy down; the uncovered area is `fill`.
 
     >>> Translate(dx=3, dy=-1).draw((28, 28))
     PixelMap(source=(28, 28), size=(28, 28), scale_x=1.0, shift_x=3.0, scale_y=1.0, shift_y=-1.0)
@@ -99,7 +99,7 @@ class Translate(GeometricTransform):
 
 @dataclass(frozen=True)
 class Scale(GeometricTransform):
-    """Magnify what the image shows by `factor` about its true centre, on a canvas of equal size.
+    """Magnify the image by `factor` about its true centre, on a canvas of the same size.
 
     With the centre c = (W-1)/2: x -> c + factor (x - c), and likewise y. Below 1 a border of
     `fill` appears. Far below 1 fine detail aliases, because the interpolation is bilinear.
@@ -119,7 +119,7 @@ class Scale(GeometricTransform):
 
 
 def about_centre(size: tuple[int, int], factor: float) -> PixelMap:
-    """The map that magnifies by `factor` and leaves the true centre where it is."""
+    """The map that magnifies by `factor` and keeps the true centre fixed."""
     H, W = size
     rest = 1 - factor
     return PixelMap(size, size, factor, rest * (W - 1) / 2, factor, rest * (H - 1) / 2)

@@ -1,8 +1,8 @@
-"""A photographed or scanned digit, framed as the training images are.
+"""Frame a photographed or scanned digit like the training images.
 
-A network that learned bright 20-pixel strokes in the middle of a dark 28x28 image cannot read a
-large black digit in the corner of a white page. The makers of MNIST framed their scans in the same
-way: cut out the ink, scale it into a box, put its centre of mass in the middle.
+A network trained on bright 20-pixel digits in the middle of a dark 28x28 image cannot read a large
+black digit in the corner of a white page. So we frame it as the makers of MNIST framed their scans:
+cut out the ink, scale it into a box, put its centre of mass in the middle.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from minivision.transforms.checks import check_count, check_image, check_size
 class FrameDigit:
     """Any grey image of one digit, uint8 (H, W, 1) -> `size` (H, W), bright ink on black.
 
-    The paper is the median grey of the border; what differs from it is ink, whichever is darker.
-    An image that has the right size already gets the right polarity and no more. Others are cut
-    to their ink, scaled so that its longer side measures `extent` pixels, and laid on black with
-    the centre of mass in the middle (LeCun et al. 1998, §III-A).
+    The paper is the median grey of the border; whatever differs from it, darker or brighter, is
+    ink. For an image that already has the right size, only the polarity is corrected. Others are
+    cropped to their ink, scaled so that its longer side measures `extent` pixels, and placed on
+    black with the centre of mass in the middle (LeCun et al. 1998, §III-A).
 
-    Raises ValueError where the image is all of one grey.
+    Raises ValueError if the image has only one grey level.
     """
 
     size: tuple[int, int] = (28, 28)
@@ -51,7 +51,7 @@ class FrameDigit:
         return self.lay_down(cut)[:, :, None]
 
     def lay_down(self, ink: np.ndarray) -> np.ndarray:
-        """Scale the cut-out ink and lay it on black, as far inside as the image allows."""
+        """Scale the cropped ink and place it on black, as far inside as the image allows."""
         factor = self.extent / max(ink.shape)
         H, W = (max(1, round(n * factor)) for n in ink.shape)
         shrinks = factor < 1
@@ -90,7 +90,7 @@ def ink_of(image: np.ndarray) -> np.ndarray:
 
 
 def without_specks(ink: np.ndarray) -> np.ndarray:
-    """A mask (H, W) without its connected parts that are far smaller than the largest: dust."""
+    """A mask (H, W) without dust: connected parts that are far smaller than the largest."""
     count, parts, sizes, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8))
     areas = sizes[:, cv2.CC_STAT_AREA]
     areas[0] = 0  # the background
@@ -98,9 +98,9 @@ def without_specks(ink: np.ndarray) -> np.ndarray:
 
 
 def extents(images: np.ndarray) -> list[int]:
-    """The longer side of what is brighter than 64 in each of the images uint8 (N, H, W, 1).
+    """The longer side of the area brighter than 64 in each of the images uint8 (N, H, W, 1).
 
-    An image without such pixels is left out.
+    Images without such pixels are skipped.
 
     >>> images = np.zeros((2, 28, 28, 1), np.uint8)
     >>> images[0, 4:24, 10:16] = 255

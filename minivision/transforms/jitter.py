@@ -1,7 +1,7 @@
-"""Colour jitter: brightness, contrast and saturation of a photograph, changed a little by chance.
+"""Colour jitter: small random changes of brightness, contrast and saturation.
 
-The same thing at noon, at dusk and through a cheap lens. Of all augmentations of colour this is
-the oldest (Howard 2013, arXiv 1312.5402), and still the one that most training recipes use.
+It shows the same object at noon, at dusk and through a cheap lens. This is one of the oldest colour
+augmentations (Howard 2013, arXiv 1312.5402), and most training recipes still use it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Change(NamedTuple):
 class ColorJitter(Transform):
     """Draw a factor for each of brightness, contrast and saturation, and an order for the three.
 
-    Each argument is a range (low, high) of factors, drawn uniformly: 1 is the image as it is,
-    (0.6, 1.4) a usual range. What is None stays untouched. The factors mean what they mean in
-    `light`: brightness multiplies, contrast leads away from the mean grey, saturation from grey.
+    Each argument is a range (low, high) of factors, drawn uniformly: 1 leaves the image unchanged,
+    (0.6, 1.4) is a usual range, and None means no change. The factors are those of `light`:
+    brightness multiplies, contrast moves away from the mean grey, saturation from grey.
 
     >>> jitter = ColorJitter(brightness=(0.6, 1.4), contrast=(0.6, 1.4))
     >>> [change.name for change in jitter.draw((32, 32), np.random.default_rng(0))]

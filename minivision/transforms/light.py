@@ -1,13 +1,13 @@
-"""Brightness, contrast, colour and sharpness: a step from a duller image to the image, or beyond.
+"""Brightness, contrast, colour and sharpness: interpolate from a duller image, or extrapolate.
 
 Each of the four blends the image with a degenerate version of it: black, one grey, no colours, or
-blurred. A factor of 0 gives the degenerate image, 1 the image itself, more than 1 exaggerates.
+blurred. A factor of 0 gives the degenerate image, 1 the image itself; more than 1 exaggerates.
 
     blend = D + f·(I - D)        brightness: D = 0       contrast: D = the mean grey everywhere
                                  color: D = grey         sharpness: D = smooth(I)
 
-Bytes, as Pillow computes them in its ImageEnhance: in float32, cut off to 0 and 255, not rounded.
-Images are uint8 (H, W, 3), or (H, W, 1), which has no colour to lose.
+The results equal those of Pillow's ImageEnhance: computed in float32, clipped to 0 and 255, not
+rounded. Images are uint8 (H, W, 3), or (H, W, 1), which has no colour to lose.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
 def brightness(image: np.ndarray, factor: float) -> np.ndarray:
     """Darker below 1, lighter above: every byte times the factor.
 
-    Products that are added to a byte without a cut-off start again from 0: 200 + 100 is 44. Here
-    they end at 255.
+    Byte arithmetic without clipping wraps around: 200 + 100 is 44. Here values stop at 255.
 
     >>> brightness(np.array([[[100, 200, 0]]], np.uint8), 1.5)
     array([[[150, 255,   0]]], dtype=uint8)
@@ -38,7 +37,7 @@ def brightness(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def contrast(image: np.ndarray, factor: float) -> np.ndarray:
-    """Flatter below 1, stronger above: away from the mean grey, which is rounded to a byte."""
+    """Flatter below 1, stronger above: move away from the mean grey, which is rounded to a byte."""
     check_light("contrast", image)
     check_factor("contrast", factor)
     mean = np.uint8(_grey_bytes(image).mean() + 0.5)
@@ -46,21 +45,21 @@ def contrast(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def color(image: np.ndarray, factor: float) -> np.ndarray:
-    """Paler below 1, more saturated above; a grey image stays as it is."""
+    """Paler below 1, more saturated above; a grey image does not change."""
     check_light("color", image)
     check_factor("color", factor)
     return blend(_grey_bytes(image)[:, :, None], image, factor)
 
 
 def sharpness(image: np.ndarray, factor: float) -> np.ndarray:
-    """Softer below 1, sharper above; the outermost pixels stay as they are."""
+    """Softer below 1, sharper above; the outermost pixels do not change."""
     check_light("sharpness", image)
     check_factor("sharpness", factor)
     return blend(smooth(image), image, factor)
 
 
 def grayscale(image: np.ndarray) -> np.ndarray:
-    """The image without its colours, in as many channels: L = 0.299 R + 0.587 G + 0.114 B.
+    """The image without colour, with the same channels: L = 0.299 R + 0.587 G + 0.114 B.
 
     >>> grayscale(np.array([[[255, 0, 0], [0, 255, 0]]], np.uint8))
     array([[[ 76,  76,  76],
@@ -91,7 +90,7 @@ def _grey_bytes(image: np.ndarray) -> np.ndarray:
 
 
 def blend(degenerate: Any, image: np.ndarray, factor: float) -> np.ndarray:
-    """degenerate + factor·(image - degenerate), in bytes; a smaller degenerate is broadcast."""
+    """degenerate + factor·(image - degenerate), as bytes; a smaller degenerate is broadcast."""
     start = degenerate.astype(np.float32)
     mixed = image - start
     mixed *= np.float32(factor)

@@ -1,11 +1,11 @@
-"""CutMix and Mixup: batches in which one image is mixed with another, and so is its label.
+"""CutMix and Mixup: mix every image of a batch, and its label, with another one.
 
-An image that is a quarter cat and three quarters dog is labelled so: the classifier sees points
-between the training images. These work on whole batches, after the images have become arrays, on
-NumPy and CuPy: `fit(..., batch_transform=CutMix(classes=10))`.
+An image that is a quarter cat and three quarters dog has a soft label that says so: the classifier
+is trained between the training images. These work on whole batches, after the images have become
+arrays, in NumPy or CuPy: `fit(..., batch_transform=CutMix(classes=10))`.
 
-As with the transforms of single images, `draw` chooses and `apply` does. One batch has one λ, one
-box and one permutation, as in the authors' code; with another batch come others.
+As with the transforms of single images, `draw` chooses the parameters and `apply` uses them. Each
+batch has one λ, one box and one permutation, as in the authors' code.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Box(NamedTuple):
 
 
 class Mixing(NamedTuple):
-    """What was drawn for a batch: the share λ of each image itself, its partners, the box."""
+    """The draw for a batch: the share λ of the images themselves, their partners, the box."""
 
     lam: float
     permutation: np.ndarray  # (N,), image n is mixed with image permutation[n]
-    box: Box | None = None  # where the partner's pixels stand; None where all pixels are mixed
+    box: Box | None = None  # the area of the partner's pixels; None if all pixels are mixed
 
 
 class MixedBatch(NamedTuple):
-    """Images (N, C, H, W) and targets (N, K) whose rows sum to 1, and what was drawn."""
+    """Images (N, C, H, W), targets (N, K) whose rows sum to 1, and the draw."""
 
     images: Array
     targets: Array
@@ -54,7 +54,7 @@ class MixedBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class _Mixer:
-    """What Mixup and CutMix share: settings, λ and partners, apply after draw."""
+    """The common part of Mixup and CutMix: settings, λ and partners, apply after draw."""
 
     classes: int
     alpha: float = 1.0
@@ -86,9 +86,9 @@ class _Mixer:
 
 @dataclass(frozen=True)
 class Mixup(_Mixer):
-    """Every image and its label, blended with those of another: x̃ = λ·x + (1 - λ)·x[partner].
+    """Blend every image and its label with those of another: x̃ = λ·x + (1 - λ)·x[partner].
 
-    λ ~ Beta(α, α); with α = 1 uniform from 0 to 1. (Zhang et al. 2018, §2.)
+    λ ~ Beta(α, α); α = 1 is uniform from 0 to 1. (Zhang et al. 2018, §2.)
 
     classes: how many there are; labels become rows of probabilities.
     probability: of mixing a batch at all.
@@ -105,16 +105,16 @@ class Mixup(_Mixer):
 
 @dataclass(frozen=True)
 class CutMix(_Mixer):
-    """A box of every image shows another image; the label is shared out by area.
+    """Replace a box of every image with that of another image; labels are weighted by area.
 
         x̃ = M·x + (1 - M)·x[partner]      ỹ = λ·y + (1 - λ)·y[partner]      λ = mean of M
 
-    λ ~ Beta(α, α) sets the box: its sides are √(1-λ) of the image's, its centre is any pixel. At
-    the border it is cut off, and λ becomes what is really left. (Yun et al. 2019, §3.1, with
-    α = 1; the steps of the authors' code, whose boxes have even sides.)
+    λ ~ Beta(α, α) sets the box: its sides are √(1-λ) of the image's, its centre is any pixel. It
+    is clipped at the border, and λ is then recomputed from its area. (Yun et al. 2019, §3.1, with
+    α = 1; this follows the authors' code, whose boxes have even sides.)
 
     classes: how many there are; labels become rows of probabilities.
-    probability: of mixing a batch at all; the authors take 0.5 for CIFAR and 1 for ImageNet.
+    probability: of mixing a batch at all; the authors use 0.5 for CIFAR and 1 for ImageNet.
 
     >>> images, labels = np.zeros((4, 3, 8, 8), np.float32), np.arange(4)
     >>> mixed = CutMix(classes=4)(images, labels, np.random.default_rng(0))
@@ -136,7 +136,7 @@ class CutMix(_Mixer):
     def apply(self, images: Array, targets: Any, mixing: Mixing) -> MixedBatch:
         p = _probabilities("CutMix", images, targets, self.classes)
         xp = array_module(images)
-        mixed = xp.array(images)  # a copy, in the same memory order
+        mixed = xp.array(images)  # a copy with the same memory layout
         if mixing.box is not None:
             top, left, bottom, right = mixing.box
             partner = xp.asarray(mixing.permutation)
@@ -145,7 +145,7 @@ class CutMix(_Mixer):
 
 
 def _box_around(size: tuple[int, ...], half_height: int, half_width: int, rng: Any) -> Box:
-    """A box of twice these halves around a pixel that is drawn, cut off at the edge."""
+    """A box of twice these halves around a random pixel, clipped at the border."""
     H, W = size
     y, x = int(rng.integers(H)), int(rng.integers(W))
     return Box(
@@ -184,7 +184,7 @@ def _probabilities(name: str, images: Array, targets: Any, classes: int) -> Arra
 
 
 def _check_rows(name: str, p: Array) -> None:
-    """Raise where a row of p (N, K) is no distribution; values are looked at on the host only."""
+    """Raise if a row of p (N, K) is not a distribution; values are checked on the host only."""
     if p.dtype.kind != "f":
         raise TypeError(f"{name}: targets is {p.dtype}; expected probabilities as floats")
     if not isinstance(p, np.ndarray):

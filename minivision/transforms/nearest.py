@@ -1,12 +1,12 @@
-"""Shear, translate and rotate with the nearest pixel: whole bytes are moved, none is blended.
+"""Shear, translate and rotate with the nearest pixel: pixels are moved but never blended.
 
-For every pixel (x, y) of the result a matrix tells where in the image it comes from:
+For every pixel (x, y) of the result a matrix gives its source position in the image:
 
     x' = a·x + b·y + c        y' = d·x + e·y + f        of pixel centres, at x + 0.5, y + 0.5
 
-It is computed as Pillow does, in whole numbers of 1/65536 pixel, so that a tie between two pixels
-falls the same way everywhere. What comes from outside is `fill`. The moves follow Pillow's signs
-(a positive translation moves the content left); `Translate` and `Scale` of geometry.py follow
+It is computed as in Pillow, in integer multiples of 1/65536 pixel, so that a tie between two pixels
+is resolved the same way everywhere. Pixels from outside are `fill`. The signs are Pillow's (a
+positive translation moves the content left); `Translate` and `Scale` of geometry.py follow
 OpenCV's, and blend.
 """
 
@@ -45,7 +45,7 @@ def translate_y(image: np.ndarray, pixels: float, fill: int = 0) -> np.ndarray:
 
 
 def rotate(image: np.ndarray, degrees: float, fill: int = 0) -> np.ndarray:
-    """Turn the content counter-clockwise about the centre of the image, at (W/2, H/2)."""
+    """Rotate the content counter-clockwise about the centre of the image, at (W/2, H/2)."""
     check_image("rotate", image)
     check_finite("rotate", "degrees", degrees)
     H, W = image.shape[:2]
@@ -82,7 +82,7 @@ def _moved(name: str, image: np.ndarray, matrix: Matrix, fill: int) -> np.ndarra
     source_y = _fixed(f + d / 2 + e / 2) + _fixed(d) * x + _fixed(e) * y >> 16
     np.clip(source_x, -1, W, out=places[..., 0], casting="unsafe")
     np.clip(source_y, -1, H, out=places[..., 1], casting="unsafe")
-    # OpenCV only fetches the pixels from these whole places; it computes nothing.
+    # OpenCV only fetches the pixels at these integer positions; it does not interpolate.
     moved = cv2.remap(  # type: ignore[call-overload]
         image, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
         borderValue=(fill,) * 4,
@@ -91,5 +91,5 @@ def _moved(name: str, image: np.ndarray, matrix: Matrix, fill: int) -> np.ndarra
 
 
 def _fixed(number: float) -> int:
-    """The number in units of 1/65536, rounded up from the middle."""
+    """The number in units of 1/65536, with halves rounded up."""
     return math.floor(number * ONE + 0.5)

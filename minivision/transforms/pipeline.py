@@ -1,8 +1,8 @@
 """What a transform is, how several are chained, and the last two steps before the network.
 
-An image is uint8 (H, W, C), RGB or grey, until `ToArray` makes float32 (C, H, W) of it. A random
-transform works in two halves: `draw` chooses its parameters, `apply` uses them. So what happened
-to an image can be printed, and can be done again to its mask or its marked points.
+An image is uint8 (H, W, C), RGB or grey, until `ToArray` converts it to float32 (C, H, W). A random
+transform has two parts: `draw` chooses its parameters, `apply` uses them. So the parameters can be
+printed, and applied again to the image's mask or points.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from minivision.transforms.checks import check_image, kind_of, numbers_of
 
 
 class Transform:
-    """A step from image to image, uint8 (H, W, C) -> uint8 (H', W', C), that may need chance.
+    """A step from image to image, uint8 (H, W, C) -> uint8 (H', W', C), that may be random.
 
-    A subclass writes `draw` and `apply`, and sets `random = True` where `draw` uses its `rng`.
-    It never writes into the image it is given. Called with an image, it applies what it draws.
+    A subclass defines `draw` and `apply`, and sets `random = True` if `draw` uses its `rng`.
+    It never writes into its input. Called with an image, it draws and applies.
     """
 
     random: ClassVar[bool] = False
-    # Whether a whole batch (N, H, W, C) may come in place of one image; the loader asks.
+    # Whether it accepts a whole batch (N, H, W, C) instead of one image; used by the loader.
     takes_batches: ClassVar[bool] = False
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Any:
@@ -32,7 +32,7 @@ class Transform:
         raise NotImplementedError(f"{type(self).__name__} has no draw method")
 
     def apply(self, image: np.ndarray, parameters: Any) -> np.ndarray:
-        """The image changed as the parameters say; the same parameters give the same result."""
+        """The image changed by the parameters; the same parameters give the same result."""
         raise NotImplementedError(f"{type(self).__name__} has no apply method")
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -45,7 +45,7 @@ class Transform:
 class Compose:
     """Apply transforms one after another; each draws from the same `rng`, in order.
 
-    Raises ValueError where one of them is not a transform.
+    Raises ValueError if one of them is not a transform.
 
     >>> image = np.zeros((4, 6, 1), np.uint8)
     >>> Compose([ToArray(), Normalize(0.5, 0.5)])(image).shape
@@ -66,12 +66,12 @@ class Compose:
 
     @property
     def random(self) -> bool:
-        """Whether any step draws."""
+        """Whether any step is random."""
         return any(step.random for step in self.transforms)  # type: ignore[attr-defined]
 
     @property
     def takes_batches(self) -> bool:
-        """Whether every step takes a whole batch in place of one image."""
+        """Whether every step accepts a whole batch instead of one image."""
         return all(getattr(step, "takes_batches", False) for step in self.transforms)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -109,7 +109,7 @@ class ToArray:
 class Normalize:
     """Shift and scale each channel: y = (x - mean) / std, on float32 (C, H, W) or (N, C, H, W).
 
-    `mean` and `std` are one number, or one for each channel, in the units of `ToArray` (0..1).
+    `mean` and `std` are one number or one per channel, in the units of `ToArray` (0..1).
 
     >>> Normalize(0.5, 0.25)(np.ones((1, 1, 2), np.float32))
     array([[[2., 2.]]], dtype=float32)
@@ -158,7 +158,7 @@ class Normalize:
 
 
 def _channels(argument: str, given: Any) -> tuple[float, ...]:
-    """A number, or one for each channel, as a tuple."""
+    """One number, or one per channel, as a tuple."""
     numbers = numbers_of(given)
     if numbers.ndim > 1 or numbers.size == 0:
         raise ValueError(

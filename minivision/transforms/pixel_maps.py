@@ -1,11 +1,11 @@
-"""Where pixels go: what geometric transforms draw, and how images, points, masks and boxes follow.
+"""Pixel maps: what geometric transforms draw, and how images, points, masks and boxes follow.
 
-Pixel centres lie at whole numbers: the first is 0, the last W-1, and the true centre of an image
+Pixel centres are at integers: the first is 0, the last W-1, and the true centre of an image is
 ((W-1)/2, (H-1)/2). A map is a 3x3 matrix; with it
 
     (u, v, w) = matrix · (x, y, 1)        (x, y) -> (u/w, v/w)
 
-Where its last row is 0 0 1, w is 1 and the map is affine: lines stay lines, parallels parallel,
+If its last row is 0 0 1, w is 1 and the map is affine: lines stay lines, parallels stay parallel,
 and lengths along parallels keep their ratio. Any other last row makes a perspective.
 """
 
@@ -23,9 +23,9 @@ from minivision.transforms.resampling import Rows, places, read_nearest, warp
 
 @dataclass(frozen=True)
 class PixelMap:
-    """Where pixels go: x -> scale_x x + shift_x, y -> scale_y y + shift_y, on a new (H, W) canvas.
+    """The map x -> scale_x x + shift_x, y -> scale_y y + shift_y, onto a new (H, W) canvas.
 
-    `source` is the size (H, W) of the images that it was drawn for.
+    `source` is the size (H, W) of the images it was drawn for.
 
     >>> PixelMap((28, 28), (28, 28), shift_x=3.0).matrix
     ((1.0, 0.0, 3.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -40,7 +40,7 @@ class PixelMap:
 
     @property
     def matrix(self) -> Rows:
-        """The same as a matrix."""
+        """The same map as a matrix."""
         return (
             (self.scale_x, 0.0, self.shift_x),
             (0.0, self.scale_y, self.shift_y),
@@ -50,7 +50,7 @@ class PixelMap:
 
 @dataclass(frozen=True)
 class Projection:
-    """Where pixels go, by any matrix: turned, sheared, in perspective; on a new (H, W) canvas."""
+    """A map given by any matrix: rotated, sheared or in perspective, onto a new (H, W) canvas."""
 
     source: tuple[int, int]
     size: tuple[int, int]
@@ -58,18 +58,18 @@ class Projection:
 
 
 class GeometricTransform(Transform):
-    """A transform whose parameters have a `matrix`, so that what is marked can follow the image."""
+    """A transform whose parameters have a `matrix`, so that annotations can follow the image."""
 
     interpolation: str = "bilinear"
     border: str = "constant"
     fill: int = 0
 
     def places(self, parameters: Any) -> tuple[np.ndarray, np.ndarray]:
-        """For each pixel of the result the place x, y that it comes from, two arrays (OH, OW)."""
+        """The source position x, y of each pixel of the result, two arrays (OH, OW)."""
         return places(parameters.matrix, parameters.size)
 
     def apply(self, image: np.ndarray, parameters: Any) -> np.ndarray:
-        """The image moved; what comes from outside it is as `border` and `fill` say."""
+        """The moved image; `border` and `fill` determine pixels from outside it."""
         check_source(type(self).__name__, image, parameters)
         return warp(
             image,
@@ -81,9 +81,9 @@ class GeometricTransform(Transform):
         )
 
     def apply_points(self, points: np.ndarray, parameters: Any) -> np.ndarray:
-        """Where the points (P, 2), each (x, y) in pixels, lie in the result: float64 (P, 2).
+        """Where the points (P, 2), each (x, y) in pixels, are in the result: float64 (P, 2).
 
-        Raises ValueError for a point beyond the horizon of a perspective, which lies nowhere.
+        Raises ValueError for a point beyond the horizon of a perspective, which has no image.
         """
         points = check_rows(type(self).__name__, "points", points, "(x, y)", 2)
         matrix = np.array(parameters.matrix, np.float64)
@@ -98,9 +98,9 @@ class GeometricTransform(Transform):
         return moved[:, :2] / w
 
     def apply_mask(self, mask: np.ndarray, parameters: Any, *, fill: int = 0) -> np.ndarray:
-        """The mask (H, W) of whole numbers moved by its nearest pixels: no label is invented.
+        """Move a mask (H, W) of integers, taking the nearest pixels: no label is invented.
 
-        What comes from outside is `fill`, whichever border the image gets.
+        Pixels from outside are `fill`, whatever the border of the image.
         """
         check_mask(type(self).__name__, mask, parameters, fill)
         return read_nearest(mask, *self.places(parameters), fill)
@@ -108,20 +108,20 @@ class GeometricTransform(Transform):
     def apply_boxes(self, boxes: np.ndarray, parameters: Any) -> np.ndarray:
         """The boxes around the moved corners of boxes, clipped to the result: float64 (B, 4).
 
-        A box is (x0, y0, x1, y1) between pixels, as in `datasets.shapes`: the image reaches from
-        (0, 0) to (W, H), so the edges of the pixel at x are x and x + 1. One that has left the
-        picture, or was empty before, becomes four zeros.
+        A box is (x0, y0, x1, y1) between pixels, as in `datasets.shapes`: the image extends from
+        (0, 0) to (W, H), so the edges of the pixel at x are x and x + 1. A box that has left the
+        image, or was empty before, becomes four zeros.
         """
         name = type(self).__name__
         boxes = check_rows(name, "boxes", boxes, "(x0, y0, x1, y1)", 4)
         corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]].reshape(-1, 2)
-        # The edge 0 is the place -½, left of the first pixel's centre.
+        # The edge 0 is at position -½, left of the first pixel's centre.
         moved = self.apply_points(corners - 0.5, parameters) + 0.5
         return boxes_around(moved.reshape(-1, 4, 2), parameters.size, empty_boxes(boxes))
 
 
 def boxes_around(points: np.ndarray, size: tuple[int, int], empty: np.ndarray) -> np.ndarray:
-    """The box (B, 4) around each row of points (B, P, 2), clipped; zeros where nothing is left."""
+    """The box (B, 4) around each row of points (B, P, 2), clipped; zeros if nothing is left."""
     H, W = size
     ends = points.min(axis=1), points.max(axis=1)
     boxes = np.concatenate([end.clip(0, (W, H)) for end in ends], axis=1)
@@ -130,12 +130,12 @@ def boxes_around(points: np.ndarray, size: tuple[int, int], empty: np.ndarray) -
 
 
 def empty_boxes(boxes: np.ndarray) -> np.ndarray:
-    """Which boxes (B, 4) hold nothing."""
+    """Which boxes (B, 4) are empty."""
     return (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
 
 
 def check_rows(name: str, argument: str, rows: Any, meaning: str, length: int) -> np.ndarray:
-    """The rows as float64 (., length); ValueError where they are not numbers of that shape."""
+    """The rows as float64 (., length); ValueError if they are not numbers of that shape."""
     array = numbers_of(rows)
     if array.ndim != 2 or array.shape[1] != length or not np.isfinite(array).all():
         infinite = array.size and not np.isfinite(array).all()
@@ -148,7 +148,7 @@ def check_rows(name: str, argument: str, rows: Any, meaning: str, length: int) -
 
 
 def check_source(name: str, image: np.ndarray, parameters: Any) -> None:
-    """Raise where the parameters were drawn for images of another size."""
+    """Raise if the parameters were drawn for images of another size."""
     check_image(name, image)
     if image.shape[:2] != parameters.source:
         raise ValueError(
@@ -158,7 +158,7 @@ def check_source(name: str, image: np.ndarray, parameters: Any) -> None:
 
 
 def check_mask(name: str, mask: Any, parameters: Any, fill: Any) -> None:
-    """Raise ValueError where `mask` is not whole numbers of this size, with room for `fill`."""
+    """Raise ValueError unless `mask` has integers of this size, of a dtype that can hold `fill`."""
     if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "iub" or mask.ndim != 2:
         raise ValueError(
             f"{name}: mask is {kind_of(mask)}; expected whole numbers (H, W), one label a pixel"

@@ -1,9 +1,8 @@
-"""A policy written out: these operations, these magnitudes, in this order, for every image.
+"""A fixed augmentation policy: the same operations, magnitudes and order for every image.
 
-RandAugment draws its operations anew for each image. Here they are fixed, and only the signs (to
-the left or to the right, lighter or darker) are drawn, and whether an operation is done at all.
-Such a sequence is what a search over policies tries; the operations and what a magnitude means are
-RandAugment's.
+RandAugment draws new operations for each image. Here they are fixed; only the signs (left or right,
+lighter or darker) are drawn, and whether an operation is applied at all. A search over policies
+tries such sequences; the operations and the meaning of a magnitude are RandAugment's.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ from minivision.transforms.randaugment import (
 
 @dataclass(frozen=True)
 class OperationSequence(Transform):
-    """Apply the operations in their order, each with this probability.
+    """Apply the operations in order, each with this probability.
 
-    operations: pairs of a name in `PRESETS[preset]` and a magnitude, 0 to 30 (which is without
-        effect where an operation has no strength, such as equalize).
-    probability: of each operation, drawn for each on its own. At 1 the network never sees the
-        images as they are, at 0 nothing happens.
-    fill: the bytes of pixels that come from outside the image.
+    operations: pairs of a name in `PRESETS[preset]` and a magnitude, 0 to 30 (ignored by an
+        operation without a strength, such as equalize).
+    probability: of each operation, drawn independently. At 1 the network never sees the original
+        images, at 0 nothing happens.
+    fill: the bytes of pixels from outside the image.
 
     >>> policy = OperationSequence([("rotate", 15), ("equalize", 0), ("color", 20)])
     >>> print(policy.draw((32, 32), np.random.default_rng(0)))
@@ -57,7 +56,7 @@ class OperationSequence(Transform):
         require_probability("OperationSequence: probability", self.probability)
         for pair in _pairs(self.operations):
             self._check_operation(*pair)
-        # Plain tuples can be compared, and written into a run's settings.
+        # Plain tuples can be compared and saved in a run's settings.
         object.__setattr__(self, "operations", tuple(map(tuple, self.operations)))
 
     def _check_operation(self, name: object, magnitude: object) -> None:
@@ -82,7 +81,7 @@ class OperationSequence(Transform):
         return apply_steps("OperationSequence", image, parameters, self.preset, self.fill)
 
     def describe(self, size: tuple[int, int] = (32, 32)) -> str:
-        """A line for each operation: how strong it is on images (H, W).
+        """One line per operation: its strength on images (H, W).
 
         >>> print(OperationSequence([("rotate", 15), ("equalize", 0)]).describe())
         rotate         ±15 degrees
@@ -93,7 +92,7 @@ class OperationSequence(Transform):
 
 
 def _pairs(operations: object) -> Sequence[Sequence]:
-    """The operations, if they are pairs at all."""
+    """The operations; raises if they are not pairs."""
     listed = isinstance(operations, list | tuple)
     if not listed or not all(isinstance(p, list | tuple) and len(p) == 2 for p in operations):  # type: ignore[attr-defined]
         raise ValueError(

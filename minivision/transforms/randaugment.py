@@ -1,13 +1,13 @@
-"""RandAugment: N operations drawn at random, all of one strength M. Two numbers, no search.
+"""RandAugment: N random operations, all of the same magnitude M. Two numbers, no search.
 
-Each image gets N operations out of a list, each as likely as any other, with replacement. (Cubuk
-et al. 2020.) What M means differs from library to library; here it is written in two tables.
+For each image, N operations are drawn uniformly from a list, with replacement. (Cubuk et al.
+2020.) The meaning of M differs between libraries; here two tables define it.
 
-    "monotone"       14 operations, the paper's. M from 0 to 30: 0 changes nothing that has a
-                     strength, and more is always stronger. The ranges are torchvision's, but the
-                     threshold of solarize begins at 256, where it does nothing.
+    "monotone"       14 operations, the paper's. M is from 0 to 30: at 0, operations with a strength
+                     do nothing, and more is always stronger. The ranges are torchvision's, except
+                     that the threshold of solarize starts at 256, where it does nothing.
     "noisy_student"  16 operations with the strengths of the code behind Noisy Student (Xie et al.
-                     2020), M usually 27. There, posterize and solarize grow weaker with M, and
+                     2020), where M is usually 27. Posterize and solarize get weaker with M, and
                      the four blends do nothing at M = 5.
 """
 
@@ -26,7 +26,7 @@ from minivision.transforms.pipeline import Transform
 
 
 class Step(NamedTuple):
-    """One operation that was drawn: its name, its amount, and for cutout its place (y, x)."""
+    """One drawn operation: its name, its amount, and for cutout its position (y, x)."""
 
     name: str
     amount: float | None = None
@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 class Steps(tuple[Step, ...]):
-    """The operations that were drawn for one image, in their order."""
+    """The operations drawn for one image, in order."""
 
     def __str__(self) -> str:
         return ", ".join(map(str, self)) or "nothing"
@@ -47,13 +47,13 @@ Change: TypeAlias = Callable[[np.ndarray, Any, int], np.ndarray]  # image, step,
 
 
 class Operation(NamedTuple):
-    """How an operation is done, how strong it is at a magnitude, and which way it may go."""
+    """An operation: its function, its amount at a magnitude, and its possible signs."""
 
     change: Change
     amount: Callable[[float, int], float] | None = None  # magnitude, height or width -> amount
     sign: str = ""  # "±": the amount or its negative; "1 ±": 1 more or 1 less by the amount
     unit: str = ""
-    along: int = 1  # the axis whose length the amount is given: 0 height, 1 width
+    along: int = 1  # the axis whose length is passed to amount: 0 height, 1 width
 
 
 def _alone(function: Callable) -> Change:
@@ -69,7 +69,7 @@ def _moved(function: Callable) -> Change:
 
 
 def _cut_out(image: np.ndarray, step: Step, fill: int) -> np.ndarray:
-    """Fill a square of twice the amount around the step's place, cut off at the border."""
+    """Fill a square of twice the amount around the step's position, clipped at the border."""
     assert step.place is not None  # drawn for every cutout
     (y, x), half = step.place, int(step.amount or 0)
     result = image.copy()
@@ -78,7 +78,7 @@ def _cut_out(image: np.ndarray, step: Step, fill: int) -> np.ndarray:
 
 
 def _contrast_of_the_code(image: np.ndarray, step: Any, fill: int) -> np.ndarray:
-    """Contrast about the number of pixels / 256, which Noisy Student's code takes for the mean."""
+    """Contrast about the number of pixels / 256, which Noisy Student's code uses as the mean."""
     H, W, _ = image.shape
     return light.blend(np.full_like(image, min(H * W // 256, 255)), image, step.amount)
 
@@ -109,7 +109,7 @@ NOISY_STUDENT = {
     "equalize": Operation(_alone(tables.equalize)),
     "invert": Operation(_alone(tables.invert)),
     "rotate": Operation(_moved(nearest.rotate), lambda M, _: 3 * M, "±", "degrees"),
-    # From M = 20 on the code's shift by 8 - bits would be negative; here all 8 bits are kept.
+    # From M = 20 the code's shift by 8 - bits would be negative; here all 8 bits are kept.
     "posterize": Operation(_by(tables.posterize), lambda M, _: min(int(0.4 * M), 8), "", "bits"),
     "solarize": Operation(_by(tables.solarize), lambda M, _: int(25.6 * M), "", "and above"),
     "color": Operation(_by(light.color), lambda M, _: 0.1 + 0.18 * M),
@@ -128,15 +128,15 @@ NOISY_STUDENT = {
 
 PRESETS = {"monotone": MONOTONE, "noisy_student": NOISY_STUDENT}
 LARGEST = 30.0
-MOST = 100  # operations on an image
+MOST = 100  # operations per image
 
 
 @dataclass(frozen=True)
 class RandAugment(Transform):
-    """Apply `count` operations (N) of strength `magnitude` (M), drawn anew for every image.
+    """Apply `count` operations (N) of `magnitude` M, drawn separately for every image.
 
     preset: the table of operations, "monotone" or "noisy_student"; see above.
-    fill: the bytes of pixels that come from outside the image.
+    fill: the bytes of pixels from outside the image.
 
     >>> steps = RandAugment(2, 9).draw((32, 32), np.random.default_rng(2))
     >>> print(steps)
@@ -174,7 +174,7 @@ class RandAugment(Transform):
         return apply_steps("RandAugment", image, parameters, self.preset, self.fill)
 
     def describe(self, size: tuple[int, int] = (32, 32)) -> str:
-        """A line for each operation: how strong it is at this magnitude on images (H, W).
+        """One line per operation: its strength at this magnitude on images (H, W).
 
         >>> print(RandAugment(2, 15).describe().splitlines()[3])
         rotate         ±15 degrees
@@ -186,7 +186,7 @@ class RandAugment(Transform):
 def draw_step(
     name: str, magnitude: float, preset: str, size: tuple[int, int], rng: np.random.Generator
 ) -> Step:
-    """One operation at a magnitude for an image of size (H, W): its sign is drawn, and a place."""
+    """Draw the sign, and for cutout the position, of an operation for an image of size (H, W)."""
     operation = PRESETS[preset][name]
     if operation.amount is None:
         return Step(name)
@@ -203,7 +203,7 @@ def draw_step(
 def apply_steps(
     function: str, image: np.ndarray, steps: Sequence[Step], preset: str, fill: int
 ) -> np.ndarray:
-    """The image changed by one step after the other; ValueError for an unknown operation."""
+    """Apply the steps to the image in order; ValueError for an unknown operation."""
     table, changed = PRESETS[preset], image.copy()
     for step in steps:
         if step.name not in table:
@@ -218,7 +218,7 @@ def apply_steps(
 def strength(
     table: dict[str, Operation], name: str, magnitude: float, size: tuple[int, int]
 ) -> str:
-    """An operation and how strong it is at this magnitude on images (H, W), as a line."""
+    """One line with an operation and its strength at this magnitude on images (H, W)."""
     operation, words = table[name], ""
     if operation.amount is not None:
         amount = operation.amount(magnitude, size[operation.along])
@@ -227,12 +227,12 @@ def strength(
 
 
 def check_preset(name: str, preset: object) -> None:
-    """Raise ValueError where the preset is not one of `PRESETS`."""
+    """Raise ValueError unless the preset is one of `PRESETS`."""
     require_one_of(f"{name}: preset", preset, PRESETS)
 
 
 def check_magnitude(name: str, argument: str, magnitude: object) -> None:
-    """Raise ValueError where the magnitude is not a number from 0 to 30."""
+    """Raise ValueError unless the magnitude is a number from 0 to 30."""
     number = isinstance(magnitude, int | float | np.integer | np.floating)
     if not number or not 0 <= magnitude <= LARGEST:  # type: ignore[operator]
         raise ValueError(

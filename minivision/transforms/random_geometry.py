@@ -1,7 +1,7 @@
-"""Random geometry: shift, scale, flip and crop by chance, so that a network sees more than it has.
+"""Random geometry: shift, scale, flip and crop at random, for more varied training images.
 
-Each draws a `PixelMap` from an explicit generator and applies it; the same map can be applied
-again, to a mask or to marked points.
+Each transform draws a `PixelMap` from an explicit generator and applies it; the same map can be
+applied again, to a mask or to points.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RandomTranslate(GeometricTransform):
 
 @dataclass(frozen=True)
 class RandomScale(GeometricTransform):
-    """Magnify about the true centre by a factor that is uniform from low to high."""
+    """Magnify about the true centre by a factor drawn uniformly from low to high."""
 
     low: float
     high: float
@@ -74,7 +74,7 @@ class RandomScale(GeometricTransform):
 
 @dataclass(frozen=True)
 class RandomHorizontalFlip(GeometricTransform):
-    """Mirror left and right with probability p: x -> (W-1) - x. Digits and text do not like it."""
+    """Mirror left and right with probability p: x -> (W-1) - x. Unsuitable for digits and text."""
 
     p: float = 0.5
 
@@ -91,16 +91,16 @@ class RandomHorizontalFlip(GeometricTransform):
 
     def apply(self, image: np.ndarray, parameters: PixelMap) -> np.ndarray:
         check_source("RandomHorizontalFlip", image, parameters)
-        # OpenCV mirrors large images twenty times sooner than a copy of image[:, ::-1].
+        # On large images OpenCV is twenty times faster than a copy of image[:, ::-1].
         mirrored = parameters.scale_x < 0
         return with_channels(cv2.flip(image, 1), image) if mirrored else image.copy()
 
 
 @dataclass(frozen=True)
 class RandomCrop(GeometricTransform):
-    """Cut a window of size (H, W) out at a random place; first pad with `fill` on all sides.
+    """Pad with `fill` on all sides, then cut out a window of size (H, W) at a random position.
 
-    With the image's own size and a padding of 4 this is the standard augmentation of CIFAR-10
+    With the image's own size and a padding of 4 this is the standard augmentation for CIFAR-10
     (He et al. 2016, §4.2).
     """
 

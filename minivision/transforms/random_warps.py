@@ -1,4 +1,4 @@
-"""Rotations, affine maps and perspectives by chance."""
+"""Random rotations, affine maps and perspectives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from minivision.transforms.warps import Affine, as_rows, linear_about_centre, ro
 
 @dataclass(frozen=True)
 class RandomRotation(GeometricTransform):
-    """Turn about the true centre by an angle that is uniform from -degrees to +degrees."""
+    """Rotate about the true centre by an angle drawn uniformly from -degrees to +degrees."""
 
     degrees: float
     interpolation: str = "bilinear"
@@ -36,7 +36,7 @@ class RandomRotation(GeometricTransform):
 
 @dataclass(frozen=True)
 class RandomAffine(GeometricTransform):
-    """An `Affine` map by chance; every number is uniform, and is drawn by itself.
+    """A random `Affine` map; every number is drawn uniformly and independently.
 
     degrees: from -degrees to +degrees.
     translate: in pixels, along x and along y from -translate to +translate.
@@ -79,10 +79,10 @@ class RandomAffine(GeometricTransform):
 
 @dataclass(frozen=True)
 class RandomPerspective(GeometricTransform):
-    """See the image from aside: each corner moves inwards by chance.
+    """View the image at an angle: each corner moves inwards by a random amount.
 
-    distortion: along x a corner moves by a uniform part, up to distortion / 2, of the width, and
-        along y of the height. Below 2/3 the four corners never make a dent, and no horizon crosses
+    distortion: along x a corner moves by a uniform fraction, up to distortion / 2, of the width,
+        and along y of the height. Below 2/3 the four corners stay convex, and no horizon crosses
         the image.
     """
 
@@ -106,7 +106,7 @@ class RandomPerspective(GeometricTransform):
         rng = needed_rng("RandomPerspective", rng)
         H, W = size
         inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
-        # The corners of the image lie between pixels, half of one outside the outermost centres.
+        # The corners of the image are half a pixel outside the outermost pixel centres.
         corners = (1 - inwards) / 2 * [W, H] - 0.5
         moved = corners + inwards * rng.uniform(0, self.distortion / 2, (4, 2)) * [W, H]
         return Projection(size, size, as_rows(perspective_from_points(corners, moved)))

@@ -1,8 +1,8 @@
-"""Read an image between its pixels: bilinear or nearest, and what lies beyond the border.
+"""Read an image between its pixels, bilinear or nearest, and beyond its border.
 
-A moved image is made backwards: for every pixel of the result we ask from which place (x, y) of
-the image it comes, and read the image there. Pixel centres lie at whole numbers; such a place does
-not. Bilinear takes the weighted mean of its four neighbours, nearest takes one of them.
+A moved image is computed backwards: for every pixel of the result we compute its source position
+(x, y) in the image, and read the image there. Pixel centres are at integers, but source positions
+usually are not. Bilinear takes the weighted mean of the four neighbours, nearest takes one of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from minivision.errors import require_one_of
 from minivision.transforms.checks import check_fill
 
 INTERPOLATIONS = ("bilinear", "nearest")
-# As np.pad names them: a value | the outermost pixel | the image in a mirror on that pixel.
+# Named as in np.pad: a value | the outermost pixel | the image mirrored at that pixel.
 BORDERS = ("constant", "edge", "reflect")
 Rows = Sequence[Sequence[float]]  # a matrix of 3x3
 
@@ -30,16 +30,16 @@ def warp(
     border: str = "constant",
     fill: int = 0,
 ) -> np.ndarray:
-    """The uint8 image (H, W, C) moved by `matrix`, from its places to the result's, to `size`."""
+    """Move the uint8 image (H, W, C) by `matrix`, which maps it to the result, of size `size`."""
     if interpolation == "bilinear" and border == "constant" and is_affine(matrix):
-        # The same as `read`, several times faster: OpenCV finds the places on its way.
+        # Like `read`, but several times faster: OpenCV computes the positions as it goes.
         moved = cv2.warpAffine(
             image,
             np.array(matrix, np.float64)[:2],
             (size[1], size[0]),
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
-            # Four numbers: OpenCV takes a single one for channel 0 and zero for the others.
+            # Four numbers: OpenCV would use a single one for channel 0 and zero for the others.
             borderValue=(fill,) * 4,
         )
         return with_channels(moved, image)
@@ -47,15 +47,15 @@ def warp(
 
 
 def places(matrix: Rows, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """For each pixel of a result (OH, OW), the place x, y of the image that was moved there.
+    """The source position x, y in the image of each pixel of a result (OH, OW).
 
-    Nothing is moved to a place beyond the horizon of a perspective; x and y are NaN there.
+    Pixels beyond the horizon of a perspective have no source; x and y are NaN there.
     """
     OH, OW = size
     v, u = np.indices((OH, OW), np.float64)
     a, b, c = np.linalg.inv(np.array(matrix, np.float64))
     x, y, w = (row[0] * u + row[1] * v + row[2] for row in (a, b, c))
-    w = np.where(w > 1e-9, w, np.nan)  # so far away that no pixel of the image is meant
+    w = np.where(w > 1e-9, w, np.nan)  # NaN too if the source is far outside the image
     return x / w, y / w
 
 
@@ -67,7 +67,7 @@ def read(
     border: str = "constant",
     fill: int = 0,
 ) -> np.ndarray:
-    """The image (H, W, C) at the places x, y, both (OH, OW); `fill` where they are NaN.
+    """The image (H, W, C) at the positions x, y, both (OH, OW); `fill` for NaN.
 
     >>> row = np.array([[[10], [20], [40]]], np.uint8)
     >>> x = np.array([[-1.0, 0.5, 1.5, 3.0]])
@@ -90,13 +90,13 @@ def read(
 
 
 def read_nearest(image: np.ndarray, x: np.ndarray, y: np.ndarray, fill: int = 0) -> np.ndarray:
-    """The pixel of an image (H, W) or (H, W, C) whose centre is nearest to each place.
+    """The pixel of an image (H, W) or (H, W, C) whose centre is nearest to each position.
 
-    Between two pixels it is the right and the lower one. `transforms/nearest.py` has the moves in
-    which such ties fall as they do in Pillow.
+    Ties go to the right and lower pixel. In the moves of `transforms/nearest.py`, ties are
+    resolved as in Pillow.
     """
     H, W = image.shape[:2]
-    # A millionth of a pixel, so that a tie which rounding has made a little less is still a tie.
+    # A millionth of a pixel is added, so that ties survive rounding errors.
     column = np.floor(inside(x, W) + 0.500001).astype(np.int64)
     row = np.floor(inside(y, H) + 0.500001).astype(np.int64)
     there = (row >= 0) & (row < H) & (column >= 0) & (column < W)
@@ -106,17 +106,17 @@ def read_nearest(image: np.ndarray, x: np.ndarray, y: np.ndarray, fill: int = 0)
 
 
 def inside(x: np.ndarray, n: int, border: str = "constant") -> np.ndarray:
-    """Places along an axis of n pixels, brought where the border's rule says what to read.
+    """Map positions along an axis of n pixels to those to read, by the rule for the border.
 
     >>> inside(np.array([-2.0, 1.0, 5.0]), 4, "edge"), inside(np.array([-2.0, 5.0]), 4, "reflect")
     (array([0., 1., 3.]), array([2., 1.]))
     """
     last = n - 1
-    if border == "reflect":  # to and fro between the first and the last centre
+    if border == "reflect":  # back and forth between the first and the last centre
         x = last - abs(x % (2 * last) - last) if last else 0 * x
     elif border == "edge":
         x = x.clip(0, last)
-    # Two pixels outside there is nothing but `fill`, as there is at NaN.
+    # Two pixels outside there is only `fill`, as for NaN.
     return np.nan_to_num(x.clip(-2, n + 1), nan=-2.0)
 
 
@@ -126,12 +126,12 @@ def is_affine(matrix: Rows) -> bool:
 
 
 def with_channels(result: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """OpenCV's result as (H, W, C): it drops the last axis of an image with one channel."""
+    """OpenCV's result as (H, W, C): OpenCV drops the last axis if there is one channel."""
     return result.reshape(*result.shape[:2], image.shape[2])
 
 
 def check_reading(name: str, interpolation: Any, border: Any, fill: Any) -> None:
-    """Raise ValueError where one of the settings of `read` is unknown."""
+    """Raise ValueError if one of the settings of `read` is unknown."""
     require_one_of(f"{name}: interpolation", interpolation, INTERPOLATIONS)
     require_one_of(f"{name}: border", border, BORDERS)
     check_fill(name, fill)

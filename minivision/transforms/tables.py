@@ -1,9 +1,9 @@
-"""Operations that look at nothing but a pixel's value: each is a table of 256 answers.
+"""Operations that depend only on a pixel's value: each is a table of 256 new values.
 
-Some tables are the same for every image (invert, posterize, solarize, gamma). Two are made of the
-image's own histogram, channel by channel: autocontrast stretches it, equalize flattens it.
+Some tables are the same for every image (invert, posterize, solarize, gamma). Two are computed from
+the image's own histogram, channel by channel: autocontrast stretches it, equalize flattens it.
 
-Bytes, as Pillow computes them in its ImageOps; OpenCV's equalizeHist is another algorithm. Images
+The results equal those of Pillow's ImageOps; OpenCV's equalizeHist is a different algorithm. Images
 are uint8 (H, W, 3) or (H, W, 1).
 """
 
@@ -37,14 +37,14 @@ def posterize(image: np.ndarray, bits: int) -> np.ndarray:
 
 
 def solarize(image: np.ndarray, threshold: float) -> np.ndarray:
-    """Invert what reaches the threshold: 256 changes nothing, 0 inverts everything."""
+    """Invert values from the threshold up: 256 changes nothing, 0 inverts everything."""
     check_light("solarize", image)
     check_factor("solarize", threshold, "threshold")
     return look_up(image, np.where(threshold > VALUES, VALUES, 255 - VALUES))
 
 
 def solarize_add(image: np.ndarray, addition: int) -> np.ndarray:
-    """Lighten the darker half: v + addition, at most 255, where v < 128."""
+    """Lighten the darker half: v + addition, at most 255, if v < 128."""
     check_light("solarize_add", image)
     if not isinstance(addition, int | np.integer) or not 0 <= addition <= 255:
         raise ValueError(
@@ -62,7 +62,7 @@ def gamma(image: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def autocontrast(image: np.ndarray) -> np.ndarray:
-    """Stretch every channel so that its darkest value is 0 and its lightest 255."""
+    """Stretch every channel so that its darkest value becomes 0 and its lightest 255."""
     check_light("autocontrast", image)
     return _by_channel(image, _stretched)
 

@@ -1,8 +1,8 @@
-"""Rotate, shear, and bend into perspective: maps whose matrix is chosen, not drawn.
+"""Rotate, shear, and change the perspective: maps whose matrix is chosen, not drawn.
 
-All are read between the pixels. `border` says what lies beyond the image: "constant" is `fill`,
-"edge" its outermost pixels, "reflect" the image in a mirror. `interpolation` is "bilinear" or
-"nearest". (transforms/nearest.py has moves that agree with Pillow's to the byte.)
+All of them interpolate. `border` says what is beyond the image: "constant" is `fill`, "edge" its
+outermost pixels, "reflect" its mirror image. `interpolation` is "bilinear" or "nearest".
+(transforms/nearest.py has moves that agree with Pillow's to the byte.)
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from minivision.transforms.resampling import Rows, check_reading
 
 @dataclass(frozen=True)
 class Rotate(GeometricTransform):
-    """Turn counter-clockwise about the true centre ((W-1)/2, (H-1)/2), on a canvas of equal size.
+    """Rotate counter-clockwise about the true centre ((W-1)/2, (H-1)/2), keeping the canvas size.
 
-    About (W/2, H/2), as it is often written, a turn by 180 degrees would also move the image by
-    one pixel.
+    About (W/2, H/2), a common mistake, a rotation by 180 degrees would also move the image by one
+    pixel.
 
     >>> Rotate(90)(np.array([[[1], [2]], [[3], [4]]], np.uint8))[:, :, 0]
     array([[2, 4],
@@ -45,15 +45,14 @@ class Rotate(GeometricTransform):
 
 @dataclass(frozen=True)
 class Affine(GeometricTransform):
-    """Shear, then magnify, then turn about the true centre, then move: everything affine but
-    stretching along one axis.
+    """Shear, magnify, rotate about the true centre, move: all affine maps but one-axis stretches.
 
         (x, y) -> c + t + scale · R(degrees) · [1 k_x; k_y 1] · ((x, y) - c)
 
     degrees: counter-clockwise.
     translate: t = (dx, dy) in pixels, to the right and down.
-    shear: (k_x, k_y): a row goes k_x to the right for each pixel that it lies below the centre,
-        a column k_y down for each pixel to the right of it.
+    shear: (k_x, k_y): a row moves k_x to the right for each pixel it is below the centre, a
+        column k_y down for each pixel it is to the right of it.
     """
 
     degrees: float = 0.0
@@ -92,12 +91,12 @@ class Affine(GeometricTransform):
 
 @dataclass(frozen=True)
 class Warp(GeometricTransform):
-    """Move the pixels by any matrix 3x3 of pixel centres, from the image to the result.
+    """Move the pixels by any 3x3 matrix of pixel centres, from the image to the result.
 
-    Such as one of `affine_from_points`, or of OpenCV's functions: of its warpAffine with the row
-    (0, 0, 1) below.
+    E.g. a matrix from `affine_from_points`, or an OpenCV warpAffine matrix with the row (0, 0, 1)
+    appended.
 
-    size: (H, W) of the result; the image's own where it is None.
+    size: (H, W) of the result; None means the image's own.
     """
 
     matrix: Rows
@@ -121,7 +120,7 @@ class Warp(GeometricTransform):
         if self.size is not None:
             check_size("Warp", "size", self.size)
         check_reading("Warp", self.interpolation, self.border, self.fill)
-        # Plain tuples can be compared, and written into a run's settings.
+        # Plain tuples can be compared and saved in a run's settings.
         object.__setattr__(self, "matrix", as_rows(matrix))
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Projection:
@@ -129,13 +128,13 @@ class Warp(GeometricTransform):
 
 
 def rotation(degrees: float) -> np.ndarray:
-    """The matrix (2, 2) of a turn, counter-clockwise to the eye: y points down.
+    """The matrix (2, 2) of a rotation, counter-clockwise as seen, since y points down.
 
     >>> rotation(90) @ [1, 0]
     array([ 0., -1.])
     """
     angle = math.radians(degrees % 360)
-    # At quarter turns the 15th digit would be wrong, and would mix pixels.
+    # At quarter turns, rounding errors would otherwise blend neighbouring pixels.
     cos, sin = round(math.cos(angle), 15), round(math.sin(angle), 15)
     return np.array([[cos, sin], [-sin, cos]])
 
@@ -143,7 +142,7 @@ def rotation(degrees: float) -> np.ndarray:
 def linear_about_centre(
     size: tuple[int, int], linear: np.ndarray, translate: Sequence[float] = (0.0, 0.0)
 ) -> Projection:
-    """The map that leaves the true centre where it is, but for the translation."""
+    """The map that keeps the true centre fixed, except for the translation."""
     H, W = size
     centre = np.array([(W - 1) / 2, (H - 1) / 2])
     matrix = np.eye(3)
@@ -153,5 +152,5 @@ def linear_about_centre(
 
 
 def as_rows(matrix: np.ndarray) -> Rows:
-    """A matrix as plain tuples; 0 has no sign."""
+    """A matrix as plain tuples, with -0 turned into 0."""
     return tuple(tuple(row) for row in (np.asarray(matrix) + 0.0).tolist())

@@ -1,7 +1,7 @@
-"""Windows cut out of an image: its middle, or a part of random size, brought to the size wanted.
+"""Windows cut out of an image: its centre, or a part of random size, resized to a given size.
 
-The second is how networks have been trained on photographs since GoogLeNet: an object is seen
-large and small, whole and in part. The middle is what they are tested on.
+Networks have been trained on random windows of photographs since GoogLeNet: an object is seen large
+and small, whole and in part. They are tested on the centre.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from minivision.transforms.checks import check_size, needed_rng, numbers_of
 from minivision.transforms.geometry import Resize
 from minivision.transforms.pixel_maps import GeometricTransform, PixelMap, check_source
 
-TRIES = 10  # windows that are drawn before the middle is taken
+TRIES = 10  # windows that are drawn before the centre is used
 
 
 @dataclass(frozen=True)
 class CenterCrop(GeometricTransform):
-    """Cut the middle (H, W) out; an odd rest leaves one row or column more below and on the right.
+    """Cut out the centre (H, W); an odd remainder leaves an extra row or column below or right.
 
-    Raises ValueError for an image that is smaller.
+    Raises ValueError if the image is smaller.
 
     >>> CenterCrop((1, 2))(np.array([[[1], [2], [3], [4], [5]]], np.uint8))[0, :, 0]
     array([2, 3], dtype=uint8)
@@ -57,10 +57,10 @@ class CenterCrop(GeometricTransform):
 class RandomResizedCrop(GeometricTransform):
     """A window of random area and shape anywhere in the image, resized to (H, W).
 
-    Its area is uniform between `scale` times the image's; the logarithm of width / height is
-    uniform between those of `ratio`. A window that does not fit is drawn anew; after ten it is the
-    largest one in the middle whose shape is allowed. (Szegedy et al. 2015, §6, with PyTorch's
-    numbers.) It is resized as `Resize` does it.
+    Its area is uniform in the range `scale`, as a fraction of the image's; the logarithm of
+    width / height is uniform between those of `ratio`. A window that does not fit is drawn again;
+    after ten tries it is the largest central one with an allowed shape. (Szegedy et al. 2015, §6,
+    with PyTorch's numbers.) It is resized as in `Resize`.
     """
 
     size: tuple[int, int]

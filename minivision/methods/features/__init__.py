@@ -1,12 +1,12 @@
-"""Features: what an image is described by, when images are to be compared and not classified.
+"""Features: descriptions of images, for comparing them instead of classifying them.
 
-    corners.py                 interest points, and why an edge is no corner
-    patches.py                 what the picture looks like around a point, in 128 numbers
+    corners.py                 interest points, and why an edge is not a corner
+    patches.py                 what the image looks like around a point, in 128 numbers
     local_binary_patterns.py   the texture of a whole image, in 59 numbers
     classic.py                 both, without training: the local and the global part of an image
-    deep.py                    the same two parts, out of a trained network
+    deep.py                    the same two parts, from a trained network
     retrieval.py               how good a list of found images is
-    folder_index.py            the features of a folder of files, computed once
+    folder_index.py            the features of a folder of images, computed once
 
 `methods/feature_fusion.py` joins the two parts.
 """

@@ -1,15 +1,14 @@
-"""Classic features: an image in two parts, a local and a global one, without any training.
+"""Classic features: a local and a global description of an image, without any training.
 
 *Local*: the best corners, and the mean of their patch descriptors. *Global*: the histogram of local
 binary patterns of the whole image.
 
 This is **inspired by** Ahmed, Irtaza & Iqbal 2017, "Fusion of local and global features for
-effective image extraction", of which we know the abstract. It fixes the ingredients: interest
-points with a score for corner, edge and noise from the covariance matrix of local slopes; features
-from windows around them; uniform local binary patterns; principal components. The structure tensor
-as that score, the descriptors of SIFT as the features of a window, their mean, all sizes, and the
-weights are our choice. Its keywords name a support vector machine as well; we ask nearest
-neighbours.
+effective image extraction"; we know only its abstract. It fixes the ingredients: interest points
+with a score for corner, edge and noise from the covariance matrix of local slopes; features from
+windows around them; uniform local binary patterns; principal components. Our choices are the
+structure tensor as that score, SIFT descriptors as the features of a window, their mean, all sizes,
+and the weights. Its keywords also name a support vector machine; we use nearest neighbours.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ Parts = dict[str, np.ndarray]
 class ClassicFeatures:
     """images -> {"local": (N, 128), "global": (N, 59)}, of images uint8 (H, W, C) of any sizes.
 
-    points: corners an image, at most. patch: the side of the windows, in pixels.
-    longest: a larger image is first made smaller, until its longer side is so long; a window then
-        shows about as much of a photograph from a good camera as of one from a poor one.
+    points: corners per image, at most. patch: the side of the windows, in pixels.
+    longest: a larger image is first reduced until its longer side has this length, so that a
+        window covers about as much of the scene whatever the camera's resolution.
 
     A blank image has no corners; its local part is 0. Raises ValueError below 3x3 pixels.
 
@@ -49,7 +48,7 @@ class ClassicFeatures:
     patch: int = 16
     longest: int = 256
 
-    channels = 3  # how the files of a folder are read; each part makes grey of it
+    channels = 3  # how the files of a folder are read; each part converts to grey
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Parts:
         if len(images) == 0:
@@ -61,7 +60,7 @@ class ClassicFeatures:
         }
 
     def fitted(self, image: np.ndarray) -> np.ndarray:
-        """The image, made smaller where it is too large."""
+        """The image, reduced if it is too large."""
         check_light("ClassicFeatures", image)
         H, W = image.shape[:2]
         if max(H, W) <= self.longest:
@@ -78,5 +77,5 @@ class ClassicFeatures:
         return descriptors.sum(axis=0) / max(1, len(descriptors))
 
     def describe(self) -> dict[str, Any]:
-        """What the numbers depend on, as plain JSON: OpenCV computes the corners and patches."""
+        """What the features depend on, as plain JSON: OpenCV computes the corners and patches."""
         return {"features": "classic", "opencv": cv2.__version__, **asdict(self)}

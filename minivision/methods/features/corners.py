@@ -1,15 +1,15 @@
-"""Interest points: the places of an image that would be found again, which are its corners.
+"""Interest points: the points of an image that could be found again, which are its corners.
 
-Slide a small window over the image and ask how much its content changes. On a blank wall it does
-not; along an edge it changes across but not along; at a corner it changes whatever the direction.
-Moravec 1980 tried eight directions. The structure tensor asks all at once: with the slopes Ix, Iy
+Shift a small window over the image and measure how much its content changes. On a blank wall it
+does not; at an edge it changes across but not along it; at a corner it changes in every direction.
+Moravec 1980 tried eight directions. The structure tensor covers them all: with the slopes Ix, Iy
 
     S = [[⟨Ix²⟩, ⟨Ix Iy⟩], [⟨Ix Iy⟩, ⟨Iy²⟩]]            ⟨ ⟩: the average in a small window
 
-is the covariance matrix of the slopes (about 0), and the content changes by vᵀSv where the window
-moves by v. Its eigenvalues λ1 ≥ λ2 are the changes in the direction that changes most, and across:
+is the covariance matrix of the slopes (about 0), and the content changes by vᵀSv if the window
+moves by v. Its eigenvalues λ1 ≥ λ2 are the changes along the direction of most change and across:
 
-    λ1 small             nothing there but noise
+    λ1 small             only noise
     λ1 large, λ2 small   an edge
     both large           a corner
 
@@ -17,8 +17,8 @@ Harris & Stephens 1988 need no eigenvalues: R = det S - 0.04·(trace S)² = λ1�
 positive at corners and negative at edges. Ahmed et al. 2017, whose abstract we follow, say that
 they score corner, edge and noise from the covariance matrix of local slopes, but not how.
 
-The arithmetic is OpenCV's. Its Ix is the difference between the right and the left neighbour, white
-being 1 and black 0, averaged over three rows with the weights 1, 2, 1 (Sobel); Iy likewise.
+The arithmetic is OpenCV's. Its Ix is the difference between the right and the left neighbour, with
+white as 1 and black as 0, averaged over three rows with the weights 1, 2, 1 (Sobel); Iy likewise.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def grey_levels(function: str, image: np.ndarray) -> np.ndarray:
 
 
 def corner_score(image: np.ndarray) -> Corners:
-    """How much of a corner every pixel is: image uint8 (H, W, C) -> score, kind (H, W)."""
+    """How corner-like every pixel is: image uint8 (H, W, C) -> score, kind (H, W)."""
     grey = grey_levels("corner_score", image)
     score = cv2.cornerHarris(grey, WINDOW, SOBEL, HARRIS)
     larger = cv2.cornerEigenValsAndVecs(grey, WINDOW, SOBEL)[:, :, 0]  # λ1
@@ -63,10 +63,10 @@ def corner_score(image: np.ndarray) -> Corners:
 
 
 def interest_points(image: np.ndarray, most: int = 100) -> np.ndarray:
-    """The best corners of an image uint8 (H, W, C), at most so many: int64 (n, 2), x and y.
+    """The best corners of an image uint8 (H, W, C), at most `most`: int64 (n, 2), x and y.
 
     A point is a corner whose score is the largest among its eight neighbours (non-maximum
-    suppression), and none of these is a point already. The best come first. The outermost pixels
+    suppression), and none of these is a point already. The best are first. The outermost pixels
     of an image are never points, and a blank image has none.
 
     >>> image = np.zeros((40, 40, 1), np.uint8)
@@ -78,7 +78,7 @@ def interest_points(image: np.ndarray, most: int = 100) -> np.ndarray:
     found = cv2.goodFeaturesToTrack(
         grey_levels("interest_points", image),
         maxCorners=most,
-        qualityLevel=1e-9,  # of the best score; OpenCV wants one, but the mask has decided
+        qualityLevel=1e-9,  # of the best score; OpenCV requires one, but the mask decides
         minDistance=2,
         mask=(corner_score(image).kind == CORNER).astype(np.uint8),
         blockSize=WINDOW,
@@ -86,5 +86,5 @@ def interest_points(image: np.ndarray, most: int = 100) -> np.ndarray:
         useHarrisDetector=True,
         k=HARRIS,
     )
-    # None means no corner; and OpenCV reads maxCorners=0 as no limit at all.
+    # None means no corner; OpenCV treats maxCorners=0 as unlimited.
     return np.zeros((0, 2), int) if found is None else found[:most, 0].astype(int)

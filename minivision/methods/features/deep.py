@@ -1,12 +1,12 @@
-"""Deep features: the same two parts of an image, out of any trained network.
+"""Deep features: the same two parts of an image, from any trained network.
 
-*Local*: every place of the last convolution's maps describes a window of the image, its receptive
-field, in as many numbers as there are maps; their mean over all places forgets where, as the mean
-of patch descriptors does. *Global*: what the last fully connected layer is given, where the whole
-image has come together.
+*Local*: every position of the last convolution's maps describes a window of the image, its
+receptive field, with one number per map; the mean over all positions discards location, as the mean
+of patch descriptors does. *Global*: the input of the last fully connected layer, which combines
+the whole image.
 
-A ResNet has no fully connected layer but the last: that one is given the mean over the maps, which
-is its global part, and the local part is the mean one stage earlier, where units see less.
+A ResNet has only one fully connected layer. Its input, the mean over the feature maps, is the
+global part; the local part is the mean one stage earlier, where receptive fields are smaller.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ BATCH = 100
 class DeepFeatures:
     """images -> {"local": (N, F), "global": (N, D)}, of images uint8 (H, W, C).
 
-    model: a Network with convolutions, a ResNet, or a new head on the body of one.
-    prepare: image -> float32 (C, H, W), as the network was trained; with `ToArray` as its end.
+    model: a Network with convolutions, a ResNet, or a new head on the backbone of one.
+    prepare: image -> float32 (C, H, W), as in the network's training; ends with `ToArray`.
     channels: 3 or 1, how the files of a folder are read.
 
-    Raises TypeError for a model of another kind, ValueError for one without convolutions.
+    Raises TypeError for any other kind of model, ValueError for one without convolutions.
     """
 
     def __init__(self, model: Module, prepare: Callable[[Any], np.ndarray], channels: int = 3):
@@ -68,7 +68,7 @@ class DeepFeatures:
         return {"local": parts[0], "global": parts[1]}
 
     def describe(self) -> dict[str, Any]:
-        """What the numbers depend on, as plain JSON: the weights by their checksum."""
+        """What the features depend on, as plain JSON: the weights by their checksum."""
         weights = {name: to_host(array) for name, array in self.body.state_dict().items()}
         return {
             "features": "deep",

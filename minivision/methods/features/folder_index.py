@@ -1,8 +1,8 @@
 """A folder's index: the features of all its images, computed once and kept in a file.
 
-Which files changed since? Those of another size or time of writing. They are described anew, new
-ones too, and the others are taken from the file. It lies in the folder itself, under a hidden
-name, and may be deleted at any time.
+Files whose size or modification time has changed, and new files, are described again; the features
+of all others are read from the index. The index is a hidden file in the folder itself, and may be
+deleted at any time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from minivision.methods.features.classic import Parts
 from minivision.nn.weights import load_weights, save_weights
 from minivision.training.plain_json import parse_json
 
-Stamp = list[int]  # a file's size in bytes, and its time of writing in nanoseconds
+Stamp = list[int]  # a file's size in bytes, and its modification time in nanoseconds
 
 
 class FolderIndex(NamedTuple):
-    """The images of a folder, by their names in it, sorted, and what describes them.
+    """The images of a folder, by their names in it, sorted, and their features.
 
-    described: how many had to be described just now. skipped: from the names of the files that
-    cannot be used to what is wrong. notes: what happened to the file of the index, if anything.
+    described: how many had to be described this time. skipped: maps each unusable file to what is
+    wrong with it. notes: problems with the index file, if any.
     """
 
     names: list[str]
@@ -40,11 +40,11 @@ class FolderIndex(NamedTuple):
 def index_folder(folder: str | Path, features: Any) -> FolderIndex:
     """Describe all images in and below a folder by ClassicFeatures or DeepFeatures.
 
-    Where it is interrupted, what was described by then is kept. A folder that cannot be written to
-    is indexed all the same, and a damaged index made anew; `notes` says so.
+    If it is interrupted, the features computed so far are kept. A folder that cannot be written to
+    is indexed all the same, and a damaged index is rebuilt; `notes` says so.
 
-    Raises FileNotFoundError where there is no such folder, and ValueError where it has no image
-    that can be described.
+    Raises FileNotFoundError if there is no such folder, and ValueError if none of its images can
+    be described.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -85,7 +85,7 @@ def index_folder(folder: str | Path, features: Any) -> FolderIndex:
 
 
 def images_below(folder: Path) -> dict[str, Stamp]:
-    """The image files in a folder and below it, sorted by name, with size and time of writing."""
+    """The image files in and below a folder, sorted by name, with size and modification time."""
     found = {}
     for path in image_files(folder):
         stat = path.stat()
@@ -94,12 +94,12 @@ def images_below(folder: Path) -> dict[str, Stamp]:
 
 
 def index_file(folder: Path, features: Any) -> Path:
-    """Where the index of a folder is kept: one file for classic features, one for deep ones."""
+    """The file of a folder's index: one for classic features, one for deep ones."""
     return folder / f".minivision-{features.describe()['features']}.safetensors"
 
 
 def _read(path: Path, description: str) -> tuple[dict[str, Any], list[str]]:
-    """What an index holds, {name: (stamp, {part: row})}; nothing if it is of other features."""
+    """An index's content, {name: (stamp, {part: row})}; empty if it is for other features."""
     if not path.exists():
         return {}, []
     try:
@@ -117,7 +117,7 @@ def _read(path: Path, description: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _write(path: Path, description: str, known: dict[str, Any]) -> list[str]:
-    """Keep an index; a sentence where that is not possible."""
+    """Write an index; returns a note if that is not possible."""
     names = sorted(known)
     rows = [known[name][1] for name in names]
     files = json.dumps([[name, known[name][0]] for name in names])

@@ -1,22 +1,22 @@
 """Local binary patterns: the texture of an image, from nothing but "brighter or not".
 
-Around every pixel stand eight others. Going round once, each says 1 where it is at least as bright
-as the pixel, else 0: a pattern of eight bits, 256 kinds (Ojala, Pietikäinen & Harwood 1996).
+Every pixel has eight neighbours. Going round once, each gives a 1 if it is at least as bright as
+the pixel, else a 0: a pattern of eight bits, 256 kinds (Ojala, Pietikäinen & Harwood 1996).
 
     code = Σ_p [g_p ≥ g_c]·2^p            p = 0 to the right, then counter-clockwise
 
-Most patterns of real images change between 0 and 1 at most twice on the way round: a spot, an end,
-a corner, an edge, flat ground. These are the *uniform* ones, 58 of the 256; all others share one
-bin, so an image is a histogram of 59 numbers (Ojala, Pietikäinen & Mäenpää 2002).
+Most patterns of real images change between 0 and 1 at most twice on the way round: a spot, a line
+end, a corner, an edge, a flat area. These are the *uniform* ones, 58 of the 256; all others share
+one bin, so an image is a histogram of 59 numbers (Ojala, Pietikäinen & Mäenpää 2002).
 
-**What it does not see.** Any change of light that keeps the order of the grey levels (gamma,
-contrast, brightness that is not cut off) leaves every bit as it was, so the histogram too. That is
-why we take the eight neighbours on the grid: the circle of 2002 reads its diagonals between pixels,
-and an interpolated grey does not keep its place in the order.
+**What it ignores.** Any change of light that keeps the order of the grey levels (gamma, contrast,
+brightness without clipping) leaves every bit unchanged, and so the histogram. That is why we use
+the eight neighbours on the grid: the circle of 2002 interpolates its diagonals between pixels, and
+interpolated values do not keep that order.
 
-**What it does see.** Turning the image turns the patterns: a quarter turn moves each to another
-bin, where patterns with as many ones stand. A quarter turn or a reflection keeps only the sums
-over the uniform patterns with 0, 1, …, 8 ones, and the last bin: `lbp_sums`.
+**What it responds to.** Rotating the image rotates the patterns: a quarter turn moves each to
+another bin with the same number of ones. A quarter turn or a reflection keeps only the sums over
+the uniform patterns with 0, 1, …, 8 ones, and the last bin: `lbp_sums`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 
 
 def changes(code: int) -> int:
-    """How often a pattern of eight bits changes on the way round.
+    """How often a pattern of eight bits changes value on the way round.
 
     >>> [changes(code) for code in (0b00000000, 0b00011100, 0b00010100)]
     [0, 2, 4]
@@ -38,7 +38,7 @@ def changes(code: int) -> int:
     return sum((code >> p & 1) != (code >> (p + 1) % 8 & 1) for p in range(8))
 
 
-# The uniform patterns, by the number of their ones; the last bin is for all that are not.
+# The uniform patterns, by their number of ones; the last bin is for all others.
 UNIFORM = sorted((c for c in range(256) if changes(c) <= 2), key=lambda c: (c.bit_count(), c))
 BINS = len(UNIFORM) + 1
 BIN = np.full(256, BINS - 1)
@@ -63,7 +63,7 @@ def lbp_codes(image: np.ndarray) -> np.ndarray:
 
 
 def lbp_histogram(image: np.ndarray) -> np.ndarray:
-    """What part of the pixels has each uniform pattern, and the rest: (H, W, C) -> float64 (59,).
+    """The share of pixels with each uniform pattern, and the rest: (H, W, C) -> float64 (59,).
 
     >>> flat = np.full((5, 5, 1), 80, np.uint8)  # all neighbours are as bright: eight ones
     >>> int(lbp_histogram(flat).argmax())
@@ -74,6 +74,6 @@ def lbp_histogram(image: np.ndarray) -> np.ndarray:
 
 
 def lbp_sums(histogram: np.ndarray) -> np.ndarray:
-    """The histogram (59,) summed over patterns with as many ones, (10,); the last: not uniform."""
+    """The histogram (59,) summed by number of ones, (10,); the last entry is for non-uniform."""
     ones = [code.bit_count() for code in UNIFORM]
     return np.bincount([*ones, 9], weights=histogram, minlength=10)

@@ -1,16 +1,16 @@
-"""Patch descriptors: what the picture looks like around a point, in 128 numbers.
+"""Patch descriptors: what the image looks like around a point, in 128 numbers.
 
-Pixels themselves compare badly: a patch that is moved by a pixel or lit differently has other
-numbers everywhere. So we note only which directions the slopes have, and roughly where. The patch
-is cut into 4x4 cells, and in each cell the slopes vote for one of 8 directions, as strongly as they
-are steep: 4·4·8 = 128 numbers. This is SIFT (Lowe 2004), from OpenCV, at one scale and without
+Comparing pixels directly works badly: moving a patch by a pixel or lighting it differently changes
+all its numbers. So we record only the directions of the slopes, and roughly where they are. The
+patch is divided into 4x4 cells, and in each cell the slopes vote for one of 8 directions, weighted
+by steepness: 4·4·8 = 128 numbers. This is SIFT (Lowe 2004), from OpenCV, at one scale and without
 turning the patch upright.
 
-    moved a little   a slope between cells or directions votes for both, for the nearer one more,
+    moved a little   a slope between cells or directions votes for both, more for the nearer one,
                      and votes from the patch's middle count more than those from its border
     brightness + c   changes no slope, so nothing
-    contrast · c     makes all slopes c times as steep; unit length takes that away
-    one bright spot  may fill one number; it is cut off at 0.2, and the length made 1 again
+    contrast · c     makes all slopes c times as steep; scaling to unit length cancels that
+    one bright spot  may dominate one number; it is clipped at 0.2, and the length made 1 again
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def patch_descriptors(image: np.ndarray, points: np.ndarray, patch: float = 16) 
 
     points: x and y. patch: its side in pixels. Beyond the image's border there are no slopes.
 
-    The numbers count cells in reading order, and in each cell the directions counter-clockwise from
-    the right. A descriptor has length 1, but for rounding: OpenCV keeps whole multiples of 1/512.
-    That of a patch without a slope is 0. Raises ValueError for a patch without pixels and for
-    points that are not in the image.
+    The numbers are ordered by cell, in reading order, and in each cell by direction,
+    counter-clockwise from the right. A descriptor has length 1 up to rounding (OpenCV stores
+    multiples of 1/512), or 0 if the patch has no slopes. Raises ValueError for a patch without
+    pixels and for points outside the image.
     """
     grey = grey_levels("patch_descriptors", image)
     H, W = grey.shape

@@ -1,15 +1,15 @@
-"""Retrieval: how good is a list of found images, the nearest first?
+"""Retrieval: how good is a list of found images, nearest first?
 
-An image of the list is *relevant* where it shows what the query shows; here, where it has the
-query's label. Nothing else is asked: which relevant image comes first does not matter.
+An image of the list is *relevant* if it shows what the query shows; here, if it has the query's
+label. The order among the relevant images does not matter.
 
-    precision at k      of the first k of the list, which part is relevant
+    precision at k      the share of relevant images among the first k of the list
     average precision   the mean of the precision at k over the ranks k of the relevant images
     mAP                 mean average precision: its mean over the queries
 
-Precision at k looks at the page that a reader sees; average precision at the whole list, and its
-beginning counts most. Both are 1 where all relevant images come first; by guessing, both are about
-the share of relevant images.
+Precision at k rates the first page that a user sees; average precision rates the whole list, and
+weights its beginning most. Both are 1 if all relevant images are ranked first; for random lists,
+both are about the share of relevant images.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 def ranking(features: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """The order of the images (N, D) for each query (M, D), nearest first: int64 (M, N).
 
-    By Euclidean distance; of equals the earlier image comes first.
+    By Euclidean distance; the earlier image is first if distances are equal.
 
     >>> ranking(np.array([[0.0], [5.0], [2.0]]), np.array([[1.9], [4.0]]))
     array([[2, 0, 1],
@@ -37,7 +37,7 @@ def ranking(features: np.ndarray, queries: np.ndarray) -> np.ndarray:
 
 
 def precision_at_k(relevant: np.ndarray, k: int) -> float:
-    """The mean over the queries of the relevant part of the first k; relevant: bool (M, N).
+    """The relevant share of the first k, averaged over the queries; relevant: bool (M, N).
 
     >>> precision_at_k(np.array([[True, False, True, False]]), k=2)
     0.5
@@ -51,10 +51,10 @@ def precision_at_k(relevant: np.ndarray, k: int) -> float:
 
 
 def average_precision(relevant: np.ndarray) -> np.ndarray:
-    """Of each query: bool (M, N), in the order of the ranking -> float64 (M,).
+    """For each query: bool (M, N), in the order of the ranking -> float64 (M,).
 
-    All N images are ranked, so every relevant one is counted; a list that is cut off would need
-    the number of those missing. Raises ValueError where a query has no relevant image at all.
+    All N images are ranked, so every relevant one is counted; for a truncated list one would need
+    the number of those missing. Raises ValueError if a query has no relevant image.
 
     >>> average_precision(np.array([[True, False, True, False]]))  # (1/1 + 2/3) / 2
     array([0.83333333])
