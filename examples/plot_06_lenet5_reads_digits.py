@@ -39,9 +39,8 @@ from lesson import BLUE, GREY, PALE, VERMILION, device
 # The data
 # --------
 # The digits come with scikit-learn: real handwriting of 43 people, stored in 8x8 pixels, which we
-# enlarge to 28x28. They are split into three parts, with the same class proportions in each. The
-# network learns from the first; we monitor it on the second; the third stays untouched until the
-# end.
+# enlarge to 28x28. They are split into three parts with equal class proportions. The network learns
+# from the first; we monitor it on the second; the third stays untouched until the end.
 
 train, validation, test = load_dataset("digits")
 print(f"{len(train)} training, {len(validation)} validation and {len(test)} test images,",

@@ -160,8 +160,8 @@ print(f"{len(rows)} recorded runs")
 # ReLU instead of tanh
 # --------------------
 # A neuron of the nineties passed its sum through tanh, or a function of that shape. For large sums
-# such a curve is flat: the unit is *saturated*, and hardly any gradient gets through. ReLU, max(0,
-# a), passes all of the gradient or none.
+# such a curve is flat: the unit is *saturated*, and hardly any gradient passes. ReLU, max(0, a),
+# passes all of the gradient or none.
 #
 # How much survives several layers? We send random numbers through five layers whose sums have the
 # standard deviation s, and a random gradient through each activation. What fraction of its squared
