@@ -107,7 +107,7 @@ for name, _, k, s, p in ALEXNET:
     assert (field.units, field.size, field.jump, field.start) == ((n, n), (r, r), (j, j), (c, c))
 
 # %%
-# The package computes the same numbers for any network; the assertion compares them. Unit u of a
+# The package computes the same numbers; the assertion compares them. Unit u of a
 # layer has its middle at c + u·j and sees r/2 to both sides. Follow the column of jumps: each
 # stride multiplies it, and from then on *every* layer adds that much more. Strides are how a
 # network comes to see far.

@@ -257,7 +257,7 @@ for name, kernels in (
           f"{stack.parameter_count() / C**2:g}·C² weights")  # fmt: skip
 
 # %%
-# They see the same pixels, but do they weigh them alike? With random weights we measure the
+# They see the same pixels, but do they weight them equally? With random weights we measure the
 # effective receptive field of lesson 8, the number of pixels that carry 90 % of the gradient.
 
 images = np.random.default_rng(1).normal(size=(4, 1, 15, 15)).astype(np.float32)

@@ -2,9 +2,9 @@
 10 · The data set is biased
 ===========================
 
-*Five lines make a photograph brighter, with two bugs that no error message reveals. Then comes a
-classifier that has only seen bright images, what it does on dark ones, and how images that nobody
-took fill the gap.*
+*Five lines make a photograph brighter, with two bugs that no error message reveals. Then a
+classifier that has only seen bright images meets dark ones, and images that nobody took fill the
+gap.*
 
 **Prerequisites:** lessons 4 (one fully connected layer) and 6 (training).
 
@@ -277,8 +277,7 @@ for name, model in (("bright digits only", plain), ("with augmentation", augment
 # (``examples/measure_brightness_gap.py``). A small convolutional network learned from 8,000 images
 # of the brightest third only, as they are, or with every image times a factor from 0.15 to 1.1
 # (``ColorJitter``). Less light multiplies what a sensor counts, so darkness is a factor here. We
-# then darkened the bright third of the test images by factors; the other two thirds are photographs
-# that are really darker.
+# then darkened the bright third of the test images; the other two thirds really are darker.
 
 rows = recorded_rows("brightness_gap.json")
 NAMES = {"none": "bright photographs only", "brightness": "with augmentation"}
