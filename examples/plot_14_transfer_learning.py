@@ -49,7 +49,7 @@ numbers = Compose([ToArray(), Normalize(pixels.mean(), pixels.std())])
 
 
 def batches(data, size=32, seed=0, shuffle=True):
-    """Shuffled batches for training; if `whole`, in order for measuring."""
+    """Shuffled batches for training; all images in order for measuring."""
     return DataLoader(data, size, shuffle=shuffle, seed=seed, transform=numbers)
 
 

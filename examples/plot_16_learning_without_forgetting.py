@@ -44,7 +44,7 @@ numbers = Compose([ToArray(), Normalize(pixels.mean(), pixels.std())])
 
 
 def batches(data, shuffle=True):
-    """Shuffled batches for training; whole, in their order, for measuring."""
+    """Shuffled batches for training; all images in order for measuring."""
     return DataLoader(
         data, 32 if shuffle else 250, shuffle=shuffle, transform=numbers, with_indices=True
     )
