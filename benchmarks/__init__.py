@@ -1,4 +1,4 @@
-"""Measurements, each in processes of its own; each writes docs/results/NAME.json.
+"""Measurements, each in its own processes; each writes docs/results/NAME.json.
 
     steps      whole training steps, compared with PyTorch, JAX and the teaching libraries
     predict    one image, without a graph
@@ -11,5 +11,5 @@
     mutation   what mutation testing found (run mutmut first)
 
 `python -m benchmarks NAME --help` says what is measured, how, and with which options. Do not use
-the machine meanwhile: other work would be measured too.
+the machine meanwhile: other work would affect the measurements.
 """

@@ -23,7 +23,7 @@ def leaves(seed: int = 0) -> tuple[np.ndarray, ...]:
 
 
 def upstream(seed: int = 1) -> np.ndarray:
-    """dy, the gradient that comes in at the end of the chain."""
+    """dy, the gradient at the end of the chain."""
     return np.random.default_rng(seed).standard_normal((4, 4), np.float32)
 
 
