@@ -1,8 +1,7 @@
 """Peers compared: the same numbers first, then times in turn, then ratios within a round.
 
-A ratio is minivision's time divided by the peer's in the same round, so that a temporary slowdown
-of the machine affects both. Below 1 minivision is faster. A peer whose numbers differ is not
-reported.
+A ratio is minivision's time divided by the peer's in the same round, so a slowdown of the machine
+affects both. Below 1 minivision is faster. A peer whose numbers differ is not reported.
 """
 
 from __future__ import annotations

@@ -43,8 +43,7 @@ def cases() -> dict[str, dict[str, Any]]:
 def case(row: tuple, shape: tuple[int, ...]) -> dict[str, Any]:
     network = {"batch": shape, "classes": shape[1], "layers": [row]}
     if row == LRN:
-        # With inputs of size 1 the sum is negligible against k, and a wrong alpha would go
-        # unnoticed.
+        # With inputs of size 1 the sum is tiny next to k, and a wrong alpha would go unnoticed.
         network["scale"] = 30
     return {"network": network, "first": False}
 

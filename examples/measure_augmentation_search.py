@@ -129,11 +129,11 @@ def measure(name, description, seed, splits, arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--processes", type=int, help="of the searches (default: one a core)")
+    parser.add_argument("--processes", type=int, help="of the searches (default: one per core)")
     parser.add_argument("--images", type=int, default=IMAGES, help="fewer for a first try")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="fewer for a first try")
     parser.add_argument("--result", type=Path, default=RESULT, help="the file of rows")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of searches under way")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of unfinished searches")
     arguments = parser.parse_args()
     if CHOOSING in arguments.seeds:
         parser.error(f"the seed {CHOOSING} is for the searches")

@@ -129,9 +129,8 @@ for name, K, S, P in (("LeNet-5, conv 5, pool 2", 5, 1, 2), ("AlexNet, conv1, po
 # Is it true?
 # -----------
 # A formula about a program can be checked on the program: the pixels in the field of a unit should
-# be those with a nonzero gradient. (We make the weights positive and the pooling an average, so
-# that nothing cancels.) Below, two units of LeNet-5's second convolution, in the middle and in the
-# corner.
+# be those with a nonzero gradient. (We use positive weights and average pooling, so that nothing
+# cancels.) Below, two units of LeNet-5's second convolution, in the middle and in the corner.
 
 positive = Sequential(Conv2d(1, 6, 5, padding=2), AvgPool2d(2), Conv2d(6, 16, 5)).to(device)
 for parameter in positive.parameters():

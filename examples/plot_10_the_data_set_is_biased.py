@@ -12,8 +12,7 @@ gap.*
 
 **You will be able to**
 
-* change the brightness of bytes without wrapping, mixing up channels or changing the caller's
-  array,
+* brighten bytes without wrapping, mixing up channels or changing the caller's array,
 * say what is wrong with a training set by comparing its distribution with that of the real task,
 * write a random transform of your own, and measure how much of the gap it closes and what it costs.
 """
@@ -213,8 +212,7 @@ for name, model in (("bright digits only", plain), ("with augmentation", augment
 
 # %%
 # Where have the images gone? We cannot plot 784 numbers, but we can plot two. Principal component
-# analysis finds the two directions along which the images differ most, and projects all of them
-# onto these.
+# analysis finds the two directions along which the images differ most, and projects them there.
 
 sample = noon.images[:300]
 made = np.stack([darker(image, np.random.default_rng((1, i))) for i, image in enumerate(sample)])

@@ -81,9 +81,8 @@ print("flipped = turned by some quarters:",
 # %%
 # Where is the middle?
 # --------------------
-# Number the pixels of a row 0 to W-1 and let these be the positions of their *centres*. Then the
-# row extends from -½ to W-½, and its middle is (W-1)/2: for four pixels 1.5, between pixel 1 and
-# pixel
+# Number the pixels of a row 0 to W-1, and let these be the positions of their *centres*. The row
+# then spans -½ to W-½, and its middle is (W-1)/2: for four pixels 1.5, between pixels 1 and
 # 2. Rotations are often written about W/2. That is half a pixel off, and a turn by 180 degrees
 # doubles the error. We do both, on the same photograph.
 

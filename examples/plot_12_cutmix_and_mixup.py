@@ -49,8 +49,7 @@ from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_
 #    Cutout   x̃ = x, but grey inside a box      ỹ = y
 #
 # (Zhang et al. 2018; Yun et al. 2019; DeVries & Taylor 2017.) A label is now a row of
-# probabilities. Usually ``draw`` chooses λ, partners and box; to see more clearly, we choose them
-# ourselves.
+# probabilities. Usually ``draw`` chooses λ, partners and box; here we choose them.
 
 names = ("flower", "tower")
 cuts = (load_sample_image("flower.jpg")[:, 100:527], load_sample_image("china.jpg")[:, :427])
@@ -85,8 +84,7 @@ for (title, (images, targets, *_)), column in zip(shown.items(), grid.T, strict=
 # How much is left?
 # -----------------
 # λ is drawn from the Beta(α, α) distribution. With α = 1, the authors' choice for CutMix, it is
-# uniform from 0 to 1. With a small α one of the two images dominates; with a large α they are
-# always half and half.
+# uniform from 0 to 1. Small α: one image dominates. Large α: always half and half.
 #
 # CutMix wants a box with the share 1 - λ of the area, so its sides are √(1-λ) of the image's. Its
 # centre may be any pixel, so at the border the box is cut off, **and then λ has to be corrected to
@@ -138,7 +136,7 @@ figure.colorbar(heat, ax=third, format=lambda value, _: f"{value:.0%}", shrink=0
 # -------------------------
 # Cross-entropy with a row of probabilities y is ``-Σ_k y_k log p_k``. It is *linear in y*, so for a
 # label that is a mixture the loss is the same mixture of two ordinary losses. Its gradient with
-# respect to the logits is ``p - y``, and so the gradient mixes in the same way. Checked on random
+# respect to the logits is ``p - y``, so the gradient mixes in the same way. A check on random
 # numbers:
 
 logits = rng.normal(size=(6, 10))

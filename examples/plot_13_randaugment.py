@@ -3,8 +3,7 @@
 ================
 
 *Which operations, and how strong? You see fourteen of them from weak to strong, learn why
-"magnitude 9" means different things in different libraries, and let a search choose, then doubt its
-choice.*
+"magnitude 9" means different things in different libraries, let a search choose, and doubt it.*
 
 **Prerequisites:** lessons 6 (training), 10 and 11 (augmentation).
 

@@ -251,8 +251,7 @@ print(f"the teacher's decisions about the 100: {(decisions == hundred.labels).me
 # * **decisions**: the class that the teacher predicts. Such a label is called a pseudo-label, the
 #   subject of lesson 17.
 # * **answers**: all ten logits, softened with T = 4.
-# * **shuffled answers**: the same, but each for a different image. If this helps, something is
-#   wrong.
+# * **shuffled answers**: the same, but each for another image. If this helps, something is wrong.
 #
 # The last one gets **answers, 600 images**: images without labels are cheap, so there can be more.
 # Each is trained for 480 steps, three times, with different initial weights and image orders.
@@ -452,8 +451,7 @@ for count in dict.fromkeys(row["variant"] for row in of("unlabelled")):
 # 3 more often; in the other case the 7 and the 8 less often. These frequencies must be known. The
 # correction counts the student's predictions for the *validation* images, without their labels, and
 # never looks at the test images, on which the paper chose its correction. The control is the same
-# student with labels, corrected in the same way. All use the same learning rate, which was not
-# tuned.
+# student with labels, corrected in the same way. All use one learning rate, which was not tuned.
 
 shown = {}
 for which in dict.fromkeys(row["which"] for row in of("omitted")):

@@ -183,8 +183,7 @@ for axes in (left, right):
 # Runs made beforehand
 # --------------------
 # MNIST with 100, 600 and 1,000 labels and 20,000 unlabelled images, three seeds
-# (``examples/measure_pseudo_labels.py``). The learning rate of each method was chosen on validation
-# images.
+# (``examples/measure_pseudo_labels.py``). Each learning rate was chosen on validation images.
 
 rows = recorded_rows("pseudo_labels.json")
 CHOOSING = 100

@@ -106,9 +106,8 @@ for name, seen in (("the same view", logits), ("another view", np.array([[0.5, 1
 # A chain of three networks
 # -------------------------
 # We have fifty labels and 1,207 unlabelled images. The students have twice as many filters as the
-# teacher. Each network is measured on the test images and on three changes of them that it was not
-# explicitly trained for. The chain without noise sees every image unchanged, and `without_noise`
-# switches dropout off.
+# teacher. Each network is measured on the test images and on three changes that none was trained
+# for as such. The chain without noise sees unchanged images, and `without_noise` turns dropout off.
 
 CHANGES = {
     "as they are": [],
@@ -175,12 +174,11 @@ panels[0].legend(frameon=False)
 panels[0].set_ylabel("test accuracy")
 
 # %%
-# Look at the first panel with care: on unchanged images, the teacher without noise is far better
-# than the one with it, and this short training under noise does not make up for that. The other
+# Look closely at the first panel: on unchanged images, the teacher without noise is far better
+# than the one with it, and this short training with noise does not make up for it. The other
 # panels show what noise is for: a moved or darkened image is new to the chain without it, and its
-# students inherit that. With noise, the labels are more often right than the teacher's predictions
-# on the test images, because the unsure ones are left out; without noise the two shares are
-# similar.
+# students inherit that. With noise, the labels are right more often than the teacher's predictions
+# on the test images, as unsure ones are left out; without noise the shares are similar.
 #
 # Which images are kept
 # ---------------------
@@ -224,8 +222,7 @@ print(f"all labels:                        {bound['as they are']:.1%}")
 # --------------------
 # The same on MNIST with 100 labels, and on photographs (CIFAR-10) with 2,000, by a small residual
 # network with dropout and stochastic depth, three seeds
-# (``examples/measure_noisy_student.py``). The learning rate of each chain was chosen on validation
-# images.
+# (``examples/measure_noisy_student.py``). Each learning rate was chosen on validation images.
 
 rows = recorded_rows("noisy_student.json")
 CHOOSING = 100
@@ -305,9 +302,8 @@ if not rows:
 #    there is more to know than the teacher can hold.
 # 2. Call `filter_and_balance` with ``floor=0.9``. Expect fewer wrong labels and more copies of the
 #    rare digits, or a message that names the digit with no images left.
-# 3. Learn from decisions: ``soft=False`` in ``chain``. On MNIST they were better than
-#    probabilities: a student of an unsure teacher learns to be unsure. Expect a difference smaller
-#    than one seed's.
+# 3. Learn from decisions: ``soft=False`` in ``chain``. On MNIST they beat probabilities: a student
+#    of an unsure teacher learns to be unsure. Expect a difference smaller than one seed's.
 #
 # **Next lesson:** 19 · Local and global features
 

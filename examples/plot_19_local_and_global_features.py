@@ -424,14 +424,13 @@ else:
 # 1. Draw the corners of ``flower.jpg`` with ``most=150``. Where are they, and where are none?
 #    Expect most in the heart of the flower, some on the petals, and none in the background: it is
 #    out of focus, so most of it is noise.
-# 2. Rotate a tile with a roof by a quarter turn (``np.rot90``), describe it with
-#    ``ClassicFeatures()`` and search. At which rank is the tile itself? Expect it far down the list
-#    by the local part, where cells and directions turn with the image, and often among the first
-#    ten by the global part, where patterns only move to bins with as many ones. Neither part is
-#    designed for rotations.
+# 2. Turn a tile with a roof by a quarter (``np.rot90``), describe it with ``ClassicFeatures()`` and
+#    search. At which rank is the tile itself? Expect it far down by the local part, where cells and
+#    directions turn with the image, and often in the first ten by the global part, where patterns
+#    only move to bins with as many ones. Neither is designed for rotations.
 # 3. Replace the histogram of 59 bins with its ten sums (``lbp_sums``), which ignore quarter turns,
-#    and search the shapes, which are rotated at random, by the global part alone. Expect an mAP
-#    about one point *lower*: a description that ignores rotation also loses other information.
+#    and search the randomly rotated shapes by the global part alone. Expect an mAP about one point
+#    *lower*: a description that ignores rotation also loses other information.
 #
 # **Next lesson:** 20 · Looking inside
 

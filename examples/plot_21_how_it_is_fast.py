@@ -253,9 +253,8 @@ axes.spines[["top", "right"]].set_visible(False)
 # the machine room, because keeping them would take KH·KW times the memory of the image. The
 # gradient of the image reverses the copying: col2im adds every number of a column to the pixel that
 # it was copied from, and the machine room can do that with stacked rows. With a stride of 1 there
-# is another way, a convolution of dy with the kernels turned by 180 degrees;
-# ``choice.flip_kernels`` takes it for layers of many channels, such as this one. Here are both
-# gradients, in one thread.
+# is another way, a convolution of dy with kernels turned by 180 degrees; ``choice.flip_kernels``
+# uses it for layers with many channels, such as this one. Here are both gradients, in one thread.
 
 dy = rng.normal(size=(N, F, H, W)).astype(np.float32)
 choice.workers = alone

@@ -30,7 +30,7 @@ CANDIDATES = {
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--models", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
 parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs' folders lie")
+parser.add_argument("--runs", type=Path, default=Path("runs"), help="parent folder of the runs")
 parser.add_argument("--device", default="auto")
 arguments = parser.parse_args()
 

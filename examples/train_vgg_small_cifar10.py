@@ -44,7 +44,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, default=12)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--workers", type=int, default=0, help="threads that prepare images")
-parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder lies")
+parser.add_argument("--runs", type=Path, default=Path("runs"), help="parent folder of the run")
 parser.add_argument("--device", default="auto")
 arguments = parser.parse_args()
 epochs, seed = arguments.epochs, arguments.seed
