@@ -231,7 +231,7 @@ LABELS, IMITATION_STEPS, HEAD_STEPS = (2, 10), 2_000, 300
 
 
 def of_other_classes(body, count, seed):
-    """A new head for 5 to 9 from `count` labels a class, on a frozen body without any label."""
+    """A new head for 5 to 9 from `count` labels per class, on a frozen body without any label."""
     begun = time.perf_counter()
     train, test = (OnlyClasses(part, "56789") for part in (splits.train, splits.test))
     with manual_seed(seed):

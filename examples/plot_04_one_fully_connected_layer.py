@@ -226,8 +226,8 @@ figure.suptitle("Templates of digits as they are, and of digits in 49 places", f
 # It gets better on moved digits, and worse on unmoved ones. There is one picture per class, and a
 # picture that must suit a digit in 49 places suits it well in none.
 #
-# Beside a convolutional network
-# ------------------------------
+# Compared with a convolutional network
+# -------------------------------------
 # Is the task too hard, then? LeNet-5, the network of lesson 6, was trained on the same images in
 # the same way. We ran this beforehand on the 55,000 training digits of MNIST, with three seeds
 # (``examples/measure_shift_and_scale.py``; two epochs each).

@@ -270,8 +270,8 @@ print(f"of the {wrong.sum()} errors, {wrong[unsure].sum()} are among these twelv
 # So the probability is useful: a machine that sorts letters can pass the uncertain ones to a human
 # and avoid many of its errors. But see how it does on images unlike those it learned from.
 #
-# The same digit, otherwise
-# -------------------------
+# The same digit, changed
+# -----------------------
 # To you a digit is still a digit when it is dark on bright, or a few pixels to the side. The
 # network has never seen such images.
 

@@ -51,9 +51,9 @@ table = summary(whole)
 print(table)
 
 # %%
-# How many neurons is that? Every number that a convolution or a fully connected layer makes is one.
-# The paper's abstract says 650,000. Lectures sometimes say 605,000, perhaps because two digits were
-# swapped. We can simply count:
+# How many neurons is that? Every number that a convolution or a fully connected layer outputs is
+# one. The paper's abstract says 650,000. Lectures sometimes say 605,000, perhaps because two digits
+# were swapped. We can simply count:
 
 layers = [row for row in table.rows if row.kind in ("Conv2d", "Linear")]
 names = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
@@ -209,10 +209,10 @@ for axes in (left, right):
 
 # %%
 # Be fair to both. While the sums are small, tanh passes everything, and ReLU loses half at every
-# layer, because half of the units are off. But that half is the same at every scale, so the first
-# weights can make up for it: He's variance is 2 over the number of inputs, not 1. What tanh
-# passes depends on how large the sums have become, and in training they grow. (These are the
-# activations alone; the weights between them multiply the gradient, too.)
+# layer, because half of the units are off. But that half is the same at every scale, so the initial
+# weights can make up for it: He's variance is 2 over the number of inputs, not 1. What tanh passes
+# depends on how large the sums have become, and in training they grow. (These are the activations
+# alone; the weights between them multiply the gradient, too.)
 #
 # The paper reports that on CIFAR-10 a network reached 25 % training error six times as fast with
 # ReLU as with tanh. And the small AlexNet?
@@ -225,7 +225,7 @@ report("activation")
 # are the scores before anything has been learned? The largest of overlapping windows is larger than
 # the mean; tanh bends it back, ReLU passes it on, and the layers add up. (Whether this explains the
 # table is another question; the third thing to try below asks it.) The paper's six-fold speed was
-# measured with another network, in another training.
+# measured with another network, trained differently.
 
 noise = Tensor(np.random.default_rng(1).normal(size=(16, 3, 32, 32)).astype(np.float32))
 for name in VARIANTS["activation"]:
@@ -381,7 +381,7 @@ for name, layer in (
 # So batch normalisation keeps every channel in a range where the next layer can learn. The price:
 # in training, the output for one image depends on the others in the batch, and for inference it
 # needs running means from training. The small AlexNet without normalisation, with LRN (with α =
-# 0.1, for these pixels are standardised) and with batch normalisation at the same places:
+# 0.1, as these pixels are standardised) and with batch normalisation at the same places:
 
 report("normalization")
 seconds = {
@@ -549,8 +549,8 @@ for variant in VARIANTS["dropout"]:
               f"from {100 * min(gaps):.1f} to {100 * max(gaps):.1f}")  # fmt: skip
 
 # %%
-# More images out of each
-# -----------------------
+# More images from each
+# ---------------------
 # The other remedy for overfitting is to show every image differently each time. AlexNet took random
 # crops, mirrored them, and changed the light. Real light varies along certain colours, the
 # *principal components* of the pixels. In ImageNet that is mostly from dark to bright; a single
@@ -604,8 +604,8 @@ for axes, seen in zip(right.subplots(2, 5).flat, ten_crops(photo, (192, 192)), s
 figure.suptitle("Ten crops (smaller than the paper's, so that the frames can be told apart)")
 
 # %%
-# What each idea brought here
-# ---------------------------
+# What each idea contributed here
+# -------------------------------
 # All recorded comparisons side by side: each point is the mean over the seeds, its bar their
 # standard deviation. If bars overlap, these runs do not distinguish the variants. Look at what was
 # confirmed and at what was not; both are results.

@@ -242,7 +242,8 @@ for axes in (left, middle):
 #
 # Small filters, many of them
 # ---------------------------
-# Lesson 8 derived it: two 3x3 see 5x5, three see 7x7. We ask the networks, with C maps in and out.
+# Lesson 8 derived it: two 3x3 see 5x5, three see 7x7. We check it on the networks, with C maps in
+# and out.
 
 C = 64
 for name, kernels in (

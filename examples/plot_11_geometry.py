@@ -225,8 +225,8 @@ for name, straight in (("four", by_four), ("three", by_three)):
           f"{abs(straight.astype(int) - page).mean():.1f} grey levels")  # fmt: skip
 
 # %%
-# What is marked goes along
-# -------------------------
+# Annotations move along
+# ----------------------
 # An annotated image comes with boxes, masks or points. Move the image alone, and they are wrong.
 # Every geometric transform moves all of them with the values it drew: points by the matrix; a mask
 # by its nearest pixels, so that no label is invented between two; a box to the box around its four

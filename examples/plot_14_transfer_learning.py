@@ -5,7 +5,7 @@
 *You have two images of every new class. Can a network that never saw these classes help? Most of
 what it knows is not specific to its classes; but it has to know enough.*
 
-**Prerequisites:** lessons 6 (training), 8 (what layers see); 12 for the recorded runs' form.
+**Prerequisites:** lessons 6 (training), 8 (what layers see); 12 for how recorded runs are shown.
 
 **Minutes:** 25 to read, about 15 seconds to run.
 
@@ -154,8 +154,8 @@ print(f"the two heads differ by at most {np.abs(a - b).max():.1e};",
       f"features recorded once were {in_every_epoch / once:.1f} times as quick")  # fmt: skip
 
 # %%
-# Approach 2: train everything on
-# -------------------------------
+# Approach 2: keep training everything
+# ------------------------------------
 # Or we train everything, the new head with the full learning rate, the old body with a tenth of it:
 # fifty images should not undo what took thousands to learn. `rate_groups` makes the optimizer's
 # groups, optionally with learning rates that fall from layer to layer towards the image.
@@ -343,8 +343,8 @@ for approach in APPROACHES:
             print(f"{approach}, {labels} a class: {np.mean(larger):.1%}, and not {usual:.1%}")
 
 # %%
-# With two images a class a single seed chooses a rate by luck, however many validation images there
-# are. A better second round would choose among three rates with several seeds.
+# With two images per class a single seed chooses a rate by luck, however many validation images
+# there are. A better second round would choose among three rates with several seeds.
 #
 # The control is the frozen body with *random* weights: what it reaches is not due to the old
 # network. The more labels there are, the less an old network can contribute.

@@ -71,8 +71,8 @@ print(f"teacher: {teacher.parameter_count():,} parameters,",
       f"test accuracy {evaluate(teacher, whole(test))['accuracy']:.1%}")  # fmt: skip
 
 # %%
-# What it knows, and what one sees of it
-# --------------------------------------
+# What it knows, and what we see of it
+# ------------------------------------
 # We show it two test images: the one it is least sure of, and one it is sure of. A softmax turns
 # its logits v into probabilities; a **temperature** T divides them first:
 #
@@ -338,10 +338,10 @@ for axes in panels:
 # learns nothing. Compare *answers* with *decisions*: both come from the teacher, but only answers
 # carry all it knows. One image of a 6 with the target "6, and somewhat an 8, hardly a 1" can teach
 # something about all ten classes. The last two lines show how much that is worth. We chose 100
-# images after trying several numbers, because a difference is easiest to see where images are few;
+# images after trying several numbers, because a difference is easiest to see with few images;
 # the first thing to try, below, is all 600.
 #
-# Hinton's experiment in small
+# Hinton's experiment, smaller
 # ----------------------------
 # MNIST, ``examples/measure_distillation.py``: a teacher with two hidden layers of 1,200 units and
 # dropout, which learned from 55,000 labelled images; students with two layers of 100, and **1,800**
@@ -446,7 +446,7 @@ for count in dict.fromkeys(row["variant"] for row in of("unlabelled")):
 # 3 is in them. The student (two layers of 300) then meets the 3s of the test images. A second one
 # has only seen 7s and 8s.
 #
-# Such a student rarely predicts classes that were never right, mostly because of the bias of its
+# Such a student rarely predicts classes that were never right, largely because of the bias of its
 # last layer. ``bias_for_share`` corrects it so that a class is predicted as often as it occurs: the
 # 3 more often; in the other case the 7 and the 8 less often. These frequencies must be known. The
 # correction counts the student's predictions for the *validation* images, without their labels, and
@@ -532,8 +532,8 @@ else:
 # than it looks. The body that learned from shuffled answers shows how much of an effect comes from
 # training as such, not from what the answers say about their images.
 #
-# What has become smaller
-# -----------------------
+# How much smaller?
+# -----------------
 
 sizes = {row["network"]: row for row in of("sizes")}
 best = counted("unlabelled", max((row["variant"] for row in of("unlabelled")), default=0))

@@ -34,7 +34,7 @@ from minivision.transforms import Compose, Normalize, RandAugment, RandomTransla
 from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
 # %%
-# Where the border may run
+# Where to draw the border
 # ------------------------
 # There are two clusters of points, with one label in each. The labelled points are not in the
 # middle of their clusters, so a border half way between them is a poor one. But the unlabelled
@@ -102,8 +102,8 @@ print("gradient with its own decision:      ", z.grad.round(3))
 
 # %%
 # A network's own soft labels teach it nothing. A decision does: it raises the leading class, so the
-# network becomes surer of its prediction. That is all it can do on its own, and if the network is
-# wrong it becomes surer of the error: *confirmation bias*. There are two remedies:
+# network becomes more confident. That is all it can do on its own, and a wrong network becomes more
+# confident in its error: *confirmation bias*. There are two remedies:
 #
 # * trust late: α(t) is 0 at first and grows (Lee),
 # * trust what is sure, and learn it for *another* view: decide on a weakly augmented image, only if

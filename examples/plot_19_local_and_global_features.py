@@ -99,8 +99,8 @@ second.set(title="√R: corners red, edges blue, noise white", xticks=[], yticks
 # What is around a point? Not its pixels: moved by one, or lit differently, all of them change. So
 # the patch of 16x16 pixels is cut into 4x4 cells, and in each the slopes vote for one of eight
 # directions, weighted by their steepness, and less if they are far from the middle. The vector is
-# scaled to length 1, clipped at 0.2, and scaled to length 1 again. This is SIFT (Lowe 2004), and
-# OpenCV has it.
+# scaled to length 1, clipped at 0.2, and scaled to length 1 again. This is SIFT (Lowe 2004), as in
+# OpenCV.
 
 best_point = points[:1]
 column, row = best_point[0]

@@ -189,7 +189,7 @@ print(f"mean of the map {bracket.mean():.3f} + bias {head['bias'][STAR]:.3f} = s
 # %%
 # Most networks have more layers after their maps. **Grad-CAM** (Selvaraju et al. 2017) weights each
 # map by the mean of its gradient, and keeps the positive part. For our network that is the same up
-# to a constant: the gradient of an average over 8x8 places is w_f / 64 everywhere.
+# to a constant: the gradient of an average over 8x8 positions is w_f / 64 everywhere.
 
 ratio = head["weight"][STAR] / evidence.weights[0]
 print(f"weights of the linear layer / Grad-CAM's: {ratio.min():.2f} to {ratio.max():.2f}")
@@ -351,8 +351,8 @@ figure.suptitle("The commonest mistakes, the surest first")
 # %%
 # Look at the strokes: where one meets a shape with corners, it can pass for the arm of a star.
 #
-# A map of what it finds alike
-# ----------------------------
+# A map of what it finds similar
+# ------------------------------
 # The last layer receives 32 numbers per image, the averages of the last maps. Two images with
 # similar numbers get similar predictions. The two directions in which these numbers vary most, the
 # first two **principal components**, make a map of the data set as the network sees it.
