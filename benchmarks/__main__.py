@@ -45,15 +45,15 @@ for name, (module, rounds) in MEASUREMENTS.items():
         command.add_argument("--rounds", type=int, default=rounds, help="default: %(default)s")
         command.add_argument(
             "--seconds", type=float, default=0.5,
-            help="least length of a timed round (default: %(default)s)",
+            help="minimum length of a timed round (default: %(default)s)",
         )  # fmt: skip
     command.add_argument(
         "--missing", action="store_true",
-        help="skip what was measured at this commit: go on after an interruption",
+        help="skip what was measured at this commit, to resume after an interruption",
     )  # fmt: skip
     command.add_argument(
         "--out", type=Path, default=RESULTS, metavar="DIR",
-        help="write the results here, not into docs/results",
+        help="write the results here instead of docs/results",
     )  # fmt: skip
 text = mutation.__doc__ or ""
 commands.add_parser(

@@ -1,7 +1,7 @@
 """Peers compared: the same numbers first, then times in turn, then ratios within a round.
 
-A ratio is minivision's time divided by the peer's in the same round, so that what slows the machine
-for a while slows both. Below 1 minivision is faster. A peer whose numbers differ is not reported.
+A ratio is minivision's time divided by the peer's in the same round, so a slowdown of the machine
+affects both. Below 1 minivision is faster. A peer whose numbers differ is not reported.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from benchmarks.processes import PAUSE, alternate, prepare
 from benchmarks.report import Row
 
 OURS = ("minivision", "minivision-tuned")
-TOLERANCE = 1e-4  # relative, where a measurement names none
+TOLERANCE = 1e-4  # relative, if a measurement names none
 
 
 def print_nothing_more(rows: list[Row]) -> None:
-    """What `compare` adds by default."""
+    """The default `conclude`: adds nothing."""
 
 
 def compare(
@@ -58,7 +58,7 @@ def compare(
 def refuse_other_numbers(
     model: str, tolerance: float | list[float], processes: dict[str, Any], said: dict[str, Any]
 ) -> None:
-    """Take out every peer whose check differs from minivision's, and print both."""
+    """Remove every peer whose check differs from minivision's, and print both."""
     ours = said[OURS[0]]["check"]
     for name in list(processes):
         theirs = said[name]["check"]
@@ -71,7 +71,7 @@ def refuse_other_numbers(
 
 
 def row_of(model: str, name: str, facts: dict[str, Any], gave: dict[str, Any]) -> dict[str, Any]:
-    """Times in ms, and minivision's ratios to them, of one peer."""
+    """One peer's times in ms, and minivision's ratios to them."""
     row = {"model": model, "peer": name, "check": report.shortened(facts.get("check", []))}
     if name not in gave:
         return row | {"unavailable": facts["unavailable"]}
@@ -88,7 +88,7 @@ def row_of(model: str, name: str, facts: dict[str, Any], gave: dict[str, Any]) -
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
-    """One line per peer, and the two ratios that the goals are about."""
+    """One line per peer, and the two ratios that have goals."""
     print(f"\n{'model':<22} {'peer':<22} {'ms':>9} {'quartiles':>19} {'ratio':>7} {'upper':>6}")
     for row in rows:
         head = f"{row['model']:<22} {row['peer']:<22}"

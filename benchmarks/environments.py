@@ -1,7 +1,7 @@
-"""An environment for each library, made when it is first needed, with the versions written here.
+"""An environment for each library, made on first use, with the versions listed here.
 
-Where the Python that runs the benchmarks has exactly these versions, no other is made. Environments
-lie in .benchmark-environments/, which git ignores, and can be deleted at any time.
+If the Python that runs the benchmarks has exactly these versions, no other is made. Environments
+are in .benchmark-environments/, which git ignores, and can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".benchmark-environments"
 
-# The words of one `pip install` a line. DeZero and Chainer need a NumPy of their time.
+# The arguments of one `pip install` per line. DeZero and Chainer need a NumPy of their time.
 ENVIRONMENTS = {
     "pytorch": [["torch==2.13.0", "numpy==2.4.6"]],
     "torchvision": [["torch==2.13.0", "torchvision==0.28.0", "numpy==2.4.6", "pillow==13.0.0"]],
@@ -32,11 +32,11 @@ ENVIRONMENTS = {
 
 
 class CannotInstallError(Exception):
-    """pip could not make an environment; the sentence says which and why."""
+    """pip could not make an environment; the message says which and why."""
 
 
 def python_of(name: str | None) -> str:
-    """The Python that has this environment's libraries, which are installed if they must be."""
+    """The Python that has this environment's libraries, which are installed if necessary."""
     if name is None or _is_here(ENVIRONMENTS[name]):
         return sys.executable
     folder, installs = FOLDER / name, ENVIRONMENTS[name]

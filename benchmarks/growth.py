@@ -1,9 +1,9 @@
-"""Time and memory of a training step as batch, image, channels and depth grow; minivision alone.
+"""Time and memory of a training step as batch, image, channels and depth grow; only minivision.
 
-Networks of 3x3 convolutions around vgg_small. Time should grow as the work does, which is counted
-in multiply-adds, and memory as the numbers that a step has to keep. What is printed are the slopes
-of log time against log work and of log memory against log numbers, fitted over the upper half of
-the points: 1 is linear, more is growth that nothing asks for.
+Networks of 3x3 convolutions around vgg_small. Time should grow in proportion to the work, counted
+in multiply-adds, and memory to the numbers that a step has to keep. It prints the slopes of log
+time against log work and of log memory against log numbers, fitted over the upper half of the
+points: 1 is linear, more is growth without a reason.
 
     python -m benchmarks growth --model batch
 """
@@ -20,7 +20,7 @@ from benchmarks.growth_figure import draw
 from benchmarks.networks import stored, vgg, work
 from benchmarks.processes import running
 
-# The axis, its points, and what stays as it is (vgg's defaults where nothing is said).
+# The axis, its points, and what stays fixed (vgg's defaults if not listed).
 AXES: dict[str, tuple[tuple[int, ...], dict[str, int]]] = {
     "batch": ((4, 8, 16, 32, 64, 128, 256), {}),
     "image": ((16, 24, 32, 48, 64, 96, 128), {"batch": 16}),
@@ -31,7 +31,7 @@ MODELS, PEERS = list(AXES), ["minivision"]
 
 
 def measure(options: Namespace) -> None:
-    """Write growth.json after every axis, and the figure of all that are there."""
+    """Write growth.json after every axis, and the figure of all measured axes."""
     path = options.out / "growth.json"
     for axis in options.model:
         if options.missing and report.is_there(path, axis=axis):
@@ -59,7 +59,7 @@ def measure(options: Namespace) -> None:
 def measure_point(
     network: dict[str, Any], settings: dict[str, Any], rounds: int
 ) -> tuple[report.Row, report.Row]:
-    """Time, memory, work and stored numbers of one network, in a process of its own."""
+    """Time, memory, work and stored numbers of one network, in its own process."""
     with running("minivision", {**settings, "network": network}) as (process, facts):
         ms = [process.round()["ms"] for _ in range(rounds)]
     row = {
@@ -76,7 +76,7 @@ def slopes(rows: list[report.Row]) -> dict[str, float | None]:
     upper = rows[len(rows) // 2 :]
 
     def slope(y: list[float], x: list[float]) -> float | None:
-        # Memory that did not rise above what the imports had taken once is not seen: 0 MB.
+        # Memory that stays below the peak of the imports cannot be seen: 0 MB.
         pairs = [(a, b) for a, b in zip(x, y, strict=True) if b > 0]
         if len(pairs) < 2:
             return None

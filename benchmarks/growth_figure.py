@@ -1,4 +1,4 @@
-"""The figure of growth.json: for every axis a panel of time above a panel of memory, log-log."""
+"""The figure of growth.json: per axis a panel of time above a panel of memory, log-log."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def curves(panel: Any, x: list[float], y: list[float], expected: list[float], word: str) -> None:
-    """What was measured, and what is linear in the work, through the last point."""
+    """The measured points, and a line linear in the work through the last one."""
     line = [y[-1] * value / expected[-1] for value in expected]
     panel.loglog(x, line, color=GREY, linestyle="--", label=f"linear in {word}")
     panel.loglog(x, y, color=BLUE, marker="o", markersize=4, label="measured")

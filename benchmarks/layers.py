@@ -1,8 +1,8 @@
 """Single layers, forward and backward, at their sizes in the networks, compared with PyTorch.
 
 All convolutions of the three networks, and one or two of every other kind. The input requires a
-gradient except in a network's first layer. minivision's activations lie with the batch innermost
-in memory, as inside a network; the first layer's images lie as they are loaded.
+gradient except in a network's first layer. minivision's activations have the batch innermost in
+memory, as inside a network; the first layer's images keep the layout in which they are loaded.
 
     python -m benchmarks layers --model alexnet.conv2 --model relu
 """
@@ -43,7 +43,7 @@ def cases() -> dict[str, dict[str, Any]]:
 def case(row: tuple, shape: tuple[int, ...]) -> dict[str, Any]:
     network = {"batch": shape, "classes": shape[1], "layers": [row]}
     if row == LRN:
-        # At inputs of size 1 the sum hardly counts beside k, and a wrong alpha would not be seen.
+        # With inputs of size 1 the sum is tiny next to k, and a wrong alpha would go unnoticed.
         network["scale"] = 30
     return {"network": network, "first": False}
 

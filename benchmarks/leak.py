@@ -1,7 +1,7 @@
 """Does memory grow while minivision trains? Resident memory, sampled along many steps.
 
-1,000 steps of LeNet-5 and 100 of vgg_small, looked at 20 times; the growth is what is held at the
-end above what was held after the first tenth.
+1,000 steps of LeNet-5 and 100 of vgg_small, sampled 20 times; the growth is the memory held at the
+end minus the memory held after the first tenth.
 
     python -m benchmarks leak
 """

@@ -6,7 +6,7 @@
     cifar-0       as cifar, in the training thread, next to a training step of the small VGG
 
 W is the number of workers: threads here, processes there; 0 is none. A time is that of one epoch,
-or for the last two of a batch; their ratio is preparation over training step, in turn.
+or for the last two of one batch; their ratio is preparation over training step, measured in turn.
 
     python -m benchmarks loader --model imagenet-2
 """

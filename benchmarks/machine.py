@@ -1,4 +1,4 @@
-"""The machine, the code and the day of a measurement, as they are recorded with its numbers."""
+"""The machine, the code and the date of a measurement, as recorded with its numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from minivision.backend import usable_cores
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, caches, memory and system; what the system does not tell is left out."""
+    """Processor, cores, caches, memory and system; what the system does not report is left out."""
     processor = _field("/proc/cpuinfo", "model name") or platform.processor()
     flags = _field("/proc/cpuinfo", "flags").split()
     memory = _field("/proc/meminfo", "MemTotal").split()
@@ -49,7 +49,7 @@ def _git(*words: str) -> str | None:
 
 
 def _field(file: str, name: str) -> str:
-    """The value of the first `name: value` in a file of the kernel's; "" where there is none."""
+    """The value of the first `name: value` in one of the kernel's files; "" if there is none."""
     try:
         lines = Path(file).read_text().splitlines()
     except OSError:

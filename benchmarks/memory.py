@@ -1,9 +1,9 @@
-"""Peak memory of a training step, ours and PyTorch's, each time in a process of its own.
+"""Peak memory of a training step, ours and PyTorch's, each time in a new process.
 
-What is counted is the largest resident memory after three steps (forward, backward, SGD with
-momentum, no dropout), less the largest before the model was made: with the libraries imported, the
-batch there, and a product of matrices computed, which makes the BLAS libraries take their
-workspaces. Rounds of new processes, in turn.
+It is the largest resident memory after three steps (forward, backward, SGD with momentum, no
+dropout), minus the largest before the model was made: with the libraries imported, the batch
+loaded, and one matrix product computed, which makes the BLAS libraries allocate their workspaces.
+Each round starts new processes, in turn.
 
     python -m benchmarks memory --model lenet5
 """

@@ -1,13 +1,13 @@
 """Can the tests fail? What `mutmut run` found, as docs/results/mutation.json and mutation.md.
 
-mutmut changes the engine in one place at a time (a + for a -, a word of a sentence, an argument
-left out) and runs the tests, which should fail. Run it first; interrupted, it goes on later:
+mutmut changes the engine in one place at a time (a + for a -, a word of a message, an argument left
+out) and runs the tests, which should fail. Run it first; if interrupted, it resumes:
 
     HYPOTHESIS_PROFILE=ci mutmut run
     python -m benchmarks mutation
 
-A survivor is a change that no test noticed; each is recorded with its line before and after. Why it
-survives is written by hand, by function, in docs/results/mutation_reasons.toml.
+A survivor is a change that no test noticed; each is recorded with its line before and after. The
+reasons are written by hand, by function, in docs/results/mutation_reasons.toml.
 """
 
 import ast
@@ -24,7 +24,7 @@ RESULT = Path(__file__).parent.parent / "docs" / "results" / "mutation.json"
 PAGE = RESULT.with_suffix(".md")
 REASONS = RESULT.with_name("mutation_reasons.toml")
 MUTANTS = Path("mutants")  # where mutmut works, below the current folder
-# mutmut's exit codes; all others say that the tests ran past their time.
+# mutmut's exit codes; all others mean that the tests timed out.
 OUTCOMES = {0: "survived", 1: "killed", 3: "killed", 33: "no tests", None: "not checked"}
 
 

@@ -1,13 +1,13 @@
-"""The networks that are measured, as tables, with their weights and batches; needs only NumPy.
+"""The measured networks, as tables, with their weights and batches; needs only NumPy.
 
 A layer is a row: its kind and its numbers. Every peer builds the table with its own library and
-starts from the same weights, so that the same losses must come out.
+starts from the same weights, so all must compute the same losses.
 
     ("conv", filters, kernel, stride, padding)    ("pool", kernel, stride)    ("relu",)
     ("lrn", size, alpha, beta, k)                 ("linear", units)           ("flatten",)
     ("dropout", p)                                ("batch_norm",)             ("cross_entropy",)
 
-`alpha` is the paper's: it multiplies the sum of squares, it is not divided by the size.
+`alpha` is the paper's: it multiplies the sum of squares and is not divided by the size.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def vgg16() -> dict[str, Any]:
 
 
 def walk(network: dict[str, Any]) -> Iterator[tuple[Row, tuple[int, ...], tuple[int, ...]]]:
-    """Yield (row, shape that comes in, shape that goes out) for every layer."""
+    """Yield (row, input shape, output shape) for every layer."""
     shape = tuple(network["batch"])
     for row in network["layers"]:
         before = shape
@@ -136,6 +136,6 @@ def work(network: dict[str, Any]) -> int:
 
 
 def stored(network: dict[str, Any]) -> int:
-    """Numbers that a step has to keep: every activation; weights, their gradients, velocities."""
+    """The count of numbers that a step keeps: activations, weights, gradients, velocities."""
     activations = sum(math.prod(after) for row, _, after in walk(network) if row[0] != "flatten")
     return activations + 3 * sum(math.prod(shape) + shape[0] for shape in weight_shapes(network))

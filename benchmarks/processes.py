@@ -1,8 +1,8 @@
 """Peers as processes that wait: one round of the first, one of the second, and so on, in turn.
 
-Each library runs alone in its process: inside one process the threads of one BLAS spin while the
-other is timed, and memory freed by one is used by the other. All prepare before the first round;
-while one is timed the others wait for a line and use no core. The order moves on by one with every
+Each library runs in its own process: inside one process the threads of one BLAS spin while the
+other is timed, and memory freed by one is reused by the other. All prepare before the first round;
+while one is timed the others wait for a line and use no core. The order rotates by one with every
 round, so that no peer always follows the same one.
 """
 
@@ -27,7 +27,7 @@ TUNED = {
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
     "MALLOC_TOP_PAD_": "268435456",
 }
-# What a shell may have set, and what would make a default no default.
+# Variables that a shell may have set, which would override the defaults.
 FOREIGN = (
     "MALLOC_",
     "OMP_",
@@ -42,11 +42,11 @@ FOREIGN = (
 
 
 class PeerFailedError(Exception):
-    """A peer ended before its answer; the message holds the end of what it said."""
+    """A peer ended before replying; the message holds the end of its output."""
 
 
 class PeerProcess:
-    """One library at work in a process of its own: `ready` once, then `round` again and again."""
+    """One library at work in its own process: `ready` once, then `round` again and again."""
 
     def __init__(self, name: str, settings: dict[str, Any]):
         peer = PEERS[name]
@@ -63,7 +63,7 @@ class PeerProcess:
         )  # fmt: skip
 
     def answer(self) -> dict[str, Any]:
-        """Wait for the next line: what the peer is ready with, or what a round gave."""
+        """Wait for the next line: the peer's facts when it is ready, or the result of a round."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
@@ -77,7 +77,7 @@ class PeerProcess:
         """Let it run one round, alone."""
         assert self.process.stdin
         time.sleep(PAUSE)
-        with contextlib.suppress(BrokenPipeError):  # `answer` tells why it ended
+        with contextlib.suppress(BrokenPipeError):  # `answer` says why it ended
             self.process.stdin.write("go\n")
             self.process.stdin.flush()
         return self.answer()
@@ -97,7 +97,7 @@ class PeerProcess:
 
 @contextlib.contextmanager
 def running(name: str, settings: dict[str, Any]) -> Iterator[tuple[PeerProcess, dict[str, Any]]]:
-    """A peer that has prepared, with what it said then; it ends with the block."""
+    """A peer that is ready, with the facts it reported; it ends with the block."""
     process = PeerProcess(name, settings)
     try:
         yield process, process.answer()
@@ -108,9 +108,9 @@ def running(name: str, settings: dict[str, Any]) -> Iterator[tuple[PeerProcess, 
 def prepare(
     names: list[str], settings: dict[str, Any], stack: contextlib.ExitStack
 ) -> tuple[dict[str, PeerProcess], dict[str, dict[str, Any]]]:
-    """Start the peers one after the other: those at work, and what each said.
+    """Start the peers one after the other: the running ones, and what each reported.
 
-    A peer that cannot take part has said {"unavailable": why}.
+    A peer that cannot take part reports {"unavailable": why}.
     """
     processes, said = {}, {}
     for name in names:
@@ -127,7 +127,7 @@ def prepare(
 
 
 def alternate(processes: dict[str, PeerProcess], rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """What every round of every peer gave."""
+    """The result of every round of every peer."""
     names = list(processes)
     gave: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for i in range(rounds):

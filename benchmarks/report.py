@@ -1,9 +1,9 @@
-"""Results as docs/results/NAME.json: every round, what it comes to, and where it was measured.
+"""Results as docs/results/NAME.json: every round, the summary, and where it was measured.
 
 A file is {"rows": [...], "runs": {...}}. A row names what was measured and, as "run", the entry
-that holds machine, versions, settings, date and commit. New rows replace those of the same key
-and leave the rest; a run that no row names any more goes. So a file grows one model at a time, and
-a measurement that was interrupted keeps what it had. A ratio is of the run of its own row.
+that holds machine, versions, settings, date and commit. New rows replace those of the same key and
+keep the rest; a run that no row names any more is removed. So a file grows one model at a time, and
+an interrupted measurement keeps its results. A ratio belongs to the run of its own row.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def spread(values: list[float]) -> dict[str, Any]:
 
 
 def shortened(number: float | list[float]) -> Any:
-    """Five digits, which is more than any measurement here can tell."""
+    """Five digits, more than any measurement here is accurate to."""
     return [shortened(n) for n in number] if isinstance(number, list) else float(f"{number:.5g}")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file as it is, or an empty one."""
+    """The contents of the file, or empty contents."""
     if not path.exists():
         return {"rows": [], "runs": {}}
     content = json.loads(path.read_text("utf-8"))
@@ -46,7 +46,7 @@ def read(path: Path) -> dict[str, Any]:
 def merge(
     path: Path, rows: list[Row], key: tuple[str, ...], settings: Row, versions: Row
 ) -> dict[str, Any]:
-    """Write rows into a file, in place of those with the same values under the names in `key`."""
+    """Write rows into a file, replacing those with the same values under the names in `key`."""
     run = provenance() | {"settings": settings, "versions": versions, "machine": describe()}
     new = {tuple(row[name] for name in key): row | {"run": run["date"]} for row in rows}
     content = read(path)
@@ -62,7 +62,7 @@ def merge(
 
 
 def is_there(path: Path, **names: Any) -> bool:
-    """Whether a row of these names was measured at the present commit, and nothing changed."""
+    """True if a row of these names was measured at the current commit, without changes."""
     content, now = read(path), provenance()
     runs = [
         content["runs"][row["run"]]

@@ -1,7 +1,7 @@
 """The rules of fast/choice.py, each against its alternatives, on layers of the three networks.
 
-The options of a rule are measured in turn, in one process, round after round. The choice that
-the package makes by itself is marked "*" in the table.
+The options of a rule are measured in turn, in one process, round after round. The package's own
+choice is marked "*" in the table.
 
     python -m benchmarks rules
     python -m benchmarks rules --model "tile bytes"
@@ -81,7 +81,7 @@ def layers(passes: str, *names: str) -> Iterator[tuple[str, Run]]:
 
 
 def channels(passes: str) -> Iterator[tuple[str, Run]]:
-    """3x3 convolutions of 16x16 pixels that differ in their channels only."""
+    """3x3 convolutions of 16x16 pixels that differ only in their channels."""
     for C in (3, 8, 16, 32, 64):
         yield f"{C} channels, 64 filters", getattr(Convolution(64, C, 16, 64, 3, 1), passes)
 
@@ -164,7 +164,7 @@ MODELS, PEERS = list(RULES), ["minivision"]
 
 
 def measure(options: Namespace) -> None:
-    """Print a table for each rule and write rules.json."""
+    """Print one table per rule and write rules.json."""
     for rule in options.model:
         cases, alternatives = RULES[rule]
         rows = []
@@ -189,7 +189,7 @@ def measure(options: Namespace) -> None:
 def alternate(
     run: Run, alternatives: dict[str, dict[str, Any]], rounds: int
 ) -> dict[str, list[float]]:
-    """Milliseconds of a call under every option, `rounds` times in turn."""
+    """Milliseconds per call under every option, `rounds` times in turn."""
     times: dict[str, list[float]] = {name: [] for name in alternatives}
     for turn in range(-1, rounds):  # the first turn warms up
         for name, names in alternatives.items():

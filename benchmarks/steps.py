@@ -2,8 +2,8 @@
 
 Every peer starts from the same weights and batch; the losses of three steps without dropout must be
 equal, then steps with dropout are timed. Peers: minivision, PyTorch, JAX, MyGrad, DeZero, Chainer;
-"tuned" is with a glibc malloc that keeps memory. What is not installed gets an environment of its
-own, once. A library that lacks a layer is reported as not available for that network.
+"tuned" is with a glibc malloc that keeps memory. A library that is not installed gets its own
+environment, once. A library that lacks a layer is reported as not available for that network.
 
     python -m benchmarks steps --model lenet5 --peer pytorch --peer jax
 """

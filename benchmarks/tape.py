@@ -1,8 +1,8 @@
 """The cost of the graph: 100 operations on 4x4 arrays, compared with NumPy by hand and PyTorch.
 
 NumPy does the same arithmetic, forward and backward, written out without a graph. The extra time
-that minivision takes, divided by 100, is the cost of the graph for one operation: to record it in
-the forward pass and to reach it in the backward pass.
+that minivision takes, divided by 100, is the cost of the graph per operation: recording it in the
+forward pass and reaching it in the backward pass.
 
     python -m benchmarks tape
 """

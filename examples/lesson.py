@@ -1,7 +1,7 @@
 """What the lessons share: their colours, the results measured beforehand, and the device.
 
-This is no lesson itself. Each lesson imports what it uses from here, so whoever downloads one
-needs this file beside it.
+This is not a lesson. Each lesson imports what it uses from here, so a downloaded lesson needs this
+file in its folder.
 """
 
 import argparse
@@ -20,7 +20,7 @@ RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 
 def recorded_rows(name):
-    """The rows that a measuring script recorded in this file; none where the file is missing."""
+    """The rows that a measuring script recorded in this file; none if the file is missing."""
     path = RESULTS / name
     if not path.exists():
         print(f"{path} is missing; it comes with a clone of the repository")
@@ -30,5 +30,5 @@ def recorded_rows(name):
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-# Jupyter, pytest and the measuring scripts have arguments of their own, which are left alone.
+# Jupyter, pytest and the measuring scripts have their own arguments, which are ignored here.
 device = resolve_device(parser.parse_known_args()[0].device)

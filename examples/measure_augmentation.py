@@ -1,14 +1,14 @@
-"""What augmentation brings where images are few: 2,000 images of CIFAR-10 (JPEG).
+"""What augmentation contributes when images are few: 2,000 images of CIFAR-10 (JPEG).
 
     python examples/measure_augmentation.py [--only NAME ...] [--seeds 0 1 2] [--device auto]
 
 One small network, trained with each of AUGMENTATIONS: nothing, flips and crops, CutMix, Mixup,
-RandAugment, and RandAugment behind flips and crops. 18 epochs of Adam in batches of 64 along half
-a cosine; nobody gets more steps than another. Each is trained at each rate of RATES with the seed
-CHOOSING and takes the one with its best accuracy on the validation images; the runs with that rate
-and the seeds asked for look at the test images, once each. A seed chooses the images, the first
-weights, the order and the augmentation. Strengths are taken as they are, from the papers and from
-an experiment beforehand. Finished rows are kept, and those of other rates are left alone. Writes
+RandAugment, and RandAugment after flips and crops. 18 epochs of Adam in batches of 64 along half a
+cosine; all get the same number of steps. Each is trained at each rate of RATES with the seed
+CHOOSING and uses the one with its best accuracy on the validation images; only the runs with that
+rate and the given seeds use the test images, once each. A seed determines the images, the initial
+weights, the order and the augmentation. Strengths are from the papers and an earlier experiment.
+Finished rows are kept, and those of other rates are not touched. Writes
 docs/results/augmentation.json.
 """
 
@@ -52,7 +52,7 @@ WIDTHS = (16, 32, 64)
 
 
 class Augmentation(NamedTuple):
-    """What is done to single images before they become numbers, and to batches after that."""
+    """The transforms of single images before they become numbers, and of batches after that."""
 
     images: list[Any]
     batches: Any = None
@@ -70,7 +70,7 @@ AUGMENTATIONS = {
 
 
 def network():
-    """Three times convolution, batch normalisation, ReLU and pooling; then one linear layer."""
+    """Convolution, batch normalisation, ReLU and pooling, three times; then one linear layer."""
     layers, channels = [], 3
     for filters in WIDTHS:
         convolution = Conv2d(channels, filters, 3, padding=1)
@@ -81,7 +81,7 @@ def network():
 
 
 def measure(name, rate, seed):
-    """One row: a network trained on some images. The test images only for seeds that count."""
+    """One row: a network trained on some images. The test images only for counted seeds."""
     begun = time.perf_counter()
     (train,) = stratified_split(splits.train, (IMAGES,), seed=seed)
     with manual_seed(seed):
@@ -133,7 +133,7 @@ def measure(name, rate, seed):
 
 
 def trained(name, rate, seed):
-    """The row of this run; it is measured and written where there is none yet."""
+    """The row of this run; it is measured and written if it does not exist yet."""
     for row in rows:
         if (row["augmentation"], row["lr"], row["seed"]) == (name, rate, seed):
             return row

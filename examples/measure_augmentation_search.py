@@ -3,13 +3,13 @@
     python examples/measure_augmentation_search.py [--seeds 0 1 2] [--processes N]
 
 Two searches with the seed CHOOSING, one over a grid of RandAugment's N and M and one over random
-sequences of operations, each with the candidate "none"; they see validation images only. Then
-four policies are trained anew with the seeds asked for, and look at the test images, once each:
-none, the best of either search, and, as a control, the first policy of the grid, which nobody
-chose. Where a search finds nothing better than none, its best is none. Flips and crops are the
-baseline of all. A seed chooses the 2,000 images, the first weights, the order and what is drawn.
-A small network, Adam in batches of 64 along half a cosine. Finished rows are kept; a search that
-was stopped goes on in its folder. Writes docs/results/augmentation_search.json.
+sequences of operations, each with the candidate "none"; they only see validation images. Then four
+policies are trained again with the given seeds, and use the test images, once each: none, the best
+of either search, and, as a control, the first policy of the grid, which was not selected. If a
+search finds nothing better than none, its best is none. Flips and crops are the baseline of all. A
+seed determines the 2,000 images, the initial weights, the order and the random draws. A small
+network, Adam in batches of 64 along half a cosine. Finished rows are kept; an interrupted search
+resumes in its folder. Writes docs/results/augmentation_search.json.
 """
 
 import os
@@ -47,7 +47,7 @@ BASELINE = [RandomHorizontalFlip(), RandomCrop((32, 32), padding=4)]
 
 
 def network():
-    """Three times convolution, batch normalisation, ReLU and pooling; then one linear layer."""
+    """Convolution, batch normalisation, ReLU and pooling, three times; then one linear layer."""
     layers, channels = [], 3
     for filters in (16, 32, 64):
         convolution = Conv2d(channels, filters, 3, padding=1)
@@ -70,7 +70,7 @@ def make_trial(splits, seed, images, epochs):
 
 
 def searched(space, splits, rows, arguments):
-    """The rows of a search, in the order of its candidates; it is done where there are none."""
+    """The rows of a search, in the order of its candidates; it is run if there are none."""
     sampler, budget = SPACES[space]
     found = [row for row in rows if row["kind"] == "search" and row["space"] == space]
     if found:
@@ -106,7 +106,7 @@ def searched(space, splits, rows, arguments):
 
 
 def measure(name, description, seed, splits, arguments):
-    """One row: a network trained with the policy and a fresh seed, and one look at the test."""
+    """One row: a network trained with the policy and a new seed, and one look at the test."""
     begun = time.perf_counter()
     trial = make_trial(splits, seed, arguments.images, arguments.epochs)
     model = trial.trained(from_description(description), seed)
@@ -129,11 +129,11 @@ def measure(name, description, seed, splits, arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--processes", type=int, help="of the searches (default: one a core)")
+    parser.add_argument("--processes", type=int, help="of the searches (default: one per core)")
     parser.add_argument("--images", type=int, default=IMAGES, help="fewer for a first try")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="fewer for a first try")
     parser.add_argument("--result", type=Path, default=RESULT, help="the file of rows")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of searches under way")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of unfinished searches")
     arguments = parser.parse_args()
     if CHOOSING in arguments.seeds:
         parser.error(f"the seed {CHOOSING} is for the searches")

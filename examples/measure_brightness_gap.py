@@ -3,14 +3,14 @@
     python examples/measure_brightness_gap.py [--seeds 0 1 2] [--device auto]
 
 CIFAR-10 (JPEG). The mean of an image's bytes is its brightness; two numbers cut the training images
-into thirds. A small network learns from 8,000 images of the brightest third, as they are and with
-every image made darker or lighter by a factor from 0.15 to 1.1, drawn anew each time. Each of the
-two is trained at each rate of RATES with the seed CHOOSING and takes the one with the best accuracy
-on the *bright* validation images: nothing is chosen by a dark image. The runs with that rate and
-the seeds asked for look at the test images, once each: the bright ones times each of FACTORS, and
-all three thirds as they were taken. A seed chooses the images, the first weights, the order and the
-factors. 6 epochs of Adam in batches of 64 along half a cosine. Finished rows are kept, and those of
-other rates are left alone. Writes docs/results/brightness_gap.json.
+into thirds. A small network learns from 8,000 images of the brightest third, unchanged and with
+every image darkened or lightened by a factor from 0.15 to 1.1, drawn each time. Each of the two is
+trained at each rate of RATES with the seed CHOOSING and uses the one with the best accuracy on the
+*bright* validation images: dark images choose nothing. Only the runs with that rate and the given
+seeds use the test images, once each: the bright ones times each of FACTORS, and all three thirds as
+they were taken. A seed determines the images, the initial weights, the order and the factors. 6
+epochs of Adam in batches of 64 along half a cosine. Finished rows are kept, and those of other
+rates are not touched. Writes docs/results/brightness_gap.json.
 """
 
 import os
@@ -48,7 +48,7 @@ WIDTHS = (16, 32, 64)
 
 
 def network():
-    """Three times convolution, batch normalisation, ReLU and pooling; then one linear layer."""
+    """Convolution, batch normalisation, ReLU and pooling, three times; then one linear layer."""
     layers, channels = [], 3
     for filters in WIDTHS:
         convolution = Conv2d(channels, filters, 3, padding=1)
@@ -70,7 +70,7 @@ def third_of(data, third):
 
 
 def times(data, factor):
-    """The same images, all bytes times a factor: as one tall image, for each byte is alone."""
+    """The same images, all bytes times a factor: as one tall image, as bytes are independent."""
     images = data.images
     tall = brightness(images.reshape(-1, *images.shape[2:]), factor)
     return ArrayDataset(tall.reshape(images.shape), data.labels, data.classes)
@@ -81,7 +81,7 @@ def accuracy(model, data, prepare):
 
 
 def measure(name, rate, seed):
-    """One row: a network trained on bright images. The test images only for seeds that count."""
+    """One row: a network trained on bright images. The test images only for counted seeds."""
     begun = time.perf_counter()
     (train,) = stratified_split(bright["train"], (IMAGES,), seed=seed)
     pixels = train.images / np.float32(255)
@@ -112,7 +112,7 @@ def measure(name, rate, seed):
         "train_loss": history["train_loss"],
     }
     if seed != CHOOSING:
-        # Times 1 and the bright third are the same images: they are looked at once.
+        # Times 1 and the bright third are the same images: they are evaluated once.
         by_factor = {
             str(factor): accuracy(model, times(bright["test"], factor), prepare)
             for factor in FACTORS
@@ -139,7 +139,7 @@ def measure(name, rate, seed):
 
 
 def trained(name, rate, seed):
-    """The row of this run; it is measured and written where there is none yet."""
+    """The row of this run; it is measured and written if it does not exist yet."""
     for row in rows:
         if (row["augmentation"], row["lr"], row["seed"]) == (name, rate, seed):
             return row

@@ -4,19 +4,19 @@
         [--device auto]
 
 A small network with global average pooling learns the five shapes from 2,000 images, with and
-without CutMix; it is never told where they are. In the scene "plain" the outline alone gives the
+without CutMix; it never learns where they are. In the scene "plain" only the outline gives the
 class away; in "spotted" there is also a spot of 4x4 pixels on every shape, in one of five colours,
-one for each class: a small part that suffices, as a face does for a cat.
+one per class: a small part that suffices, as a face does for a cat.
 
 The class activation map for the true class is cut off at a share of the way from its smallest to
 its largest value, and the box around the largest part is compared with the true one (Zhou et al.
 2016, §3.2): the mean overlap (intersection over union), and how many boxes overlap by at least a
-half. Both are trained at each rate of RATES with the seed CHOOSING and take the rate with the best
-*accuracy* on the validation images; every run takes the share of SHARES with the best mean overlap
-on the validation images, and 0.2, the paper's, is recorded beside it. The runs with that rate and
-the seeds asked for look at the test images, once each. A seed chooses the first weights, the order
-and the boxes of CutMix. 20 epochs of Adam in batches of 50 along half a cosine. Finished rows are
-kept, and those of other rates are left alone. Writes docs/results/cutmix_localization.json.
+half. Both are trained at each rate of RATES with the seed CHOOSING and use the rate with the best
+*accuracy* on the validation images; every run uses the share of SHARES with the best mean overlap
+on the validation images, and the paper's 0.2 is recorded as well. Only the runs with that rate and
+the given seeds use the test images, once each. A seed determines the initial weights, the order and
+the boxes of CutMix. 20 epochs of Adam in batches of 50 along half a cosine. Finished rows are kept,
+and those of other rates are not touched. Writes docs/results/cutmix_localization.json.
 """
 
 import os
@@ -61,7 +61,7 @@ CHOOSING = 100  # the seed that chooses a rate; its runs never see the test imag
 EPOCHS, BATCH_SIZE = 20, 50
 WIDTHS = (16, 32, 64)
 SCENES = ("plain", "spotted")
-SPOT = 4  # pixels a side
+SPOT = 4  # pixels per side
 SPOTS = ((255, 60, 60), (60, 220, 60), (80, 80, 255), (240, 220, 40), (240, 60, 240))
 
 
@@ -114,7 +114,7 @@ def evidence(model, data, prepare):
 
 
 def measure(scene, name, rate, seed):
-    """One row: a network trained on the shapes. The test images only for seeds that count."""
+    """One row: a network trained on the shapes. The test images only for counted seeds."""
     begun = time.perf_counter()
     splits, boxes = scenes[scene]
     with manual_seed(seed):
@@ -133,7 +133,7 @@ def measure(scene, name, rate, seed):
     )
 
     def overlaps(part, share):
-        """How well the box around each image's evidence meets the true one (N,)."""
+        """How well the box around each image's evidence overlaps the true one (N,)."""
         return box_overlap(boxes_around_evidence(maps[part], share), boxes[part])
 
     parts = ("validation",) if seed == CHOOSING else ("validation", "test")
@@ -177,7 +177,7 @@ def measure(scene, name, rate, seed):
 
 
 def trained(scene, name, rate, seed):
-    """The row of this run; it is measured and written where there is none yet."""
+    """The row of this run; it is measured and written if it does not exist yet."""
     for row in rows:
         key = (row["scene"], row["augmentation"], row["lr"], row["seed"])
         if key == (scene, name, rate, seed):

@@ -1,4 +1,4 @@
-"""What a small student learns from a large teacher's answers, on MNIST: Hinton's table in small.
+"""What a small student learns from a large teacher's outputs, on MNIST: Hinton's table, smaller.
 
     python examples/measure_distillation.py [--only PART ...] [--seeds 0 1 2] [--device auto]
 
@@ -10,13 +10,13 @@ the students have two layers without dropout. The parts:
     unlabelled    the same student, T = 4, with more and more images that need no label
     omitted       a student of 2 x 300 that sees no 3, or nothing but 7 and 8, from labels or from
                   answers, before and after the biases are corrected
-    other classes a LeNet-5 that knows 0 to 4 answers about images of 5 to 9; a fresh network
+    other classes a LeNet-5 that knows 0 to 4 labels images of 5 to 9; a new network
                   imitates that, and its body gets a new head from a few labels
 
-Where a rate is chosen, it is the one of RATES with the best accuracy on the validation images with
-the seed CHOOSING. The runs with the seeds asked for look at the test images, once each; a seed
-chooses images, first weights and order. The teachers lie in runs/, so that a run that was stopped
-need not train them again. Finished rows are kept. Writes docs/results/distillation.json.
+If a rate is chosen, it is the one of RATES with the best accuracy on the validation images with the
+seed CHOOSING. Only the runs with the given seeds use the test images, once each; a seed determines
+images, initial weights and order. The teachers are kept in runs/, so that an interrupted run need
+not train them again. Finished rows are kept. Writes docs/results/distillation.json.
 """
 
 import os
@@ -90,7 +90,7 @@ def accuracy(model, dataset):
 
 
 def agreement(model, answers, dataset):
-    """How often a student names the class that the teacher names."""
+    """How often a student predicts the same class as the teacher."""
     logits, _ = predict_logits(model, batches(dataset, shuffle=False))
     return float((logits.argmax(axis=1) == answers.argmax(axis=1)).mean())
 
@@ -100,7 +100,7 @@ def epochs_for(steps, images):
 
 
 def learned(student, images, seed, rate, steps, *, answers=None, alpha=0.0, **settings):
-    """The student after so many steps on labels, on answers, or on both."""
+    """The student after this many steps on labels, on the teacher's outputs, or on both."""
     epochs = epochs_for(steps, len(images))
     rule = Adam(student.parameters(), rate)
     loss = classification_loss
@@ -179,10 +179,10 @@ WIDE, OMITTED_RATE, OMITTED_STEPS = (300, 300), 0.001, 3_000
 
 
 def of_omitted(which, source, seed):
-    """A student that saw some of the digits, and its biases corrected by counting answers.
+    """A student that saw some of the digits, and its biases corrected by counting predictions.
 
-    The correction looks at the validation images without their labels: it makes the student name
-    each digit as often as the digit comes, which is taken to be known.
+    The correction uses the validation images without their labels: it makes the student predict
+    each digit as often as it occurs, which is assumed to be known.
     """
     begun = time.perf_counter()
     seen, T = SEEN[which]
@@ -231,7 +231,7 @@ LABELS, IMITATION_STEPS, HEAD_STEPS = (2, 10), 2_000, 300
 
 
 def of_other_classes(body, count, seed):
-    """A new head for 5 to 9 from `count` labels a class, on a frozen body without any label."""
+    """A new head for 5 to 9 from `count` labels per class, on a frozen body without any label."""
     begun = time.perf_counter()
     train, test = (OnlyClasses(part, "56789") for part in (splits.train, splits.test))
     with manual_seed(seed):

@@ -2,15 +2,15 @@
 
     python examples/measure_feature_fusion.py [--only NAME ...] [--seeds 0 1 2 3 4] [--device auto]
 
-Three collections, each cut by the seed into four parts that share no image: `train` for the
-network, `index`, the images that are searched, `validation` and `test`, the queries. An image
-found is right where it has the query's label. SOURCES of features: the classic recipe; the network
-that was trained on `train`; the same network with its first weights, a control; all pixels, a
-control; numbers drawn by chance, which show what guessing gives. Where there are two parts, local
-alone, global alone and both are rows; the weight of both is the one of 0.1, 0.2, …, 0.9 with the
-largest mean average precision of the validation queries in the index. The test queries are
-searched once. Every vector of the first three is cut to 64 principal components of the index, or
-as many as it has. Finished rows are kept. Writes docs/results/feature_fusion.json.
+Three collections, each split by the seed into four disjoint parts: `train` for the network,
+`index`, the images that are searched, `validation` and `test`, the queries. A found image is right
+if it has the query's label. SOURCES of features: the classic recipe; the network that was trained
+on `train`; the same network with its initial weights, a control; all pixels, a control; random
+numbers, which show what guessing gives. If there are two parts, local alone, global alone and both
+are rows; the weight of both is the one of 0.1, 0.2, …, 0.9 with the largest mean average precision
+of the validation queries in the index. The test queries are searched once. Every vector of the
+first three is reduced to 64 principal components of the index, or as many as it has. Finished rows
+are kept. Writes docs/results/feature_fusion.json.
 """
 
 import os
@@ -77,7 +77,7 @@ def collection(name, seed):
 
 
 def network(shape, classes):
-    """Three times convolution, batch normalisation, ReLU and pooling; two linear layers."""
+    """Convolution, batch normalisation, ReLU and pooling, three times; two linear layers."""
     layers = []
     H, W, channels = shape
     for filters in WIDTHS:
@@ -90,7 +90,7 @@ def network(shape, classes):
 
 
 def deep_features(data, seed, trained):
-    """The two parts that the network makes of an image, and how well it classifies."""
+    """The network's two parts of an image's description, and how well it classifies."""
     images, labels = data["train"]
     classes = tuple(map(str, range(int(labels.max()) + 1)))
     pixels = images / np.float32(255)
@@ -117,7 +117,7 @@ def deep_features(data, seed, trained):
 
 
 def scores(index, queries, labels, query_labels):
-    """How good the answers to the queries are."""
+    """How good the results of the queries are."""
     relevant = labels[ranking(index, queries)] == query_labels[:, None]
     votes = KNearestNeighbors(K).fit(index, labels).predict(queries)
     return {

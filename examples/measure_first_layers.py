@@ -2,14 +2,14 @@
 
     python examples/measure_first_layers.py [--seeds 0 1 2 3 4] [--device auto]
 
-The three networks differ in the first layer only (see models/softmax_regression.py): 6 maps of
+The three networks differ only in the first layer (see models/softmax_regression.py): 6 maps of
 24x24 units, ReLU, 2x2 max pooling, one fully connected layer. Each learning rate of RATES is tried
-with the seeds of CHOOSING; every kind then takes the rate with its best mean validation accuracy.
+with the seeds of CHOOSING; every kind then uses the rate with its best mean validation accuracy.
 (RATES was widened upward until no kind was best at its end.) Only the runs with that rate and the
-seeds asked for look at the test digits, once each. A seed chooses the 1,000 digits, 100 of a class
-or nearly so, the first weights, and the order. Finished rows are kept. Writes
-docs/results/first_layers.json; `commit` is the one checked out when a row was written,
-`changed_since_commit` whether source files differed from it.
+given seeds use the test digits, once each. A seed determines the 1,000 digits, about 100 per class,
+the initial weights, and the order. Finished rows are kept. Writes docs/results/first_layers.json;
+`commit` is the one checked out when a row was written, `changed_since_commit` whether source files
+differed from it.
 """
 
 import os
@@ -38,7 +38,7 @@ PREPARE = Compose([ToArray(), Normalize(0.1307, 0.3081)])
 
 
 def measure(kind, rate, seed, splits, device):
-    """One row: a network trained on 1,000 digits. The test digits only for seeds that count."""
+    """One row: a network trained on 1,000 digits. The test digits only for counted seeds."""
     begun = time.perf_counter()
     (train,) = stratified_split(splits.train, (IMAGES,), seed=seed)
     with manual_seed(seed):
@@ -93,7 +93,7 @@ splits = load_dataset("mnist")
 
 
 def finished(kind, rate, seed):
-    """The row of this run; it is measured and written where there is none yet."""
+    """The row of this run; it is measured and written if it does not exist yet."""
     for row in rows:
         if (row["first_layer"], row["lr"], row["seed"]) == (kind, rate, seed):
             return row

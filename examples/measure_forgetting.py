@@ -3,12 +3,12 @@
     python examples/measure_forgetting.py [--only mnist cifar] [--seeds 0 1 2] [--device auto]
     python examples/measure_forgetting.py --only mnist --every-rate     SWEPT at all rates
 
-A network learns one half of the classes, and then, from images of the other half alone, these with
-a second head. METHODS says how. Every method makes as many updates, and all of a task have one
-rate: the one at which plain fine-tuning is best on the new task's validation images (seed
-CHOOSING). The old task's validation images are no part of the choice: whoever needs this method
-has them no longer. The runs with the seeds asked for look at the test images of both tasks, once
-each. A seed chooses the images, the first weights and the order. Finished rows are kept. Writes
+A network learns one half of the classes, and then the other half with a second head, from images of
+that half alone. METHODS says how. Every method makes the same number of updates, and all of a task
+use one rate: the one at which plain fine-tuning is best on the new task's validation images (seed
+CHOOSING). The old task's validation images play no part in the choice: in practice they are gone.
+Only the runs with the given seeds use the test images of both tasks, once each. A seed determines
+the images, the initial weights and the order. Finished rows are kept. Writes
 docs/results/forgetting.json.
 """
 
@@ -46,7 +46,7 @@ small_vgg = partial(vgg_small, widths=(16, 32, 64))
 
 
 class Task(NamedTuple):
-    """An old and a new half of a dataset's classes, and how long each is learned."""
+    """An old and a new half of a dataset's classes, and how long each is trained."""
 
     dataset: str
     network: object
@@ -54,7 +54,7 @@ class Task(NamedTuple):
     old_epochs: int
     old_rate: float
     new_images: int
-    epochs: int  # of the new task, without the one of warm-up
+    epochs: int  # of the new task, without the warm-up epoch
     old_weight: float
     methods: tuple[str, ...]
 
@@ -113,7 +113,7 @@ def numbers_of(images):
 
 
 class Old:
-    """A seed's images and the weights of its old network, trained when they are first needed."""
+    """A seed's images and the weights of its old network, trained when first needed."""
 
     def __init__(self, task, seed):
         self.task, self.seed = task, seed
@@ -144,7 +144,7 @@ class Old:
 
 
 def measure(source, method, rate):
-    """Learn the new task in one way, and ask for both."""
+    """Learn the new task in one way, and evaluate both."""
     task, seed = source.task, source.seed
     network = source.network()
     begun = time.perf_counter()
@@ -195,7 +195,7 @@ def measure(source, method, rate):
 
 
 def before(source):
-    """What the old network can do before it learns the new task."""
+    """The accuracy of the old network before it learns the new task."""
     found = evaluate(source.network(), source.batches(source.old.test, shuffle=False))
     return {"old_test_accuracy": found["accuracy"]}
 

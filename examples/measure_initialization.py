@@ -1,4 +1,4 @@
-"""What the first weights do to a deep network: signals by depth, and which networks train.
+"""What the initial weights do to a deep network: signals by depth, and which networks train.
 
     python examples/measure_initialization.py [--seeds 0 1 2] [--device auto]
 
@@ -12,9 +12,9 @@ with momentum 0.9. "E from A" is the paper's remedy (§3.1): E's weights are dra
 the first four convolutions and the linear layer of a trained A (of the same seed) replace E's in
 the same places. Each of RATES is tried with the seeds CHOOSING for A and for E; the rate with the
 lowest mean validation loss is taken, for "E from A" that of E. (The steps, the widths and the rates
-were settled beforehand with seed 100: at 0.05 an E with He's weights did not learn.) A run whose
-loss is not finite is `diverged`. All biases are 0. Finished rows are kept, unless another rate has
-been chosen since. Writes docs/results/initialization.json.
+were fixed beforehand with seed 100: at 0.05 an E with He's weights did not learn.) A run whose loss
+is not finite is `diverged`. All biases are 0. Finished rows are kept, unless another rate has been
+chosen since. Writes docs/results/initialization.json.
 """
 
 import os
@@ -56,7 +56,7 @@ TRAINED = {
 
 
 def drawn_by(rule, build):
-    """What build() makes, with all weights drawn by one rule."""
+    """The network of build(), with all weights drawn by one rule."""
     with skip_init():
         model = build()
     initialize(model, RULES[rule])
@@ -97,12 +97,12 @@ def signals(network, rule, seed, device):
 
 
 def root_mean_square(array):
-    """In float64, where the squares of small numbers are not 0."""
+    """In float64, in which the squares of small numbers are not 0."""
     return float(np.sqrt(np.mean(to_host(array).astype(np.float64) ** 2)))
 
 
 def places(model, configuration):
-    """The convolutions by their place, (block, number in the block)."""
+    """The convolutions by position, (block, number in the block)."""
     convolutions = [layer for layer in model.features if isinstance(layer, Conv2d)]
     names = [(b, i) for b, c in enumerate(CONFIGURATIONS[configuration]) for i in range(len(c))]
     return dict(zip(names, convolutions, strict=True))
@@ -144,7 +144,7 @@ def train(name, rule, rate, seed, device):
 
 
 def finished(make, **key):
-    """The row of this run; it is measured and written where there is none yet."""
+    """The row of this run; it is measured and written if it does not exist yet."""
     for row in rows:
         if all(row.get(name) == value for name, value in key.items()):
             return row
@@ -155,7 +155,7 @@ def finished(make, **key):
 
 
 def trained(name, rule, rate, seed):
-    """The row of a training run; an A is kept in `models`, trained once more after a stop."""
+    """The row of a training run; an A is kept in `models`, and retrained after an interruption."""
 
     def make():
         if name == "E from A" and (rule, seed) not in models:

@@ -3,12 +3,12 @@
     python examples/measure_knn_mnist.py [--seeds 0 1 2] [--device cpu]
 
 A seed shuffles the 60,000 digits (those for training and those for validation), and the first n of
-them are stored. k = 3 and the distance were fixed beforehand and compared with nothing, so no
-digits are needed for choosing. All 10,000 test digits are the queries. At n = 60,000 every seed
-stores the same digits, so accuracy has no spread there. Seconds are the processor's, not the
-clock's, in one thread, so that other programs on the machine disturb them little. Finished rows are
-kept. Writes docs/results/knn_mnist.json; `commit` is the one checked out when a row was written,
-`changed_since_commit` whether source files differed from it.
+them are stored. k = 3 and the distance were fixed beforehand, so no digits are needed for choosing
+them. All 10,000 test digits are the queries. At n = 60,000 every seed stores the same digits, so
+accuracy has no spread there. Seconds are processor time in one thread, not wall-clock time, so that
+other programs disturb them little. Finished rows are kept. Writes docs/results/knn_mnist.json;
+`commit` is the one checked out when a row was written, `changed_since_commit` whether source files
+differed from it.
 """
 
 import os
@@ -29,11 +29,11 @@ RESULT = RESULTS / "knn_mnist.json"
 STORED = (100, 300, 1_000, 3_000, 10_000, 30_000, 60_000)
 LARGE_END = 10_000  # the slope of time against n is fitted from here on
 SETTINGS = {"dataset": "mnist", "k": 3, "metric": "l2", "memory_budget": 64 * 2**20}
-ALONE = 20  # queries that are also asked one by one
+ALONE = 20  # queries that are also run one by one
 
 
 def measure(stored, seed, data, device):
-    """One row: the first `stored` digits in this seed's order answer for all test digits."""
+    """One row: the first `stored` digits in this seed's order classify all test digits."""
     (train, validation, test), begun = data, time.perf_counter()
     images = np.concatenate([train.images, validation.images])
     labels = np.concatenate([train.labels, validation.labels])

@@ -1,18 +1,18 @@
-"""What single choices in AlexNet and VGG bring, on a few thousand images of CIFAR-10 (JPEG).
+"""What single choices in AlexNet and VGG contribute, on a few thousand images of CIFAR-10 (JPEG).
 
     python examples/measure_network_choices.py [--only NAME ...] [--seeds 0 1 2] [--device auto]
 
 Each comparison of COMPARISONS changes one thing in a small network: the activation, the
-normalisation, the pooling, dropout, what the classifier is given, one large kernel or three small
-ones, A or A-LRN. Every variant is trained at each rate of RATES with the seed CHOOSING and takes
-the one with its best validation accuracy; the runs with that rate and the seeds asked for look at
-the test images, once each. A seed chooses the images, the first weights and the order. Training is
-SGD with momentum 0.9 in batches of 64 along half a cosine, without augmentation. A run whose loss
-is not finite counts as a validation accuracy of 0. "activation, calm start" is a second look at the
+normalisation, the pooling, dropout, the input of the classifier, one large kernel or three small
+ones, A or A-LRN. Every variant is trained at each rate of RATES with the seed CHOOSING and uses the
+one with its best validation accuracy; only the runs with that rate and the given seeds use the test
+images, once each. A seed determines the images, the initial weights and the order. Training is SGD
+with momentum 0.9 in batches of 64 along half a cosine, without augmentation. A run whose loss is
+not finite counts as a validation accuracy of 0. "activation, calm start" is a second look at the
 first comparison, because ReLU's untrained scores were sixteen times larger than tanh's there: the
 last layer begins ten times smaller, the rate rises during the first epoch, training takes twice as
-long and the rates reach further. Finished rows are kept, and those of other rates
-are left alone. Writes docs/results/network_choices.json.
+long and the rates reach further. Finished rows are kept, and those of other rates are not touched.
+Writes docs/results/network_choices.json.
 """
 
 import os
@@ -49,7 +49,7 @@ BATCH_SIZE, MOMENTUM = 64, 0.9
 
 
 def middle(kernels):
-    """A network whose middle sees 7x7 pixels of 32 maps: by one kernel, or by three."""
+    """A network whose middle sees 7x7 pixels of 32 maps, with one kernel or with three."""
     layers = [Conv2d(3, 32, 3, padding=1), ReLU(), MaxPool2d(2)]
     for size in kernels:
         layers += [Conv2d(32, 32, size, padding=size // 2), ReLU()]
@@ -113,7 +113,7 @@ def _schedule(comparison):
 
 
 def measure(name, variant, rate, seed, splits, device):
-    """One row: a network trained on some images. The test images only for seeds that count."""
+    """One row: a network trained on some images. The test images only for counted seeds."""
     begun = time.perf_counter()
     comparison = COMPARISONS[name]
     (train,) = stratified_split(splits.train, (comparison.images,), seed=seed)
@@ -157,9 +157,9 @@ def measure(name, variant, rate, seed, splits, device):
 
 
 def trained(name, variant, rate, seed):
-    """The row of this run; it is measured and written where there is none yet.
+    """The row of this run; it is measured and written if it does not exist yet.
 
-    The same network trained alike in another comparison is the same row under another name.
+    The same network, trained the same way in another comparison, is this row under another name.
     """
     comparison = COMPARISONS[name]
     made = comparison.variants[variant]

@@ -1,18 +1,18 @@
-"""What a chain of students gains from images without labels, with and without noise.
+"""What a chain of students gains from unlabelled images, with and without noise.
 
     python examples/measure_noisy_student.py [--data mnist cifar10-jpeg] [--only CHAIN ...]
                                              [--seeds 0 1 2] [--device auto]
 
-DATA says how many labels there are and how many images without; CHAINS says how networks are
-trained: a teacher and two wider students, with noise or without, on probabilities or decisions;
-and, for comparison, a student's network on the labels alone with the same noise for as many updates
-as the whole chain, and one on the labels of all these images. Noise is a shift, RandAugment(2, 9),
-dropout and stochastic depth. Each chain takes the rate of RATES whose last network has its best
-accuracy on the validation images with the seed CHOOSING (a rate at which the chain breaks off, as
-a class gets no pseudo-label, is out); only the seeds asked for look at the test
-images: as they are, moved by 3 pixels each way, at 0.4 of their brightness, turned by 20 degrees.
-A seed chooses the labelled images, the first weights and the order. There is a row for every
-network; finished ones are kept. Writes docs/results/noisy_student.json.
+DATA gives the number of labels and of unlabelled images; CHAINS says how networks are trained: a
+teacher and two wider students, with noise or without, on probabilities or decisions; and, for
+comparison, a student's network on the labels alone with the same noise for as many updates as the
+whole chain, and one on the labels of all these images. Noise is a shift, RandAugment(2, 9), dropout
+and stochastic depth. Each chain uses the rate of RATES whose last network has its best accuracy on
+the validation images with the seed CHOOSING (excluding rates at which the chain stops because a
+class gets no pseudo-labels); only the given seeds use the test images: unchanged, moved by 3 pixels
+each way, at 0.4 of their brightness, rotated by 20 degrees. A seed determines the labelled images,
+the initial weights and the order. There is one row per network; finished ones are kept. Writes
+docs/results/noisy_student.json.
 """
 
 import os
@@ -53,7 +53,7 @@ NARROW, WIDE = 12, 18  # filters of the teacher's first layer, and of the studen
 
 
 class Data(NamedTuple):
-    """A data set: how many labels are kept, how many images without, and its pixels' statistics."""
+    """A data set: its numbers of labels and of unlabelled images, and its pixels' statistics."""
 
     labels: int
     unlabelled: int
@@ -102,7 +102,7 @@ def residual_network(shape, width):
 
 
 def measured(clean, part, choosing, model):
-    """The accuracies of one network; test images only where nothing is chosen any more."""
+    """The accuracies of one network; test images only once nothing is left to choose."""
     found = {"validation_accuracy": accuracy(model, part.validation, clean)}
     if not choosing:
         for name, changes in CHANGES.items():
@@ -117,7 +117,7 @@ def accuracy(model, images, transform):
 
 @cache
 def chain(data, name, rate, seed):
-    """Train the networks of a chain, one after the other; a row for each."""
+    """Train the networks of a chain, one after the other; one row per network."""
     begun, of, way, splits = time.perf_counter(), DATA[data], CHAINS[name], splits_of(data)
     numbers = [ToArray(), Normalize(of.mean, of.deviation)]
     few, many = stratified_split(splits.train, (of.labels, of.unlabelled), seed=seed)
@@ -180,7 +180,7 @@ for data in arguments.data:
             ]
 
         def validated(rate, rows=rows, name=name, data=data):
-            """What decides on a rate; 0 where the chain broke off, for want of pseudo-labels."""
+            """The criterion for a rate; 0 if the chain stopped for lack of pseudo-labels."""
             try:
                 return rows(rate, CHOOSING)[-1]["validation_accuracy"]
             except ValueError as error:

@@ -1,16 +1,16 @@
-"""What images without labels add to a few with labels, on MNIST: pseudo-labels and FixMatch.
+"""What unlabelled images add to a few labelled ones, on MNIST: pseudo-labels and FixMatch.
 
     python examples/measure_pseudo_labels.py [--only WAY ...] [--labels 100 600 1000]
                                              [--seeds 0 1 2] [--device auto]
 
-WAYS says what is trained how: from the labels alone, with no, weak or strong augmentation; with
+WAYS lists the methods: from the labels alone, with no, weak or strong augmentation; with
 all of the network's own decisions (Lee 2013), by LeNet-5 and by a hidden layer of 1,000 units with
 dropout; with its sure decisions for strongly augmented images (FixMatch). Weak is a shift by up to
-two pixels, strong RandAugment(2, 9) after it. All make STEPS updates of 32 labelled images, and
-64 unlabelled ones where they are used, of 20,000. Each takes the rate of RATES that has its best
-accuracy on the validation images with the seed CHOOSING and 600 labels; the runs with the seeds
-asked for look at the test images, once each. A seed chooses the labelled images, the first weights
-and the order. Finished rows are kept. Writes docs/results/pseudo_labels.json.
+two pixels, strong RandAugment(2, 9) after it. All make STEPS updates of 32 labelled images, and, if
+used, 64 of 20,000 unlabelled ones. Each uses the rate of RATES that has its best accuracy on the
+validation images with the seed CHOOSING and 600 labels; only the runs with the given seeds use the
+test images, once each. A seed determines the labelled images, the initial weights and the order.
+Finished rows are kept. Writes docs/results/pseudo_labels.json.
 """
 
 import os
@@ -54,7 +54,7 @@ def hidden_layer():
 
 
 class Way(NamedTuple):
-    """A network, how labelled and unlabelled images are shown, and what the latter count."""
+    """A network, how labelled and unlabelled images are shown, and the weight of the latter."""
 
     network: object
     labelled: object

@@ -1,11 +1,11 @@
-"""One fully connected layer against LeNet-5 on MNIST digits that are shifted or scaled.
+"""One fully connected layer against LeNet-5 on shifted or scaled MNIST digits.
 
     python examples/measure_shift_and_scale.py [--seeds 0 1 2] [--device auto]
 
-Both are trained on the 55,000 training digits, as they are and shifted at random by up to 3 pixels:
+Both are trained on the 55,000 training digits, unchanged and shifted at random by up to 3 pixels:
 2 epochs, Adam, batches of 64. The settings were fixed beforehand; the validation accuracy is
-recorded and nothing was chosen by it, nor by the test set. A shift of s pixels is the mean over
-left, right, up and down; a scale magnifies about the centre. Finished rows are kept. Writes
+recorded, but neither it nor the test set chose anything. A shift of s pixels is the mean over left,
+right, up and down; a scale magnifies about the centre. Finished rows are kept. Writes
 docs/results/shift_and_scale.json; `commit` is the one checked out when a row was written,
 `changed_since_commit` whether source files differed from it.
 """
@@ -69,7 +69,7 @@ def measure(name, augmentation, seed, splits, device):
     validation = evaluate(model, DataLoader(splits.validation, 500, transform=Compose(NUMBERS)))
     by_shift = {}
     for s in SHIFTS:
-        places = {(-s, 0), (s, 0), (0, -s), (0, s)}  # one place where s is 0
+        places = {(-s, 0), (s, 0), (0, -s), (0, s)}  # a single position if s is 0
         found = [test_accuracy(model, splits.test, Translate(*place)) for place in sorted(places)]
         by_shift[str(s)] = float(np.mean(found))
     by_scale = {str(f): test_accuracy(model, splits.test, Scale(f)) for f in SCALES}

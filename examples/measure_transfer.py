@@ -4,20 +4,20 @@
 
 The parts:
 
-    digits    MNIST 0 to 4 -> 5 to 9, 2 to 50 labels a class. A small network with batch
+    digits    MNIST 0 to 4 -> 5 to 9, 2 to 50 labels per class. A small network with batch
               normalisation, cut after its convolutions, and LeNet-5 without its last layer
-    head      the same, 10 labels a class: one linear layer against adaptation layers (Oquab et
+    head      the same, 10 labels per class: one linear layer against adaptation layers (Oquab et
               al.), and fine-tuning with rates that fall from layer to layer
     photos    CIFAR-10 (JPEG), seven classes -> the three others
     features  the small AlexNet (7 epochs) against the small VGG (3 epochs), trained on 5,000 images
-              of the seven classes with as many multiply-adds, as sources of frozen features for
-              the others
-    labels    LeNet-5 on 5,000 digits of which a share has a wrong label
+              of the seven classes with equal multiply-adds, as sources of frozen features for the
+              others
+    labels    LeNet-5 on 5,000 digits, some of them with a wrong label
 
-Every approach makes as many updates, and takes the rate of RATES that has its best accuracy on the
-validation images with the seed CHOOSING. The runs with the seeds asked for look at the test images,
-once each. A seed chooses the source's weights, the images and the order. Bodies that are frozen see
-each image once (cached features). Finished rows are kept. Writes docs/results/transfer.json.
+Every approach makes the same number of updates, and uses the rate of RATES with its best accuracy
+on the validation images with the seed CHOOSING. Only the runs with the given seeds use the test
+images, once each. A seed determines the source's weights, the images and the order. Frozen bodies
+see each image once (cached features). Finished rows are kept. Writes docs/results/transfer.json.
 """
 
 import os
@@ -65,7 +65,7 @@ APPROACHES = {
 
 
 def small_network(classes, in_channels=1, size=28):
-    """Three times convolution, batch normalisation, ReLU, pooling; then one linear layer."""
+    """Convolution, batch normalisation, ReLU, pooling, three times; then one linear layer."""
     parts = []
     for filters in (16, 32, 64):
         parts += [Conv2d(in_channels, filters, 3, padding=1), BatchNorm2d(filters)]
@@ -76,7 +76,7 @@ def small_network(classes, in_channels=1, size=28):
 
 
 class Source:
-    """An old task, its network, and the new task: all that a seed decides once."""
+    """An old task, its network, and the new task: all that a seed determines once."""
 
     def __init__(self, dataset, network, old, new, images, epochs, rate, seed):
         self.network, self.seed, self.classes = network, seed, (len(old), len(new))
@@ -100,7 +100,7 @@ class Source:
             return self.network(self.classes[0])
 
     def trained(self):
-        """The old network. It is trained when it is first asked for."""
+        """The old network. It is trained on first use."""
         model = self.fresh()
         if self.state is None:
             rule, loader = Adam(model.parameters(), self.rate), self.batches(self.old[0], 64)
@@ -117,7 +117,7 @@ class Source:
         return evaluate(model, self.batches(data, 500, shuffle=False))["accuracy"]
 
     def few(self, labels):
-        """So many images of each new class."""
+        """This many images of each new class."""
         data, rng = self.new[0], np.random.default_rng((self.seed, labels))
         mine = [np.flatnonzero(data.labels == k) for k in range(len(data.classes))]
         return Subset(data, np.concatenate([rng.choice(m, labels, replace=False) for m in mine]))
@@ -190,7 +190,7 @@ def source_row(part, source):
 
 
 def wrong_labels(share, seed):
-    """LeNet-5 on 5,000 digits, of which a share has been given another label by chance."""
+    """LeNet-5 on 5,000 digits, some of them with a random wrong label."""
     begun, splits = time.perf_counter(), datasets("mnist")
     (train,) = stratified_split(splits.train, (5_000,), seed=seed)
     rng = np.random.default_rng((seed, 2))

@@ -2,14 +2,13 @@
 
     python examples/measure_wrong_gradients.py [--seeds 0 1 2 3 4]
 
-The exhibits, the network and the settings are taken out of the lesson, so that what is measured is
-what is shown: its imports, functions, classes and capital names are run, its experiments are not.
-The exhibits (those that train) and the size of the network were chosen by trials on the validation
-digits; the other settings were not tuned. The test set is read once a run, after the last epoch,
-and chose nothing. Finished rows are kept: after a change of the lesson's functions or settings
-remove the file first. Writes
-docs/results/wrong_gradients.json; `commit` is the one checked out when a row was written,
-`changed_since_commit` whether source files differed from it.
+The exhibits, the network and the settings are taken from the lesson, so that what is measured is
+what is shown: its imports, functions, classes and constants are run, its experiments are not. The
+exhibits (those that train) and the size of the network were chosen by trials on the validation
+digits; the other settings were not tuned. The test set is read once per run, after the last epoch,
+and chose nothing. Finished rows are kept: after changing the lesson's functions or settings, remove
+the file first. Writes docs/results/wrong_gradients.json; `commit` is the one checked out when a row
+was written, `changed_since_commit` whether source files differed from it.
 """
 
 import os

@@ -11,8 +11,8 @@ three figures that deceive you, and then show a trained network what deceives it
 
 **You will be able to**
 
-* say why vision is harder than drawing, although both are about the same pictures,
-* show that your own perception is a guess, and that a network's is another,
+* explain why seeing is harder than drawing, although both concern the same pictures,
+* show that your perception is a guess, and that a network makes different guesses,
 * test a classifier on images unlike those it learned from, and read its confidence with suspicion.
 """
 
@@ -65,16 +65,16 @@ print("largest difference between the three pictures:",
       f"{max(abs(picture - pictures[0]).max() for picture in pictures):.0e}")  # fmt: skip
 
 # %%
-# The pictures are the same, number by number. No program, and no eye, can tell from this image
-# alone which scene it shows. Whoever answers nevertheless has *guessed* from experience: this is
-# what perception is, in animals and in machines. There are several questions one can ask of an
-# image: is something there (detection), where (localisation), which pixels belong to it
-# (segmentation), what is it (classification). This course is about the last.
+# The pictures are identical, number for number. No program, and no eye, can tell from this image
+# alone which scene it shows. Any answer is a *guess* from experience, and that is what perception
+# is, in animals and in machines. There are several questions one can ask about an image: is
+# something there (detection), where (localisation), which pixels belong to it (segmentation), what
+# is it (classification). This course is about the last.
 #
 # Our own guesses
 # ---------------
-# Your visual system is very good at it, and therefore you rarely notice that it guesses. Three
-# figures in which the guess is wrong:
+# Your visual system guesses so well that you rarely notice it guessing. Here are three figures in
+# which the guess is wrong:
 
 grey = 0.5
 contrast = np.tile(np.linspace(0.1, 0.9, 300), (120, 1))
@@ -104,9 +104,9 @@ print("the grey of the four squares:", [float(contrast[60, patch].mean()) for pa
 
 # %%
 # All four squares are the same grey, the lines are equally long, and no triangle is drawn: its
-# sides are where nothing is. Your eyes report a square relative to its surroundings, a line
-# relative to its ends, and complete what a thing in front would hide. In the world outside, these
-# are good rules: light varies, corners have depth, things stand in front of one another.
+# sides run through blank paper. Your visual system reports a square relative to its surroundings, a
+# line relative to its ends, and completes shapes that seem to be partly hidden. In the real world
+# these are good rules: light varies, corners have depth, and objects hide one another.
 #
 # A network's guesses
 # -------------------
@@ -136,8 +136,8 @@ def answers(images):
 
 
 # %%
-# We ask it about 360 digits that it has never seen: as they are; with black and white exchanged;
-# turned by a quarter and by half a turn; with the lower or the right half hidden; and behind bars.
+# We test it on 360 digits that it has never seen: as they are; with black and white swapped;
+# rotated by a quarter and by half a turn; with the lower or the right half hidden; behind bars.
 
 digits, labels = test.images, test.labels
 N, H, W, _ = digits.shape
@@ -187,10 +187,10 @@ figure.suptitle("The network's answer and its confidence; wrong answers in orang
 
 # %%
 # Read the table twice, once for each column. You recognise most of these digits at once; the
-# network does not. And its confidence sinks far less than its accuracy: it compares with what was
-# learned, also where nothing similar was learned.
+# network does not. And its confidence falls far less than its accuracy: it compares every image
+# with what it has learned, even if it has learned nothing similar.
 #
-# One of the errors deserves justice. A six that is turned by half a turn *is* a nine.
+# One of the errors is not the network's fault: a six rotated by half a turn *is* a nine.
 
 upside_down = found["half turn"].argmax(axis=1)
 for before, after in ((6, 9), (9, 6), (0, 0), (8, 8)):
@@ -200,8 +200,8 @@ for before, after in ((6, 9), (9, 6), (0, 0), (8, 8)):
 # %%
 # Step by step
 # ------------
-# How much can it bear? We turn all test digits by more and more degrees, and hide more and more of
-# them from the right.
+# How much can it tolerate? We rotate all test digits by more and more degrees, and hide more and
+# more of them from the right.
 
 
 def turned(images, degrees):
@@ -232,18 +232,18 @@ left.text(90, 0.13, "guessing", color=GREY, fontsize=9)
 left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 # %%
-# The network is at home with small turns, because handwriting leans to both sides by itself; beyond
-# them it was never taught. This is one network, trained once: a demonstration, not a measurement.
-# But the pattern will stay with us. What a classifier learns is the images it was shown, and the
-# question of this course is how it can learn more from them: by better networks (lessons 1 to 9),
-# and by more of other images (lessons 10 to 19).
+# The network copes with small rotations, because handwriting leans to both sides anyway; it has
+# never been trained on larger ones. This is one network, trained once: a demonstration, not a
+# measurement. But you will see the pattern again. A classifier learns only from the images it was
+# shown, and the question of this course is how it can learn more from them: by better networks
+# (lessons 1 to 9), and by more, and more varied, images (lessons 10 to 19).
 #
 # Three things to try
 # -------------------
 # 1. Put your hand over the lower half of this page's digits and read them yourself, then compare
-#    your answers with the fifth column. Where you are unsure, is the network?
-# 2. Hide the *upper* half instead of the lower: ``rows=slice(None, H // 2)``. Expect another
-#    number: the halves of our digits do not tell equally much.
+#    your answers with the fifth column. When you are unsure, is the network unsure too?
+# 2. Hide the *upper* half instead of the lower: ``rows=slice(None, H // 2)``. Expect a different
+#    number: the two halves of our digits are not equally informative.
 # 3. In the call of ``fit``, train for one epoch instead of six. Expect a lower accuracy on the
 #    digits as they are, and lower confidence everywhere: a network that knows less is also less
 #    sure, but not in the same places.

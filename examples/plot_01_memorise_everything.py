@@ -2,9 +2,9 @@
 1 · Memorise everything
 =======================
 
-*Keep every image you have ever seen, and answer with the label of the one most alike. It reads
-digits without any training, and it shows what training is for: accuracy grows with the data, but so
-do the time for an answer and the memory, without end.*
+*Keep every image you have ever seen, and answer with the label of the most similar one. This reads
+digits without any training, and shows what training is for: accuracy grows with the data, but so do
+the time per answer and the memory, without limit.*
 
 **Prerequisites:** Python and NumPy arrays. No earlier lesson is needed.
 
@@ -14,7 +14,7 @@ do the time for an answer and the memory, without end.*
 
 * classify images with k nearest neighbours, and choose k without touching the test set,
 * compute all distances with one matrix product, and say why float32 is not enough for it,
-* say what more data cost such a classifier in time and in bytes, beside a small network.
+* say what more data cost such a classifier in time and in bytes, compared with a small network.
 """
 
 # sphinx_gallery_thumbnail_number = 3
@@ -35,20 +35,20 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # ------------------------------------
 # That is all a *classifier* is: an image goes in, one of K categories comes out. Here the image is
 # 28x28 grey pixels, each a number from 0 to 255, and the categories are the ten digits. The digits
-# come with scikit-learn, written by 43 people; they are dealt into three parts. The first is there
-# to learn from, the second to choose settings by, and the third stays closed until the end.
+# come with scikit-learn, written by 43 people; they are split into three parts. The first is for
+# learning, the second for choosing settings, and the third stays untouched until the end.
 
 train, validation, test = load_dataset("digits")
 print(f"{len(train)} digits to remember, {len(validation)} to choose by, {len(test)} to test")
 print(f"one image: {train[0][0].shape} {train[0][0].dtype}, {train[0][0].size} numbers")
 
 # %%
-# How would you write that function? Nobody can say which pixels make a 4. But many 4s are at hand.
-# So we remember them all, look for those most alike, and say what they are: *nearest neighbours*.
+# How would you write that function? Nobody can say which pixels make a 4. But we have many 4s. So
+# we remember them all, find the most similar, and answer with their label: *nearest neighbours*.
 #
 # How far are two images apart?
 # -----------------------------
-# The plainest answer takes an image for a point with 784 coordinates and measures along a straight
+# The simplest way is to treat an image as a point with 784 coordinates and measure along a straight
 # line. Subtract pixel from pixel, square, add up, and take the root.
 
 
@@ -67,8 +67,8 @@ print(f"this {validation[0][1]} is nearest to image {nearest}, a {train[nearest]
       f"at a distance of {by_loop[nearest]:.1f} grey levels")  # fmt: skip
 
 # %%
-# ``KNearestNeighbors`` gives the same answer, much sooner. It is called as in scikit-learn: ``fit``
-# remembers, ``predict`` answers, ``neighbors`` says by whom the answer was given.
+# ``KNearestNeighbors`` gives the same answer, much faster. It is used as in scikit-learn: ``fit``
+# remembers, ``predict`` answers, ``neighbors`` returns the neighbours that decided.
 
 model = KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
 distances, indices = model.neighbors(to_device(validation.images, device))
@@ -97,21 +97,21 @@ figure.suptitle("Who answered? Distances in grey levels; wrong answers in orange
 print(f"{len(wrong)} of {len(answers)} answers are wrong")
 
 # %%
-# Three neighbours vote. Where all three disagree, the nearest decides. And where two images are at
-# the very same distance, the one that was remembered first counts as nearer. Such rules do not
+# Three neighbours vote. If all three disagree, the nearest decides. And if two images are at
+# exactly the same distance, the one that was remembered first counts as nearer. Such rules do not
 # matter much, but without them the answer would depend on the machine.
 #
 # All distances at once
 # ---------------------
-# The loop above took every pixel by itself. With n images remembered and m questions there are n·m
+# The loop above visited the pixels one by one. With n stored images and m queries there are n·m
 # distances. Multiply out the square:
 #
 # .. code-block:: none
 #
 #    |x - y|² = |x|² - 2 x·y + |y|²
 #
-# Each pair of images needs the product x·y only, and all pairs together are one matrix product,
-# what computers do fastest.
+# Each pair of images only needs the product x·y, and for all pairs together that is one matrix
+# product, which is what computers do fastest.
 #
 # The formula has a catch: it subtracts large numbers to find a small one. In float32, which has
 # 24 binary digits, whole numbers beyond 2²⁴ = 16,777,216 have gaps. Two bright images that differ
@@ -127,13 +127,13 @@ for dtype in (np.float32, np.float64):
 
 # %%
 # The true answer is 1. So the class works in float64, in which every sum of whole numbers up to
-# 9,007,199,254,740,992 is exact: for bytes, neighbours and ties are the true ones. And it takes
-# questions and images in blocks, so that the search fits into a memory that you choose.
+# 9,007,199,254,740,992 is exact: for bytes, neighbours and ties are always the true ones. And it
+# takes queries and images in blocks, so that the search fits into the memory you allow it.
 #
 # How many neighbours?
 # --------------------
-# One neighbour believes every odd image; very many include other digits. What is chosen is chosen
-# by the validation digits.
+# A single neighbour trusts every odd image; a large number of neighbours includes other digits. The
+# validation digits decide.
 
 print("k   validation accuracy")
 for k in (1, 3, 5, 9, 15, 51):
@@ -142,7 +142,7 @@ for k in (1, 3, 5, 9, 15, 51):
     print(f"{k:<3} {right.mean():>8.1%}")
 
 # %%
-# With 180 digits one answer more or less is half a percent, so the small k cannot be told apart. We
+# With 180 digits one answer is worth half a percent, so the small k cannot be told apart. We
 # take 3. Now the test digits, once:
 
 model = KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
@@ -150,12 +150,12 @@ right = model.predict(to_device(test.images, device)) == test.labels
 print(f"test accuracy {right.mean():.1%}: {right.sum()} of {len(test)}")
 
 # %%
-# Not bad for a method that has learned nothing. (It profits from the way these digits were dealt:
-# whoever wrote a test digit has most likely written some of those remembered, too.)
+# Not bad for a method that has learned nothing. (It benefits from the way these digits were split:
+# the writer of a test digit has most likely written some of the stored ones, too.)
 #
 # What does it cost?
 # ------------------
-# A question is compared with every image remembered, and each of their numbers is multiplied once.
+# A query is compared with every stored image, and each of their pixels is multiplied once.
 # So time and memory should both be proportional to n. We measure it here, on your machine. (Beyond
 # 1,257 the digits are repeated: the search does not know that they are.)
 
@@ -200,14 +200,14 @@ figure.suptitle("Twice the data: twice the time and twice the memory", fontsize=
 # %%
 # All the data of the world?
 # --------------------------
-# What would more data give? For that we need more of them: MNIST has 70,000 digits. The search
-# below was run beforehand, with the first 100 to 60,000 of three different orders of the digits
-# stored (``examples/measure_knn_mnist.py``; its numbers are read from ``docs/results``). All 60,000
+# What would more data give? To find out, we need a larger set: MNIST has 70,000 digits. The search
+# below was run beforehand, with the first 100 to 60,000 of the digits stored, in three different
+# orders (``examples/measure_knn_mnist.py``; its numbers are read from ``docs/results``). All 60,000
 # are the same in any order, so the last line has no spread.
 
 recorded = recorded_rows("knn_mnist.json")
 trained = recorded_rows("lenet5_mnist.json")
-# The file has other networks and settings, too; `chosen` were those best on the validation digits.
+# The file has other networks and settings, too; `chosen` marks the best on the validation digits.
 lenet = [row for row in trained if row["model"] == "lenet5" and row["chosen"]]
 stored = np.array(sorted({row["stored"] for row in recorded}))
 
@@ -229,10 +229,10 @@ for n, a, s, t, b in zip(stored, accuracy, spread, seconds, size, strict=True):
 print(f"from n = 10,000 on, time grew as n to the power {recorded_slope:.2f}")
 
 # %%
-# Accuracy goes up with every step, and does not seem to stop. So with all the data of the world,
-# nearest neighbours would do, would they not? Look at the *errors*, on logarithmic axes. They fall
-# along a nearly straight line: every tenfold of the data takes away the same share of them. Follow
-# the line to the error of LeNet-5, the small network of lesson 6.
+# Accuracy goes up with every step, and does not seem to stop. So with all the data in the world,
+# nearest neighbours would be enough, would they not? Look at the *errors*, on logarithmic axes.
+# They fall along a nearly straight line: every tenfold increase of the data removes the same share
+# of them. Follow the line to the error of LeNet-5, the small network of lesson 6.
 
 errors = 1 - accuracy
 lenet_error = 1 - np.mean([row["test_accuracy"] for row in lenet])
@@ -272,10 +272,10 @@ figure.suptitle("MNIST: how many digits, and how many bytes, buy how few errors?
 
 # %%
 # That is the bargain of learning. LeNet-5 has seen the same digits (moved about by up to a pixel)
-# and kept none of them. It packs what they have in common into 61,706 numbers, a complexity that
-# was limited beforehand: more data make the numbers better, not more. It also answers sooner, with
-# 416,520 multiply-adds an image, where the neighbours need 47,040,000. (A dotted line is a guess,
-# of course: nobody has measured there.)
+# and kept none of them. It packs what they have in common into 61,706 numbers, a complexity fixed
+# in advance: more data make the numbers better, not more numerous. It also answers faster, with
+# 416,520 multiply-adds per image; the neighbours need 47,040,000. (The dotted line is an
+# extrapolation, of course: nobody has measured there.)
 #
 # And digits are a friendly case. For the 1,281,167 photographs of ImageNet at 224x224 pixels:
 
@@ -285,18 +285,18 @@ print(f"{numbers / 1e9:.0f} GB as bytes, {4 * numbers / 1e9:.0f} GB as float32,"
 
 # %%
 # And a cat on a sofa may have more pixels in common with a dog on that sofa than with another cat.
-# What is needed is a better idea of *alike* than pixel against pixel. The rest of this course looks
-# for it.
+# We need a better idea of *similar* than pixel against pixel. The rest of this course looks for it.
 #
 # Three things to try
 # -------------------
-# 1. Build ``KNearestNeighbors(3, metric="cosine")``, which does not see how bright an image is. On
-#    these digits expect nearly the same accuracy; on ``test.images // 4`` compare both, and expect
-#    Euclidean distance to fail where cosine hardly notices.
-# 2. Give it ``memory_budget=20_000`` bytes. The answers stay the same, and each takes some hundred
-#    times as long, because images are compared nearly one by one. Then 10_000: read what it says.
+# 1. Build ``KNearestNeighbors(3, metric="cosine")``, which ignores how bright an image is. On these
+#    digits expect nearly the same accuracy; on ``test.images // 4`` compare both, and expect
+#    Euclidean distance to fail while cosine hardly notices.
+# 2. Give it ``memory_budget=20_000`` bytes. The answers stay the same, but each takes about a
+#    hundred times as long: images are compared almost one by one. Then try 10_000 and read the
+#    message.
 # 3. Move the test digits by two pixels: ``np.roll(test.images, 2, axis=2)``. To you nothing has
-#    changed. Expect far more errors: no pixel lies where it was. Lesson 4 looks at that.
+#    changed. Expect far more errors: no pixel is where it was. Lesson 4 looks at that.
 #
 # **Next lesson:** :doc:`2 · A tape of numbers <plot_02_a_tape_of_numbers>`
 

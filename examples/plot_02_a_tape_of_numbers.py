@@ -295,7 +295,7 @@ axes.spines[["top", "right"]].set_visible(False)
 # %%
 # The odd constants make f(1) = 1 and f(-1) = -1 to the accuracy printed above; these were the two
 # target values of the old networks. Look also at the ends of the dashed curve: where f is flat,
-# hardly any gradient comes back, and a network whose values lie there learns slowly. Lesson 7 uses
+# hardly any gradient comes back, and a network whose values are there learns slowly. Lesson 7 uses
 # a function that does not have this problem.
 #
 # Fifteen lines that learn
@@ -414,12 +414,12 @@ except ValueError as error:
 # -------------------
 # 1. Set ``rate = 0.2`` to ``0.6``. The loss, which fell, should now grow with every step, because a
 #    step of this size jumps over the valley and lands higher on the other side. At which rate does
-#    it turn? (At 1 divided by the larger eigenvalue of the matrix of means
-#    [[mean(x²), mean(x)], [mean(x), 1]], x being the distance.)
+#    it start to grow? (At 1 divided by the larger eigenvalue of the matrix of means [[mean(x²),
+#    mean(x)], [mean(x), 1]], x being the distance.)
 # 2. Delete ``parameter.grad = None``. Each step now follows the sum of all gradients so far, a ball
 #    without friction: expect a loss that swings up and down and does not settle.
 # 3. In ``squash``, forget the inner derivative: leave ``(2 / 3)`` out of ``backward``. Nothing
-#    raises, every shape is right, and the dashed curve stands higher by a half. Keep the broken
+#    raises, every shape is right, and the dashed curve is higher by a half. Keep the broken
 #    function for lesson 3.
 #
 # **Next lesson:** :doc:`3 · Is the gradient right? <plot_03_is_the_gradient_right>`

@@ -13,7 +13,7 @@ of a few lines, then a museum of wrong gradients that it catches and an accuracy
 
 * compare any gradient with the function it belongs to, and choose the size of the step,
 * say why such a check needs float64, random directions and a random first gradient,
-* tell with controls why a plausible accuracy proves nothing about a gradient.
+* use controls to show why a plausible accuracy proves nothing about a gradient.
 """
 
 # sphinx_gallery_thumbnail_number = 4
@@ -73,7 +73,7 @@ axes.spines[["top", "right"]].set_visible(False)
 # -------------------
 # The smaller ε, the straighter the curve looks, and the better the promise should be kept. But a
 # computer stores f with a fixed number of digits. When ε is tiny, f(x + ε) and f(x - ε) agree in
-# nearly all of them, and their difference consists of what was rounded.
+# nearly all of them, and their difference consists of rounding errors.
 #
 # We measure both effects on a real loss: the cross-entropy of a small linear classifier. A weight
 # matrix has many entries, so a step needs a direction v, and the promise reads
@@ -144,9 +144,8 @@ axes.spines[["top", "right"]].set_visible(False)
 #
 # In float32 the two sides meet high up, and a mistake that is smaller than the error at the best
 # step would pass. In float64 there is a deep valley around ε = 1e-5, and even the dotted line, a
-# mistake of one percent, stands above it by many powers of ten. That is why ``gradcheck`` computes
-# in float64, takes central differences and steps of 1e-5, and can afford a tolerance of one
-# millionth.
+# mistake of one percent, is above it by many powers of ten. That is why ``gradcheck`` computes in
+# float64, takes central differences and steps of 1e-5, and can afford a tolerance of one millionth.
 #
 # Why directions at random
 # ------------------------
@@ -248,11 +247,11 @@ for row in check_all(geometries=3):
 # right shape, so the engine accepts them without an error, and all of them train a network that
 # reads digits.
 #
-# The first three hang in one room: convolution, the subject of lesson 5. For now it is enough that
-# it lays a small *kernel* of weights on every place of an image and sums the products. (Come back
-# to this room later if you like.) With a stride of 1 its gradients are convolutions again: dx runs
-# over dy with the kernel *turned* by 180 degrees, with filters and channels swapped; dW lays dy on
-# the image as if dy were a kernel.
+# The first three share a room: convolution, the subject of lesson 5. For now it is enough to know
+# that it places a small *kernel* of weights at every position of an image and sums the products.
+# (Come back to this room later if you like.) With a stride of 1 its gradients are convolutions
+# again: dx runs over dy with the kernel *turned* by 180 degrees, with filters and channels swapped;
+# dW slides dy over the image as if dy were a kernel.
 
 PADDING = 2  # a 5x5 kernel then keeps the size of the image
 SWAPPED = (1, 0, 2, 3)
@@ -387,11 +386,11 @@ EXHIBITS = {
 # Do they train?
 # --------------
 # The network is small: two convolutions of 5x5, each with relu and pooling, and one fully connected
-# layer. Its functions can be exchanged.
+# layer. Its functions can be replaced.
 
 
 class SmallNetwork(Module):
-    """Two convolutions and a fully connected layer, with the functions that it is given."""
+    """Two convolutions and a fully connected layer, with the given functions."""
 
     def __init__(self, conv, relu, pool, loss):
         self.first = Conv2d(1, 6, 5, padding=PADDING)
@@ -406,7 +405,7 @@ class SmallNetwork(Module):
 
 
 # %%
-# An accuracy on its own says little. Next to the exhibits hang three *controls*, networks for which
+# An accuracy on its own says little. Next to the exhibits are three *controls*, networks for which
 # we know what they can and cannot have learned. All their gradients are right:
 #
 # * *all rules right* (so called in the recorded results): trained like the exhibits. It shows the
@@ -533,9 +532,9 @@ figure.suptitle("Seven networks with wrong gradients, in orange, and seven losse
 #
 # They also show what the accuracy hides. Exhibit 1 is not better than the network with frozen
 # filters, and neither is the room with four mistakes: training the filters gained nothing. Exhibit
-# 6, on the other hand, lies on the curve of the right gradients. Adam divides every gradient by its
-# typical size, so a constant factor makes next to no difference. The mistake shows up only when
-# somebody tries another optimizer.
+# 6, on the other hand, follows the curve of the right gradients. Adam divides every gradient by its
+# typical size, so a constant factor makes next to no difference. The mistake only shows up with
+# another optimizer.
 #
 # These seven were chosen because they train. Mistakes that stop the learning are not shown; you
 # would notice them anyway.
@@ -578,7 +577,7 @@ for name, (part, function) in WRONG.items():
 # %%
 # A check that passes too easily
 # ------------------------------
-# Not every check would have found them. Here is one as it is often written. It takes one image,
+# Not every check would have found them. Here is one in a common form. It takes one image,
 # fills it with ``rng.random`` (numbers from 0 to 1), uses the sum of the outputs as the loss, and
 # moves one entry of each input, the one in the middle. We repair it, one thing at a time:
 #

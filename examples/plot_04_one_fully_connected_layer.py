@@ -2,9 +2,9 @@
 4 · One fully connected layer
 =============================
 
-*The smallest network there is gives every pixel one weight for every class. You can look at all it
-knows: ten pictures. They explain why it reads most digits, and why moving a digit by three pixels
-is enough to confuse it.*
+*The smallest network there is gives every pixel one weight for every class. You can look at
+everything it knows: ten pictures. They explain why it reads most digits, and why moving a digit by
+three pixels is enough to confuse it.*
 
 **Prerequisites:** lessons 1 (nearest neighbours) and 2 (gradients).
 
@@ -14,7 +14,7 @@ is enough to confuse it.*
 
 * show the weights of a layer as images and say what they measure,
 * prove that comparing with mean images is itself a fully connected layer,
-* measure how a classifier stands shifts and changes of scale, and say why one template is too few.
+* measure how a classifier copes with shifts and scaling, and say why one template is too few.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -36,15 +36,15 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # %%
 # Scores from pixels
 # ------------------
-# Nearest neighbours kept every image. Now we allow ourselves ten pictures and ten numbers, no more.
+# Nearest neighbours kept every image. Now we allow ourselves only ten pictures and ten numbers.
 # Each class gets a picture W_k of 28x28 weights, and its score for an image x is the sum of all
-# pixels, each times the weight at its place, plus one number b_k:
+# pixels, each multiplied by the weight at its position, plus one number b_k:
 #
 # .. code-block:: none
 #
 #    score_k = Σ_ij W_k[i, j] · x[i, j] + b_k
 #
-# The highest score is the answer; softmax makes probabilities of the ten. This is a *fully
+# The highest score is the answer; softmax turns the ten into probabilities. This is a *fully
 # connected layer*, and as a classifier it is called softmax regression.
 
 train, validation, test = load_dataset("digits")
@@ -57,16 +57,16 @@ print(model)
 print(f"10·28·28 + 10 = {10 * 28 * 28 + 10:,}, counted {model.parameter_count():,} parameters")
 
 # %%
-# What is made small is the *cross-entropy*: softmax turns the ten scores, called logits, into
-# probabilities q, and the loss is the mean surprise, -log q of the right class. Its gradient at the
-# logits is q - p, with p 1 at the right class and 0 elsewhere, divided by the number of images.
-# For one layer this loss has a single valley, so it does not matter where we begin: inside
-# ``skip_init`` no weights are drawn, and all are 0. Gradient descent is lesson 2's, with Adam's
-# steps.
+# The loss to minimise is the *cross-entropy*: softmax turns the ten scores, called logits, into
+# probabilities q, and the loss is the mean surprise, -log q of the right class. Its gradient with
+# respect to the logits is q - p, with p 1 at the right class and 0 elsewhere, divided by the number
+# of images. For one layer this loss has a single valley, so the starting point does not matter:
+# inside ``skip_init`` no weights are drawn, and all are 0. We use the gradient descent of lesson 2,
+# with Adam's steps.
 
 
 def trained(transform, epochs):
-    """A single layer trained on these transforms of the training digits."""
+    """A single layer trained on the training digits after these transforms."""
     with skip_init():
         model = softmax_regression()
     fit(
@@ -92,12 +92,12 @@ print(f"validation accuracy {accuracy(model, validation):.1%}, test {accuracy(mo
 # %%
 # All it knows
 # ------------
-# Here are the ten pictures. Where a weight is positive (orange), ink speaks for the class; where it
-# is negative (violet), against it. A picture that is multiplied pixel by pixel with an image and
+# Here are the ten pictures. If a weight is positive (orange), ink is evidence for the class; if it
+# is negative (violet), against it. A picture that is multiplied by an image pixel by pixel and
 # summed up is a *template*: the better the two agree, the higher the score.
 #
-# Above each stands the mean of all training images of that class, less the mean of all classes.
-# It was not trained at all.
+# Above each is the mean of all training images of that class, minus the mean of all classes. It
+# involved no training at all.
 
 learned = templates(model)[:, 0]
 images = prepare(train.images)[:, 0]
@@ -126,7 +126,7 @@ print(
 )
 
 # %%
-# The likeness is plain to see. How much of the answer is in the means alone? There is no need to
+# They look much alike. How much of the answer is in the means alone? There is no need to
 # guess, because a classifier that picks the nearest mean image m_k *is* a fully connected layer.
 # Multiply out the distance, as in lesson 1:
 #
@@ -152,14 +152,14 @@ print(f"test accuracy: mean images {accuracy(by_means, test):.1%}, learned templ
       f"{accuracy(model, test):.1%}")  # fmt: skip
 
 # %%
-# So most of what the layer can do is done by mean images. Training adds the rest: it strengthens
-# the weights where classes are confused, and does not care for places where all classes look alike.
-# That is also why r is not 1.
+# So mean images already do most of what the layer can do. Training adds the rest: it strengthens
+# the weights where classes are confused, and ignores places where all classes look alike. That is
+# also why r is not 1.
 #
 # A digit moves
 # -------------
-# A template has its ink at one place. What if the digit does not? We move one digit to the right,
-# lay it over the template of its own class, and read the ten scores.
+# A template has its ink at one place. What if the digit's is elsewhere? We move one digit to the
+# right, overlay it on the template of its own class, and read the ten scores.
 
 chosen = int(np.flatnonzero(test.labels == 3)[0])
 digit, own = test[chosen][0], learned[3]
@@ -188,8 +188,8 @@ grid[1, 0].set_ylabel("score", fontsize=8)
 figure.suptitle("A 3 slides over the template of class 3 (its own score in blue)", fontsize=11)
 
 # %%
-# Its strokes leave the orange and enter the violet. To the layer a moved digit is not a digit in
-# another place, but other pixels. Now all test digits, and their scale, too:
+# Its strokes leave the orange and enter the violet. To the layer a moved digit is not the same
+# digit in another place, just different pixels. Now all test digits, with shifts and with scaling:
 
 shifts, scales = range(7), (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 print("shift (px)  " + "".join(f"{s:>8}" for s in shifts))
@@ -201,8 +201,8 @@ print("accuracy    " + "".join(f"{accuracy(model, test, Scale(f)):>8.1%}" for f 
 # %%
 # Can it be taught?
 # -----------------
-# The obvious cure is to show it moved digits in training. With as many epochs and random shifts of
-# up to three pixels:
+# The obvious cure is to show it moved digits in training. With the same number of epochs and random
+# shifts of up to three pixels:
 
 taught = trained(Compose([RandomTranslate(3), ToArray(), Normalize(mean, std)]), epochs=20)
 print("shift (px)     " + "".join(f"{s:>8}" for s in shifts))
@@ -223,20 +223,20 @@ grid[1, 0].set_ylabel("with shifts", fontsize=9)
 figure.suptitle("Templates of digits as they are, and of digits in 49 places", fontsize=11)
 
 # %%
-# It gets better on moved digits, and pays with the digits that are not moved. There is one picture
-# for each class, and a picture that suits a digit in 49 places suits it well in none.
+# It gets better on moved digits, and worse on unmoved ones. There is one picture per class, and a
+# picture that must suit a digit in 49 places suits it well in none.
 #
-# Beside a convolutional network
-# ------------------------------
+# Compared with a convolutional network
+# -------------------------------------
 # Is the task too hard, then? LeNet-5, the network of lesson 6, was trained on the same images in
-# the same way. This was run beforehand on the 55,000 training digits of MNIST, with three seeds
+# the same way. We ran this beforehand on the 55,000 training digits of MNIST, with three seeds
 # (``examples/measure_shift_and_scale.py``; two epochs each).
 
 rows = recorded_rows("shift_and_scale.json")
 
 
 def recorded(name, augmentation, kind):
-    """Shifts or scales, and mean and standard deviation over the seeds of the accuracy."""
+    """Shifts or scales, and the accuracy's mean and standard deviation over the seeds."""
     found = [
         row[f"test_accuracy_by_{kind}"]
         for row in rows
@@ -270,13 +270,13 @@ panels[1].legend(frameon=False, fontsize=8, loc="lower center")
 figure.suptitle("MNIST, moved and scaled: mean and standard deviation of 3 seeds", fontsize=11)
 
 # %%
-# Three things can be read off. Without shifts in training both fall, the layer much sooner. With
-# shifts LeNet-5 learns to read moved digits and gives up hardly anything; the layer gives up many
-# of the digits that have not moved. And scale is a matter of its own: nobody showed it to either
-# network, LeNet-5 stands it far better, and training with shifts hardly changes that.
+# The figure shows three things. Without shifts in training both fall, the layer much sooner. With
+# shifts LeNet-5 learns to read moved digits at hardly any cost; the layer loses many of the digits
+# that have not moved. Scaling is a separate matter: neither network was trained on it, LeNet-5
+# tolerates it far better, and training with shifts hardly changes that.
 #
-# What does LeNet-5 have that the layer has not? It looks for small parts, everywhere alike, before
-# it asks for the digit. The next lesson builds such a layer.
+# What does LeNet-5 have that the layer lacks? It looks for small parts, in the same way everywhere,
+# before it decides on a digit. The next lesson builds such a layer.
 #
 # Three things to try
 # -------------------
@@ -284,10 +284,10 @@ figure.suptitle("MNIST, moved and scaled: mean and standard deviation of 3 seeds
 #    line. By default it shifts training digits by up to 2 pixels; compare with ``--shift 0``.
 # 2. In ``trained`` leave out ``with skip_init()``: then the layer begins with random weights.
 #    Expect nearly the same accuracy, and templates full of noise: pixels that are dark in
-#    all images are all told the same, so their weights stay as different as they were drawn.
+#    all images all get the same gradient, so their weights stay as different as they were drawn.
 # 3. Give ``by_means`` the means of *moved* digits, ten of each image, and measure its accuracy on
-#    unmoved ones. Expect about what the layer trained with shifts has: of its advantage over mean
-#    images nothing is left.
+#    unmoved ones. Expect about the accuracy of the layer trained with shifts: nothing is left of
+#    its advantage over mean images.
 #
 # **Next lesson:** :doc:`5 · Convolution <plot_05_convolution>`
 

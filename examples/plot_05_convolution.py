@@ -2,8 +2,8 @@
 5 · Convolution
 ===============
 
-*Take a fully connected layer of fourteen million weights. Let every unit look at a small window
-only: 357,504 are left. Let all windows share their weights: 456. What is left is a convolution, and
+*Take a fully connected layer of fourteen million weights. Let every unit look only at a small
+window: 357,504 are left. Let all windows share their weights: 456. The result is a convolution, and
 it knows something about images that the others have to learn.*
 
 **Prerequisites:** lesson 4 (one fully connected layer).
@@ -39,7 +39,7 @@ from lesson import BLUE, PALE, VERMILION, device, recorded_rows
 #
 # * *Local connectivity*: a unit looks at a window of 5x5 pixels and nothing else. An edge or a
 #   corner is no larger than that.
-# * *Shared weights*: an edge is an edge wherever it lies, so all units of a map use the same 5x5x3
+# * *Shared weights*: an edge is an edge wherever it is, so all units of a map use the same 5x5x3
 #   weights and one bias. Now a map needs one *filter*, whatever its size.
 
 units, window, image = 6 * 28 * 28, 5 * 5 * 3, 32 * 32 * 3
@@ -52,15 +52,15 @@ for kind, work in multiply_adds.items():
 print(f"by hand: {units * (image + 1):,}, {units * (window + 1):,}, {6 * (window + 1):,}")
 
 # %%
-# The first idea saves weights and work alike, forty times. The second saves weights only: each
-# window is still multiplied by its filter, but there are six filters instead of 4,704.
+# The first idea saves a factor of forty in both weights and work. The second saves only weights:
+# each window is still multiplied by its filter, but there are six filters instead of 4,704.
 #
 # Three matrices
 # --------------
-# All three layers are linear, so each is a matrix: a row for each unit, a column for each pixel. To
-# see it whole we take a smaller case, an image of 6x6 and one map of 4x4 units that look at windows
-# of 3x3. A column of the matrix is what the layer answers to a single bright pixel: so we send in
-# all 36 images that have one bright pixel.
+# All three layers are linear, so each is a matrix: one row per unit, one column per pixel. To see
+# all of it we take a smaller case, an image of 6x6 and one map of 4x4 units that look at windows of
+# 3x3. A column of the matrix is the layer's output for a single bright pixel, so we feed it all 36
+# images that have one bright pixel.
 
 rng = np.random.default_rng(3)
 pixels = np.eye(36, dtype=np.float32).reshape(36, 1, 6, 6)
@@ -91,12 +91,12 @@ figure.suptitle("From every pixel, from a window, from a window with shared weig
 
 # %%
 # Read a row: the weights of one unit. Dense: it has them all. Local: nine, in three groups of
-# three, because the window has three rows of the image; one unit further, they lie one pixel
-# further. Convolution: the same, and along every diagonal of a block the same colour. (A matrix
-# with equal diagonals is called *Toeplitz*; this one is made of Toeplitz blocks.)
+# three, because the window covers three rows of the image; one unit further, they are one pixel
+# further. Convolution: the same, and each diagonal of a block has a single colour. (A matrix with
+# equal diagonals is called *Toeplitz*; this one is made of Toeplitz blocks.)
 #
-# So a convolution is no new kind of thing. It is a fully connected layer most of whose weights we
-# have forbidden, and the others tied together. To the last digits:
+# So a convolution is nothing new. It is a fully connected layer in which most weights are fixed at
+# zero and the others are tied together. The outputs agree to the last digits:
 
 x = rng.normal(size=(5, 1, 6, 6)).astype(np.float32)
 by_convolution = F.conv2d(x, one_filter).numpy()
@@ -112,10 +112,10 @@ print(f"from the dense layer with that matrix {abs(by_dense - by_convolution).ma
 # ----------------------------
 # What do shared weights buy besides memory? Move the image, and every window finds what its
 # neighbour found before: the map moves along, otherwise unchanged. This is *shift-equivariance*. It
-# need not be learned; it is built in. A locally connected layer, with a filter of its own at every
-# place, does not have it.
+# is built in, not learned. A locally connected layer, with a filter of its own at every place, does
+# not have it.
 #
-# Our filter answers where it is bright on the right and dark on the left.
+# Our filter responds where the image is bright on the right and dark on the left.
 
 _, _, test = load_dataset("digits")
 digit = test[int(np.flatnonzero(test.labels == 4)[0])][0]
@@ -125,7 +125,7 @@ DOWN, RIGHT = 3, 2
 
 
 def convolve(image):
-    """The edge filter's answers (26, 26) to an image uint8 (28, 28, 1)."""
+    """The edge filter's outputs (26, 26) for an image uint8 (28, 28, 1)."""
     x = to_device(np.float32(image.transpose(2, 0, 1)[None] / 255), device)
     return to_host(F.conv2d(x, to_device(edge, device)).data)[0, 0]
 
@@ -149,7 +149,7 @@ for column, layer, title in (
     before, after = layer(digit), layer(moved)
     carried = np.zeros_like(before)
     carried[DOWN:, RIGHT:] = before[:-DOWN, :-RIGHT]
-    difference = (after - carried)[DOWN:, RIGHT:]  # where both have an answer
+    difference = (after - carried)[DOWN:, RIGHT:]  # where both have an output
     for axes, values in zip(grid[:, column], (before, after, after - carried), strict=True):
         axes.imshow(values, cmap="PuOr_r", vmin=-2, vmax=2)
     grid[0, column].set_title(title, fontsize=10)
@@ -163,9 +163,9 @@ figure.suptitle(f"Move the digit {DOWN} px down and {RIGHT} px right: does the m
                 fontsize=11)  # fmt: skip
 
 # %%
-# What it is not: *invariance*. The map has moved, too; nothing in this layer says "a 4, wherever".
-# Pooling (lesson 6) takes the first step there. And it holds for shifts only. Mirror the image, and
-# the map is not mirrored: our filter wants bright on the right.
+# It is not *invariance*. The map has moved, too; nothing in this layer says "a 4, wherever it is".
+# Pooling (lesson 6) takes the first step there. And it holds only for shifts. Mirror the image, and
+# the map is not mirrored: our filter wants brightness on the right.
 
 mirrored = abs(convolve(digit[:, ::-1]) - convolve(digit)[:, ::-1]).max()
 print(f"mirrored image: the maps differ by up to {mirrored:.2f}")
@@ -173,10 +173,10 @@ print(f"mirrored image: the maps differ by up to {mirrored:.2f}")
 # %%
 # Do fewer weights learn better?
 # ------------------------------
-# A layer that can do less can also learn less nonsense. The three kinds of first layer were put
-# before the same rest (ReLU, 2x2 pooling, one fully connected layer) and trained on 1,000 digits of
-# MNIST for 30 epochs (``examples/measure_first_layers.py``, run beforehand). First, six learning
-# rates for each, with three seeds, on the validation digits:
+# A layer with less freedom can also learn less nonsense. We put the three kinds of first layer in
+# front of the same rest (ReLU, 2x2 pooling, one fully connected layer) and trained them on 1,000
+# digits of MNIST for 30 epochs (``examples/measure_first_layers.py``, run beforehand). First, six
+# learning rates for each, with three seeds, on the validation digits:
 
 rows = recorded_rows("first_layers.json")
 counted = [row for row in rows if "test_accuracy" in row]
@@ -190,9 +190,9 @@ for kind in kinds:
     print(f"{kind:<27}" + "".join(f"{np.mean(values):>8.1%}" for values in tried))
 
 # %%
-# The fewer the weights, the larger the best rate. At a rate that suits the dense layer, it would
-# have looked like the best of the three: a comparison is as fair as its settings. Now each at its
-# own best, on the test digits:
+# The fewer the weights, the larger the best rate. At a rate that suits the dense layer, that layer
+# would have looked like the best of the three: a comparison is only as fair as its settings. Now
+# each at its own best rate, on the test digits:
 
 table = {}
 for kind in kinds:
@@ -227,15 +227,15 @@ axes.spines[["top", "right", "left"]].set_visible(False)
 
 # %%
 # All three know their 1,000 digits by heart, and the fewer weights the first layer has, the smaller
-# is the gap to the test digits. So the claim holds, but do not make too much of it: most of the gap
+# the gap to the test digits. So the claim holds, but do not make too much of it: most of the gap
 # remains. A dense layer of millions of weights does not fail on a thousand digits; it does a little
-# worse. (Whether two of the rows differ at all is for the standard errors to say. A difference
-# below two of them has not been seen; and over five seeds they are rough themselves.)
+# worse. (The standard errors show whether two rows differ at all. A difference below two of them
+# does not count; and over five seeds they are rough themselves.)
 #
-# What is remarkable is the other side: 156 weights, used everywhere, see at least as well as 2.7
-# million. What they find is still judged by a dense layer, the same in all three networks, and in
-# the convolutional one it now has nearly all of the weights. LeNet-5 goes on from here: pool, look
-# for patterns among the patterns, pool again, and judge then.
+# More remarkable is that 156 weights, used everywhere, see at least as well as 2.7 million. Their
+# findings are still judged by a dense layer, the same in all three networks, and in the
+# convolutional one it now has nearly all of the weights. LeNet-5 goes on from here: pool, look for
+# patterns among the patterns, pool again, and only then judge.
 #
 # Three things to try
 # -------------------
@@ -243,9 +243,9 @@ axes.spines[["top", "right", "left"]].set_visible(False)
 #    so 4 rows. Before you look: by how many pixels do the weights move from one row to the next?
 # 2. In ``convolve`` pad the image, ``F.conv2d(…, padding=2)``, and set ``RIGHT = 8``, so that the
 #    digit leaves the image. Expect a difference: at the border equivariance ends.
-# 3. Replace ``edge`` by a filter that does not mind mirroring, such as the same nine numbers turned
+# 3. Replace ``edge`` with a filter that ignores mirroring, such as the same nine numbers turned
 #    by 90°, ``edge.transpose(0, 1, 3, 2)``. Expect the mirrored maps to agree. What would a filter
-#    look like that minds no quarter turn?
+#    look like that ignores quarter turns?
 #
 # **Next lesson:** :doc:`6 · LeNet-5 reads digits <plot_06_lenet5_reads_digits>`
 

@@ -12,7 +12,7 @@ and find out what it does not understand.*
 **You will be able to**
 
 * account for every size and every parameter of LeNet-5,
-* train it, read its learning curves and its confusion matrix, and use a test set as it is meant,
+* train it, read its learning curves and its confusion matrix, and use a test set properly,
 * show where such a network fails although its accuracy is high, and repair one of the failures.
 """
 
@@ -39,8 +39,8 @@ from lesson import BLUE, GREY, PALE, VERMILION, device
 # The data
 # --------
 # The digits come with scikit-learn: real handwriting of 43 people, stored in 8x8 pixels, which we
-# enlarge to 28x28. They are dealt into three parts, in which every class has its share. From the
-# first the network learns; on the second we watch it; the third stays closed until the end.
+# enlarge to 28x28. They are split into three parts with equal class proportions. The network learns
+# from the first; we monitor it on the second; the third stays untouched until the end.
 
 train, validation, test = load_dataset("digits")
 print(f"{len(train)} training, {len(validation)} validation and {len(test)} test images,",
@@ -56,8 +56,8 @@ figure.suptitle("Four training images of every class")
 
 # %%
 # A network learns best from numbers around 0 with a spread around 1. So we subtract the mean and
-# divide by the standard deviation of all training pixels. (Of the *training* pixels: whatever is
-# taken from the test set, even a mean, is taken from the exam paper.)
+# divide by the standard deviation of all training pixels. (Of the *training* pixels: taking
+# anything from the test set, even a mean, is peeking at the exam paper.)
 
 mean, std = train.images.mean() / 255, train.images.std() / 255
 prepare = Compose([ToArray(), Normalize(mean, std)])
@@ -69,8 +69,8 @@ print(f"a batch {images.shape}: mean {images.mean():.2f}, standard deviation {im
 # The network, layer by layer
 # ---------------------------
 # LeNet-5 is a table: convolutions of 5x5 pixels look for patterns, max pooling keeps the strongest
-# answer of every 2x2 pixels, and three fully connected layers decide. One image sent through it
-# shows the sizes on the way.
+# response of every 2x2 pixels, and three fully connected layers decide. Sending one image through
+# it shows the sizes along the way.
 
 manual_seed(0)
 model = lenet5()
@@ -89,7 +89,7 @@ print("side of the maps:", " -> ".join(map(str, sides)))
 
 # %%
 # Check one line by hand. The second convolution has 16 filters; each looks at 5x5 pixels of all 6
-# maps and has one bias: 16·(6·5·5 + 1). And see where the parameters are: the convolutions, which
+# maps and has one bias: 16·(6·5·5 + 1). And look where the parameters are: the convolutions, which
 # do the seeing, have only a few of them.
 
 by_hand = 16 * (6 * 5 * 5 + 1)
@@ -131,14 +131,15 @@ for build in (lenet5, lenet5_lecture, lenet5_original):
 # %%
 # Training
 # --------
-# ``fit`` is lesson 2's fifteen lines with batches, a progress line and a validation after every
-# epoch. The optimizer is Adam; the rate falls along half a cosine from its first value to zero.
+# ``fit`` is the fifteen lines of lesson 2 with batches, a progress line and a validation after
+# every epoch. The optimizer is Adam; the learning rate falls along half a cosine from its first
+# value to zero.
 
 
 def trained(model, transform, unchanged, epochs=8):
-    """Train on these transforms of the training images; returns the model and the record.
+    """Train on the training images after these transforms; returns the model and the history.
 
-    unchanged: the transform for validation, where nothing is shifted.
+    unchanged: the transform for validation, without shifts.
     """
     history = fit(
         model,
@@ -175,15 +176,15 @@ right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 left.legend(frameon=False)
 
 # %%
-# At the beginning the validation curve is *better* than the training curve. That is no miracle: the
-# training numbers are means over an epoch in which the network was still worse. Later the training
-# loss goes on falling when the validation loss has all but stopped. From there on the network
-# learns the training images rather than digits.
+# At the beginning the validation curve is *better* than the training curve. There is nothing
+# strange about that: the training numbers are means over an epoch during which the network was
+# still worse. Later the training loss keeps falling after the validation loss has all but stopped.
+# From then on the network learns the training images rather than digits.
 #
 # The test, once
 # --------------
 # Now, and only now, the third part. If we looked, changed a setting, and looked again, the settings
-# would be fitted to these 360 images, and the number would promise too much.
+# would be fitted to these 360 images, and the number would be too optimistic.
 
 test_batches = DataLoader(test, 256, transform=prepare)
 logits, labels = predict_logits(model, test_batches)
@@ -194,8 +195,8 @@ print(f"test accuracy {accuracy(logits, labels):.2%}: {correct} of {len(labels)}
       f"standard error {error:.2%}")  # fmt: skip
 
 # %%
-# The standard error says how much the number would vary with other test images. Two networks whose
-# accuracies differ by less than two or three of these have not been told apart.
+# The standard error says how much the number would vary with other test images. If the accuracies
+# of two networks differ by less than two or three of these, the test does not tell them apart.
 
 confusion = confusion_matrix(predictions, labels, 10)
 worst = per_class_accuracy(confusion).argmin()
@@ -216,11 +217,11 @@ axes.set(xlabel="the network's answer", ylabel="the truth", title="Errors lie of
 # %%
 # What does it look at?
 # ---------------------
-# The first convolution has six filters of 5x5 weights. A filter answers strongly where the image
-# resembles it. Below each filter stands what became of one test digit after that convolution, ReLU
-# and pooling: a map that is bright where the filter found something. In the last row, seven of the
-# sixteen maps after the second convolution and pooling. The deeper, the coarser the place and the
-# more particular the pattern.
+# The first convolution has six filters of 5x5 weights. A filter responds strongly where the image
+# resembles it. Below each filter is the feature map of one test digit after that convolution, ReLU
+# and pooling: it is bright where the filter found something. The last row shows seven of the
+# sixteen maps after the second convolution and pooling. The deeper the layer, the coarser the
+# position and the more specific the pattern.
 
 filters = to_host(model.features[0].weight.data)[:, 0]
 chosen = int(np.flatnonzero(labels == 4)[0])
@@ -266,14 +267,13 @@ wrong = predictions != labels
 print(f"of the {wrong.sum()} errors, {wrong[unsure].sum()} are among these twelve")
 
 # %%
-# So the probability is worth something: a machine that sorts letters can hand the uncertain ones to
-# a human and avoid a good part of its errors. But see how it does on images unlike those it
-# learned from.
+# So the probability is useful: a machine that sorts letters can pass the uncertain ones to a human
+# and avoid many of its errors. But see how it does on images unlike those it learned from.
 #
-# The same digit, otherwise
-# -------------------------
-# To you a digit stays a digit when it is dark on bright, or stands a few pixels to the side. The
-# network was never told.
+# The same digit, changed
+# -----------------------
+# To you a digit is still a digit when it is dark on bright, or a few pixels to the side. The
+# network has never seen such images.
 
 
 def answers(model, images):
@@ -300,13 +300,13 @@ print(f"accuracy on inverted test digits {accuracy(inverted, labels):.1%} (guess
       f"with a mean confidence of {inverted.max(axis=1).mean():.0%}")  # fmt: skip
 
 # %%
-# On inverted digits it is wrong nearly always, and it does not know that. Its probabilities speak
-# about digits like the training images, and about nothing else.
+# On inverted digits it is nearly always wrong, and does not know it. Its probabilities are only
+# meaningful for digits like the training images.
 #
-# Convolutions are said to make a network indifferent to the place of a pattern. Let us measure: all
-# test digits, moved left and right by up to six pixels. As a second network we train the same one
-# on images that are shifted at random by up to two pixels, anew in every epoch. (We do not choose
-# anything by these curves, so the test set may be looked at again.)
+# Convolutions are said to make a network indifferent to the position of a pattern. We measure this
+# with all test digits, moved left and right by up to six pixels. We also train a second network,
+# the same but on images shifted at random by up to two pixels, differently in every epoch. (We
+# choose nothing by these curves, so we may look at the test set again.)
 
 shifting = Compose([RandomTranslate(2), ToArray(), Normalize(mean, std)])
 manual_seed(0)
@@ -340,10 +340,10 @@ axes.spines[["top", "right"]].set_visible(False)
 
 # %%
 # The convolutions and poolings do move with the digit. But the fully connected layer behind them
-# has a weight of its own for every place of the last maps, and it learned where digits usually are.
-# So the first network gives way after a few pixels. Training with shifts teaches it more places,
-# and it holds out longer, even a little beyond those it saw. The dotted line is a control: hardly
-# any ink has left the image, so the digits are still there to be read. You would read them.
+# has a separate weight for every position of the last maps, and it learned where digits usually
+# are. So the first network fails after a few pixels. Training with shifts teaches it more
+# positions, and it holds out longer, even a little beyond those it saw. The dotted line is a
+# control: hardly any ink has left the image, so the digits can still be read. You would read them.
 #
 # This was one network with one seed each: a demonstration. The tables of results repeat such
 # comparisons with several seeds.
@@ -351,11 +351,11 @@ axes.spines[["top", "right"]].set_visible(False)
 # The network of 1998
 # -------------------
 # Now the original. Three of its ideas have gone out of use, and each is worth a look. The maps of
-# its second convolution do not see all six maps before them, but those that a *table* gives them:
-# less to compute, and different maps must find different things. Its sub-sampling has a trained
-# weight and bias for every map. And it does not give scores: its last layer, F6, has 84 units
-# because 84 = 7·12, and is asked to *draw* the digit in 7x12 pixels. The answer is the digit whose
-# ideal picture is nearest. (Ours are drawn anew; the paper shows its own as a figure.)
+# its second convolution do not see all six previous maps, but only those listed in a *table*: this
+# saves computation, and forces different maps to find different things. Its sub-sampling has a
+# trained weight and bias for every map. And it does not output scores: its last layer, F6, has 84
+# units because 84 = 7·12, and learns to *draw* the digit in 7x12 pixels. The answer is the digit
+# whose ideal picture is nearest. (We drew our own; the paper shows its pictures in a figure.)
 #
 # We train it twice: with the loss of the paper, which is the squared distance between F6 and the
 # ideal picture of the right digit as long as that is large, and with cross-entropy, for which the
@@ -391,9 +391,9 @@ for row, (name, images) in zip(grid, rows.items(), strict=True):
 figure.suptitle("What the 84 units of F6 make of ten test digits")
 
 # %%
-# With the loss of the paper F6 draws, and where it is sure it draws the ideal almost pixel by
-# pixel. With cross-entropy it is about as often right, and draws next to nothing: faint differences
-# are enough. A loss gets what it asks for, and nothing else.
+# With the loss of the paper F6 draws, and when it is sure it draws the ideal almost pixel by pixel.
+# With cross-entropy it is right about as often, but draws next to nothing: faint differences are
+# enough. A network learns only what its loss rewards.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 2.6), layout="constrained")
 left.imshow(original.features[4].connected.T, cmap="gray_r", vmax=1.6)
@@ -407,8 +407,8 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 
 # %%
 # Similar digits have similar pictures: a doubtful 3 is drawn somewhere between a 3 and an 8, and a
-# program that reads whole words can use that. Softmax, which wants one score up and all others
-# down, does not care who resembles whom.
+# program that reads whole words can use that. Softmax, which pushes one score up and all others
+# down, ignores which digits look alike.
 #
 # The same on the command line
 # ----------------------------
@@ -418,19 +418,19 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 #    minivision evaluate runs/lenet5-digits-1
 #    minivision predict runs/lenet5-digits-1 my_digit.png
 #
-# ``train`` writes a folder under ``runs/`` with the settings, a line for each epoch, the weights
+# ``train`` writes a folder under ``runs/`` with the settings, one line per epoch, the weights
 # and the curves, and prints its name. ``predict`` first frames your picture as the training images
 # are framed: it finds the ink, whether dark or bright, scales it and puts it into the middle. After
 # this lesson you know why.
 #
 # Three things to try
 # -------------------
-# 1. Train ``lenet5_lecture()`` instead of ``lenet5()``. It has little more than half of the
+# 1. Train ``lenet5_lecture()`` instead of ``lenet5()``. It has little more than half the
 #    parameters; expect a test accuracy within two standard errors of the one above.
 # 2. Train on ``Compose([RandomTranslate(4), ToArray(), Normalize(mean, std)])``. The blue curve
-#    should stay high up to about four pixels, and its left end may sink a little: the same network
+#    should stay high up to about four pixels, and its left end may drop a little: the same network
 #    has more to learn in the same eight epochs.
-# 3. Train on inverted images, too: put a transform in front that returns ``255 - image`` with
+# 3. Train on inverted images, too: add a transform in front that returns ``255 - image`` with
 #    probability one half,
 #
 #    .. code-block:: python

@@ -3,7 +3,7 @@
 ===========
 
 *In 2012 one network won the ImageNet contest by a margin that changed the field. Take it apart:
-every idea in it is a few lines here, and every one has been measured, whatever came out.*
+every idea in it is a few lines here, and each one has been measured, whether or not it helped.*
 
 **Prerequisites:** lessons 2 (gradients), 5 (convolution) and 6 (LeNet-5).
 
@@ -11,9 +11,9 @@ every idea in it is a few lines here, and every one has been measured, whatever 
 
 **You will be able to**
 
-* account for the neurons, parameters and operations of AlexNet, and say where they lie,
+* account for the neurons, parameters and operations of AlexNet, and say where they are,
 * show what ReLU, local response normalisation, overlapping pooling and dropout do,
-* say what crosses between the two towers, and why it is so little.
+* say what crosses between the two towers, and why so little does.
 """
 
 # sphinx_gallery_thumbnail_number = 5
@@ -41,9 +41,9 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # The network of 2012
 # -------------------
 # AlexNet (Krizhevsky, Sutskever & Hinton 2012) sorts photographs into 1,000 classes. It is LeNet-5
-# grown up: convolutions and poolings that see, fully connected layers that decide. Five of the
-# former and two hidden ones of the latter make seven hidden layers; the eighth gives the scores.
-# Its weights would take some seconds to draw, and a table does not need them.
+# grown up: convolutions and poolings that see, fully connected layers that decide. Five
+# convolutions and two hidden fully connected layers make seven hidden layers; the eighth computes
+# the scores. Drawing its weights would take some seconds, and a table does not need them.
 
 with skip_init():
     whole = alexnet()
@@ -51,9 +51,9 @@ table = summary(whole)
 print(table)
 
 # %%
-# How many neurons is that? Every number that a convolution or a fully connected layer makes is one.
-# The paper's abstract says 650,000. Lectures sometimes say 605,000, perhaps because two digits have
-# changed places. Nobody needs to believe either:
+# How many neurons is that? Every number that a convolution or a fully connected layer outputs is
+# one. The paper's abstract says 650,000. Lectures sometimes say 605,000, perhaps because two digits
+# were swapped. We can simply count:
 
 layers = [row for row in table.rows if row.kind in ("Conv2d", "Linear")]
 names = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
@@ -84,19 +84,18 @@ panels[0].invert_yaxis()
 figure.suptitle("Convolutions (blue) do the work, fully connected layers (orange) own the weights")
 
 # %%
-# The convolutions use each weight at every place of the image. That is why few weights make much
-# work there, and why nearly all weights of the network stand in the layers that look once.
+# The convolutions use each weight at every position of the image. That is why a few weights cause
+# most of the work, while nearly all weights are in the layers that use each of them once.
 #
 # Runs made beforehand
 # --------------------
-# Each idea below was taken away, or put in, in a small AlexNet for images of 32x32 pixels
+# Each idea below was removed from, or added to, a small AlexNet for images of 32x32 pixels
 # (``alexnet_small``: the same layers with fewer maps), on a few thousand images of CIFAR-10
-# (``examples/measure_network_choices.py``). Every variant had its own choice of learning rate: the
-# best on the validation images, in runs of a seed that then no longer counts. The seeds that count
-# choose the images, the first weights and the order, and look at the test images once. So the
-# variants may be compared seed by seed. (A validation accuracy of 0 stands for a run whose loss
-# became infinite.) These are small networks, trained for a short time; what
-# they say need not hold for 1.2 million photographs.
+# (``examples/measure_network_choices.py``). Every variant got its own learning rate: the best on
+# the validation images, in runs with a seed that is not used again. The other seeds determine the
+# images, the initial weights and the order, and use the test images once. So the variants can be
+# compared seed by seed. (A validation accuracy of 0 means that the loss became infinite.) These are
+# small networks, trained for a short time; the results need not hold for 1.2 million photographs.
 
 rows = recorded_rows("network_choices.json")
 CHOOSING = 100  # the seed whose runs chose the rates
@@ -160,12 +159,12 @@ print(f"{len(rows)} recorded runs")
 # %%
 # ReLU instead of tanh
 # --------------------
-# A neuron of the nineties bent its sum by tanh, or by a function of that shape. Where the sum is
-# large, such a curve is flat: the unit is *saturated*, and hardly any gradient passes it. ReLU,
-# max(0, a), passes all of it or nothing.
+# A neuron of the nineties passed its sum through tanh, or a function of that shape. For large sums
+# such a curve is flat: the unit is *saturated*, and hardly any gradient passes. ReLU, max(0, a),
+# passes all of the gradient or none.
 #
 # How much survives several layers? We send random numbers through five layers whose sums have the
-# standard deviation s, and a random gradient through each activation. What part of its squared
+# standard deviation s, and a random gradient through each activation. What fraction of its squared
 # length is left after all five?
 
 
@@ -209,24 +208,24 @@ for axes in (left, right):
     axes.legend(frameon=False)
 
 # %%
-# Read it fairly. While the sums are small, tanh passes everything, and ReLU loses half at every
-# layer, because half of the units are off. But that half is the same at every scale, so the first
-# weights can make up for it: He's variance is 2 over the number of inputs, not 1. What tanh
-# passes depends on how large the sums have become, and in training they grow. (These are the
-# activations alone; the weights between them multiply the gradient, too.)
+# Be fair to both. While the sums are small, tanh passes everything, and ReLU loses half at every
+# layer, because half of the units are off. But that half is the same at every scale, so the initial
+# weights can make up for it: He's variance is 2 over the number of inputs, not 1. What tanh passes
+# depends on how large the sums have become, and in training they grow. (These are the activations
+# alone; the weights between them multiply the gradient, too.)
 #
-# The paper reports that on CIFAR-10 a network with ReLU reached 25 % training error six times as
-# fast as with tanh. And the small AlexNet?
+# The paper reports that on CIFAR-10 a network reached 25 % training error six times as fast with
+# ReLU as with tanh. And the small AlexNet?
 
 report("activation")
 
 # %%
-# Look at the rates, too: from which one on does it get worse? Each variant counts by what it
-# makes of the rate that suits it best. Here is one thing that may matter, measured on fresh
-# weights: how large are the scores before anything has been learned? The largest of overlapping
-# windows is larger than the mean; tanh bends it back, ReLU passes it on, and the layers add up.
-# (Whether this explains the table is another question; the third thing to try below asks it.) The
-# paper's six-fold speed was measured with another network, in another training.
+# Look at the learning rates, too: above which one does accuracy fall? Each variant is judged at the
+# rate that suits it best. Here is one thing that may matter, measured on fresh weights: how large
+# are the scores before anything has been learned? The largest of overlapping windows is larger than
+# the mean; tanh bends it back, ReLU passes it on, and the layers add up. (Whether this explains the
+# table is another question; the third thing to try below asks it.) The paper's six-fold speed was
+# measured with another network, trained differently.
 
 noise = Tensor(np.random.default_rng(1).normal(size=(16, 3, 32, 32)).astype(np.float32))
 for name in VARIANTS["activation"]:
@@ -254,23 +253,23 @@ else:
     print("The curves are not recorded yet.")
 
 # %%
-# So once more, with what might have held ReLU back taken away: the last layer begins ten times
-# smaller, so that both networks start with small scores; the rate rises during the first epoch;
-# and there is twice the time.
+# So we try again, without what might have held ReLU back: the last layer's weights begin ten times
+# smaller, so both networks start with small scores; the learning rate rises during the first epoch;
+# and training takes twice as long.
 
 report("activation, calm start")
 
 # %%
-# Whichever is ahead in this table, it is the fairer comparison of the two, and still one of small
+# Whichever is ahead, this table is the fairer comparison of the two, though still one of small
 # networks trained for minutes. In the paper the network is deeper and wider, and it is trained
 # until it fits.
 #
 # Neighbours that inhibit each other
 # ----------------------------------
-# A neuron that fires strongly quiets those beside it: *lateral inhibition*, as in the retina. Local
+# A neuron that fires strongly quiets its neighbours: *lateral inhibition*, as in the retina. Local
 # response normalisation (LRN) does it between maps. Each activation is divided by a power of
 # k + α·(sum of squares of the five maps around it), at its own place in the image. Here is a row of
-# 21 channels, one of them excited. (With an α that is large enough to see.)
+# 21 channels, one of them excited. (With an α large enough to see the effect.)
 
 rng = np.random.default_rng(0)
 channels = rng.uniform(0.8, 1.2, 21)
@@ -300,13 +299,13 @@ for what, which in (("the excited channel", [10]), ("its neighbours", near)):
           f"{after[which].mean() / after[far].mean():.2f} after")  # fmt: skip
 
 # %%
-# The neighbours are pressed down, the excited channel too, but less than it stands out. The right
-# panel is the inhibition as a gradient: whoever raises channel 10 lowers channel 12.
+# The neighbours are pressed down, and so is the excited channel, but it still stands out. The right
+# panel shows the inhibition as a gradient: raising channel 10 lowers channel 12.
 #
 # The paper's α is 1e-4. Is that much? It depends on the pixels. In 2012 they went from 0 to 255,
-# less their mean. Nearly everybody today divides by the standard deviation, too, and then the
-# squares are thousands of times smaller. We measure the inhibition: what part of an activation LRN
-# takes away beyond the constant k^-β that all activations share. The filters are random, drawn as
+# minus their mean. Today nearly everybody divides by the standard deviation, too, which makes the
+# squares thousands of times smaller. We measure the inhibition: the fraction of an activation that
+# LRN removes beyond the constant k^-β that all activations share. The filters are random, drawn as
 # in the paper.
 
 photo = Resize((256, 256))(load_sample_image("flower.jpg")[:, 100:527])
@@ -328,15 +327,15 @@ with no_grad():
                   f"{np.quantile(taken, 0.99):7.3%} or more from one in 100")  # fmt: skip
 
 # %%
-# On standardised pixels the paper's α does almost nothing but divide by a constant. Whoever
-# switches LRN off there and finds no difference has not tested LRN. The comparison below therefore
-# has an α of 0.1, too.
+# On standardised pixels the paper's α does almost nothing but divide by a constant. Switching LRN
+# off there and finding no difference is not a test of LRN. The comparison below therefore includes
+# an α of 0.1.
 #
 # Before the pooling or after it?
 # -------------------------------
 # The paper has Conv-LRN-Pool. The lecture has Conv-Pool-LRN, which is the order of CaffeNet, a
-# later copy. Both are here. They have the same parameters; but a map that has been pooled is
-# smaller, so LRN has less to do. What it computes is not the same.
+# later copy. Both are here. They have the same parameters, but a pooled map is smaller, so LRN has
+# less to do, and it computes something different.
 
 counts = {}
 for build in (alexnet, alexnet_caffenet):
@@ -361,8 +360,8 @@ with no_grad():
 # --------------------------
 # LRN compares a unit with other channels at the same place. *Batch normalisation* (Ioffe & Szegedy
 # 2015) compares it with the same channel at all places and in all images of the batch: every
-# channel gets mean 0 and variance 1, and then a scale and a shift that are learned. Four channels
-# of very different size show it. The last column changes image 1 and looks at image 0.
+# channel gets mean 0 and variance 1, and then a learned scale and shift. Here are four channels of
+# very different sizes. The last column changes image 1 and looks at image 0.
 
 batch = rng.normal(size=(32, 4, 6, 6)) * np.array([0.1, 1, 5, 20]).reshape(4, 1, 1) + 3
 other = batch.copy()
@@ -379,10 +378,10 @@ for name, layer in (
           + f"{abs(layer(other).numpy()[0] - out[0]).max():>14.3f}")  # fmt: skip
 
 # %%
-# So batch normalisation keeps every channel in a range where the next layer can learn. Its price:
-# in training, what the network makes of one image depends on the others in the batch, and for use
-# it needs running means of what it saw. The small AlexNet without normalisation, with LRN
-# (with α = 0.1, for these pixels are standardised) and with batch normalisation at the same places:
+# So batch normalisation keeps every channel in a range where the next layer can learn. The price:
+# in training, the output for one image depends on the others in the batch, and for inference it
+# needs running means from training. The small AlexNet without normalisation, with LRN (with α =
+# 0.1, as these pixels are standardised) and with batch normalisation at the same places:
 
 report("normalization")
 seconds = {
@@ -397,10 +396,9 @@ if "none" in seconds:
 # %%
 # Windows that overlap
 # --------------------
-# LeNet-5 pooled windows of 2x2, side by side. AlexNet's are 3x3 at a stride of 2, so neighbours
-# share a row. The sizes come out the same; what changes is how much a window sees, and that a
-# strong activation at a border can speak in two of them. The paper reports an error 0.4 points
-# lower.
+# LeNet-5 pooled windows of 2x2, side by side. AlexNet's are 3x3 with a stride of 2, so neighbours
+# share a row. The sizes are the same; but each window sees more, and a strong activation at a
+# border can count in two of them. The paper reports an error 0.4 points lower.
 
 row = Tensor(np.array([0, 1, 0, 0, 5, 0, 2, 0, 0], np.float64).reshape(1, 1, 1, 9))
 print("a row of units      ", row.numpy().ravel().astype(int))
@@ -413,12 +411,12 @@ report("pooling")
 # %%
 # Two towers
 # ----------
-# A card of 2012 held 3 GB, and the network was to be larger than one card could train. So the maps
-# were dealt to two cards, half to each, and the hidden layers as well: 4096 units are 2 x 2048. The
-# cards exchange maps only before the third convolution and in the fully connected layers, because
-# sending is slow. ``alexnet_two_tower`` is that arrangement; here a quarter as wide, from the same
-# weights as the whole network. (Each tower normalises with the two nearest maps of the other, as
-# the paper's formula says.)
+# A GPU of 2012 had 3 GB, and the network was too large to train on one. So the maps were split
+# between two GPUs, half on each, and so were the hidden layers: 4096 units are 2 x 2048. The GPUs
+# exchange maps only before the third convolution and in the fully connected layers, because
+# transfers are slow. ``alexnet_two_tower`` is that arrangement; here it is a quarter as wide, with
+# the same weights as the whole network. (Each tower normalises with the two nearest maps of the
+# other, as the paper's formula says.)
 
 manual_seed(0)
 narrow = alexnet(10, width=0.25).to(device).eval()
@@ -430,8 +428,8 @@ with no_grad():
 print(f"the largest difference of the ten scores: {difference:.1e}")
 
 # %%
-# Is it true that nothing crosses in the second convolution? We take what both towers have after
-# ``pool1``, change all maps of tower 2, and look at what becomes different in tower 1.
+# Is it true that nothing crosses in the second convolution? We take the maps of both towers after
+# ``pool1``, change all maps of tower 2, and look at what changes in tower 1.
 
 KINDS = {"Conv2d": "conv", "LocalResponseNorm": "norm", "MaxPool2d": "pool"}
 with no_grad():
@@ -449,9 +447,9 @@ with no_grad():
             )
 
 # %%
-# ``conv2`` of tower 1 does not notice. The normalisation after it lets the two maps at the border
-# know, and ``conv3`` sees everything. The same as a picture: change one map that goes into a
-# convolution, and colour every map that comes out different. Each row is one input map.
+# ``conv2`` of tower 1 does not notice. The normalisation after it changes the two maps at the
+# border, and ``conv3`` sees everything. Here is the same as a picture: change one input map of a
+# convolution, and colour every output map that changes. Each row is one input map.
 
 reach = {}
 with no_grad():
@@ -482,9 +480,9 @@ figure.supylabel("input maps", fontsize=10)
 figure.suptitle("Which map (across) notices which (down), and the share of pairs that do")
 
 # %%
-# Pale quarters are weights that do not exist; a convolution in *groups* has such a picture, and
-# that is how one card computes it today. It halves the weights of these layers. Now the traffic of
-# the network in its full width, for one image and one forward pass; training sends as much back.
+# Pale quarters are weights that do not exist; a *grouped* convolution gives such a picture, and
+# that is how one GPU computes it today. It halves the weights of these layers. Now the traffic of
+# the network at full width, for one image and one forward pass; training sends as much back.
 
 with skip_init():
     full = alexnet_two_tower().eval()
@@ -504,9 +502,9 @@ del full
 # %%
 # From maps to a vector
 # ---------------------
-# A linear layer takes a vector; maps must be *vectorised*. AlexNet writes all numbers of all maps
-# in a row: 256·6·6 = 9,216, and each has a weight to every hidden unit. The alternative is to keep
-# the mean of every map, 256 numbers.
+# A linear layer takes a vector; maps must be *vectorised*. AlexNet puts all numbers of all maps in
+# a row: 256·6·6 = 9,216, and each has a weight to every hidden unit. The alternative is to keep
+# only the mean of every map, 256 numbers.
 
 fc6 = {name: (numbers + 1) * 4096 for name, numbers in (("flatten", 9216), ("average", 256))}
 print("fc6: " + ", ".join(f"{name} {count:,}" for name, count in fc6.items()), "parameters")
@@ -523,9 +521,9 @@ for head in ("flatten", "average"):
             print(f"  images of {side}x{side}: {error}")
 
 # %%
-# A flattened map fixes the size of the images; a mean does not. A mean forgets where in the image
+# Flattening fixes the size of the images; a mean does not, but it forgets where in the image
 # something was. (The paper itself says that its images are 224x224. Windows of 11 at a stride of 4
-# do not fit those: ask ``alexnet`` for 224, and it answers like the line above.)
+# do not fit those: ask ``alexnet`` for 224, and it raises an error like the line above.)
 
 try:
     with no_grad():
@@ -538,9 +536,10 @@ report("head")
 # Dropout
 # -------
 # In each training step every hidden unit is switched off with probability one half, so that no unit
-# can rely on another one. It is meant against overfitting: the gap between the accuracy on training
-# images and on test images. With 1,000 images and many epochs a network can learn them by heart,
-# so this is where it was measured. A smaller gap is not yet a better network; look at both.
+# can rely on another one. It is meant to reduce overfitting: the gap between the accuracy on
+# training images and on test images. With 1,000 images and many epochs a network can learn them by
+# heart, so we measured it there. A smaller gap does not by itself mean a better network; look at
+# both.
 
 report("dropout")
 for variant in VARIANTS["dropout"]:
@@ -550,13 +549,13 @@ for variant in VARIANTS["dropout"]:
               f"from {100 * min(gaps):.1f} to {100 * max(gaps):.1f}")  # fmt: skip
 
 # %%
-# More images out of each
-# -----------------------
-# The other means against overfitting: show every image differently each time. AlexNet cut random
+# More images from each
+# ---------------------
+# The other remedy for overfitting is to show every image differently each time. AlexNet took random
 # crops, mirrored them, and changed the light. Real light varies along certain colours, the
 # *principal components* of the pixels. In ImageNet that is mostly from dark to bright; a single
-# photograph, such as this orange flower before dark leaves, has its own. The image is moved along
-# ImageNet's by chance, by α·λ for each, with α from N(0, 0.1²) and λ the variance.
+# photograph, such as this orange flower before dark leaves, has its own. The image is moved at
+# random along ImageNet's components, by α·λ for each, with α from N(0, 0.1²) and λ the variance.
 
 usual = PCAColor()
 for where, (values, vectors) in (
@@ -584,9 +583,9 @@ figure.suptitle("PCA colour: what is added to red, green and blue (of 255)")
 # %%
 # With the paper's 0.1 you have to look twice. The second row has ten times as much.
 #
-# For the answer, too, AlexNet looks more than once: at ten crops, the four corners, the centre and
-# all five in the mirror. The ten answers are averaged. The paper reports that its error fell from
-# 39.0 % to 37.5 % by it, at ten times the work.
+# At test time, too, AlexNet looks more than once: at ten crops, the four corners, the centre and
+# all five mirrored. The ten outputs are averaged. The paper reports that this reduced its error
+# from 39.0 % to 37.5 %, at ten times the work.
 
 figure = plt.figure(figsize=(9.2, 3.3), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=[1, 2])
@@ -605,11 +604,11 @@ for axes, seen in zip(right.subplots(2, 5).flat, ten_crops(photo, (192, 192)), s
 figure.suptitle("Ten crops (smaller than the paper's, so that the frames can be told apart)")
 
 # %%
-# What each idea brought here
-# ---------------------------
+# What each idea contributed here
+# -------------------------------
 # All recorded comparisons side by side: each point is the mean over the seeds, its bar their
-# standard deviation. Where bars overlap, these runs have not told the variants apart. Look at what
-# was confirmed and at what was not; both are results.
+# standard deviation. If bars overlap, these runs do not distinguish the variants. Look at what was
+# confirmed and at what was not; both are results.
 
 found = {
     comparison: {v: got for v in variants if (got := recorded(comparison, v)[1])}
@@ -637,19 +636,20 @@ else:
     print("Nothing is recorded; examples/measure_network_choices.py would fill this figure.")
 
 # %%
-# Dropout was measured on fewer images than the others, so its panel stands by itself.
+# Dropout was measured on fewer images than the others, so it has its own panel.
 #
 # Three things to try
 # -------------------
-# 1. Give ``survives`` a depth of 20. Say first what will be left of ReLU's gradient: half of the
+# 1. Give ``survives`` a depth of 20. Predict what will be left of ReLU's gradient: half of the
 #    squares at every layer, so about one millionth, at every scale. Then try ``F.leaky_relu``, and
-#    expect hardly a difference.
+#    expect hardly any difference.
 # 2. In the picture of lateral inhibition take ``size=9``, and expect four pressed neighbours on
 #    each side (the colours know of two). Then size 5 again and ``alpha=2``: the excited channel
 #    should hardly stand out any more.
 # 3. Build ``alexnet_small`` with ReLU, without normalisation, and make the weights of its last
 #    layer ten times smaller before you train it as ``measure_network_choices.py`` does. If large
-#    first scores were what kept its rate low, it should now stand a larger one. We have not tried.
+#    first scores kept its learning rate low, it should now tolerate a larger one. We have not
+#    tried.
 #
 # **Next lesson:** :doc:`8 · Receptive fields <plot_08_receptive_fields>`
 

@@ -2,8 +2,8 @@
 8 · Receptive fields
 ====================
 
-*A unit of a convolution sees a window of the image. Three numbers for each layer say which; the
-gradient says what it really looks at, and that turns out to be less.*
+*A unit of a convolution sees a window of the image. Three numbers per layer say which; the gradient
+shows what it really looks at, and that turns out to be less.*
 
 **Prerequisites:** lessons 5 (convolution) and 6 (LeNet-5).
 
@@ -11,9 +11,9 @@ gradient says what it really looks at, and that turns out to be less.*
 
 **You will be able to**
 
-* compute by hand which pixels a unit of any layer sees, and find the units that see a pixel,
+* compute by hand which pixels a unit of any layer sees, and which units see a given pixel,
 * say why networks went from 11x11 filters to stacks of 3x3, in sizes, weights and operations,
-* measure the effective receptive field, and say how it differs from the box.
+* measure the effective receptive field, and say how it differs from the full window.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -36,11 +36,11 @@ from lesson import BLUE, GREY, PALE, VERMILION, device
 # %%
 # What one unit sees
 # ------------------
-# Here are the convolutions and poolings of AlexNet, without the two things that change nothing here
-# (its groups and its local normalisation): on images of 227x227, a first filter of 11x11, then
+# Here are the convolutions and poolings of AlexNet, without the two things that make no difference
+# here (its groups and its local normalisation): on images of 227x227, a first filter of 11x11, then
 # smaller ones. The weights are random; what a unit can see does not depend on them. We draw the
-# windows of a unit in the middle of each layer, or next to it: ``pool5`` has 6x6 units, so none
-# stands in the middle.
+# windows of a unit in the middle of each layer, or next to it: ``pool5`` has 6x6 units, so none is
+# in the middle.
 
 # (name, filters or "pool", kernel, stride, padding)
 ALEXNET = [
@@ -52,7 +52,7 @@ ALEXNET = [
 
 
 def build(table, channels=3):
-    """The layers of a table, and the place of each in the network."""
+    """The layers of a table, and the position of each in the network."""
     layers, place = [], {}
     for name, filters, kernel, stride, padding in table:
         place[name] = str(len(layers))
@@ -88,12 +88,12 @@ axes.set(xticks=[], yticks=[], title="What one unit of each layer sees")
 # %%
 # Three numbers
 # -------------
-# All units of a layer see windows of one size, and neighbours see windows that are shifted by one
-# distance. So three numbers describe a layer: the size r of what a unit sees, the jump j from one
-# unit's window to the next one's, and the centre c of the first unit's window, in pixels from the
-# edge. The image itself has r = 1, j = 1, c = 0.5: a pixel sees itself, and its middle lies half a
-# pixel from the edge. A layer with kernel k, stride s and padding p looks at k units of the layer
-# below, which stand j pixels apart:
+# All units of a layer see windows of the same size, and the windows of neighbours are always the
+# same distance apart. So three numbers describe a layer: the size r of what a unit sees, the jump j
+# from one unit's window to the next one's, and the centre c of the first unit's window, in pixels
+# from the edge. The image itself has r = 1, j = 1, c = 0.5: a pixel sees itself, and its middle is
+# half a pixel from the edge. A layer with kernel k, stride s and padding p looks at k units of the
+# layer below, which are j pixels apart:
 
 n, r, j, c = 227, 1, 1, 0.5
 print(f"{'layer':<7}{'k':>4}{'s':>4}{'p':>4}{'units':>8}{'sees r':>8}{'jump j':>8}{'centre c':>10}")
@@ -107,17 +107,17 @@ for name, _, k, s, p in ALEXNET:
     assert (field.units, field.size, field.jump, field.start) == ((n, n), (r, r), (j, j), (c, c))
 
 # %%
-# The package computes the same numbers, for any network; the assertion compares them. Unit u of a
+# The package computes the same numbers; the assertion compares them. Unit u of a
 # layer has its middle at c + u·j and sees r/2 to both sides. Follow the column of jumps: each
-# stride multiplies it, and from then on *every* layer gains so much more. Strides are how a network
-# comes to see far.
+# stride multiplies it, and from then on *every* layer adds that much more. Strides are how a
+# network comes to see far.
 #
 # Conv K, pool P
 # --------------
-# Lectures give a formula for the commonest case: a pooling of P after a convolution of K sees
-# P + K - 1 pixels. With k - 1 steps of jump 1, that is what the recurrence says. It is right as
-# long as the convolution has stride 1. With a stride S the windows that are pooled stand S pixels
-# apart, and it is K + (P - 1)·S.
+# Lectures give a formula for the most common case: a pooling of P after a convolution of K sees
+# P + K - 1 pixels. With k - 1 steps of jump 1, that is what the recurrence says. It holds as long
+# as the convolution has stride 1. With a stride S the pooled windows are S pixels apart, and the
+# field is K + (P - 1)·S.
 
 for name, K, S, P in (("LeNet-5, conv 5, pool 2", 5, 1, 2), ("AlexNet, conv1, pool1", 11, 4, 3)):
     stack = Sequential(Conv2d(1, 1, K, S), MaxPool2d(P))
@@ -129,7 +129,7 @@ for name, K, S, P in (("LeNet-5, conv 5, pool 2", 5, 1, 2), ("AlexNet, conv1, po
 # Is it true?
 # -----------
 # A formula about a program can be checked on the program: the pixels in the field of a unit should
-# be those that have a gradient. (Weights are made positive and pooling an average, so that nothing
+# be those with a nonzero gradient. (We use positive weights and average pooling, so that nothing
 # cancels.) Below, two units of LeNet-5's second convolution, in the middle and in the corner.
 
 positive = Sequential(Conv2d(1, 6, 5, padding=2), AvgPool2d(2), Conv2d(6, 16, 5)).to(device)
@@ -167,8 +167,8 @@ figure.suptitle("Coloured: the gradient is not zero. Blue: the formula")
 
 # %%
 # The unit in the corner sees two rows and two columns that do not exist: the padding of the first
-# layer, zeros. Near the edge of an image a network knows less, and it can tell that it is there.
-# The question can be turned round, too: which units of the second convolution see a given pixel?
+# layer, zeros. Near the edge of an image a network knows less, and it can detect the edge. The
+# question can be reversed, too: which units of the second convolution see a given pixel?
 
 for pixel in ((0, 0), (14, 14)):
     rows, columns = field.units_seeing(*pixel)
@@ -178,17 +178,17 @@ for pixel in ((0, 0), (14, 14)):
 # %%
 # Large filters or many
 # ---------------------
-# For small images the first filters were small, for large images large.
+# Networks for small images had small first filters, networks for large images large ones.
 
 for name, size, kernel in (("LeNet-5", 28, 5), ("AlexNet", 227, 11)):
     print(f"{name}: filters of {kernel}x{kernel} on {size}x{size} pixels,",
           f"{kernel / size:.0%} of the width")  # fmt: skip
 
 # %%
-# An image that is eight times as wide asks for larger filters, though they did not grow as much as
-# the images. But the table above shows another way to a large field: more layers. Compare one
-# layer of 7x7 with three of 3x3, all with C maps in and out and without a bias. What do they see,
-# and what do they cost?
+# An image eight times as wide needs larger filters, though they did not grow as much as the images.
+# But the table above shows another way to a large field: more layers. Compare one layer of 7x7 with
+# three of 3x3, all with C maps in and out and without a bias. What do they see, and what do they
+# cost?
 
 C = 64
 one = Sequential(Conv2d(C, C, 7, padding=3, bias=False), ReLU())
@@ -205,10 +205,10 @@ for name, network in (("one 7x7", one), ("three 3x3", three)):
           f" keeps {table.kept_bytes / 2**20:.2f} MB")  # fmt: skip
 
 # %%
-# The field is the same. The weights are 27·C² against 49·C², and the multiply-adds fall as much.
-# There are three ReLUs instead of one. The last column is the price: every layer keeps its output
-# for the backward pass. This is why large filters are hardly used today: VGG, the next lesson, is
-# built of 3x3 filters.
+# The field is the same. The weights are 27·C² against 49·C², and the multiply-adds fall by the same
+# factor. There are three ReLUs instead of one. The last column is the price: every layer keeps its
+# output for the backward pass. This is why large filters are hardly used today: VGG, the next
+# lesson, is built of 3x3 filters.
 #
 # What it really looks at
 # -----------------------
@@ -278,10 +278,10 @@ for axes in (left, right):
 upper.suptitle("Effective receptive fields (root of the shares) in their boxes")
 
 # %%
-# Two things can be seen. The field is a bell: much in the middle, hardly anything at the rim of the
-# box. And it grows more slowly than the box: a path through the layers is a sum of small steps up,
-# down, left and right, and a sum of n random steps spreads as the root of n. So "a unit of pool5
-# sees 195x195 pixels" is true and promises too much.
+# The figure shows two things. The field is a bell: strong in the middle, with hardly anything at
+# the rim of the box. And it grows more slowly than the box: a path through the layers is a sum of
+# small steps up, down, left and right, and a sum of n random steps spreads as the root of n. So "a
+# unit of pool5 sees 195x195 pixels" is true but misleading.
 #
 # These weights are random; training can change the field. Finally the same question for AlexNet's
 # last pooling, on the photograph and with random weights.
@@ -321,10 +321,10 @@ for name, f in receptive_fields(lenet5()).items():
 # %%
 # Three things to try
 # -------------------
-# 1. Change the padding of ``conv1`` to 2 and the images to 224. Say first what will change in the
+# 1. Change the padding of ``conv1`` to 2 and the images to 224. Predict what will change in the
 #    table: only the centres, by two pixels (224 + 2·2 - 11 leaves the same 55 units).
 # 2. Replace the last three convolutions of ``ALEXNET`` by a single one. Which kernel and padding
-#    give ``pool5`` the same 195 pixels? Expect the 7x7 of above, and more weights.
+#    give ``pool5`` the same 195 pixels? Expect the 7x7 from above, and more weights.
 # 3. Four layers of 5x5 have the same box of 17 as eight of 3x3. Is their effective side the same,
 #    too? Give the stacks filters of 5 with padding 2 and ``DEPTHS`` up to 8, and compare with the
 #    numbers above. Expect it to be larger: fewer, longer steps spread more.

@@ -3,7 +3,7 @@
 =======
 
 *One kind of filter, stacked ever deeper. You count what depth costs, slide a whole network over a
-larger image, and see a signal explode, vanish or hold on its way through sixteen layers.*
+larger image, and see a signal explode, vanish or survive on its way through sixteen layers.*
 
 **Prerequisites:** lessons 6 (training), 7 (AlexNet) and 8 (receptive fields).
 
@@ -11,9 +11,9 @@ larger image, and see a signal explode, vanish or hold on its way through sixtee
 
 **You will be able to**
 
-* say where the weights of VGG lie, where its multiplications lie, and what each head costs,
-* turn fully connected layers into convolutions and read the map of answers that they give,
-* predict from the first weights whether a deep network can train at all.
+* say where the weights and the multiplications of VGG are, and what each head costs,
+* turn fully connected layers into convolutions and read the map of scores that they output,
+* predict from the initial weights whether a deep network can train at all.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -45,9 +45,9 @@ from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, YELLOW, device, r
 # -------------------------
 # AlexNet has filters of 11x11, 5x5 and 3x3, strides, overlapping pooling and a normalisation. VGG
 # (Simonyan & Zisserman 2014) has convolutions of 3x3 with padding 1 and poolings of 2x2, and asks
-# one question: what does depth bring? Six networks answer it. They differ only in how many
-# convolutions stand in each of five blocks. ``CONFIGURATIONS`` is the paper's Table 1; parameters
-# and multiply-adds are counted on the networks, for which no weights need be drawn.
+# one question: what does depth contribute? Six networks answer it. They differ only in the number
+# of convolutions in each of five blocks. ``CONFIGURATIONS`` is the paper's Table 1; parameters and
+# multiply-adds are counted on the networks, without drawing any weights.
 
 with skip_init():
     tables = {name: summary(vgg_network(name, head="flatten")) for name in CONFIGURATIONS}
@@ -107,12 +107,12 @@ grid[1].set_xticks(range(len(shown)), [*names, "fc6", "fc7", "fc8"], fontsize=8)
 figure.suptitle("VGG-16 (D): convolutions blue, fully connected layers orange")
 
 # %%
-# A filter is used at every place of the image, a weight of a fully connected layer once. So the
-# weights are in the head and the work is in the body.
+# A filter is used at every position of the image, a weight of a fully connected layer only once. So
+# the weights are in the head and the work is in the body.
 #
 # Before a linear layer the maps must become a vector. The paper **flattens** them: all 512·7·7
-# numbers, each with its place. The other way is to take the **average** of each map, 512 numbers,
-# and one linear layer. What does that change?
+# numbers, each with its position. The alternative is the **average** of each map, 512 numbers, and
+# one linear layer. What does that change?
 
 for head in ("flatten", "average"):
     with skip_init():
@@ -127,11 +127,10 @@ for head in ("flatten", "average"):
     print()
 
 # %%
-# The flat head is bound to one size of image. And the accuracy? The following function reads what
-# was measured on a few thousand images of CIFAR-10 with small networks
-# (``examples/measure_network_choices.py``). Each variant took the learning rate that was best on
-# the validation images, in runs with a seed that counts no more. ± is the standard deviation over
-# the seeds.
+# The flat head requires one image size. And the accuracy? The following function reads the results
+# of small networks on a few thousand images of CIFAR-10 (``examples/measure_network_choices.py``).
+# Each variant used the learning rate that was best on the validation images, in runs with a seed
+# that is not used again. ± is the standard deviation over the seeds.
 
 SAME = {("head", "flatten"), ("activation", "relu"), ("normalization", "none"),
         ("pooling", "3 by 2")}  # fmt: skip  # one network, recorded under one of these names
@@ -164,8 +163,8 @@ compare("head", ("flatten", "average"))
 # A network slid over a larger image
 # ----------------------------------
 # A linear layer on flattened maps takes an inner product with all of them. So does a convolution
-# whose kernel is as large as the maps, with the same numbers. ``fully_convolutional`` makes that
-# exchange: the network becomes one without linear layers. (The paper tests this way and calls it
+# with the same weights whose kernel is as large as the maps. ``fully_convolutional`` makes that
+# replacement, and the network no longer has linear layers. (The paper tests this way and calls it
 # *dense evaluation*.) We try it on a small network with a flat head that has learned shapes.
 
 train = ShapeDataset(1500, clutter=(0, 2), angle=(-30.0, 30.0))
@@ -188,7 +187,7 @@ dense = fully_convolutional(model)
 
 
 def answers(images):
-    """The scores of the network without linear layers: a map for every class."""
+    """The scores of the network without linear layers: one map per class."""
     with no_grad():
         return dense(Tensor(to_device(prepare(images), device)))
 
@@ -201,9 +200,9 @@ print(f"32x32: scores {same.shape}, largest difference to the logits",
       f"{abs(same[:, :, 0, 0] - logits).max():.1e}")  # fmt: skip
 
 # %%
-# At the training size nothing has changed but rounding. Now an image of 96x128 pixels with twelve
-# shapes, on which the network never learned. The kernel slides over the larger maps: each place of
-# the result is the network's opinion of another window of 32x32, eight pixels on.
+# At the training size only rounding has changed. Now we take an image of 96x128 pixels with twelve
+# shapes, a size the network was never trained on. The kernel slides over the larger maps: each
+# position of the result is the network's output for another window of 32x32, eight pixels further.
 
 tiles = ShapeDataset(
     12, first=2000, clutter=(0, 0), angle=(-30.0, 30.0), background=(0.1, 0.1), position=(0.5, 0.5)
@@ -236,14 +235,15 @@ for axes in (left, middle):
     axes.set(xticks=[], yticks=[])
 
 # %%
-# Between two shapes the window holds halves of both, and the network must say one of its five words
-# all the same; it was never shown "nothing". For the answer about the whole image the paper takes
-# the mean over the places. (A window in the middle of a large image sees its neighbours where a
-# small image has padding, so the two are close but not equal.)
+# Between two shapes the window holds halves of both, and the network must still choose one of its
+# five classes; it was never shown "nothing". For the whole image the paper takes the mean over the
+# positions. (A window in the middle of a large image sees its neighbours where a small image has
+# padding, so the two are close but not equal.)
 #
 # Small filters, many of them
 # ---------------------------
-# Lesson 8 derived it: two 3x3 see 5x5, three see 7x7. We ask the networks, with C maps in and out.
+# Lesson 8 derived it: two 3x3 see 5x5, three see 7x7. We check it on the networks, with C maps in
+# and out.
 
 C = 64
 for name, kernels in (
@@ -258,7 +258,7 @@ for name, kernels in (
           f"{stack.parameter_count() / C**2:g}·C² weights")  # fmt: skip
 
 # %%
-# They see the same pixels, but do they weigh them alike? With random weights we measure the
+# They see the same pixels, but do they weight them equally? With random weights we measure the
 # effective receptive field of lesson 8, the number of pixels that carry 90 % of the gradient.
 
 images = np.random.default_rng(1).normal(size=(4, 1, 15, 15)).astype(np.float32)
@@ -274,7 +274,7 @@ for name, kernels in (("three 3x3", [3, 3, 3]), ("one 7x7", [7])):
     print(f"{name:<10} box of 49 pixels, 90 % of the gradient on {effective_size(share) ** 2:.0f}")
 
 # %%
-# And which of them learns better, with all else alike? The recorded comparison:
+# And which of them learns better, all else being equal? The recorded comparison:
 
 compare("kernels", ("three 3x3", "one 7x7"))
 
@@ -282,19 +282,19 @@ compare("kernels", ("three 3x3", "one 7x7"))
 # What was left out
 # -----------------
 # AlexNet normalises across neighbouring channels (LRN). The paper tried it once, A against A-LRN,
-# found no gain, and used it no more. LRN has no weights, so the table above counts the same for
-# both. A narrow A and A-LRN on CIFAR-10:
+# found no gain, and dropped it. LRN has no weights, so the counts in the table above are the same
+# for both. A narrow A and A-LRN on CIFAR-10:
 
 compare("vgg", ("A", "A-LRN"))
 
 # %%
 # On ImageNet VGG was better than AlexNet, at many times the work. That its features also serve
-# other tasks is a claim of its own: lesson 14 measures it.
+# other tasks is a separate claim: lesson 14 measures it.
 #
 # The idea at the size of CIFAR-10
 # --------------------------------
 # ``vgg_small`` has three blocks of two 3x3 convolutions. With batch normalisation and the average
-# head it was trained on the whole CIFAR-10 (``examples/train_vgg_small_cifar10.py``).
+# head it was trained on all of CIFAR-10 (``examples/train_vgg_small_cifar10.py``).
 
 headline = recorded_rows("vgg_small_cifar10.json")
 if headline:
@@ -349,8 +349,8 @@ for rule, draw in RULES.items():
           f"measured {measured:.2f}")  # fmt: skip
 
 # %%
-# The measured factors differ a little: sixteen maps are few, and padding brings zeros in. Beside
-# this stack, the picture has what was recorded for the sixteen convolutions of VGG-E in the paper's
+# The measured factors differ a little: sixteen maps are few, and padding adds zeros. Next to this
+# stack, the picture shows what was recorded for the sixteen convolutions of VGG-E in the paper's
 # widths, forward and backward (``examples/measure_initialization.py``, thin lines: three seeds).
 
 recorded = recorded_rows("initialization.json")
@@ -384,16 +384,16 @@ for name in dict.fromkeys(row["network"] for row in recorded if row["kind"] == "
             print(f"{name:<8} {rule:>5} {forward:>9.1e} {back:>9.1e}  ({len(rows)} seeds)")
 
 # %%
-# A fixed σ is right for one width only: compare 0.1 in the stack of 16 maps with 0.1 in the wide
+# A fixed σ is right for only one width: compare 0.1 in the stack of 16 maps with 0.1 in the wide
 # network. The paper drew its weights with "10⁻² variance", which is σ = 0.1 as printed and is
-# often read as σ = 0.01. He's rule, published some months later, asks the width.
+# often read as σ = 0.01. He's rule, published some months later, depends on the width.
 #
 # Who learns?
 # -----------
 # The paper trained A first. Then the deeper networks started from A's first four convolutions and
-# its fully connected layers (§3.1). We repeat that in small: A and E with few maps, 320 steps on
-# the digits. ``E from A`` borrows the four convolutions and the one linear layer of a trained A.
-# Guessing has a loss of ln 10.
+# its fully connected layers (§3.1). We repeat that on a small scale: A and E with few maps, 320
+# steps on the digits. ``E from A`` borrows the four convolutions and the one linear layer of a
+# trained A. Guessing gives a loss of ln 10.
 
 print(f"ln 10 = {math.log(10):.3f}; final training loss, seed by seed")
 training = [row for row in recorded if row["kind"] == "training" and row["seed"] < CHOOSING]
@@ -410,10 +410,10 @@ if not training:
 
 # %%
 # Read the table against the figure. These networks are narrow, so 0.01 is much too small for them,
-# even for A, and then there is nothing worth borrowing. Where A learns, compare E with and without
-# the loan. And He's rule keeps the signal, which is necessary; whether it is enough for sixteen
-# layers in so few steps, its line says. What makes deep networks train surely is batch
-# normalisation (lesson 7), and later the shortcuts of residual networks.
+# even for A, and then there is nothing worth borrowing. If A learns, compare E with and without the
+# borrowed layers. And He's rule preserves the signal, which is necessary; its line shows whether
+# that is enough for sixteen layers in so few steps. Deep networks became reliable to train with
+# batch normalisation (lesson 7), and later with the shortcuts of residual networks.
 #
 # The same on the command line
 # ----------------------------
@@ -426,10 +426,10 @@ if not training:
 # -------------------
 # 1. Print the tables of ``vgg_network("C")`` and ``vgg_network("D")`` and compare what their last
 #    pooling sees. Expect 156 and 212 pixels: convolutions of 1x1 see nothing new.
-# 2. Give the stack of 32 convolutions 64 maps and σ = 0.1. Say first what a layer's factor will
-#    be (0.1·√(9·64/2), about 1.7), then measure it.
-# 3. Train the shapes with ``head="average"`` and draw the map of answers again. Expect a map of
-#    12x16 places, one for every 8x8 pixels: nothing but the poolings makes it coarser now.
+# 2. Give the stack of 32 convolutions 64 maps and σ = 0.1. Predict the factor of a layer
+#    (0.1·√(9·64/2), about 1.7), then measure it.
+# 3. Train the shapes with ``head="average"`` and draw the map of scores again. Expect a map of
+#    12x16 places, one for every 8x8 pixels: only the poolings make it coarser now.
 #
 # **Next lesson:** 10 · The data set is biased
 

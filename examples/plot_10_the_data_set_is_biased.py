@@ -2,9 +2,9 @@
 10 · The data set is biased
 ===========================
 
-*Five lines that make a photograph brighter, with two bugs that no error message shows. Then a
-classifier that has only seen bright images, what it does on dark ones, and how images that nobody
-took fill the gap.*
+*Five lines make a photograph brighter, with two bugs that no error message reveals. Then a
+classifier that has only seen bright images meets dark ones, and images that nobody took fill the
+gap.*
 
 **Prerequisites:** lessons 4 (one fully connected layer) and 6 (training).
 
@@ -12,9 +12,9 @@ took fill the gap.*
 
 **You will be able to**
 
-* change the brightness of bytes without wrapping, mixing up channels or spoiling somebody's array,
+* brighten bytes without wrapping, mixing up channels or changing the caller's array,
 * say what is wrong with a training set by comparing its distribution with that of the real task,
-* write a random transform of your own, and measure what it closes of the gap and what it costs.
+* write a random transform of your own, and measure how much of the gap it closes and what it costs.
 """
 
 # sphinx_gallery_thumbnail_number = 3
@@ -37,8 +37,8 @@ from lesson import BLUE, GREEN, GREY, PALE, VERMILION, device, recorded_rows
 # %%
 # A sample is not the world
 # -------------------------
-# A training set is a handful of points in a very large space. How large? We count the images of
-# 28x28 grey pixels that there can be, and the digits that we have.
+# A training set is a handful of points in a very large space. How large? We count the possible
+# images of 28x28 grey pixels, and the digits that we have.
 
 train, _, test = load_dataset("digits")
 print(f"possible images: 256^784, a number of {int(784 * np.log10(256)) + 1:,} digits")
@@ -46,11 +46,11 @@ print(f"training images: {len(train):,}")
 
 # %%
 # So the sample is *sparse*. That alone need not hurt, because images of digits fill only a thin
-# part of that space. Worse is that it is *biased*: whoever collected it stood somewhere, at some
-# hour, with some camera. Photographs from the web are taken by day, with the object in the middle
-# and the right side up. The model will be used at dusk.
+# part of that space. Worse, it is *biased*: it was collected at some place, at some hour, with some
+# camera. Photographs from the web are taken by day, with the object in the middle and the right
+# side up. The model will be used at dusk.
 #
-# This lesson takes one such bias that can be held in the hand: **brightness**.
+# This lesson takes one such bias that is easy to see: **brightness**.
 #
 # Five lines with two bugs
 # ------------------------
@@ -77,12 +77,12 @@ print(f"200 + 100 in bytes: {byte + 100}; is it above 255? {byte + 100 > 255}")
 # 255, so the line that should cut off at 255 does nothing at all. **Two.** All three sums are
 # written into channel 0, each over the one before. Red becomes blue + 100, and green and blue stay.
 #
-# And a third thing, which is no bug until somebody trips over it: the caller's array is changed.
-# Here is the cure, one idea a line: room for sums up to 355, cut off, back to bytes.
+# And a third thing, which is harmless until somebody trips over it: the caller's array is changed.
+# Here is the cure, one idea per line: room for sums up to 355, clipping, back to bytes.
 
 
 def brighter(image, addition=100):
-    """All bytes plus the addition, cut off at 0 and 255; the image itself stays as it was."""
+    """All bytes plus the addition, clipped to 0 and 255; the image itself is not changed."""
     wide = image.astype(np.int16) + addition
     return np.clip(wide, 0, 255).astype(np.uint8)
 
@@ -118,13 +118,13 @@ grid[1, 0].set_ylabel("pixels")
 # Read the histograms from left to right (orange is red, then green and blue; smoothed over five
 # values). With both bugs two of the channels have not moved, and the third holds blue, moved and
 # wrapped. With bytes that wrap, the bright sky starts again from black. In the last, everything has
-# moved by 100, and what would be beyond 255 is heaped up there: the sky is blank. That
-# information is gone, and no later step brings it back. Always *look* at what augmentation does.
+# moved by 100, and what would exceed 255 is piled up there: the sky is blank. That information is
+# lost, and no later step restores it. Always *look* at what augmentation does.
 #
 # A sample taken at noon
 # ----------------------
-# Now a biased sample, made on purpose so that we know its bias. Somebody scanned the digits with
-# the lamp on: every byte is brighter by 100. The digits to be read later are as they always were.
+# Now we make a biased sample on purpose, so that we know its bias. Somebody scanned the digits with
+# the lamp on: every byte is brighter by 100. The digits to be read later are unchanged.
 
 noon = ArrayDataset(brighter(train.images), train.labels, train.classes)
 mean, std = noon.images.mean() / 255, noon.images.std() / 255
@@ -177,18 +177,18 @@ print("added to each byte      " + "".join(f"{a:>8}" for a in ADDITIONS))
 print("bright digits only      " + "".join(f"{a:>8.1%}" for a in curve(plain)))
 
 # %%
-# The further from the training sample, the worse. And no number that was measured on bright digits
-# would have told us: a validation set has the bias of the sample that it was cut from.
+# The further from the training sample, the worse. And no number measured on bright digits would
+# have told us: a validation set has the bias of the sample it was split from.
 #
 # Images that nobody took
 # -----------------------
 # We cannot scan the digits again. But we can *compute* what they would look like in less light, and
-# show the layer another amount each time. That is **augmentation**. A transform of one's own has
-# two halves (``transforms/pipeline.py``): ``draw`` chooses, ``apply`` does.
+# show the layer a different amount each time. That is **augmentation**. A custom transform has two
+# halves (``transforms/pipeline.py``): ``draw`` chooses, ``apply`` does.
 
 
 class RandomAddition(Transform):
-    """Add to all bytes one whole number, drawn from low to high for every image anew."""
+    """Add one whole number to all bytes, drawn from low to high for every image."""
 
     random = True
 
@@ -211,8 +211,8 @@ for name, model in (("bright digits only", plain), ("with augmentation", augment
     print(f"{name:<24}" + "".join(f"{a:>8.1%}" for a in curve(model)))
 
 # %%
-# Where have the images gone? 784 numbers cannot be drawn, but two can. Principal component analysis
-# finds the two directions along which the images differ most, and lays all of them flat.
+# Where have the images gone? We cannot plot 784 numbers, but we can plot two. Principal component
+# analysis finds the two directions along which the images differ most, and projects them there.
 
 sample = noon.images[:300]
 made = np.stack([darker(image, np.random.default_rng((1, i))) for i, image in enumerate(sample)])
@@ -248,15 +248,15 @@ first = np.abs(
 print(f"correlation of the first direction with the mean brightness: {first:.2f}")
 
 # %%
-# Two clouds with empty space between them: that is the gap. The made images lie between the clouds
-# and reach the second. They do not lie *in* it everywhere: what was cut off at 255 when the lamp
+# Two clouds with empty space between them: that is the gap. The augmented images are between the
+# clouds and reach the second. They do not cover it exactly: what was clipped at 255 when the lamp
 # was on is lost, and subtracting 100 does not bring it back. Near is enough.
 #
 # What the layer has learned
 # --------------------------
-# A single layer is simple enough to say why. Each score is Σ W_k[i, j]·x[i, j] + b_k. Add c to
+# A single layer is simple enough to explain this. Each score is Σ W_k[i, j]·x[i, j] + b_k. Add c to
 # all pixels, and the score changes by c·ΣW_k: the sum of all weights of the template decides how
-# much brightness speaks for a class. In bright images b_k balances that, in dark ones it does not.
+# strongly brightness favours a class. In bright images b_k balances that; in dark ones it does not.
 
 for name, model in (("bright digits only", plain), ("with augmentation", augmented)):
     sums = templates(model)[:, 0].sum(axis=(1, 2))
@@ -264,19 +264,18 @@ for name, model in (("bright digits only", plain), ("with augmentation", augment
 
 # %%
 # Only *differences* between classes matter. Trained on one brightness, the layer had no reason to
-# make the sums alike; shown many, it had to. Augmentation taught it, by examples alone, that
+# make the sums equal; shown many, it had to. Augmentation taught it, by examples alone, that
 # brightness says nothing about the digit: an *invariance*. (We could have built that one in, by
-# subtracting the mean of each image. For most changes of the world nobody knows such a formula,
-# and everybody can make examples.)
+# subtracting the mean of each image. For most changes in the world nobody knows such a formula, but
+# examples are easy to make.)
 #
 # Photographs
 # -----------
-# Digits are easy. With photographs of CIFAR-10 the same was measured beforehand
+# Digits are easy. We measured the same beforehand with photographs of CIFAR-10
 # (``examples/measure_brightness_gap.py``). A small convolutional network learned from 8,000 images
 # of the brightest third only, as they are, or with every image times a factor from 0.15 to 1.1
-# (``ColorJitter``). Less light multiplies what a sensor counts, so darkness is a factor here. The
-# bright third of the test images was then made darker by factors; and there are real dark
-# photographs, the other two thirds.
+# (``ColorJitter``). Less light multiplies what a sensor counts, so darkness is a factor here. We
+# then darkened the bright third of the test images; the other two thirds really are darker.
 
 rows = recorded_rows("brightness_gap.json")
 NAMES = {"none": "bright photographs only", "brightness": "with augmentation"}
@@ -336,10 +335,10 @@ else:
     print("docs/results has no brightness_gap.json with two seeds yet")
 
 # %%
-# Three things to take from the table. A classifier is only as good as the space its training images
-# fill. Augmentation fills more of it, from images that we have, at no cost but computing. And look
-# at the last column too: capacity that is spent on darkness is missing elsewhere, so the bright
-# images themselves need not gain. Fill the space that the task *has*, not every space there is.
+# The table shows three things. A classifier is only as good as the space its training images fill.
+# Augmentation fills more of it, from images that we have, at no cost but computation. And look at
+# the last column too: capacity spent on darkness is missing elsewhere, so accuracy on the bright
+# images need not rise. Fill the space that the task *has*, not every space there is.
 #
 # And compare the two panels: making a bright photograph dark is not the same as a photograph taken
 # in the dark, where there are other things to see, other colours, and noise. Augmentation closes
@@ -354,8 +353,8 @@ else:
 #
 # Three things to try
 # -------------------
-# 1. Turn the bias round: train on the digits as they are (``brighter(train.images, 0)``) without
-#    augmentation. Say first on which side of the curve it will fail; then what range
+# 1. Reverse the bias: train on the digits as they are (``brighter(train.images, 0)``) without
+#    augmentation. Predict on which side of the curve it will fail, and what range
 #    ``RandomAddition`` needs.
 # 2. Less light multiplies. Test both models on ``cv2.multiply(image, 0.3)`` instead of sums: does
 #    the augmentation by *addition* help against a bias by *multiplication*? Expect less than the

@@ -2,8 +2,8 @@
 11 · Geometry
 =============
 
-*Turn, mirror, cut, shear, tilt and stretch an image, and take along what is marked on it. All but
-the last are one small matrix. Then find out which of these an image's label survives.*
+*Rotate, mirror, crop, shear, tilt and stretch an image, along with whatever is marked on it. All
+but the last are one small matrix. Then find out which of these an image's label survives.*
 
 **Prerequisites:** lessons 1 (nearest neighbours) and 10 (augmentation).
 
@@ -61,9 +61,9 @@ def show(pictures, width=9.4, height=2.5):
 # Turned and mirrored
 # -------------------
 # A quarter turn moves whole pixels and loses nothing. NumPy counts turns counter-clockwise, so
-# ``np.rot90(image, -1)`` turns to the right; ``Rotate90`` counts alike. A *flip* reverses one axis.
-# Reverse both and you have no flip but a turn by 180 degrees: that is what the lecture's "flip"
-# does. You can tell them apart by any writing, or by a house that leans.
+# ``np.rot90(image, -1)`` turns to the right; ``Rotate90`` counts the same way. A *flip* reverses
+# one axis. Reverse both and you get not a flip but a turn by 180 degrees: that is what the
+# lecture's "flip" does. Any writing tells them apart, or a house that leans.
 
 photo = Resize((214, 320))(load_sample_image("china.jpg"))
 rng = np.random.default_rng(0)
@@ -81,8 +81,8 @@ print("flipped = turned by some quarters:",
 # %%
 # Where is the middle?
 # --------------------
-# Number the pixels of a row 0 to W-1 and let these be the places of their *centres*. Then the row
-# reaches from -½ to W-½, and its middle is (W-1)/2: for four pixels 1.5, between pixel 1 and pixel
+# Number the pixels of a row 0 to W-1, and let these be the positions of their *centres*. The row
+# then spans -½ to W-½, and its middle is (W-1)/2: for four pixels 1.5, between pixels 1 and
 # 2. Rotations are often written about W/2. That is half a pixel off, and a turn by 180 degrees
 # doubles the error. We do both, on the same photograph.
 
@@ -97,10 +97,10 @@ print("turned about (W/2, H/2):        ",
       not half_pixel_off[0].any() and not half_pixel_off[:, 0].any())  # fmt: skip
 
 # %%
-# Any other angle moves a pixel's centre to a place between pixels. So we go backwards: for each
-# pixel of the *result* we ask from which place of the image it comes, and read there the weighted
-# mean of the four neighbours (bilinear) or the nearest pixel. Some places lie outside the image;
-# the border's rule says what is there.
+# Any other angle moves a pixel's centre to a position between pixels. So we go backwards: for each
+# pixel of the *result* we compute its position in the original image, and read there the weighted
+# mean of the four neighbours (bilinear) or the nearest pixel. Some positions are outside the image;
+# the border rule fills them.
 
 small = Resize((54, 80))(photo)
 show([
@@ -113,9 +113,9 @@ show([
 # %%
 # Cut out
 # -------
-# A crop moves nothing but the frame. ``draw`` chooses it, ``apply`` cuts it out; what was drawn can
-# be printed, and used again. Networks for photographs learn from windows of random size and shape,
-# resized (``RandomResizedCrop``), and are tested on the middle. Which windows? Four are drawn here.
+# A crop moves only the frame. ``draw`` chooses it, ``apply`` cuts it out; the drawn values can be
+# printed and reused. Networks for photographs learn from windows of random size and shape, resized
+# (``RandomResizedCrop``), and are tested on the middle. Which windows? Four are drawn here.
 
 crop = RandomResizedCrop((96, 96), scale=(0.1, 0.6))
 drawn = [crop.draw((H, W), rng) for _ in range(4)]
@@ -137,8 +137,8 @@ except ValueError as refusal:
 # %%
 # Three points make an affine map
 # -------------------------------
-# Turn, shift, magnify, shear: each moves (x, y) to (a x + b y + c, d x + e y + f). Six numbers, and
-# one pair of points gives two equations. So three pairs decide the map. The lecture's example:
+# Rotate, shift, scale, shear: each moves (x, y) to (a x + b y + c, d x + e y + f). Six numbers, and
+# one pair of points gives two equations. So three pairs determine the map. The lecture's example:
 
 source = [[50, 50], [200, 50], [50, 200]]
 target = [[10, 100], [200, 50], [100, 250]]
@@ -146,8 +146,8 @@ matrix = affine_from_points(source, target)
 print(matrix.round(5))
 
 # %%
-# What does such a map keep? Lines, and parallels, and the ratio of lengths along parallels; not
-# angles, and not lengths as such. The chessboard has 8 by 6 squares before and after.
+# What does such a map preserve? Lines, parallels, and the ratio of lengths along parallels, but
+# neither angles nor lengths themselves. The chessboard has 8 by 6 squares before and after.
 
 board = np.indices((240, 320)).astype(int) // 40
 board = (70 + 110 * (board.sum(axis=0) % 2)).astype(np.uint8)[:, :, None]
@@ -177,11 +177,11 @@ for name, m in (("three points", matrix), ("shear", lean), ("perspective", tilt)
           f"the middle of ab at {half / ab:.3f} of it")  # fmt: skip
 
 # %%
-# The lengths had the ratio 2 before and keep it, the parallels keep one direction, and a middle
-# stays the middle. A perspective keeps none of this: columns run together in the distance, and the
-# far half of each is the shorter one. What it keeps is that lines are lines.
+# The ratio of the lengths stays 2, the parallels stay parallel, and a midpoint stays a midpoint. A
+# perspective preserves none of this: columns converge in the distance, and the far half of each
+# looks shorter. It only preserves straight lines.
 #
-# Three points on one line decide nothing. The message says how close to it they are:
+# Three points on one line do not determine a map. The message says how close to a line they are:
 
 try:
     affine_from_points([[0, 0], [10, 10], [20, 20]], target)
@@ -191,9 +191,9 @@ except ValueError as refusal:
 # %%
 # Four points make a perspective
 # ------------------------------
-# A page lies on the table and is photographed from the side. Its far edge looks shorter: no affine
-# map does that. We lay a page of digits on the table ourselves. The page's mask goes the same way
-# and says which pixels are page.
+# A page on a table is photographed from the side. Its far edge looks shorter: no affine map does
+# that. We put a page of digits on the table ourselves. The same map moves the page's mask, which
+# says which pixels belong to the page.
 
 train, validation, test = load_dataset("digits")
 page = 255 - train.images[:24].reshape(4, 6, 28, 28).swapaxes(1, 2).reshape(112, 168, 1)
@@ -210,7 +210,7 @@ photograph = np.where(there[:, :, None] == 1, lay.apply(page, drawn), table)
 
 # %%
 # To straighten it, click on its four corners. Three corners and an affine map are not enough: it
-# brings those three where they belong, and the fourth elsewhere.
+# moves those three to the right places, and the fourth to a wrong one.
 
 by_four = Perspective(seen, corners, size=(132, 188))(photograph)
 by_three = Warp(affine_from_points(seen[[0, 1, 3]], corners[[0, 1, 3]]), (132, 188))(photograph)
@@ -225,12 +225,12 @@ for name, straight in (("four", by_four), ("three", by_three)):
           f"{abs(straight.astype(int) - page).mean():.1f} grey levels")  # fmt: skip
 
 # %%
-# What is marked goes along
-# -------------------------
-# Whoever looks for a shape in an image has its box, or its mask, or a few points on it. Move the
-# image alone, and they are wrong. Every geometric transform moves all of them by what it drew:
-# points by the matrix; a mask by its nearest pixels, so that no label is invented between two; a
-# box to the box around its four moved corners, which is larger where the box was turned.
+# Annotations move along
+# ----------------------
+# An annotated image comes with boxes, masks or points. Move the image alone, and they are wrong.
+# Every geometric transform moves all of them with the values it drew: points by the matrix; a mask
+# by its nearest pixels, so that no label is invented between two; a box to the box around its four
+# moved corners, which is larger if the box was rotated.
 
 data = ShapeDataset(4, size=(96, 96), clutter=(0, 0), angle=(15.0, 15.0), background=(0.2, 0.2),
                     position=(0.42, 0.42))  # fmt: skip
@@ -252,7 +252,7 @@ drawn = {name: move.draw((96, 96), rng) for name, move in moves.items()}
 grid = show([(name, move.apply(star, drawn[name])) for name, move in moves.items()], height=1.9)
 for axes, (name, move) in zip(grid, moves.items(), strict=True):
     [[x0, y0, x1, y1]] = move.apply_boxes([box], drawn[name])
-    # The box's edges lie between pixels; matplotlib has centres at whole numbers, as we do.
+    # The box's edges are between pixels; matplotlib has centres at whole numbers, as we do.
     axes.add_patch(plt.Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False,
                                  edgecolor=YELLOW, linewidth=1.5))  # fmt: skip
     axes.contour(move.apply_mask(mask, drawn[name]), [0.5], colors=[BLUE], linewidths=1.5)
@@ -264,10 +264,10 @@ for axes, (name, move) in zip(grid, moves.items(), strict=True):
 # %%
 # On rubber
 # ---------
-# No matrix makes one handwritten 2 into another. *Elastic distortion* gives every pixel a random
-# direction of its own and smooths these over σ pixels, so that neighbours go the same way, by α
-# times the result (Simard, Steinkraus & Platt 2003). All follows from one drawn number, the seed:
-# the same one with a growing α stretches the same rubber further.
+# No matrix makes one handwritten 2 into another. *Elastic distortion* gives every pixel its own
+# random direction, smooths these over σ pixels so that neighbours move the same way, and multiplies
+# the result by α (Simard, Steinkraus & Platt 2003). Everything follows from one drawn number, the
+# seed: the same seed with a growing α stretches the same rubber further.
 
 digit = train.images[np.flatnonzero(train.labels == 2)[1]]
 lines = np.zeros((28, 28, 1), np.uint8)
@@ -287,13 +287,13 @@ for alpha in strengths:
     )
 
 # %%
-# With α = 34, the paper's, the digit is written by another hand. From about 2σ² on (32) some images
-# fold: the rubber passes over itself, and parts of the stroke are seen twice.
+# With the paper's α = 34, the digit seems written by another hand. Above about 2σ² (32) some images
+# fold: the rubber overlaps itself, and parts of the stroke are seen twice.
 #
 # What does a label survive?
 # --------------------------
-# A mirrored cat is a cat. And digits? Nearest neighbours remember the training digits as they are
-# and read the test digits as they are, mirrored, and turned by 180 degrees.
+# A mirrored cat is a cat. And digits? Nearest neighbours remember the training digits unchanged and
+# read the test digits unchanged, mirrored, and rotated by 180 degrees.
 
 knn = KNearestNeighbors(k=1).fit(to_device(train.images, device), train.labels)
 views = {
@@ -316,10 +316,10 @@ for axes, (name, images) in zip(grid, views.items(), strict=True):
 grid[0].set_ylabel("written digit")
 
 # %%
-# Most of the turned 6s are 9s now, and of the mirrored digits few are read right. So to augment is
-# to say about the world: "this change does not change the answer". Where that is false it costs
-# accuracy. We keep five examples of each digit, remember ten changed copies of each as well, and
-# read the test digits.
+# Most of the rotated 6s are 9s now, and few of the mirrored digits are read correctly. So to
+# augment is to claim: "this change does not change the answer". If that is false it costs accuracy.
+# We keep five examples of each digit, remember ten changed copies of each as well, and read the
+# test digits.
 
 SEEDS, COPIES = 5, 10
 ideas = {
@@ -360,19 +360,19 @@ axes.set_title(f"test accuracy, 50 labelled digits: {SEEDS} draws and their mean
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# Each idea got the same 50 digits; ± is the standard deviation of the gain over the draws. Small
-# moves are true of digits, and help. Half turns add wrong answers to what is remembered: a "6" that
-# is a 9. So do mirrors, but fewer mirrored digits look like other ones, and the loss is small
-# beside its spread.
+# Each augmentation got the same 50 digits; ± is the standard deviation of the gain over the draws.
+# Digits survive small moves, so these help. Half turns store wrong labels: a "6" that is a 9. So do
+# mirrors, but fewer mirrored digits look like other ones, and the loss is small compared with its
+# spread.
 #
 # Three things to try
 # -------------------
 # 1. Turn the photograph full circle, by ``Rotate(180)`` twice and by ``Rotate(30)`` twelve times.
 #    Expect no difference to the original in the first, and a blurred disc in the second.
-# 2. Straighten the page with two corners exchanged in ``seen``. Which message do you get, and what
-#    would the map have to do to obey?
-# 3. Give ``elastic`` the strengths 5, 20 and 60 in the last experiment. Say first which helps most.
-#    Expect the middle one: 5 adds hardly anything, 60 bends digits into none.
+# 2. Straighten the page with two corners swapped in ``seen``. Which message do you get, and what
+#    would such a map have to do?
+# 3. Give ``elastic`` the strengths 5, 20 and 60 in the last experiment. Predict which helps most.
+#    Expect the middle one: 5 adds hardly anything, 60 bends digits beyond recognition.
 #
 # **Next lesson:** 12 · CutMix and Mixup
 

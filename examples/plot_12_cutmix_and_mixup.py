@@ -3,7 +3,7 @@
 =====================
 
 *Half a flower and half a tower, and a label that says so. You mix images and labels, prove a law
-that makes the mixed loss harmless, and see what it brings on photographs, and where it does not.*
+that makes the mixed loss simple, and see where it helps on photographs and where it does not.*
 
 **Prerequisites:** lessons 6 (training) and 10 (augmentation).
 
@@ -11,9 +11,9 @@ that makes the mixed loss harmless, and see what it brings on photographs, and w
 
 **You will be able to**
 
-* write down what Mixup, CutMix and Cutout make of two images and of their labels,
+* write down what Mixup, CutMix and Cutout do to two images and their labels,
 * prove that the loss of a mixed label is the mixture of two losses, and say why it never reaches 0,
-* predict how much of an image CutMix leaves on average, border and all.
+* predict how much of an image CutMix leaves on average, including at the border.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -40,7 +40,7 @@ from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_
 # -----------------
 # The augmentation of lesson 10 changes one image and keeps its label. These three work on a whole
 # batch of numbers, (N, C, H, W), and two of them change the labels as well. Every image x gets a
-# partner x' out of the same batch, and a number λ says how much of x stays.
+# partner x' from the same batch, and a number λ says how much of x stays.
 #
 # .. code-block:: none
 #
@@ -48,8 +48,8 @@ from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_
 #    CutMix   x̃ = x, but x' inside a box        ỹ = λ·y + (1 - λ)·y'       λ: the area that is left
 #    Cutout   x̃ = x, but grey inside a box      ỹ = y
 #
-# (Zhang et al. 2018; Yun et al. 2019; DeVries & Taylor 2017.) A label is a row of probabilities
-# now. Usually ``draw`` chooses λ, partners and box; to see better, we choose them ourselves.
+# (Zhang et al. 2018; Yun et al. 2019; DeVries & Taylor 2017.) A label is now a row of
+# probabilities. Usually ``draw`` chooses λ, partners and box; here we choose them.
 
 names = ("flower", "tower")
 cuts = (load_sample_image("flower.jpg")[:, 100:527], load_sample_image("china.jpg")[:, :427])
@@ -74,9 +74,9 @@ for (title, (images, targets, *_)), column in zip(shown.items(), grid.T, strict=
 
 # %%
 # Mixup's images look like two slides on top of each other; no camera takes such a photograph.
-# CutMix's are locally real: whatever small window a filter sees holds real pixels, except along
-# the edge of the box. Cutout makes the network look at other parts of the object than the one it
-# likes best, but throws pixels away; CutMix puts another image where Cutout puts grey.
+# CutMix's are locally real: every small window that a filter sees contains real pixels, except
+# along the edge of the box. Cutout makes the network look beyond its favourite part of the object,
+# but throws pixels away; CutMix pastes another image where Cutout puts grey.
 #
 # Is the label right? It says what was *pasted*, not what can be *seen*. A box full of sky counts as
 # a third of a tower. That is noise in the labels, and it is the price.
@@ -84,7 +84,7 @@ for (title, (images, targets, *_)), column in zip(shown.items(), grid.T, strict=
 # How much is left?
 # -----------------
 # λ is drawn from the Beta(α, α) distribution. With α = 1, the authors' choice for CutMix, it is
-# uniform from 0 to 1. Small α: one of the two images is nearly all. Large α: always half and half.
+# uniform from 0 to 1. Small α: one image dominates. Large α: always half and half.
 #
 # CutMix wants a box with the share 1 - λ of the area, so its sides are √(1-λ) of the image's. Its
 # centre may be any pixel, so at the border the box is cut off, **and then λ has to be corrected to
@@ -129,14 +129,15 @@ figure.colorbar(heat, ax=third, format=lambda value, _: f"{value:.0%}", shrink=0
 
 # %%
 # The authors' code rounds sides down to even numbers, so on small images a little more is left, as
-# the lines for 28 and 32 show. The third picture says that a centre "anywhere" does not paste
-# everywhere alike: the corners are pasted least.
+# the lines for 28 and 32 show. The third picture shows that even if the centre may be anywhere, not
+# all pixels are pasted equally often: the corners are pasted least.
 #
 # The loss of a mixed label
 # -------------------------
 # Cross-entropy with a row of probabilities y is ``-Σ_k y_k log p_k``. It is *linear in y*, so for a
-# label that is a mixture the loss is the same mixture of two ordinary losses. Its gradient at the
-# logits is ``p - y``, and so the gradient mixes in the same way. Checked on random numbers:
+# label that is a mixture the loss is the same mixture of two ordinary losses. Its gradient with
+# respect to the logits is ``p - y``, so the gradient mixes in the same way. A check on random
+# numbers:
 
 logits = rng.normal(size=(6, 10))
 own, other, lam = rng.integers(0, 10, 6), rng.integers(0, 10, 6), 0.7
@@ -158,12 +159,11 @@ difference = mixed_gradient - (lam * gradient_a + (1 - lam) * gradient_b)
 print(f"largest difference of gradients {abs(difference).max():.1e}")
 
 # %%
-# So a program that knows nothing of soft labels can train with CutMix: it computes the loss twice.
-# (Many do.) The law is about *labels* only: the images are mixed before the network, which is not
-# linear.
+# So a program without soft labels can train with CutMix: it computes the loss twice. (Many do.) The
+# law is about *labels* only: the images are mixed before the network, which is not linear.
 #
-# One more consequence. The smallest cross-entropy that any answer can reach is the entropy of the
-# label, H(λ) = -λ log λ - (1-λ) log(1-λ), and that is 0 only for an unmixed one.
+# One more consequence. The smallest cross-entropy that any prediction can reach is the entropy of
+# the label, H(λ) = -λ log λ - (1-λ) log(1-λ), and that is 0 only for an unmixed one.
 
 uniform = np.linspace(0, 1, 100_001)[1:-1]
 entropy = -uniform * np.log(uniform) - (1 - uniform) * np.log(1 - uniform)
@@ -172,14 +172,14 @@ print(f"H(0.7) = {-0.7 * np.log(0.7) - 0.3 * np.log(0.3):.3f} nats;",
 
 # %%
 # A training loss that stops at half a nat has not failed. And the training *accuracy* that ``fit``
-# reports counts the likelier of the two classes; compare networks on validation images, which are
-# never mixed.
+# reports counts the more likely of the two classes; compare networks on validation images, which
+# are never mixed.
 #
 # Between the training images
 # ---------------------------
-# What does a network learn from this? We train LeNet-5 on the digits, plainly and with Mixup. The
-# hook is one argument, ``batch_transform``. Then we walk in a straight line from one test digit to
-# another of a different class, through images that are neither, and watch the answers.
+# What does a network learn from this? We train LeNet-5 on the digits with and without Mixup, which
+# takes one argument, ``batch_transform``. Then we walk in a straight line from one test digit to
+# another of a different class, through images that are neither, and watch the outputs.
 
 train, validation, test = load_dataset("digits")
 numbers = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.std() / 255)])
@@ -232,18 +232,18 @@ grid[0].set_ylabel("mean probability")
 grid[1].legend(frameon=False, loc="center right", fontsize=9)
 
 # %%
-# Plain training says nothing about the space between the images. The answer tips over in the
-# middle, and is sure of itself nearly everywhere; compare the surest answers halfway, where there
-# is no digit that anybody would write. Mixup asks for the pale straight lines, and the answers bend
-# towards them. The network has become more modest everywhere, at the two ends too; its accuracy
-# there, where the images are not mixed, is printed above.
+# Plain training does not constrain the space between the images. The prediction flips in the
+# middle, and is confident nearly everywhere; compare the most confident outputs halfway, where the
+# image is not a digit that anybody would write. Mixup trains for the pale straight lines, and the
+# outputs bend towards them. The network has become less confident everywhere, at the two ends too;
+# its accuracy there, on unmixed images, is printed above.
 #
 # Does it raise accuracy?
 # -----------------------
 # On digits there is nothing left to gain. On 2,000 photographs of CIFAR-10 there is
-# (``examples/measure_augmentation.py``: a small network, 18 epochs for all, the rate of each chosen
-# on validation images). The end of each line compares with no augmentation; ± is there the standard
-# error of the difference.
+# (``examples/measure_augmentation.py``: a small network, 18 epochs for all, the learning rate of
+# each chosen on validation images). The end of each line compares with no augmentation; its ± is
+# the standard error of the difference.
 
 rows = recorded_rows("augmentation.json")
 CHOOSING = 100
@@ -291,19 +291,19 @@ else:
     print("docs/results has no augmentation.json with two seeds yet")
 
 # %%
-# So small a network, trained for so few steps, is the hard case:
-# in the paper CutMix trains large networks for 300 epochs, and they have room for more images.
+# A network this small, trained for so few steps, is the hard case: in the paper CutMix trains large
+# networks for 300 epochs, and they have the capacity for more images.
 #
 # Does it see more of the object?
 # -------------------------------
-# The paper's other claim: a network trained with CutMix knows better *where* the object is. With
-# Cutout's reasoning, a part that gives the class away is often missing, so the network must look
-# at the rest. On photographs we have no boxes. On ``shapes`` we have them to the pixel
+# The paper's other claim: a network trained with CutMix knows better *where* the object is. As with
+# Cutout, a part that gives the class away is often missing, so the network must look at the rest.
+# For photographs we have no boxes. For ``shapes`` we have them to the pixel
 # (``examples/measure_cutmix_localization.py``).
 #
 # A class activation map (lesson 20) for the true class is cut off at a threshold, and a box is
 # drawn around the largest part of what is left; its overlap with the true box is their
-# intersection over their union. By hand, for one image and a map that we make up:
+# intersection over their union. By hand, for one image and an invented map:
 
 scene = load_dataset("shapes").validation
 y, x = np.mgrid[:32, :32]
@@ -325,10 +325,10 @@ for axes, share in zip(grid, (0.2, 0.4, 0.6, 0.8), strict=True):
     axes.set(xticks=[], yticks=[], title=f"share {share}: overlap {overlap:.2f}")
 
 # %%
-# Dashed is the true box. The threshold decides as much as the map does, so each network is measured
+# Dashed is the true box. The threshold matters as much as the map, so each network is measured
 # at the threshold that suits it best on validation images. The networks know two collections: the
 # plain shapes, and shapes with a coloured spot that alone gives the class away. There a network may
-# look at the spot only, and there CutMix has the most to teach.
+# look only at the spot, and there CutMix has the most to teach.
 
 rows = recorded_rows("cutmix_localization.json")
 for scene_name in dict.fromkeys(row["scene"] for row in rows):
@@ -351,17 +351,17 @@ if not rows:
 
 # %%
 # Read each line to its end before you believe the claim. The paper measures it on photographs of
-# birds and of ImageNet, with far larger networks. What does not show in a small experiment may be
-# true in a large one; but whoever needs it has to measure it there.
+# birds and of ImageNet, with far larger networks. An effect that a small experiment does not show
+# may be real in a large one; but then it has to be measured there.
 #
 # Three things to try
 # -------------------
-# 1. Print the mean λ of ``CutMix(classes=10, alpha=0.2)`` for 224x224. Say first whether it is
-#    above or below 0.68. (With a small α the box is nothing, or nearly the whole image, and it is
-#    the largest boxes that lose most at the border.) Expect about 0.70.
-# 2. Train the digits with ``CutMix(classes=10)`` and walk along the same straight lines. Expect
-#    modest answers again, but more of them for the eight others: CutMix blends no pixels, so these
-#    images are as new to it as to plain training.
+# 1. Print the mean λ of ``CutMix(classes=10, alpha=0.2)`` for 224x224. Predict whether it is above
+#    or below 0.68. (With a small α the box is nothing, or nearly the whole image, and it is the
+#    largest boxes that lose most at the border.) Expect about 0.70.
+# 2. Train the digits with ``CutMix(classes=10)`` and walk along the same straight lines. Expect low
+#    confidence again, but more probability for the eight other classes: CutMix blends no pixels, so
+#    these images are as new to it as to plain training.
 # 3. Forget the correction: paste the box of a drawn ``Mixing`` but label with the λ of the Beta
 #    distribution. How wrong are the labels on average? Expect a mean of 0.5 where 0.68 is shown.
 #

@@ -3,7 +3,7 @@
 ================
 
 *Which operations, and how strong? You see fourteen of them from weak to strong, learn why
-"magnitude 9" means different things in different libraries, and let a search choose, and doubt it.*
+"magnitude 9" means different things in different libraries, let a search choose, and doubt it.*
 
 **Prerequisites:** lessons 6 (training), 10 and 11 (augmentation).
 
@@ -12,7 +12,7 @@
 **You will be able to**
 
 * describe an augmentation policy by two numbers, N and M, and say what each operation does at M,
-* tell which conventions of other libraries grow weaker with M, and translate between them,
+* recognise which operations of other libraries grow weaker with M, and translate between them,
 * search for a policy fairly: same weights, a validation split, "none" among the candidates.
 """
 
@@ -38,12 +38,12 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # Fourteen operations
 # -------------------
 # Lessons 10 and 11 changed the light and moved the pixels. There are many such operations, each
-# with a strength, and they can be done one after the other. Nobody can try all of that by hand.
+# with a strength, and they can be done one after the other. Nobody can try them all by hand.
 #
-# RandAugment (Cubuk et al. 2020) makes two numbers of it. For every image, and anew each time it
-# is seen, **N** operations are drawn out of fourteen, each as likely as any other. All are done at
-# one magnitude **M**. Here M goes from 0 to 30. At 0 nothing that has a strength changes the image,
-# and more is always stronger. Each row below is an operation, from M = 0 to M = 30.
+# RandAugment (Cubuk et al. 2020) reduces this to two numbers. Each time an image is seen, **N** of
+# fourteen operations are drawn, all equally likely, and applied at one magnitude **M**. Here M goes
+# from 0 to 30. At 0 nothing that has a strength changes the image, and more is always stronger.
+# Each row below is an operation, from M = 0 to M = 30.
 
 photo = cv2.resize(load_sample_image("flower.jpg")[:, 100:527], (96, 96),
                    interpolation=cv2.INTER_AREA)  # fmt: skip
@@ -78,8 +78,8 @@ for i, name in enumerate(MONOTONE):
 print(RandAugment(2, 15).describe(size=(96, 96)))
 
 # %%
-# "±" is a coin that is thrown each time. Eight draws with N = 2 and M = 9; what was drawn stands
-# above, and ``apply`` does it again, to the bit.
+# "±" means that the sign is random each time. Here are eight draws with N = 2 and M = 9; the drawn
+# values are above each image, and ``apply`` repeats them exactly.
 
 transform = RandAugment(count=2, magnitude=9)
 figure, grid = plt.subplots(2, 4, figsize=(8.4, 4.8), layout="constrained")
@@ -95,9 +95,9 @@ print(f"{len(MONOTONE)} operations, N = 2: {len(MONOTONE) ** 2} sequences")
 # %%
 # "M = 9"
 # -------
-# The paper names the ranges nowhere exactly, and the code that exists disagrees. The fourteen of
-# ``"monotone"`` have torchvision's ranges (but for solarize: its threshold begins at 256, where it
-# changes nothing). TensorFlow's code, with which Noisy Student was trained, divides M by 10 and
+# The paper never gives the ranges exactly, and the existing implementations disagree. The fourteen
+# of ``"monotone"`` have torchvision's ranges (but for solarize: its threshold begins at 256, where
+# it changes nothing). TensorFlow's code, with which Noisy Student was trained, divides M by 10 and
 # does not stop at 10. It is here as the preset ``"noisy_student"``. The same M in both, on 224
 # pixels:
 
@@ -140,24 +140,24 @@ figure.suptitle(
 # %%
 # Read the dashed curves against the thin lines. A colour factor of 1 changes nothing, so in that
 # code the blends are strong at M = 0, do nothing at M = 5, and grow strong again. Posterize and
-# solarize grow *weaker* with M. And at the M = 27 of Noisy Student the image is turned by up to 81
-# degrees and moved by 270 of its 224 pixels: out of sight. A third library, timm, takes the same
-# formulas but stops at 10 and leaves half of the operations out by chance. The FixMatch code has no
-# M at all: it draws each strength. So a magnitude without its library says nothing. Write down the
-# table: ``describe`` prints it.
+# solarize grow *weaker* with M. And at the M = 27 of Noisy Student the image is rotated by up to 81
+# degrees and moved by 270 pixels, although it is only 224 wide: out of sight. A third library,
+# timm, uses the same formulas but stops at 10 and skips each operation with probability one half.
+# The FixMatch code has no M at all: it draws each strength. So a magnitude without its library
+# means nothing. Write down the table: ``describe`` prints it.
 #
 # A fair search
 # -------------
 # Which N and M? The authors tried a grid on the real task: **sample a policy, train with it,
 # evaluate it, keep the best.** Four rules make that fair.
 #
-# 1. Everything but the policy is the same: first weights, order of the images, number of steps.
-# 2. It is judged on validation images. The test images are no part of a search.
-# 3. One candidate is *none*, and a baseline that nobody doubts (flips and crops; here nothing) is
-#    in all.
-# 4. Of equals the earlier one wins, so "none" is only beaten, never drawn against.
+# 1. Everything but the policy is the same: initial weights, order of the images, number of steps.
+# 2. It is judged on validation images. The test images are not used in a search.
+# 3. One candidate is *none*, and all include an undisputed baseline (flips and crops; here
+#    nothing).
+# 4. Ties go to the earlier candidate, so "none" loses only to a better one, never by a tie.
 #
-# ``search`` obeys them. We have 120 digits to learn from, and four pairs of N and M, and search
+# ``search`` follows them. We have 120 digits to learn from and four pairs of N and M, and search
 # twice, with two seeds.
 
 train, validation, _ = load_dataset("digits")
@@ -205,15 +205,15 @@ print(f"the same policy, seed 0 against seed 1: the gain differs by {np.mean(gap
 
 # %%
 # Compare the two maps before you believe either. They differ in nothing but the seed. The best of
-# several noisy numbers is also the luckiest: its validation accuracy is too good, the more so the
-# more candidates there were. An independent grid on ImageNet (ResNet-50, nine pairs) found errors
-# from 22.6 to 23.2 %, differences that are mostly noise as well.
+# several noisy numbers is also the luckiest: its validation accuracy is too optimistic, and more so
+# the more candidates there were. An independent grid on ImageNet (ResNet-50, nine pairs) found
+# errors from 22.6 to 23.2 %, differences that are mostly noise as well.
 #
 # Sequences instead of a grid
 # ---------------------------
 # The lecture's view is wider: a policy is a list of operations with magnitudes of their own. The
-# same search takes it; only the sampler is another. Each operation is done half of the time, or the
-# network would never see the images as they are.
+# same search handles it; only the sampler differs. Each operation is applied half of the time, or
+# the network would never see unchanged images.
 
 sampler = RandomSequences(fill=0)
 for number in range(1, 6):
@@ -222,15 +222,15 @@ policy = OperationSequence([("rotate", 15), ("color", 20), ("equalize", 0)])
 print(policy.describe(), policy.draw((96, 96), np.random.default_rng(0)), sep="\n")
 
 # %%
-# There are far more of these than cells in a grid, and each still costs a training. That is the
+# There are far more of these than cells in a grid, and each still costs a training run. That is the
 # argument for N and M: a space so small that a grid covers it.
 #
 # Did it help on the test images?
 # -------------------------------
 # ``examples/measure_augmentation_search.py`` does both searches on 2,000 images of CIFAR-10, then
-# trains anew with fresh seeds: none, the best of each search, and as a control the first policy of
-# the grid, which nobody chose. Flips and crops are in all of them. The test images are looked at
-# once a training.
+# trains again with new seeds: none, the best of each search, and as a control the first policy of
+# the grid, which was not selected. All of them include flips and crops. The test images are used
+# once per run.
 
 rows = recorded_rows("augmentation_search.json")
 tests = [row for row in rows if row["kind"] == "test"]
@@ -270,10 +270,10 @@ if searches:
 
 # %%
 # Whatever the table says, read three things in it: whether the searched policy beats *none* by more
-# than two standard errors; whether it beats the policy that nobody chose, for otherwise the search
-# itself has earned nothing; and how much of the gain on the validation images is left on the test
-# images. A gain that is not seen here may be seen with a larger network and a longer training: an
-# augmented training set is harder, and a small network in few steps may have no use for it.
+# than two standard errors; whether it beats the unselected policy, for otherwise the search itself
+# has gained nothing; and how much of the gain on the validation images is left on the test images.
+# A gain that is not seen here may appear with a larger network and longer training: an augmented
+# training set is harder, and a small network with few steps may not benefit.
 #
 # The same on the command line
 # ----------------------------
@@ -283,16 +283,16 @@ if searches:
 #    minivision search-augmentation --dataset my_photos --limit 1000 --out searches/photos
 #    minivision train --dataset my_photos --augment searches/photos/best.json
 #
-# It trains one candidate on each core, writes a line for each that is done, and goes on with the
-# same command after a stop.
+# It trains one candidate per core, writes one line per finished candidate, and after an
+# interruption the same command resumes it.
 #
 # Three things to try
 # -------------------
 # 1. Draw ``at("color", M, NOISY_STUDENT, "noisy_student")`` for M = 0, 5 and 10. Expect a grey
 #    flower, the flower itself, and a gaudy one.
-# 2. Search with ``baseline=[RandomCrop((28, 28), padding=3)]``. Expect less of RandAugment: the
-#    digits are moved already, and the harder images would need more epochs.
-# 3. Give the search other seeds and count how often each pair wins. Expect several winners.
+# 2. Search with ``baseline=[RandomCrop((28, 28), padding=3)]``. Expect RandAugment to help less:
+#    the digits are moved already, and the harder images would need more epochs.
+# 3. Run the search with other seeds and count how often each pair wins. Expect several winners.
 #
 # **Next lesson:** 14 · Transfer
 

@@ -3,16 +3,16 @@
 ======================
 
 *You have two images of every new class. Can a network that never saw these classes help? Most of
-what it knows is not about classes; but it has to know enough.*
+what it knows is not specific to its classes; but it has to know enough.*
 
-**Prerequisites:** lessons 6 (training), 8 (what layers see); 12 for the recorded runs' form.
+**Prerequisites:** lessons 6 (training), 8 (what layers see); 12 for how recorded runs are shown.
 
 **Minutes:** 25 to read, about 15 seconds to run.
 
 **You will be able to**
 
-* cut a network in body and head, and put another head on the body,
-* choose between a frozen body and fine-tuning, and give layers rates of their own,
+* cut a network into body and head, and put another head on the body,
+* choose between a frozen body and fine-tuning, and give layers their own learning rates,
 * say when transfer helps, how much, and where to cut.
 """
 
@@ -49,7 +49,7 @@ numbers = Compose([ToArray(), Normalize(pixels.mean(), pixels.std())])
 
 
 def batches(data, size=32, seed=0, shuffle=True):
-    """Shuffled batches for training; whole, in their order, for measuring."""
+    """Shuffled batches for training; all images in order for measuring."""
     return DataLoader(data, size, shuffle=shuffle, seed=seed, transform=numbers)
 
 
@@ -66,7 +66,7 @@ weights = source.state_dict()
 
 
 def trained():
-    """The old network once more, as it was after its training."""
+    """A copy of the old network, as it was after its training."""
     with skip_init():
         model = lenet5(5)
     model.load_state_dict(weights)
@@ -76,9 +76,9 @@ def trained():
 # %%
 # Body and head
 # -------------
-# The last layer turns 84 numbers into the scores of 0 to 4. It is of no use for other classes. What
-# stands before it, the *body*, makes features; what comes after, the *head*, decides. Where does
-# the body end? `cut` takes away as many fully connected layers as we say, and copies nothing.
+# The last layer turns 84 numbers into the scores of 0 to 4. It is useless for other classes. The
+# layers before it, the *body*, compute features; the rest, the *head*, decides. Where does the body
+# end? `cut` removes as many fully connected layers as we choose, and copies nothing.
 
 for layers in (1, 2, 3):
     body, head, features = cut(source, layers)
@@ -88,8 +88,8 @@ for layers in (1, 2, 3):
 # %%
 # Do the features of 0 to 4 tell 5 to 9 apart? We send the new digits, which the network has never
 # seen, through the body, and look at the two directions in which the features spread most (lesson
-# 20). Left, where the last layer is taken away; right, where all three are; and a body with fresh,
-# random weights for comparison.
+# 20): with the last layer removed; with all three removed; and, for comparison, a body with random
+# weights.
 
 figure, panels = plt.subplots(1, 3, figsize=(9.2, 3.2), layout="constrained")
 manual_seed(9)
@@ -108,19 +108,18 @@ for axes, (name, body) in zip(panels, bodies.items(), strict=True):
 panels[0].legend(frameon=False, ncols=5, fontsize=8, loc="lower center")
 
 # %%
-# A good body puts the images of one new class near each other, though nobody told it to. Two
-# directions of hundreds are a poor witness, though: whether the features serve is decided by the
-# head that we train on them.
+# A good body puts images of one new class near each other without being trained to. But two
+# directions out of hundreds prove little: the test is the head that we train on the features.
 #
 # Approach 1: freeze the body
 # ---------------------------
-# A frozen body stays as it is, in every bit: its weights get no gradient, and it is used as in
-# evaluation, so dropout is off and the running statistics of batch normalisation stand still. Only
-# the new head learns. Ten images a class:
+# A frozen body does not change by a single bit: its weights get no gradient, and it runs in
+# evaluation mode, so dropout is off and the running statistics of batch normalisation are fixed.
+# Only the new head learns. Ten images per class:
 
 
 def some(count, seed):
-    """So many images of each new class."""
+    """This many images of each new class."""
     rng = np.random.default_rng((seed, count))
     mine = [np.flatnonzero(new[0].labels == k) for k in range(5)]
     return Subset(new[0], np.concatenate([rng.choice(m, count, replace=False) for m in mine]))
@@ -139,9 +138,9 @@ same = all(np.array_equal(a, before[n]) for n, a in model.body.state_dict().item
 print(f"test accuracy {accuracy(model, new[2]):.1%}, the body is the same to the bit: {same}")
 
 # %%
-# A frozen body makes the same features of the same image in every epoch. So it needs to look at
-# each image only once, and what is left is softmax regression on features. With augmentation that
-# would be wrong: each epoch has other images.
+# A frozen body computes the same features of an image in every epoch. So it needs to see each image
+# only once, and what is left is softmax regression on features. With augmentation that would be
+# wrong: each epoch has different images.
 
 manual_seed(1)
 again = with_new_head(trained(), 5, layers=3)
@@ -155,11 +154,11 @@ print(f"the two heads differ by at most {np.abs(a - b).max():.1e};",
       f"features recorded once were {in_every_epoch / once:.1f} times as quick")  # fmt: skip
 
 # %%
-# Approach 2: train everything on
-# -------------------------------
-# Or everything is trained, the new head with the full rate, the old body with a tenth of it: what
-# took thousands of images to learn should not be shaken by fifty. `rate_groups` makes the
-# optimizer's groups, if we like with rates that fall from layer to layer towards the image.
+# Approach 2: keep training everything
+# ------------------------------------
+# Or we train everything, the new head with the full learning rate, the old body with a tenth of it:
+# fifty images should not undo what took thousands to learn. `rate_groups` makes the optimizer's
+# groups, optionally with learning rates that fall from layer to layer towards the image.
 
 manual_seed(1)
 model = with_new_head(trained(), 5, layers=3)
@@ -200,8 +199,8 @@ axes.legend(frameon=False)
 # %%
 # How many labels?
 # ----------------
-# Now the comparison that counts, with 2, 5, 10 and 20 images a class, three seeds each. *Scratch*
-# is the same network from fresh weights: the honest baseline. All make 60 updates.
+# Now the comparison that matters, with 2, 5, 10 and 20 images per class, three seeds each.
+# *Scratch* is the same network from random weights: the fair baseline. All make 60 updates.
 
 
 def compared(approach, count, seed):
@@ -242,14 +241,14 @@ axes.legend(frameon=False)
 
 # %%
 # Is scratch level here, or even ahead? Then you have met the first rule of transfer: the old task
-# has to be richer than the new one. These digits were drawn on 8x8 pixels and are easy, and a few
-# hundred of them taught the old network little that ten images a class would not. So the next
-# comparison has 20,000 old images.
+# has to be richer than the new one. These digits of 8x8 pixels are easy, and a few hundred of them
+# taught the old network little that ten images per class would not. So the next comparison has
+# 20,000 old images.
 #
 # Runs made beforehand
 # --------------------
-# The same with more images and more care, by ``examples/measure_transfer.py``: rates chosen for
-# each approach on validation images with a seed that then no longer counts, test images looked at
+# The same with more images and more care, by ``examples/measure_transfer.py``: learning rates
+# chosen for each approach on validation images with a seed that is not used again, test images used
 # once. A difference counts as seen when it exceeds two standard errors, paired by seed.
 
 rows = recorded_rows("transfer.json")
@@ -258,7 +257,7 @@ WIDER = (*RATES, 0.016)  # for the comparison of two sources, which has all thre
 
 
 def fits(row, wanted):
-    """Whether a row has these entries."""
+    """True if a row has these entries."""
     return all(row.get(key) == value for key, value in wanted.items())
 
 
@@ -274,7 +273,7 @@ def recorded(part, approach, labels):
 
 
 def gain(values, others):
-    """How much better, in points, paired by seed, and whether by two standard errors."""
+    """The gain in points, paired by seed, and whether it exceeds two standard errors."""
     seeds = sorted(set(values) & set(others))
     if len(seeds) < 2:
         return "not recorded yet"
@@ -285,7 +284,7 @@ def gain(values, others):
 
 
 def report(part, approaches, counts, base):
-    """A line for every approach and number of labels; all against the base."""
+    """One line per approach and number of labels; all against the base."""
     for labels in counts:
         for approach in approaches:
             values = recorded(part, approach, labels)
@@ -329,8 +328,8 @@ else:
     print("docs/results has no transfer.json yet; examples/measure_transfer.py makes it")
 
 # %%
-# Nearly everybody took 0.004, the larger of the two rates, which is a warning: the list may be too
-# short. So a third rate, 0.016, was begun. Where the choosing seed would have taken it:
+# Nearly every approach chose 0.004, the larger of the two rates, which is a warning: the list may
+# be too short. So we started a third rate, 0.016. The choosing seed would have picked it here:
 
 for approach in APPROACHES:
     for labels in counts:
@@ -344,16 +343,17 @@ for approach in APPROACHES:
             print(f"{approach}, {labels} a class: {np.mean(larger):.1%}, and not {usual:.1%}")
 
 # %%
-# With two images a class a single seed chooses a rate by luck, on however many validation images. A
-# better second round would choose with several seeds, among three rates.
+# With two images per class a single seed chooses a rate by luck, however many validation images
+# there are. A better second round would choose among three rates with several seeds.
 #
-# The control is the frozen body with *random* weights: whatever it reaches is not the old network's
-# merit. The more labels there are, the less an old network has to give.
+# The control is the frozen body with *random* weights: what it reaches is not due to the old
+# network. The more labels there are, the less an old network can contribute.
 #
 # Where to cut
 # ------------
 # "Chop the last layer" is the usual recipe. With LeNet-5 and five old digits it is a poor one: its
-# 84 last features were made to tell 0 to 4 apart, and may have thrown away what tells 5 to 9 apart.
+# 84 last features were trained to tell 0 to 4 apart, and may have discarded what tells 5 to 9
+# apart.
 
 literal = "digits, LeNet-5 without its last layer"
 report(literal, ("scratch", "frozen", "fine-tuned, body x0.1"), (2, 10, 50), "scratch")
@@ -362,8 +362,8 @@ report(literal, ("scratch", "frozen", "fine-tuned, body x0.1"), (2, 10, 50), "sc
 # A thousand old classes need features of many kinds; five do not. That is why the recipe works for
 # networks trained on ImageNet, and why we cut lower here.
 #
-# Oquab et al. put two layers in the place of the last one, "adaptation layers", of which the first
-# has a ReLU (``with_new_head(…, hidden=(128,))``). And do rates that fall from layer to layer help?
+# Oquab et al. replaced the last layer with two "adaptation layers", the first with a ReLU
+# (``with_new_head(…, hidden=(128,))``). And do rates that fall from layer to layer help?
 
 TRIED = {"adaptation layers": "linear", "fine-tuned, decay 0.5": "fine-tuned"}
 for approach, base in TRIED.items():
@@ -373,9 +373,9 @@ for approach, base in TRIED.items():
 # %%
 # Photographs
 # -----------
-# Seven classes of CIFAR-10 are old, three are new. Then two sources are compared: the small AlexNet
-# and the small VGG, both trained with as many multiply-adds on the seven classes (5,000 images, 7
-# and 3 epochs), and a linear head on their frozen features of the other three.
+# Seven classes of CIFAR-10 are old, three are new. Then we compare two sources: the small AlexNet
+# and the small VGG, trained with equal multiply-adds on the seven classes (5,000 images, 7 and 3
+# epochs), and a linear head on their frozen features of the other three.
 
 report("photos", APPROACHES, (10, 50), "scratch")
 for name in ("AlexNet", "VGG"):
@@ -395,8 +395,8 @@ for n in (1, 2):
 # %%
 # Labels are not always right
 # ---------------------------
-# Labels cost work, and some are wrong. LeNet-5 learns 5,000 digits, of which a share was given
-# another label by chance:
+# Labels cost work, and some are wrong. LeNet-5 learns 5,000 digits, some of which were given a
+# random wrong label:
 
 for share in sorted({r["wrong_labels"] for r in rows if r["part"] == "labels"}):
     v = np.array([r["test_accuracy"] for r in rows if r.get("wrong_labels") == share])
@@ -404,7 +404,7 @@ for share in sorted({r["wrong_labels"] for r in rows if r["part"] == "labels"}):
         print(f"{share:.0%} wrong: test accuracy {v.mean():.1%} ± {v.std(ddof=1):.1%}")
 
 # %%
-# On your own images, the command line trains all three beside one another:
+# On your own images, the command line trains and compares all three:
 #
 # .. code-block:: none
 #
@@ -414,10 +414,10 @@ for share in sorted({r["wrong_labels"] for r in rows if r["part"] == "labels"}):
 # -------------------
 # 1. Change ``layers=3`` to ``layers=1`` in ``compared``. Expect the frozen body to lose more than
 #    fine-tuning does.
-# 2. Make 0 to 6 old and 7 to 9 new, and cut at ``layers=1``. Expect the last features to serve
+# 2. Make 0 to 6 old and 7 to 9 new, and cut at ``layers=1``. Expect the last features to work
 #    better: the more classes a body had to tell apart, the more it sees.
-# 3. Put ``load_dataset("mnist")`` in the place of the digits: then the old task has 28,000 images.
-#    Expect the curves to change places where labels are few.
+# 3. Use ``load_dataset("mnist")`` instead of the digits: then the old task has 28,000 images.
+#    Expect the curves to swap places for few labels.
 #
 # **Next lesson:** 15 · Distillation
 

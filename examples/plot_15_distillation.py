@@ -3,7 +3,7 @@
 =================
 
 *A label says: this is a 3. A large network says: a 3, perhaps an 8, never a 1. You make a small
-network learn from such answers, without a single label, and see how much more they say.*
+network learn from such outputs, without a single label, and see how much more they say.*
 
 **Prerequisites:** lessons 4 (softmax, cross-entropy) and 6 (training); 14 helps at the end.
 
@@ -12,8 +12,8 @@ network learn from such answers, without a single label, and see how much more t
 **You will be able to**
 
 * say what a temperature does to probabilities, and why a high one shows what a teacher knows,
-* derive the gradient of the distillation loss, (q - p)/T, and the reason for the factor T²,
-* train a small network from a large one's answers with labels, without, and with other classes.
+* derive the gradient of the distillation loss, (q - p)/T, and explain the factor T²,
+* train a small network on a large one's outputs with labels, without, and with other classes.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -39,10 +39,10 @@ TEMPERATURES = (1, 2, 4, 8, 20)
 # %%
 # A teacher
 # ---------
-# Large networks are accurate and slow. Whoever wants to use one in a telephone asks whether a small
-# network could do the same (Hinton, Vinyals & Dean 2015). So first we need a teacher. LeNet-5
-# learns from 657 of the bundled digits, with labels. The other 600 training images are kept for the
-# student; the teacher never sees them while it learns.
+# Large networks are accurate but slow. To use one in a telephone, we would like a small network
+# that does the same (Hinton, Vinyals & Dean 2015). So first we need a teacher. LeNet-5 learns from
+# 657 of the bundled digits, with labels. The other 600 training images are kept for the student;
+# the teacher never sees them during training.
 
 train, validation, test = load_dataset("digits")
 teachers_images, students_images = stratified_split(train, (657, 600), seed=0)
@@ -51,7 +51,7 @@ numbers = Compose([ToArray(), Normalize(pixels.mean(), pixels.std())])
 
 
 def whole(data):
-    """All images, in their order."""
+    """All images, in order."""
     return DataLoader(data, 200, transform=numbers)
 
 
@@ -71,10 +71,10 @@ print(f"teacher: {teacher.parameter_count():,} parameters,",
       f"test accuracy {evaluate(teacher, whole(test))['accuracy']:.1%}")  # fmt: skip
 
 # %%
-# What it knows, and what one sees of it
-# --------------------------------------
-# We ask it about two test images: the one about which it hesitates most, and one of which it is
-# sure. A softmax turns its logits v into probabilities; a **temperature** T divides them first:
+# What it knows, and what we see of it
+# ------------------------------------
+# We show it two test images: the one it is least sure of, and one it is sure of. A softmax turns
+# its logits v into probabilities; a **temperature** T divides them first:
 #
 # .. code-block:: none
 #
@@ -84,7 +84,7 @@ print(f"teacher: {teacher.parameter_count():,} parameters,",
 
 
 def softened(logits, temperature):
-    """softmax(logits / T) of every row. The largest logit is taken away first: exp may overflow."""
+    """softmax(logits / T) of every row. The largest logit is subtracted first: exp may overflow."""
     above = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
     return above / above.sum(axis=1, keepdims=True)
 
@@ -112,25 +112,25 @@ for (words, i), (picture, *sliders) in zip(chosen.items(), grid, strict=True):
     print(f"image {i}, label {test.labels[i]}: at T = 4 it thinks of {ranked}, …")
 
 # %%
-# At T = 1 the lower row is a label and nothing else: the other nine classes share what cannot be
-# drawn. Raise T, and an order appears among the *wrong* classes. It was there all the time, in the
-# logits. How alike the digits are was never in any label; the teacher found it out, and Hinton
-# calls it dark knowledge. Raise T further and all bars approach the dotted line at 1/10, where
-# differences are small again, but still in the same order. As T goes to 0 the answer becomes a hard
-# label: 1 for the likeliest class.
+# At T = 1 the lower row is just a label: the probabilities of the other nine classes are too small
+# to see. Raise T, and an order appears among the *wrong* classes. It was in the logits all the
+# time. No label ever said how similar the digits are; the teacher discovered it, and Hinton calls
+# it dark knowledge. Raise T further and all bars approach the dotted line at 1/10, where
+# differences are small again, but still in the same order. As T goes to 0 the output becomes a hard
+# label: 1 for the most likely class.
 #
 # The loss
 # --------
-# The student's logits z are softened in the same way, to q. It shall answer as the teacher does, so
-# we make the Kullback-Leibler divergence between both small:
+# The student's logits z are softened in the same way, to q. The student should match the teacher,
+# so we minimise the Kullback-Leibler divergence between them:
 #
 # .. code-block:: none
 #
 #    KL(p‖q) = Σ_k p_k (log p_k - log q_k)         ∂KL/∂z = (q - p) / T
 #
-# The gradient is that of softmax and cross-entropy from lesson 4, with the teacher's p in the place
-# of the label, and 1/T from the chain rule. Only z has a gradient: **the teacher is not trained**.
-# Is it true? The engine shall say. ``distillation_loss`` is T²·KL, so we divide.
+# The gradient is that of softmax and cross-entropy from lesson 4, with the teacher's p in place of
+# the label, and 1/T from the chain rule. Only z has a gradient: **the teacher is not trained**. Is
+# it true? The engine can check it. ``distillation_loss`` is T²·KL, so we divide.
 
 z, v = np.array([[1.0, 2.0, 3.0]]), np.array([[3.0, 2.0, 0.0]])
 for T in (1, 2, 4):
@@ -143,16 +143,16 @@ for T in (1, 2, 4):
           f"{np.abs(student_logits.grad / T**2 - by_hand).max():.0e}")  # fmt: skip
 
 # %%
-# The gradients shrink. For large T, exp(x) is nearly 1 + x, and with logits whose mean is 0
+# The gradients shrink. For large T, exp(x) is nearly 1 + x, and for logits with mean 0
 #
 # .. code-block:: none
 #
 #    (q - p) / T  →  (z - v) / (K·T²)         K: the number of classes
 #
 # Two things follow. The student then matches *logits*: all of them, those of the unlikely classes
-# too. And the gradient falls as 1/T². Without a remedy, whoever changes T changes the learning rate
-# as well, and the weight of this loss beside another one. The remedy is the factor **T²**. We look
-# at both on real logits, those of the teacher and of a network that has learned nothing yet.
+# too. And the gradient falls as 1/T². Without a remedy, changing T also changes the learning rate,
+# and the weight of this loss relative to another one. The remedy is the factor **T²**. We look at
+# both on real logits, those of the teacher and of an untrained network.
 
 
 def small(seed, hidden=24):
@@ -168,7 +168,7 @@ z, v = (x - x.mean(axis=1, keepdims=True) for x in (z, logits))
 
 
 def gradient_at(T):
-    """∂KL/∂z of every image: its length, and its length and direction beside the limit's."""
+    """∂KL/∂z of every image: its length, and its length and direction relative to the limit."""
     gradient = (softened(z, T) - softened(v, T)) / T
     limit = (z - v) / (10 * T**2)
     length, expected = (np.linalg.norm(x, axis=1) for x in (gradient, limit))
@@ -195,28 +195,28 @@ for T in (1, 4, 20, 200):
 
 # %%
 # The falling line has slope -2 on the right, and T² makes it level there. It does not make the
-# lengths equal, only comparable: T would have to be large against the logits, and real logits are
-# large. At T = 4 the gradient does not yet point where matching all logits would.
+# lengths equal, only comparable: T would have to be large compared with the logits, and real logits
+# are large. At T = 4 the gradient does not yet point in the direction of matching all logits.
 #
-# With labels, there is a sum of two losses. The label is compared at T = 1, where the student will
+# With labels, the loss is a sum of two. The label is compared at T = 1, at which the student will
 # be used:
 #
 # .. code-block:: none
 #
 #    L = α·CE(y, softmax(z)) + (1 - α)·T²·KL(softmax(v/T) ‖ softmax(z/T))
 #
-# ``distillation`` keeps the T² when α is 0 and no label is read, so both have one learning rate.
-# (Libraries differ here, and in the mean: PyTorch's ``kl_div`` divides by N·K unless it is told
+# ``distillation`` keeps the T² when α is 0 and no label is read, so both use the same learning
+# rate. (Libraries differ here, and in the mean: PyTorch's ``kl_div`` divides by N·K unless given
 # ``reduction="batchmean"``.)
 #
 # Without a label
 # ---------------
-# The student has one hidden layer of 24 units. To be sure that no label is read, its images lie in
-# a dataset whose labels cannot be had:
+# The student has one hidden layer of 24 units. To be sure that no label is read, its images are in
+# a dataset that has none to read:
 
 
 class Unlabelled:
-    """Images alone. Whoever asks for a label is refused."""
+    """Images alone. Asking for a label raises an error."""
 
     in_memory = True
 
@@ -245,16 +245,16 @@ decisions = answers["100"].argmax(axis=1)
 print(f"the teacher's decisions about the 100: {(decisions == hundred.labels).mean():.0%} right")
 
 # %%
-# Students alike but for what they are told. Four of them get the same 100 images:
+# The students differ only in their targets. Four of them get the same 100 images:
 #
-# * **labels**: what they show, as a person says it. The control that one always needs.
-# * **decisions**: the class that the teacher names. Such a label is called a pseudo-label, and
-#   lesson 17 is about it.
+# * **labels**: the true class, from a person. This control is always needed.
+# * **decisions**: the class that the teacher predicts. Such a label is called a pseudo-label, the
+#   subject of lesson 17.
 # * **answers**: all ten logits, softened with T = 4.
-# * **shuffled answers**: the same, but each about another image. If this helps, something is wrong.
+# * **shuffled answers**: the same, but each for another image. If this helps, something is wrong.
 #
-# The last one gets **answers, 600 images**: what costs no label can be had in larger numbers. Each
-# is trained for 480 steps, three times, with other first weights and another order of the images.
+# The last one gets **answers, 600 images**: images without labels are cheap, so there can be more.
+# Each is trained for 480 steps, three times, with different initial weights and image orders.
 
 STEPS, BATCH_SIZE = 480, 20
 
@@ -293,7 +293,7 @@ def told(values):
 
 
 def compared(values, others):
-    """How much larger values are, in points, seed by seed, and whether by two standard errors."""
+    """How much larger values are, in points by seed, and whether by two standard errors."""
     pairs = zip(values, others, strict=False)  # a recording under way may lack the last seeds
     gains = np.array([value - other for value, other in pairs])
     error = gains.std(ddof=1) / len(gains) ** 0.5
@@ -334,22 +334,22 @@ for axes in panels:
     axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# No label was read, and the student reads digits. With the same answers about the wrong images it
-# learns nothing. Compare *answers* with *decisions*: both know only what the teacher knows, and one
-# of them the whole of it. One image of a 6 that is told "6, and somewhat an 8, hardly a 1" can
-# teach something about all ten classes. How much that is worth is in the last two lines. We chose
-# 100 images after trying several numbers, because a difference is easiest to see where images are
-# few; the first thing to try, below, is all 600.
+# No label was read, and the student reads digits. With the same answers for the wrong images it
+# learns nothing. Compare *answers* with *decisions*: both come from the teacher, but only answers
+# carry all it knows. One image of a 6 with the target "6, and somewhat an 8, hardly a 1" can teach
+# something about all ten classes. The last two lines show how much that is worth. We chose 100
+# images after trying several numbers, because a difference is easiest to see with few images;
+# the first thing to try, below, is all 600.
 #
-# Hinton's experiment in small
+# Hinton's experiment, smaller
 # ----------------------------
 # MNIST, ``examples/measure_distillation.py``: a teacher with two hidden layers of 1,200 units and
 # dropout, which learned from 55,000 labelled images; students with two layers of 100, and **1,800**
-# of these images. The rate of each was chosen on validation images; all temperatures are shown.
-# ± after an accuracy is the standard deviation of the seeds. Each line ends with the difference to
-# labels alone, seed by seed because a seed chooses the images of all; ± is its standard error, and
-# with three seeds a rough one. There is one teacher, so the spread says nothing about others; and
-# it has seen the students' images with their labels, as in the paper.
+# of these images. The learning rate of each was chosen on validation images; all temperatures are
+# shown. ± after an accuracy is the standard deviation of the seeds. Each line ends with the
+# difference to labels alone, seed by seed because a seed chooses the images of all; ± is its
+# standard error, and with three seeds a rough one. There is one teacher, so the spread says nothing
+# about others; and it was trained on the students' images with their labels, as in the paper.
 
 rows = recorded_rows("distillation.json")
 CHOOSING = 100
@@ -415,13 +415,13 @@ else:
     print("docs/results has no distillation.json with two seeds yet")
 
 # %%
-# α = 0 uses no label. Whether labels add something to the answers of a teacher that has learned
-# from them is the last line; the paper gives them "a considerably lower weight".
+# α = 0 uses no label. The last line shows whether labels add anything to the answers of a teacher
+# that has learned from them; the paper gives them "a considerably lower weight".
 #
 # More images, still no labels
 # ----------------------------
-# Labels cost a person's time; answers cost the teacher's. So give the student more images, with
-# answers alone (T = 4, 6,000 steps for all):
+# Labels cost a person's time; answers only cost the teacher's. So give the student more images,
+# with answers alone (T = 4, 6,000 steps for all):
 
 student_of_1800 = measured.get("labels")
 for count in dict.fromkeys(row["variant"] for row in of("unlabelled")):
@@ -434,24 +434,24 @@ for count in dict.fromkeys(row["variant"] for row in of("unlabelled")):
               f"{closed:.0%} of the way from 1,800 labels to the teacher")  # fmt: skip
 
 # %%
-# We compare with *few* labels because there the way to the teacher is long. With 55,000 labels the
-# student might come as near without any teacher; that is not measured here. (In the paper a student
-# that has all 60,000 images goes from 146 errors to 74. Its teacher makes 67; it saw shifted images
-# too, and more of them than ours, whose accuracy is printed above.)
+# We compare with *few* labels because there the gap to the teacher is large. With 55,000 labels the
+# student might come as close without any teacher; that is not measured here. (In the paper a
+# student that has all 60,000 images goes from 146 errors to 74. Its teacher makes 67; it saw
+# shifted images too, and more of them than ours, whose accuracy is printed above.)
 #
 # A digit that the student has never seen
 # ---------------------------------------
-# The most surprising table of the paper. All images of a 3 are taken out of the student's images.
-# It has never seen one; but the teacher said of many an 8 and of many a 5 how much of a 3 there is
-# in them. The student (two layers of 300) then meets the 3s of the test images. A second one has
-# seen 7s and 8s only.
+# The most surprising table of the paper. All images of a 3 are removed from the student's training
+# set. It has never seen one; but for many an 8 and many a 5 the teacher's outputs say how much of a
+# 3 is in them. The student (two layers of 300) then meets the 3s of the test images. A second one
+# has only seen 7s and 8s.
 #
-# Such a student is shy of classes that were never right, and much of that is the bias of the last
-# layer. ``bias_for_share`` corrects it so that a class is named as often as it comes: the 3 more
-# often; in the other case the 7 and the 8 less often. How often they come must be known. The
-# correction counts the student's answers to the *validation* images, without their labels, and
+# Such a student rarely predicts classes that were never right, largely because of the bias of its
+# last layer. ``bias_for_share`` corrects it so that a class is predicted as often as it occurs: the
+# 3 more often; in the other case the 7 and the 8 less often. These frequencies must be known. The
+# correction counts the student's predictions for the *validation* images, without their labels, and
 # never looks at the test images, on which the paper chose its correction. The control is the same
-# student with labels, corrected in the same way. The rate is one for all, and was not chosen.
+# student with labels, corrected in the same way. All use one learning rate, which was not tuned.
 
 shown = {}
 for which in dict.fromkeys(row["which"] for row in of("omitted")):
@@ -489,10 +489,10 @@ else:
 # %%
 # Other classes
 # -------------
-# Must the teacher know the student's classes? A LeNet-5 that knows the digits 0 to 4 alone is asked
-# about images of 5 to 9. Each of its answers is wrong; there is no right one. A fresh LeNet-5
-# imitates these answers, without a label. Then its body is frozen and gets a new head
-# (``with_new_head``, lesson 14) that learns 5 to 9 from a few labels a class.
+# Must the teacher know the student's classes? A LeNet-5 that knows only the digits 0 to 4 is shown
+# images of 5 to 9. All of its outputs are wrong; none could be right. A new LeNet-5 imitates these
+# outputs, without a label. Then its body is frozen and gets a new head (``with_new_head``, lesson
+# 14) that learns 5 to 9 from a few labels per class.
 
 bodies = list(dict.fromkeys(row["body"] for row in of("other classes")))
 counts = sorted({row["labels"] for row in of("other classes")})
@@ -528,12 +528,12 @@ else:
     print("docs/results has no rows of other classes yet")
 
 # %%
-# The end of each line compares with a frozen body of fresh, random weights, which is a harder rival
-# than it looks. The body that learned from shuffled answers says how much of an effect comes from
-# training as such, and not from what the answers say about their images.
+# The end of each line compares with a frozen body of random weights, which is a stronger baseline
+# than it looks. The body that learned from shuffled answers shows how much of an effect comes from
+# training as such, not from what the answers say about their images.
 #
-# What has become smaller
-# -----------------------
+# How much smaller?
+# -----------------
 
 sizes = {row["network"]: row for row in of("sizes")}
 best = counted("unlabelled", max((row["variant"] for row in of("unlabelled")), default=0))
@@ -552,8 +552,8 @@ else:
 
 # %%
 # Parameters and multiply-adds are counted, and exact. Milliseconds are measured on one core of a
-# machine that had other work, image by image; they are good to a factor of two. The accuracy of the
-# student is that with the most unlabelled images.
+# busy machine, image by image; they are accurate to a factor of two. The accuracy of the student is
+# that with the most unlabelled images.
 #
 # On your own images, the command line does the same:
 #
@@ -563,10 +563,10 @@ else:
 #
 # Three things to try
 # -------------------
-# 1. Give all students the 600 images, and the first the labels of all. Expect students that differ
-#    by less than their seeds do: with so many labels there is little left to tell them.
-# 2. Take the 3s away from the 600 images (``students_images.images[students_images.labels != 3]``),
-#    and count how many 3s among the test images the student of answers names. Then add
+# 1. Give all students the 600 images, and the first all the labels. Expect students that differ by
+#    less than their seeds do: with that many labels there is little left to teach them.
+# 2. Remove the 3s from the 600 images (``students_images.images[students_images.labels != 3]``),
+#    and count how many 3s of the test images the student of answers finds. Then add
 #    ``bias_for_share(z, 3, 0.1)`` of the validation images' logits z to the bias of its last layer.
 #    Expect fewer than half of the 3s before, and most of them after.
 # 3. Forget the T²: multiply the learning rate by 1/16 at T = 4. Expect slower learning.

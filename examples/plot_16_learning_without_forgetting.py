@@ -2,8 +2,8 @@
 16 · Learning without forgetting
 ================================
 
-*A network knows the digits 0 to 4, and you teach it 5 to 9. Afterwards it knows those, and has
-forgotten some of the others. You keep it from forgetting without a single old image.*
+*A network knows the digits 0 to 4, and you teach it 5 to 9. Afterwards it knows the new digits, but
+has forgotten some of the old. You keep it from forgetting without a single old image.*
 
 **Prerequisites:** lessons 14 (body and head) and 15 (temperature, soft targets).
 
@@ -11,8 +11,8 @@ forgotten some of the others. You keep it from forgetting without a single old i
 
 **You will be able to**
 
-* explain why a network forgets a task whose head nobody touches,
-* write down the loss of Li and Hoiem, and say where the temperature stands in it,
+* explain why a network forgets a task even if its head is left alone,
+* write down the loss of Li and Hoiem, and say where the temperature enters,
 * judge a method by both tasks, against fine-tuning, feature extraction and joint training.
 """
 
@@ -44,7 +44,7 @@ numbers = Compose([ToArray(), Normalize(pixels.mean(), pixels.std())])
 
 
 def batches(data, shuffle=True):
-    """Shuffled batches for training; whole, in their order, for measuring."""
+    """Shuffled batches for training; all images in order for measuring."""
     return DataLoader(
         data, 32 if shuffle else 250, shuffle=shuffle, transform=numbers, with_indices=True
     )
@@ -62,9 +62,9 @@ weights = source.state_dict()
 print(f"0 to 4, before: test accuracy {accuracy(source, old[2]):.1%}")
 
 # %%
-# It has never seen a 7. Yet it has an opinion of every 7: how much it is like each of the digits
-# that it knows. This opinion is knowledge about the old task, and it costs no old image.
-# Temperature 2 shows more of it than 1 (lesson 15).
+# It has never seen a 7. Yet it has an opinion of every 7: how similar it is to each of the digits
+# it knows. This opinion is knowledge about the old task, and needs no old image. Temperature 2
+# shows more of it than 1 (lesson 15).
 
 responses = record_responses(source, batches(new[0], shuffle=False))
 figure, panels = plt.subplots(2, 4, figsize=(8.4, 3.8), layout="constrained")
@@ -83,16 +83,16 @@ figure.suptitle("What the old network thinks of a 7")
 # %%
 # Forgetting
 # ----------
-# The new task gets a head of its own beside the old one; both stand on the same body. Four ways to
-# teach it, each with as many updates:
+# The new task gets its own head next to the old one; both share the same body. There are four ways
+# to train it, each with the same number of updates:
 #
 # * *feature extraction*: only the new head is trained,
 # * *fine-tuning*: body and new head,
-# * *learning without forgetting*: body and both heads, and the old head has to answer as before,
-# * *joint training*: with the old images, which we have here and usually have not.
+# * *learning without forgetting*: body and both heads, with the old head's outputs kept as before,
+# * *joint training*: with the old images, which we have here but usually do not.
 #
-# After every epoch we ask for both tasks. The steps are those of the paper: 1, the old outputs,
-# are recorded above; 2 is the new head; 3 trains it alone, with everything else frozen; 4 trains
+# After every epoch we measure both tasks. The steps are those of the paper: 1, the old outputs,
+# were recorded above; 2 is the new head; 3 trains it alone, with everything else frozen; 4 trains
 # all of the network.
 
 WARM_UP, EPOCHS, RATE = 2, 8, 0.01
@@ -111,7 +111,7 @@ def old_network():
 
 
 def train(name, loader, loss, part, epochs):
-    """Train this part of the model, and note the validation accuracy on both tasks."""
+    """Train this part of the model, and record the validation accuracy on both tasks."""
 
     def both(_):
         accuracies = accuracy(model.task("old"), old[1]), accuracy(model.task("new"), new[1])
@@ -163,8 +163,8 @@ for name, model in models.items():
 # %%
 # Nobody touched the old head
 # ---------------------------
-# Fine-tuning leaves the old head alone. Is it still the same? And what has become of the features
-# that it is given?
+# Fine-tuning leaves the old head alone. Is it still the same? And what has happened to its input
+# features?
 
 tuned = models["fine-tuning"]
 head, was = tuned.heads["old"].state_dict(), source.classifier[-1].state_dict()
@@ -178,13 +178,13 @@ print(f"the old head is the same to the bit: {same}")
 print(f"the features of the old test images have moved by {moved:.0%} of their length")
 
 # %%
-# The head is as it was, but the body now makes other features of the same image. It is asked the
-# right question in a language that has changed.
+# The head is unchanged, but the body now computes different features of the same image. It is as if
+# the head got the right question in a language that has changed.
 #
 # The loss
 # --------
-# Before anything changes, the old network's answers v to the *new* images are written down. Then
-# the old head has to go on giving them, while the new head learns the labels:
+# Before anything changes, we record the old network's outputs v for the *new* images. Then the old
+# head has to keep producing them, while the new head learns the labels:
 #
 # L = λ·L_old + L_new, with L_old = -1/N Σ_n Σ_k y'_nk log ŷ'_nk, y' = softmax(v/T),
 # ŷ' = softmax(z/T), T = 2. (Li & Hoiem 2018.)
@@ -200,15 +200,14 @@ by_hand = (F.softmax(z.detach(), temperature=T).data - wanted) / (T * len(v))
 print(f"largest difference to (ŷ' - y')/T, divided by N: {np.abs(z.grad - by_hand).max():.1e}")
 
 # %%
-# With λ = 0 nothing of this is left, and it is fine-tuning: the same weights in every bit, for the
-# old head then gets no gradient. So the two curves above differ by one term of the loss and by
-# nothing else.
+# With λ = 0 this is exactly fine-tuning: the weights agree to the bit, because the old head then
+# gets no gradient. So the two curves above differ by only one term of the loss.
 #
 # Runs made beforehand
 # --------------------
 # MNIST, 25,000 old and 10,000 new images, and CIFAR-10 (JPEG), five classes and five
-# (``examples/measure_forgetting.py``). All methods of a task have one rate, the one at which
-# fine-tuning is best on the *new* validation images: whoever needs this method has no old ones.
+# (``examples/measure_forgetting.py``). All methods of a task use one learning rate, the best for
+# fine-tuning on the *new* validation images: in practice there are no old ones.
 
 rows = recorded_rows("forgetting.json")
 
@@ -224,7 +223,7 @@ def chosen_rate(task):
 
 
 def recorded(task, method, which, rate=None):
-    """Test accuracies on one of the tasks, by seed; at the chosen rate where none is given."""
+    """Test accuracies on one of the tasks, by seed; at the chosen rate if none is given."""
     name, rate = f"{which}_test_accuracy", rate or chosen_rate(task)
     return {r["seed"]: r[name] for r in rows if (r["task"], r["method"]) == (task, method)
             and r.get("lr", rate) == rate and name in r}  # fmt: skip
@@ -286,17 +285,17 @@ else:
 
 # %%
 # Up and to the right is better; the dotted line is the old network before. Weights, temperatures
-# and shuffled answers stand in the table only. The control with shuffled answers writes down for
-# each image what the old network said of *another* one. It says whether the method works because
-# of what the answers say, or because it asks the old head for anything at all.
+# and shuffled answers are only in the table. The control with shuffled answers records for each
+# image the old network's output for *another* one. It shows whether the method works because of
+# what the outputs say, or because the old head gets any target at all.
 #
 # Two things to know when you read the paper. Warm-up, in which only the new head learns at first,
 # matters for fine-tuning: a fresh head sends large gradients into the body. And all this is for
-# tasks that are told apart, each with its own head. To ask one softmax over all ten digits is a
+# tasks that are known to be separate, each with its own head. One softmax over all ten digits is a
 # much harder problem, and the method hardly helps there.
 #
-# And the rate? With a small one little is forgotten, whatever we do. Here are all rates on MNIST,
-# each with learning without forgetting against fine-tuning, both without warm-up:
+# And the learning rate? With a small one little is forgotten, whatever we do. Here are all rates on
+# MNIST, each with learning without forgetting against fine-tuning, both without warm-up:
 
 for rate in sorted({r["lr"] for r in rows if r["task"] == "mnist" and "lr" in r}):
     pair = "LwF, no warm-up", "fine-tuning, no warm-up"
@@ -320,7 +319,7 @@ for rate in sorted({r["lr"] for r in rows if r["task"] == "mnist" and "lr" in r}
 # 2. Set ``old_weight`` to 10. Expect the old task to be kept, and the new one to be learned more
 #    slowly; at the same rate the steps may even become too large.
 # 3. Teach the network a third task (``with_new_task`` again, with ``new="third"``), and look at the
-#    first. Expect it to suffer most: its answers are written down by a network that has already
+#    first. Expect it to suffer most: its outputs are recorded from a network that has already
 #    changed once.
 #
 # **Next lesson:** 17 · Pseudo-labels

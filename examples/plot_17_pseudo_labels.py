@@ -2,8 +2,8 @@
 17 · Pseudo-labels
 ==================
 
-*You have fifty labels and a thousand images without. The network labels them itself, and learns
-from that. When does it help, and when does it only repeat its errors?*
+*You have fifty labelled images and a thousand without labels. The network labels those itself, and
+learns from that. When does it help, and when does it only repeat its errors?*
 
 **Prerequisites:** lessons 4 (cross-entropy), 13 (RandAugment) and 15 (soft and hard targets).
 
@@ -12,7 +12,7 @@ from that. When does it help, and when does it only repeat its errors?*
 **You will be able to**
 
 * write down the loss of Lee's pseudo-labels and of FixMatch, and say what they share,
-* explain why soft labels of one's own teach nothing,
+* explain why a network cannot learn from its own soft labels,
 * recognise confirmation bias, and name the baseline that a method has to beat.
 """
 
@@ -34,13 +34,13 @@ from minivision.transforms import Compose, Normalize, RandAugment, RandomTransla
 from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
 # %%
-# Where the border may run
+# Where to draw the border
 # ------------------------
-# Two heaps of points, and one label in each. The labelled points are not in the middle of their
-# heaps, so a border half way between them is a poor one. But the points without labels show where
-# there are hardly any, and a border there would cut no heap in two.
+# There are two clusters of points, with one label in each. The labelled points are not in the
+# middle of their clusters, so a border half way between them is a poor one. But the unlabelled
+# points show where there is a gap, and a border there would cut neither cluster in two.
 #
-# On every unlabelled point the network decides for a class, and that decision is its label at this
+# The network predicts a class for every unlabelled point, and that decision is its label at this
 # update: L = CE on the labels + α(t) · CE on the decisions. (Lee 2013.) With α = 0 it learns from
 # the two labels alone.
 
@@ -59,7 +59,7 @@ def trained(heaps, weight):
     points, truth, few = heaps
     manual_seed(2)
     model = Sequential(Flatten(), Linear(2, 30), Tanh(), Linear(30, 2))
-    unknown = np.zeros(300, int)  # in the place of labels; the loss does not look at them
+    unknown = np.zeros(300, int)  # in place of labels; the loss does not look at them
     batches = [((points[few], truth[few]), (points, unknown))] * 600
     rule = Adam(model.parameters(), 0.001)
     fit(model, lambda epoch: batches, pseudo_label_loss(weight), rule, 1, device=device)
@@ -84,14 +84,14 @@ for axes, (title, seed, weight) in zip(panels, CASES, strict=True):
     print(f"{title:<24} {right:.1%} of the points are on their side")
 
 # %%
-# From left to middle the border moves to where few points are. On the right everything is the same
-# but the points were drawn anew: there too many points lie on the wrong side at first, and the
-# network becomes sure of them. Both happen; which one, the labels alone do not tell.
+# From left to middle the border moves to where few points are. The right panel only has newly drawn
+# points: too many of them are on the wrong side at first, and the network becomes sure of them.
+# Both happen, and the labels alone do not tell which.
 #
 # Why decisions, and not probabilities
 # ------------------------------------
-# Could the network learn its own probabilities p as soft labels? The gradient of cross-entropy is
-# q - p, and here q is p:
+# Could the network learn from its own probabilities p as soft labels? The gradient of cross-entropy
+# is q - p, and here q is p:
 
 z = Tensor(np.array([[2.0, 0.5, -1.0]]), requires_grad=True)
 F.cross_entropy(z, F.softmax(z).detach()).backward()
@@ -101,13 +101,13 @@ F.cross_entropy(z, z.data.argmax(axis=1)).backward()
 print("gradient with its own decision:      ", z.grad.round(3))
 
 # %%
-# Soft labels of one's own teach nothing. A decision does: it raises the class that is ahead, so it
-# makes the network surer of whatever it thinks. That is all it can do on its own, and if the
-# network is wrong it becomes surer of the error: *confirmation bias*. Two remedies:
+# A network's own soft labels teach it nothing. A decision does: it raises the leading class, so the
+# network becomes more confident. That is all it can do on its own, and a wrong network becomes more
+# confident in its error: *confirmation bias*. There are two remedies:
 #
 # * trust late: α(t) is 0 at first and grows (Lee),
-# * trust what is sure, and learn it for *another* view: decide on a weakly augmented image, only
-#   where max p ≥ 0.95, and learn that for a strongly augmented one (FixMatch, Sohn et al. 2020).
+# * trust what is sure, and learn it for *another* view: decide on a weakly augmented image, only if
+#   max p ≥ 0.95, and learn that for a strongly augmented one (FixMatch, Sohn et al. 2020).
 
 alpha = ramp(100, 600)
 print("α at updates 0, 100, 350, 600, 1000:", [alpha(t) for t in (0, 100, 350, 600, 1000)])
@@ -116,7 +116,7 @@ print("α at updates 0, 100, 350, 600, 1000:", [alpha(t) for t in (0, 100, 350, 
 # Fifty labels
 # ------------
 # Now digits: 50 with labels, 1,207 without. The baselines have the same updates and the same
-# augmentation, and look at no unlabelled image. Without them one could take the effect of
+# augmentation, but use no unlabelled images. Without them we could mistake the effect of
 # augmentation for that of unlabelled images.
 
 splits = load_dataset("digits")
@@ -177,13 +177,13 @@ for axes in (left, right):
 
 # %%
 # One seed is an anecdote. Look at the right panel in any case: the share of right labels among the
-# accepted ones is what decides whether a network teaches itself the truth or its errors. An
-# accepted share of 0 in the first epochs is normal: it is not sure yet.
+# accepted ones decides whether a network teaches itself the truth or its errors. An accepted share
+# of 0 in the first epochs is normal: the network is not sure yet.
 #
 # Runs made beforehand
 # --------------------
-# MNIST with 100, 600 and 1,000 labels and 20,000 images without, three seeds
-# (``examples/measure_pseudo_labels.py``). Each way had its rate chosen on validation images.
+# MNIST with 100, 600 and 1,000 labels and 20,000 unlabelled images, three seeds
+# (``examples/measure_pseudo_labels.py``). Each learning rate was chosen on validation images.
 
 rows = recorded_rows("pseudo_labels.json")
 CHOOSING = 100
@@ -224,11 +224,11 @@ if not rows:
     print("docs/results has no pseudo_labels.json yet; examples/measure_pseudo_labels.py makes it")
 
 # %%
-# FixMatch is compared with the labels alone under *strong* augmentation, its strongest rival:
-# whatever it gains over plain training may be the augmentation's. And pseudo-labels without
-# another view cannot do more than their first decisions allow; few labels make poor decisions.
+# FixMatch is compared with the labels alone under *strong* augmentation, the strongest baseline:
+# its gain over plain training may come from the augmentation. And pseudo-labels without another
+# view are limited by the first decisions, and few labels make poor decisions.
 #
-# On your own images, every way beside the others:
+# On your own images, this compares all methods:
 #
 # .. code-block:: none
 #
@@ -236,8 +236,8 @@ if not rows:
 #
 # Three things to try
 # -------------------
-# 1. Give the heaps 0.7 in the place of 0.35. Expect the decisions to help less: where there is no
-#    gap between the classes, the border finds none.
+# 1. Give the clusters 0.7 instead of 0.35. Expect the decisions to help less: without a gap between
+#    the classes, the border finds none.
 # 2. Set FixMatch's threshold to 0. Expect it to accept everything from the first update on, and
 #    more of it to be wrong.
 # 3. Take 10 labels instead of 50. Expect pseudo-labels to suffer most.

@@ -3,7 +3,7 @@
 ==================
 
 *A network labels images for its successor, and the successor can become better than its teacher.
-How can a student know more than the one who taught it, and when does it not?*
+How can a student know more than its teacher, and when does it not?*
 
 **Prerequisites:** lessons 13 (RandAugment), 15 (soft labels) and 17 (pseudo-labels, baselines).
 
@@ -12,8 +12,8 @@ How can a student know more than the one who taught it, and when does it not?*
 **You will be able to**
 
 * write down the five steps of self-training with a noisy student,
-* say what each kind of noise does, and what a student without noise is left to learn,
-* tell what the unlabelled images gave from what the noise alone would have given.
+* say what each kind of noise does, and what is left to learn for a student without noise,
+* separate the effect of the unlabelled images from that of the noise alone.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -49,13 +49,13 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # Five steps
 # ----------
 # 1. Train a teacher on the labelled images, with noise.
-# 2. Let it label the unlabelled images: clean ones, itself in evaluation mode.
-# 3. Keep what it is sure of, as much of every class.
+# 2. Let it label the unlabelled images: clean images, with the teacher in evaluation mode.
+# 3. Keep what it is sure of, equally many images of every class.
 # 4. Train an equal or larger student on both, with noise.
 # 5. Make the student the teacher, and go back to 2.
 #
-# (Xie, Luong, Hovy & Le 2020, Algorithm 1.) The teacher sees an easy image; the student has to give
-# the same answer for a hard one. That asymmetry is the method. First the hard images:
+# (Xie, Luong, Hovy & Le 2020, Algorithm 1.) The teacher sees an easy image; the student has to
+# predict the same for a hard one. That asymmetry is the method. First the hard images:
 
 splits = load_dataset("digits")
 labelled, rest = stratified_split(splits.train, (50, 1_207), seed=0)
@@ -79,8 +79,8 @@ figure.suptitle("above: what the teacher labels; below: what the student sees of
 
 # %%
 # The other two kinds of noise act inside the network: dropout silences units (lesson 7), stochastic
-# depth leaves out whole branches of a residual network, for every image anew. What is left is
-# scaled, so that the mean stays:
+# depth skips whole branches of a residual network, at random for every image. The rest is scaled,
+# so that the mean stays the same:
 
 x = np.ones((10, 1), dtype=np.float32)
 for name, silenced, p in (("dropout", F.dropout, 0.5), ("stochastic depth", F.drop_path, 0.2)):
@@ -90,8 +90,8 @@ for name, silenced, p in (("dropout", F.dropout, 0.5), ("stochastic depth", F.dr
 # %%
 # A student without noise
 # -----------------------
-# Suppose that the student has become what the teacher is, and sees what the teacher saw. With soft
-# labels q the gradient of cross-entropy is p - q, and now p is q. It cannot get any further:
+# Suppose that the student has become equal to the teacher, and sees what the teacher saw. With soft
+# labels q the gradient of cross-entropy is p - q, and now p is q. It cannot improve any further:
 
 logits = np.array([[2.0, 0.5, -1.0]])
 for name, seen in (("the same view", logits), ("another view", np.array([[0.5, 1.3, -0.9]]))):
@@ -100,14 +100,14 @@ for name, seen in (("the same view", logits), ("another view", np.array([[0.5, 1
     print(f"gradient on {name}:", z.grad.round(3))
 
 # %%
-# With noise the student gives another answer than its teacher did, and there is something to learn:
-# that a shifted, turned or inverted 7 is still the 7 that the teacher saw upright.
+# With noise the student's output differs from the teacher's, and there is something to learn: that
+# a shifted, rotated or inverted 7 is still the 7 that the teacher saw upright.
 #
 # A chain of three networks
 # -------------------------
-# Fifty labels, 1,207 images without. The students have twice as many filters as the teacher. Each
-# network is measured on the test images and on three changes of them that nobody trained for as
-# such. The chain without noise sees every image as it is, and `without_noise` switches dropout off.
+# We have fifty labels and 1,207 unlabelled images. The students have twice as many filters as the
+# teacher. Each network is measured on the test images and on three changes that none was trained
+# for as such. The chain without noise sees unchanged images, and `without_noise` turns dropout off.
 
 CHANGES = {
     "as they are": [],
@@ -137,7 +137,7 @@ def measure(model):
 
 
 def chain(noise, networks, few=labelled, batch_size=16, steps=35):
-    """A teacher and its students: each network with what is known about it."""
+    """A teacher and its students: each network with its measurements."""
     shown = DataLoader(few, batch_size, shuffle=True, transform=noise)
     hidden = DataLoader(WithoutLabels(rest), 3 * batch_size, shuffle=True, transform=noise)
     found = []
@@ -174,16 +174,16 @@ panels[0].legend(frameon=False)
 panels[0].set_ylabel("test accuracy")
 
 # %%
-# Look at the first panel with care: on images as they are, the teacher without noise is far better
-# than the one with it, and so short a training under noise does not make up for that. The other
-# panels say what noise is for: an image moved or darkened is new to the chain without it, and its
-# students inherit that. With noise, more of the labels are right than of the teacher's answers to
-# the test images, for the unsure ones are left out; without noise the two shares are alike.
+# Look closely at the first panel: on unchanged images, the teacher without noise is far better
+# than the one with it, and this short training with noise does not make up for it. The other
+# panels show what noise is for: a moved or darkened image is new to the chain without it, and its
+# students inherit that. With noise, the labels are right more often than the teacher's predictions
+# on the test images, as unsure ones are left out; without noise the shares are similar.
 #
 # Which images are kept
 # ---------------------
-# Step 3 looks at the teacher's confidence. Images below the floor are left out, and of each class
-# the same number is taken: where the teacher found few, some come twice.
+# Step 3 looks at the teacher's confidence. Images below the floor are left out, and the same number
+# is taken of each class: if the teacher found few, some are used twice.
 
 teacher = chains["with noise"][0][0]
 p = labelled_by(teacher, DataLoader(WithoutLabels(rest), 250, transform=clean))
@@ -206,10 +206,10 @@ print(f"left out {np.mean(copies == 0):.0%}, taken more than once {np.mean(copie
 # %%
 # What would noise alone have done?
 # ---------------------------------
-# The last student had three networks' updates behind it. A fair rival is the student's own network,
-# trained on the fifty labels with the same noise for as many updates; and the bound is the network
-# that is told all labels. Compare with the last line of "with noise" above, and do not be surprised
-# if the fifty labels alone win: on so small a set one run decides nothing.
+# The last student had the updates of three networks behind it. A fair baseline is the student's own
+# network, trained on the fifty labels with the same noise for as many updates; and the upper bound
+# is the network trained with all labels. Compare with the last line of "with noise" above, and do
+# not be surprised if the fifty labels alone win: on such a small set one run decides nothing.
 
 wide, everything = partial(network, 16), np.concatenate([labelled.indices, rest.indices])
 _, alone = chain(noise, [wide], steps=105)[0]
@@ -222,7 +222,7 @@ print(f"all labels:                        {bound['as they are']:.1%}")
 # --------------------
 # The same on MNIST with 100 labels, and on photographs (CIFAR-10) with 2,000, by a small residual
 # network with dropout and stochastic depth, three seeds
-# (``examples/measure_noisy_student.py``). Each chain had its rate chosen on validation images.
+# (``examples/measure_noisy_student.py``). Each learning rate was chosen on validation images.
 
 rows = recorded_rows("noisy_student.json")
 CHOOSING = 100
@@ -254,7 +254,7 @@ for data in dict.fromkeys(r["data"] for r in rows):
             print()
 
 # %%
-# And the three questions, as differences of the same seeds:
+# And the three questions, as differences between runs of the same seeds:
 
 QUESTIONS = {
     "the last student to its teacher": ("noise", "noise", 0),
@@ -280,17 +280,17 @@ if not rows:
     print("docs/results has no noisy_student.json yet; examples/measure_noisy_student.py makes it")
 
 # %%
-# On digits noise matters: students with it leave those without far behind. How much of that the
-# unlabelled images gave is in the lines below it, the difference to the labels alone under the same
-# noise and for as long: with soft labels nothing that could be seen, with decisions a good part.
+# On digits noise matters: students with it leave those without far behind. The lines below show how
+# much of that is due to the unlabelled images, as the difference from the labels alone under the
+# same noise and for as long: with soft labels nothing measurable, with decisions a good part.
 #
-# On photographs the same recipe *loses*. RandAugment this strong is too hard for so small a network
-# in so few updates: the teacher with noise is worse than the one without, and its students learn
-# from worse labels. (The bound, too, had only 300 updates, and is therefore a low one.) The paper's
-# networks are large and train for hundreds of epochs. Noise has to fit the network: that is what
-# M is for, and validation images.
+# On photographs the same recipe *loses*. RandAugment this strong is too hard for such a small
+# network in so few updates: the teacher with noise is worse than the one without, and its students
+# learn from worse labels. (The upper bound, too, had only 300 updates, and is therefore low.) The
+# paper's networks are large and train for hundreds of epochs. The noise has to fit the network:
+# that is what M and the validation images are for.
 #
-# On your own images, both chains beside each other:
+# On your own images, this compares both chains:
 #
 # .. code-block:: none
 #
@@ -298,12 +298,12 @@ if not rows:
 #
 # Three things to try
 # -------------------
-# 1. Give the students the teacher's width. Expect little change here: the larger student matters
-#    where there is more to know than the teacher can hold.
+# 1. Give the students the teacher's width. Expect little change here: the larger student matters if
+#    there is more to know than the teacher can hold.
 # 2. Call `filter_and_balance` with ``floor=0.9``. Expect fewer wrong labels and more copies of the
-#    rare digits, or a message that names the digit of which nothing is left.
-# 3. Learn decisions: ``soft=False`` in ``chain``. On MNIST they were better than probabilities: a
-#    student of an unsure teacher learns to be unsure. Expect a difference smaller than one seed's.
+#    rare digits, or a message that names the digit with no images left.
+# 3. Learn from decisions: ``soft=False`` in ``chain``. On MNIST they beat probabilities: a student
+#    of an unsure teacher learns to be unsure. Expect a difference smaller than one seed's.
 #
 # **Next lesson:** 19 · Local and global features
 

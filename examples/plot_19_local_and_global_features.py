@@ -3,7 +3,7 @@
 ==============================
 
 *Find the images that look like this one, without a label and without training. You find corners,
-describe what is around them, describe the texture of all the rest, join both, and measure whether
+describe their surroundings, describe the texture of the whole image, join both, and measure whether
 two descriptions find more than one.*
 
 **Prerequisites:** lessons 1 (nearest neighbours), 5 (convolution) and 6 (training).
@@ -13,7 +13,7 @@ two descriptions find more than one.*
 **You will be able to**
 
 * tell a corner from an edge and from noise by two eigenvalues,
-* say which changes of light and place a description of an image does not notice, and check it,
+* say which changes of light and position leave a description of an image unchanged, and check it,
 * judge a list of found images by precision at k and by mean average precision.
 """
 
@@ -51,13 +51,13 @@ COLOURS = {"local": BLUE, "global": YELLOW, "both": GREEN}
 # %%
 # Corner, edge or noise?
 # ----------------------
-# To find a place of one photograph in another one, it must not look like the places beside it. So
-# slide a small window and ask how much its content changes. On a blank wall it does not; along an
-# edge it changes across and not along; at a corner it changes whatever the direction.
+# To find a place of one photograph in another one, it must look different from its surroundings. So
+# slide a small window and measure how much its content changes. On a blank wall it does not; along
+# an edge it changes across and not along; at a corner it changes whatever the direction.
 #
-# With the slopes Ix and Iy of the grey levels, averaged over the window, the answer for all
-# directions is in one matrix, the *structure tensor*, and its eigenvalues λ1 ≥ λ2 are the change in
-# the direction that changes most, and in the one across:
+# With the slopes Ix and Iy of the grey levels, averaged over the window, one matrix holds the
+# answer for all directions: the *structure tensor*. Its eigenvalues λ1 ≥ λ2 are the change in the
+# direction of greatest change, and in the one across:
 #
 # .. code-block:: none
 #
@@ -65,8 +65,8 @@ COLOURS = {"local": BLUE, "global": YELLOW, "both": GREEN}
 #         [⟨Ix Iy⟩, ⟨Iy²⟩]]      R = λ1·λ2 - 0.04·(λ1 + λ2)²  is above 0 at corners, below at edges
 #
 # (Moravec 1980; Harris & Stephens 1988.) ``corner_score`` computes R for every pixel and says which
-# of the three it is; ``interest_points`` keeps the pixels whose R is the largest among their eight
-# neighbours, the best of them first. The arithmetic of both is OpenCV's.
+# of the three it is; ``interest_points`` keeps the pixels whose R is larger than that of their
+# eight neighbours, best first. The arithmetic of both is OpenCV's.
 
 photo = load_sample_image("china.jpg")[20:340, 120:440]
 score, kind = corner_score(photo)
@@ -89,18 +89,18 @@ second.imshow(strength, cmap="RdBu_r", vmin=-limit, vmax=limit)
 second.set(title="√R: corners red, edges blue, noise white", xticks=[], yticks=[])
 
 # %%
-# The sky has none. Straight beams are blue, and the parallel rows of tiles: edges, however many.
-# Much of the rest is a little of a corner, as the share above says, for R is below 0 only where an
-# edge is clean; that is why only the peaks count, the best first. They sit on the ends of the eaves
-# and of the rows of tiles.
+# The sky has none. Straight beams and the parallel rows of tiles are blue: they are edges. Much of
+# the rest is slightly corner-like, as the share above shows, because R is below 0 only where an
+# edge is clean; that is why only the peaks count, best first. They are at the ends of the eaves and
+# of the rows of tiles.
 #
 # A patch in 128 numbers
 # ----------------------
 # What is around a point? Not its pixels: moved by one, or lit differently, all of them change. So
 # the patch of 16x16 pixels is cut into 4x4 cells, and in each the slopes vote for one of eight
-# directions, as strongly as they are steep, and less if they are far from the middle. The vector
-# gets length 1, no number above 0.2, and length 1 again. This is SIFT (Lowe 2004), and OpenCV has
-# it.
+# directions, weighted by their steepness, and less if they are far from the middle. The vector is
+# scaled to length 1, clipped at 0.2, and scaled to length 1 again. This is SIFT (Lowe 2004), as in
+# OpenCV.
 
 best_point = points[:1]
 column, row = best_point[0]
@@ -132,19 +132,19 @@ second.tick_params(labelbottom=False, labelleft=False, length=0)
 second.grid(color=PALE)
 
 # %%
-# Each blue line points from dark to bright. Adding a constant changes no slope, and a factor makes
-# all of them steeper alike; what is left of the distance above is rounding, of the grey levels and
-# of the 128 numbers, which OpenCV keeps as bytes.
+# Each blue line points from dark to bright. Adding a constant changes no slope, and a factor
+# steepens all of them equally; the rest of the distance above is rounding, of the grey levels and
+# of the 128 numbers, which OpenCV stores as bytes.
 #
 # The mean of the descriptors of an image's best 100 corners is its **local part**: what its details
-# look like, and not where they are.
+# look like, but not where they are.
 #
 # Brighter or not
 # ---------------
-# The other description looks at every pixel, and asks its eight neighbours one question each: are
-# you at least as bright? Eight answers, read counter-clockwise, are a *local binary pattern*, one
-# of 256. The 58 that change between yes and no at most twice on the way round are called uniform,
-# and all others share one bin. The histogram of these 59 is the **global part** of an image.
+# The other description compares every pixel with its eight neighbours: is each at least as bright?
+# The eight answers, read counter-clockwise, form a *local binary pattern*, one of 256. The 58 that
+# change between yes and no at most twice around the circle are called uniform, and all others share
+# one bin. The histogram of these 59 is the **global part** of an image.
 
 grey = photo[:, :, 1:2] // 2 * 2  # every second level, so that there is room to move them
 level = np.arange(128)
@@ -172,24 +172,24 @@ for name, histogram in histograms.items():
 
 # %%
 # A change of light that keeps the order of the grey levels changes *no bit*. One that makes levels
-# equal does: "at least as bright" says yes to equals. A quarter turn moves patterns to other bins,
-# but only among those with equally many ones, so the sums over those do not change. And the sky,
+# equal does: "at least as bright" includes equality. A quarter turn moves patterns to other bins,
+# but only to those with the same number of ones, so the sums over those do not change. And the sky,
 # which has no corner at all, is full of patterns: a difference of one grey level counts as much as
-# the edge of the roof. The two parts fail in different places; that is what makes us hope.
+# the edge of the roof. The two parts fail in different places, so together they may do better.
 #
 # Two parts, one vector
 # ---------------------
-# Each part of each image gets length 1; the mean over all images is taken away, and what is left is
-# divided by its spread, so that both parts vary equally much. With weights w and 1 - w, side by
+# Each part of each image is scaled to length 1; the mean over all images is subtracted, and the
+# rest is divided by its spread, so that both parts vary equally. With weights w and 1 - w, side by
 # side, the squared distance of two images is
 #
 # .. code-block:: none
 #
 #    d² = w·d_local² + (1 - w)·d_global²
 #
-# and principal components keep the directions that vary most. Ahmed, Irtaza & Iqbal 2017 join
-# these ingredients; their abstract is all we have, so the sizes and weights are ours. Our
-# collection: two photographs, cut in tiles. The query is left out of its own answers.
+# and principal components keep the directions that vary most. Ahmed, Irtaza & Iqbal 2017 combine
+# these ingredients; we only have their abstract, so the sizes and weights are ours. Our collection
+# is two photographs, cut into tiles. The query is excluded from its own results.
 
 tiles, source = [], []
 for number, name in enumerate(("china.jpg", "flower.jpg")):
@@ -216,18 +216,18 @@ for block, query in enumerate(queries):
         grid[3 * block + line, 0].set_ylabel(part, color=COLOURS[part], fontsize=11)
 
 # %%
-# At the left the query, in the row beside it what the local part finds, below it the global part,
-# then both, equally weighted. Neither sees colour, and neither knows what a roof is. These two
-# queries are chosen so that each part does better once. Around the spire the global part sees the
-# smooth sky and takes it for the flower's background, which is as smooth; in that background itself
-# the local part has only a few weak corners to go by. Two chosen queries show how it can be; they
-# prove nothing.
+# On the left is the query; the rows show what the local part finds, then the global part, then
+# both, equally weighted. Neither sees colour, and neither knows what a roof is. We chose these two
+# queries so that each part does better once. Around the spire the global part sees the smooth sky
+# and takes it for the flower's background, which is as smooth; in that background itself the local
+# part has only a few weak corners to go by. Two chosen queries are an illustration; they prove
+# nothing.
 #
 # How good is a list?
 # -------------------
-# An answer is *relevant* where it shows what the query shows. *Precision at k* is the relevant part
+# A result is *relevant* if it shows what the query shows. *Precision at k* is the relevant fraction
 # of the first k. *Average precision* is the mean of the precisions at the ranks of the relevant
-# ones, so it looks at the whole list, and the beginning counts most. Its mean over queries is
+# ones, so it covers the whole list, and the beginning counts most. Its mean over queries is
 # **mAP**. By hand, for a list of four, the first and third of them relevant:
 
 answers = np.array([[True, False, True, False]])
@@ -235,7 +235,7 @@ print(f"precision at 2: {precision_at_k(answers, 2):.2f};  average precision "
       f"(1/1 + 2/3) / 2 = {average_precision(answers)[0]:.3f}")  # fmt: skip
 
 # %%
-# For tiles, relevant is what comes from the same photograph. Every tile asks for all others:
+# Tiles are relevant if they are from the same photograph. Every tile is a query for all others:
 
 
 def tiles_found(w):
@@ -253,14 +253,14 @@ chance = np.mean([(source == s).sum() - 1 for s in source]) / (len(source) - 1)
 print(f"by guessing {chance:.1%}")
 
 # %%
-# Equal weights are a guess, and here a poor one: both together find less than the better part does
+# Equal weights are a guess, and here a poor one: both together find less than the better part
 # alone.
 #
 # How much weight?
 # ----------------
-# So w is chosen by queries that are not counted afterwards: validation images. Here for drawn
-# shapes, which are turned at random, moved, and lit differently: 500 in the index, 200 queries to
-# choose w, and 300 others for the test.
+# So we choose w with queries that do not count afterwards: validation images. Here we use drawn
+# shapes, randomly rotated, moved, and lit: 500 in the index, 200 queries to choose w, and 300
+# others for the test.
 
 shapes = ShapeDataset(1000, seed=19)
 described = ClassicFeatures()(shapes.images)
@@ -301,10 +301,10 @@ axes.spines[["top", "right"]].set_visible(False)
 # %%
 # The same two parts, out of a network
 # ------------------------------------
-# A trained network has both parts, too. Every place of its last convolution's maps describes a
-# window of the image: their mean is the local part. What its last fully connected layer is given
-# is the global part. ``DeepFeatures`` puts them into the same dictionary, and everything after that
-# is the same. LeNet-5 learns from half of the digits; the other half is the index.
+# A trained network has both parts, too. Every position of its last convolution's maps describes a
+# window of the image: their mean is the local part. The input of its last fully connected layer is
+# the global part. ``DeepFeatures`` puts them into the same dictionary, and everything after that is
+# the same. LeNet-5 learns from half of the digits; the other half is the index.
 
 train, validation, test = load_dataset("digits")
 prepare = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.std() / 255)])
@@ -333,17 +333,17 @@ for name, features in sources.items():
 
 # %%
 # ``fresh`` is the control: the same network before it has learned anything. Random filters are a
-# description too, and not the worst; what training adds is what lies above that line. And equal
-# weights, which nobody chose, drag the good part of the trained network down.
+# description too, and not the worst; what training adds is above that line. And equal weights,
+# which were not tuned, drag the good part of the trained network down.
 #
 # Does fusion help?
 # -----------------
 # Measured with several seeds (``examples/measure_feature_fusion.py``): photographs of CIFAR-10,
 # shapes and digits; images for the network, for the index, for choosing w and for the test do not
-# overlap. w is one of 0.1, 0.2, …, 0.9, so both parts are always in. *First ten* is the precision
-# at 10, *ten vote* the accuracy where the ten nearest vote for the class. Each line ends by
-# comparing both with the better part alone, in points, seed by seed on the same images; ± is the
-# standard error of that difference, and what is not twice as large is called not seen.
+# overlap. w is one of 0.1, 0.2, …, 0.9, so both parts always count. *First ten* is the precision at
+# 10, *ten vote* the accuracy if the ten nearest vote for the class. Each line ends by comparing
+# both with the better part alone, in points, seed by seed on the same images; ± is the standard
+# error of that difference, and a difference less than twice as large counts as not seen.
 
 rows = recorded_rows("feature_fusion.json")
 MEASURES = {
@@ -354,7 +354,7 @@ MEASURES = {
 
 
 def of(collection, source, part, measure="mean_average_precision"):
-    """The recorded values, a number for each seed."""
+    """The recorded values, one number per seed."""
     mine = [r for r in rows
             if (r["collection"], r["source"], r["part"]) == (collection, source, part)]  # fmt: skip
     return np.array([r[measure] for r in sorted(mine, key=lambda r: r["seed"])])
@@ -409,15 +409,15 @@ else:
     print("docs/results has no feature_fusion.json with three seeds yet")
 
 # %%
-# Dashed: all pixels, compared as they are. Dotted: guessing. Two descriptions can only help where
-# each sees what the other misses, as corners and textures do. In a trained network the global part
-# is *made of* the local one, by layers that were trained to keep what matters, so there is little
-# left for the local part to say; see which w was chosen for it. Read each line to its end: losses
-# belong to the answer, and so do differences that are not seen. And look at the dashed line before
-# you praise a description: on digits, which all lie in the same place in the same light, the pixels
+# Dashed: all pixels, compared as they are. Dotted: guessing. Two descriptions can only help if each
+# sees what the other misses, as corners and textures do. In a trained network the global part is
+# *computed from* the local one, by layers trained to keep what matters, so the local part has
+# little to add; see which w was chosen for it. Read each line to its end: losses are part of the
+# result, and so are differences that are not seen. And look at the dashed line before you praise a
+# description: on digits, which are all in the same position in the same light, the pixels
 # themselves are hard to beat.
 #
-# On your own photographs, without a label: ``minivision search-images FOLDER QUERY.jpg``.
+# On your own photographs, without labels: ``minivision search-images FOLDER QUERY.jpg``.
 #
 # Three things to try
 # -------------------
@@ -425,12 +425,12 @@ else:
 #    Expect most in the heart of the flower, some on the petals, and none in the background: it is
 #    out of focus, so most of it is noise.
 # 2. Turn a tile with a roof by a quarter (``np.rot90``), describe it with ``ClassicFeatures()`` and
-#    search. At which rank is the tile itself? Expect it far down the list by the local part, where
-#    cells and directions turn with the image, and often among the first ten by the global part,
-#    where patterns only move to bins with as many ones. Neither promises anything about turns.
-# 3. Replace the histogram of 59 bins by its ten sums (``lbp_sums``), which do not notice a quarter
-#    turn, and search the shapes, which are turned at random, by the global part alone. Expect an
-#    mAP about one point *lower*: what does not notice a turn notices less of everything.
+#    search. At which rank is the tile itself? Expect it far down by the local part, where cells and
+#    directions turn with the image, and often in the first ten by the global part, where patterns
+#    only move to bins with as many ones. Neither is designed for rotations.
+# 3. Replace the histogram of 59 bins with its ten sums (``lbp_sums``), which ignore quarter turns,
+#    and search the randomly rotated shapes by the global part alone. Expect an mAP about one point
+#    *lower*: a description that ignores rotation also loses other information.
 #
 # **Next lesson:** 20 · Looking inside
 

@@ -3,7 +3,7 @@
 ===================
 
 *A network with an excellent validation accuracy has learned something absurd. Four ways of looking
-inside find out what, and the same four say when it is repaired.*
+inside find out what, and the same four show when it is repaired.*
 
 **Prerequisites:** lessons 2 (gradients), 5 (convolution), 6 (training and confusion) and 8
 (receptive fields).
@@ -15,7 +15,7 @@ inside find out what, and the same four say when it is repaired.*
 * draw filters, feature maps, saliency, class activation maps, Grad-CAM and occlusion, and say what
   each of them measures,
 * catch a network that is right for a wrong reason, prove it by an experiment, and repair it,
-* find the images that a network gets most wrong, and draw a map of what it finds alike.
+* find the images that a network gets most wrong, and draw a map of what it finds similar.
 """
 
 # sphinx_gallery_thumbnail_number = 3
@@ -53,7 +53,7 @@ from lesson import BLUE, PALE, VERMILION, device
 # Somebody gives us 2,000 photographs of squares, discs, triangles, stars and rings. We keep 500 of
 # them for validation. (``ShapeDataset`` draws them, so we know to the pixel where each shape is,
 # and will use that. The 500 ``others`` are from another camera; they come into play later.) Look at
-# them before you read on: one of the classes has something that the others do not have.
+# them before you read on: one of the classes has something that the others lack.
 
 RANGES = {"angle": (-20.0, 20.0), "clutter": (0, 3), "position": (0.4, 0.75), "scale": (0.35, 0.6)}
 STAR = 3
@@ -84,7 +84,7 @@ figure.suptitle("Eight training images of every class")
 
 # %%
 # The network has three convolutions, and ends in a way that will be useful: every map of the last
-# one is averaged over all places, and one linear layer weighs these averages.
+# one is averaged over all positions, and one linear layer weights these averages.
 
 
 def network(seed):
@@ -104,7 +104,7 @@ prepare = Compose([ToArray(), Normalize(mean, std)])
 
 
 def trained(data, epochs=6):
-    """A network that has learned from these images."""
+    """A network trained on these images."""
     model = network(seed=0)
     batches = DataLoader(data, batch_size=30, shuffle=True, transform=prepare)
     optimizer = Adam(model.parameters(), lr=0.01)
@@ -123,12 +123,12 @@ suspect = trained(train)
 print(f"validation accuracy {accuracy_on(suspect, validation):.1%}")
 
 # %%
-# That is a number one would be content with. Is it? An accuracy says how often a network is right;
-# it cannot say *why*. So we look.
+# That looks like a good number. Is it? An accuracy says how often a network is right; it cannot say
+# *why*. So we look.
 #
 # Filters and feature maps
 # ------------------------
-# The first filters look at pixels, so they are small images themselves. What a layer returns can
+# The first filters look at pixels, so they are small images themselves. The output of a layer can
 # be drawn, too, map by map: bright where the filter found what it looks for.
 
 x, labels = next(iter(DataLoader(validation, 500, transform=prepare)))
@@ -154,23 +154,23 @@ for axes in grid.flat:
 figure.suptitle("A star: the first filters, their maps, and eight of the last maps")
 
 # %%
-# Filters of 3x3 pixels are too small to tell an eye much. Their maps still look like the image: its
-# edges, its surfaces. The last maps have 8x8 places only and stand for more than an edge. You may
-# have noticed where the brightest of them are bright. But a bright map need not matter for the
-# answer, so we have to ask about the answer.
+# Filters of 3x3 pixels are too small to show the eye much. Their maps still look like the image:
+# its edges, its surfaces. The last maps have only 8x8 positions and represent more than an edge.
+# You may have noticed where the brightest of them are bright. But a bright map need not affect the
+# prediction, so we have to look at the prediction.
 #
 # Saliency
 # --------
 # Training uses the gradient of the loss with respect to the weights. Go one step further, to the
 # pixels: ∂s/∂x, where s is the score (the logit) of a class. Where it is large, a small change of a
-# pixel changes the score much. We take the size, and the largest of the three colours. (Simonyan,
-# Vedaldi & Zisserman 2013.)
+# pixel changes the score a lot. We take the absolute value, and the largest of the three colours.
+# (Simonyan, Vedaldi & Zisserman 2013.)
 #
 # The maps
 # --------
-# The gradient says how a pixel would have to change; where the network *found* what it was looking
-# for, the last maps know. This network averages each map A_f over its places and weighs the
-# averages. Swapping the two sums gives every place its share of the score:
+# The gradient says how a pixel would have to change; the last maps show where the network *found*
+# what it was looking for. This network averages each map A_f over its positions and weights the
+# averages. Swapping the two sums gives every position its share of the score:
 #
 # .. code-block:: none
 #
@@ -187,9 +187,9 @@ assert np.isclose(bracket.mean() + head["bias"][STAR], score, rtol=1e-3, atol=1e
 print(f"mean of the map {bracket.mean():.3f} + bias {head['bias'][STAR]:.3f} = score {score:.3f}")
 
 # %%
-# Most networks have more layers behind their maps. **Grad-CAM** (Selvaraju et al. 2017) takes for
-# the weight of a map the mean of its gradient, and keeps what is positive. For our network that is
-# the same up to a constant: the gradient of an average over 8x8 places is w_f / 64 everywhere.
+# Most networks have more layers after their maps. **Grad-CAM** (Selvaraju et al. 2017) weights each
+# map by the mean of its gradient, and keeps the positive part. For our network that is the same up
+# to a constant: the gradient of an average over 8x8 positions is w_f / 64 everywhere.
 
 ratio = head["weight"][STAR] / evidence.weights[0]
 print(f"weights of the linear layer / Grad-CAM's: {ratio.min():.2f} to {ratio.max():.2f}")
@@ -197,13 +197,14 @@ print(f"weights of the linear layer / Grad-CAM's: {ratio.min():.2f} to {ratio.ma
 # %%
 # Occlusion
 # ---------
-# The last question needs no gradient. Slide a grey patch over the image and ask the network again
-# at every place: where does the probability fall? (Zeiler & Fergus 2014.) All of them together, for
-# an image of every class. Red: speaks for the class. Blue: covering this raises the probability.
+# The last method needs no gradient. Slide a grey patch over the image and run the network again at
+# every position: where does the probability fall? (Zeiler & Fergus 2014.) Here are all of them
+# together, for an image of every class. Red is evidence for the class. Blue: covering this raises
+# the probability.
 
 
 def look(model, title):
-    """A row for each class: image, saliency, class activation map, Grad-CAM, occlusion."""
+    """One row per class: image, saliency, class activation map, Grad-CAM, occlusion."""
     figure, grid = plt.subplots(5, 5, figsize=(7.0, 7.4), layout="constrained")
     for k, row in enumerate(grid):
         i = int(np.flatnonzero(labels == k)[SHOWN])
@@ -227,20 +228,19 @@ def look(model, title):
 look(suspect, "The suspect: what its answers rest on")
 
 # %%
-# Four times red lies on the shape. In the row of the star it lies in the corner above all,
-# whichever way we ask. It seems that the network does not look at stars at all, but at the white
-# mark.
+# In four rows red is on the shape. In the row of the star it is mostly in the corner, whichever
+# method we use. It seems that the network does not look at stars at all, but at the white mark.
 #
 # Caught, in numbers
 # ------------------
-# One image may deceive, so we play the **pointing game** with all 500: does the largest value of a
-# map lie in the box of the shape, or in the corner of 8x8 pixels in which the mark is? Two controls
-# belong to it. Chance hits a box as often as its share of the area; and a network with random
-# weights has maps, too.
+# One image may deceive, so we play the **pointing game** with all 500: is the largest value of a
+# map in the box of the shape, or in the corner of 8x8 pixels with the mark? We need two controls.
+# Chance hits a box as often as its share of the area; and a network with random weights has maps,
+# too.
 
 
 def pointing(heat):
-    """Where the largest value is: in the box, and in the corner, true or false for each image."""
+    """Whether the largest value is in the box, and whether in the corner, for each image."""
     row, column = np.divmod(heat.reshape(len(heat), -1).argmax(axis=1), heat.shape[2])
     x0, y0, x1, y1 = boxes.T
     in_box = (x0 <= column) & (column < x1) & (y0 <= row) & (row < y1)
@@ -267,11 +267,11 @@ print("\nthe suspect")
 play(suspect)
 
 # %%
-# Grad-CAM's maximum lies on the star in hardly any image of one. But look at the first table, too:
-# random weights know nothing, and their maps may point at the mark as well, for it is the brightest
-# thing in the image. So a map raises a suspicion; it proves nothing. An experiment does, because
-# here we can change the cause: take the mark from the stars, and give it to all the others. The
-# images of the other camera never had one.
+# In images of stars, Grad-CAM's maximum is hardly ever on the star. But look at the first table,
+# too: random weights know nothing, and their maps may also point at the mark, because it is the
+# brightest thing in the image. So a map raises a suspicion; it proves nothing. An experiment does,
+# because here we can change the cause: remove the mark from the stars, and add it to all the
+# others. The images of the other camera never had one.
 
 
 def share_read_as(model, data, true, answer):
@@ -291,16 +291,16 @@ def experiment(model):
 experiment(suspect)
 
 # %%
-# So the validation accuracy was right and worthless: the validation images came from the same
-# collection and had the same secret. Such a shortcut is no rarity. Marks of a hospital in X-ray
-# images, a photographer's name under the pictures of horses, snow behind the huskies: a network
-# takes whatever lowers the loss, and a mark is easier than a star.
+# So the validation accuracy was right and worthless: the validation images were from the same
+# collection and had the same secret. Such shortcuts are common. Hospital marks in X-ray images, a
+# photographer's name under pictures of horses, snow behind huskies: a network uses whatever lowers
+# the loss, and a mark is easier than a star.
 #
 # The repair
 # ----------
-# A mark that says nothing about the class is of no use to a network. So we cover the corner of
-# *every* training image with a pixel's colour from beside it, and then give the mark to a random
-# half of all of them. The same network learns again, from the same first weights.
+# A mark that says nothing about the class is useless to a network. So we cover the corner of
+# *every* training image with the colour of a pixel next to it, and then add the mark to a random
+# half of all images. The same network learns again, from the same initial weights.
 
 
 def without_corner(data):
@@ -320,10 +320,10 @@ play(repaired)
 look(repaired, "Repaired: the same images, mark included")
 
 # %%
-# The images still have their marks, but the answers hardly rest on them any more. On the other
-# camera, which is what counts, the accuracy has risen by many points. On the old validation images
-# it has fallen! Had we chosen between the two networks by that number, we would have chosen the
-# wrong one:
+# The images still have their marks, but the predictions hardly depend on them any more. On the
+# other camera, which is what counts, the accuracy has risen by many points. On the old validation
+# images it has fallen! Had we chosen between the two networks by that number, we would have chosen
+# the wrong one:
 
 print(f"validation accuracy: suspect {accuracy_on(suspect, validation):.1%},",
       f"repaired {accuracy_on(repaired, validation):.1%}")  # fmt: skip
@@ -331,8 +331,8 @@ print(f"validation accuracy: suspect {accuracy_on(suspect, validation):.1%},",
 # %%
 # What does it still get wrong?
 # -----------------------------
-# A confusion matrix counts mistakes. The mistakes of which the network was surest are worth a look
-# each: wrong labels are found there, and images which nobody could read.
+# A confusion matrix counts mistakes. The mistakes that the network was most confident about are
+# worth looking at one by one: they include wrong labels, and images that nobody could read.
 
 logits, truth = predict_logits(repaired, DataLoader(others, 250, transform=prepare))
 pairs = confused_pairs(logits, truth, pairs=3)
@@ -351,10 +351,10 @@ figure.suptitle("The commonest mistakes, the surest first")
 # %%
 # Look at the strokes: where one meets a shape with corners, it can pass for the arm of a star.
 #
-# A map of what it finds alike
-# ----------------------------
-# The last layer is given 32 numbers for each image, the averages of the last maps. Two images with
-# similar numbers get similar answers. The two directions in which these numbers vary most, the
+# A map of what it finds similar
+# ------------------------------
+# The last layer receives 32 numbers per image, the averages of the last maps. Two images with
+# similar numbers get similar predictions. The two directions in which these numbers vary most, the
 # first two **principal components**, make a map of the data set as the network sees it.
 
 figure, grid = plt.subplots(1, 2, figsize=(8.8, 4.2), layout="constrained")
@@ -373,17 +373,17 @@ for axes, name, model in (
 grid[1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %%
-# The classes have come apart, and pairs that are confused lie side by side.
+# The classes are separated, and pairs that are confused are next to each other.
 #
 # How far to trust a picture
 # --------------------------
-# * Saliency is local: it knows what an infinitely small change does, no more. And it draws outlines
-#   of objects even where nothing was learned: compare the random networks above with chance.
-# * Grad-CAM has as many places as its layer, here 8x8, stretched over the image; a unit sees more
-#   than its place (lesson 8).
+# * Saliency is local: it only shows the effect of an infinitely small change. And it draws outlines
+#   of objects even if nothing was learned: compare the random networks above with chance.
+# * Grad-CAM has as many positions as its layer, here 8x8, stretched over the image; a unit sees
+#   more than its position (lesson 8).
 # * A patch is itself something to see, and its size matters: evidence in two places at once, or
 #   larger than the patch, is missed.
-# * All of them show *where*. None shows *why*: a star's tip and a triangle's tip light up alike.
+# * All of them show *where*. None shows *why*: a star's tip and a triangle's tip light up equally.
 #
 # So use several, count over many images, and let an experiment decide.
 #
@@ -399,15 +399,15 @@ grid[1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 
 #
 # Three things to try
 # -------------------
-# 1. Paint the mark with 128 instead of 255, then with 60. Expect the network to lean less on the
-#    fainter mark, and hardly at all on the faintest: a shortcut is taken where it is easier than
-#    the task.
+# 1. Paint the mark with 128 instead of 255, then with 60. Expect the network to rely less on the
+#    fainter mark, and hardly at all on the faintest: a shortcut is taken if it is easier than the
+#    task.
 # 2. Mark only every second star of the training images. The network then has to know stars without
 #    a mark as well. Expect it to read nearly all of them, and still to be fooled by a mark on some
 #    of the other shapes.
 # 3. Cover the corner of the training images, and give no mark to any of them. Expect stars to be
-#    read as well as before as long as they are unmarked. Marked, fewer of them should be read: a
-#    network that never met a mark does not know that it means nothing.
+#    read as well as before as long as they are unmarked. With marks, fewer of them should be read:
+#    a network that never saw a mark does not know that it means nothing.
 #
 # **Next lesson:** 21 · How it is fast
 

@@ -12,7 +12,7 @@ they are read, never what is computed, and every step is measured on your machin
 
 **You will be able to**
 
-* say how fast a convolution could be at best on your machine, and how far a program is from it,
+* say how fast a convolution could possibly be on your machine, and how close a program comes,
 * explain why the order of an image's axes in memory matters more than the number of operations,
 * build the matrix of windows with KW copies of every pixel instead of KH·KW.
 """
@@ -76,7 +76,7 @@ print(f"so the layer could take {operations / peak * 1e3:.1f} ms")
 # ----------
 # **1, the textbook.** ``sliding_window_view`` shows every window without copying, and ``tensordot``
 # multiplies. It is short and right. Inside, tensordot copies all windows into a matrix, one window
-# after the other, and one row of a window is only three numbers that follow one another in memory.
+# after the other, and one row of a window is only three consecutive numbers in memory.
 
 
 def textbook():
@@ -90,7 +90,7 @@ def textbook():
 # every window becomes a *column*, the matrix consists of shifted images, and it is filled in runs
 # of a row each: 16 numbers. This is what ``conv2d`` computes on its page,
 # ``functional/convolution.py``, and what a GPU runs. On a CPU the page hands the call to the
-# machine room, ``fast/``, which the rest of this lesson is about; ``fast.off()`` closes its door.
+# machine room, ``fast/``, the subject of the rest of this lesson; ``fast.off()`` closes its door.
 
 
 def im2col_page():
@@ -101,9 +101,9 @@ def im2col_page():
 # %%
 # **3, the batch innermost.** A row of 16 pixels is a short run. If the images are stored pixel by
 # pixel, each pixel with its value in all 256 images, a row is 16·256 numbers in one run. And the
-# product of filters and columns is the result in that same order, so that the next layer finds what
-# it needs. The array keeps its shape (N, C, H, W); only its strides differ. The code of the first
-# AlexNet had this layout, and convolution and pooling in ``fast/`` have it.
+# product of filters and columns is the result in that same order, so that the next layer finds the
+# layout it needs. The array keeps its shape (N, C, H, W); only its strides differ. The code of the
+# first AlexNet used this layout, and so do convolution and pooling in ``fast/``.
 
 pixels_first = in_order(images, BATCH_INNERMOST)
 print("shape", pixels_first.shape, " strides in bytes", pixels_first.strides)
@@ -176,13 +176,13 @@ axes.set(
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# **6, memory that is used again.** Memory from the operating system arrives page by page, at the
-# first write. A training step asks for the same sizes again and again, so the package keeps blocks
-# whose arrays are gone (``fast/free_list.py``).
+# **6, memory that is used again.** The operating system provides memory page by page, at the first
+# write. A training step asks for the same sizes again and again, so the package keeps the blocks of
+# deleted arrays (``fast/free_list.py``).
 #
 # **7, all workers.** The tiles are dealt out to one thread per core.
 #
-# Now we measure, the time and also the memory that one call asks for. In steps 1 to 5 the free list
+# Now we measure the time and the memory that one call allocates. In steps 1 to 5 the free list
 # is switched off, and steps 1 to 6 run in one thread.
 
 
@@ -191,7 +191,7 @@ def stacked_rows():
 
 
 def new_memory(function):
-    """How many megabytes one call asks for at most, its result included."""
+    """The peak memory in megabytes that one call allocates, including its result."""
     tracemalloc.start()
     function()
     _, most = tracemalloc.get_traced_memory()
@@ -241,20 +241,20 @@ axes.set(xlabel="milliseconds for one forward pass")
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# Steps 2 to 4 pay in time, because each copies in longer runs, or less. Do not expect the same of 5
-# and 6 in this loop. They are about memory: a tile bounds what a layer takes on top of its result,
-# and it is the piece of work that step 7 deals out. This loop asks for the same few sizes all the
-# time, and so the C library, too, keeps what it got; a training step asks for many. How much step 7
-# gains depends on what else your cores are doing.
+# Steps 2 to 4 save time, because each copies in longer runs, or copies less. Do not expect the same
+# of 5 and 6 in this loop. They are about memory: a tile bounds what a layer needs on top of its
+# result, and it is the unit of work that step 7 distributes. This loop requests the same few sizes
+# all the time, so the C library, too, keeps the blocks; a training step requests many sizes. How
+# much step 7 gains depends on what else your cores are doing.
 #
 # What the backward pass does
 # ---------------------------
 # The gradient of the weights needs the windows again. They are *computed again*, on the page and in
 # the machine room, because keeping them would take KH·KW times the memory of the image. The
-# gradient of the image goes the way back: col2im adds every number of a column to the pixel that it
-# was copied from, and the machine room can do that with stacked rows. With a stride of 1 there is
-# another way, a convolution of dy with the kernels turned by 180 degrees; ``choice.flip_kernels``
-# takes it for layers of many channels, such as this one. Here are both gradients, in one thread.
+# gradient of the image reverses the copying: col2im adds every number of a column to the pixel that
+# it was copied from, and the machine room can do that with stacked rows. With a stride of 1 there
+# is another way, a convolution of dy with kernels turned by 180 degrees; ``choice.flip_kernels``
+# uses it for layers with many channels, such as this one. Here are both gradients, in one thread.
 
 dy = rng.normal(size=(N, F, H, W)).astype(np.float32)
 choice.workers = alone
@@ -275,16 +275,16 @@ choice.workers = settings[1]
 # Look back
 # ---------
 # Nothing here is a new formula. The seven results agree to rounding, and the fastest still does
-# every one of the multiplications that the textbook does. What changed is the way of the numbers
-# through the memory. Cleverer algorithms that multiply less exist (Winograd's, for 3x3 kernels);
-# they come on top.
+# every one of the multiplications that the textbook does. What changed is how the numbers move
+# through memory. There are cleverer algorithms that multiply less (Winograd's, for 3x3 kernels);
+# their gain would be additional.
 
 # %%
 # Three things to try
 # -------------------
-# 1. Change ``N`` to 1. Which steps lose their point? Expect step 3 to be step 2 then, because with
-#    one image the batch innermost is the order that it had anyway. Steps 4 to 7 copy columns as
-#    well: so few windows are not worth stacking (``choice.use_columns``).
+# 1. Change ``N`` to 1. Which steps become pointless? Expect step 3 to equal step 2, because with
+#    one image the batch is innermost in either order. Steps 4 to 7 copy columns as well: so few
+#    windows are not worth stacking (``choice.use_columns``).
 # 2. Make the kernel 1x1 without padding, and then 7x7 with a padding of 3: in ``KH``, ``KW`` and
 #    ``window``, in ``np.pad`` and in ``padding=1``. Expect stacked rows to save nothing at first,
 #    and most at last, above all memory.

@@ -1,7 +1,7 @@
-"""Rows of results in docs/results: where they lie, and what they say beside their numbers.
+"""Rows of results in docs/results: where they are, and what they record besides their numbers.
 
-The measuring scripts beside this file write a row when it is measured, so a script that was
-stopped goes on where it was.
+The measuring scripts in this folder write each row as soon as it is measured, so an interrupted
+script resumes where it was.
 """
 
 import json
@@ -22,12 +22,12 @@ def read_rows(path):
 
 
 def write_rows(path, rows):
-    """All rows, in a file that is the old one or the new one, whatever happens."""
+    """Write all rows atomically: the file is always either the old one or the new one."""
     write_atomically(path, json.dumps(rows, indent=2).encode() + b"\n")
 
 
 def provenance():
-    """What else has to be known to repeat a row: the commit, whether it was changed, versions."""
+    """What else is needed to repeat a row: the commit, whether it was changed, versions."""
     commit = _git("rev-parse", "HEAD").strip()
     changed = _git("status", "--porcelain", "minivision", "examples").strip()
     libraries = ("minivision", "numpy", "opencv-python-headless", "simplejpeg")
@@ -45,13 +45,13 @@ def _git(*words):
 
 
 class Table:
-    """The rows of one file of results. A row that is there is not measured again."""
+    """The rows of one file of results. An existing row is not measured again."""
 
     def __init__(self, path):
         self.path, self.rows = path, read_rows(path)
 
     def row(self, key, measure):
-        """The row with these entries; measure() -> its numbers, where there is none yet."""
+        """The row with these entries; measure() -> its numbers, if there is none yet."""
         for row in self.rows:
             if all(row.get(name) == value for name, value in key.items()):
                 return row

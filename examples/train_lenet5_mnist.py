@@ -2,14 +2,14 @@
 
     python examples/train_lenet5_mnist.py [--models lenet5 lenet5_original] [--seeds 0 1 2]
 
-Every row is one `minivision train --dataset mnist …`. A run that was interrupted goes on; a
-finished one is not repeated. The first seed is trained with every candidate of a model, and the one
-with the best validation accuracy is trained with the others. All else are the command's defaults
-for MNIST: Adam, half a cosine, shifts of one pixel. The test set is read once a run, after the last
-epoch, and chooses nothing.
+Every row is one `minivision train --dataset mnist …`. An interrupted run resumes; a finished one is
+not repeated. The first seed is trained with every candidate of a model, and the one with the best
+validation accuracy is trained with the others. Everything else is the command's default for MNIST:
+Adam, half a cosine, shifts of one pixel. The test set is read once per run, after the last epoch,
+and chooses nothing.
 
 Writes docs/results/lenet5_mnist.json, where `commit` is the one checked out when a row was written
-and `chosen` tells whether a row's candidate was.
+and `chosen` says whether its candidate was selected.
 """
 
 import argparse
@@ -30,13 +30,13 @@ CANDIDATES = {
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--models", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
 parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs' folders lie")
+parser.add_argument("--runs", type=Path, default=Path("runs"), help="parent folder of the runs")
 parser.add_argument("--device", default="auto")
 arguments = parser.parse_args()
 
 
 def trained(model, candidate, seed):
-    """The row of one run, which is trained, or trained to its end, where it is not yet."""
+    """The row of one run, which is trained or resumed if it is not finished."""
     words = candidate.replace("--", "").replace(" ", "-")
     folder = arguments.runs / f"{model}-mnist-{words}-seed-{seed}"
     command = ["train", "--dataset", "mnist", "--model", model, *candidate.split()]

@@ -4,9 +4,9 @@
 
 289,194 parameters: three blocks of two 3x3 convolutions with 32, 64 and 128 filters, each followed
 by batch normalisation and ReLU, the mean of every map, one linear layer. Flips and crops; SGD with
-Nesterov momentum 0.9 and weight decay 5e-4, a rate that rises to 0.1 in the first epoch and falls
-along half a cosine. Nothing was chosen by looking at an accuracy; the test images are read once,
-after the last epoch. A run that was interrupted goes on with the same command. Adds a row to
+Nesterov momentum 0.9 and weight decay 5e-4, a learning rate that rises to 0.1 in the first epoch
+and falls along half a cosine. Nothing was chosen by looking at an accuracy; the test images are
+read once, after the last epoch. The same command resumes an interrupted run. Adds a row to
 docs/results/vgg_small_cifar10.json, whose `training_seconds` is what the epochs took together.
 """
 
@@ -44,7 +44,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, default=12)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--workers", type=int, default=0, help="threads that prepare images")
-parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder lies")
+parser.add_argument("--runs", type=Path, default=Path("runs"), help="parent folder of the run")
 parser.add_argument("--device", default="auto")
 arguments = parser.parse_args()
 epochs, seed = arguments.epochs, arguments.seed

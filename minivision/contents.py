@@ -1,8 +1,8 @@
 """The table of contents: in which order to read the source, and why.
 
 The first five chapters are the *spine*: three evenings, from the first array to a network
-that learns. The others follow the lessons, and each can be read alone. A *door* opens on a file
-that a first reading may skip: argument checks, devices, files, fast forms, lists of names.
+that learns. The others follow the lessons, and each can be read alone. A *door* is a file that a
+first reading may skip: argument checks, devices, files, fast forms, lists of names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Chapter(NamedTuple):
 
 
 def chapter(title: str, about: str, files: str, doors: str = "", room: str = "") -> Chapter:
-    """A chapter of files, named without .py; those named without a folder are in this room."""
+    """A chapter; files are named without .py, and without a folder if they are in `room`."""
 
     def paths(names: str) -> list[str]:
         return [f"{'' if '/' in name else room}{name}.py" for name in names.split()]
@@ -70,19 +70,19 @@ CHAPTERS = [
     *SPINE,
     chapter(
         "Memorise, or learn a template",
-        "What a network has to beat: all data remembered, and a single layer.",
+        "What a network has to beat: remembering all the data, and a single layer.",
         "nearest_neighbors softmax_regression lenet_original",
         room="models/",
     ),
     chapter(
         "How good is it?",
-        "Accuracy, confusion and calibration, on images that were not trained on.",
+        "Accuracy, confusion and calibration, on images not used for training.",
         "evaluation metrics ten_crops",
         room="training/",
     ),
     chapter(
         "Normalization, and AlexNet",
-        "What made a network of eight layers learn from photographs.",
+        "What let a network of eight layers learn from photographs.",
         "functional/normalization functional/average_pooling functional/squashing "
         "functional/selection functional/joining functional/local nn/other_layers "
         "nn/normalization models/alexnet models/alexnet_small models/two_tower",
@@ -90,13 +90,13 @@ CHAPTERS = [
     ),
     chapter(
         "VGG and ResNet",
-        "Small filters in depth, a network slid over a larger image, and layers that add.",
+        "Deep stacks of small filters, a network slid over a larger image, and layers that add.",
         "models/vgg models/vgg_small models/dense_evaluation functional/stochastic_depth "
         "models/resnet",
     ),
     chapter(
         "Images and augmentation",
-        "An image that is never seen twice.",
+        "How a network never sees the same image twice.",
         "pipeline resampling flips crops geometry random_geometry warps elastic light color jitter "
         "erasing mixing randaugment policy functional/warp",
         "__init__ checks windows tables nearest pixel_maps from_points random_warps handwriting",
@@ -124,7 +124,7 @@ CHAPTERS = [
         room="methods/",
     ),
     chapter(
-        "A policy that is searched for",
+        "Searching for a policy",
         "Augmentation chosen by the validation images.",
         "augmentation_search samplers trial",
         "parallel_trials",
@@ -139,7 +139,7 @@ CHAPTERS = [
     ),
     chapter(
         "Looking inside",
-        "What a unit sees, what an answer rests on, and the graph itself.",
+        "What a unit sees, what a prediction rests on, and the graph itself.",
         "receptive_field effective_field saliency occlusion activation_maps localization "
         "embedding explanation confusion_pairs summary graph expression backward_page",
         "__init__ passes names plots contact_sheet comparison augmentation policies "
@@ -170,12 +170,12 @@ CHAPTERS = [
 
 
 def reading_order() -> list[str]:
-    """All files, chapter by chapter, the doors of a chapter behind its files."""
+    """All files, chapter by chapter; the doors of each chapter follow its files."""
     return [file for part in CHAPTERS for file in (*part.files, *part.doors)]
 
 
 def as_table() -> str:
-    """The chapters as a Markdown table, as the README has it."""
+    """The chapters as the Markdown table in the README."""
     rows = ["| chapter | what you understand afterwards | files |", "|---|---|---|"]
     for number, part in enumerate(CHAPTERS, 1):
         files = ", ".join(f"`{file.removesuffix('.py')}`" for file in part.files)

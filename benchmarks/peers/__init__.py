@@ -1,4 +1,4 @@
-"""The libraries that are measured, one standalone script each; needs nothing.
+"""The measured libraries, one standalone script each; needs nothing.
 
 A peer is a script of this folder, the environment it runs in, and whether glibc's malloc is tuned.
 A script imports its library, NumPy, `benchmarks.networks` and `serving.py`, nothing else of ours.
@@ -18,7 +18,7 @@ class Peer(NamedTuple):
 
     script: str
     environment: str | None  # a name in environments.py; None is minivision's own
-    tuned: bool = False  # glibc's malloc keeps the memory that a step gives back
+    tuned: bool = False  # glibc's malloc keeps the memory that a step frees
     channels_last: bool = False
 
 

@@ -1,6 +1,6 @@
-"""100 operations on 4x4 arrays, one after the other: the tape's own cost is what remains.
+"""100 operations on 4x4 arrays, one after the other, so that the tape's own cost dominates.
 
-The operators are those of Python, so the same lines run on NumPy arrays and on any library's.
+They use Python's operators, so the same lines run on NumPy arrays and on any library's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def leaves(seed: int = 0) -> tuple[np.ndarray, ...]:
 
 
 def upstream(seed: int = 1) -> np.ndarray:
-    """dy, the gradient that comes in at the end of the chain."""
+    """dy, the gradient at the end of the chain."""
     return np.random.default_rng(seed).standard_normal((4, 4), np.float32)
 
 

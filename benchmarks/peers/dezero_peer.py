@@ -1,4 +1,4 @@
-"""DeZero: training steps. Not every layer is there."""
+"""DeZero: training steps. Some layers are missing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""JAX: training steps, each one function that jit compiles; parameters and velocities are donated.
+"""JAX: training steps, each a single jit-compiled function; parameters and velocities are donated.
 
-Images lie in memory as (N, H, W, C), as is usual with JAX; they are turned before the linear
-layers, whose weights are shared with the others. JAX has no layers, so local response
-normalisation is written with its window sum, as pooling is with its window maximum.
+Images are stored as (N, H, W, C), as is usual in JAX; they are transposed before the linear layers,
+whose weights are shared with the others. JAX has no layers, so local response normalisation is
+written with its window sum, as pooling is with its window maximum.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def predict(settings: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
 
 
 def layer(settings: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
-    """One layer forward and backward. Inside a network the batch lies innermost in memory."""
+    """One layer forward and backward. Inside a network the batch is innermost in memory."""
     network, first = settings["network"], settings["first"]
     (((kind, *_), _, shape),) = walk(network)
     array, labels = batch(network)

@@ -1,4 +1,4 @@
-"""MyGrad: training steps. Not every layer is there."""
+"""MyGrad: training steps. Some layers are missing."""
 
 from __future__ import annotations
 

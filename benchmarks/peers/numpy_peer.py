@@ -1,4 +1,4 @@
-"""The chain of 100 operations with its gradients written out by hand: NumPy's work, no tape."""
+"""The chain of 100 operations with its gradients written out by hand in NumPy, no tape."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """PyTorch: training steps, predictions, single layers and the chain of small operations.
 
-With "channels_last" model and images lie in memory as (N, H, W, C). Its LocalResponseNorm divides
-alpha by the size, so it is given size times as much.
+With "channels_last" model and images are stored as (N, H, W, C). Its LocalResponseNorm divides
+alpha by the size, so its alpha is multiplied by the size.
 """
 
 from __future__ import annotations

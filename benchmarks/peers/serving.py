@@ -1,9 +1,9 @@
-"""What every peer's script does with its one argument: prepare, then time a round at every "go".
+"""The loop of every peer's script: prepare, then time a round at every "go".
 
 The argument is a JSON object of settings; "task" names the function that prepares. It returns a
-`step` to be timed and facts to be told: `check`, numbers that must be equal for all peers, and
-memory. The script says one JSON line when it is warm, and one after every round. Lines go to a
-copy of the standard output, so that a library which prints cannot disturb them.
+`step` to be timed and facts to report: `check`, numbers that must be equal for all peers, and
+memory. The script prints one JSON line when it is warm, and one after every round. Lines go to a
+copy of the standard output, so that a library that prints cannot corrupt them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ CHECK_STEPS = 3
 
 
 class NotAvailableError(Exception):
-    """The library has no such layer; the sentence says which."""
+    """The library has no such layer; the message says which."""
 
 
 def serve(tasks: dict[str, Task], *libraries: str) -> None:
-    """Prepare the task that the argument names, and answer every line of the standard input."""
+    """Prepare the task that the argument names, and reply to every line of the standard input."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
@@ -53,7 +53,7 @@ def serve(tasks: dict[str, Task], *libraries: str) -> None:
     say(**facts, repeat=repeat, versions=versions)
     for _ in sys.stdin:
         if not settings.get("repeat"):
-            step()  # the caches were another's: one step that is not timed
+            step()  # another process had the caches: one step that is not timed
         start = time.perf_counter()
         for _ in range(repeat):
             value = step()
@@ -63,7 +63,7 @@ def serve(tasks: dict[str, Task], *libraries: str) -> None:
 
 
 def warm_up(step: Step, seconds: float, least: int) -> int:
-    """Run for about twice as long as a round, and say how many steps make a round."""
+    """Run for about twice as long as a round, and return the number of steps per round."""
     fastest, began, count = math.inf, time.perf_counter(), 0
     while count < least or time.perf_counter() - began < 2 * seconds:
         start = time.perf_counter()
@@ -77,17 +77,17 @@ def memory_mb(field: str) -> float:
     try:
         with open("/proc/self/status") as file:
             return next(int(line.split()[1]) for line in file if line.startswith(field)) / 1024
-    except OSError:  # not Linux; only the largest is known, in bytes on macOS
+    except OSError:  # not Linux; only the peak is known, in bytes on macOS
         largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return largest / (1024**2 if sys.platform == "darwin" else 1024)
 
 
 def training(make_step: Callable[..., Callable[[bool], Any]], product: Callable[[], Any]) -> Task:
-    """The task of whole training steps, given how a library makes one.
+    """The task of whole training steps, given a library's function that makes one.
 
     make_step(network, x, labels, settings) -> step(dropping) -> loss. The first three steps have
-    no dropout; their losses are the check. product() is a product of matrices, which makes the
-    library's BLAS take its workspaces before memory is counted.
+    no dropout; their losses are the check. product() is a matrix product, which makes the library's
+    BLAS allocate its workspaces before memory is counted.
     """
 
     def prepare(settings: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
@@ -122,7 +122,7 @@ def forward_backward(
 
 
 def fingerprint(*arrays: np.ndarray) -> list[float]:
-    """Three numbers an array, in float64, that another layout, sign or order would change."""
+    """Three numbers per array, in float64, that another layout, sign or order would change."""
     numbers = []
     for array in arrays:
         a = np.ravel(array).astype(np.float64)

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.peers.serving import Step, serve
 
-# Beside a PyTorch without CUDA the compiled operators of torchvision's wheel cannot be loaded, and
-# its import asks for these two. Transforms of Pillow images use none.
+# Next to a PyTorch without CUDA the compiled operators of torchvision's wheel cannot be loaded, and
+# its import needs these two. Transforms of Pillow images use none.
 if torch.version.cuda is None:
     OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
     for name in ("nms", "qnms"):
