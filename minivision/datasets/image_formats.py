@@ -293,6 +293,10 @@ def check_bmp_pixels(data: bytes) -> None:
         raise ValueError(
             f"is damaged: {H} rows of {row} bytes, from byte {at} on, do not fit {len(data)} bytes"
         )
+    if bits == 8 and 0 < colours:
+        largest = max((max(data[i : i + W]) for i in range(at, at + row * H, row)), default=0)
+        if largest >= colours:
+            raise ValueError(f"is damaged: a pixel has the colour {largest} of {colours} colours")
     # The newest kind of header may have a colour profile after the pixels.
     profile = struct.unpack_from("<I", data, 130)[0] if header >= 124 else 0
     if (length or len(data)) - profile - at - row * H >= max(row, 4):

@@ -512,11 +512,14 @@ def test_a_bmp_with_the_oldest_header_is_read():
         read(data[:2] + bytes(4) + data[6:-1])
 
 
-def test_a_bmp_that_states_more_colours_than_its_bits_can_name_is_refused():
+def test_a_bmp_that_states_too_many_or_too_few_colours_is_refused():
     """OpenCV alone reads it with other colours."""
     data = bytearray(saved(photograph(17, 23)[:, :, 0], "BMP"))
     struct.pack_into("<I", data, 46, 256)
     np.testing.assert_array_equal(read(bytes(data)), opencv_read(bytes(data)))
+    struct.pack_into("<I", data, 46, 1)
+    with pytest.raises(ValueError, match="is damaged: a pixel has the colour .* of 1 colours"):
+        read(bytes(data))
     struct.pack_into("<I", data, 46, 65_536)
     with pytest.raises(ValueError, match="is damaged: it states 65,536 colours for 8 bits"):
         read(bytes(data))
