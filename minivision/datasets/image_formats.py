@@ -293,7 +293,7 @@ def check_bmp_pixels(data: bytes) -> None:
         raise ValueError(
             f"is damaged: {H} rows of {row} bytes, from byte {at} on, do not fit {len(data)} bytes"
         )
-    if bits == 8 and 0 < colours:
+    if bits == 8 and colours:
         largest = max((max(data[i : i + W]) for i in range(at, at + row * H, row)), default=0)
         if largest >= colours:
             raise ValueError(f"is damaged: a pixel has the colour {largest} of {colours} colours")

@@ -518,7 +518,7 @@ def test_a_bmp_that_states_too_many_or_too_few_colours_is_refused():
     struct.pack_into("<I", data, 46, 256)
     np.testing.assert_array_equal(read(bytes(data)), opencv_read(bytes(data)))
     struct.pack_into("<I", data, 46, 1)
-    with pytest.raises(ValueError, match="is damaged: a pixel has the colour .* of 1 colours"):
+    with pytest.raises(ValueError, match=r"is damaged: a pixel has the colour .* of 1 colours"):
         read(bytes(data))
     struct.pack_into("<I", data, 46, 65_536)
     with pytest.raises(ValueError, match="is damaged: it states 65,536 colours for 8 bits"):
