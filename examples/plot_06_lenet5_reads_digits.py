@@ -200,7 +200,7 @@ print(f"test accuracy {accuracy(logits, labels):.2%}: {correct} of {len(labels)}
 
 confusion = confusion_matrix(predictions, labels, 10)
 worst = per_class_accuracy(confusion).argmin()
-print(f"hardest class: {worst}, of which {per_class_accuracy(confusion)[worst]:.1%} were read")
+print(f"hardest class: {worst}, with {per_class_accuracy(confusion)[worst]:.1%} read correctly")
 
 figure, axes = plt.subplots(figsize=(4.8, 4.6), layout="constrained")
 errors = confusion - np.diag(confusion.diagonal())

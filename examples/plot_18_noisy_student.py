@@ -158,7 +158,7 @@ for name, generations in chains.items():
     for g, (_, record) in enumerate(generations):
         told = f"{name:<14} {'student ' + str(g) if g else 'teacher':<10}"
         if g:
-            told += f" taught by labels of which {record['pseudo_label_accuracy']:.1%} are right,"
+            told += f" taught by labels, {record['pseudo_label_accuracy']:.1%} of them right,"
         print(f"{told} test accuracy {record['as they are']:.1%}")
 
 figure, panels = plt.subplots(1, 4, figsize=(9.6, 3), layout="constrained", sharey=True)

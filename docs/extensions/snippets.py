@@ -54,7 +54,7 @@ class Page:
         """What the code printed; and, where it shall raise, the type and message of that.
 
         error: words that the type and message must have, so that no other error is taken for the
-        one meant. Raises SnippetError where the code raises without it, or does not so with it.
+        one meant. Raises SnippetError if the code raises without it, or does not raise with it.
         """
         linecache.cache[NAME] = (len(code), None, code.splitlines(True), NAME)  # for error traces
         printed = io.StringIO()
@@ -74,7 +74,7 @@ class Page:
     def command(self, line: str, error: str | None = None) -> str:
         """What a command line printed, run by the shell in the page's folder.
 
-        error: words that it prints when it fails, as for `python`. Raises SnippetError where the
+        error: words that it prints when it fails, as for `python`. Raises SnippetError if the
         exit code is not 0 without it, or 0 with it.
         """
         paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
@@ -109,7 +109,7 @@ class Page:
 
 
 def expect(words: str, printed: str) -> None:
-    """Raise SnippetError where the words are not among those printed."""
+    """Raise SnippetError if the words are not among those printed."""
     if words not in printed:
         raise SnippetError(f"expected an error with {words!r}, but it says:\n{printed}")
 

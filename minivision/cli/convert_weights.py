@@ -84,13 +84,13 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} holds more than weights, or is no file of PyTorch's; it was not read, "
+            f"{path} holds more than weights, or is not a PyTorch file; it was not read, "
             "because that could run code. In the program that wrote it: "
             "torch.save(model.state_dict(), 'weights.pth')"
         ) from error
     except Exception as error:  # other files make its reader fail in many ways
         raise ValueError(
-            f"{path} is damaged or no file of PyTorch's: {' '.join(str(error).split())}"
+            f"{path} is damaged or not a PyTorch file: {' '.join(str(error).split())}"
         ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
@@ -114,7 +114,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
         try:
             arrays[str(name)] = tensor.detach().numpy()
         except (RuntimeError, TypeError) as error:  # sparse and quantised ones
-            raise ValueError(f"{path}: {name} is no plain array: {error}") from error
+            raise ValueError(f"{path}: {name} is not a plain array: {error}") from error
     return arrays
 
 

@@ -78,7 +78,7 @@ class FileDataset:
         """The images uint8 (B, H, W, C) and labels (B,) at the given indices, read one by one."""
         if self.resize is None:
             raise ValueError(
-                "FileDataset: size is None, and images of different sizes are no array; "
+                "FileDataset: size is None, and images of different sizes do not fit one array; "
                 "give a size, or ask for one image at a time"
             )
         positions = np.arange(len(self))[indices]

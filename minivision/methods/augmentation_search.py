@@ -80,7 +80,9 @@ def search(
     (['none', 'N=3 M=9', 'N=2 M=3', 'N=3 M=3'], 0)
     """
     if budget < 2:
-        raise ValueError(f"search: budget is {budget}; expected 2 or more, the first is no policy")
+        raise ValueError(
+            f"search: budget is {budget}; expected 2 or more, the first is the baseline"
+        )
     if processes is not None and processes < 0:
         raise ValueError(f"search: processes is {processes}; expected 0 or more")
     policies = [NONE, *(sampler(number, seed) for number in range(1, budget))]

@@ -62,7 +62,7 @@ def save_weights(
         if not isinstance(host, np.ndarray | np.generic):
             raise TypeError(
                 f"save_weights: {name!r} is a {type(array).__name__}; "
-                "expected an array of NumPy or CuPy"
+                "expected a NumPy or CuPy array"
             )
         stored[name] = np.asarray(host, dtype=host.dtype.newbyteorder("<"), order="C")
     metadata[CHECKSUM] = checksum(stored, metadata)

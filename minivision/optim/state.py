@@ -35,7 +35,7 @@ def checked_groups(
             raise ValueError(f"{name}: a group's params are {params!r:.60}; expected Tensors")
         for parameter in params:
             if not parameter.is_leaf or parameter.dtype.kind != "f":
-                raise ValueError(f"{name}: {parameter!r:.60} cannot be trained; it is no weight")
+                raise ValueError(f"{name}: {parameter!r:.60} cannot be trained; it is not a weight")
             if parameter in seen:
                 raise ValueError(f"{name}: a parameter of shape {parameter.shape} comes twice")
             seen.add(parameter)

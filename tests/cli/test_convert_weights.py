@@ -150,12 +150,12 @@ def test_other_files_are_told_apart(torch, drawn, tmp_path, capsys):
         assert "a.pth" in refused(capsys, path, target)
     whole = saved(torch, path, drawn).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert "a.pth is damaged or no file of PyTorch's" in refused(capsys, path, target)
+    assert "a.pth is damaged or not a PyTorch file" in refused(capsys, path, target)
     for content, sentence in (
         ([torch.ones(2)], "expected a state_dict, names with tensors; 'the file' is a list"),
         ({"a": torch.ones(2), "epoch": 3}, "'epoch' is a int"),
         ({}, "it is empty"),
-        ({"s": torch.eye(2).to_sparse()}, "s is no plain array"),
+        ({"s": torch.eye(2).to_sparse()}, "s is not a plain array"),
     ):
         torch.save(content, path)
         assert sentence in refused(capsys, path, target)
