@@ -24,8 +24,6 @@ from minivision.transforms import TRANSFORMS, describe
 from tests.damage import photograph, saved
 from tests.fuzz.mutations import CHARACTERS, changed_bytes, changed_json, json_text
 
-download.cache_folder = lambda: Path("cache")  # in the folder of the case
-
 NETWORK = "--model softmax_regression --epochs 1"
 FEW = f"--labelled photos --unlabelled photos {NETWORK}"
 RUN = "train --model softmax_regression --dataset photos --epochs 2 --limit 8 --out"
@@ -97,6 +95,7 @@ def unpack(folder: Path, *parts: str) -> None:
 
 def run(argv: list[str]) -> None:
     """The command in this process. ValueError if it ends with exit code 2, as it should."""
+    download.cache_folder = lambda: Path("cache")  # in the folder of the case
     printed, errors = io.StringIO(), io.StringIO()
     with redirect_stdout(printed), redirect_stderr(errors):
         try:

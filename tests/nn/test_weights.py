@@ -98,7 +98,7 @@ def test_a_file_of_another_program_is_read_without_a_checksum(tmp_path):
     [
         ({"weight": np.ones(2)}, {"epoch": 3}, TypeError, "'epoch': 3 .* must be strings"),
         ({0: np.ones(2)}, None, TypeError, "0: '' .* must be strings"),
-        ({"weight": [1.0, 2.0]}, None, TypeError, "'weight' is a list; expected an array"),
+        ({"weight": [1.0, 2.0]}, None, TypeError, "'weight' is a list; expected a NumPy"),
         ({"names": np.array(["a", "b"])}, None, ValueError, "str.*the arrays have dtypes"),
         ({"weight": np.ones(2, np.complex128)}, None, ValueError, "'weight': 'complex128'"),
         ({"__metadata__": np.ones(2)}, None, ValueError, "'__metadata__' is reserved"),

@@ -6,12 +6,14 @@ A name may go on after a colon, for several cases of one function.
 from functools import partial
 
 import numpy as np
-import torch
-import torch.nn.functional as TF
+import pytest
 
 from minivision import functional as F
 from minivision.functional.normalization import RunningStatistics
 from tests.parity.edge_draws import Case, apart, crossed, edges, entries, images, rows, with_targets
+
+torch = pytest.importorskip("torch")
+TF = torch.nn.functional
 
 # ── where they differ by design ──────────────────────────────────────────────────────────────
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
+import pytest
 
 from minivision import functional as F
+
+torch = pytest.importorskip("torch")
 
 
 class Case(NamedTuple):
