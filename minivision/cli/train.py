@@ -246,7 +246,7 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
     absent = untested(splits.test)
     if absent:
         test["untested_classes"] = absent
-    title = f"{settings.model} on {settings.dataset}"
+    title = f"{settings.model} on {Path(settings.dataset).name}"
     plots.save_figure(plots.plot_history(history, title), folder.path / "curves.png")
     plots.save_figure(plots.plot_confusion(confusion, classes), folder.path / "confusion.png")
     # Last, because a run with a result counts as finished; one killed before can be resumed.

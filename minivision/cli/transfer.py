@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from minivision.backend import resolve_device
@@ -138,6 +139,6 @@ def run(arguments: argparse.Namespace) -> None:
     variants = {"scratch": scratch, "frozen": frozen, "fine-tuned": fine_tuned}
     if options["approach"] != "all":
         variants = {name: variants[name] for name in ("scratch", options["approach"])}
-    title = f"{old.model} on {options['dataset']}"
+    title = f"{old.model} on {Path(options['dataset']).name}"
     compare(folder, variants, settings, measure, title, tests=[splits.test])
     print(f"each is a run of its own: minivision predict {folder.path}/{list(variants)[-1]} IMAGE")
