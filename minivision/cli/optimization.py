@@ -6,7 +6,6 @@ Each function turns entries of a run's settings into an argument of `fit`.
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from minivision.cli.argument_types import positive
 from minivision.cli.setup import build_model
+from minivision.datasets.download import sha256_of
 from minivision.functional import cross_entropy
 from minivision.models import cut
 from minivision.nn import Module
@@ -122,7 +122,7 @@ def begin_from(model: Module, file: str) -> str:
         model.load_state_dict(weights)
     except ValueError as error:
         raise ValueError(f"--weights: {file} holds another network: {error}") from error
-    return "begins anew, for other classes" if renewed else "is taken over"
+    return "is drawn again, for other classes" if renewed else "is taken over"
 
 
 def weights_file(path: Path) -> str:
@@ -133,8 +133,7 @@ def weights_file(path: Path) -> str:
 def sha256(file: str) -> str:
     """The SHA-256 of a file, used to recognise it later."""
     try:
-        with open(file, "rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return sha256_of(Path(file))
     except OSError as error:
         raise type(error)(f"--weights: cannot read {file}: {error.strerror}") from error
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from tqdm.auto import tqdm
 
 from minivision.datasets.class_folders import PARTS
+from minivision.datasets.download import sha256_of
 from minivision.datasets.file_dataset import File, Member, bytes_of
 
 NAMED = 5  # images listed in one message
@@ -48,8 +49,7 @@ def fingerprint(path: str | Path, parts: Mapping[str, Mapping[str, str]]) -> dic
     """The record of the images at a path: the stamps of each part, their number and digest."""
     archive = None
     if Path(path).is_file():
-        with open(path, "rb") as file:
-            archive = hashlib.file_digest(file, "sha256").hexdigest()
+        archive = sha256_of(Path(path))
     count = sum(len(part) for part in parts.values())
     return {"count": count, "digest": digest(parts), "archive_sha256": archive, **parts}
 

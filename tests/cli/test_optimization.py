@@ -297,7 +297,7 @@ def test_another_number_of_classes_gets_a_new_head_on_the_old_body(elsewhere):
     model = optimization.build_model(settings)
     drawn = model.state_dict()
     said = begin_from(model, str(elsewhere / "network.safetensors"))
-    assert said == "begins anew, for other classes"
+    assert said == "is drawn again, for other classes"
     theirs, _ = load_weights(elsewhere / "network.safetensors")
     for name, array in model.state_dict().items():
         source = drawn if name.startswith("classifier.4.") else theirs

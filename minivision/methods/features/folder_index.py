@@ -131,5 +131,5 @@ def _write(path: Path, description: str, known: dict[str, Any]) -> list[str]:
             {"features": description, "files": files},
         )
     except OSError as error:
-        return [f"the index is not kept, so the next search begins anew: {error}"]
+        return [f"the index is not kept, so the next search starts from scratch: {error}"]
     return []
