@@ -249,7 +249,9 @@ def of_other_classes(body, count, seed):
     with manual_seed(seed, 1):
         model = with_new_head(model, 5, layers=2)
     epochs = epochs_for(HEAD_STEPS, len(few))
-    features = RecordedBatches(record_responses(model.body, batches(few, seed)), batches(few, seed))
+    features = RecordedBatches(
+        record_responses(model.backbone, batches(few, seed)), batches(few, seed)
+    )
     rule = Adam(model.head.parameters(), 0.003)
     options = {"schedule": cosine(epochs), "seed": seed, "device": device}
     fit(model.head, features, classification_loss, rule, epochs, **options)

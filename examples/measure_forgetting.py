@@ -175,7 +175,10 @@ def measure(source, method, rate):
         model.heads["new"].unfreeze()
         train(loader, loss, model.heads["new"].parameters(), asked["warm_up"])
         model.unfreeze()
-        body = {"params": list(model.body.parameters()), "lr": rate * asked.get("body_rate", 1.0)}
+        body = {
+            "params": list(model.backbone.parameters()),
+            "lr": rate * asked.get("body_rate", 1.0),
+        }
         heads = [p for head in model.heads.values() for p in head.parameters()]
         train(loader, loss, [body, {"params": heads, "lr": rate}], asked["epochs"])
     row = {}

@@ -56,10 +56,10 @@ RESULT = RESULTS / "transfer.json"
 CHOOSING = 100  # the seed that chooses a rate; its runs never see the test images
 RATES = (0.001, 0.004)  # "features", and some rows of "digits", were run with 0.016, too
 APPROACHES = {
-    "scratch": {"body_rate": 1.0},
+    "scratch": {"backbone_rate": 1.0},
     "frozen": {},
-    "fine-tuned, body x0.1": {"body_rate": 0.1},
-    "fine-tuned, one rate": {"body_rate": 1.0},
+    "fine-tuned, body x0.1": {"backbone_rate": 0.1},
+    "fine-tuned, one rate": {"backbone_rate": 1.0},
     "frozen, random body": {},
 }
 
@@ -135,7 +135,7 @@ def measure(source, approach, labels, rate, steps, layers=1, hidden=(), **settin
     options = {"schedule": cosine(epochs), "seed": source.seed, "device": device}
     if approach.startswith("frozen"):
         model.to(device)
-        features = RecordedBatches(record_responses(model.body, loader), loader)
+        features = RecordedBatches(record_responses(model.backbone, loader), loader)
         rule = Adam(model.head.parameters(), rate)
         fit(model.head, features, classification_loss, rule, epochs, **options)
     else:

@@ -108,7 +108,7 @@ figure.suptitle("VGG-16 (D): convolutions blue, fully connected layers orange")
 
 # %%
 # A filter is used at every position of the image, a weight of a fully connected layer only once. So
-# the weights are in the head and the work is in the body.
+# the weights are in the head and the work is in the backbone.
 #
 # Before a linear layer the maps must become a vector. The paper **flattens** them: all 512·7·7
 # numbers, each with its position. The alternative is the **average** of each map, 512 numbers, and

@@ -11,8 +11,8 @@ what it knows is not specific to its classes; but it has to know enough.*
 
 **You will be able to**
 
-* cut a network into body and head, and put another head on the body,
-* choose between a frozen body and fine-tuning, and give layers their own learning rates,
+* cut a network into backbone and head, and put another head on the backbone,
+* choose between a frozen backbone and fine-tuning, and give layers their own learning rates,
 * say when transfer helps, how much, and where to cut.
 """
 
@@ -74,33 +74,33 @@ def trained():
 
 
 # %%
-# Body and head
-# -------------
+# Backbone and head
+# -----------------
 # The last layer turns 84 numbers into the scores of 0 to 4. It is useless for other classes. The
-# layers before it, the *body*, compute features; the rest, the *head*, decides. Where does the body
-# end? `cut` removes as many fully connected layers as we choose, and copies nothing.
+# layers before it, the *backbone*, compute features; the rest, the *head*, decides. Where does the
+# backbone end? `cut` removes as many fully connected layers as we choose, and copies nothing.
 
 for layers in (1, 2, 3):
-    body, head, features = cut(source, layers)
-    print(f"{layers} layers away: the body has {body.parameter_count():>6,} parameters and makes",
-          f"{features} features, the head has {head.parameter_count():>6,}")  # fmt: skip
+    backbone, head, features = cut(source, layers)
+    print(f"{layers} layers away: the backbone has {backbone.parameter_count():>6,} parameters "
+          f"and makes {features} features, the head has {head.parameter_count():>6,}")  # fmt: skip
 
 # %%
 # Do the features of 0 to 4 tell 5 to 9 apart? We send the new digits, which the network has never
-# seen, through the body, and look at the two directions in which the features spread most (lesson
-# 20): with the last layer removed; with all three removed; and, for comparison, a body with random
-# weights.
+# seen, through the backbone, and look at the two directions in which the features spread most
+# (lesson 20): with the last layer removed; with all three removed; and, for comparison, a backbone
+# with random weights.
 
 figure, panels = plt.subplots(1, 3, figsize=(9.2, 3.2), layout="constrained")
 manual_seed(9)
-bodies = {
-    "1 layer away": cut(trained(), 1).body,
-    "3 layers away": cut(trained(), 3).body,
-    "random body, 3 away": cut(lenet5(5).to(device), 3).body,
+backbones = {
+    "1 layer away": cut(trained(), 1).backbone,
+    "3 layers away": cut(trained(), 3).backbone,
+    "random backbone, 3 away": cut(lenet5(5).to(device), 3).backbone,
 }
 few = Subset(new[0], np.arange(250))
-for axes, (name, body) in zip(panels, bodies.items(), strict=True):
-    points = PCA(2).fit_transform(record_responses(body, batches(few)))
+for axes, (name, backbone) in zip(panels, backbones.items(), strict=True):
+    points = PCA(2).fit_transform(record_responses(backbone, batches(few)))
     for k, digit in enumerate(new[0].classes):
         mine = points[few.labels == k]
         axes.scatter(*mine.T, s=14, alpha=0.7, label=digit)
@@ -108,12 +108,12 @@ for axes, (name, body) in zip(panels, bodies.items(), strict=True):
 panels[0].legend(frameon=False, ncols=5, fontsize=8, loc="lower center")
 
 # %%
-# A good body puts images of one new class near each other without being trained to. But two
+# A good backbone puts images of one new class near each other without being trained to. But two
 # directions out of hundreds prove little: the test is the head that we train on the features.
 #
-# Approach 1: freeze the body
-# ---------------------------
-# A frozen body does not change by a single bit: its weights get no gradient, and it runs in
+# Approach 1: freeze the backbone
+# -------------------------------
+# A frozen backbone does not change by a single bit: its weights get no gradient, and it runs in
 # evaluation mode, so dropout is off and the running statistics of batch normalisation are fixed.
 # Only the new head learns. Ten images per class:
 
@@ -128,25 +128,25 @@ def some(count, seed):
 images, epochs = some(10, 0), 30
 manual_seed(1)
 model = with_new_head(trained(), 5, layers=3)
-before = model.body.state_dict()
-model.body.freeze()
+before = model.backbone.state_dict()
+model.backbone.freeze()
 rule = Adam(model.head.parameters(), 0.003)
 begun = time.perf_counter()
 fit(model, batches(images), classification_loss, rule, epochs, device=device)
 in_every_epoch = time.perf_counter() - begun
-same = all(np.array_equal(a, before[n]) for n, a in model.body.state_dict().items())
-print(f"test accuracy {accuracy(model, new[2]):.1%}, the body is the same to the bit: {same}")
+same = all(np.array_equal(a, before[n]) for n, a in model.backbone.state_dict().items())
+print(f"test accuracy {accuracy(model, new[2]):.1%}, the backbone is the same to the bit: {same}")
 
 # %%
-# A frozen body computes the same features of an image in every epoch. So it needs to see each image
-# only once, and what is left is softmax regression on features. With augmentation that would be
-# wrong: each epoch has different images.
+# A frozen backbone computes the same features of an image in every epoch. So it needs to see each
+# image only once, and what is left is softmax regression on features. With augmentation that would
+# be wrong: each epoch has different images.
 
 manual_seed(1)
 again = with_new_head(trained(), 5, layers=3)
 rule = Adam(again.head.parameters(), 0.003)
 begun = time.perf_counter()
-features = RecordedBatches(record_responses(again.body, batches(images)), batches(images))
+features = RecordedBatches(record_responses(again.backbone, batches(images)), batches(images))
 fit(again.head, features, classification_loss, rule, epochs, device=device)
 once = time.perf_counter() - begun
 a, b = (network.head.state_dict()["0.weight"] for network in (model, again))
@@ -156,30 +156,30 @@ print(f"the two heads differ by at most {np.abs(a - b).max():.1e};",
 # %%
 # Approach 2: keep training everything
 # ------------------------------------
-# Or we train everything, the new head with the full learning rate, the old body with a tenth of it:
-# fifty images should not undo what took thousands to learn. `rate_groups` makes the optimizer's
+# Or we train everything, the new head with the full learning rate, the old backbone with a tenth of
+# it: fifty images should not undo what took thousands to learn. `rate_groups` makes the optimizer's
 # groups, optionally with learning rates that fall from layer to layer towards the image.
 
 manual_seed(1)
 model = with_new_head(trained(), 5, layers=3)
-groups = rate_groups(model, 0.003, body_rate=0.1, layer_decay=0.5)
+groups = rate_groups(model, 0.003, backbone_rate=0.1, layer_decay=0.5)
 for group in groups:
     shapes = ", ".join(str(tuple(p.shape)) for p in group["params"])
     print(f"rate {group['lr']:.5f}: {shapes}")
 
 RATES = {
-    "one rate for all": {"body_rate": 1.0},
-    "a tenth for the body": {"body_rate": 0.1},
-    "a tenth, halved by layers": {"body_rate": 0.1, "layer_decay": 0.5},
+    "one rate for all": {"backbone_rate": 1.0},
+    "a tenth for the backbone": {"backbone_rate": 0.1},
+    "a tenth, halved by layers": {"backbone_rate": 0.1, "layer_decay": 0.5},
 }
 moved = {}
 for name, rates in RATES.items():
     manual_seed(1)
     model = with_new_head(trained(), 5, layers=1)
-    was = [layer[0].numpy().copy() for layer in layers_with_weights(model.body)]
+    was = [layer[0].numpy().copy() for layer in layers_with_weights(model.backbone)]
     rule = Adam(rate_groups(model, 0.003, **rates))
     fit(model, batches(images), classification_loss, rule, epochs, device=device)
-    now = [layer[0].numpy() for layer in layers_with_weights(model.body)]
+    now = [layer[0].numpy() for layer in layers_with_weights(model.backbone)]
     moved[name] = [
         float(((a - b) ** 2).sum() ** 0.5 / (b**2).sum() ** 0.5)
         for a, b in zip(now, was, strict=True)
@@ -213,7 +213,7 @@ def compared(approach, count, seed):
     epochs = -(-60 // len(loader))
     options = {"schedule": cosine(epochs), "seed": seed, "device": device}
     if approach == "frozen":
-        features = RecordedBatches(record_responses(model.body, loader), loader)
+        features = RecordedBatches(record_responses(model.backbone, loader), loader)
         rule = Adam(model.head.parameters(), 0.003)
         fit(model.head, features, classification_loss, rule, epochs, **options)
     else:
@@ -346,7 +346,7 @@ for approach in APPROACHES:
 # With two images per class a single seed chooses a rate by luck, however many validation images
 # there are. A better second round would choose among three rates with several seeds.
 #
-# The control is the frozen body with *random* weights: what it reaches is not due to the old
+# The control is the frozen backbone with *random* weights: what it reaches is not due to the old
 # network. The more labels there are, the less an old network can contribute.
 #
 # Where to cut
@@ -412,10 +412,10 @@ for share in sorted({r["wrong_labels"] for r in rows if r["part"] == "labels"}):
 #
 # Three things to try
 # -------------------
-# 1. Change ``layers=3`` to ``layers=1`` in ``compared``. Expect the frozen body to lose more than
-#    fine-tuning does.
+# 1. Change ``layers=3`` to ``layers=1`` in ``compared``. Expect the frozen backbone to lose more
+#    than fine-tuning does.
 # 2. Make 0 to 6 old and 7 to 9 new, and cut at ``layers=1``. Expect the last features to work
-#    better: the more classes a body had to tell apart, the more it sees.
+#    better: the more classes a backbone had to tell apart, the more it sees.
 # 3. Use ``load_dataset("mnist")`` instead of the digits: then the old task has 28,000 images.
 #    Expect the curves to swap places for few labels.
 #

@@ -491,35 +491,39 @@ else:
 # -------------
 # Must the teacher know the student's classes? A LeNet-5 that knows only the digits 0 to 4 is shown
 # images of 5 to 9. All of its outputs are wrong; none could be right. A new LeNet-5 imitates these
-# outputs, without a label. Then its body is frozen and gets a new head (``with_new_head``, lesson
+# outputs, without a label. Then its backbone is frozen and gets a new head (``with_new_head``,
+# lesson
 # 14) that learns 5 to 9 from a few labels per class.
 
-bodies = list(dict.fromkeys(row["body"] for row in of("other classes")))
+backbones = list(dict.fromkeys(row["body"] for row in of("other classes")))
 counts = sorted({row["labels"] for row in of("other classes")})
-by_body = {body: {} for body in bodies}
+by_backbone = {backbone: {} for backbone in backbones}
 for count in counts:
-    for body in bodies:
-        found = of("other classes", body=body, labels=count)
+    for backbone in backbones:
+        found = of("other classes", body=backbone, labels=count)
         if len(found) > 1:
-            by_body[body][count] = values = column(found)
-            rival = by_body["fresh"].get(count)
-            against = f"  {compared(values, rival)}" if body != "fresh" else ""
-            print(f"{count:>3} labels a class, body: {body:<20} test {told(values)}{against}")
-    pair = [by_body[body].get(count) for body in ("imitates the teacher", "shuffled answers")
-            if body in by_body]  # fmt: skip
+            by_backbone[backbone][count] = values = column(found)
+            rival = by_backbone["fresh"].get(count)
+            against = f"  {compared(values, rival)}" if backbone != "fresh" else ""
+            print(f"{count:>3} labels per class, backbone: {backbone:<20} "
+                  f"test {told(values)}{against}")  # fmt: skip
+    pair = [by_backbone[name].get(count) for name in ("imitates the teacher", "shuffled answers")
+            if name in by_backbone]  # fmt: skip
     if len(pair) == 2 and all(values is not None for values in pair):
-        print(f"{count:>3} labels a class, answers against shuffled ones: {compared(*pair)}")
-if bodies:
+        print(f"{count:>3} labels per class, answers against shuffled ones: {compared(*pair)}")
+if backbones:
     figure, axes = plt.subplots(figsize=(7, 3.3), layout="constrained")
     looks = ((GREY, "o-"), (VERMILION, "s:"), (BLUE, "o-"), (GREEN, "^--"))
-    for (body, found), (colour, style) in zip(by_body.items(), looks, strict=False):
+    for (backbone, found), (colour, style) in zip(by_backbone.items(), looks, strict=False):
         means = [values.mean() for values in found.values()]
         spread = [values.std(ddof=1) for values in found.values()]
-        axes.errorbar(list(found), means, spread, fmt=style, color=colour, label=body, capsize=3)
+        axes.errorbar(
+            list(found), means, spread, fmt=style, color=colour, label=backbone, capsize=3
+        )
     axes.set_xscale("log")
     axes.set_xticks(counts, [f"{count}" for count in counts])
     axes.minorticks_off()
-    axes.set(title="a new head for 5 to 9 on a frozen body: test accuracy",
+    axes.set(title="a new head for 5 to 9 on a frozen backbone: test accuracy",
              xlabel="labels a class")  # fmt: skip
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     axes.legend(frameon=False)
@@ -528,9 +532,9 @@ else:
     print("docs/results has no rows of other classes yet")
 
 # %%
-# The end of each line compares with a frozen body of random weights, which is a stronger baseline
-# than it looks. The body that learned from shuffled answers shows how much of an effect comes from
-# training as such, not from what the answers say about their images.
+# The end of each line compares with a frozen backbone of random weights, which is a stronger
+# baseline than it looks. The backbone that learned from shuffled answers shows how much of an
+# effect comes from training as such, not from what the answers say about their images.
 #
 # How much smaller?
 # -----------------

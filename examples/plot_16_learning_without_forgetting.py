@@ -5,7 +5,7 @@
 *A network knows the digits 0 to 4, and you teach it 5 to 9. Afterwards it knows the new digits, but
 has forgotten some of the old. You keep it from forgetting without a single old image.*
 
-**Prerequisites:** lessons 14 (body and head) and 15 (temperature, soft targets).
+**Prerequisites:** lessons 14 (backbone and head) and 15 (temperature, soft targets).
 
 **Minutes:** 20 to read, about 15 seconds to run.
 
@@ -83,12 +83,12 @@ figure.suptitle("What the old network thinks of a 7")
 # %%
 # Forgetting
 # ----------
-# The new task gets its own head next to the old one; both share the same body. There are four ways
-# to train it, each with the same number of updates:
+# The new task gets its own head next to the old one; both share the same backbone. There are four
+# ways to train it, each with the same number of updates:
 #
 # * *feature extraction*: only the new head is trained,
-# * *fine-tuning*: body and new head,
-# * *learning without forgetting*: body and both heads, with the old head's outputs kept as before,
+# * *fine-tuning*: backbone and new head,
+# * *learning without forgetting*: backbone and both heads, with the old head's outputs held fixed,
 # * *joint training*: with the old images, which we have here but usually do not.
 #
 # After every epoch we measure both tasks. The steps are those of the paper: 1, the old outputs,
@@ -170,16 +170,16 @@ tuned = models["fine-tuning"]
 head, was = tuned.heads["old"].state_dict(), source.classifier[-1].state_dict()
 same = all(np.array_equal(a, b) for a, b in zip(head.values(), was.values(), strict=True))
 features = [
-    record_responses(body, batches(old[2], shuffle=False))
-    for body in (with_new_task(old_network(), 5).body.to(device), tuned.body)
+    record_responses(backbone, batches(old[2], shuffle=False))
+    for backbone in (with_new_task(old_network(), 5).backbone.to(device), tuned.backbone)
 ]
 moved = np.linalg.norm(features[1] - features[0]) / np.linalg.norm(features[0])
 print(f"the old head is the same to the bit: {same}")
 print(f"the features of the old test images have moved by {moved:.0%} of their length")
 
 # %%
-# The head is unchanged, but the body now computes different features of the same image. It is as if
-# the head got the right question in a language that has changed.
+# The head is unchanged, but the backbone now computes different features of the same image. It is
+# as if the head got the right question in a language that has changed.
 #
 # The loss
 # --------
@@ -290,7 +290,7 @@ else:
 # what the outputs say, or because the old head gets any target at all.
 #
 # Two things to know when you read the paper. Warm-up, in which only the new head learns at first,
-# matters for fine-tuning: a fresh head sends large gradients into the body. And all this is for
+# matters for fine-tuning: a fresh head sends large gradients into the backbone. And all this is for
 # tasks that are known to be separate, each with its own head. One softmax over all ten digits is a
 # much harder problem, and the method hardly helps there.
 #

@@ -113,11 +113,11 @@ def run(arguments: argparse.Namespace) -> None:
         return train(new_model(), lwf_loss({}), epochs + warm_up, 0, run)
 
     def fine_tuning(run: Run) -> tuple[MultiHead, History]:
-        """body and new head, whatever becomes of the old task"""
+        """backbone and new head, whatever becomes of the old task"""
         return train(new_model(), lwf_loss({}), warm_up, epochs, run)
 
     def learning_without_forgetting(run: Run) -> tuple[MultiHead, History]:
-        """body and both heads, with the old outputs recorded"""
+        """backbone and both heads, with the old outputs recorded"""
         model = new_model()
         outputs = {"old": record_responses(model.task("old"), images)}
         loss = lwf_loss(outputs, options["temperature"], options["old_weight"])
@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
         both = JointBatches([loader(old_splits.train, as_new, "training"), images])
 
         def joint_training(run: Run) -> tuple[MultiHead, History]:
-            """body and both heads, with the old images at hand"""
+            """backbone and both heads, with the old images at hand"""
             model, N = new_model(), epochs + warm_up
             rule = optimizer(model, settings)
             return model, fit(

@@ -18,7 +18,7 @@ from minivision.training.settings import check_texts
 COUNTS = ("epochs", "batch_size", "ratio", "layers", "iterations", "limit", "labels", "per_class",
           "hidden")  # fmt: skip
 FROM_ZERO = ("seed", "warm_up")  # whole numbers, 0 or more
-NUMBERS = ("lr", "body_rate", "layer_decay", "temperature", "alpha", "old_weight", "threshold",
+NUMBERS = ("lr", "backbone_rate", "layer_decay", "temperature", "alpha", "old_weight", "threshold",
            "floor")  # fmt: skip
 SWITCHES = ("skip_unreadable", "no_labels", "hard_labels", "no_balance", "allow_missing")
 # Options that may be null; all others are strings. One of `labels` and `unlabelled` is null.

@@ -37,7 +37,7 @@ from minivision.cli.policy import EXPLAINED, STEPS
 from minivision.cli.setup import build_model, load_run, loader, open_run
 from minivision.cli.train import test_result
 from minivision.methods import RecordedBatches, rate_groups, record_responses
-from minivision.models import BodyAndHead, cut, with_new_head
+from minivision.models import BackboneAndHead, cut, with_new_head
 from minivision.optim import Adam
 from minivision.random import manual_seed
 from minivision.training import Run, classification_loss
@@ -46,7 +46,7 @@ from minivision.training.loop import History
 DEFAULTS: dict[str, Any] = {
     "run_folder": None, "dataset": None, "epochs": 20, "batch_size": 32, "lr": None,
     "limit": None, "seed": 0,
-    "skip_unreadable": False, "approach": "all", "layers": 1, "hidden": None, "body_rate": 0.1,
+    "skip_unreadable": False, "approach": "all", "layers": 1, "hidden": None, "backbone_rate": 0.1,
     "layer_decay": 1.0, "augment": "none",
 }  # fmt: skip
 
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hidden", type=positive(int), help="units of an adaptation layer (default: no such layer)"
     )
     add(
-        "--body-rate",
+        "--backbone-rate",
         type=positive(float),
         help="fine-tuned: factor on lr for the backbone (default: 0.1)",
     )
@@ -99,38 +99,38 @@ def run(arguments: argparse.Namespace) -> None:
     validate = accuracy_on(splits.validation, settings)
     fit = trainer(settings, device, validate)
 
-    def headed(network: Any, layers: int) -> BodyAndHead:
+    def headed(network: Any, layers: int) -> BackboneAndHead:
         with manual_seed(seed, 1):  # other numbers than the backbone's
             model = with_new_head(network, K, layers=layers, hidden=hidden)
         model.to(device)
         return model
 
-    def scratch(run: Run) -> tuple[BodyAndHead, History]:
+    def scratch(run: Run) -> tuple[BackboneAndHead, History]:
         """the same network with fresh weights, the baseline"""
         model = headed(build_model(settings), layers)
         loss, rule = watched(classification_loss, K), Adam(model.parameters(), lr)
         return model, fit(model, images, loss, rule, run=run)
 
-    def frozen(run: Run) -> tuple[BodyAndHead, History]:
-        """a new head on the old body, which stays as it is"""
+    def frozen(run: Run) -> tuple[BackboneAndHead, History]:
+        """a new head on the old backbone, which stays as it is"""
         model = headed(load_run(options["run_folder"])[2], options["layers"])
-        model.body.freeze()
+        model.backbone.freeze()
         rule = Adam(model.head.parameters(), lr)
         if options["augment"] != "none":
             return model, fit(model, images, classification_loss, rule, run=run)
-        features = RecordedBatches(record_responses(model.body, images), images)
+        features = RecordedBatches(record_responses(model.backbone, images), images)
         return model, fit(
             model.head, features, classification_loss, rule, run=run,
             validate=lambda head: validate(model),
         )  # fmt: skip
 
-    def fine_tuned(run: Run) -> tuple[BodyAndHead, History]:
-        """everything is trained, the body slowly"""
+    def fine_tuned(run: Run) -> tuple[BackboneAndHead, History]:
+        """everything is trained, the backbone slowly"""
         model = headed(load_run(options["run_folder"])[2], options["layers"])
-        groups = rate_groups(model, lr, options["body_rate"], options["layer_decay"])
+        groups = rate_groups(model, lr, options["backbone_rate"], options["layer_decay"])
         return model, fit(model, images, classification_loss, Adam(groups, lr), run=run)
 
-    def measure(model: BodyAndHead) -> dict[str, Any]:
+    def measure(model: BackboneAndHead) -> dict[str, Any]:
         found = test_result(model, test, settings.classes)
         trained = sum(p.size for p in model.parameters() if p.requires_grad)
         kept = {key: found[key] for key in ("test_accuracy", "test_loss", "test_images")}

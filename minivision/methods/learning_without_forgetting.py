@@ -107,12 +107,12 @@ def with_new_task(
     MultiHead gets one more head, and `old` and `layers` are ignored.
     """
     if isinstance(model, MultiHead):
-        heads, body = dict(model.heads), model.body
+        heads, backbone = dict(model.heads), model.backbone
         features = features_into(next(iter(heads.values())))
     else:
-        body, head, features = cut(model, layers)
+        backbone, head, features = cut(model, layers)
         heads = {old: head}
     if new in heads:
         raise ValueError(f"with_new_task: there is a task {new!r} already; choose another name")
     heads[new] = new_head(features, classes)
-    return MultiHead(body, heads)
+    return MultiHead(backbone, heads)

@@ -27,7 +27,7 @@ from minivision.models.alexnet import (
 )
 from minivision.models.alexnet_small import alexnet_small
 from minivision.models.dense_evaluation import fully_convolutional
-from minivision.models.heads import BodyAndHead, MultiHead, cut, new_head, with_new_head
+from minivision.models.heads import BackboneAndHead, MultiHead, cut, new_head, with_new_head
 from minivision.models.lenet import lenet5, lenet5_lecture
 from minivision.models.lenet_original import lenet5_original
 from minivision.models.nearest_neighbors import KNearestNeighbors
@@ -123,7 +123,7 @@ __all__ = [
     "resnet20",
     "resnet32",
     "resnet56",
-    "BodyAndHead",
+    "BackboneAndHead",
     "MultiHead",
     "cut",
     "new_head",

@@ -1,6 +1,6 @@
 """Backbones and heads: cut a trained network in two, and attach another head to what it learned.
 
-The backbone (`body` in the code) turns images into features, and the head turns features into the
+The backbone turns images into features, and the head turns features into the
 classes of one task. The backbone holds what the network has learned about images in general.
 Nothing is copied: the parts share their weights with the network they are cut from.
 """
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from re import sub
 from typing import Any, NamedTuple, cast
 
+from minivision.backend import Array
 from minivision.errors import refuses_rng, require_one_of
 from minivision.functional import cross_entropy
 from minivision.models.network import Network
@@ -20,9 +22,9 @@ from minivision.tensor import Tensor
 
 
 class Cut(NamedTuple):
-    """A network in two parts: body(x) is (N, features), and head(body(x)) = model(x)."""
+    """A network in two parts: backbone(x) is (N, features), and head(backbone(x)) = model(x)."""
 
-    body: Module
+    backbone: Module
     head: Module
     features: int
 
@@ -40,25 +42,27 @@ def cut(model: Module, layers: int = 1) -> Cut:
     >>> [cut(model, layers).features for layers in (1, 2, 3)]
     [4096, 4096, 9216]
     """
-    if isinstance(model, BodyAndHead | ResNet):
+    if isinstance(model, BackboneAndHead | ResNet):
         if layers != 1:
             raise ValueError(f"cut: layers is {layers}; a {type(model).__name__} can be cut at 1")
-        if isinstance(model, BodyAndHead):
-            return Cut(model.body, model.head, features_into(model.head))
-        body: Any = copy(model)
-        body.fc = Sequential()  # with no layers, it returns its input
-        return Cut(body, Sequential(model.fc), model.fc.in_features)
+        if isinstance(model, BackboneAndHead):
+            return Cut(model.backbone, model.head, features_into(model.head))
+        backbone: Any = copy(model)
+        backbone.fc = Sequential()  # with no layers, it returns its input
+        return Cut(backbone, Sequential(model.fc), model.fc.in_features)
     if not isinstance(model, Network):
         came = type(model).__name__
-        raise TypeError(f"cut: model is a {came}; expected a Network, a ResNet or a BodyAndHead")
+        raise TypeError(
+            f"cut: model is a {came}; expected a Network, a ResNet or a BackboneAndHead"
+        )
     parts = list(model.classifier)
     places = [i for i, part in enumerate(parts) if isinstance(part, Linear)]
     if not 1 <= layers <= len(places):
         raise ValueError(f"cut: layers is {layers}; expected 1 to {len(places)}, as the model has")
     place = places[-layers]
-    body, last = copy(model), cast(Linear, parts[place])
-    body.classifier = Sequential(*parts[:place])
-    return Cut(body, Sequential(*parts[place:]), last.in_features)
+    backbone, last = copy(model), cast(Linear, parts[place])
+    backbone.classifier = Sequential(*parts[:place])
+    return Cut(backbone, Sequential(*parts[place:]), last.in_features)
 
 
 @refuses_rng
@@ -74,40 +78,50 @@ def new_head(features: int, classes: int, hidden: Sequence[int] = ()) -> Sequent
     return Sequential(*parts, Linear(features, classes))
 
 
-class BodyAndHead(Module):
+class OnBackbone(Module):
+    """A network that feeds the features of another network's backbone to a head of its own."""
+
+    def __init__(self, backbone: Module):
+        self.input_shape = getattr(backbone, "input_shape", None)
+        self.pixel_range = getattr(backbone, "pixel_range", None)
+        self.backbone = backbone
+        self.training = backbone.training  # so that evaluation restores the backbone's mode
+
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """See `Module.load_state_dict`. Also takes the names of version 0.1, `body.…`."""
+        super().load_state_dict({sub(r"^body\.", "backbone.", n): a for n, a in arrays.items()})
+
+
+class BackboneAndHead(OnBackbone):
     """x (N, C, H, W) -> logits (N, K): another network's backbone with a head of its own."""
 
-    def __init__(self, body: Module, head: Module):
-        self.input_shape = getattr(body, "input_shape", None)
-        self.pixel_range, self.loss = getattr(body, "pixel_range", None), cross_entropy
-        self.body, self.head = body, head
-        self.training = body.training  # so that evaluation restores the backbone's mode
+    def __init__(self, backbone: Module, head: Module):
+        super().__init__(backbone)
+        self.head, self.loss = head, cross_entropy
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x))
+        return self.head(self.backbone(x))
 
 
-class MultiHead(Module):
+class MultiHead(OnBackbone):
     """x (N, C, H, W) -> {task: logits (N, K)}: one backbone, and a head for each task.
 
     Every task has its own classes and its own head; `task` returns the network for one of them,
     which shares its weights with this one.
     """
 
-    def __init__(self, body: Module, heads: Mapping[str, Module]):
-        self.input_shape = getattr(body, "input_shape", None)
-        self.pixel_range = getattr(body, "pixel_range", None)
-        self.body, self.heads = body, dict(heads)
-        self.training = body.training
+    def __init__(self, backbone: Module, heads: Mapping[str, Module]):
+        super().__init__(backbone)
+        self.heads = dict(heads)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        features = self.body(x)
+        features = self.backbone(x)
         return {name: head(features) for name, head in self.heads.items()}
 
-    def task(self, name: str) -> BodyAndHead:
+    def task(self, name: str) -> BackboneAndHead:
         """The network of one task."""
         require_one_of("MultiHead: task", name, self.heads)
-        return BodyAndHead(self.body, self.heads[name])
+        return BackboneAndHead(self.backbone, self.heads[name])
 
 
 @refuses_rng
@@ -117,7 +131,7 @@ def with_new_head(
     *,
     layers: int = 1,
     hidden: Sequence[int] = (),
-) -> BodyAndHead:
+) -> BackboneAndHead:
     """The model's backbone (shared, not copied) with a new head for other classes.
 
     layers: how many fully connected layers are removed; hidden: see `new_head`.
@@ -128,8 +142,8 @@ def with_new_head(
       (0): Linear(84, 3)
     )
     """
-    body, _, features = cut(model, layers)
-    return BodyAndHead(body, new_head(features, classes, hidden))
+    backbone, _, features = cut(model, layers)
+    return BackboneAndHead(backbone, new_head(features, classes, hidden))
 
 
 def features_into(head: Module) -> int:

@@ -123,10 +123,10 @@ def test_the_frozen_body_is_the_old_one_to_the_bit_and_the_others_are_not(place,
     old = load_weights(place / "old" / "checkpoint.safetensors")[0]
     for way, same in (("frozen", True), ("fine-tuned", False)):
         new = load_weights(done / name / way / "checkpoint.safetensors")[0]
-        body = [key for key in new if key.startswith("model.body.")]
-        assert len(body) >= 6
-        for key in body:
-            before = old[key.replace("model.body.", "model.")]
+        backbone = [key for key in new if key.startswith("model.backbone.")]
+        assert len(backbone) >= 6
+        for key in backbone:
+            before = old[key.replace("model.backbone.", "model.")]
             assert (before.tobytes() == new[key].tobytes()) == same, key
 
 

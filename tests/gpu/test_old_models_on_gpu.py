@@ -38,14 +38,14 @@ def loader(batch):
 
 def frozen(device, batch):
     model = network()
-    model.body.freeze()
+    model.backbone.freeze()
     rule = SGD(model.head.parameters(), lr=0.05)
     return model, fit(model, loader(batch), classification_loss, rule, 2, device=device)
 
 
 def on_recorded_features(device, batch):
     model = network().to(device)
-    features = RecordedBatches(record_responses(model.body, loader(batch)), loader(batch))
+    features = RecordedBatches(record_responses(model.backbone, loader(batch)), loader(batch))
     rule = SGD(model.head.parameters(), lr=0.05)
     return model, fit(model.head, features, classification_loss, rule, 2, device=device)
 
@@ -90,7 +90,7 @@ def jointly(device, batch):
 
 
 METHODS = {
-    "a frozen body": frozen,
+    "a frozen backbone": frozen,
     "recorded features": on_recorded_features,
     "fine-tuning": fine_tuned,
     "distilled": distilled(recorded=False),

@@ -1,19 +1,19 @@
-"""A small network that has learned, in a body and a head, for the tests that build on an old one.
+"""A small network that has learned, in a backbone and a head, for tests that build on one.
 
-Its body has all that training could move behind one's back: weights, running statistics, dropout.
+Its backbone has all that training could move unnoticed: weights, running statistics, dropout.
 """
 
 import numpy as np
 
 from minivision import manual_seed, nn
-from minivision.models import BodyAndHead, new_head
+from minivision.models import BackboneAndHead, new_head
 from minivision.tensor import Tensor
 from tests.methods.unlabelled import H, W
 
 FEATURES = 8
 
 
-def body(seed=0, dropout=0.25):
+def backbone(seed=0, dropout=0.25):
     with manual_seed(seed):
         layers = nn.Linear(H * W, FEATURES), nn.BatchNorm1d(FEATURES), nn.ReLU()
     return nn.Sequential(nn.Flatten(), *layers, nn.Dropout(dropout))
@@ -23,7 +23,7 @@ def network(seed=0, classes=3, dropout=0.25):
     """A fresh network; its running statistics are not those it began with."""
     with manual_seed(seed + 1):
         head = new_head(FEATURES, classes)
-    model = BodyAndHead(body(seed, dropout), head)
+    model = BackboneAndHead(backbone(seed, dropout), head)
     rng = np.random.default_rng(seed + 2)
     model.train().seed(0, 0)
     model(Tensor(rng.normal(size=(16, 1, H, W)).astype(np.float32)))

@@ -221,15 +221,15 @@ def test_the_teacher_is_asked_in_evaluation_mode_and_stays_what_it_is(recorded):
     """It comes in training mode, with statistics that would move and dropout that would draw."""
     teacher = good_teacher().train()
     before = weights(teacher)
-    modes, forward = [], teacher.body.forward
+    modes, forward = [], teacher.backbone.forward
 
     def watched(x):
         features = forward(x)
         # Where a gradient could flow, all of the teacher's activations would be kept for it.
-        modes.append((teacher.body[2].training, features.requires_grad))
+        modes.append((teacher.backbone[2].training, features.requires_grad))
         return features
 
-    teacher.body.forward = watched
+    teacher.backbone.forward = watched
     distilled(network(), teacher, recorded=recorded)
     assert set(modes) == {(False, False)}
     assert len(modes) == (5 if recorded else 15)  # 5 batches, once or in each of 3 epochs

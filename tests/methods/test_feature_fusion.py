@@ -167,7 +167,7 @@ def test_deep_parts_are_the_mean_over_places_and_what_the_last_layer_is_given(he
     x = np.stack([ToArray()(image) for image in images])
     with no_grad():
         maps = model.features(Tensor(x)).data
-        whole = cut(model).body(Tensor(x)).data
+        whole = cut(model).backbone(Tensor(x)).data
     N, F, H, W = maps.shape
     mean = sum(maps[:, :, i, j] for i in range(H) for j in range(W)) / (H * W)
     np.testing.assert_allclose(found["local"], mean, rtol=1e-5)

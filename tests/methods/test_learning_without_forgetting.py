@@ -67,8 +67,8 @@ def learned(
 
 
 def parts(model):
-    """What is where, to the bit: the body, the old head, the new one."""
-    return weights(model.body), weights(model.heads["old"]), weights(model.heads["new"])
+    """What is where, to the bit: the backbone, the old head, the new one."""
+    return weights(model.backbone), weights(model.heads["old"]), weights(model.heads["new"])
 
 
 class TwoAnswers(nn.Module):
@@ -131,14 +131,14 @@ def test_the_root_of_a_probability_renormalised_is_softmax_at_a_temperature(v, T
 
 
 class Tiny:
-    """A body and two heads whose weights are handed in."""
+    """A backbone and two heads whose weights are handed in."""
 
     def __init__(self, *given):
         self.given = given
 
     def __call__(self, x):
-        body, old, new = self.given
-        features = F.tanh(F.linear(x, body))
+        backbone, old, new = self.given
+        features = F.tanh(F.linear(x, backbone))
         return {"old": F.linear(features, old), "new": F.linear(features, new)}
 
 
@@ -172,10 +172,10 @@ def test_losses_of_several_old_tasks_are_added():
 
 def test_the_warm_up_moves_the_new_head_and_nothing_else():
     model = two_tasks()
-    body, old, new = parts(model)
+    backbone, old, new = parts(model)
     history = learned(model, epochs=0, warm_up=3)
     after = parts(model)
-    assert after[:2] == (body, old)  # weights and running statistics, to the bit
+    assert after[:2] == (backbone, old)  # weights and running statistics, to the bit
     assert all(array != new[name] for name, array in after[2].items())
     assert [record["epoch"] for record in history] == [1, 2, 3]
 
@@ -184,7 +184,7 @@ def test_in_the_warm_up_an_old_head_answers_as_it_was_recorded():
     """A head cut off with several layers may have dropout and statistics: both are kept off."""
     manual_seed(0)
     old = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 4), nn.BatchNorm1d(4))
-    model = MultiHead(two_tasks().body, {"old": old, "new": two_tasks().heads["new"]})
+    model = MultiHead(two_tasks().backbone, {"old": old, "new": two_tasks().heads["new"]})
     before = weights(old)
     history = learned(model, epochs=0, warm_up=2)
     assert weights(old) == before
@@ -241,12 +241,12 @@ def fine_tuned_by_hand(model, transform=None):
     def cross_entropy(network, batch):
         return F.cross_entropy(network(batch.images)["new"], batch.targets)
 
-    for part in (model.body, model.heads["old"]):
+    for part in (model.backbone, model.heads["old"]):
         part.freeze()
     rule = MOMENTUM(model.heads["new"].parameters(), 0.05)
     fit(model, loader(transform), cross_entropy, rule, 1, device="cpu")
     model.unfreeze()
-    rest = [*model.body.parameters(), *model.heads["new"].parameters()]
+    rest = [*model.backbone.parameters(), *model.heads["new"].parameters()]
     return fit(model, loader(transform), cross_entropy, MOMENTUM(rest, 0.05), 2, device="cpu")
 
 
@@ -270,9 +270,9 @@ def test_without_the_old_loss_the_old_head_stays_to_the_bit(rule):
 
 def test_without_epochs_it_is_feature_extraction_body_and_old_head_untouched():
     model = two_tasks()
-    body, old, new = parts(model)
+    backbone, old, new = parts(model)
     learned(model, epochs=0, warm_up=4)
-    assert parts(model)[:2] == (body, old)
+    assert parts(model)[:2] == (backbone, old)
     assert parts(model)[2] != new
 
 
@@ -384,7 +384,7 @@ def test_a_third_task_joins_the_two():
     three = with_new_task(model, 5, new="third")
     assert list(three.heads) == ["old", "new", "third"]
     assert list(model.heads) == ["old", "new"]
-    assert three.body is model.body
+    assert three.backbone is model.backbone
     assert three.heads["old"] is model.heads["old"]
     manual_seed(3)
     three = with_new_task(model, 3, new="third")
@@ -415,6 +415,6 @@ def test_what_makes_no_sense_is_refused(settings, sentence):
 
 
 def test_a_record_for_a_model_without_an_old_task_is_refused():
-    model = MultiHead(two_tasks().body, {"new": two_tasks().heads["new"]})
+    model = MultiHead(two_tasks().backbone, {"new": two_tasks().heads["new"]})
     with pytest.raises(ValueError, match=r"^lwf_loss: .* but the model has only one$"):
         learned(model, warm_up=0, old_outputs={"old": np.zeros((22, 4), "f")})

@@ -1,4 +1,4 @@
-"""Transfer: the frozen body stays to the bit, the short way agrees, every rate is its own."""
+"""Transfer: the frozen backbone stays to the bit, the short way agrees, every rate is its own."""
 
 from functools import partial
 
@@ -9,11 +9,11 @@ from minivision import functional as F
 from minivision.datasets import DataLoader
 from minivision.methods import RecordedBatches, rate_groups, record_responses
 from minivision.methods.transfer import layers_with_weights
-from minivision.models import BodyAndHead, lenet5, new_head, resnet20, vgg_small, with_new_head
+from minivision.models import BackboneAndHead, lenet5, new_head, resnet20, vgg_small, with_new_head
 from minivision.optim import SGD, Adam, step_decay
 from minivision.training import Run, classification_loss, evaluate, fit
 from minivision.transforms import Compose, RandomTranslate, ToArray
-from tests.methods.old_network import FEATURES, Killed, body, dies_in, network, weights
+from tests.methods.old_network import FEATURES, Killed, backbone, dies_in, network, weights
 from tests.methods.unlabelled import stripes
 
 MOMENTUM = partial(SGD, momentum=0.9, weight_decay=0.01)
@@ -28,10 +28,10 @@ def extracted(model, *, recorded=False, make_optimizer=MOMENTUM, batches=None, *
     """Approach 1, as the page writes it."""
     batches = loader() if batches is None else batches
     network = model
-    model.body.freeze()
+    model.backbone.freeze()
     if recorded:
         network = model.head
-        batches = RecordedBatches(record_responses(model.body, batches), batches)
+        batches = RecordedBatches(record_responses(model.backbone, batches), batches)
     rule = make_optimizer(model.head.parameters(), 0.1)
     history = fit(network, batches, classification_loss, rule, 3, device="cpu", **options)
     model.unfreeze()
@@ -40,7 +40,7 @@ def extracted(model, *, recorded=False, make_optimizer=MOMENTUM, batches=None, *
 
 def tuned(model, *, make_optimizer=MOMENTUM, batches=None, epochs=3, lr=0.1, **options):
     """Approach 2, as the page writes it."""
-    names = ("body_rate", "layer_decay")
+    names = ("backbone_rate", "layer_decay")
     rates = {name: options.pop(name) for name in names if name in options}
     batches = loader() if batches is None else batches
     rule = make_optimizer(rate_groups(model, lr, **rates), lr)
@@ -54,9 +54,9 @@ def tuned(model, *, make_optimizer=MOMENTUM, batches=None, epochs=3, lr=0.1, **o
 def test_a_frozen_body_is_the_same_to_the_bit_and_the_head_is_not(recorded):
     """Weights, and the running statistics that a forward pass in training mode would move."""
     model = network()
-    kept, head = weights(model.body), weights(model.head)
+    kept, head = weights(model.backbone), weights(model.head)
     history = extracted(model, recorded=recorded)
-    assert weights(model.body) == kept
+    assert weights(model.backbone) == kept
     assert all(array != head[name] for name, array in weights(model.head).items())
     assert history["train_loss"][-1] < history["train_loss"][0]
 
@@ -78,13 +78,13 @@ def test_recorded_features_give_what_looking_anew_gives():
 def test_the_body_looks_at_every_image_once_when_its_features_are_recorded():
     looks = []
 
-    class Watched(type(body())):
+    class Watched(type(backbone())):
         def forward(self, x):
             looks.append(len(x.data))
             return super().forward(x)
 
     for recorded, expected in ((True, 22), (False, 3 * 22)):
-        model = BodyAndHead(Watched(*body()), new_head(FEATURES, 3))
+        model = BackboneAndHead(Watched(*backbone()), new_head(FEATURES, 3))
         looks.clear()
         extracted(model, recorded=recorded)
         assert sum(looks) == expected
@@ -98,7 +98,7 @@ def test_it_is_softmax_regression_on_the_features_written_out():
     batches = loader()
     for epoch in range(3):
         for images, labels in batches(epoch):
-            h = model.body(images).data.astype(np.float64)
+            h = model.backbone(images).data.astype(np.float64)
             q = F.softmax(h @ weight.T + bias).data
             q[np.arange(len(labels)), labels] -= 1
             weight -= 0.1 * q.T @ h / len(labels)
@@ -135,7 +135,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, recorded):
 
 def test_one_rate_for_all_is_plain_training_to_the_bit():
     model, plain = network(), network()
-    found = tuned(model, body_rate=1, batches=loader(DRAWS))
+    found = tuned(model, backbone_rate=1, batches=loader(DRAWS))
     rule = MOMENTUM(plain.parameters(), lr=0.1)
 
     def cross_entropy(model, batch):
@@ -150,14 +150,14 @@ def test_a_first_step_moves_every_part_by_its_own_rate():
     model, reference = network(), network()
     before = model.state_dict()
     one_step = {"epochs": 1, "make_optimizer": SGD, "batches": DataLoader(stripes(22, 1), 22)}
-    tuned(model, body_rate=0.25, **one_step)
-    tuned(reference, body_rate=1, **one_step)
+    tuned(model, backbone_rate=0.25, **one_step)
+    tuned(reference, backbone_rate=1, **one_step)
     for name, _ in model.named_parameters():
         ours, theirs = (m.state_dict()[name] - before[name] for m in (model, reference))
-        rate = 0.25 if name.startswith("body") else 1
+        rate = 0.25 if name.startswith("backbone") else 1
         np.testing.assert_allclose(ours, rate * theirs, rtol=1e-3, atol=1e-7, err_msg=name)
         # A bias in front of batch normalisation has no gradient.
-        assert np.abs(theirs).max() > 1e-4 or name == "body.1.bias"
+        assert np.abs(theirs).max() > 1e-4 or name == "backbone.1.bias"
 
 
 def test_a_schedule_scales_the_rates_of_all_groups_and_does_not_level_them():
@@ -205,7 +205,7 @@ def test_layers_learn_the_more_slowly_the_nearer_they_are_to_the_image():
 
 def test_a_normalisation_belongs_to_the_layer_before_it():
     model = with_new_head(resnet20(), 5)
-    layers = layers_with_weights(model.body)
+    layers = layers_with_weights(model.backbone)
     assert len(layers) == 19
     assert all(len(layer) == 3 for layer in layers)
     for convolution, scale, shift in layers:
@@ -215,7 +215,7 @@ def test_a_normalisation_belongs_to_the_layer_before_it():
 def test_a_layer_whose_rate_is_0_keeps_its_weights_to_the_bit():
     model = network()
     before = weights(model)
-    tuned(model, body_rate=0, make_optimizer=partial(Adam, weight_decay=0.1))
+    tuned(model, backbone_rate=0, make_optimizer=partial(Adam, weight_decay=0.1))
     moved = {name for name, _ in model.named_parameters() if weights(model)[name] != before[name]}
     assert moved == {"head.0.weight", "head.0.bias"}
     deep = with_new_head(lenet5(), 5)
@@ -239,7 +239,7 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_bits(tmp_path):
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan")])
-@pytest.mark.parametrize("name", ["lr", "body_rate", "layer_decay"])
+@pytest.mark.parametrize("name", ["lr", "backbone_rate", "layer_decay"])
 def test_a_rate_below_0_is_refused(name, value):
     model = network()
     before = weights(model)

@@ -1,4 +1,4 @@
-"""Bodies and heads: a network cut in two is the network; other heads share the body."""
+"""Backbones and heads: a network cut in two is the network; other heads share the backbone."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from minivision import Tensor, manual_seed, no_grad
 from minivision.models import (
     MODELS,
-    BodyAndHead,
+    BackboneAndHead,
     MultiHead,
     ResNet,
     cut,
@@ -42,8 +42,8 @@ def test_a_body_and_its_head_are_the_network_to_the_bit():
         with no_grad():
             expected = model(x).data
             for layers in range(1, fully_connected + 1):
-                body, head, features = cut(model, layers)
-                h = body(x)
+                backbone, head, features = cut(model, layers)
+                h = backbone(x)
                 assert h.shape == (2, features), (name, layers)
                 assert np.array_equal(head(h).data, expected), (name, layers)
                 assert sum(isinstance(part, Linear) for part in head) == layers
@@ -52,8 +52,8 @@ def test_a_body_and_its_head_are_the_network_to_the_bit():
 def test_the_parts_share_the_weights_and_the_network_stays_what_it_was():
     for name, model in small_networks().items():
         before, text = list(model.named_parameters()), repr(model)
-        body, head, _ = cut(model)
-        shared = [*body.parameters(), *head.parameters()]
+        backbone, head, _ = cut(model)
+        shared = [*backbone.parameters(), *head.parameters()]
         assert [id(p) for p in shared] == [id(p) for _, p in before], name
         assert [n for n, _ in model.named_parameters()] == [n for n, _ in before]
         assert repr(model) == text
@@ -76,11 +76,11 @@ def test_every_network_of_the_table_is_cut_or_says_why_not():
 def test_a_cut_network_can_be_cut_again_at_its_head():
     manual_seed(0)
     model = with_new_head(lenet5(), 3)
-    body, head, features = cut(model)
-    assert (body, head, features) == (model.body, model.head, 84)
+    backbone, head, features = cut(model)
+    assert (backbone, head, features) == (model.backbone, model.head, 84)
     manual_seed(2)
     other = with_new_head(model, 7)
-    assert other.body is model.body
+    assert other.backbone is model.backbone
     assert other(images(model)).shape == (2, 7)
     assert model(images(model)).shape == (2, 3)
 
@@ -121,7 +121,7 @@ def test_a_new_heads_weights_follow_from_the_seed():
 def test_a_network_under_a_new_head_still_says_what_images_it_takes():
     for model in (lenet5(), resnet20()):
         new = with_new_head(model, 3)
-        both = MultiHead(new.body, {"old": cut(model).head, "new": new.head})
+        both = MultiHead(new.backbone, {"old": cut(model).head, "new": new.head})
         for part in (new, both, both.task("new")):
             assert part.input_shape == model.input_shape
             assert part.pixel_range == model.pixel_range
@@ -129,8 +129,8 @@ def test_a_network_under_a_new_head_still_says_what_images_it_takes():
 
 def two_heads():
     manual_seed(0)
-    body = Sequential(Flatten(), Linear(12, 5), ReLU())
-    return MultiHead(body, {name: new_head(5, K) for name, K in (("a", 3), ("b", 2))})
+    backbone = Sequential(Flatten(), Linear(12, 5), ReLU())
+    return MultiHead(backbone, {name: new_head(5, K) for name, K in (("a", 3), ("b", 2))})
 
 
 def test_every_head_answers_for_its_own_task():
@@ -142,19 +142,30 @@ def test_every_head_answers_for_its_own_task():
         one = model.task(name)
         assert np.array_equal(one(x).data, logits.data)
         assert one.head is model.heads[name]
-        assert one.body is model.body
+        assert one.backbone is model.backbone
 
 
 def test_weights_of_heads_are_named_by_their_tasks():
     assert [name for name, _ in two_heads().named_parameters()] == [
-        "body.1.weight", "body.1.bias", "heads.a.0.weight", "heads.a.0.bias",
+        "backbone.1.weight", "backbone.1.bias", "heads.a.0.weight", "heads.a.0.bias",
         "heads.b.0.weight", "heads.b.0.bias",
     ]  # fmt: skip
 
 
+def test_multi_head_loads_a_file_of_version_0_1():
+    """There, the backbone was called body."""
+    manual_seed(3)
+    old, model = two_heads(), two_heads()
+    renamed = {n.replace("backbone.", "body."): array for n, array in old.state_dict().items()}
+    assert "body.1.weight" in renamed
+    model.load_state_dict(renamed)
+    for name, array in old.state_dict().items():
+        assert np.array_equal(model.state_dict()[name], array)
+
+
 def test_a_head_added_to_the_dict_one_gave_is_not_added_to_the_network():
     heads = dict(two_heads().heads)
-    model = MultiHead(two_heads().body, heads)
+    model = MultiHead(two_heads().backbone, heads)
     heads["c"] = new_head(5, 4)
     assert list(model.heads) == ["a", "b"]
 
@@ -166,14 +177,16 @@ def test_a_checkpoint_of_another_architecture_is_refused_and_nothing_changes():
     wider = with_new_head(lenet5(), 4).state_dict()
     with pytest.raises(ValueError, match=r"of another shape: head\.0\.weight is \(4, 84\), exp"):
         model.load_state_dict(wider)
-    with pytest.raises(ValueError, match=r"missing: body\.features\.0\.weight.*not in this model"):
+    with pytest.raises(
+        ValueError, match=r"missing: backbone\.features\.0\.weight.*not in this model"
+    ):
         model.load_state_dict(lenet5().state_dict())
     for name, array in model.state_dict().items():
         assert np.array_equal(array, before[name])
 
 
 def test_a_head_that_does_not_fit_the_body_is_named_with_both_sizes():
-    model = BodyAndHead(cut(lenet5()).body, new_head(85, 3))
+    model = BackboneAndHead(cut(lenet5()).backbone, new_head(85, 3))
     with pytest.raises(ValueError, match=r"linear: x has 84 features.* expects 85"):
         model(Tensor(np.zeros((2, 1, 28, 28), np.float32)))
 
@@ -188,9 +201,9 @@ def test_a_head_that_does_not_fit_the_body_is_named_with_both_sizes():
         (lambda: cut(resnet20(), 2), ValueError,
          r"cut: layers is 2; a ResNet can be cut at 1"),
         (lambda: cut(with_new_head(lenet5(), 3), 2), ValueError,
-         r"cut: layers is 2; a BodyAndHead can be cut at 1"),
+         r"cut: layers is 2; a BackboneAndHead can be cut at 1"),
         (lambda: cut(two_heads()), TypeError,
-         r"cut: model is a MultiHead; expected a Network, a ResNet or a BodyAndHead"),
+         r"cut: model is a MultiHead; expected a Network, a ResNet or a BackboneAndHead"),
         (lambda: two_heads().task("c"), ValueError,
          r"MultiHead: task is 'c'; expected one of a, b"),
     ],
@@ -203,12 +216,12 @@ def test_what_cannot_be_cut_is_said(call, error, sentence):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_who_evaluates_one_task_gives_the_body_back_in_the_mode_it_was_in(training):
-    """`task` makes a network anew, which takes its mode from the body it shares."""
+    """`task` makes a network anew, which takes its mode from the backbone it shares."""
     model = two_heads().train(training)
     manual_seed(0)
     other = with_new_head(model.task("a"), 2)
-    for one in (model.task("b"), other, MultiHead(model.body, model.heads)):
+    for one in (model.task("b"), other, MultiHead(model.backbone, model.heads)):
         was_training = one.training  # what predict_logits does
         one.eval()
         one.train(was_training)
-        assert {part.training for part in model.body.modules()} == {training}
+        assert {part.training for part in model.backbone.modules()} == {training}

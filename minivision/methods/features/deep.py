@@ -39,37 +39,37 @@ class DeepFeatures:
     """
 
     def __init__(self, model: Module, prepare: Callable[[Any], np.ndarray], channels: int = 3):
-        body = cut(model).body
-        if not isinstance(body, Network | ResNet):
+        backbone = cut(model).backbone
+        if not isinstance(backbone, Network | ResNet):
             raise TypeError(
-                f"DeepFeatures: the body of the model is a {type(body).__name__}; "
+                f"DeepFeatures: the backbone of the model is a {type(backbone).__name__}; "
                 "expected a Network or a ResNet"
             )
-        if not any(isinstance(part, Conv2d) for part in body.modules()):
+        if not any(isinstance(part, Conv2d) for part in backbone.modules()):
             raise ValueError("DeepFeatures: the model has no convolution, so no local features")
-        self.body, self.prepare, self.channels = body, prepare, channels
+        self.backbone, self.prepare, self.channels = backbone, prepare, channels
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Parts:
         if len(images) == 0:
             raise ValueError("DeepFeatures: images is empty; expected at least one")
-        where = next((device_of(p.data) for p in self.body.parameters()), "cpu")
-        was_training = self.body.training
-        self.body.eval()
+        where = next((device_of(p.data) for p in self.backbone.parameters()), "cpu")
+        was_training = self.backbone.training
+        self.backbone.eval()
         found: list[tuple[np.ndarray, np.ndarray]] = []
         try:
             with no_grad():
                 for i in range(0, len(images), BATCH):
                     x = np.stack([self.prepare(image) for image in images[i : i + BATCH]])
-                    local, whole = two_parts(self.body, Tensor(to_device(x, where)))
+                    local, whole = two_parts(self.backbone, Tensor(to_device(x, where)))
                     found.append((to_host(local.data), to_host(whole.data)))
         finally:
-            self.body.train(was_training)
+            self.backbone.train(was_training)
         parts = [np.concatenate(part).astype(np.float64) for part in zip(*found, strict=True)]
         return {"local": parts[0], "global": parts[1]}
 
     def describe(self) -> dict[str, Any]:
         """What the features depend on, as plain JSON: the weights by their checksum."""
-        weights = {name: to_host(array) for name, array in self.body.state_dict().items()}
+        weights = {name: to_host(array) for name, array in self.backbone.state_dict().items()}
         return {
             "features": "deep",
             "weights": checksum(weights, {}),
@@ -78,10 +78,10 @@ class DeepFeatures:
         }
 
 
-def two_parts(body: Network | ResNet, x: Tensor) -> tuple[Tensor, Tensor]:
+def two_parts(backbone: Network | ResNet, x: Tensor) -> tuple[Tensor, Tensor]:
     """x (N, C, H, W) -> the local part (N, F) and the global part (N, D)."""
-    if isinstance(body, ResNet):
-        maps = body.layer2(body.layer1(relu(body.bn1(body.conv1(x)))))
-        return maps.mean(axis=(2, 3)), body.layer3(maps).mean(axis=(2, 3))
-    maps = body.features(x)
-    return maps.mean(axis=(2, 3)), Sequential(Flatten(), *body.classifier)(maps)
+    if isinstance(backbone, ResNet):
+        maps = backbone.layer2(backbone.layer1(relu(backbone.bn1(backbone.conv1(x)))))
+        return maps.mean(axis=(2, 3)), backbone.layer3(maps).mean(axis=(2, 3))
+    maps = backbone.features(x)
+    return maps.mean(axis=(2, 3)), Sequential(Flatten(), *backbone.classifier)(maps)
