@@ -76,10 +76,12 @@ def reduced(function: str, losses: Array, reduction: str, divisor: Any) -> Array
     if reduction == "none":
         return losses
     if reduction not in ("mean", "sum"):
-        raise ValueError(f'{function}: reduction is {reduction!r}; not "mean", "sum" or "none"')
+        raise ValueError(
+            f'{function}: reduction is {reduction!r}; expected "mean", "sum" or "none"'
+        )
     if reduction == "mean" and isinstance(divisor, int) and divisor == 0:
         why = "every target is ignore_index" if losses.size else "the batch is empty"
-        raise ValueError(f"{function}: {why}; there is no mean over it")
+        raise ValueError(f"{function}: {why}, so the mean is undefined")
     return losses.sum() if reduction == "sum" else losses.sum() / divisor
 
 

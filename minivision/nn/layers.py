@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from minivision import functional as F
-from minivision.errors import refuses_rng
+from minivision.errors import kind, refuses_rng
 from minivision.functional.checks import Pair, make_window
 from minivision.nn import sizes
 from minivision.nn.initializers import Weighted
@@ -29,7 +29,7 @@ class Sequential(Module):
     def __init__(self, *modules: Module):
         for i, module in enumerate(modules):
             if not isinstance(module, Module):
-                raise TypeError(f"Sequential: part {i} is a {type(module).__name__}, not a Module")
+                raise TypeError(f"Sequential: layer {i} is {kind(module)}; expected a Module")
         self._modules = list(modules)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
