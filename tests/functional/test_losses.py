@@ -1,4 +1,4 @@
-"""Cross-entropy: the mean surprise, for hard and soft targets, and every target it refuses."""
+"""Cross-entropy, the mean surprise, for hard and soft targets; and the other losses."""
 
 import numpy as np
 import pytest
@@ -94,60 +94,8 @@ def test_soft_targets_take_the_dtype_of_the_logits(dtype):
 
 
 def test_targets_may_be_tensors_without_gradient():
-    p = Tensor(np.array([[0.25, 0.75]]), requires_grad=True)
-    logits = np.zeros((1, 2))
-    assert F.cross_entropy(logits, p.detach()).item() == pytest.approx(np.log(2))
-    with pytest.raises(ValueError, match=r"targets requires a gradient; pass targets.detach\(\)"):
-        F.cross_entropy(logits, p)
-
-
-@pytest.mark.parametrize(
-    ("targets", "sentence"),
-    [
-        ([0, 3], r"targets\[1\] is 3; expected 0 to 2 \(there are 3 classes\)"),
-        ([-1, 0], r"targets\[0\] is -1; expected 0 to 2"),
-        ([0], r"targets has shape \(1,\); expected \(2,\)"),
-        ([[0], [1]], r"targets has shape \(2, 1\); expected \(2, 3\)"),
-        (1, r"targets has shape \(\); expected \(2,\)"),
-        ([[0.5, 0.6, 0.0], [0.0, 0.0, 1.0]], r"targets\[0\] sums to 1.1; expected 1"),
-        ([[1.0, 0.0, 0.0], [0.5, 0.0, 0.499]], r"targets\[1\] sums to 0.999; expected 1"),
-        ([[1.0, 0.0, 0.0], [np.nan, 0.0, 1.0]], r"targets\[1\] sums to nan; expected 1"),
-        ([[1.5, -0.5, 0.0], [0.0, 0.0, 1.0]], r"targets\[0\] has a negative probability"),
-        ([[np.inf, -np.inf, 1.0], [0.0, 0.0, 1.0]], r"targets\[0\] sums to nan"),
-    ],
-    ids=str,
-)  # fmt: skip
-@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")
-def test_targets_that_make_no_sense_are_named(targets, sentence):
-    with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
-        F.cross_entropy(np.ones((2, 3)), np.array(targets))
-
-
-@pytest.mark.parametrize(
-    ("targets", "sentence"),
-    [
-        ([0.0, 1.0], "labels are float64; expected integers"),
-        ([True, False], "labels are bool; expected integers"),
-        ([[0, 0, 1], [1, 0, 0]], "targets is int64; expected probabilities as floats"),
-        ([[True, False, False]] * 2, "targets is bool; expected probabilities"),
-    ],
-    ids=str,
-)
-def test_targets_of_a_wrong_dtype_are_named(targets, sentence):
-    with pytest.raises(TypeError, match=r"^cross_entropy: " + sentence):
-        F.cross_entropy(np.ones((2, 3)), np.array(targets))
-
-
-@pytest.mark.parametrize(
-    ("logits", "sentence"),
-    [
-        ((3,), r"logits has shape \(3,\); expected 2 axes \(N, K\)"),
-        ((0, 3), "the batch is empty; there is no mean over it"),
-    ],
-)
-def test_logits_that_do_not_fit_are_named(logits, sentence):
-    with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
-        F.cross_entropy(np.ones(logits), np.zeros(logits[0], int))
+    p = Tensor(np.array([[0.25, 0.75]]))
+    assert F.cross_entropy(np.zeros((1, 2)), p).item() == pytest.approx(np.log(2))
 
 
 def test_changing_the_labels_after_the_forward_pass_changes_nothing():
@@ -233,12 +181,6 @@ def test_the_mean_and_the_sum_are_those_of_the_losses_one_by_one(name, seed):
     assert LOSSES[name](z).item() == pytest.approx(each.mean(), rel=1e-12)
 
 
-@losses
-def test_a_reduction_of_another_name_is_named(name):
-    with pytest.raises(ValueError, match=rf'^{name}: reduction is \'average\'; not "mean", "sum"'):
-        LOSSES[name](np.zeros((3, 4)), reduction="average")
-
-
 @given(N=st.integers(1, 5), seed=seeds)
 def test_nll_loss_of_log_softmax_is_cross_entropy_and_so_is_the_gradient(N, seed):
     rng = np.random.default_rng(seed)
@@ -268,63 +210,3 @@ def test_the_mean_squared_error_by_hand():
     assert loss.item() == (4 + 9) / 2
     assert x.grad.tolist() == [[-20, 30]]
     assert t.grad.tolist() == [[20, -30]]
-
-
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        ({"label_smoothing": -0.1}, r"label_smoothing is -0.1; expected 0 to 1"),
-        ({"label_smoothing": 1.1}, r"label_smoothing is 1.1; expected 0 to 1"),
-        ({"label_smoothing": float("nan")}, r"label_smoothing is nan; expected 0 to 1"),
-        ({"weight": np.ones(2)}, r"weight has shape \(2,\); expected \(3,\)"),
-        ({"weight": Tensor(np.ones(3), requires_grad=True)}, r"weight requires a gradient; pass"),
-        (
-            {"targets": [7, 7], "ignore_index": 7},
-            r"every target is ignore_index; there is no mean over it",
-        ),
-        ({"targets": [-100, 1], "ignore_index": 0}, r"targets\[0\] is -100; expected 0 to 2"),
-    ],
-    ids=str,
-)
-def test_settings_that_make_no_sense_are_named(settings, sentence):
-    with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
-        F.cross_entropy(np.ones((2, 3)), **{"targets": [0, 1], **settings})
-
-
-def test_a_mean_over_ignored_targets_is_refused_with_weights_too():
-    """PyTorch's is NaN; its sum and its losses are 0, and so are ours (tests/parity)."""
-    for function in (F.cross_entropy, F.nll_loss):
-        for weight in (None, np.ones(3)):
-            with pytest.raises(
-                ValueError, match=r"^\w+: every target is ignore_index; there is no"
-            ):
-                function(np.zeros((2, 3)), [-100, -100], weight)
-
-
-@pytest.mark.parametrize(
-    ("targets", "error", "sentence"),
-    [
-        ([[0.5, 0.5, 0.0]] * 2, ValueError, r"targets has shape \(2, 3\); expected \(2,\)"),
-        (np.eye(3)[:2], ValueError, r"targets has shape \(2, 3\); expected \(2,\)"),
-        ([0], ValueError, r"targets has shape \(1,\); expected \(2,\)"),
-        ([0, 3], ValueError, r"targets\[1\] is 3; expected 0 to 2"),
-        ([0.0, 1.0], TypeError, r"labels are float64; expected integers"),
-    ],
-    ids=["list of soft", "soft", "too few", "no such class", "floats"],
-)
-def test_nll_loss_takes_labels_only(targets, error, sentence):
-    with pytest.raises(error, match=r"^nll_loss: " + sentence):
-        F.nll_loss(np.ones((2, 3)), targets)
-
-
-@pytest.mark.parametrize(
-    ("x", "t", "sentence"),
-    [
-        ((2, 3), (3, 2), r"predictions has shape \(2, 3\) and targets \(3, 2\); expected the same"),
-        ((2, 3), (3,), r"predictions has shape \(2, 3\) and targets \(3,\); expected the same"),
-        ((0, 3), (0, 3), r"the batch is empty; there is no mean over it"),
-    ],
-)
-def test_mse_loss_does_not_broadcast_and_says_so(x, t, sentence):
-    with pytest.raises(ValueError, match=r"^mse_loss: " + sentence):
-        F.mse_loss(np.ones(x), np.ones(t))

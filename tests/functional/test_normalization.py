@@ -9,6 +9,7 @@ from minivision import Tensor
 from minivision import functional as F
 from minivision.functional.normalization import RunningStatistics
 from tests import oracles
+from tests.refusals import refused
 from tests.strategies import seeds
 
 pytestmark = pytest.mark.usefixtures("every_kernel")
@@ -91,24 +92,6 @@ def test_dividing_alpha_by_the_size_is_a_size_times_smaller_alpha(C, seed):
     x = normal(seed, 2, C, 3, 2)
     one = F.local_response_norm(x, 5, alpha=5.0, alpha_over_size=True).data
     np.testing.assert_array_equal(one, F.local_response_norm(x, 5, alpha=1.0).data)
-
-
-@pytest.mark.parametrize(
-    ("x", "settings", "sentence"),
-    [
-        ((3, 5, 4), {}, r"x has shape \(3, 5, 4\); expected 4 axes \(N, C, H, W\)"),
-        ((1, 3, 5, 4), {"size": 4}, r"size is 4; expected an odd number of channels"),
-        ((1, 3, 5, 4), {"size": 0}, r"size is 0; expected an odd number"),
-        ((1, 3, 5, 4), {"size": -3}, r"size is -3; expected an odd number"),
-        ((1, 3, 5, 4), {"size": 5.0}, r"size is 5.0; expected an odd number"),
-        ((1, 3, 5, 4), {"k": 0}, r"k is 0, alpha 0.0001; expected k > 0, alpha >= 0"),
-        ((1, 3, 5, 4), {"alpha": -1.0}, r"k is 2.0, alpha -1.0; expected"),
-    ],
-    ids=repr,
-)  # fmt: skip
-def test_lrn_says_what_does_not_fit(x, settings, sentence):
-    with pytest.raises(ValueError, match=r"^local_response_norm: " + sentence):
-        F.local_response_norm(np.ones(x), **settings)
 
 
 # ── batch normalisation ──────────────────────────────────────────────────────────────────────
@@ -216,34 +199,8 @@ def test_a_network_without_scale_and_shift_has_them_1_and_0():
     )
 
 
-@pytest.mark.parametrize(
-    ("x", "settings", "sentence"),
-    [
-        ((4, 3, 5), {}, r"x has shape \(4, 3, 5\); expected \(N, C\) or \(N, C, H, W\)"),
-        ((4, 3), {"weight": np.ones(4)}, r"weight has shape \(4,\); expected \(3,\)"),
-        ((4, 3), {"bias": np.ones((1, 3))}, r"bias has shape \(1, 3\); expected \(3,\)"),
-        ((4, 3), {"running": statistics(4)}, r"running.mean is \(4,\); expected \(3,\)"),
-        ((4, 3), {"running": statistics(3)._replace(var=np.ones(2))},
-         r"running.var is \(2,\); expected \(3,\)"),
-        ((4, 3), {"training": False}, r"training is False, which needs running statistics"),
-        ((1, 3), {}, r"x has shape \(1, 3\), one value per channel; it has no variance"),
-        ((1, 3, 1, 1), {}, r"x has shape \(1, 3, 1, 1\), one value per channel"),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_batch_norm_says_what_does_not_fit(x, settings, sentence):
-    with pytest.raises(ValueError, match=r"^batch_norm: " + sentence):
-        F.batch_norm(np.ones(x), **settings)
-
-
 def test_what_it_refuses_does_not_move_the_running_statistics():
     running = statistics(3)
-    with pytest.raises(ValueError, match=r"^batch_norm: x has shape"):
+    with refused(ValueError, "batch_norm: x", "(1, 3)"):
         F.batch_norm(np.ones((1, 3)), running=running)
     assert [s.tolist() for s in running] == [[0, 0, 0], [1, 1, 1], 0]
-
-
-def test_running_statistics_of_another_dtype_are_named():
-    """They would turn a float32 network into a float64 one, silently."""
-    with pytest.raises(TypeError, match=r"^batch_norm: x is float32 but running.mean is float64"):
-        F.batch_norm(np.ones((4, 3), np.float32), running=statistics(3))

@@ -110,37 +110,6 @@ def test_clip_is_a_maximum_and_a_minimum(low, high, seed):
     np.testing.assert_array_equal(F.clip(x, high=high).data, F.minimum(x, high).data)
 
 
-# ── what they refuse ─────────────────────────────────────────────────────────────────────────
-
-
-@extremes
-def test_shapes_that_do_not_broadcast_are_named(function, of_two):
-    name = function.__name__
-    with pytest.raises(ValueError, match=rf"^{name}: a has shape \(2, 3\) and b \(4,\), which"):
-        function(np.ones((2, 3)), np.ones(4))
-
-
-@pytest.mark.parametrize(
-    ("condition", "came"),
-    [(np.array([1.0, 0.0]), "float64"), (np.array([1, 0]), "int64"), ("x > 0", "<U5")],
-    ids=["floats", "integers", "word"],
-)
-def test_a_condition_is_made_of_booleans(condition, came):
-    with pytest.raises(TypeError, match=rf"^where: condition is {came}; expected booleans, such"):
-        F.where(condition, np.ones(2), np.ones(2))
-
-
-def test_a_condition_that_does_not_broadcast_is_named():
-    with pytest.raises(ValueError, match=r"^where: condition has shape \(3,\), which does not bro"):
-        F.where(np.array([True] * 3), np.ones((2, 2)), 0.0)
-
-
-@pytest.mark.parametrize(("low", "high"), [(None, None), (1, 0), (0.1, -0.1)])
-def test_bounds_that_bound_nothing_are_named(low, high):
-    with pytest.raises(ValueError, match=rf"^clip: low is {low} and high {high}; expected one of"):
-        F.clip(np.ones(2), low, high)
-
-
 def test_a_condition_that_changes_later_changes_nothing():
     a, condition = Tensor(np.zeros(2), requires_grad=True), np.array([True, False])
     y = F.where(condition, a, 1.0)

@@ -47,14 +47,6 @@ def test_reshape_is_in_c_order_whatever_the_memory():
     assert F.reshape(np.ones((0, 3)), (5, -1)).shape == (5, 0)
 
 
-@pytest.mark.parametrize("new", [(4,), (2, 2), (-1, 4), (-1, -1), (-2, -3), (0, -1), ()])
-def test_a_shape_that_does_not_fit_is_refused_with_both_shapes(new):
-    with pytest.raises(
-        ValueError, match=r"^reshape: x has shape \(2, 3\) and 6 entries; not those"
-    ):
-        F.reshape(np.ones((2, 3)), new)
-
-
 def test_flatten_keeps_the_first_axis_and_lists_the_others_in_c_order():
     x = np.arange(24.0).reshape(2, 3, 4)
     assert F.flatten(x).shape == (2, 12)
@@ -66,12 +58,6 @@ def test_flatten_keeps_the_first_axis_and_lists_the_others_in_c_order():
     assert F.flatten(np.ones((0, 3, 2))).shape == (0, 6)
 
 
-@pytest.mark.parametrize("start_axis", [-1, 4])
-def test_flatten_names_a_bad_axis(start_axis):
-    with pytest.raises(ValueError, match=r"^flatten: start_axis is .*; expected 0 to 3"):
-        F.flatten(np.ones((2, 3, 4)), start_axis)
-
-
 def test_transpose_puts_axis_axes_i_of_x_at_place_i():
     x = np.arange(24.0).reshape(2, 3, 4)
     y = F.transpose(x, (2, 0, 1))
@@ -80,12 +66,6 @@ def test_transpose_puts_axis_axes_i_of_x_at_place_i():
     assert F.transpose(x).shape == (4, 3, 2)
     assert F.transpose(x, (-1, 0, 1)).shape == (4, 2, 3)
     assert F.transpose(np.array(3.0)).shape == ()
-
-
-@pytest.mark.parametrize("axes", [(0, 1), (0, 1, 1), (0, 1, 3), ()])
-def test_transpose_names_bad_axes(axes):
-    with pytest.raises(ValueError, match=r"^transpose: ax[ie]s is .*; expected"):
-        F.transpose(np.ones((2, 3, 4)), axes)
 
 
 def test_getitem_adds_the_gradients_of_an_entry_chosen_twice():
@@ -133,11 +113,6 @@ def test_getitem_of_channels_sees_one_pixel_and_says_so(index, is_pointwise):
     x = Tensor(np.zeros((2, 3, 4, 5)), requires_grad=True)
     window = x[index].node.window
     assert window == (Window((1, 1)) if is_pointwise else None)
-
-
-def test_getitem_refuses_what_numpy_refuses():
-    with pytest.raises(IndexError):
-        Tensor([1.0, 2.0])[2]
 
 
 # ── joining, padding, repeating ──────────────────────────────────────────────────────────────
@@ -201,40 +176,6 @@ def test_of_what_is_joined_the_rule_keeps_nothing():
         assert not any(isinstance(cell.cell_contents, list) for cell in rule.__closure__)
 
 
-@pytest.mark.parametrize("function", [F.concatenate, F.stack])
-@pytest.mark.parametrize(
-    ("parts", "axis", "error", "sentence"),
-    [
-        ([], 0, ValueError, r"parts is empty; expected at least one Tensor"),
-        (None, 0, TypeError, r"parts is a NoneType; expected a list of Tensors"),
-        ([np.ones(2), None], 0, TypeError, r"parts\[1\] is a NoneType; expected a Tensor or an ar"),
-        ([np.ones((2, 3)), np.ones((3, 2))], 0, ValueError,
-         r"parts\[1\] has shape \(3, 2\) and parts\[0\] \(2, 3\); expected the same"),
-        ([np.ones((2, 3)), np.ones(3)], 0, ValueError, r"parts\[1\] has shape \(3,\) and parts"),
-        ([np.ones((2, 3))], 5, ValueError, r"axis is 5; expected different axes from"),
-        ([np.ones((2, 3))], "x", TypeError, r"axis is 'x'; expected an integer"),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_parts_that_cannot_be_joined_are_named(function, parts, axis, error, sentence):
-    with pytest.raises(error, match=rf"^{function.__name__}: " + sentence):
-        function(parts, axis)
-
-
-@pytest.mark.parametrize(
-    "widths", [[(1, 1)], [(1, 1)] * 3, [(1, -1), (0, 0)], [(1,), (1,)], 1, [1, 1], [(0.5, 1)] * 2]
-)
-def test_pad_names_bad_widths(widths):
-    with pytest.raises(ValueError, match=r"^pad: widths is .*; expected \(before, after\), 0 or m"):
-        F.pad(np.ones((2, 3)), widths)
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 1), (3, 3), 6, "x", (2, -3)])
-def test_a_shape_that_x_cannot_be_repeated_to_is_named(shape):
-    with pytest.raises(ValueError, match=r"^broadcast_to: x has shape \(2, 3\), which does not br"):
-        F.broadcast_to(np.ones((2, 3)), shape)
-
-
 def test_an_index_array_that_changes_later_changes_nothing():
     x, index = Tensor(np.zeros(4), requires_grad=True), np.array([0, 1])
     y = x[index]
@@ -249,26 +190,3 @@ def test_an_index_tensor_that_changes_later_changes_nothing():
     index.data[...] = 3
     y.sum().backward()
     assert x.grad.tolist() == [1, 1, 0, 0]
-
-
-def test_a_tensor_of_integers_is_an_index_too():
-    x = Tensor(np.arange(4.0), requires_grad=True)
-    y = x[Tensor(np.array([3, 3, 1]))]
-    assert y.data.tolist() == [3, 3, 1]
-    y.sum().backward()
-    assert x.grad.tolist() == [0, 1, 0, 2]
-
-
-@pytest.mark.parametrize("shape", [(-2, 3), (-1, -1), (4,), (0, -1), (2, -3)], ids=str)
-def test_sizes_that_no_reshape_has_are_refused(shape):
-    with pytest.raises(
-        ValueError, match=r"^reshape: x has shape \(2, 3\) and 6 entries; not those"
-    ):
-        F.reshape(np.ones((2, 3)), shape)
-
-
-def test_sizes_below_minus_one_are_refused_even_where_their_product_fits():
-    with pytest.raises(
-        ValueError, match=r"^reshape: x has shape \(4,\) and 4 entries; not those of \(-2, -2\)$"
-    ):
-        F.reshape(np.ones(4), (-2, -2))

@@ -104,34 +104,3 @@ def test_a_pixel_that_is_looked_at_twice_gets_both_gradients():
     x = Tensor(np.ones((1, 1, 1, 1)), requires_grad=True)
     F.grid_sample(x, np.zeros((1, 1, 2, 2))).backward(np.array([[[[1.0, 10.0]]]]))
     assert x.grad.item() == 11
-
-
-@pytest.mark.parametrize(
-    ("theta", "size", "sentence"),
-    [
-        ((2, 3), (1, 1, 2, 2), r"theta has shape \(2, 3\); expected 3 axes \(N, 2, 3\)"),
-        ((1, 3, 2), (1, 1, 2, 2), r"theta has shape \(1, 3, 2\) and size is \(1, 1, 2, 2\); "),
-        ((2, 2, 3), (1, 1, 2, 2), r"theta has .*; expected \(N, 2, 3\) and \(N, C, H, W\)"),
-        ((1, 2, 3), (1, 2, 2), r"theta has shape .* and size is \(1, 2, 2\); expected"),
-    ],
-    ids=repr,
-)  # fmt: skip
-def test_affine_grid_says_what_does_not_fit(theta, size, sentence):
-    with pytest.raises(ValueError, match=r"^affine_grid: " + sentence):
-        F.affine_grid(np.ones(theta), size)
-
-
-@pytest.mark.parametrize(
-    ("x", "grid", "sentence"),
-    [
-        ((3, 4, 5), (1, 2, 2, 2), r"x has shape \(3, 4, 5\); expected 4 axes \(N, C, H, W\)"),
-        ((1, 3, 4, 5), (2, 2, 2), r"grid has shape \(2, 2, 2\); expected 4 axes \(N, OH, OW, 2\)"),
-        ((1, 3, 4, 5), (1, 2, 2, 3), r"grid has .*; expected \(1, OH, OW, 2\) for x \(1, 3, "),
-        ((1, 3, 4, 5), (2, 2, 2, 2), r"grid has shape \(2, 2, 2, 2\); expected \(1, OH, OW, 2\)"),
-        ((1, 3, 0, 5), (1, 2, 2, 2), r"x has shape \(1, 3, 0, 5\); there are no pixels"),
-    ],
-    ids=repr,
-)  # fmt: skip
-def test_grid_sample_says_what_does_not_fit(x, grid, sentence):
-    with pytest.raises(ValueError, match=r"^grid_sample: " + sentence):
-        F.grid_sample(np.ones(x), np.zeros(grid))
