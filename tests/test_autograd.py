@@ -2,7 +2,6 @@
 
 import gc
 import linecache
-import re
 import threading
 import tracemalloc
 import weakref
@@ -16,6 +15,10 @@ from minivision.fast.free_list import ALIGNMENT, free_list
 from minivision.models import lenet5
 from minivision.nn import Linear, Parameter
 from minivision.windows import Window
+from tests.refusals import refused
+
+FREED = "backward", "freed by an earlier backward pass"
+CHANGED = "backward", "changed after the forward pass"
 
 
 def scalar(value=3.0):
@@ -148,11 +151,7 @@ def test_a_second_backward_says_so_and_writes_nothing():
     x = scalar()
     y = x * x
     y.backward()
-    sentence = (
-        "backward: this graph was used by an earlier backward pass and what it kept is freed; "
-        "call backward(retain_graph=True) the first time, or compute the loss again"
-    )
-    with pytest.raises(RuntimeError, match=rf"^{re.escape(sentence)}$"):
+    with refused(RuntimeError, *FREED, "retain_graph=True"):
         y.backward()
     assert x.grad == 6
 
@@ -162,7 +161,7 @@ def test_a_shared_part_that_was_freed_is_noticed_before_anything_is_written():
     shared = x * x
     one, two = shared * 2.0, shared * other
     one.backward()
-    with pytest.raises(RuntimeError, match=r"earlier backward pass"):
+    with refused(RuntimeError, *FREED):
         two.backward()
     assert x.grad == 12
     assert other.grad is None
@@ -175,7 +174,7 @@ def test_a_graph_that_is_freed_between_two_steps_says_so():
     steps = backward_steps(one)
     next(steps)
     two.backward()
-    with pytest.raises(RuntimeError, match=r"earlier backward pass"):
+    with refused(RuntimeError, *FREED):
         next(steps)
 
 
@@ -185,7 +184,7 @@ def test_a_backward_pass_that_was_given_up_is_not_counted_twice():
     steps = backward_steps(y)
     next(steps)
     del steps
-    with pytest.raises(RuntimeError, match="earlier backward pass"):
+    with refused(RuntimeError, *FREED):
         y.backward()
     assert x.grad is None  # the step was shown, and its gradients were not passed on
 
@@ -200,16 +199,6 @@ def test_the_gradients_of_a_step_are_shown_as_its_backward_function_returned_the
     assert x.grad.tolist() == [6.0]
 
 
-def test_a_tensor_returned_as_a_gradient_is_refused():
-    x = scalar()
-
-    def backward(dy):
-        return (x * dy,)
-
-    with pytest.raises(TypeError, match=r"the gradient of .* is a Tensor; backward functions"):
-        record(x.data * 2, (x,), backward, name="doubled").backward()
-
-
 def test_retain_graph_lets_backward_be_called_again():
     x = scalar()
     y = x * x
@@ -217,7 +206,7 @@ def test_retain_graph_lets_backward_be_called_again():
     y.backward(retain_graph=True)
     y.backward()
     assert x.grad == 18
-    with pytest.raises(RuntimeError, match=r"earlier backward pass"):
+    with refused(RuntimeError, *FREED):
         y.backward()
 
 
@@ -399,10 +388,10 @@ def test_leaves_made_under_no_grad_may_require_gradients():
 
 
 def this_line(text):
-    """A pattern for "file:line: source" of the line in this file that contains the text, once."""
+    """ "file:line: source" of the line in this file that contains the text, once."""
     lines = linecache.getlines(__file__)
     (number,) = [i for i, line in enumerate(lines, 1) if text in line and "this_line" not in line]
-    return rf"test_autograd\.py:{number}: {re.escape(lines[number - 1].strip())}$"
+    return f"test_autograd.py:{number}: {lines[number - 1].strip()}"
 
 
 def test_a_value_that_is_not_finite_names_the_function_and_the_line_that_called_it():
@@ -411,7 +400,7 @@ def test_a_value_that_is_not_finite_names_the_function_and_the_line_that_called_
     with (
         np.errstate(invalid="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^log: its value is not finite; .*" + line),
+        refused(FloatingPointError, "log: its value", "not finite", line),
     ):
         F.log(x)  # NaN
 
@@ -424,7 +413,7 @@ def test_an_anomaly_has_the_name_that_the_operation_was_recorded_with():
     with (
         np.errstate(divide="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^a half: its value is not finite; "),
+        refused(FloatingPointError, "a half: its value", "not finite"),
     ):
         halve(x)
 
@@ -435,7 +424,7 @@ def test_a_method_and_an_operator_name_the_line_that_called_them_too():
     with (
         np.errstate(divide="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^divide: its value.*" + line),
+        refused(FloatingPointError, "divide: its value", line),
     ):
         1.0 / x  # infinite
 
@@ -449,7 +438,7 @@ def test_an_input_that_is_not_finite_is_told_from_a_value_that_is_not():
     with (
         np.errstate(invalid="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^linear: weight came in not finite; .*" + line),
+        refused(FloatingPointError, "linear: its input weight", "not finite", line),
     ):
         layer(x)  # infinite weight
 
@@ -459,9 +448,7 @@ def test_a_gradient_that_is_not_finite_names_function_argument_and_line():
     line = this_line("F.power(x, 0.5)  # slope")
     with np.errstate(divide="ignore"), detect_anomaly():
         y = F.power(x, 0.5)  # slope
-        with pytest.raises(
-            FloatingPointError, match=r"^power: the gradient of x is not finite; .*" + line
-        ):
+        with refused(FloatingPointError, "power: the gradient of x", "not finite", line):
             y.backward()
     assert x.grad is None
 
@@ -471,7 +458,7 @@ def test_where_a_graph_was_recorded_before_no_line_is_known():
     with (
         np.errstate(divide="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"; called from outside detect_anomaly\(\)$"),
+        refused(FloatingPointError, "power: the gradient of x", "outside detect_anomaly()"),
     ):
         y.backward()
 
@@ -480,14 +467,14 @@ def test_a_nan_in_the_loss_is_found():
     logits = Tensor(np.array([[1.0, np.nan]]), requires_grad=True)
     with (
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^cross_entropy: logits came in not finite"),
+        refused(FloatingPointError, "cross_entropy: its input logits", "not finite"),
     ):
         F.cross_entropy(logits, [0])
 
 
 def test_outside_detect_anomaly_nothing_is_looked_at():
     x = Tensor(np.array([np.nan]), requires_grad=True)
-    with pytest.raises(FloatingPointError), detect_anomaly():
+    with refused(FloatingPointError, "multiply: its input a"), detect_anomaly():
         x * 2.0
     (x * 2.0).sum().backward()
     assert x.grad == 2
@@ -501,7 +488,7 @@ def test_an_anomaly_in_a_network_names_a_line_outside_the_library():
     with (
         np.errstate(invalid="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=line),
+        refused(FloatingPointError, "its input x", line),
     ):
         model(x)  # a NaN image
 
@@ -533,11 +520,7 @@ def test_a_weight_changed_between_forward_and_backward_is_named(change):
     x = Tensor(np.ones((4, 3), np.float32), requires_grad=True)
     loss = layer(x).sum()
     change(layer)
-    with pytest.raises(
-        RuntimeError,
-        match=r"^backward: the weight of linear was changed after the forward pass \(it has shape "
-        r"\(2, 3\)\); compute the loss again, or change it after backward\(\)$",
-    ):
+    with refused(RuntimeError, *CHANGED, "the weight of linear", "(2, 3)", "after backward()"):
         loss.backward()
     assert [p.grad for p in (*layer.parameters(), x)] == [None] * 3
     layer(x).sum().backward()  # computed again, it is right
@@ -550,7 +533,7 @@ def test_the_change_is_found_however_deep_it_lies():
     for _ in range(5):
         y = F.tanh(y)
     w.data *= 2.0
-    with pytest.raises(RuntimeError, match=r"the weight of linear"):
+    with refused(RuntimeError, *CHANGED, "the weight of linear"):
         y.sum().backward()
 
 
@@ -563,7 +546,7 @@ def test_a_change_through_a_detached_handle_is_noticed_whenever_the_handle_was_m
             loss = (h * w).sum()
             handle = handles[i] if made_before else changed.detach()
             handle.data -= 1.0
-            with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+            with refused(RuntimeError, *CHANGED):
                 loss.backward()
             assert (w.grad, x.grad) == (None, None)
         (h * w).sum().backward()  # computed after the last change
@@ -573,7 +556,7 @@ def test_a_change_through_one_handle_is_noticed_through_every_other():
     w = weight(3)
     loss = (w * 2.0).sum()
     w.detach().detach().mark_changed()
-    with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+    with refused(RuntimeError, *CHANGED):
         loss.backward()
 
 
@@ -582,7 +565,7 @@ def test_of_two_inputs_the_one_that_was_changed_is_named():
         pair = weight(3), weight(3, seed=1)
         loss = (pair[0] * pair[1]).sum()
         pair[changed].mark_changed()
-        with pytest.raises(RuntimeError, match=rf"the {name} of multiply was changed"):
+        with refused(RuntimeError, *CHANGED, f"the {name} of multiply"):
             loss.backward()
 
 
@@ -593,7 +576,7 @@ def test_only_operations_from_before_the_change_are_refused():
     after = w * 3.0
     after.sum().backward()
     assert w.grad.tolist() == [3] * 3
-    with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+    with refused(RuntimeError, *CHANGED):
         (before + w * 3.0).sum().backward()
     assert w.grad.tolist() == [3] * 3
 
@@ -604,7 +587,7 @@ def test_every_further_change_is_noticed_too():
         w.mark_changed()
         loss = (w * 2.0).sum()
         w.mark_changed()
-        with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+        with refused(RuntimeError, *CHANGED):
             loss.backward()
 
 
@@ -612,7 +595,7 @@ def test_of_parts_in_a_list_the_one_that_was_changed_is_named():
     parts = [weight(3), weight(3, seed=1)]
     loss = F.concatenate(parts).sum()
     parts[1].mark_changed()
-    with pytest.raises(RuntimeError, match=r"the parts\[1\] of concatenate was changed"):
+    with refused(RuntimeError, *CHANGED, "parts[1] of concatenate"):
         loss.backward()
 
 
@@ -631,37 +614,30 @@ def test_a_change_before_the_forward_pass_or_after_backward_is_welcome():
 def test_backward_on_a_non_scalar_says_what_to_do():
     x = weight(2, 3)
     y = x * 2.0
-    with pytest.raises(
-        ValueError, match=r"shape \(2, 3\) and is not a scalar; reduce it with .sum"
-    ):
+    with refused(ValueError, "backward", "(2, 3)", "scalar", ".sum()", "backward(gradient)"):
         y.backward()
     assert x.grad is None
     y.backward(np.ones((2, 3)))  # and the graph is still there
 
 
-def test_backward_of_something_that_requires_no_gradient_says_so():
-    with pytest.raises(RuntimeError, match=r"^backward: this Tensor was not computed from one "):
-        (Tensor([1.0]) * 2.0).sum().backward()
-
-
 @pytest.mark.parametrize(
     ("gradient", "came"),
     [
-        (np.ones(3), r"\(3,\) float64"),
-        (np.ones((2, 3), np.float32), r"\(2, 3\) float32"),
+        (np.ones(3), "(3,) float64"),
+        (np.ones((2, 3), np.float32), "(2, 3) float32"),
         ([1.0, 2.0], "list"),
     ],
 )
 def test_a_gradient_that_does_not_fit_is_refused(gradient, came):
     x = weight(2, 3)
     y = x * 2.0
-    with pytest.raises(ValueError, match=rf"gradient is {came}; expected \(2, 3\) float64"):
+    with refused(ValueError, "backward: gradient", came, "(2, 3) float64"):
         y.backward(gradient)
     assert x.grad is None
 
 
 def test_the_checks_come_when_steps_are_asked_for_not_when_they_are_taken():
-    with pytest.raises(RuntimeError):
+    with refused(RuntimeError, "backward", "requires_grad=True"):
         backward_steps(Tensor([1.0]))
 
 
@@ -678,42 +654,6 @@ def with_rule(rule):
         return record(x.data + 0, (x, w), backward)
 
     return strange
-
-
-@pytest.mark.parametrize(
-    ("rule", "sentence"),
-    [
-        (lambda dy: dy, "its backward function returned a ndarray; expected a tuple of 2"),
-        (lambda dy: [dy, dy], "its backward function returned a list; expected a tuple of 2"),
-        (lambda dy: (dy,), "its backward function returned 1 gradients; expected a tuple of 2"),
-        (lambda dy: (dy[0], dy), r"is \(3,\) float64; expected \(2, 3\) float64"),
-        (lambda dy: (dy, dy.astype("f")), r"is \(2, 3\) float32; expected \(2, 3\) float64"),
-    ],
-)
-def test_a_rule_that_returns_something_else_is_named(rule, sentence):
-    x, w = weight(2, 3), weight(2, 3)
-    with pytest.raises(ValueError, match=sentence):
-        with_rule(rule)(x, w).sum().backward()
-
-
-def halved(x, factor):
-    """A function of this module, so that its arguments have names."""
-
-    def backward(dy):
-        return dy, dy.astype(np.float32)
-
-    return record(x.data * factor.data, (x, factor), backward)
-
-
-def test_the_argument_of_a_readers_own_function_is_named():
-    with pytest.raises(ValueError, match=r"^halved: the gradient of factor is"):
-        halved(weight(2), weight(2)).sum().backward()
-
-
-def test_a_function_defined_inside_another_has_its_own_name():
-    x, w = weight(2, 3), weight(2, 3)
-    with pytest.raises(ValueError, match=r"^strange: the gradient of input 0 is"):
-        with_rule(lambda dy: (dy[0], dy))(x, w).sum().backward()
 
 
 def test_so_has_one_inside_a_function_inside_another():
@@ -756,14 +696,9 @@ def test_a_window_may_be_given_and_stays_with_the_node():
 
 def test_a_rule_of_which_one_gradient_is_wrong_gives_none_of_them():
     x, w = weight(2, 3), weight(2, 3)
-    with pytest.raises(ValueError, match=r"^strange: the gradient of input 1 is"):
+    with refused(ValueError, "strange: the gradient of input 1", "(3,) float64"):
         with_rule(lambda dy: (dy, dy[0]))(x, w).sum().backward()
     assert x.grad is None
-
-
-def test_a_rule_that_returns_a_python_number_is_named():
-    with pytest.raises(ValueError, match=r"gradient of .* is float"):
-        with_rule(lambda dy: (1.0, None))(scalar(), scalar()).backward()
 
 
 def test_none_is_a_gradient_that_is_not_there():
@@ -788,11 +723,6 @@ def test_a_computed_value_that_no_gradient_comes_to_is_passed_over():
     with_rule(lambda dy: (dy, None))(used, idle).sum().backward()
     np.testing.assert_array_equal(x.grad, used.data)
     assert w.grad is None
-
-
-def test_a_wrong_gradient_behind_none_is_named_too():
-    with pytest.raises(ValueError, match=r"^strange: the gradient of input 1 is"):
-        with_rule(lambda dy: (None, dy[0]))(weight(2, 3), weight(2, 3)).sum().backward()
 
 
 def test_behind_an_input_that_needs_no_gradient_the_graph_goes_on():

@@ -8,6 +8,7 @@ from minivision import functional as F
 from minivision.analysis.gradient_cases import CASES
 from minivision.fast import door
 from minivision.gradcheck import GradientError, gradcheck
+from tests.refusals import refused
 from tests.sabotage import MISTAKES, SABOTAGE, mistaken, spoiled
 
 
@@ -105,9 +106,7 @@ def test_a_function_that_does_not_depend_on_its_input_shows_nothing():
     def constant(x):
         return record(np.ones(3), (x,), lambda dy: (np.zeros(4),))
 
-    with pytest.raises(
-        GradientError, match=r"does not depend on input 0 \(x\); the check shows nothing"
-    ):
+    with refused(GradientError, "gradcheck", "not depend on input 0 (x)", "proves nothing"):
         gradcheck(constant, [rng().normal(size=4)], rng=rng())
 
 
@@ -115,7 +114,7 @@ def test_every_input_is_looked_at():
     def ignores_its_second_input(a, b):
         return F.tanh(a)
 
-    with pytest.raises(GradientError, match=r"does not depend on input 1"):
+    with refused(GradientError, "gradcheck", "not depend on input 1 (b)"):
         gradcheck(ignores_its_second_input, [rng().normal(size=4)] * 2, rng=rng())
 
 
@@ -123,7 +122,7 @@ def test_a_gradient_where_there_is_none_is_caught():
     def constant(x):
         return record(np.ones(3), (x,), lambda dy: (np.ones(4),))
 
-    with pytest.raises(GradientError, match=r"input 0"):
+    with refused(GradientError, "gradcheck", "input 0 (x)"):
         gradcheck(constant, [rng().normal(size=4)], rng=rng())
 
 
@@ -131,12 +130,12 @@ def test_a_gradient_that_does_not_come_is_caught():
     def forgets(x, w):
         return record(x.data * w.data, (x, w), lambda dy: (dy * w.data, None))
 
-    with pytest.raises(GradientError, match=r"input 1 \(w\) the gradient gives 0,"):
+    with refused(GradientError, "input 1 (w)", "the gradient gives 0 "):
         gradcheck(forgets, [rng().normal(size=4), rng(1).normal(size=4)], rng=rng())
 
 
 def test_a_probability_summed_up_is_constant_and_shows_nothing():
-    with pytest.raises(GradientError):
+    with refused(GradientError, "gradcheck", "input 0 (z)"):
         gradcheck(lambda z: F.softmax(z).sum(), [rng().normal(size=5)], rng=rng())
 
 
@@ -144,7 +143,7 @@ def test_a_nan_is_no_agreement():
     def strange(x):
         return record(x.data * 1, (x,), lambda dy: (dy * np.nan,))
 
-    with pytest.raises(GradientError, match=r"the gradient gives nan"):
+    with refused(GradientError, "input 0 (x)", "the gradient gives nan"):
         gradcheck(strange, [rng().normal(size=4)], rng=rng())
 
 
@@ -153,7 +152,7 @@ def test_an_input_that_the_value_changes_is_reported():
         x._data *= 2
         return F.tanh(x)
 
-    with pytest.raises(GradientError, match=r"changed input 0"):
+    with refused(GradientError, "the function changed", "input 0 (x)"):
         gradcheck(doubles_in_place, [rng().normal(size=4)], rng=rng())
 
 
@@ -168,7 +167,7 @@ def test_an_input_that_the_rule_changes_is_reported():
 
         return record(u * v, (a, b), backward)
 
-    with pytest.raises(GradientError, match=r"changed input 1"):
+    with refused(GradientError, "the function changed", "input 1 (b)"):
         gradcheck(tidies_up, [rng().normal(size=4), rng(1).normal(size=4)], rng=rng())
 
 
@@ -176,7 +175,7 @@ def test_an_input_that_the_rule_changes_is_reported():
 def test_a_kink_within_the_step_is_reported(function):
     x = rng().normal(size=(2, 3))
     x[0, 0] = x[1, 0] = 0.0
-    with pytest.raises(GradientError, match=r"a kink or a jump within 1e-05 of input 0"):
+    with refused(GradientError, "a kink or a jump", "1e-05", "input 0"):
         gradcheck(function, [x], rng=rng())
 
 
@@ -184,7 +183,7 @@ def test_a_jump_is_reported():
     def step(x):
         return record(np.where(x.data > 0, x.data + 1, x.data), (x,), lambda dy: (dy,))
 
-    with pytest.raises(GradientError, match=r"a kink or a jump"):
+    with refused(GradientError, "a kink or a jump", "input 0 (x)"):
         gradcheck(step, [np.array([1e-7, 1.0])], rng=rng())
 
 
@@ -195,24 +194,8 @@ def test_strong_curvature_is_no_kink():
 
 def test_a_function_that_is_random_is_reported():
     generator = rng(1)
-    with pytest.raises(GradientError, match=r"two calls with the same inputs differ; fix the seed"):
+    with refused(GradientError, "gradcheck: two calls", "same inputs"):
         gradcheck(lambda x: F.dropout(x, rng=generator), [rng().normal(size=(5, 6))], rng=rng())
-
-
-@pytest.mark.parametrize(
-    ("x", "came"),
-    [(np.ones(3, np.float32), "float32"), (np.arange(3), "int64"), ([1.0], "list"), (1.0, "float"),
-     (Tensor([1.0]), "float32")],
-    ids=["float32", "int64", "list", "float", "Tensor"],
-)  # fmt: skip
-def test_an_input_of_another_dtype_is_named(x, came):
-    with pytest.raises(TypeError, match=rf"gradcheck: input 1 is {came}; expected a float64 array"):
-        gradcheck(F.add, [np.ones(1), x], rng=rng())
-
-
-def test_a_function_that_returns_no_tensor_is_named():
-    with pytest.raises(TypeError, match=r"function returned a ndarray; expected a Tensor"):
-        gradcheck(lambda x: x.data, [np.ones(3)], rng=rng())
 
 
 class Orthogonal:
@@ -231,17 +214,23 @@ def test_a_direction_along_which_a_scalar_hardly_changes_is_no_false_alarm():
 
 
 @pytest.mark.parametrize(
-    ("spoil", "sentence"),
+    ("spoil", "fragments"),
     [
-        (lambda x, y, dx: (2 * y, dx), "the value differs between the page and the fast form"),
-        (lambda x, y, dx: (y, lambda dy: (1.001 * dx(dy)[0],)), r"gradient of input 0 \(x\) diff"),
-        (lambda x, y, dx: (y, lambda dy: (None,)), "only one of page and fast form has the grad"),
-        (lambda x, y, dx: (x.fill(0), (y, dx))[1], r"the function changed input 0 \(x\)"),
-        (lambda x, y, dx: (y, lambda dy: (dx(dy), dy.fill(0))[0]), "changed its dy in place"),
+        (lambda x, y, dx: (2 * y, dx), ["the value differs", "fast form"]),
+        (
+            lambda x, y, dx: (y, lambda dy: (1.001 * dx(dy)[0],)),
+            ["the gradient of input 0 (x) differs", "fast form"],
+        ),
+        (
+            lambda x, y, dx: (y, lambda dy: (None,)),
+            ["only one", "fast form", "the gradient of input 0 (x)"],
+        ),
+        (lambda x, y, dx: (x.fill(0), (y, dx))[1], ["the function changed", "input 0 (x)"]),
+        (lambda x, y, dx: (y, lambda dy: (dx(dy), dy.fill(0))[0]), ["backward", "changed dy"]),
     ],
     ids=["value", "gradient", "no gradient", "changes x", "changes dy"],
 )
-def test_a_wrong_fast_form_is_found(monkeypatch, spoil, sentence):
+def test_a_wrong_fast_form_is_found(monkeypatch, spoil, fragments):
     right = fast.avg_pool2d
     monkeypatch.setattr(fast, "avg_pool2d", lambda x, *more: spoil(x, *right(x, *more)))
     inputs, rng = [np.random.default_rng(0).normal(size=(2, 2, 4, 4))], np.random.default_rng(1)
@@ -249,7 +238,7 @@ def test_a_wrong_fast_form_is_found(monkeypatch, spoil, sentence):
     def pool(x):
         return F.avg_pool2d(x, 2)
 
-    with door.on(), pytest.raises(GradientError, match=sentence):
+    with door.on(), refused(GradientError, "gradcheck", *fragments):
         gradcheck(pool, inputs, rng=rng)
     with fast.off():  # the page is right
         gradcheck(pool, inputs, rng=rng)
@@ -263,5 +252,5 @@ def test_a_backward_function_that_changes_its_dy_is_found():
 
         return record(x.data * 1, (x,), backward)
 
-    with pytest.raises(GradientError, match="changed its dy in place"):
+    with refused(GradientError, "gradcheck", "backward", "changed dy"):
         gradcheck(identity, [np.ones((3, 4))], rng=np.random.default_rng(0))

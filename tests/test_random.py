@@ -22,6 +22,7 @@ from minivision.models.lenet_original import C3_TABLE, TableConv2d
 from minivision.nn import BatchNorm2d, Conv2d, Linear, Sequential, initialize, skip_init
 from minivision.nn.initializers import normal
 from minivision.random import Key, generator, keyed
+from tests.refusals import refused
 
 
 def weights(model):
@@ -60,15 +61,9 @@ def test_without_a_context_the_seed_stays():
 def test_a_seed_that_is_not_a_whole_number_is_refused_and_changes_nothing(seed):
     before = generator()
     for arguments in ((seed,), (0, seed)):
-        with pytest.raises(ValueError, match=r"manual_seed: seed is .*expected a whole number"):
+        with refused(ValueError, f"manual_seed: seed is {seed!r}", "an integer >= 0"):
             manual_seed(*arguments)
     assert generator() is before
-
-
-def test_an_initializer_that_gives_another_shape_is_refused():
-    layer = Linear(3, 2)
-    with pytest.raises(ValueError, match=r"data has shape \(1,\); expected \(2, 3\)"):
-        initialize(layer, lambda shape, rng: np.zeros(1, np.float32))
 
 
 def test_layers_draw_in_the_order_in_which_they_are_built():
@@ -104,16 +99,16 @@ BUILDERS = {
     "with_new_task": lambda **k: with_new_task(lenet5(), 2, **k),
 } | {name: build for name, build in MODELS.items() if not isinstance(build, partial)}
 INSTEAD = {
-    "rng": r"write `manual_seed\(seed\)`",
-    "initialize": r"write `with skip_init\(\):`",
-    "initializer": r"write `initialize\(model, scheme\)`",
+    "rng": "`manual_seed(seed)`",
+    "initialize": "`with skip_init():`",
+    "initializer": "`initialize(model, scheme)`",
 }
 
 
 @pytest.mark.parametrize("name", BUILDERS)
 @pytest.mark.parametrize("argument", INSTEAD)
 def test_arguments_of_the_first_edition_are_told_what_to_write_now(name, argument):
-    with pytest.raises(TypeError, match=rf"^{name}: {argument}= is not .*{INSTEAD[argument]}"):
+    with refused(TypeError, f"{name}: {argument}=", INSTEAD[argument]):
         BUILDERS[name](**{argument: None})
 
 

@@ -1,4 +1,4 @@
-"""Tensor: what it holds, what it refuses, and whose memory a gradient is."""
+"""Tensor: its dtype, its operators, its attributes, and whose memory a gradient is."""
 
 import threading
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minivision import Tensor, backward_steps, record
 from minivision import functional as F
-from minivision.nn import Parameter
+from tests.refusals import refused
 from tests.strategies import seeds
 
 
@@ -38,35 +38,9 @@ def test_arrays_keep_their_dtype_and_python_numbers_become_float32(data, dtype):
     assert Tensor(data).dtype == dtype
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.complex64, "U3", object, np.longdouble])
-def test_other_dtypes_are_refused(dtype):
-    with pytest.raises(TypeError, match=r"^Tensor: data is .*; expected float32, float64 or"):
-        Tensor(np.zeros(2, dtype))
-
-
 def test_an_array_is_not_copied():
     array = np.zeros((2, 3))
     assert Tensor(array).data is array
-
-
-def test_a_tensor_of_a_tensor_is_refused():
-    with pytest.raises(TypeError, match=r"^Tensor: data is a Tensor already; use detach\(\) for "):
-        Tensor(Tensor(1.0))
-
-
-@pytest.mark.parametrize("data", [np.arange(3), np.zeros(2, bool)])
-def test_integers_never_require_gradients(data):
-    with pytest.raises(TypeError, match=r"only floats can require gradients"):
-        Tensor(data, requires_grad=True)
-    x = Tensor(data)
-    with pytest.raises(TypeError, match=r"only floats can require gradients"):
-        x.requires_grad = True
-
-
-def test_integers_cannot_replace_the_data_of_a_weight():
-    w = Parameter(np.zeros(3))
-    with pytest.raises(TypeError, match=r"float"):
-        w.data = np.arange(3)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +53,6 @@ def test_numbers_take_the_tensors_dtype(number, dtype):
         assert y.dtype == dtype
         y.sum().backward()
     assert x.grad.dtype == dtype
-
-
-def test_an_integer_tensor_takes_no_part_in_arithmetic():
-    """`Tensor(integers) * 0.5` would have to round 0.5 to an integer, or change the dtype."""
-    with pytest.raises(TypeError, match=r"^multiply: a is int64; expected float32 or float64"):
-        Tensor(np.arange(3)) * 0.5
 
 
 def test_results_without_axes_are_arrays_of_the_same_dtype():
@@ -152,10 +120,8 @@ def test_an_array_on_the_left_leaves_the_work_to_the_tensor():
 
 
 def test_an_array_on_the_left_does_not_become_an_array_of_tensors():
-    with pytest.raises(TypeError):
-        np.add(np.ones(2), leaf(2))
     array = np.ones(2)
-    with pytest.raises(TypeError):
+    with refused(TypeError, "'Tensor'", "ufuncs"):
         array += leaf(2)
 
 
@@ -186,37 +152,10 @@ def test_argmax_returns_an_array_of_indices():
     assert x.argmax(axis=0).dtype.kind == "i"
 
 
-def test_item_assignment_is_refused_with_what_to_write_instead():
-    x = Tensor([1.0, 2.0])
-    sentence = r"^a Tensor has no item assignment; change t\.data\[…\] before it is used$"
-    with pytest.raises(TypeError, match=sentence):
-        x[0] = 3.0
-
-
-def in_place(operator, y):
-    exec(f"x {operator}= y", {"x": Tensor([1.0]), "y": y})
-
-
-@pytest.mark.parametrize("operator", ["+", "-", "*", "/"])
-def test_in_place_operators_are_refused_with_what_to_write_instead(operator):
-    with pytest.raises(
-        TypeError,
-        match=r"^a Tensor has no in-place operators; write x = x \+ y .* w\.data -= …$",
-    ):
-        in_place(operator, 1.0)
-
-
-@pytest.mark.parametrize(("operator", "y"), [("**", 2), ("@", Tensor([1.0]))], ids=["**", "@"])
-def test_the_seldom_in_place_operators_are_refused_too(operator, y):
-    with pytest.raises(TypeError, match=r"no in-place operators"):
-        in_place(operator, y)
-
-
-def test_a_tensor_without_axes_has_no_length_and_cannot_be_iterated():
-    with pytest.raises(TypeError, match=r"^a Tensor without axes has no length$"):
-        len(Tensor(1.0))
-    with pytest.raises(TypeError, match=r"without axes"):
-        iter(Tensor(1.0))
+@pytest.mark.parametrize("operator", ["+", "-", "*", "/", "**", "@"])
+def test_tensor_refuses_in_place_operators(operator):
+    with refused(TypeError, "in-place operators", "x = x + y", "w.data -= …"):
+        exec(f"x {operator}= y", {"x": Tensor([1.0]), "y": Tensor([1.0])})
 
 
 def test_iteration_yields_rows_with_gradients():
@@ -230,7 +169,7 @@ def test_numpy_reads_a_tensor():
     x = leaf(2, 3)
     assert np.asarray(x) is x.data
     assert np.asarray(x, dtype=np.float32).dtype == np.float32
-    assert x.__array__(np.float32).dtype == np.float32  # and whoever asks without NumPy
+    assert x.__array__(np.float32).dtype == np.float32  # also if called without NumPy
     copy = np.array(x)
     copy[...] = 0
     assert x.data.any()
@@ -241,8 +180,6 @@ def test_numbers_can_be_read_out():
     assert Tensor(2.5).item() == 2.5
     assert float(Tensor([2.5])[0]) == 2.5
     assert bool(Tensor(0.0)) is False
-    with pytest.raises(ValueError, match=r"ambiguous"):
-        bool(Tensor([1.0, 2.0]))
 
 
 def test_a_tensor_prints_its_values_dtype_and_origin():
@@ -268,8 +205,6 @@ def test_in_a_formatted_string_a_number_takes_the_format_and_other_tensors_are_p
     assert f"{number}" == str(number)
     assert f"{row}" == str(row)
     assert f"{row:>30}" == str(row).rjust(30)
-    with pytest.raises(ValueError, match=r"format"):
-        f"{row:.1f}"
 
 
 def test_a_tensor_prints_no_private_name_after_its_graph_was_walked():
@@ -281,20 +216,8 @@ def test_a_tensor_prints_no_private_name_after_its_graph_was_walked():
 # ── data, grad, requires_grad ────────────────────────────────────────────────────────────────
 
 
-def test_data_of_another_shape_and_of_a_result_are_refused():
+def test_grad_can_be_set_to_an_array_and_to_none():
     w = leaf(2, 3)
-    with pytest.raises(ValueError, match=r"data has shape \(3, 2\); expected \(2, 3\)"):
-        w.data = np.zeros((3, 2))
-    y = w * 2.0
-    with pytest.raises(RuntimeError, match=r"computed Tensor cannot be replaced"):
-        y.data = np.zeros((2, 3))
-
-
-def test_a_grad_of_another_shape_or_dtype_is_refused():
-    w = leaf(2, 3)
-    for wrong in (np.zeros((3, 2)), np.zeros((2, 3), np.float32)):
-        with pytest.raises(ValueError, match=r"expected \(2, 3\) float64"):
-            w.grad = wrong
     w.grad = np.ones((2, 3))
     w.grad = None
     assert w.grad is None
@@ -303,7 +226,7 @@ def test_a_grad_of_another_shape_or_dtype_is_refused():
 @pytest.mark.parametrize("grad", [[1.0, 2.0], Tensor([1.0, 2.0]), 3.0])
 def test_a_grad_that_is_not_an_array_is_refused(grad):
     x = Tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(TypeError, match=f"grad is a {type(grad).__name__}; expected an array"):
+    with refused(TypeError, "grad", type(grad).__name__, "an array or None"):
         x.grad = grad
     assert x.grad is None
 
@@ -313,17 +236,14 @@ def test_a_computed_value_changed_in_place_is_refused_and_noticed():
     x = Tensor([2.0], requires_grad=True)
     y = x * 2
     z = y * y
-    with pytest.raises(RuntimeError, match="data of a computed Tensor cannot be replaced"):
+    with refused(RuntimeError, "data", "computed"):
         y.data -= 1
-    with pytest.raises(RuntimeError, match="was changed after the forward pass"):
+    with refused(RuntimeError, "backward", "changed after the forward pass"):
         z.backward(np.ones(1, np.float32))
 
 
 def test_requires_grad_can_be_set_on_leaves_only():
     w = leaf(2)
-    y = w * 2.0
-    with pytest.raises(RuntimeError, match=r"leaves only; use detach"):
-        y.requires_grad = False
     w.requires_grad = False
     assert (w * 2.0).requires_grad is False
 
@@ -589,7 +509,7 @@ def test_no_two_nodes_have_one_number_whatever_thread_makes_them():
 def test_watching_the_steps_frees_the_graph_too():
     y = (2 * Tensor([3.0], requires_grad=True)).sum()
     list(backward_steps(y))
-    with pytest.raises(RuntimeError, match="earlier backward pass"):
+    with refused(RuntimeError, "backward", "earlier backward pass"):
         y.backward()
 
 
