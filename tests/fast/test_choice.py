@@ -36,12 +36,14 @@ def test_the_door_is_open_by_default(monkeypatch):
 
 def test_a_mode_that_does_not_exist_is_said_at_the_start(monkeypatch):
     said = started_with(monkeypatch, MINIVISION_FAST="quick").stderr
-    assert "MINIVISION_FAST is 'quick'; expected one of 0, 1, exact" in said
+    assert "MINIVISION_FAST is 'quick'" in said
+    assert "0, 1, exact" in said
 
 
 def test_the_old_name_is_an_error_that_names_the_new_one(monkeypatch):
     said = started_with(monkeypatch, MINIVISION_KERNELS="plain").stderr
-    assert "MINIVISION_KERNELS is now MINIVISION_FAST" in said
+    assert "ValueError: MINIVISION_KERNELS" in said
+    assert "MINIVISION_FAST" in said
 
 
 def test_the_door_is_closed_inside_of_off_also_after_an_error():

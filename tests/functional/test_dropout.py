@@ -30,7 +30,7 @@ def test_survivors_are_scaled_by_exactly_what_is_kept_and_the_gradient_wears_the
 
 
 class EveryNumberOnce(np.random.Generator):
-    """Stands for a generator that draws each of the 65,536 numbers once."""
+    """Stands in for a generator that draws each of the 65,536 numbers once."""
 
     def bytes(self, length):
         assert length == 2 * LEVELS

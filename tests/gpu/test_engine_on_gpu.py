@@ -24,6 +24,7 @@ from minivision.optim import SGD, Adam, AdamW, WeightAverage, clip_grad_norm_, c
 from minivision.tensor import record
 from tests.cupy_stand_in import LOG
 from tests.gpu.device import assert_equal, gpu, stand_in_only, where_needed
+from tests.refusals import refused
 
 pytestmark = where_needed
 
@@ -80,12 +81,12 @@ def test_words_for_devices():
 def test_auto_is_the_cpu_where_cupy_finds_no_card(monkeypatch):
     monkeypatch.setattr(backend.find_cupy(), "is_available", lambda: False, raising=False)
     assert resolve_device("auto") == "cpu"
-    with pytest.raises(ValueError, match="'gpu', but CuPy finds no CUDA device; use \"cpu\""):
+    with refused(ValueError, "device is 'gpu'", "CUDA device", '"cpu"'):
         resolve_device("gpu")
 
 
 def test_a_card_that_is_not_there_is_refused_by_its_number():
-    with pytest.raises(ValueError, match=r"device is 'gpu:99', but the last GPU is gpu:"):
+    with refused(ValueError, "device is 'gpu:99'", "last GPU is gpu:"):
         resolve_device("gpu:99")
 
 
@@ -104,8 +105,7 @@ def test_a_tensor_tells_its_device_and_comes_to_the_host_only_when_asked():
     assert x.device == "gpu:0"
     assert isinstance(x.numpy(), np.ndarray)
     assert repr(x) == "Tensor([1., 2.], float64)"
-    sentence = r"^this Tensor is on a GPU; call \.numpy\(\) to bring it to the host$"
-    with pytest.raises(TypeError, match=sentence):
+    with refused(TypeError, "Tensor is on a GPU", ".numpy()"):
         np.asarray(x)
     assert x.sum().item() == float(x.sum()) == 3.0
 
@@ -181,7 +181,7 @@ def test_a_wrong_gradient_is_found_on_the_device():
     def wrong(x):
         return record(x.data * x.data, (x,), lambda dy: (dy * x.data,))
 
-    with pytest.raises(GradientError, match="along a random direction"):
+    with refused(GradientError, "gradcheck", "input 0", "the gradient gives"):
         gradcheck(wrong, [gpu(np.ones((2, 3)))], rng=np.random.default_rng(0))
 
 
@@ -194,7 +194,7 @@ def test_numbers_mix_with_tensors_of_the_device():
 
 def test_bad_indices_are_refused_before_cupy_wraps_them():
     x = Tensor(gpu(np.ones((3, 2))))
-    with pytest.raises(IndexError, match="index 3 is out of bounds for axis 0"):
+    with refused(IndexError, "index 3", "axis 0"):
         x[np.array([0, 3])]
 
 
@@ -223,10 +223,10 @@ def test_gradients_add_up_and_steps_can_be_watched():
 def test_anomalies_are_found_on_the_device():
     x = Tensor(gpu([0.0, 1.0]), requires_grad=True)
     with detect_anomaly():
-        with pytest.raises(FloatingPointError, match="log: its value is not finite; called from"):
+        with refused(FloatingPointError, "log: its value", "not finite", "called from"):
             F.log(x)
         y = F.sqrt(x).sum()
-        with pytest.raises(FloatingPointError, match="sqrt: the gradient of x is not finite"):
+        with refused(FloatingPointError, "sqrt: the gradient of x", "not finite"):
             y.backward()
 
 
@@ -245,24 +245,22 @@ MIXED = {
 @pytest.mark.parametrize("name", MIXED)
 def test_mixed_devices_are_refused_by_name(name):
     here, there = Tensor(np.full((2, 2), 0.5)), Tensor(gpu(np.full((2, 2), 0.5)))
-    for pair, places in (((here, there), "cpu .* gpu:0"), ((there, here), "gpu:0 .* cpu")):
-        a, b = places.split(" .* ")
-        message = rf"^{name}: \S+ is on {a} but \S+ is on {b}; move one"
-        with pytest.raises(ValueError, match=message):
+    for pair, a, b in (((here, there), "cpu", "gpu:0"), ((there, here), "gpu:0", "cpu")):
+        with refused(ValueError, f"{name}: ", f"is on {a} but", f"is on {b}", "to_device"):
             MIXED[name](*pair)
 
 
 def test_an_array_without_axes_of_another_device_is_refused():
-    with pytest.raises(ValueError, match=r"^multiply: a is on cpu but b is on gpu:0"):
+    with refused(ValueError, "multiply: a is on cpu", "b is on gpu:0"):
         Tensor([1.0]) * gpu(2.0)
 
 
 @pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
 def test_labels_on_a_gpu_are_refused(loss):
     logits = Tensor(gpu(np.zeros((2, 3))))
-    with pytest.raises(ValueError, match="labels are on a GPU; expected a host array of integers"):
+    with refused(ValueError, f"{loss.__name__}: targets", "on a GPU", "on the host"):
         loss(logits, gpu([0, 1]))
-    with pytest.raises(ValueError, match=r"targets\[1\] is 3; expected 0 to 2"):
+    with refused(ValueError, f"{loss.__name__}: targets[1] is 3", "0 to 2"):
         loss(logits, np.array([0, 3]))
 
 

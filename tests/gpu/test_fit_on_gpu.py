@@ -12,6 +12,7 @@ from minivision.backend import device_of, to_device
 from minivision.optim import SGD, WeightAverage, step_decay
 from tests.cupy_stand_in import LOG
 from tests.gpu.device import ON_CUPY, assert_equal, gpu, stand_in_only, where_needed
+from tests.refusals import refused
 
 for library in ("tqdm", "threadpoolctl", "safetensors", "cv2"):
     pytest.importorskip(library)
@@ -88,18 +89,14 @@ def test_fit_takes_what_was_begun_on_the_cpu_along_to_the_device():
 def test_fit_names_the_step_and_the_function_of_a_loss_that_is_not_finite():
     batches = Steps(60)
     batches.batches[50][0][:] = np.inf
-    with pytest.raises(
-        FloatingPointError, match=r"the loss is nan at step 50; .* linear: x came in"
-    ):
+    with refused(FloatingPointError, "nan at step 50", "linear: its input x"):
         fitted("gpu", batches=batches)
 
 
 def test_fit_says_since_which_step_a_loss_that_was_not_read_may_have_changed_the_weights():
     batches = Steps(60)
     batches.batches[20][0][:] = np.inf
-    with pytest.raises(
-        FloatingPointError, match=r"nan at step 50; weights, .* may be wrong since step 1"
-    ):
+    with refused(FloatingPointError, "nan at step 50", "since step 1"):
         fitted("gpu", batches=batches)
 
 

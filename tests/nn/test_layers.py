@@ -91,34 +91,6 @@ def test_weights_are_he_normal_numbers_of_the_shared_generator(layer, sizes):
         assert not layer(*sizes).weight.data.any()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ({"groups": 3}, r"groups is 3; expected a number that divides in_channels \(4\) and out"),
-        ({"groups": 0}, r"groups is 0"),
-        ({"kernel_size": 0}, r"kernel_size is 0; expected an integer >= 1"),
-        ({"stride": (1, 0)}, r"stride is \(1, 0\); expected an integer >= 1"),
-        ({"padding": -1}, r"padding is -1; expected an integer >= 0"),
-        ({"dilation": 0}, r"dilation is 0; expected an integer >= 1"),
-    ],
-    ids=str,
-)
-def test_conv2d_refuses_bad_settings_when_it_is_made(arguments, sentence):
-    with pytest.raises(ValueError, match=r"^Conv2d: " + sentence):
-        Conv2d(4, 6, **{"kernel_size": 3, **arguments})
-
-
-@pytest.mark.parametrize("Pool", [MaxPool2d, AvgPool2d])
-def test_pools_refuse_bad_settings_when_they_are_made(Pool):
-    for arguments, sentence in [
-        ((0,), "kernel_size is 0"),
-        ((2, 0), "stride is 0"),
-        ((2, 2, -1), "padding is -1"),
-    ]:
-        with pytest.raises(ValueError, match=rf"^{Pool.__name__}: {sentence}; expected an integer"):
-            Pool(*arguments)
-
-
 # ── dropout ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -181,11 +153,3 @@ def test_a_second_call_within_a_step_draws_another_mask():
     layer.seed(1, 1)
     np.testing.assert_array_equal(layer(ones()).data, one)
     np.testing.assert_array_equal(layer(ones()).data, two)
-
-
-@pytest.mark.parametrize("p", [1, 1.0, -0.1, float("nan")])
-def test_dropout_names_a_probability_out_of_range(p):
-    with pytest.raises(
-        ValueError, match=r"^Dropout: p is .*; expected a probability from 0 to below 1"
-    ):
-        Dropout(p)

@@ -5,6 +5,7 @@ import pytest
 
 from minivision import Tensor, manual_seed
 from minivision.nn import Buffer, Conv2d, Dropout, Linear, Module, Parameter, ReLU, Sequential
+from tests.refusals import refused
 
 
 def rng(seed=0):
@@ -23,7 +24,7 @@ class Norm(Module):
 
 
 class Net(Module):
-    """Parts in every place that a part can stand in."""
+    """Parts in every place where a part may be."""
 
     def __init__(self, seed=0):
         manual_seed(seed)
@@ -69,18 +70,10 @@ def test_parameters_are_counted():
     assert Net().parameter_count() == 1 + (12 + 4) + (16 + 4) + (8 + 2) + 4 + 2
 
 
-def test_a_parameter_is_not_replaced_by_a_plain_tensor_or_array():
+def test_parameter_can_be_replaced_by_a_parameter_or_none():
     layer = Linear(3, 2)
-    for value in (Tensor(np.ones((2, 3), np.float32)), np.ones((2, 3), np.float32)):
-        with pytest.raises(TypeError, match=r"^Linear: weight is a Parameter .* weight\.data"):
-            layer.weight = value
     layer.weight, layer.bias = Parameter(np.ones((2, 3), np.float32)), None
     assert layer.parameter_count() == 6
-
-
-def test_an_attribute_that_would_hide_a_method_is_refused():
-    with pytest.raises(TypeError, match=r"^Linear: seed is a method of Module; choose another"):
-        Linear(3, 2).seed = 3
 
 
 def test_forward_may_take_named_arguments():
@@ -89,11 +82,6 @@ def test_forward_may_take_named_arguments():
             return x * scale
 
     assert Scaled()(Tensor([2.0]), scale=3.0).item() == 6
-
-
-def test_a_module_without_forward_says_what_to_write():
-    with pytest.raises(TypeError, match=r"^Module has no forward\(\); write def forward"):
-        Module()(1)
 
 
 def test_train_and_eval_reach_every_module():
@@ -178,22 +166,20 @@ def transposed_and_missing(state):
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "fragments"),
     [
-        (missing, r"missing: first\.bias, pair\.0\.mean$"),
-        (extra, r"not in this model: second\.weight$"),
-        (misshaped, r"of another shape: first\.weight is \(3, 4\), expected \(4, 3\)$"),
-        (mistyped, r"of another type: first\.weight is complex64, expected float32$"),
-        (transposed_and_missing, r"missing: first\.bias, .*; of another shape: first\.weight is"),
+        (missing, ["missing", "first.bias, pair.0.mean"]),
+        (extra, ["not in this model", "second.weight"]),
+        (misshaped, ["shape", "first.weight", "(3, 4)", "(4, 3)"]),
+        (mistyped, ["type", "first.weight", "complex64", "float32"]),
+        (transposed_and_missing, ["missing", "first.bias", "shape", "first.weight", "(3, 4)"]),
     ],
 )
-def test_a_state_that_does_not_fit_is_refused_whole(change, sentence):
+def test_a_state_that_does_not_fit_is_refused_whole(change, fragments):
     net = Net()
     before = net.state_dict()
     versions = [p.node.changed[0] for p in net.parameters()]
-    with pytest.raises(
-        ValueError, match=r"^load_state_dict: the state does not fit Net; .*" + sentence
-    ):
+    with refused(ValueError, "load_state_dict", "Net", *fragments):
         net.load_state_dict(spoilt(change))
     for name, array in net.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
@@ -205,7 +191,7 @@ def test_a_state_that_cannot_be_converted_changes_nothing():
     before = net.state_dict()
     state = spoilt(lambda state: None)
     state["pair.0.mean"] = np.array(["a", "b"])
-    with pytest.raises(ValueError, match=r"."):
+    with refused(ValueError, "load_state_dict", "pair.0.mean", "<U1", "float32"):
         net.load_state_dict(state)
     for name, array in net.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
@@ -230,7 +216,7 @@ def test_to_replaces_data_and_gradient_inside_the_same_parameter():
 
 def test_to_an_unknown_or_absent_device_changes_nothing():
     net = Net()
-    with pytest.raises(ValueError, match=r"device is 'tpu'; expected"):
+    with refused(ValueError, "device is 'tpu'", '"cpu", "gpu"'):
         net.to("tpu", np.float64)
     assert net.scale.dtype == np.float32
 
@@ -239,7 +225,7 @@ def test_a_model_moved_between_forward_and_backward_is_noticed():
     net = Net()
     loss = net(Tensor(np.ones((2, 3), np.float32))).sum()
     net.to(dtype=np.float64)
-    with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+    with refused(RuntimeError, "backward", "changed after the forward pass"):
         loss.backward()
 
 

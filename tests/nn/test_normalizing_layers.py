@@ -153,22 +153,3 @@ def test_a_loss_module_is_its_function_with_its_settings():
     assert DistillationLoss(2.0)(logits, teacher).item() == pytest.approx(
         F.distillation_loss(logits, teacher, 2.0).item()
     )
-
-
-@pytest.mark.parametrize(
-    ("make", "sentence"),
-    [
-        (lambda: BatchNorm2d(0), "BatchNorm2d: num_features is 0"),
-        (lambda: BatchNorm1d(3, momentum=2), "BatchNorm1d: .*momentum 2"),
-        (lambda: BatchNorm2d(3)(images(4, 3)), r"BatchNorm2d: x has shape \(4, 3\); expected 4"),
-        (lambda: BatchNorm2d(3)(images(2, 4, 3, 3)), r"batch_norm: weight has shape \(3,\)"),
-        (lambda: BatchNorm1d(3)(images(1, 3)), "one value per channel; it has no variance"),
-        (lambda: LocalResponseNorm(4)(images(1, 3, 2, 2)), "size is 4; expected an odd number"),
-        (lambda: AdaptiveAvgPool2d(0), "output_size is 0"),
-        (lambda: LocallyConnected2d(1, 1, 5, image_size=3), "larger than 3"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_what_does_not_fit_is_refused_with_a_sentence(make, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        make()

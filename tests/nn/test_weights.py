@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from minivision.nn import weights
 from minivision.nn.weights import load_weights, save_weights, write_atomically
+from tests.refusals import refused
 
 DTYPES = ["bool", "int8", "uint8", "int16", "int64", "float16", "float32", "float64", ">f4", ">i8"]
 
@@ -90,25 +91,25 @@ def test_a_file_of_another_program_is_read_without_a_checksum(tmp_path):
     assert metadata == {}
 
 
-# What the file refuses
+# What cannot be stored
 
 
 @pytest.mark.parametrize(
-    ("arrays", "metadata", "error", "words"),
+    ("arrays", "metadata", "error", "fragments"),
     [
-        ({"weight": np.ones(2)}, {"epoch": 3}, TypeError, "'epoch': 3 .* must be strings"),
-        ({0: np.ones(2)}, None, TypeError, "0: '' .* must be strings"),
-        ({"weight": [1.0, 2.0]}, None, TypeError, "'weight' is a list; expected a NumPy"),
-        ({"names": np.array(["a", "b"])}, None, ValueError, "str.*the arrays have dtypes"),
-        ({"weight": np.ones(2, np.complex128)}, None, ValueError, "'weight': 'complex128'"),
-        ({"__metadata__": np.ones(2)}, None, ValueError, "'__metadata__' is reserved"),
-        ({}, {weights.CHECKSUM: "0"}, ValueError, "is reserved"),
+        ({"weight": np.ones(2)}, {"epoch": 3}, TypeError, ["'epoch': 3", "strings", "json.dumps"]),
+        ({0: np.ones(2)}, None, TypeError, ["0: ''", "strings"]),
+        ({"weight": [1.0, 2.0]}, None, TypeError, ["'weight'", "list", "NumPy"]),
+        ({"names": np.array(["a", "b"])}, None, ValueError, ["'names': '<U1'", "dtypes"]),
+        ({"weight": np.ones(2, np.complex128)}, None, ValueError, ["'weight': 'complex128'"]),
+        ({"__metadata__": np.ones(2)}, None, ValueError, ["'__metadata__'", "reserved"]),
+        ({}, {weights.CHECKSUM: "0"}, ValueError, [weights.CHECKSUM, "reserved"]),
     ],
 )
 def test_what_cannot_be_stored_is_refused_before_anything_is_written(
-    tmp_path, arrays, metadata, error, words
+    tmp_path, arrays, metadata, error, fragments
 ):
-    with pytest.raises(error, match=words):
+    with refused(error, "save_weights: ", *fragments):
         save_weights(tmp_path / "w.safetensors", arrays, metadata)
     assert list(tmp_path.iterdir()) == []
 
@@ -128,7 +129,7 @@ def test_a_file_truncated_anywhere_is_refused_by_name(tmp_path):
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"sample\.safetensors is truncated or not a safet"):
+        with refused(ValueError, "sample.safetensors", "truncated or not a safetensors file"):
             load_weights(path)
 
 
@@ -155,7 +156,7 @@ def test_a_flipped_bit_in_the_numbers_is_called_corrupted(tmp_path):
     whole = bytearray(path.read_bytes())
     whole[-1] ^= 1
     path.write_bytes(whole)
-    with pytest.raises(ValueError, match=r"sample\.safetensors is corrupted: .* checksum"):
+    with refused(ValueError, "sample.safetensors", "corrupted", "checksum"):
         load_weights(path)
 
 
@@ -169,12 +170,12 @@ def test_the_checksum_is_what_notices_the_flipped_bit(tmp_path, monkeypatch):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"cannot read .*absent\.safetensors: No such file"):
+    with refused(FileNotFoundError, "load_weights", "absent.safetensors", "No such file"):
         load_weights(tmp_path / "absent.safetensors")
 
 
 def test_a_folder_is_not_a_weights_file(tmp_path):
-    with pytest.raises(OSError, match="load_weights: cannot read"):
+    with refused(OSError, "load_weights", str(tmp_path)):
         load_weights(tmp_path)
 
 
@@ -182,7 +183,7 @@ def test_numbers_that_numpy_does_not_have_are_named(tmp_path):
     header = b'{"weight":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'
     path = tmp_path / "eight_bits.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\x00\x00")
-    with pytest.raises(ValueError, match=r"eight_bits\.safetensors holds numbers of a type NumPy"):
+    with refused(ValueError, "eight_bits.safetensors", "numbers of a type", "NumPy"):
         load_weights(path)
 
 
@@ -190,7 +191,7 @@ def test_a_shape_that_numpy_cannot_have_is_named(tmp_path):
     header = b'{"weight":{"dtype":"F32","shape":[0,9223372036854775808],"data_offsets":[0,0]}}'
     path = tmp_path / "endless.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header)
-    with pytest.raises(ValueError, match=r"endless\.safetensors is truncated or not a safet"):
+    with refused(ValueError, "endless.safetensors", "truncated or not a safetensors file"):
         load_weights(path)
 
 
@@ -218,17 +219,17 @@ def test_a_new_file_has_the_permissions_that_the_umask_gives(tmp_path, mask):
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"cannot write .*absent/file: No such file"):
+    with refused(FileNotFoundError, "cannot write", "absent/file", "No such file"):
         write_atomically(tmp_path / "absent" / "file", b"data")
 
 
 def test_a_file_cannot_be_written_below_a_file_or_over_a_folder(tmp_path):
     (tmp_path / "file").write_bytes(b"here")
-    with pytest.raises(NotADirectoryError, match=r"cannot write .*file/below"):
+    with refused(NotADirectoryError, "cannot write", "file/below"):
         write_atomically(tmp_path / "file" / "below", b"data")
     (tmp_path / "folder").mkdir()
     before = tmp_path.stat().st_mtime_ns
-    with pytest.raises(IsADirectoryError, match=r"cannot write .*folder: it is a folder"):
+    with refused(IsADirectoryError, "cannot write", "/folder", "a file"):
         write_atomically(tmp_path / "folder", b"data")
     assert tmp_path.stat().st_mtime_ns == before  # nothing was written next to it, not for a moment
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
@@ -245,9 +246,9 @@ def test_what_is_not_a_plain_file_is_never_replaced(tmp_path):
     (tmp_path / "other").symlink_to(tmp_path / "one")
     before = {entry.name: entry.lstat() for entry in tmp_path.iterdir()}
     for path in (pipe, socket_file, tmp_path / "link", Path("/dev/null")):
-        with pytest.raises(FileExistsError, match=f"cannot write {path}: it is a device, a pipe"):
+        with refused(FileExistsError, f"cannot write {path}", "a device, a pipe or a socket"):
             write_atomically(path, b"data")
-    with pytest.raises(FileExistsError, match="its links lead round in a circle"):
+    with refused(FileExistsError, f"cannot write {tmp_path / 'one'}", "links", "loop"):
         write_atomically(tmp_path / "one", b"data")
     after = {entry.name: entry.lstat() for entry in tmp_path.iterdir()}
     assert {n: (s.st_ino, s.st_mode) for n, s in after.items()} == {
