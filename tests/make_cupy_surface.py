@@ -3,10 +3,10 @@
     python tests/make_cupy_surface.py
 
 Importing CuPy needs no GPU, so this runs anywhere (`pip install "cupy-cuda12x==14.2.*"`). The
-stand-in, cupy_stand_in.py, offers exactly what is in that file. For each namespace ("" is the module
-itself) it lists every public name with its kind `k`; for functions the parameters `p`, as pairs of a
-name and an `inspect` kind (0 positional, 1 either, 2 *args, 3 keyword only, 4 **kwargs); and for
-ufuncs whether `at` works.
+stand-in, cupy_stand_in.py, offers exactly what is in that file. For each namespace ("" is the
+module itself) it lists every public name with its kind `k`; for functions the parameters `p`, as
+pairs of a name and an `inspect` kind (0 positional, 1 either, 2 *args, 3 keyword only, 4 **kwargs);
+and for ufuncs whether `at` works.
 """
 
 import inspect
