@@ -207,18 +207,27 @@ def copy_of_the_project(folder):
 
 
 def first_failure(folder, room, path):
-    """Run the tests of a room in a copy of the project: the first failure, or None if all pass."""
-    own = Path("tests", room, f"test_{Path(path).stem}.py")  # the quickest to notice, if it exists
-    tests = [str(own)] if (folder / own).exists() else []
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    command += [f"tests/{room}", f"minivision/{room}"]
-    ended = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": "."}
-    )
-    if ended.returncode not in (0, 1):
-        raise RuntimeError(ended.stdout[-2000:] + ended.stderr[-2000:])
-    failed = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" - ")[0] if ended.returncode else None
+    """The first test of a room that fails in this copy of the project, or None if all pass.
+
+    The tests of the faulty module itself, if it has a file of its own, run first.
+    """
+    own = Path("tests", room, f"test_{Path(path).stem}.py")
+    everything = [f"tests/{room}", f"minivision/{room}"]
+    for tests in ([str(own)], everything) if (folder / own).exists() else (everything,):
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+        ended = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": "."},
+        )
+        if ended.returncode not in (0, 1):
+            raise RuntimeError(ended.stdout[-2000:] + ended.stderr[-2000:])
+        if ended.returncode:
+            failed = [line for line in ended.stdout.splitlines() if line.startswith("FAILED")]
+            return failed[0].split(" - ")[0]
+    return None
 
 
 def main():
