@@ -76,17 +76,17 @@ METHODS = [
         "layer_decay ** (len(layers) - number)", "layer_decay ** (number - 1)",
     ),
     Fault(
+        "a frozen backbone moves: its running statistics follow the new images",
+        "nn/module.py",
+        "            module.frozen = frozen\n", "",
+    ),
+    Fault(
         "feature fusion: the parts are scaled by their weights, not by the roots of these",
         "methods/feature_fusion.py",
         "* weight**0.5", "* weight",
     ),
 ]  # fmt: skip
 TRAINING = [
-    Fault(
-        "a frozen backbone moves: its running statistics follow the new images",
-        "nn/module.py",
-        "            module.frozen = frozen\n", "",
-    ),
     Fault(
         "fit: the schedule changes once per epoch, not at every step",
         "training/loop.py",
