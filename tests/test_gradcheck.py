@@ -37,31 +37,31 @@ def caught(name, spoil, draws):
     return count
 
 
-def test_there_is_a_sabotage_for_every_function():
+def test_sabotage_covers_every_function():
     assert set(SABOTAGE) == set(functional.__all__)
 
 
 @every(SABOTAGE)
-def test_a_wrong_gradient_is_caught(name, how):
+def test_gradcheck_catches_every_sabotage(name, how):
     assert caught(name, SABOTAGE[name][how], draws=25) > 0
 
 
 @every(MISTAKES)
-def test_the_rule_of_another_function_is_caught(monkeypatch, name, how):
+def test_gradcheck_catches_the_backward_function_of_another_function(monkeypatch, name, how):
     right = getattr(functional, name)
     monkeypatch.setattr(functional, name, mistaken(right, MISTAKES[name][how]))
     assert caught(name, unspoiled, draws=25) > 0
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_functions_own_rule_is_not_mistaken(monkeypatch, name):
+def test_gradcheck_passes_a_functions_own_backward_function(monkeypatch, name):
     right = getattr(functional, name)
     monkeypatch.setattr(functional, name, mistaken(right, right))
     assert caught(name, unspoiled, draws=25) == 0
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_same_geometries_pass_without_sabotage(name):
+def test_gradcheck_passes_the_same_geometries_without_sabotage(name):
     assert caught(name, unspoiled, draws=25) == 0
 
 
@@ -70,28 +70,28 @@ def unspoiled(dy, gradients, inputs, y):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_error_of_one_in_ten_thousand_is_caught_in_nearly_every_geometry(name):
+def test_gradcheck_catches_a_relative_error_of_0_0001(name):
     def spoil(dy, gradients, inputs, y):
         return [1.0001 * dx for dx in gradients]
 
     assert caught(name, spoil, draws=10) >= 9
 
 
-def test_ones_from_above_would_not_have_noticed():
+def test_softmax_gradient_under_ones_is_0_whether_right_or_wrong():
     """Why u is random: under ones the gradient of softmax is zero, right or wrong."""
     z = Tensor(rng().normal(size=(2, 5)), requires_grad=True)
     F.softmax(z).backward(np.ones((2, 5)))
     assert abs(z.grad).max() < 1e-15
 
 
-def test_the_report_tells_the_worst_error_and_how_often_was_compared():
+def test_gradcheck_reports_the_worst_error_and_the_number_of_directions():
     report = gradcheck(F.multiply, [rng().normal(size=3), rng().normal(size=3)], rng=rng(),
                        directions=5)  # fmt: skip
     assert 0 < report.worst_error < 1e-8
     assert report.directions == 10
 
 
-def test_inputs_may_be_tensors_and_stay_as_they_are():
+def test_gradcheck_takes_tensors_and_does_not_change_them():
     x = Tensor(rng().normal(size=(2, 3)), requires_grad=True)
     before = x.data.copy()
     gradcheck(F.tanh, [x], rng=rng())
@@ -102,7 +102,7 @@ def test_inputs_may_be_tensors_and_stay_as_they_are():
 # ── checks that show nothing ─────────────────────────────────────────────────────────────────
 
 
-def test_a_function_that_does_not_depend_on_its_input_shows_nothing():
+def test_gradcheck_refuses_a_function_that_does_not_depend_on_its_input():
     def constant(x):
         return record(np.ones(3), (x,), lambda dy: (np.zeros(4),))
 
@@ -110,7 +110,7 @@ def test_a_function_that_does_not_depend_on_its_input_shows_nothing():
         gradcheck(constant, [rng().normal(size=4)], rng=rng())
 
 
-def test_every_input_is_looked_at():
+def test_gradcheck_checks_every_input():
     def ignores_its_second_input(a, b):
         return F.tanh(a)
 
@@ -118,7 +118,7 @@ def test_every_input_is_looked_at():
         gradcheck(ignores_its_second_input, [rng().normal(size=4)] * 2, rng=rng())
 
 
-def test_a_gradient_where_there_is_none_is_caught():
+def test_gradcheck_catches_a_gradient_of_a_constant():
     def constant(x):
         return record(np.ones(3), (x,), lambda dy: (np.ones(4),))
 
@@ -126,7 +126,7 @@ def test_a_gradient_where_there_is_none_is_caught():
         gradcheck(constant, [rng().normal(size=4)], rng=rng())
 
 
-def test_a_gradient_that_does_not_come_is_caught():
+def test_gradcheck_catches_a_missing_gradient():
     def forgets(x, w):
         return record(x.data * w.data, (x, w), lambda dy: (dy * w.data, None))
 
@@ -134,12 +134,12 @@ def test_a_gradient_that_does_not_come_is_caught():
         gradcheck(forgets, [rng().normal(size=4), rng(1).normal(size=4)], rng=rng())
 
 
-def test_a_probability_summed_up_is_constant_and_shows_nothing():
+def test_gradcheck_refuses_a_sum_of_probabilities_which_is_constant():
     with refused(GradientError, "gradcheck", "input 0 (z)"):
         gradcheck(lambda z: F.softmax(z).sum(), [rng().normal(size=5)], rng=rng())
 
 
-def test_a_nan_is_no_agreement():
+def test_gradcheck_refuses_a_gradient_of_nan():
     def strange(x):
         return record(x.data * 1, (x,), lambda dy: (dy * np.nan,))
 
@@ -147,7 +147,7 @@ def test_a_nan_is_no_agreement():
         gradcheck(strange, [rng().normal(size=4)], rng=rng())
 
 
-def test_an_input_that_the_value_changes_is_reported():
+def test_gradcheck_notices_a_function_that_changes_its_input():
     def doubles_in_place(x):
         x._data *= 2
         return F.tanh(x)
@@ -156,7 +156,7 @@ def test_an_input_that_the_value_changes_is_reported():
         gradcheck(doubles_in_place, [rng().normal(size=4)], rng=rng())
 
 
-def test_an_input_that_the_rule_changes_is_reported():
+def test_gradcheck_notices_a_backward_function_that_changes_an_input():
     def tidies_up(a, b):
         u, v = a.data, b.data
 
@@ -172,14 +172,14 @@ def test_an_input_that_the_rule_changes_is_reported():
 
 
 @pytest.mark.parametrize("function", [F.relu, lambda x: F.max(x, axis=0)], ids=["relu", "max"])
-def test_a_kink_within_the_step_is_reported(function):
+def test_gradcheck_notices_a_kink_within_the_step(function):
     x = rng().normal(size=(2, 3))
     x[0, 0] = x[1, 0] = 0.0
     with refused(GradientError, "a kink or a jump", "1e-05", "input 0"):
         gradcheck(function, [x], rng=rng())
 
 
-def test_a_jump_is_reported():
+def test_gradcheck_notices_a_jump():
     def step(x):
         return record(np.where(x.data > 0, x.data + 1, x.data), (x,), lambda dy: (dy,))
 
@@ -187,12 +187,12 @@ def test_a_jump_is_reported():
         gradcheck(step, [np.array([1e-7, 1.0])], rng=rng())
 
 
-def test_strong_curvature_is_no_kink():
+def test_gradcheck_does_not_mistake_curvature_for_a_kink():
     gradcheck(F.exp, [np.array([5.0, -3.0])], rng=rng())
     gradcheck(lambda x: F.power(x, 3), [np.array([20.0, 0.1])], rng=rng())
 
 
-def test_a_function_that_is_random_is_reported():
+def test_gradcheck_notices_a_random_function():
     generator = rng(1)
     with refused(GradientError, "gradcheck: two calls", "same inputs"):
         gradcheck(lambda x: F.dropout(x, rng=generator), [rng().normal(size=(5, 6))], rng=rng())
@@ -205,7 +205,7 @@ class Orthogonal:
         return np.ones(()) if size == () else np.array([1.0, -1.0 + 1e-6])
 
 
-def test_a_direction_along_which_a_scalar_hardly_changes_is_no_false_alarm():
+def test_gradcheck_passes_in_a_direction_along_which_a_scalar_hardly_changes():
     """Both numbers are 1e-6, equal to within 1e-11, the rounding of f over ε. All is right."""
     gradcheck(lambda x: x.sum(), [np.array([0.3, 0.9])], rng=Orthogonal())
 
@@ -230,7 +230,7 @@ def test_a_direction_along_which_a_scalar_hardly_changes_is_no_false_alarm():
     ],
     ids=["value", "gradient", "no gradient", "changes x", "changes dy"],
 )
-def test_a_wrong_fast_form_is_found(monkeypatch, spoil, fragments):
+def test_gradcheck_finds_a_wrong_fast_form(monkeypatch, spoil, fragments):
     right = fast.avg_pool2d
     monkeypatch.setattr(fast, "avg_pool2d", lambda x, *more: spoil(x, *right(x, *more)))
     inputs, rng = [np.random.default_rng(0).normal(size=(2, 2, 4, 4))], np.random.default_rng(1)
@@ -244,7 +244,7 @@ def test_a_wrong_fast_form_is_found(monkeypatch, spoil, fragments):
         gradcheck(pool, inputs, rng=rng)
 
 
-def test_a_backward_function_that_changes_its_dy_is_found():
+def test_gradcheck_finds_a_backward_function_that_changes_dy():
     def identity(x):
         def backward(dy):
             np.maximum(dy, 0, out=dy)

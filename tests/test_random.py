@@ -30,13 +30,13 @@ def weights(model):
 
 
 @given(seed=st.integers(0, 2**40), more=st.lists(st.integers(0, 9), max_size=2))
-def test_the_shared_generator_is_numpys_for_these_numbers(seed, more):
+def test_manual_seed_sets_the_generator_that_numpy_makes_of_the_same_numbers(seed, more):
     expected = np.random.default_rng((seed, *more)).integers(1000, size=5)
     with manual_seed(seed, *more) as shared:
         np.testing.assert_array_equal(shared.integers(1000, size=5), expected)
 
 
-def test_a_context_leaves_the_generator_where_it_was():
+def test_manual_seed_as_a_context_restores_the_generator():
     with manual_seed(1):
         first = generator().random()
         second = generator().random()
@@ -49,7 +49,7 @@ def test_a_context_leaves_the_generator_where_it_was():
         assert generator().random() == second
 
 
-def test_without_a_context_the_seed_stays():
+def test_manual_seed_without_a_context_stays():
     before = generator()
     with manual_seed(0):
         manual_seed(5)
@@ -58,7 +58,7 @@ def test_without_a_context_the_seed_stays():
 
 
 @pytest.mark.parametrize("seed", [-1, "a", 1.5, None])
-def test_a_seed_that_is_not_a_whole_number_is_refused_and_changes_nothing(seed):
+def test_manual_seed_refuses_a_seed_that_is_not_an_integer_and_changes_nothing(seed):
     before = generator()
     for arguments in ((seed,), (0, seed)):
         with refused(ValueError, f"manual_seed: seed is {seed!r}", "an integer >= 0"):
@@ -107,7 +107,7 @@ INSTEAD = {
 
 @pytest.mark.parametrize("name", BUILDERS)
 @pytest.mark.parametrize("argument", INSTEAD)
-def test_arguments_of_the_first_edition_are_told_what_to_write_now(name, argument):
+def test_layers_and_models_refuse_arguments_of_version_0_1(name, argument):
     with refused(TypeError, f"{name}: {argument}=", INSTEAD[argument]):
         BUILDERS[name](**{argument: None})
 
@@ -125,7 +125,7 @@ def test_initialize_draws_the_weights_in_order_and_leaves_norms_alone():
     assert (model[1].weight.data == 1).all()
 
 
-def test_a_key_makes_the_same_generator_again_and_another_purpose_another():
+def test_keyed_generators_repeat_and_differ_by_purpose():
     numbers = {purpose: keyed(purpose, 0, 0).random() for purpose in Key}
     assert len(set(numbers.values())) == len(Key)
     assert all(keyed(purpose, 0, 0).random() == number for purpose, number in numbers.items())

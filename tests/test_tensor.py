@@ -34,11 +34,11 @@ def leaf(*shape, seed=0):
         (np.zeros(2, bool), np.bool_),
     ],
 )
-def test_arrays_keep_their_dtype_and_python_numbers_become_float32(data, dtype):
+def test_tensor_keeps_the_dtype_of_an_array_and_makes_python_numbers_float32(data, dtype):
     assert Tensor(data).dtype == dtype
 
 
-def test_an_array_is_not_copied():
+def test_tensor_does_not_copy_an_array():
     array = np.zeros((2, 3))
     assert Tensor(array).data is array
 
@@ -47,7 +47,7 @@ def test_an_array_is_not_copied():
     "number", [2, 2.0, True, np.float64(2), np.int64(2), np.array(2.0)], ids=repr
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_numbers_take_the_tensors_dtype(number, dtype):
+def test_tensor_operators_give_numbers_the_dtype_of_the_tensor(number, dtype):
     x = Tensor(np.ones(3, dtype), requires_grad=True)
     for y in (x + number, number + x, x * number, number * x, x - number, number / x):
         assert y.dtype == dtype
@@ -55,7 +55,7 @@ def test_numbers_take_the_tensors_dtype(number, dtype):
     assert x.grad.dtype == dtype
 
 
-def test_results_without_axes_are_arrays_of_the_same_dtype():
+def test_tensor_without_axes_holds_an_array_of_the_same_dtype():
     for dtype in (np.float32, np.float64):
         total = Tensor(np.ones(3, dtype)).sum()
         assert isinstance(total.data, np.ndarray)
@@ -65,7 +65,7 @@ def test_results_without_axes_are_arrays_of_the_same_dtype():
 # ── operators ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_operator_is_its_function():
+def test_tensor_operators_and_methods_call_their_functions():
     a, b = leaf(2, 3), leaf(2, 3, seed=1)
     u, v = a.data, b.data
     for y, expected in [
@@ -99,14 +99,14 @@ def test_every_operator_is_its_function():
     ],
     ids=lambda value: str(value) if not callable(value) else "",
 )
-def test_a_method_passes_all_its_arguments_on(method, arguments, expected):
+def test_tensor_methods_pass_all_their_arguments_on(method, arguments, expected):
     x = leaf(2, 3, 4)
     y = getattr(x, method)(*arguments)
     assert y.shape == expected(x.data).shape
     np.testing.assert_allclose(y.data, expected(x.data), rtol=1e-12)
 
 
-def test_an_array_on_the_left_leaves_the_work_to_the_tensor():
+def test_tensor_operators_take_an_array_on_the_left():
     x, array = leaf(2, 3), np.arange(1.0, 7.0).reshape(2, 3)
     for y, expected in [
         (array + x, array + x.data),
@@ -119,13 +119,13 @@ def test_an_array_on_the_left_leaves_the_work_to_the_tensor():
         np.testing.assert_array_equal(y.data, expected)
 
 
-def test_an_array_on_the_left_does_not_become_an_array_of_tensors():
+def test_tensor_does_not_become_an_entry_of_an_array_on_the_left():
     array = np.ones(2)
     with refused(TypeError, "'Tensor'", "ufuncs"):
         array += leaf(2)
 
 
-def test_comparisons_return_arrays():
+def test_tensor_comparisons_return_arrays():
     x, y = Tensor([1.0, 2.0, 3.0]), Tensor([3.0, 2.0, 1.0])
     for result, expected in [
         (x < y, [True, False, False]),
@@ -145,7 +145,7 @@ def test_tensors_can_be_keys_of_a_dict():
     assert {x: "x", y: "y"}[y] == "y"
 
 
-def test_argmax_returns_an_array_of_indices():
+def test_tensor_argmax_returns_an_array_of_indices():
     x = Tensor(np.float32([[1, 3, 2], [5, 4, 5]]), requires_grad=True)
     assert x.argmax(1).tolist() == [1, 0]
     assert x.argmax() == 3
@@ -158,14 +158,14 @@ def test_tensor_refuses_in_place_operators(operator):
         exec(f"x {operator}= y", {"x": Tensor([1.0]), "y": Tensor([1.0])})
 
 
-def test_iteration_yields_rows_with_gradients():
+def test_tensor_iteration_yields_rows_with_gradients():
     x = leaf(2, 3)
     first, second = x
     (first * 2.0 + second * 3.0).sum().backward()
     assert x.grad.tolist() == [[2, 2, 2], [3, 3, 3]]
 
 
-def test_numpy_reads_a_tensor():
+def test_tensor_can_be_read_by_numpy():
     x = leaf(2, 3)
     assert np.asarray(x) is x.data
     assert np.asarray(x, dtype=np.float32).dtype == np.float32
@@ -176,29 +176,29 @@ def test_numpy_reads_a_tensor():
     assert np.mean(x.numpy()) == x.data.mean()
 
 
-def test_numbers_can_be_read_out():
+def test_tensor_of_one_number_converts_to_float_and_bool():
     assert Tensor(2.5).item() == 2.5
     assert float(Tensor([2.5])[0]) == 2.5
     assert bool(Tensor(0.0)) is False
 
 
-def test_a_tensor_prints_its_values_dtype_and_origin():
+def test_tensor_prints_its_values_its_dtype_and_names_its_function():
     x = Tensor([1.0, 2.0], requires_grad=True)
     assert repr(x) == "Tensor([1., 2.], float32, requires_grad=True)"
     assert repr(x * 2.0) == "Tensor([2., 4.], float32, from multiply)"
     assert repr((x * 2.0).detach()) == "Tensor([2., 4.], float32)"
 
 
-def test_of_more_than_fifty_numbers_only_the_ends_are_printed():
+def test_tensor_of_more_than_50_numbers_prints_only_the_ends():
     assert "..." not in repr(Tensor(np.arange(50.0)))
     assert "2., ..., 48." in repr(Tensor(np.arange(51.0)))
 
 
-def test_the_rows_of_a_matrix_are_printed_under_each_other():
+def test_tensor_prints_the_rows_of_a_matrix_below_each_other():
     assert repr(Tensor(np.eye(2))) == "Tensor([[1., 0.],\n        [0., 1.]], float64)"
 
 
-def test_in_a_formatted_string_a_number_takes_the_format_and_other_tensors_are_printed():
+def test_tensor_of_one_number_takes_a_format_in_an_f_string():
     number, row = Tensor(2.5), Tensor([1.0, 2.0])
     assert f"{number:.3f}" == "2.500"
     assert f"{Tensor([[2.5]]):.1f}" == "2.5"
@@ -207,7 +207,7 @@ def test_in_a_formatted_string_a_number_takes_the_format_and_other_tensors_are_p
     assert f"{row:>30}" == str(row).rjust(30)
 
 
-def test_a_tensor_prints_no_private_name_after_its_graph_was_walked():
+def test_tensor_prints_no_private_name_after_its_graph_was_freed():
     loss = leaf(2).sum()
     loss.backward()
     assert "_freed" not in repr(loss)
@@ -224,14 +224,14 @@ def test_grad_can_be_set_to_an_array_and_to_none():
 
 
 @pytest.mark.parametrize("grad", [[1.0, 2.0], Tensor([1.0, 2.0]), 3.0])
-def test_a_grad_that_is_not_an_array_is_refused(grad):
+def test_tensor_refuses_a_grad_that_is_not_an_array(grad):
     x = Tensor([1.0, 2.0], requires_grad=True)
     with refused(TypeError, "grad", type(grad).__name__, "an array or None"):
         x.grad = grad
     assert x.grad is None
 
 
-def test_a_computed_value_changed_in_place_is_refused_and_noticed():
+def test_tensor_refuses_and_notices_an_in_place_change_of_a_computed_value():
     """The array has changed by the time of the error, so what used it must not be trusted."""
     x = Tensor([2.0], requires_grad=True)
     y = x * 2
@@ -242,13 +242,13 @@ def test_a_computed_value_changed_in_place_is_refused_and_noticed():
         z.backward(np.ones(1, np.float32))
 
 
-def test_requires_grad_can_be_set_on_leaves_only():
+def test_tensor_can_be_told_to_require_no_gradient():
     w = leaf(2)
     w.requires_grad = False
     assert (w * 2.0).requires_grad is False
 
 
-def test_detach_shares_the_array_and_cuts_the_tape():
+def test_detach_shares_the_array_and_cuts_the_graph():
     w = leaf(2)
     y = w * 2.0
     cut = y.detach()
@@ -268,7 +268,7 @@ def assert_nobody_elses(gradient, *others):
         assert not np.may_share_memory(gradient, other)
 
 
-def test_the_gradient_given_to_backward_is_neither_kept_nor_changed():
+def test_backward_neither_keeps_nor_changes_the_gradient_it_is_given():
     for function in (
         lambda x: x,
         lambda x: x + 0.0,
@@ -288,7 +288,7 @@ def test_the_gradient_given_to_backward_is_neither_kept_nor_changed():
         assert_nobody_elses(x.grad, dy)
 
 
-def test_two_inputs_that_get_the_same_gradient_get_their_own_memory():
+def test_backward_gives_inputs_with_equal_gradients_separate_memory():
     a, b, c = leaf(2, 3), leaf(2, 3), leaf(2, 3)
     dy = np.ones((2, 3))
     (a + b + c).backward(dy)
@@ -298,7 +298,7 @@ def test_two_inputs_that_get_the_same_gradient_get_their_own_memory():
     assert b.grad.tolist() == c.grad.tolist() == np.ones((2, 3)).tolist()
 
 
-def test_one_input_twice_gets_the_sum_of_both_gradients():
+def test_backward_adds_the_gradients_of_an_input_used_twice():
     x = leaf(3)
     y = x + x
     y.backward(np.ones(3))
@@ -340,7 +340,7 @@ def overlapping(a, b):
 
 
 @pytest.mark.parametrize("function", [same_twice, overlapping])
-def test_gradients_of_one_rule_that_overlap_are_parted(function):
+def test_backward_separates_overlapping_gradients_of_one_function(function):
     a, b = leaf(4), leaf(4, seed=1)
     function(a, b).sum().backward()
     assert_nobody_elses(a.grad, b.grad)
@@ -350,7 +350,7 @@ def test_gradients_of_one_rule_that_overlap_are_parted(function):
     np.testing.assert_array_equal(b.grad, 2 * first_b)
 
 
-def test_a_shared_gradient_is_right_for_a_leaf_and_for_a_node():
+def test_backward_shares_a_gradient_safely_between_a_leaf_and_a_node():
     a, x = leaf(4), leaf(4, seed=1)
     h = x * 1.0
     y = same_twice(a, h) + h  # h gets a second gradient, added to the one that a shares
@@ -359,7 +359,7 @@ def test_a_shared_gradient_is_right_for_a_leaf_and_for_a_node():
     assert x.grad.tolist() == [4] * 4
 
 
-def test_a_gradient_that_a_node_borrowed_is_not_added_to():
+def test_backward_does_not_add_in_place_to_a_shared_gradient():
     x = leaf(4)
     dy = np.ones(4)
     h = x * 1.0
@@ -370,7 +370,7 @@ def test_a_gradient_that_a_node_borrowed_is_not_added_to():
     assert x.grad.tolist() == [4] * 4
 
 
-def test_a_first_gradient_of_its_own_is_taken_over_without_a_copy():
+def test_backward_takes_over_a_first_gradient_without_a_copy():
     made = []
 
     def double(x):
@@ -389,7 +389,7 @@ def test_a_first_gradient_of_its_own_is_taken_over_without_a_copy():
     assert made[1].tolist() == [2] * 4
 
 
-def test_views_and_broadcast_gradients_become_real_arrays_in_a_leaf():
+def test_backward_copies_views_and_broadcast_gradients_into_a_leaf():
     for function in (
         lambda x: x.sum(),
         lambda x: x.mean(axis=0).sum(),
@@ -408,7 +408,7 @@ def test_views_and_broadcast_gradients_become_real_arrays_in_a_leaf():
 
 
 @pytest.mark.parametrize("shape", [(1,), (1, 1)])
-def test_a_broadcast_gradient_of_one_entry_accumulates_too(shape):
+def test_backward_accumulates_broadcast_gradients_of_one_entry(shape):
     x = Tensor(np.ones(shape), requires_grad=True)
     for _ in range(2):
         x.mean().backward()
@@ -416,7 +416,7 @@ def test_a_broadcast_gradient_of_one_entry_accumulates_too(shape):
     assert x.grad.ravel().tolist() == [4]
 
 
-def test_one_share_for_two_entries_is_repeated_and_becomes_a_real_array():
+def test_backward_copies_a_gradient_that_repeats_one_number():
     def halves(x):
         def backward(dy):
             return (np.broadcast_to(dy / 2, 2),)
@@ -430,7 +430,7 @@ def test_one_share_for_two_entries_is_repeated_and_becomes_a_real_array():
     assert x.grad.tolist() == [1, 1]
 
 
-def test_gradients_without_axes_are_arrays_that_accumulate():
+def test_backward_accumulates_gradients_without_axes():
     x = Tensor(np.array(3.0), requires_grad=True)
     for k in (1, 2, 3):
         (x * x + x).backward()
@@ -456,7 +456,7 @@ def test_backward_accumulates_until_grad_is_set_to_none():
 
 
 @given(seed=seeds, operations=st.integers(1, 25))
-def test_any_graph_has_the_gradient_that_walking_every_path_gives(seed, operations):
+def test_backward_of_a_random_graph_equals_the_sum_over_all_paths(seed, operations):
     """Random graphs of sums, products and views, against one gradient per path, added up."""
     rng = np.random.default_rng(seed)
     leaves = [Tensor(rng.normal(size=4), requires_grad=True) for _ in range(3)]
@@ -486,13 +486,13 @@ def test_any_graph_has_the_gradient_that_walking_every_path_gives(seed, operatio
         np.testing.assert_allclose(got, expected[x], rtol=1e-9, atol=1e-12)
 
 
-def test_a_numpy_number_is_a_gradient_for_a_scalar():
+def test_backward_takes_a_numpy_number_as_the_gradient_of_a_scalar():
     x = leaf(3)
     x.sum().backward(np.float64(2.0))
     assert x.grad.tolist() == [2] * 3
 
 
-def test_no_two_nodes_have_one_number_whatever_thread_makes_them():
+def test_node_numbers_are_unique_across_threads():
     numbers = []
 
     def work():
@@ -506,14 +506,14 @@ def test_no_two_nodes_have_one_number_whatever_thread_makes_them():
     assert len(set(numbers)) == 8000
 
 
-def test_watching_the_steps_frees_the_graph_too():
+def test_backward_steps_free_the_graph():
     y = (2 * Tensor([3.0], requires_grad=True)).sum()
     list(backward_steps(y))
     with refused(RuntimeError, "backward", "earlier backward pass"):
         y.backward()
 
 
-def test_the_first_gradient_may_be_a_tensor():
+def test_backward_takes_a_tensor_as_the_gradient():
     x = Tensor([1.0, 2.0], requires_grad=True)
     (3 * x).backward(Tensor([10.0, 100.0]))
     np.testing.assert_array_equal(x.grad, [30, 300])

@@ -394,7 +394,9 @@ def test_the_size_of_the_images_is_the_models_own_or_asked_for():
 
 
 def test_images_that_do_not_fit_are_told_so():
-    with pytest.raises(ValueError, match="image sizes on the way: 12 -> 12 -> 6 -> 2 -> 1"):
+    with pytest.raises(
+        ValueError, match="image sizes from layer to layer: 12 -> 12 -> 6 -> 2 -> 1"
+    ):
         receptive_fields(lenet5(), 12)
 
 

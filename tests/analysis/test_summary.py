@@ -188,7 +188,7 @@ def test_memory_is_that_of_training_and_the_model_is_left_as_it_was():
 
 def test_batch_normalisation_of_vectors_needs_two_images():
     model = Sequential(Flatten(), BatchNorm1d(12))
-    with pytest.raises(ValueError, match="it has no variance"):
+    with pytest.raises(ValueError, match="variance"):
         summary(model, (3, 4))
     assert summary(model, (3, 4), images=2).parameters == 24
 

@@ -84,7 +84,7 @@ def forward(weights, x, labels):
     return F.cross_entropy(x, labels), activations
 
 
-def test_every_map_and_every_gradient_of_one_lies_in_the_same_order(kernels):
+def test_memory_order_is_the_same_for_every_feature_map_and_its_gradient(kernels):
     """As the images do on the page; batch innermost, (C, H, W, N), in the machine room."""
     order = (0, 1, 2, 3) if kernels == "page" else BATCH_INNERMOST
 
@@ -108,9 +108,7 @@ def test_every_map_and_every_gradient_of_one_lies_in_the_same_order(kernels):
 
 
 @pytest.mark.parametrize("kernels", FAST, indirect=True)
-def test_a_step_makes_one_transposing_copy_of_the_input_and_none_on_the_way_back(
-    kernels, monkeypatch
-):
+def test_fast_alexnet_transposes_only_its_input(kernels, monkeypatch):
     """Copies that close gaps do not transpose."""
     copies = []
 
@@ -140,7 +138,7 @@ def loss_and_gradients(dtype=np.float64):
 
 
 @pytest.mark.parametrize("kernels", FAST, indirect=True)
-def test_the_loss_and_all_gradients_are_those_of_the_plain_kernels(kernels):
+def test_fast_alexnet_has_the_loss_and_gradients_of_the_pages(kernels):
     """In float64 to the last digits."""
     found = loss_and_gradients()
     with door.off():
@@ -150,14 +148,14 @@ def test_the_loss_and_all_gradients_are_those_of_the_plain_kernels(kernels):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
-def test_in_float32_the_loss_and_all_gradients_stay_close_to_those_in_float64(kernels):
+def test_fast_alexnet_in_float32_is_close_to_float64(kernels):
     for one, other in zip(loss_and_gradients(np.float32), loss_and_gradients(), strict=True):
         assert one.dtype == np.float32
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
 
 
 @pytest.mark.parametrize("kernels", FAST, indirect=True)
-def test_from_the_second_step_on_no_new_memory_is_held(kernels, monkeypatch):
+def test_free_list_does_not_grow_after_the_first_step(kernels, monkeypatch):
     """Even where the smallest arrays lie in memory that was used before."""
     monkeypatch.setattr(memory, "SMALLEST", 1)
     free_list.clear()

@@ -82,25 +82,25 @@ def assert_equals_page(case, cuts=None):
 
 
 @given(case=convolutions_of_stacked_rows(), cuts=cuts)
-def test_tiles_of_any_size_give_the_numbers_of_the_page(case, cuts):
+def test_fast_conv2d_with_tiles_of_any_size_equals_its_page(case, cuts):
     assert_equals_page(case, cuts)
 
 
 @odd
 @pytest.mark.parametrize("cuts", ALL_FORMS, ids=str)
-def test_tiles_give_the_numbers_of_the_page_in_odd_geometries(case, cuts):
+def test_fast_conv2d_with_tiles_equals_its_page_in_odd_geometries(case, cuts):
     assert_equals_page(case, cuts)
 
 
 @odd
-def test_uncut_too_they_give_the_numbers_of_the_page(case):
+def test_fast_conv2d_without_tiles_equals_its_page(case):
     assert_equals_page(case)
 
 
 @pytest.mark.parametrize("tile_bytes", [0, 1, 3000])
 @pytest.mark.parametrize("product_width", [0, 500, 10**6])
 @pytest.mark.parametrize("narrow_product", [0, 10**6], ids=["stacked rows", "columns"])
-def test_the_rules_of_tiles_work_for_a_cache_of_any_size(
+def test_fast_conv2d_equals_its_page_for_a_cache_of_any_size(
     monkeypatch, tile_bytes, product_width, narrow_product
 ):
     monkeypatch.setattr(choice, "TILE_BYTES", tile_bytes)
@@ -117,7 +117,7 @@ def test_the_rules_of_tiles_work_for_a_cache_of_any_size(
     channels=st.integers(1, 2000),
     N=st.integers(1, 5000),
 )
-def test_a_tile_has_at_least_one_row_and_column_and_at_most_all_columns(case, filters, channels, N):
+def test_tile_has_at_least_one_row_and_at_most_all_columns(case, filters, channels, N):
     geometry = Window(case.kernel, case.stride, case.padding, case.dilation)
     OW = geometry.output_size(*case.size)[1]
     shape = (case.groups, filters, channels * case.kernel[0] * case.kernel[1])
@@ -128,7 +128,7 @@ def test_a_tile_has_at_least_one_row_and_column_and_at_most_all_columns(case, fi
     assert choice.gradient_rows(4 * channels * N, 4 * channels * filters, geometry) >= 1
 
 
-def test_the_tests_above_do_cut():
+def test_stack_rows_is_called_once_per_tile_in_these_tests():
     """Three groups of 3 x 4 places, in tiles of one place: 36 stacks, each of a row and column."""
     case = Convolution(2, 1, 1, (5, 6), (3, 3), groups=3)
     stacks = []
@@ -142,7 +142,7 @@ def test_the_tests_above_do_cut():
 
 
 @pytest.mark.parametrize(("flip", "form"), [(True, "convolution_work"), (False, "adjoint_work")])
-def test_both_forms_of_the_gradient_of_the_image_are_tested(monkeypatch, flip, form):
+def test_fast_conv2d_is_tested_with_both_forms_of_the_image_gradient(monkeypatch, flip, form):
     case, called = ODD["many channels in groups"], []
     arrays, dy = case.arrays(), upstream(case)
     geometry = Window(case.kernel, case.stride, case.padding)
@@ -157,7 +157,7 @@ def test_both_forms_of_the_gradient_of_the_image_are_tested(monkeypatch, flip, f
 
 
 @pytest.mark.parametrize("cuts", ALL_FORMS, ids=str)
-def test_an_image_and_weights_may_lie_in_memory_in_any_way(cuts):
+def test_fast_conv2d_takes_images_and_weights_in_any_memory_order(cuts):
     """What comes back lies batch innermost, and the weights' gradient in C order."""
     case = ODD["two groups"]
     x, weight, bias = case.arrays()
@@ -174,7 +174,7 @@ def test_an_image_and_weights_may_lie_in_memory_in_any_way(cuts):
 
 
 @pytest.mark.parametrize("cuts", ALL_FORMS, ids=str)
-def test_nothing_that_comes_in_is_written_to(cuts):
+def test_fast_conv2d_changes_none_of_its_inputs(cuts):
     case = ODD["many channels in groups"]
     arrays, dy = case.arrays(), upstream(case)
     for array in (*arrays, dy):
@@ -183,7 +183,7 @@ def test_nothing_that_comes_in_is_written_to(cuts):
         y_dx_and_dw(fast, arrays, dy, case)
 
 
-def test_what_nobody_wants_is_none():
+def test_fast_conv2d_returns_none_for_a_gradient_that_is_not_needed():
     case = ODD["two groups"]
     x, weight, _ = case.arrays()
     geometry = Window(case.kernel, case.stride, case.padding, case.dilation)

@@ -60,19 +60,19 @@ def assert_equals_page(case, image, cuts):
 
 
 @given(case=poolings(least_batch=1), cuts=cuts, image=st.sampled_from(list(IMAGES)))
-def test_tiles_of_any_size_give_the_numbers_of_the_page(case, cuts, image):
+def test_fast_max_pool2d_with_tiles_of_any_size_equals_its_page(case, cuts, image):
     assert_equals_page(case, image, cuts)
 
 
 @odd
 @pytest.mark.parametrize("cuts", [None, Cuts(1, 1), Cuts(2, 3), Cuts(3, 2, workers=3)], ids=str)
-def test_tiles_give_the_numbers_of_the_page_in_odd_geometries(case, cuts):
+def test_fast_max_pool2d_with_tiles_equals_its_page_in_odd_geometries(case, cuts):
     for image in IMAGES:
         assert_equals_page(case, image, cuts)
 
 
 @given(case=poolings(least_batch=1), cuts=cuts)
-def test_the_first_maximum_in_reading_order_gets_the_gradient(case, cuts):
+def test_fast_max_pool2d_gives_the_gradient_to_the_first_maximum_in_reading_order(case, cuts):
     """Against loops, which know nothing of rows' maxima and tiles."""
     x, dy, geometry = numbers(case, "many ties")
     with cut_into(cuts):
@@ -82,7 +82,7 @@ def test_the_first_maximum_in_reading_order_gets_the_gradient(case, cuts):
     np.testing.assert_array_equal(dx, oracles.max_pool2d_gradient(dy, x, *settings))
 
 
-def test_ties_in_a_row_and_in_a_column_by_hand():
+def test_fast_max_pool2d_with_ties_by_hand():
     """The window's maxima are at (0, 2), (1, 0) and (1, 1): the first row wins, not the column."""
     x = np.array([[[[1.0, 2, 5], [5, 5, 4], [0, 0, 0]]]])
     dy = np.array([[[[7.0]]]])
@@ -93,7 +93,7 @@ def test_ties_in_a_row_and_in_a_column_by_hand():
 
 @odd
 @pytest.mark.parametrize("bytes_per_line", [1, 100, 10**5, 10**9])
-def test_a_pooling_tile_has_a_channel_and_a_row_whatever_the_size_of_a_line(case, bytes_per_line):
+def test_pooling_tile_has_at_least_one_channel_and_one_row(case, bytes_per_line):
     geometry = Window(case.kernel, case.stride, case.padding)
     OH, _ = geometry.output_size(*case.size)
     depth, height = choice.pooling_tile(geometry, OH, bytes_per_line)
@@ -101,7 +101,7 @@ def test_a_pooling_tile_has_a_channel_and_a_row_whatever_the_size_of_a_line(case
 
 
 @given(data=st.data())
-def test_an_image_may_lie_in_memory_in_any_way_and_is_not_written_to(data):
+def test_fast_max_pool2d_takes_images_in_any_memory_order_and_does_not_change_them(data):
     case = data.draw(st.sampled_from(list(ODD.values())))
     x, dy, geometry = numbers(case, "many ties")
     expected = on_the_page(case, x, dy)

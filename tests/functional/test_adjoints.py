@@ -79,14 +79,14 @@ def broken_law(function, inputs, rng, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("name", LINEAR)
 @given(seed=seeds)
-def test_the_gradient_of_a_linear_function_is_its_adjoint(name, dtype, seed):
+def test_functional_gradients_of_linear_functions_are_their_adjoints(name, dtype, seed):
     rng = np.random.default_rng(seed)
     function, inputs = LINEAR[name](rng)
     assert broken_law(function, inputs, rng, dtype) < 8
 
 
 @pytest.mark.parametrize("name", ["relu", "power", "local_response_norm", "softmax"])
-def test_of_a_function_that_is_not_linear_the_law_does_not_hold(name):
+def test_functional_gradients_of_nonlinear_functions_break_the_law(name):
     rng = np.random.default_rng(0)
     function, inputs = CASES[name](rng)
     assert broken_law(function, [abs(x) for x in inputs], rng, np.float64) > 1e6

@@ -42,7 +42,7 @@ def test_conv2d_equals_its_definition_in_odd_geometries(case):
 
 
 @given(case=convolutions(least_batch=1))
-def test_the_gradients_of_conv2d_are_right_in_every_geometry(case):
+def test_conv2d_gradients_are_adjoint(case):
     """Along directions in all inputs at once: a border that no tap meets is no fault here."""
     x, weight, bias = case.arrays()
     gradcheck(
@@ -54,7 +54,7 @@ def test_the_gradients_of_conv2d_are_right_in_every_geometry(case):
 
 
 @odd
-def test_the_gradients_of_conv2d_are_right_in_odd_geometries(case):
+def test_conv2d_gradients_are_adjoint_in_odd_geometries(case):
     assert_gradients_are_adjoint(case)
 
 
@@ -76,7 +76,7 @@ def assert_gradients_are_adjoint(case):
     np.testing.assert_allclose(leaves[2].grad, dy.sum(axis=(0, 2, 3)), rtol=1e-12, atol=1e-12)
 
 
-def test_an_edge_by_hand():
+def test_conv2d_by_hand_finds_an_edge():
     x = Tensor(np.array([[[[0.0, 0, 1, 1]]]]), requires_grad=True)
     weight = Tensor(np.array([[[[-1.0, 1.0]]]]), requires_grad=True)
     bias = Tensor(np.array([0.5]), requires_grad=True)
@@ -88,7 +88,7 @@ def test_an_edge_by_hand():
     assert bias.grad.tolist() == [111]
 
 
-def test_the_kernel_is_not_flipped():
+def test_conv2d_does_not_flip_the_kernel():
     image = np.zeros((1, 1, 3, 3))
     image[0, 0, 1, 1] = 1
     weight = np.arange(9.0).reshape(1, 1, 3, 3)
@@ -114,7 +114,7 @@ def test_conv2d_is_linear_in_image_and_weights(case):
 
 
 @given(case=convolutions(least_batch=1))
-def test_a_shifted_image_has_a_shifted_convolution(case):
+def test_conv2d_of_a_shifted_image_is_shifted(case):
     """By one stride: every output moves by one place; the first row and column are new."""
     case = case._replace(padding=(0, 0), size=tuple(7 + 2 * k for k in case.kernel))
     x, weight, bias = case.arrays()
@@ -126,7 +126,7 @@ def test_a_shifted_image_has_a_shifted_convolution(case):
 
 
 @given(case=convolutions(least_batch=1))
-def test_groups_are_independent_convolutions(case):
+def test_conv2d_treats_groups_as_independent_convolutions(case):
     x, weight, bias = case.arrays()
     settings = {**case.settings, "groups": 1}
     parts = zip(*[np.split(a, case.groups, axis) for a, axis in ((x, 1), (weight, 0), (bias, 0))],
@@ -138,7 +138,7 @@ def test_groups_are_independent_convolutions(case):
 
 
 @given(case=convolutions(least_batch=1))
-def test_padding_is_a_border_of_zeros(case):
+def test_conv2d_padding_is_a_border_of_zeros(case):
     x, weight, bias = case.arrays()
     PH, PW = case.padding
     padded = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
@@ -150,7 +150,7 @@ def test_padding_is_a_border_of_zeros(case):
 
 
 @given(case=convolutions(least_batch=1))
-def test_a_convolution_as_large_as_its_image_is_a_linear_layer(case):
+def test_conv2d_as_large_as_its_image_is_a_linear_layer(case):
     case = case._replace(size=case.kernel, padding=(0, 0), dilation=(1, 1), groups=1)
     x, weight, bias = case.arrays()
     flat = F.linear(x.reshape(case.N, -1), weight.reshape(len(weight), -1), bias)
@@ -158,7 +158,7 @@ def test_a_convolution_as_large_as_its_image_is_a_linear_layer(case):
     np.testing.assert_allclose(y.data[:, :, 0, 0], flat.data, rtol=1e-11, atol=1e-11)
 
 
-def test_a_1x1_convolution_is_one_linear_layer_for_all_pixels():
+def test_conv2d_of_1x1_is_one_linear_layer_for_all_pixels():
     rng = np.random.default_rng(0)
     x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(6, 3, 1, 1))
     pixels = x.transpose(0, 2, 3, 1).reshape(-1, 3)
@@ -166,7 +166,7 @@ def test_a_1x1_convolution_is_one_linear_layer_for_all_pixels():
     np.testing.assert_allclose(F.conv2d(x, weight).data, expected, rtol=1e-12)
 
 
-def test_one_number_means_both_directions():
+def test_conv2d_uses_one_number_for_both_directions():
     case = ODD_CONVOLUTIONS["two groups"]
     x, weight, bias = case.arrays()
     for settings in ({"stride": 2}, {"padding": 1}, {"dilation": 2}):
@@ -177,7 +177,7 @@ def test_one_number_means_both_directions():
 
 
 @pytest.mark.parametrize("flip", [True, False], ids=["flipped kernels", "the way back"])
-def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch, flip):
+def test_conv2d_computes_only_the_gradients_that_are_needed(monkeypatch, flip):
     """The first layer's images need no gradient, and it would be the dearest of all."""
     called = []
     parts = {
@@ -211,7 +211,7 @@ def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch, flip):
 # ── a page of its own: a large batch is cut, so that its columns stay small ───────────────────
 
 
-def test_a_part_of_the_batch_has_as_many_images_as_its_columns_allow(monkeypatch):
+def test_conv2d_page_splits_the_batch_into_parts_whose_columns_fit(monkeypatch):
     """2 channels, 3x3 taps, 4x5 positions: 360 numbers of 4 bytes per image."""
     x, window = np.zeros((7, 2, 6, 7), np.float32), Window((3, 3))
     for limit, images in ((1440, 1), (2879, 1), (2880, 2), (4320, 3), (10**9, 7), (5, 1)):
@@ -220,7 +220,7 @@ def test_a_part_of_the_batch_has_as_many_images_as_its_columns_allow(monkeypatch
         assert starts == list(range(0, 7, images))
 
 
-def test_each_group_has_its_share_of_channels_and_filters():
+def test_conv2d_page_gives_each_group_its_channels_and_filters():
     parts = page._parts(np.zeros((1, 4, 6, 7)), 6, Window((3, 3)), groups=2)
     shares = [(channels, filters) for _, channels, filters in parts]
     assert shares == [(slice(0, 2), slice(0, 3)), (slice(2, 4), slice(3, 6))]
@@ -228,7 +228,7 @@ def test_each_group_has_its_share_of_channels_and_filters():
 
 @pytest.mark.parametrize("limit", [1, 2000, 10**9])
 @pytest.mark.parametrize("name", ["two groups", "1x1 image", "dilated over the border"])
-def test_a_batch_that_is_cut_gives_the_same_numbers(monkeypatch, name, limit):
+def test_conv2d_gives_the_same_numbers_if_the_batch_is_split(monkeypatch, name, limit):
     case = ODD_CONVOLUTIONS[name]._replace(N=7)
     y = F.conv2d(*case.arrays()[:2], **case.settings)
     dy = np.random.default_rng(5).normal(size=y.shape)
@@ -247,7 +247,7 @@ def test_a_batch_that_is_cut_gives_the_same_numbers(monkeypatch, name, limit):
 
 
 @odd
-def test_images_do_not_see_one_another(case, monkeypatch):
+def test_conv2d_treats_images_independently(case, monkeypatch):
     """One image at a time is the simplest form of all."""
     y = F.conv2d(*case.arrays()[:2], **case.settings)
     dy = np.random.default_rng(case.seed).normal(size=y.shape)
@@ -258,7 +258,7 @@ def test_images_do_not_see_one_another(case, monkeypatch):
         np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-12)
 
 
-def test_what_leaves_is_the_callers_own():
+def test_conv2d_results_share_no_memory_with_its_inputs():
     arrays = ODD_CONVOLUTIONS["1x1 image"].arrays()
     leaves = [Tensor(a, requires_grad=True) for a in arrays]
     y = F.conv2d(*leaves)
@@ -268,7 +268,7 @@ def test_what_leaves_is_the_callers_own():
         assert not any(np.may_share_memory(result, array) for array in (*arrays, dy))
 
 
-def test_the_page_holds_one_matrix_of_columns_at_a_time():
+def test_conv2d_page_holds_one_matrix_of_columns_at_a_time():
     """A matrix of columns is nine times the image; the largest peak is a little more than one."""
     x, weight, _ = Convolution(4, 8, 8, (24, 24), (3, 3), padding=(1, 1)).arrays()
     leaves = [Tensor(a, requires_grad=True) for a in (x, weight)]

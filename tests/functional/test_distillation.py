@@ -33,7 +33,7 @@ def draw(N, K, seed):
 
 
 @temperatures
-def test_the_table_of_one_student_and_one_teacher(T):
+def test_distillation_loss_equals_the_table_of_one_student_and_one_teacher(T):
     kl, scaled, ce, entropy, reverse, gradient = TABLE[T]
     p, q = F.softmax(TEACHER, temperature=T).data, F.softmax(STUDENT, temperature=T).data
     log_q = Tensor(np.log(q), requires_grad=True)
@@ -56,7 +56,7 @@ def test_softmax_of_2_1_0_at_two_temperatures():
 
 
 @given(**batches)
-def test_divergences_equal_loops(N, K, T, seed):
+def test_kl_divergence_and_distillation_loss_equal_loops(N, K, T, seed):
     student, teacher = draw(N, K, seed)
     kl = 0.0
     for z, v in zip(student, teacher, strict=True):
@@ -70,7 +70,7 @@ def test_divergences_equal_loops(N, K, T, seed):
 
 
 @given(**batches)
-def test_the_divergence_is_cross_entropy_less_entropy_and_has_the_gradient_of_both(N, K, T, seed):
+def test_kl_divergence_is_cross_entropy_minus_entropy(N, K, T, seed):
     student, teacher = draw(N, K, seed)
     p = F.softmax(teacher, temperature=T).data
     a, b, c = [Tensor(student, requires_grad=True) for _ in range(3)]
@@ -88,7 +88,7 @@ def test_the_divergence_is_cross_entropy_less_entropy_and_has_the_gradient_of_bo
 
 
 @given(**batches)
-def test_a_divergence_is_positive_and_zero_only_between_equals(N, K, T, seed):
+def test_distillation_loss_is_positive_and_0_only_between_equals(N, K, T, seed):
     student, teacher = draw(N, K, seed)
     assert F.distillation_loss(student, teacher, T).item() > 0
     z = Tensor(teacher + 3.0, requires_grad=True)  # a shift of all logits is no difference
@@ -99,7 +99,7 @@ def test_a_divergence_is_positive_and_zero_only_between_equals(N, K, T, seed):
 
 
 @given(N=st.integers(1, 4), K=st.integers(2, 6), seed=seeds)
-def test_at_a_high_temperature_the_student_matches_the_teachers_logits(N, K, seed):
+def test_distillation_loss_matches_logits_at_a_high_temperature(N, K, seed):
     """Hinton et al. 2015, eq. 4: T²·∂KL/∂z → (z - v) / (K·N) for centred logits."""
     student, teacher = np.random.default_rng(seed).uniform(-0.005, 0.005, (2, N, K))
     teacher[:, 0] += 0.03  # the two never agree; small logits, so that z/T is as for T = 10⁵
@@ -110,7 +110,7 @@ def test_at_a_high_temperature_the_student_matches_the_teachers_logits(N, K, see
     assert abs(z.grad - expected).max() < 1e-4 * abs(expected).max()
 
 
-def test_the_factor_keeps_the_share_of_the_gradient_when_the_temperature_changes():
+def test_distillation_loss_keeps_the_size_of_its_gradient_as_the_temperature_changes():
     norms = []
     for T in (1, 2, 4, 20):
         z = Tensor(STUDENT, requires_grad=True)
@@ -120,7 +120,7 @@ def test_the_factor_keeps_the_share_of_the_gradient_when_the_temperature_changes
     assert norms[0] / (norms[3] / 20**2) > 200  # without T² it would shrink like 1/T²
 
 
-def test_the_mean_is_over_the_batch_and_not_over_the_classes():
+def test_kl_divergence_averages_over_the_batch_and_not_over_the_classes():
     """The commonest bug of distillation: with K = 100 it would be a hundred times too weak."""
     p, log_q = np.full((2, 100), 0.01), np.log(np.full((2, 100), 0.01))
     log_q[:, :50] -= math.log(2)
@@ -129,7 +129,7 @@ def test_the_mean_is_over_the_batch_and_not_over_the_classes():
     assert F.kl_divergence(log_q, p, reduction="none").shape == (2,)
 
 
-def test_a_class_that_neither_expects_adds_nothing():
+def test_kl_divergence_is_unchanged_by_a_class_of_probability_0():
     with np.errstate(divide="ignore"):
         log_q = Tensor(np.log(np.array([[0.0, 0.5, 0.5]])), requires_grad=True)
     loss = F.kl_divergence(log_q, np.array([[0.0, 1.0, 0.0]]))
@@ -138,7 +138,7 @@ def test_a_class_that_neither_expects_adds_nothing():
     assert log_q.grad.tolist() == [[0, -1, 0]]
 
 
-def test_a_soft_pseudo_label_of_the_network_itself_teaches_nothing():
+def test_cross_entropy_with_the_networks_own_soft_labels_has_gradient_0():
     """CE(p, p) is smallest at p: its gradient is q - p = 0. Hard or sharpened labels do teach."""
     logits = Tensor(draw(4, 5, 0)[0], requires_grad=True)
     F.cross_entropy(logits, F.softmax(logits).detach()).backward()
@@ -152,7 +152,7 @@ def test_a_soft_pseudo_label_of_the_network_itself_teaches_nothing():
 
 
 @given(N=st.integers(1, 4), K=st.integers(1, 6), seed=seeds)
-def test_entropy_equals_loops_and_lies_between_0_and_log_k(N, K, seed):
+def test_entropy_equals_loops_and_is_between_0_and_log_k(N, K, seed):
     logits, _ = draw(N, K, seed)
     rows = [oracles.softmax(row) for row in logits]
     expected = -sum(q * math.log(q) for row in rows for q in row) / N
@@ -161,7 +161,7 @@ def test_entropy_equals_loops_and_lies_between_0_and_log_k(N, K, seed):
     assert -1e-15 <= found <= math.log(K) + 1e-14
 
 
-def test_entropy_is_0_where_certain_and_log_k_where_nothing_is_known():
+def test_entropy_is_0_if_certain_and_log_k_if_uniform():
     assert F.entropy(np.array([[1e4, 0.0, -1e4]])).item() == 0
     flat = Tensor(np.full((2, 5), 7.0), requires_grad=True)
     H = F.entropy(flat)
@@ -170,7 +170,7 @@ def test_entropy_is_0_where_certain_and_log_k_where_nothing_is_known():
     np.testing.assert_allclose(flat.grad, 0, atol=1e-16)  # the maximum
 
 
-def test_a_class_that_is_masked_out_is_no_obstacle_for_the_others():
+def test_entropy_and_distillation_loss_ignore_a_masked_class():
     masked = np.array([[0.0, 1.0, -np.inf]])
     two = masked[:, :2]
     with np.errstate(invalid="ignore"):

@@ -35,13 +35,13 @@ def run(function, inputs, dy=None, seed=0):
     return y.data, [leaf.grad for leaf in leaves]
 
 
-def test_every_function_has_a_case():
+def test_cases_cover_every_function():
     assert set(CASES) == set(functional.__all__)
 
 
 @every_function
 @given(seed=seeds)
-def test_gradients_are_what_the_function_does(name, seed):
+def test_functional_gradients_pass_gradcheck(name, seed):
     function, inputs, rng = drawn(name, seed)
     gradcheck(function, inputs, rng=rng)
 
@@ -54,7 +54,7 @@ def test_batch_norm_case_with_three_nearly_equal_values_passes():
 
 @every_function
 @given(seed=seeds)
-def test_float32_stays_float32_and_agrees_with_float64(name, seed):
+def test_functional_keeps_float32_and_agrees_with_float64(name, seed):
     function, inputs, rng = drawn(name, seed)
     y, gradients = run(function, inputs, seed=seed)
     small = [x.astype(np.float32) for x in inputs]
@@ -69,7 +69,7 @@ def test_float32_stays_float32_and_agrees_with_float64(name, seed):
 
 @every_function
 @given(seed=seeds)
-def test_nothing_that_came_in_is_changed(name, seed):
+def test_functional_does_not_change_its_inputs(name, seed):
     function, inputs, rng = drawn(name, seed)
     before = [x.copy() for x in inputs]
     dy = rng.normal(size=function(*inputs).shape)
@@ -81,7 +81,7 @@ def test_nothing_that_came_in_is_changed(name, seed):
 
 @every_function
 @given(seed=seeds)
-def test_read_only_arrays_are_good_enough(name, seed):
+def test_functional_takes_read_only_arrays(name, seed):
     function, inputs, rng = drawn(name, seed)
     dy = rng.normal(size=function(*inputs).shape)
     for x in [*inputs, dy]:
@@ -91,7 +91,7 @@ def test_read_only_arrays_are_good_enough(name, seed):
 
 
 @every_function
-def test_arrays_are_accepted_where_tensors_are_expected(name):
+def test_functional_takes_arrays_in_place_of_tensors(name):
     function, inputs, _ = drawn(name, 1)
     y = function(*inputs)
     assert isinstance(y, Tensor)
@@ -101,7 +101,7 @@ def test_arrays_are_accepted_where_tensors_are_expected(name):
 
 @every_function
 @given(seed=seeds)
-def test_the_memory_order_of_the_inputs_does_not_matter(name, seed):
+def test_functional_does_not_depend_on_memory_order(name, seed):
     function, inputs, rng = drawn(name, seed)
     dy = rng.normal(size=function(*inputs).shape)
     y, gradients = run(function, inputs, dy)
@@ -116,7 +116,7 @@ def test_the_memory_order_of_the_inputs_does_not_matter(name, seed):
 @pytest.mark.parametrize("room", [fast.off, door.on], ids=["page", "fast"])
 @every_function
 @given(seed=seeds)
-def test_a_gradient_that_nobody_asked_for_costs_nothing_and_changes_no_other(name, room, seed):
+def test_functional_computes_only_the_gradients_that_are_needed(name, room, seed):
     function, inputs, rng = drawn(name, seed)
     with room():
         _, gradients = run(function, inputs, seed=seed)
@@ -136,7 +136,7 @@ def test_a_gradient_that_nobody_asked_for_costs_nothing_and_changes_no_other(nam
 
 
 @every_function
-def test_under_no_grad_nothing_is_kept(name):
+def test_functional_keeps_nothing_under_no_grad(name):
     function, inputs, _ = drawn(name, 2)
     with no_grad():
         y = function(*[Tensor(x, requires_grad=True) for x in inputs])
@@ -147,7 +147,7 @@ def test_under_no_grad_nothing_is_kept(name):
 
 @every_function
 @given(seed=seeds)
-def test_rules_keep_arrays_sizes_and_flags_but_no_tensor(name, seed):
+def test_functional_backward_functions_keep_no_tensor(name, seed):
     function, inputs, _ = drawn(name, seed)
     y = function(*[Tensor(x, requires_grad=True) for x in inputs])
     for node in autograd._computed_before(y.node):
@@ -170,7 +170,7 @@ def everything_in(value):
 
 
 @every_function
-def test_a_function_shows_its_name_on_the_graph(name):
+def test_functional_names_its_nodes(name):
     function, inputs, _ = drawn(name, 3)
     y = function(*[Tensor(x, requires_grad=True) for x in inputs])
     assert repr(y).endswith(f"from {name})")
@@ -183,7 +183,7 @@ def first_differentiable_argument(name):
 
 
 @every_function
-def test_lists_and_words_are_refused_by_name(name):
+def test_functional_refuses_lists_and_strings(name):
     function, first = getattr(functional, name), first_differentiable_argument(name)
     others = {"exponent": 2, "index": 0, "targets": [0], "kernel_size": 1, "widths": [(0, 0)],
               "rng": np.random.default_rng(0), "condition": np.array(True)}  # fmt: skip
@@ -199,7 +199,7 @@ def test_lists_and_words_are_refused_by_name(name):
 
 
 @every_function
-def test_integers_are_refused_by_name(name):
+def test_functional_refuses_integers(name):
     function, inputs, _ = drawn(name, 4)
     first = first_differentiable_argument(name)
     with refused(TypeError, f"{name}: {first}", "int64", "float32 or float64"):
@@ -207,7 +207,7 @@ def test_integers_are_refused_by_name(name):
 
 
 @every_function
-def test_mixed_dtypes_are_refused_by_name(name):
+def test_functional_refuses_mixed_dtypes(name):
     function, inputs, _ = drawn(name, 5)
     for i in range(1, len(inputs)):
         mixed = [x.astype(np.float32) if i == j else x for j, x in enumerate(inputs)]
@@ -241,7 +241,7 @@ WITH_NUMPY_SETTINGS = {
 
 
 @pytest.mark.parametrize("name", WITH_NUMPY_SETTINGS)
-def test_settings_that_are_numpy_numbers_leave_the_dtype_alone(name):
+def test_functional_settings_given_as_numpy_numbers_do_not_change_the_dtype(name):
     array = np.random.default_rng(0).uniform(0.5, 2, (2, 3, 4, 5)).astype(np.float32)
     x = Tensor(array, requires_grad=True)
     y = WITH_NUMPY_SETTINGS[name](x)

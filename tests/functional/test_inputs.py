@@ -22,7 +22,7 @@ def on_gpu(monkeypatch):
     return lambda array: array.view(Elsewhere)
 
 
-def test_mixed_devices_are_named(on_gpu):
+def test_inputs_on_different_devices_are_refused(on_gpu):
     x, weight = np.ones((2, 3)), on_gpu(np.ones((4, 3)))
     with refused(ValueError, "linear: x", "cpu", "weight", "gpu:0", "minivision.backend.to_device"):
         F.linear(x, weight)
@@ -32,7 +32,7 @@ def test_mixed_devices_are_named(on_gpu):
         on_gpu(np.ones(3)) * Tensor(np.ones(3))
 
 
-def test_a_memory_mapped_array_is_an_array_on_the_host(tmp_path):
+def test_inputs_may_be_memory_mapped_arrays(tmp_path):
     x = np.memmap(tmp_path / "x", dtype=np.float32, mode="w+", shape=(2, 3))
     F.linear(x, np.ones((4, 3), np.float32))
 
@@ -69,7 +69,7 @@ def test_pair_takes_a_number_or_two(value, expected):
     assert all(type(n) is int for n in both)
 
 
-def test_axes_are_counted_from_either_end():
+def test_normalized_axes_counts_from_either_end():
     assert normalized_axes("sum", None, 3) == (0, 1, 2)
     assert normalized_axes("sum", -1, 3) == (2,)
     assert normalized_axes("sum", (0, -1), 3) == (0, 2)

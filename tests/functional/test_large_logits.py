@@ -41,7 +41,7 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize(("function", "value", "gradient"), EXAMPLES.values(), ids=EXAMPLES)
-def test_large_float32_logits_stay_finite_and_right(function, value, gradient):
+def test_functional_results_of_large_float32_logits_are_finite_and_right(function, value, gradient):
     z = Tensor(UP, requires_grad=True)
     y = function(z)
     y.backward(np.ones(y.shape, np.float32))

@@ -34,7 +34,7 @@ def test_linear_by_hand():
     assert bias.grad.tolist() == [11]
 
 
-def test_an_empty_batch_has_gradients_of_zero():
+def test_linear_of_an_empty_batch_has_gradients_of_0():
     x = Tensor(np.zeros((0, 3)), requires_grad=True)
     weight, bias = (
         Tensor(np.ones((2, 3)), requires_grad=True),

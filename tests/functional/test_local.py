@@ -40,7 +40,7 @@ def test_unfold_and_fold_equal_loops_in_odd_geometries(case):
 
 
 @given(case=convolutions(least_batch=1))
-def test_a_convolution_is_its_weight_matrix_times_the_unfolded_image(case):
+def test_unfold_times_the_weight_matrix_is_a_convolution(case):
     case = case._replace(groups=1)
     x, weight, _ = case.arrays()
     y = F.conv2d(x, weight, **case.settings)
@@ -50,7 +50,7 @@ def test_a_convolution_is_its_weight_matrix_times_the_unfolded_image(case):
 
 
 @given(case=convolutions(least_batch=1))
-def test_fold_after_unfold_counts_how_often_a_pixel_was_seen(case):
+def test_fold_after_unfold_counts_the_windows_of_each_pixel(case):
     """The adjoint is no inverse: a pixel in three windows comes back three times."""
     x, _, _ = case.arrays()
 
@@ -61,7 +61,7 @@ def test_fold_after_unfold_counts_how_often_a_pixel_was_seen(case):
     np.testing.assert_allclose(there_and_back(x), there_and_back(np.ones(x.shape)) * x, atol=1e-12)
 
 
-def test_tiles_that_do_not_overlap_come_back_as_they_were():
+def test_fold_undoes_unfold_if_the_windows_do_not_overlap():
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 6))
     columns = F.unfold(x, (2, 3), stride=(2, 3))
     np.testing.assert_array_equal(F.fold(columns, (4, 6), (2, 3), stride=(2, 3)).data, x)
@@ -92,17 +92,17 @@ def assert_equals_loops(case):
 
 
 @given(case=convolutions())
-def test_a_locally_connected_layer_equals_its_definition(case):
+def test_locally_connected2d_equals_its_definition(case):
     assert_equals_loops(plain(case))
 
 
 @odd
-def test_a_locally_connected_layer_equals_its_definition_in_odd_geometries(case):
+def test_locally_connected2d_equals_its_definition_in_odd_geometries(case):
     assert_equals_loops(plain(case))
 
 
 @given(case=convolutions(least_batch=1))
-def test_with_the_same_filters_everywhere_it_is_a_convolution_and_their_gradients_add_up(case):
+def test_locally_connected2d_with_equal_filters_is_a_convolution(case):
     case = plain(case)
     x, weight, bias = case.arrays()
     y = F.conv2d(x, weight, **case.settings)
@@ -120,7 +120,7 @@ def test_with_the_same_filters_everywhere_it_is_a_convolution_and_their_gradient
     np.testing.assert_allclose(own[1].grad.sum(axis=(0, 1)), shared[1].grad, atol=1e-11)
 
 
-def test_two_places_by_hand():
+def test_locally_connected2d_of_two_positions_by_hand():
     x = Tensor(np.array([[[[2.0, 3.0]]]]), requires_grad=True)
     weight = Tensor(np.array([10.0, 100.0]).reshape(1, 2, 1, 1, 1, 1), requires_grad=True)
     bias = Tensor(np.array([[[0.5, 0.25]]]), requires_grad=True)

@@ -24,7 +24,7 @@ def test_cross_entropy_equals_loops(N, K, seed):
 
 
 @given(N=st.integers(1, 5), seed=seeds)
-def test_it_is_minus_the_logarithm_of_softmax_at_the_label(N, seed):
+def test_cross_entropy_is_minus_log_softmax_at_the_label(N, seed):
     rng = np.random.default_rng(seed)
     logits, labels = rng.normal(size=(N, 4)), rng.integers(0, 4, N)
     picked = F.softmax(logits)[np.arange(N), labels]
@@ -33,7 +33,7 @@ def test_it_is_minus_the_logarithm_of_softmax_at_the_label(N, seed):
     )
 
 
-def test_values_and_gradient_by_hand():
+def test_cross_entropy_and_its_gradient_by_hand():
     logits = Tensor(np.log([[1.0, 3.0], [1.0, 1.0]]), requires_grad=True)
     loss = F.cross_entropy(logits, [1, 0])
     loss.backward(np.array(8.0))
@@ -42,7 +42,7 @@ def test_values_and_gradient_by_hand():
 
 
 @given(N=st.integers(1, 5), seed=seeds)
-def test_hard_targets_are_soft_targets_that_are_certain(N, seed):
+def test_cross_entropy_of_hard_targets_equals_that_of_one_hot_targets(N, seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, N)
     a, b = (Tensor(rng.normal(size=(N, 4)), requires_grad=True) for _ in range(2))
@@ -55,7 +55,7 @@ def test_hard_targets_are_soft_targets_that_are_certain(N, seed):
 
 
 @given(N=st.integers(1, 5), seed=seeds)
-def test_the_gradient_is_softmax_minus_target_and_sums_to_zero(N, seed):
+def test_cross_entropy_gradient_is_softmax_minus_target(N, seed):
     rng = np.random.default_rng(seed)
     logits = Tensor(rng.normal(size=(N, 4)), requires_grad=True)
     p = rng.dirichlet(np.ones(4), N)
@@ -64,12 +64,12 @@ def test_the_gradient_is_softmax_minus_target_and_sums_to_zero(N, seed):
     np.testing.assert_allclose(logits.grad.sum(axis=1), 0, atol=1e-15)
 
 
-def test_no_guess_costs_the_logarithm_of_the_number_of_classes():
+def test_cross_entropy_of_equal_logits_is_log_k():
     assert F.cross_entropy(np.zeros((3, 10)), [0, 5, 9]).item() == pytest.approx(np.log(10))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_large_logits_lose_nothing(dtype):
+def test_cross_entropy_of_large_logits_is_exact(dtype):
     logits = Tensor(np.array([[1e4, -1e4], [1e4, -1e4]], dtype), requires_grad=True)
     loss = F.cross_entropy(logits, [0, 1])
     loss.backward()
@@ -79,7 +79,7 @@ def test_large_logits_lose_nothing(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.int8])
-def test_labels_of_every_integer_dtype_are_taken(dtype):
+def test_cross_entropy_takes_labels_of_every_integer_dtype(dtype):
     logits = np.eye(3)
     assert F.cross_entropy(logits, np.array([0, 1, 2], dtype)).item() == pytest.approx(
         F.cross_entropy(logits, [0, 1, 2]).item()
@@ -87,18 +87,18 @@ def test_labels_of_every_integer_dtype_are_taken(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_soft_targets_take_the_dtype_of_the_logits(dtype):
+def test_cross_entropy_converts_soft_targets_to_the_dtype_of_the_logits(dtype):
     targets = np.array([[0.25, 0.75]], dtype)
     for logits in (np.zeros((1, 2), np.float32), np.zeros((1, 2))):
         assert F.cross_entropy(logits, targets).dtype == logits.dtype
 
 
-def test_targets_may_be_tensors_without_gradient():
+def test_cross_entropy_takes_targets_as_tensors_without_a_gradient():
     p = Tensor(np.array([[0.25, 0.75]]))
     assert F.cross_entropy(np.zeros((1, 2)), p).item() == pytest.approx(np.log(2))
 
 
-def test_changing_the_labels_after_the_forward_pass_changes_nothing():
+def test_cross_entropy_copies_its_labels():
     logits, labels = Tensor(np.zeros((2, 2)), requires_grad=True), np.array([0, 1])
     loss = F.cross_entropy(logits, labels)
     labels[...] = 0
@@ -106,7 +106,7 @@ def test_changing_the_labels_after_the_forward_pass_changes_nothing():
     assert logits.grad.tolist() == [[-0.25, 0.25], [0.25, -0.25]]
 
 
-def test_changing_soft_targets_after_the_forward_pass_changes_nothing():
+def test_cross_entropy_copies_its_soft_targets():
     logits, p = Tensor(np.zeros((1, 2)), requires_grad=True), np.array([[1.0, 0.0]])
     loss = F.cross_entropy(logits, p)
     p[...] = 0.5
@@ -114,7 +114,7 @@ def test_changing_soft_targets_after_the_forward_pass_changes_nothing():
     assert logits.grad.tolist() == [[-0.5, 0.5]]
 
 
-def test_a_class_that_is_masked_out_is_no_obstacle_for_the_others():
+def test_cross_entropy_ignores_a_masked_class():
     logits = np.array([[0.0, 0.0, -np.inf]])
     with np.errstate(invalid="ignore"):
         assert F.cross_entropy(logits, [0]).item() == pytest.approx(np.log(2))
@@ -123,7 +123,7 @@ def test_a_class_that_is_masked_out_is_no_obstacle_for_the_others():
 # ── settings of the loss ─────────────────────────────────────────────────────────────────────
 
 
-def test_label_smoothing_by_hand():
+def test_cross_entropy_with_label_smoothing_by_hand():
     """q = (1/4, 3/4); a fifth of the target is spread over both classes: p = (1/10, 9/10)."""
     logits = Tensor(np.log([[1.0, 3.0]]), requires_grad=True)
     loss = F.cross_entropy(logits, [1], label_smoothing=0.2)
@@ -132,13 +132,13 @@ def test_label_smoothing_by_hand():
     np.testing.assert_allclose(logits.grad, [[0.15, -0.15]], rtol=1e-14)
 
 
-def test_with_all_of_the_label_smoothed_away_only_the_uniform_distribution_is_left():
+def test_cross_entropy_with_label_smoothing_1_ignores_the_labels():
     logits = np.random.default_rng(0).normal(size=(3, 4))
     smoothed = F.cross_entropy(logits, [0, 1, 2], label_smoothing=1.0).item()
     assert smoothed == pytest.approx(F.cross_entropy(logits, np.full((3, 4), 0.25)).item())
 
 
-def test_class_weights_by_hand_divide_by_the_weights_of_the_targets():
+def test_cross_entropy_with_class_weights_divides_by_the_weights_of_the_targets():
     logits = Tensor(np.log([[1.0, 3.0], [1.0, 1.0]]), requires_grad=True)
     weight = np.array([3.0, 1.0])
     loss = F.cross_entropy(logits, [1, 0], weight)
@@ -148,7 +148,7 @@ def test_class_weights_by_hand_divide_by_the_weights_of_the_targets():
 
 
 @given(N=st.integers(2, 5), ignored=st.sampled_from([-100, -1, 2]), seed=seeds)
-def test_a_row_that_is_ignored_might_as_well_be_missing(N, ignored, seed):
+def test_cross_entropy_treats_an_ignored_row_as_missing(N, ignored, seed):
     rng = np.random.default_rng(seed)
     logits = Tensor(rng.normal(size=(N, 4)), requires_grad=True)
     labels = np.where(np.arange(N) == 1, ignored, rng.choice([0, 1, 3], N))
@@ -173,7 +173,7 @@ losses = pytest.mark.parametrize("name", LOSSES)
 
 @losses
 @given(seed=seeds)
-def test_the_mean_and_the_sum_are_those_of_the_losses_one_by_one(name, seed):
+def test_losses_with_mean_and_sum_reduce_the_losses_of_the_rows(name, seed):
     z = np.random.default_rng(seed).normal(size=(3, 4))
     each = LOSSES[name](z, reduction="none").data
     assert each.shape == ((3, 4) if name == "mse_loss" else (3,))
@@ -182,7 +182,7 @@ def test_the_mean_and_the_sum_are_those_of_the_losses_one_by_one(name, seed):
 
 
 @given(N=st.integers(1, 5), seed=seeds)
-def test_nll_loss_of_log_softmax_is_cross_entropy_and_so_is_the_gradient(N, seed):
+def test_nll_loss_of_log_softmax_equals_cross_entropy(N, seed):
     rng = np.random.default_rng(seed)
     a, labels = Tensor(rng.normal(size=(N, 4)), requires_grad=True), rng.integers(0, 4, N)
     b = Tensor(a.data, requires_grad=True)
@@ -193,7 +193,7 @@ def test_nll_loss_of_log_softmax_is_cross_entropy_and_so_is_the_gradient(N, seed
     np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=1e-15)
 
 
-def test_nll_loss_has_the_weights_and_the_ignored_label_of_cross_entropy():
+def test_nll_loss_takes_the_settings_of_cross_entropy():
     logits, labels = np.random.default_rng(0).normal(size=(4, 3)), [0, 2, 1, 2]
     for settings in ({"weight": np.array([1.0, 2.0, 5.0])}, {"ignore_index": 2}):
         found = F.nll_loss(F.log_softmax(logits), labels, **settings).item()
@@ -202,7 +202,7 @@ def test_nll_loss_has_the_weights_and_the_ignored_label_of_cross_entropy():
         assert found != pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-2)
 
 
-def test_the_mean_squared_error_by_hand():
+def test_mse_loss_by_hand():
     x = Tensor(np.array([[1.0, 5.0]]), requires_grad=True)
     t = Tensor(np.array([[3.0, 2.0]]), requires_grad=True)
     loss = F.mse_loss(x, t)

@@ -26,7 +26,7 @@ reductions = pytest.mark.parametrize(("function", "summary"), REDUCTIONS.values(
 
 @reductions
 @given(seed=seeds, keepdims=st.booleans())
-def test_reductions_equal_loops(function, summary, seed, keepdims):
+def test_reduction_equals_loops(function, summary, seed, keepdims):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=shape(rng, 1, 3))
     axis = some_axes(rng, x.ndim)
@@ -41,7 +41,7 @@ def test_reductions_equal_loops(function, summary, seed, keepdims):
 
 
 @reductions
-def test_no_axes_reduce_nothing(function, summary):
+def test_reduction_over_no_axes_changes_nothing(function, summary):
     x = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
     y = function(x, axis=())
     np.testing.assert_array_equal(y.data, x.data)
@@ -50,7 +50,7 @@ def test_no_axes_reduce_nothing(function, summary):
 
 
 @reductions
-def test_numbers_without_axes_can_be_reduced(function, summary):
+def test_reduction_of_a_number_is_the_number(function, summary):
     x = Tensor(np.array(4.0), requires_grad=True)
     y = function(x)
     y.backward(np.array(3.0))
@@ -66,13 +66,13 @@ def test_sum_and_its_gradient_are_adjoint():
     assert (y.data * dy).sum() == pytest.approx((x.data * x.grad).sum(), rel=1e-13)
 
 
-def test_max_shares_its_gradient_equally_where_several_are_largest():
+def test_max_shares_its_gradient_equally_among_ties():
     x = Tensor(np.array([[1.0, 7.0, 7.0, 7.0], [5.0, 2.0, 0.0, 1.0]]), requires_grad=True)
     F.max(x, axis=1).backward(np.array([6.0, 10.0]))
     assert x.grad.tolist() == [[0, 2, 2, 2], [10, 0, 0, 0]]
 
 
-def test_mean_divides_by_the_entries_that_were_averaged():
+def test_mean_gradient_is_divided_by_the_number_of_entries():
     x = Tensor(np.ones((2, 3, 5)), requires_grad=True)
     F.mean(x, axis=(0, 2)).backward(np.array([10.0, 20.0, 30.0]))
     assert x.grad[:, :, 0].tolist() == [[1, 2, 3], [1, 2, 3]]
@@ -99,7 +99,7 @@ def test_reduction_keeps_its_axes_if_asked_to(function):
 
 
 @given(n=st.integers(2, 6), correction=st.integers(0, 1), seed=seeds)
-def test_the_variance_equals_loops(n, correction, seed):
+def test_var_equals_loops(n, correction, seed):
     x = np.random.default_rng(seed).normal(size=(3, n))
     y = F.var(x, axis=1, correction=correction).data
     for row, found in zip(x.tolist(), y, strict=True):
@@ -108,7 +108,7 @@ def test_the_variance_equals_loops(n, correction, seed):
         assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_variance_by_hand():
+def test_var_by_hand():
     x = Tensor(np.array([1.0, 3.0, 8.0]), requires_grad=True)
     y = F.var(x)
     y.backward(np.array(10.0))
@@ -122,7 +122,7 @@ def test_var_of_one_number_is_zero_without_correction():
 
 
 @given(seed=seeds)
-def test_the_smallest_is_minus_the_largest_of_the_negatives(seed):
+def test_min_is_minus_the_max_of_minus_x(seed):
     x = np.random.default_rng(seed).integers(0, 4, (3, 4)).astype(float)
     a, b = Tensor(x, requires_grad=True), Tensor(x, requires_grad=True)
     dy = np.random.default_rng(seed).normal(size=3)
@@ -134,7 +134,7 @@ def test_the_smallest_is_minus_the_largest_of_the_negatives(seed):
 
 
 @given(shift=st.floats(-1e3, 1e3), seed=seeds)
-def test_logsumexp_lies_above_the_maximum_and_moves_with_a_shift(shift, seed):
+def test_logsumexp_is_above_the_maximum_and_moves_with_a_shift(shift, seed):
     x = np.random.default_rng(seed).normal(size=(3, 4))
     y = F.logsumexp(x, axis=1).data
     assert (y > x.max(axis=1)).all()
@@ -142,7 +142,7 @@ def test_logsumexp_lies_above_the_maximum_and_moves_with_a_shift(shift, seed):
     np.testing.assert_allclose(F.logsumexp(x + shift, axis=1).data, y + shift, atol=1e-11)
 
 
-def test_the_gradient_of_logsumexp_is_softmax():
+def test_logsumexp_gradient_is_softmax():
     x = Tensor(np.random.default_rng(0).normal(size=(3, 4)), requires_grad=True)
     F.logsumexp(x, axis=1).backward(np.array([1.0, 2.0, 3.0]))
     expected = F.softmax(x.data).data * [[1], [2], [3]]

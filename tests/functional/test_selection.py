@@ -18,7 +18,7 @@ def row(*numbers):
     return Tensor(np.array(numbers, float), requires_grad=True)
 
 
-def test_the_larger_gets_the_gradient_and_a_tie_is_halved():
+def test_maximum_gives_the_gradient_to_the_larger_and_halves_it_at_a_tie():
     a, b = row(1, 5, 2), row(4, 3, 2)
     y = F.maximum(a, b)
     y.backward(np.array([10.0, 20.0, 30.0]))
@@ -27,7 +27,7 @@ def test_the_larger_gets_the_gradient_and_a_tie_is_halved():
     assert b.grad.tolist() == [10, 0, 15]
 
 
-def test_the_smaller_gets_the_gradient_and_a_tie_is_halved():
+def test_minimum_gives_the_gradient_to_the_smaller_and_halves_it_at_a_tie():
     a, b = row(1, 5, 2), row(4, 3, 2)
     y = F.minimum(a, b)
     y.backward(np.array([10.0, 20.0, 30.0]))
@@ -38,7 +38,7 @@ def test_the_smaller_gets_the_gradient_and_a_tie_is_halved():
 
 @extremes
 @given(seed=seeds)
-def test_extremes_equal_loops_over_the_broadcast_entries(function, of_two, seed):
+def test_maximum_and_minimum_equal_loops_over_the_broadcast_entries(function, of_two, seed):
     rng = np.random.default_rng(seed)
     a, b = [rng.integers(0, 4, shape).astype(float) for shape in broadcast_pair(rng)]
     y = function(a, b).data
@@ -49,7 +49,7 @@ def test_extremes_equal_loops_over_the_broadcast_entries(function, of_two, seed)
 
 @extremes
 @given(seed=seeds)
-def test_the_two_gradients_share_all_that_arrives(function, of_two, seed):
+def test_maximum_and_minimum_pass_all_of_the_gradient_on(function, of_two, seed):
     rng = np.random.default_rng(seed)
     a, b = [Tensor(rng.integers(0, 3, (3, 4)).astype(float), requires_grad=True) for _ in "ab"]
     dy = rng.normal(size=(3, 4))
@@ -58,14 +58,14 @@ def test_the_two_gradients_share_all_that_arrives(function, of_two, seed):
 
 
 @given(seed=seeds)
-def test_the_larger_and_the_smaller_add_up_to_both(seed):
+def test_maximum_and_minimum_add_up_to_both_inputs(seed):
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=(2, 3, 4))
     np.testing.assert_array_equal(F.maximum(a, b).data + F.minimum(a, b).data, a + b)
     np.testing.assert_array_equal(F.maximum(a, 0.0).data, F.relu(a).data)
 
 
-def test_where_takes_a_where_it_holds_and_so_does_the_gradient():
+def test_where_passes_the_gradient_to_the_chosen_input():
     a, b = row(1, 2, 3), row(4, 5, 6)
     y = F.where(np.array([True, False, True]), a, b)
     y.backward(np.array([10.0, 20.0, 30.0]))
@@ -74,7 +74,7 @@ def test_where_takes_a_where_it_holds_and_so_does_the_gradient():
     assert b.grad.tolist() == [0, 20, 0]
 
 
-def test_a_condition_wider_than_both_repeats_them():
+def test_where_broadcasts_both_inputs_to_a_wider_condition():
     a, b = row(1), Tensor(np.array(5.0), requires_grad=True)
     y = F.where(np.array([[True, False], [False, False]]), a, b)
     y.backward(np.array([[1.0, 10.0], [100.0, 1000.0]]))
@@ -83,7 +83,7 @@ def test_a_condition_wider_than_both_repeats_them():
     assert b.grad == 1110
 
 
-def test_what_was_not_chosen_may_be_infinite_or_no_number():
+def test_where_ignores_infinity_and_nan_in_the_input_that_was_not_chosen():
     x = row(-1, 4)
     y = F.where(x.data > 0, x, np.array([np.nan, np.inf]))
     y.backward(np.ones(2))
@@ -92,7 +92,7 @@ def test_what_was_not_chosen_may_be_infinite_or_no_number():
     assert x.grad.tolist() == [0, 1]
 
 
-def test_clip_by_hand_and_on_the_bounds_the_gradient_passes():
+def test_clip_passes_the_gradient_between_the_bounds_and_on_them():
     x = row(-2, -1, 0, 1, 2)
     y = F.clip(x, -1, 1)
     y.backward(np.full(5, 7.0))
@@ -110,7 +110,7 @@ def test_clip_is_a_maximum_and_a_minimum(low, high, seed):
     np.testing.assert_array_equal(F.clip(x, high=high).data, F.minimum(x, high).data)
 
 
-def test_a_condition_that_changes_later_changes_nothing():
+def test_where_copies_its_condition():
     a, condition = Tensor(np.zeros(2), requires_grad=True), np.array([True, False])
     y = F.where(condition, a, 1.0)
     condition[...] = False

@@ -15,7 +15,7 @@ MOVES = ["reshape", "flatten", "transpose", "getitem"]
 
 @pytest.mark.parametrize("name", MOVES)
 @given(seed=seeds)
-def test_a_move_and_its_gradient_are_adjoint(name, seed):
+def test_shape_functions_and_their_gradients_are_adjoint(name, seed):
     """⟨A x, y⟩ = ⟨x, Aᵀ y⟩, with Aᵀ y from the backward function."""
     rng = np.random.default_rng(seed)
     function, (x,) = CASES[name](rng)
@@ -28,7 +28,7 @@ def test_a_move_and_its_gradient_are_adjoint(name, seed):
 
 @pytest.mark.parametrize("name", ["reshape", "flatten", "transpose"])
 @given(seed=seeds)
-def test_the_gradient_undoes_a_move_that_keeps_every_entry(name, seed):
+def test_shape_functions_are_undone_by_their_gradients(name, seed):
     rng = np.random.default_rng(seed)
     function, (x,) = CASES[name](rng)
     leaf = Tensor(x, requires_grad=True)
@@ -37,7 +37,7 @@ def test_the_gradient_undoes_a_move_that_keeps_every_entry(name, seed):
     np.testing.assert_array_equal(leaf.grad, x)
 
 
-def test_reshape_is_in_c_order_whatever_the_memory():
+def test_reshape_is_in_c_order_for_any_memory_order():
     x = np.asfortranarray(np.arange(6.0).reshape(2, 3))
     assert F.reshape(x, 3, 2).data.tolist() == [[0, 1], [2, 3], [4, 5]]
     assert F.reshape(x, (-1,)).data.tolist() == [0, 1, 2, 3, 4, 5]
@@ -58,7 +58,7 @@ def test_flatten_keeps_the_first_axis_and_lists_the_others_in_c_order():
     assert F.flatten(np.ones((0, 3, 2))).shape == (0, 6)
 
 
-def test_transpose_puts_axis_axes_i_of_x_at_place_i():
+def test_transpose_moves_axis_axes_i_of_x_to_position_i():
     x = np.arange(24.0).reshape(2, 3, 4)
     y = F.transpose(x, (2, 0, 1))
     assert y.shape == (4, 2, 3)
@@ -83,7 +83,7 @@ def test_getitem_adds_the_gradients_of_an_entry_chosen_twice():
      np.array([True, False]), (slice(None), np.array([True, False, True])), slice(5, 9)],
     ids=repr,
 )  # fmt: skip
-def test_getitem_follows_numpy_and_its_gradient_counts_how_often_an_entry_was_chosen(index):
+def test_getitem_follows_numpy_and_its_gradient_counts_each_entry(index):
     array = np.arange(6.0).reshape(2, 3)
     x = Tensor(array, requires_grad=True)
     y = x[index]
@@ -93,7 +93,7 @@ def test_getitem_follows_numpy_and_its_gradient_counts_how_often_an_entry_was_ch
     np.testing.assert_array_equal(x.grad.reshape(-1), np.bincount(chosen, minlength=6))
 
 
-def test_a_tensor_of_integers_is_an_index():
+def test_getitem_takes_a_tensor_of_integers_as_an_index():
     x = Tensor(np.arange(3.0), requires_grad=True)
     x[Tensor(np.array([2, 2]))].sum().backward()
     assert x.grad.tolist() == [0, 0, 2]
@@ -108,7 +108,7 @@ def test_a_tensor_of_integers_is_an_index():
     ],
     ids=str,
 )  # fmt: skip
-def test_getitem_of_channels_sees_one_pixel_and_says_so(index, is_pointwise):
+def test_getitem_of_channels_records_a_window_of_one_pixel(index, is_pointwise):
     """A receptive field goes through x[:, :2] as through a convolution of 1x1."""
     x = Tensor(np.zeros((2, 3, 4, 5)), requires_grad=True)
     window = x[index].node.window
@@ -122,7 +122,7 @@ def column(*numbers):
     return Tensor(np.array(numbers, float)[:, None], requires_grad=True)
 
 
-def test_concatenate_lists_the_parts_and_gives_each_its_part_of_the_gradient():
+def test_concatenate_splits_its_gradient_among_the_parts():
     a, b = column(1, 2), column(3)
     y = F.concatenate([a, b])
     y.backward(np.array([[10.0], [20.0], [30.0]]))
@@ -130,7 +130,7 @@ def test_concatenate_lists_the_parts_and_gives_each_its_part_of_the_gradient():
     assert (a.grad.ravel().tolist(), b.grad.ravel().tolist()) == ([10, 20], [30])
 
 
-def test_stack_makes_an_axis_and_takes_it_away_from_the_gradient():
+def test_stack_adds_an_axis_and_removes_it_from_the_gradient():
     a, b = column(1, 2), column(3, 4)
     y = F.stack((a, b), axis=-1)
     y.backward(np.array([[[1.0, 10.0]], [[2.0, 20.0]]]))
@@ -138,14 +138,14 @@ def test_stack_makes_an_axis_and_takes_it_away_from_the_gradient():
     assert (a.grad.ravel().tolist(), b.grad.ravel().tolist()) == ([1, 2], [10, 20])
 
 
-def test_one_tensor_twice_gets_both_gradients():
+def test_concatenate_adds_the_gradients_of_a_tensor_given_twice():
     a = column(1, 2)
     F.concatenate([a, a], axis=1).backward(np.array([[1.0, 10.0], [2.0, 20.0]]))
     assert a.grad.ravel().tolist() == [11, 22]
 
 
 @given(seed=seeds)
-def test_indexing_takes_apart_what_was_joined(seed):
+def test_concatenate_and_stack_are_undone_by_indexing(seed):
     parts = np.random.default_rng(seed).normal(size=(3, 2, 4))
     joined, stacked = F.concatenate(list(parts), axis=1), F.stack(list(parts), axis=1)
     for i, part in enumerate(parts):
@@ -153,7 +153,7 @@ def test_indexing_takes_apart_what_was_joined(seed):
         np.testing.assert_array_equal(stacked[:, i].data, part)
 
 
-def test_pad_lists_the_widths_from_the_first_axis():
+def test_pad_takes_the_widths_from_the_first_axis_on():
     x = Tensor(np.array([[1.0, 2.0]]), requires_grad=True)
     y = F.pad(x, [(1, 0), (0, 2)], value=9.0)
     y.backward(np.arange(8.0).reshape(2, 4))
@@ -169,14 +169,14 @@ def test_broadcast_to_repeats_and_sums_over_the_repeats():
     assert x.grad.tolist() == [[0 + 1 + 4 + 5 + 8 + 9], [2 + 3 + 6 + 7 + 10 + 11]]
 
 
-def test_of_what_is_joined_the_rule_keeps_nothing():
+def test_concatenate_and_stack_keep_none_of_their_parts():
     """The gradients are parts of dy; the arrays that were joined may go."""
     for function in (F.concatenate, F.stack):
         rule = function([column(1, 2), column(3, 4)]).node.backward
         assert not any(isinstance(cell.cell_contents, list) for cell in rule.__closure__)
 
 
-def test_an_index_array_that_changes_later_changes_nothing():
+def test_getitem_copies_an_index_array():
     x, index = Tensor(np.zeros(4), requires_grad=True), np.array([0, 1])
     y = x[index]
     index[...] = 3
@@ -184,7 +184,7 @@ def test_an_index_array_that_changes_later_changes_nothing():
     assert x.grad.tolist() == [1, 1, 0, 0]
 
 
-def test_an_index_tensor_that_changes_later_changes_nothing():
+def test_getitem_copies_an_index_tensor():
     x, index = Tensor(np.zeros(4), requires_grad=True), Tensor(np.array([0, 1]))
     y = x[index]
     index.data[...] = 3

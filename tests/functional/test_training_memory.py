@@ -37,7 +37,7 @@ def network():
     return step, weights, running
 
 
-def test_live_bytes_stay_constant_from_the_second_step_on_without_the_garbage_collector(network):
+def test_backward_leaves_only_the_gradients_in_memory(network):
     step, weights, running = network
     gc.collect()
     gc.disable()
@@ -56,9 +56,7 @@ def test_live_bytes_stay_constant_from_the_second_step_on_without_the_garbage_co
     assert running.num_batches_tracked == 5
 
 
-def test_the_free_list_holds_the_same_blocks_from_the_second_step_on(
-    open_door, network, monkeypatch
-):
+def test_free_list_holds_the_same_blocks_from_the_second_step_on(open_door, network, monkeypatch):
     """Here for arrays of every size: each step asks for the same ones, and all are let go."""
     monkeypatch.setattr(memory, "SMALLEST", 1)
     monkeypatch.setattr(choice, "LEAST", 1)

@@ -14,7 +14,7 @@ pytestmark = where_needed
 
 
 @pytest.mark.parametrize(("make", "shape"), [(lenet5, (28, 28, 1)), (resnet20, (32, 32, 3))])
-def test_deep_features_on_the_device_are_those_on_the_host(make, shape):
+def test_deep_features_on_the_device_equal_those_on_the_host(make, shape):
     images = np.random.default_rng(1).integers(0, 256, (3, *shape), dtype=np.uint8)
     manual_seed(0)
     model = make()

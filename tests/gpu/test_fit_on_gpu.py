@@ -71,7 +71,7 @@ def test_fit_reads_the_loss_every_50_steps_and_at_the_end_of_an_epoch():
     assert looks == ["item", "item", "item", "item", "float", "float"]
 
 
-def test_fit_takes_what_was_begun_on_the_cpu_along_to_the_device():
+def test_fit_moves_a_run_started_on_the_cpu_to_the_device():
     """The optimizer's velocities and a running average follow the weights."""
     histories = []
     for device in ("cpu", "gpu"):
@@ -93,7 +93,7 @@ def test_fit_names_the_step_and_the_function_of_a_loss_that_is_not_finite():
         fitted("gpu", batches=batches)
 
 
-def test_fit_says_since_which_step_a_loss_that_was_not_read_may_have_changed_the_weights():
+def test_fit_names_the_step_since_which_the_weights_may_be_wrong():
     batches = Steps(60)
     batches.batches[20][0][:] = np.inf
     with refused(FloatingPointError, "nan at step 50", "since step 1"):

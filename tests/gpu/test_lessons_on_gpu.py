@@ -133,7 +133,7 @@ def run(short, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", WITH_DEVICE, ids=[path.stem for path in WITH_DEVICE])
-def test_a_lesson_runs_on_the_device_that_it_is_told(lesson, run):
+def test_lessons_run_on_the_given_device(lesson, run):
     run(lesson)
 
 
@@ -177,14 +177,14 @@ TRAINS = "fit(model, batches, classification_loss, SGD(model.parameters(), 0.1),
         ),
     ],
 )
-def test_a_lesson_that_forgets_the_device_is_noticed(text, complaint, run, tmp_path):
+def test_lessons_that_forget_the_device_are_noticed(text, complaint, run, tmp_path):
     lesson = tmp_path / "plot_forgetful.py"
     lesson.write_text(HEAD + text)
     with pytest.raises((AssertionError, TypeError), match=re.escape(complaint)):
         run(lesson)
 
 
-def test_a_short_training_has_as_many_records_as_a_long_one(run, tmp_path):
+def test_lessons_record_as_many_epochs_in_a_shortened_training(run, tmp_path):
     lesson = tmp_path / "plot_short.py"
     told = TRAINS.format(', device="gpu:0"')
     lesson.write_text(f"{HEAD}history = {told}assert history['epoch'] == list(range(1, 10))\n")

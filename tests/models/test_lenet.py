@@ -111,7 +111,7 @@ def test_a_few_steps_of_plain_descent_learn_four_images_by_heart(model):
 @pytest.mark.parametrize(("H", "W"), [(8, 8), (27, 28), (32, 32), (4, 40)])
 def test_an_image_of_another_size_is_told_the_chain_and_a_size_that_works(model, H, W):
     net = model()
-    with pytest.raises(SizeError, match=rf"image sizes on the way: {H}") as caught:
+    with pytest.raises(SizeError, match=rf"image sizes from layer to layer: {H}") as caught:
         net(images(H=H, W=W))
     (n,) = re.findall(r"a (\d+)x\1 image fits", str(caught.value))
     assert net(images(H=int(n), W=int(n))).shape == (2, 10)

@@ -158,7 +158,7 @@ def test_the_average_head_has_few_weights_and_takes_images_of_any_size():
     assert model.parameter_count() == 9_220_480 + 512 * 7 + 7
     assert model(images(N=1)).shape == (1, 7)
     assert model(images(N=2, H=32, W=70)).shape == (2, 7)
-    with pytest.raises(SizeError, match=r"no pixel is left for MaxPool2d\); a 32x32 image fits"):
+    with pytest.raises(SizeError, match=r"no pixels are left for MaxPool2d\); a 32x32 image fits"):
         model(images(H=31, W=31))
 
 

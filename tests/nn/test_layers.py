@@ -57,12 +57,12 @@ CALLS = {
 
 
 @pytest.mark.parametrize(("layer", "shape", "call"), CALLS.values(), ids=CALLS)
-def test_a_layer_calls_its_function(layer, shape, call):
+def test_layers_call_their_functions(layer, shape, call):
     x = images(*shape)
     np.testing.assert_array_equal(layer(x).data, call(x).data)
 
 
-def test_weights_have_pytorchs_names_and_shapes_and_biases_are_zero():
+def test_layers_have_pytorchs_names_and_shapes_and_biases_of_0():
     layers = {
         Conv2d(4, 6, (3, 2), groups=2): ((6, 2, 3, 2), (6,)),
         Linear(5, 3): ((3, 5), (3,)),
@@ -81,7 +81,7 @@ def test_weights_have_pytorchs_names_and_shapes_and_biases_are_zero():
 
 
 @pytest.mark.parametrize(("layer", "sizes"), [(Linear, (5, 3)), (Conv2d, (1, 2, 3))])
-def test_weights_are_he_normal_numbers_of_the_shared_generator(layer, sizes):
+def test_layers_draw_he_normal_weights_from_the_shared_generator(layer, sizes):
     with manual_seed(3):
         one, other = layer(*sizes), layer(*sizes)
     expected = he_normal(one.weight.shape, rng(3))
@@ -111,7 +111,7 @@ def test_dropout_without_a_key_draws_from_the_shared_generator():
     assert (first[0] != first[1]).any()
 
 
-def test_a_training_loop_of_ones_own_with_dropout_repeats_to_the_bit():
+def test_dropout_in_a_loop_of_your_own_repeats_to_the_bit():
     def trained():
         with manual_seed(7):
             model = Sequential(Linear(50, 20), ReLU(), Dropout(), Linear(20, 3))
@@ -128,13 +128,13 @@ def test_a_training_loop_of_ones_own_with_dropout_repeats_to_the_bit():
         np.testing.assert_array_equal(one[name], other[name])
 
 
-def test_dropout_in_evaluation_needs_no_key_and_does_nothing():
+def test_dropout_in_evaluation_does_nothing_and_needs_no_key():
     x = ones()
     assert Dropout().eval()(x) is x
     assert Dropout(0)(x) is x
 
 
-def test_the_same_key_draws_the_same_mask_whatever_was_drawn_before():
+def test_dropout_mask_depends_only_on_the_key():
     layer = Dropout()
     masks = []
     for seed, step in [(1, 1), (1, 2), (2, 1), (1, 1)]:
@@ -145,7 +145,7 @@ def test_the_same_key_draws_the_same_mask_whatever_was_drawn_before():
         assert (masks[i] != masks[j]).any()
 
 
-def test_a_second_call_within_a_step_draws_another_mask():
+def test_dropout_draws_another_mask_in_a_second_call_within_a_step():
     layer = Dropout()
     layer.seed(1, 1)
     one, two = layer(ones()).data, layer(ones()).data

@@ -48,7 +48,7 @@ NAMES = [
 BUFFERS = ["heads.right.mean", "pair.0.mean"]
 
 
-def test_parameters_are_found_in_the_order_of_assignment_each_once():
+def test_module_finds_each_parameter_once_in_the_order_of_assignment():
     net = Net()
     assert [name for name, _ in net.named_parameters()] == NAMES
     parameters = list(net.parameters())
@@ -56,17 +56,17 @@ def test_parameters_are_found_in_the_order_of_assignment_each_once():
     assert parameters[0] is net.scale
 
 
-def test_buffers_are_found_and_are_no_parameters():
+def test_module_finds_buffers_which_are_not_parameters():
     assert [name for name, _ in Net().named_buffers()] == BUFFERS
 
 
-def test_modules_are_found_in_order_each_once():
+def test_module_finds_each_module_once_in_order():
     assert [name for name, _ in Net().named_modules()] == [
         "", "first", "blocks.0", "blocks.1", "heads.left", "heads.right", "pair.0",
     ]  # fmt: skip
 
 
-def test_parameters_are_counted():
+def test_parameter_count_counts_shared_parameters_once():
     assert Net().parameter_count() == 1 + (12 + 4) + (16 + 4) + (8 + 2) + 4 + 2
 
 
@@ -93,7 +93,7 @@ def test_train_and_eval_reach_every_module():
     assert all(module.training for module in net.modules())
 
 
-def test_freezing_and_unfreezing():
+def test_requires_grad_and_zero_grad_reach_every_parameter():
     net = Net()
     x = Tensor(rng().normal(size=(2, 3)).astype(np.float32))
     assert not net.requires_grad_(False)(x).requires_grad
@@ -108,7 +108,7 @@ def test_freezing_and_unfreezing():
 # ── state ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_state_holds_copies_of_parameters_and_buffers():
+def test_state_dict_holds_copies_of_parameters_and_buffers():
     net = Net()
     state = net.state_dict()
     assert list(state) == NAMES + BUFFERS
@@ -118,7 +118,7 @@ def test_the_state_holds_copies_of_parameters_and_buffers():
     assert not (net.pair[0].mean.data == 7).any()
 
 
-def test_a_state_that_is_loaded_is_copied_into_the_same_parameters():
+def test_load_state_dict_copies_into_the_same_parameters():
     net, other = Net(seed=0), Net(seed=1)
     weight, state = other.first.weight, net.state_dict()
     state["pair.0.mean"] += 3
@@ -130,7 +130,7 @@ def test_a_state_that_is_loaded_is_copied_into_the_same_parameters():
     assert not (weight.data == 7).any()
 
 
-def test_a_state_takes_the_dtype_of_the_model():
+def test_load_state_dict_converts_to_the_dtype_of_the_model():
     net = Net()
     net.load_state_dict(
         {name: array.astype(np.float64) for name, array in net.state_dict().items()}
@@ -175,7 +175,7 @@ def transposed_and_missing(state):
         (transposed_and_missing, ["missing", "first.bias", "shape", "first.weight", "(3, 4)"]),
     ],
 )
-def test_a_state_that_does_not_fit_is_refused_whole(change, fragments):
+def test_load_state_dict_of_a_state_that_does_not_fit_changes_nothing(change, fragments):
     net = Net()
     before = net.state_dict()
     versions = [p.node.changed[0] for p in net.parameters()]
@@ -186,7 +186,7 @@ def test_a_state_that_does_not_fit_is_refused_whole(change, fragments):
     assert [p.node.changed[0] for p in net.parameters()] == versions
 
 
-def test_a_state_that_cannot_be_converted_changes_nothing():
+def test_load_state_dict_of_a_state_that_cannot_be_converted_changes_nothing():
     net = Net()
     before = net.state_dict()
     state = spoilt(lambda state: None)
@@ -200,7 +200,7 @@ def test_a_state_that_cannot_be_converted_changes_nothing():
 # ── to ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_to_replaces_data_and_gradient_inside_the_same_parameter():
+def test_module_to_replaces_data_and_gradient_inside_the_same_parameter():
     net = Net()
     net(Tensor(np.ones((2, 3), np.float32))).sum().backward()
     parameters = list(net.parameters())
@@ -214,14 +214,14 @@ def test_to_replaces_data_and_gradient_inside_the_same_parameter():
     assert net.first.weight.grad.dtype == np.float64
 
 
-def test_to_an_unknown_or_absent_device_changes_nothing():
+def test_module_to_an_unknown_device_changes_nothing():
     net = Net()
     with refused(ValueError, "device is 'tpu'", '"cpu", "gpu"'):
         net.to("tpu", np.float64)
     assert net.scale.dtype == np.float32
 
 
-def test_a_model_moved_between_forward_and_backward_is_noticed():
+def test_module_to_between_forward_and_backward_is_noticed():
     net = Net()
     loss = net(Tensor(np.ones((2, 3), np.float32))).sum()
     net.to(dtype=np.float64)
@@ -232,7 +232,7 @@ def test_a_model_moved_between_forward_and_backward_is_noticed():
 # ── seed ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_seed_gives_every_random_layer_a_key_of_its_own():
+def test_module_seed_gives_every_random_layer_its_own_key():
     net = Sequential(Dropout(), Linear(3, 3), Sequential(Dropout(), ReLU()))
     net.seed(5, 9)
     assert [m.key for m in net.modules() if isinstance(m, Dropout)] == [
@@ -244,7 +244,7 @@ def test_seed_gives_every_random_layer_a_key_of_its_own():
 # ── how it prints ────────────────────────────────────────────────────────────────────────────
 
 
-def test_seeding_leaves_a_layer_alone_that_calls_something_else_key():
+def test_module_seed_leaves_an_unrelated_attribute_key_alone():
     class Attention(Module):
         def __init__(self):
             self.key = Linear(2, 2)
@@ -255,7 +255,7 @@ def test_seeding_leaves_a_layer_alone_that_calls_something_else_key():
     assert net[1].key == (0, 0, 3)
 
 
-def test_counters_keep_their_integers_when_the_dtype_changes():
+def test_module_to_keeps_integer_buffers_integers():
     class Counting(Module):
         def __init__(self):
             self.seen, self.mean = Buffer(np.array(3)), Buffer(np.zeros(2, np.float32))
@@ -264,7 +264,7 @@ def test_counters_keep_their_integers_when_the_dtype_changes():
     assert (net.seen.data.dtype.kind, net.mean.data.dtype) == ("i", np.float64)
 
 
-def test_a_module_prints_its_parts():
+def test_module_prints_its_parts():
     net = Sequential(Conv2d(1, 6, 5, padding=2), Sequential(ReLU(), Dropout(0.25)))
     assert repr(net) == "\n".join([
         "Sequential(",
@@ -277,5 +277,5 @@ def test_a_module_prints_its_parts():
     ])  # fmt: skip
 
 
-def test_a_dilated_convolution_prints_its_dilation():
+def test_conv2d_prints_its_dilation():
     assert "dilation=(2, 2)" in repr(Conv2d(1, 1, 3, dilation=2))

@@ -27,7 +27,7 @@ def network():
     )  # fmt: skip
 
 
-def test_layers_are_applied_in_order():
+def test_sequential_applies_its_layers_in_order():
     x = Tensor(np.float32([[-1.0, 2.0]]))
     layer = Linear(2, 2)
     layer.weight.data[...] = -np.eye(2)
@@ -36,7 +36,7 @@ def test_layers_are_applied_in_order():
     assert Sequential()(x) is x
 
 
-def test_it_has_a_length_can_be_iterated_indexed_and_sliced():
+def test_sequential_has_a_length_and_can_be_iterated_indexed_and_sliced():
     net = network()
     assert len(net) == 8
     assert [type(layer).__name__ for layer in net][:3] == ["Conv2d", "ReLU", "MaxPool2d"]
@@ -46,14 +46,14 @@ def test_it_has_a_length_can_be_iterated_indexed_and_sliced():
     assert list(backbone) == list(net)[:3]
 
 
-def test_a_place_can_be_given_another_module():
+def test_sequential_lets_a_layer_be_replaced():
     net = network()
     net[-1] = Linear(256, 3)
     assert net(image(28, 28)).shape == (2, 3)
     assert list(net.children())[-1] is net[7]
 
 
-def test_names_are_positions():
+def test_sequential_names_its_layers_by_position():
     assert [name for name, _ in network().named_parameters()] == [
         "0.weight", "0.bias", "3.weight", "3.bias", "7.weight", "7.bias",
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def advised(error):
     pool=st.integers(1, 3),
     fitting=st.integers(40, 60),
 )
-def test_the_advised_size_really_works(kernels, strides, paddings, pool, fitting):
+def test_sequential_suggests_an_image_size_that_works(kernels, strides, paddings, pool, fitting):
     layers, size = [], fitting
     for kernel, stride, padding in zip(kernels, strides, paddings, strict=False):
         layers += [convolution(1, 1, kernel, stride=stride, padding=padding), ReLU()]
@@ -90,7 +90,7 @@ def test_the_advised_size_really_works(kernels, strides, paddings, pool, fitting
     assert net(image(n, n)).shape == (2, 3)
 
 
-def test_where_no_square_fits_no_size_is_advised():
+def test_sequential_suggests_no_size_if_no_square_fits():
     net = Sequential(convolution(1, 1, 1), Flatten(), Linear(2, 3))
     assert net(image(1, 2)).shape == (2, 3)
     with refused(SizeError, "linear: x", "1·4·4 = 16") as caught:
@@ -98,7 +98,7 @@ def test_where_no_square_fits_no_size_is_advised():
     assert "fits" not in str(caught.value)
 
 
-def test_the_size_that_a_network_in_a_network_advises_works_for_the_whole():
+def test_sequential_inside_sequential_suggests_a_size_that_works_for_the_whole():
     net = Sequential(MaxPool2d(2), Sequential(convolution(1, 1, 5), ReLU()))
     with refused(SizeError, "fits") as caught:
         net(image(8, 8))
@@ -106,7 +106,7 @@ def test_the_size_that_a_network_in_a_network_advises_works_for_the_whole():
     assert net(image(n, n)).shape[:2] == (2, 1)
 
 
-def test_a_fault_that_is_not_the_sizes_keeps_its_own_sentence():
+def test_sequential_adds_nothing_to_an_error_that_is_not_about_sizes():
     with refused(ValueError, "conv2d: x has 3 channels", "weight expects 1") as channels:
         network()(image(28, 28, C=3))
     with refused(ValueError, "conv2d: x", "(2, 784)", "4 axes (N, C, H, W)") as axes:
@@ -116,6 +116,6 @@ def test_a_fault_that_is_not_the_sizes_keeps_its_own_sentence():
         assert "layer to layer" not in str(caught.value)
 
 
-def test_a_convolution_without_a_linear_layer_takes_every_size_that_is_large_enough():
+def test_sequential_without_a_linear_layer_takes_every_size_that_is_large_enough():
     net = Sequential(convolution(1, 2, 3), MaxPool2d(2))
     assert net(image(4, 9)).shape == (2, 2, 1, 3)

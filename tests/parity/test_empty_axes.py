@@ -78,7 +78,7 @@ def value_and_gradients(function, leaves, ones):
 
 
 @pytest.mark.parametrize("name", EQUAL)
-def test_empty_axes_give_what_pytorch_gives(name):
+def test_functional_agrees_with_pytorch_on_empty_axes(name):
     ours, theirs, *shapes = EQUAL[name]
     leaves = [Tensor(np.ones(shape), requires_grad=True) for shape in shapes]
     found = value_and_gradients(ours, leaves, np.ones)
@@ -105,7 +105,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_mean_of_nothing_is_an_error_and_in_pytorch_nan_or_empty(name):
+def test_functional_refuses_empty_axes_where_pytorch_returns_nan(name):
     ours, theirs, shape, fragment = REFUSED[name]
     with refused(ValueError, f"{name}: ", fragment):
         ours(np.ones(shape))
