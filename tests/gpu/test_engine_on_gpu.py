@@ -73,7 +73,7 @@ def test_backend_is_the_only_file_that_looks_for_cupy():
     assert users == ["backend.py"]
 
 
-def test_resolve_device_understands_the_names_of_devices():
+def test_resolve_device_understands_cpu_gpu_and_auto():
     assert resolve_device("auto") == resolve_device("gpu") == resolve_device("gpu:0") == "gpu:0"
     assert resolve_device("cpu") == "cpu"
 
