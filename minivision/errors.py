@@ -163,7 +163,7 @@ def refuse_changed(node: Any, parent: Any) -> NoReturn:
     """Raise because an input of this node has been changed in place since it was computed."""
     name = argument_name(node.name, node.backward, node.parents.index(parent))
     raise RuntimeError(
-        f"backward: the {name} of {node.name} was changed after the forward pass "
+        f"backward: {name} of {node.name} was changed after the forward pass "
         f"(it has shape {parent.shape}); compute the loss again, or change it after backward()"
     )
 
@@ -176,9 +176,7 @@ def refuse_non_finite(node: Any, line: str, y: Array, inputs: tuple) -> None:
     for i, x in enumerate(inputs):
         if hasattr(x, "node") and not finite(x.data).all():
             name = argument_name(node.name, node.backward, i)
-            raise FloatingPointError(
-                f"{node.name}: its input {name} is not finite; called from {line}"
-            )
+            raise FloatingPointError(f"{node.name}: {name} is not finite; called from {line}")
     raise FloatingPointError(f"{node.name}: its value is not finite; called from {line}")
 
 

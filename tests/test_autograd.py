@@ -438,7 +438,7 @@ def test_detect_anomaly_names_an_input_that_is_not_finite():
     with (
         np.errstate(invalid="ignore"),
         detect_anomaly(),
-        refused(FloatingPointError, "linear: its input weight", "not finite", line),
+        refused(FloatingPointError, "linear: weight", "not finite", line),
     ):
         layer(x)  # infinite weight
 
@@ -467,14 +467,14 @@ def test_detect_anomaly_names_the_loss_that_gets_a_nan():
     logits = Tensor(np.array([[1.0, np.nan]]), requires_grad=True)
     with (
         detect_anomaly(),
-        refused(FloatingPointError, "cross_entropy: its input logits", "not finite"),
+        refused(FloatingPointError, "cross_entropy: logits", "not finite"),
     ):
         F.cross_entropy(logits, [0])
 
 
 def test_detect_anomaly_checks_nothing_outside_its_block_and_names_the_input_inside():
     x = Tensor(np.array([np.nan]), requires_grad=True)
-    with refused(FloatingPointError, "multiply: its input a"), detect_anomaly():
+    with refused(FloatingPointError, "multiply: a"), detect_anomaly():
         x * 2.0
     (x * 2.0).sum().backward()
     assert x.grad == 2
@@ -488,7 +488,7 @@ def test_detect_anomaly_names_a_line_outside_the_library():
     with (
         np.errstate(invalid="ignore"),
         detect_anomaly(),
-        refused(FloatingPointError, "its input x", line),
+        refused(FloatingPointError, "conv2d: x", line),
     ):
         model(x)  # a NaN image
 
@@ -520,7 +520,7 @@ def test_backward_names_a_weight_that_was_changed_after_the_forward_pass(change)
     x = Tensor(np.ones((4, 3), np.float32), requires_grad=True)
     loss = layer(x).sum()
     change(layer)
-    with refused(RuntimeError, *CHANGED, "the weight of linear", "(2, 3)", "after backward()"):
+    with refused(RuntimeError, *CHANGED, "weight of linear", "(2, 3)", "after backward()"):
         loss.backward()
     assert [p.grad for p in (*layer.parameters(), x)] == [None] * 3
     layer(x).sum().backward()  # computed again, it is right
@@ -533,7 +533,7 @@ def test_backward_names_a_changed_weight_deep_in_the_graph():
     for _ in range(5):
         y = F.tanh(y)
     w.data *= 2.0
-    with refused(RuntimeError, *CHANGED, "the weight of linear"):
+    with refused(RuntimeError, *CHANGED, "weight of linear"):
         y.sum().backward()
 
 
@@ -565,7 +565,7 @@ def test_backward_names_which_of_two_inputs_was_changed():
         pair = weight(3), weight(3, seed=1)
         loss = (pair[0] * pair[1]).sum()
         pair[changed].mark_changed()
-        with refused(RuntimeError, *CHANGED, f"the {name} of multiply"):
+        with refused(RuntimeError, *CHANGED, f"backward: {name} of multiply"):
             loss.backward()
 
 

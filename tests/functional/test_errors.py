@@ -371,7 +371,7 @@ DROPOUTS = [F.dropout, F.drop_path]
          f.__name__, "every target is ignore_index"),
     )],
     (lambda: F.mse_loss(X, ones(3, 2)), ValueError,
-     "mse_loss: predictions", "(2, 3) and targets (3, 2)"),
+     "mse_loss: predictions", "(2, 3) and targets (3, 2)", "equal shapes"),
     (lambda: F.mse_loss(X, ones(3)), ValueError,
      "mse_loss: predictions", "(2, 3) and targets (3,)"),
     (lambda: F.mse_loss(ones(0, 3), ones(0, 3)), ValueError,

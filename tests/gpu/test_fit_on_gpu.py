@@ -89,7 +89,7 @@ def test_fit_moves_a_run_started_on_the_cpu_to_the_device():
 def test_fit_names_the_step_and_the_function_of_a_loss_that_is_not_finite():
     batches = Steps(60)
     batches.batches[50][0][:] = np.inf
-    with refused(FloatingPointError, "nan at step 50", "linear: its input x"):
+    with refused(FloatingPointError, "nan at step 50", "linear: x"):
         fitted("gpu", batches=batches)
 
 

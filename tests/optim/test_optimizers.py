@@ -191,7 +191,7 @@ def test_stepping_marks_the_weights_as_changed():
     loss = (w * x).sum()
     w.grad = np.ones(1, np.float32)
     SGD([w], 0.1).step()
-    with pytest.raises(RuntimeError, match="the a of multiply was changed after the forward pass"):
+    with pytest.raises(RuntimeError, match="a of multiply was changed after the forward pass"):
         loss.backward()
 
 
