@@ -1,4 +1,4 @@
-"""The graph: long, shared, freed, guarded by versions, and silent where nothing is recorded."""
+"""The graph: long chains, shared nodes, freed memory, changed arrays, no_grad, detect_anomaly."""
 
 import gc
 import linecache
@@ -60,7 +60,9 @@ def test_backward_through_100_000_operations_needs_little_stack():
     def work():
         try:
             x = scalar()
-            chain(x, 100_000).backward(retain_graph=True)  # kept by the pass, then dropped whole
+            chain(x, 100_000).backward(
+                retain_graph=True
+            )  # the graph is kept, then freed all at once
             assert x.grad == 1
         except BaseException as fault:  # an exception in a thread would pass unnoticed
             faults.append(fault)
@@ -76,7 +78,7 @@ def test_backward_through_100_000_operations_needs_little_stack():
 
 
 def test_backward_visits_each_node_once():
-    """60 doublings have 2^60 paths; visiting each node once is the whole point of the graph."""
+    """60 doublings have 2^60 paths, but only 60 nodes."""
     x = scalar(1.0)
     y = x
     for _ in range(60):
@@ -102,7 +104,7 @@ def test_backward_steps_reach_a_node_after_all_its_gradients():
     shared = x * x
     y = (shared * 3.0) + F.exp(shared * 0.0) + shared
     steps = [(name, np.copy(dy)) for name, dy, _ in backward_steps(y)]
-    assert steps[-1] == ("multiply", 4.0)  # x·x is last, and gets 3 + 0 + 1
+    assert steps[-1] == ("multiply", 4.0)  # x·x comes last and gets 3 + 0 + 1
     assert x.grad == 16
 
 
@@ -168,7 +170,7 @@ def test_backward_through_a_freed_part_raises_before_anything_is_written():
 
 
 def test_backward_steps_raise_if_the_graph_is_freed_between_two_steps():
-    """Another loss's backward pass has meanwhile freed the part that both share."""
+    """In between, the backward pass of another loss frees a part that both share."""
     shared = F.exp(scalar())
     one, two = shared * 2.0, shared * 3.0
     steps = backward_steps(one)
@@ -186,7 +188,7 @@ def test_backward_after_abandoned_steps_raises_and_writes_nothing():
     del steps
     with refused(RuntimeError, *FREED):
         y.backward()
-    assert x.grad is None  # the step was shown, and its gradients were not passed on
+    assert x.grad is None  # the step was yielded, but its gradients were not passed on
 
 
 def test_backward_steps_yield_gradients_as_the_backward_function_returned_them():
@@ -240,7 +242,7 @@ def test_backward_keeps_no_intermediate_gradients_without_retain_grad():
 
 
 def test_backward_steps_free_arrays_as_they_go():
-    """When a backward function runs, the arrays of those before it are gone: half the memory."""
+    """When a backward function runs, the arrays of those before it are freed: half the memory."""
     x = weight(4)
     kept = []
     y = x
@@ -325,13 +327,13 @@ def test_backward_in_a_training_step_makes_no_garbage(open_door, monkeypatch):
     finally:
         tracemalloc.stop()
         gc.enable()
-    # What is new since the counting began is one gradient for each of the 61,706 weights; that of
-    # the largest layer is a block, which has room to begin at a cache line.
+    # Since the counting began, one gradient has been added for each of the 61,706 weights; that of
+    # the largest layer is a block, which has room to start at a cache line.
     assert live == [4 * 61_706 + ALIGNMENT] * 4
 
 
 def bytes_of_arrays():
-    """What NumPy's arrays hold; Python's own recycled tuples are not counted."""
+    """The bytes of NumPy's arrays; Python's own recycled tuples are not counted."""
     arrays = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
     return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([arrays]).traces)
 
@@ -493,7 +495,7 @@ def test_detect_anomaly_names_a_line_outside_the_library():
         model(x)  # a NaN image
 
 
-# ── versions ─────────────────────────────────────────────────────────────────────────────────
+# ── arrays that change after the forward pass ────────────────────────────────────────────────
 
 
 def subtract_in_place(layer):
@@ -523,7 +525,7 @@ def test_backward_names_a_weight_that_was_changed_after_the_forward_pass(change)
     with refused(RuntimeError, *CHANGED, "weight of linear", "(2, 3)", "after backward()"):
         loss.backward()
     assert [p.grad for p in (*layer.parameters(), x)] == [None] * 3
-    layer(x).sum().backward()  # computed again, it is right
+    layer(x).sum().backward()  # a new loss is right
 
 
 def test_backward_names_a_changed_weight_deep_in_the_graph():
@@ -617,7 +619,7 @@ def test_backward_of_a_tensor_that_is_not_a_scalar_needs_a_gradient():
     with refused(ValueError, "backward", "(2, 3)", "scalar", ".sum()", "backward(gradient)"):
         y.backward()
     assert x.grad is None
-    y.backward(np.ones((2, 3)))  # and the graph is still there
+    y.backward(np.ones((2, 3)))  # the graph has not been freed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""gradcheck lets nothing wrong pass, and refuses checks that show nothing."""
+"""gradcheck catches every wrong gradient, and refuses checks that would prove nothing."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def rng(seed=0):
 
 
 def caught(name, spoil, draws):
-    """In how many of so many geometries the wrong gradient is noticed."""
+    """In how many of `draws` random geometries the wrong gradient is noticed."""
     generator = rng(7)
     count = 0
     for _ in range(draws):
@@ -78,7 +78,7 @@ def test_gradcheck_catches_a_relative_error_of_0_0001(name):
 
 
 def test_softmax_gradient_under_ones_is_0_whether_right_or_wrong():
-    """Why u is random: under ones the gradient of softmax is zero, right or wrong."""
+    """Why u is random: for dy = 1 the gradient of softmax is 0, whether right or wrong."""
     z = Tensor(rng().normal(size=(2, 5)), requires_grad=True)
     F.softmax(z).backward(np.ones((2, 5)))
     assert abs(z.grad).max() < 1e-15
@@ -99,7 +99,7 @@ def test_gradcheck_takes_tensors_and_does_not_change_them():
     assert x.grad is None
 
 
-# ── checks that show nothing ─────────────────────────────────────────────────────────────────
+# ── checks that would prove nothing ──────────────────────────────────────────────────────────
 
 
 def test_gradcheck_refuses_a_function_that_does_not_depend_on_its_input():
@@ -199,14 +199,14 @@ def test_gradcheck_notices_a_random_function():
 
 
 class Orthogonal:
-    """Stands for a generator whose direction happens to be orthogonal to the gradient, nearly."""
+    """Stands in for a generator whose direction is almost orthogonal to the gradient."""
 
     def normal(self, size):
         return np.ones(()) if size == () else np.array([1.0, -1.0 + 1e-6])
 
 
 def test_gradcheck_passes_in_a_direction_along_which_a_scalar_hardly_changes():
-    """Both numbers are 1e-6, equal to within 1e-11, the rounding of f over ε. All is right."""
+    """Both numbers are 1e-6 and agree within 1e-11, the rounding error of f divided by ε."""
     gradcheck(lambda x: x.sum(), [np.array([0.3, 0.9])], rng=Orthogonal())
 
 

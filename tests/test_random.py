@@ -1,4 +1,4 @@
-"""One generator for all layers, which a seed sets and a context puts back; and keys."""
+"""The generator that all layers share, how it is seeded and restored, and generators by key."""
 
 import threading
 from functools import partial

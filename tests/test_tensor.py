@@ -1,4 +1,4 @@
-"""Tensor: its dtype, its operators, its attributes, and whose memory a gradient is."""
+"""Tensor: its dtype, its operators, its attributes, and the memory of its gradient."""
 
 import threading
 
@@ -232,7 +232,7 @@ def test_tensor_refuses_a_grad_that_is_not_an_array(grad):
 
 
 def test_tensor_refuses_and_notices_an_in_place_change_of_a_computed_value():
-    """The array has changed by the time of the error, so what used it must not be trusted."""
+    """When the error is raised the array has already changed, so earlier uses must be refused."""
     x = Tensor([2.0], requires_grad=True)
     y = x * 2
     z = y * y
@@ -258,7 +258,7 @@ def test_detach_shares_the_array_and_cuts_the_graph():
     np.testing.assert_array_equal(w.grad, 2 * cut.data)
 
 
-# ── whose memory a gradient is ───────────────────────────────────────────────────────────────
+# ── the memory of gradients ──────────────────────────────────────────────────────────────────
 
 
 def assert_nobody_elses(gradient, *others):
@@ -303,7 +303,7 @@ def test_backward_adds_the_gradients_of_an_input_used_twice():
     y = x + x
     y.backward(np.ones(3))
     assert x.grad.tolist() == [2, 2, 2]
-    h = x * 1.0  # and where it is no leaf
+    h = x * 1.0  # and if it is not a leaf
     x.grad = None
     (h + h).backward(np.ones(3))
     assert x.grad.tolist() == [2, 2, 2]
@@ -437,7 +437,7 @@ def test_backward_accumulates_gradients_without_axes():
         assert isinstance(x.grad, np.ndarray)
         assert x.grad == 7 * k
     x.grad = None
-    F.exp(x).backward()  # NumPy makes a number without axes of the product
+    F.exp(x).backward()  # here NumPy's product is a scalar, not an array
     assert isinstance(x.grad, np.ndarray)
 
 
@@ -457,7 +457,7 @@ def test_backward_accumulates_until_grad_is_set_to_none():
 
 @given(seed=seeds, operations=st.integers(1, 25))
 def test_backward_of_a_random_graph_equals_the_sum_over_all_paths(seed, operations):
-    """Random graphs of sums, products and views, against one gradient per path, added up."""
+    """Random graphs of sums, products and views, against the sum of one gradient per path."""
     rng = np.random.default_rng(seed)
     leaves = [Tensor(rng.normal(size=4), requires_grad=True) for _ in range(3)]
     values = list(leaves)

@@ -1,4 +1,4 @@
-"""Windows are views, and every tap meets the pixels that its definition says."""
+"""Windows are views, and every tap selects the pixels of its definition."""
 
 import numpy as np
 import pytest

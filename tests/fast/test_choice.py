@@ -1,4 +1,4 @@
-"""Whether the door of the fast forms is open, and the choices that they make by size."""
+"""Whether the fast forms are switched on, and the choices they make by size."""
 
 import subprocess
 import sys
@@ -70,7 +70,7 @@ FORMS = {"relu", "linear", "conv2d", "max_pool2d", "avg_pool2d", "local_response
 
 
 def through_the_door(monkeypatch, door_of):
-    """The fast forms that a small network calls, of all that the room has."""
+    """The fast forms that a small network calls."""
     found = set()
     with monkeypatch.context() as patch, door_of():
         patch.setattr(choice, "LEAST", 1)
@@ -99,7 +99,7 @@ def test_fast_has_no_other_forms():
 
 
 def test_fast_or_page_computes_both_a_value_and_its_gradient():
-    """Whatever was open in between: the two may keep different things."""
+    """Even if the door is opened in between, because the two keep different arrays."""
     x = Tensor(np.random.default_rng(0).normal(size=(1, 1, 4, 4)), requires_grad=True)
     with fast.off():
         y = F.conv2d(x, np.ones((1, 1, 2, 2))).sum()
@@ -155,7 +155,7 @@ def test_use_columns_holds_for_one_image_and_not_for_a_batch():
     assert not choice.use_columns(geometry._replace(padding=(0, -1)), 24, 24)
 
 
-# ── the choices, number by number: they change the time, so no other test would notice ────────
+# ── the thresholds: they change only the time, so no other test would notice ──────────────────
 
 
 @pytest.mark.parametrize(
@@ -178,13 +178,13 @@ def test_adjoint_rows_and_column_rows_fill_the_given_bytes(monkeypatch, bytes_pe
     assert choice.adjoint_rows(bytes_per_row) == choice.column_rows(bytes_per_row) == rows
 
 
-# A kernel of 3x5 with stride 2 down and 1 across: R output rows stand on 2·(R - 1) + 3 lines.
+# A 3x5 kernel with vertical stride 2: R output rows need 2·(R - 1) + 3 image rows.
 LYING = Window((3, 5), (2, 1))
 
 
 @pytest.mark.parametrize(("lines", "rows"), [(3, 1), (4, 1), (5, 2), (9, 4), (10, 4), (2, 1)])
 def test_tile_has_the_output_rows_of_its_image_rows(monkeypatch, lines, rows):
-    # Each image row of one of 7 channels: 5 taps of 4 columns of 2 images of 8 bytes.
+    # Each image row of each of 7 channels has 5 taps · 4 columns · 2 images · 8 bytes.
     monkeypatch.setattr(choice, "TILE_BYTES", lines * 7 * 5 * 4 * 2 * 8)
     assert choice.tile((1, 6, 3 * 7 * 5), LYING, OW=4, N=2, itemsize=8) == (rows, 4)
 
@@ -197,7 +197,9 @@ def test_tile_is_as_wide_as_a_product_may_be(N, width):
 
 def test_gradient_rows_are_limited_by_the_stack_and_by_the_sums(monkeypatch):
     monkeypatch.setattr(choice, "GRADIENT_BYTES", 9000)
-    assert choice.gradient_rows(1000, 1, LYING) == 4  # nine lines carry four output rows
+    assert (
+        choice.gradient_rows(1000, 1, LYING) == 4
+    )  # nine image rows are enough for four output rows
     assert choice.gradient_rows(1000, 4500, LYING) == 3  # 2 fit, and one is the sum itself
     assert choice.gradient_rows(1000, 10_000, LYING) == 1
 
@@ -207,7 +209,7 @@ def test_gradient_rows_are_limited_by_the_stack_and_by_the_sums(monkeypatch):
     [(11, (1, 5)), (22, (2, 5)), (21, (1, 5)), (10, (1, 4)), (3, (1, 1)), (1, (1, 1))],
 )
 def test_pooling_tile_holds_whole_small_maps_or_rows_of_large_ones(monkeypatch, lines, tile):
-    """Five output rows stand on 2·(5 - 1) + 3 = 11 lines of 100 bytes."""
+    """Five output rows need 2·(5 - 1) + 3 = 11 image rows of 100 bytes."""
     monkeypatch.setattr(choice, "POOLING_BYTES", 100 * lines)
     assert choice.pooling_tile(LYING, OH=5, bytes_per_line=100) == tile
 

@@ -1,4 +1,4 @@
-"""Batch normalisation by rows of channels, against its page."""
+"""Batch normalization by rows of channels, against its page."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ EPS = 1e-3
 
 
 def channels_outermost(x):
-    """x (N, C, …) as activations lie in memory: C, …, N."""
+    """x (N, C, …) in the memory order of activations: C, …, N."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
 
 
@@ -33,7 +33,7 @@ def normalized(x, dy, gamma, beta, given):
 
 
 def on_the_page(x, dy, gamma, beta, given):
-    """The same from the page; in training its statistics are those that momentum 1 leaves."""
+    """The same from the page; with momentum 1, its running statistics are those of the batch."""
     in_training, C = given is None, len(gamma)
     mean, var = (np.zeros(C), np.ones(C)) if in_training else given
     running = RunningStatistics(mean, var, np.array(0))
@@ -63,7 +63,7 @@ def test_fast_batch_norm_equals_its_page_for_any_number_of_channels_at_once(
 
 
 def test_fast_batch_norm_keeps_its_digits_in_float32_for_a_large_mean():
-    """60,000 values to a channel around 100: a variance from the sum of squares would lose four."""
+    """60,000 values per channel around 100: a variance from Σ x² would lose four digits."""
     x = channels_outermost(np.random.default_rng(0).normal(100, 0.1, (60, 2, 40, 25)))
     x = x.astype(np.float32)
     gamma, beta = np.ones(2, np.float32), np.zeros(2, np.float32)
@@ -98,7 +98,7 @@ def test_use_channel_rows_holds_only_for_channels_outermost_in_memory(shape):
 
 @pytest.mark.parametrize("door_of", [door.off, door.on])
 def test_batch_norm_gradient_belongs_to_the_statistics_of_its_forward_pass(door_of):
-    """The running statistics move on; the gradient belongs to those that y was made with."""
+    """The running statistics change; the gradient belongs to those that y was computed with."""
     running = RunningStatistics(np.zeros(1), np.array([3.0]), np.array(0))
     x = Tensor(np.array([[12.0], [8.0]]), requires_grad=True)
     with door_of():

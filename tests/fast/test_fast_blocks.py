@@ -1,4 +1,4 @@
-"""Work in blocks: every entry once, corresponding ones together, in the arrays themselves."""
+"""Work in blocks: every entry once, corresponding entries together, in place."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_in_blocks_passes_every_entry_once_in_blocks_of_the_given_size(size, blo
 
     def work(places, times):
         lengths.append(len(places))
-        times += 1 + places  # what comes together belongs together
+        times += 1 + places  # corresponding entries are passed together
 
     with cut_into(Cuts(width=block, workers=workers)):
         in_blocks(work, places, times)

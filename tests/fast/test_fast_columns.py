@@ -1,4 +1,4 @@
-"""Columns in one copy: the view of all windows against loops, and how its rows are dealt out."""
+"""Columns in one copy: the view of all windows against loops, and how its rows are distributed."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def image(*shape, seed=0):
 
 
 def test_fast_columns_equal_the_windows_that_loops_find():
-    """Two groups of two channels, with stride, padding and dilation that differ on the axes."""
+    """Two groups of two channels; stride, padding and dilation differ along the two axes."""
     geometry = Window((2, 3), (3, 2), (1, 2), (2, 1))
     x = image(2, 2, 7, 6, 3)  # (G, C, H, W, N)
     OH, OW = geometry.output_size(7, 6)

@@ -1,4 +1,4 @@
-"""The fast convolution against its page, in tiles so small that every border is met."""
+"""The fast convolution against its page, in tiles so small that every border case occurs."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def upstream(case, dtype=np.float64):
 
 
 def assert_equals_page(case, cuts=None):
-    """In float64 within 10⁻¹², in float32 within 2·10⁻⁶ of the sum of the terms' sizes."""
+    """Within 10⁻¹² in float64 and 2·10⁻⁶ in float32, relative to the sum of the terms' sizes."""
     arrays, dy = case.arrays(), upstream(case)
     expected = on_the_page(arrays, dy, case)
     with cut_into(cuts):
@@ -129,7 +129,7 @@ def test_tile_has_at_least_one_row_and_at_most_all_columns(case, filters, channe
 
 
 def test_stack_rows_is_called_once_per_tile_in_these_tests():
-    """Three groups of 3 x 4 places, in tiles of one place: 36 stacks, each of a row and column."""
+    """Three groups of 3x4 positions in tiles of one position: 36 stacks of one row and column."""
     case = Convolution(2, 1, 1, (5, 6), (3, 3), groups=3)
     stacks = []
     with cut_into(Cuts(1, 1)), pytest.MonkeyPatch.context() as patch:
@@ -158,7 +158,7 @@ def test_fast_conv2d_is_tested_with_both_forms_of_the_image_gradient(monkeypatch
 
 @pytest.mark.parametrize("cuts", ALL_FORMS, ids=str)
 def test_fast_conv2d_takes_images_and_weights_in_any_memory_order(cuts):
-    """What comes back lies batch innermost, and the weights' gradient in C order."""
+    """Results have the batch innermost, and the gradient of the weights is in C order."""
     case = ODD["two groups"]
     x, weight, bias = case.arrays()
     dy = upstream(case)

@@ -1,4 +1,4 @@
-"""ReLU, local response normalisation and the products of linear layers, against their pages."""
+"""ReLU, local response normalization and the products of linear layers, against their pages."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def relu_and_gradient(x, dy):
 
 
 def whole_numbers(rng, shape, dtype=np.float64):
-    """Few of them, so that many are 0."""
+    """Only a few different numbers, so that many are 0."""
     return rng.integers(-2, 3, shape).astype(dtype)
 
 
@@ -56,7 +56,7 @@ def test_fast_relu_gradient_is_0_at_0(dtype, cuts):
 
 @pytest.mark.parametrize("shape", [(), (1,), (5,), (4, 1), (1, 5), (4, 5)])
 def test_fast_relu_of_a_broadcast_array_equals_its_page(shape):
-    """Every entry of x, or of dy, stands in many places."""
+    """A broadcast array repeats each entry of x, or of dy."""
     rng = np.random.default_rng(0)
     x = np.broadcast_to(whole_numbers(rng, shape), (3, 4, 5))
     dy = np.broadcast_to(whole_numbers(rng, shape), (3, 4, 5))
@@ -85,7 +85,7 @@ def test_fast_relu_equals_its_page_near_the_size_of_a_block(extra):
         np.testing.assert_array_equal(one, other)
 
 
-# ── local response normalisation ─────────────────────────────────────────────────────────────
+# ── local response normalization ─────────────────────────────────────────────────────────────
 
 
 def lrn_and_gradient(x, dy, *settings):
@@ -101,11 +101,11 @@ def lrn_and_gradient(x, dy, *settings):
 def test_fast_local_response_norm_equals_its_page_for_any_number_of_pixels_at_once(
     N, C, H, W, cuts, size, alpha, beta, k, seed
 ):
-    """Also where the window is wider than there are channels."""
+    """Even if the window is wider than the number of channels."""
     x, dy = np.random.default_rng(seed).normal(size=(2, N, C, H, W))
     settings = (size, alpha, beta, k)
     expected = on_its_page(F.local_response_norm, [x], dy, *settings)
-    with cut_into(cuts._replace(width=cuts.width * C)):  # so many pixels
+    with cut_into(cuts._replace(width=cuts.width * C)):  # this many pixels at once
         double = lrn_and_gradient(x, dy, *settings)
         single = lrn_and_gradient(x.astype("f4"), dy.astype("f4"), *settings)
     for right, one, other in zip(expected, double, single, strict=True):
@@ -142,7 +142,7 @@ def test_fast_local_response_norm_of_three_channels_by_hand():
     workers=st.integers(1, 5), seed=seeds,
 )  # fmt: skip
 def test_products_shared_by_rows_or_columns_equal_loops(R, M, S, workers, seed):
-    """Also by more workers than there are rows and columns."""
+    """Even by more workers than there are rows and columns."""
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=(R, M)), rng.normal(size=(M, S))
     expected = oracles.matmul(a, b)

@@ -1,4 +1,4 @@
-"""Fast max pooling against its page and loops: whose pixel wins, wherever it is cut."""
+"""Fast max pooling against its page and loops: which pixel is the maximum, for any tiles."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def on_the_page(case, x, dy):
 
 
 def numbers(case, image, dtype=np.float64):
-    """x, and a dy of whole numbers: their sums are exact, in any order."""
+    """x, and a dy of whole numbers, whose sums are exact in any order."""
     rng = np.random.default_rng(case.seed)
     x = IMAGES[image](rng, case.array().shape).astype(dtype)
     geometry = Window(case.kernel, case.stride, case.padding)
@@ -73,7 +73,7 @@ def test_fast_max_pool2d_with_tiles_equals_its_page_in_odd_geometries(case, cuts
 
 @given(case=poolings(least_batch=1), cuts=cuts)
 def test_fast_max_pool2d_gives_the_gradient_to_the_first_maximum_in_reading_order(case, cuts):
-    """Against loops, which know nothing of rows' maxima and tiles."""
+    """Against loops, which use neither maxima of rows nor tiles."""
     x, dy, geometry = numbers(case, "many ties")
     with cut_into(cuts):
         y, dx = pooled(fast, x, dy, geometry)
@@ -83,7 +83,7 @@ def test_fast_max_pool2d_gives_the_gradient_to_the_first_maximum_in_reading_orde
 
 
 def test_fast_max_pool2d_with_ties_by_hand():
-    """The window's maxima are at (0, 2), (1, 0) and (1, 1): the first row wins, not the column."""
+    """The maxima are at (0, 2), (1, 0) and (1, 1): the first row counts, not the first column."""
     x = np.array([[[[1.0, 2, 5], [5, 5, 4], [0, 0, 0]]]])
     dy = np.array([[[[7.0]]]])
     y, dx = pooled(fast, x, dy, Window((3, 3)))

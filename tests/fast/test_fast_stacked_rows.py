@@ -1,4 +1,4 @@
-"""Stacked rows: what lies where, and that going back is the adjoint."""
+"""Stacked rows: what they contain, and that unstacking is the adjoint."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ from tests.strategies import convolutions_of_stacked_rows
 
 
 def whole_numbers(seed, *shape):
-    """Sums of them are exact, so equal means equal."""
+    """Whole numbers, whose sums are exact."""
     return np.random.default_rng(seed).integers(-9, 10, shape).astype(float)
 
 
 @st.composite
 def part_of(draw, n):
-    """Some of 0 to n, at least one."""
+    """A range within 0 to n, not empty."""
     start = draw(st.integers(0, n - 1))
     return range(start, draw(st.integers(start + 1, n)))
 
@@ -40,7 +40,7 @@ def tiles(draw):
     return x, geometry, draw(part_of(OH)), draw(part_of(OW))
 
 
-# ── what lies where ──────────────────────────────────────────────────────────────────────────
+# ── stacking ─────────────────────────────────────────────────────────────────────────────────
 
 
 @given(tile=tiles())
@@ -61,7 +61,7 @@ def test_stack_rows_equals_its_definition(tile):
 
 @given(tile=tiles(), step=st.integers(1, 3))
 def test_stack_rows_with_channels_outermost_holds_the_same_numbers(tile, step):
-    """Also of every second or third image row, as the gradient of the weights wants them."""
+    """Also for every second or third image row, as the gradient of the weights needs them."""
     x, geometry, rows, columns = tile
     lines = covered(geometry, rows)[::step]
     stacked = stack_rows(x, geometry, lines, columns)
@@ -101,7 +101,7 @@ def test_windows_of_two_channels_by_hand():
     ]
 
 
-# ── the way back ─────────────────────────────────────────────────────────────────────────────
+# ── unstacking ───────────────────────────────────────────────────────────────────────────────
 
 
 @given(tile=tiles(), data=st.data())
@@ -144,9 +144,9 @@ def test_covered_image_rows_by_hand(geometry, rows, lines):
 
 
 def test_taps_of_each_kernel_column_by_hand():
-    """Four pixels, a border of one, and the four places of a kernel of three columns.
+    """Four pixels, a border of one, and the four positions of a kernel of three columns.
 
-    The left column meets nothing at the first place and pixels 0, 1, 2 at the others.
+    The left column covers nothing at the first position and pixels 0, 1, 2 at the others.
     """
     geometry = Window(kernel=(1, 3), padding=(0, 1))
     assert list(taps(geometry, range(4), 4)) == [
@@ -167,7 +167,7 @@ def test_taps_count_positions_from_the_first_column_of_the_tile():
 
 def test_taps_of_a_tile_in_the_border_cover_no_pixel():
     geometry = Window(kernel=(1, 1), padding=(0, 3))
-    for columns in (range(0, 3), range(5, 8)):  # pixels 0 and 1 are met at places 3 and 4
+    for columns in (range(0, 3), range(5, 8)):  # pixels 0 and 1 are covered at positions 3 and 4
         ((_, met, pixels),) = taps(geometry, columns, 2)
         assert len(range(3)[met]) == len(range(2)[pixels]) == 0
 

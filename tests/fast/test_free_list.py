@@ -1,4 +1,4 @@
-"""Memory is used again exactly when nobody can see it any more."""
+"""A block of memory is reused once nothing refers to it any more, and not before."""
 
 import threading
 
@@ -19,7 +19,7 @@ SHAPE = (64, 16, 16, 16)  # in float32 of SIZE bytes
 
 @pytest.fixture(autouse=True)
 def _fresh_list():
-    """Nothing is free at first, and whatever a test changes ends with it."""
+    """The free list is empty at first, and restored after each test."""
     limit = free_list.limit
     free_list.clear()
     yield
@@ -112,7 +112,7 @@ def test_free_list_reuses_only_blocks_of_exactly_the_same_size():
 
 @given(data=st.data())
 def test_free_list_never_gives_two_live_arrays_the_same_memory(data):
-    """Some arrays are asked for, some are kept, whole or as a view, and some are let go."""
+    """Arrays are requested; some are kept, whole or as a view, and some are freed."""
     sizes = st.sampled_from([SMALLEST // 4, SMALLEST // 4 + 16, SMALLEST // 2])
     views = st.sampled_from([lambda x: x, lambda x: x[7:99], lambda x: x[::-3].reshape(-1, 1)])
     alive, number = [], 0
@@ -146,7 +146,7 @@ def test_free_list_supplies_all_memory_of_a_training_step_from_the_second_on():
     assert free_list.held == 4 * SIZE
 
 
-# ── what comes out ───────────────────────────────────────────────────────────────────────────
+# ── the arrays ───────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f4", "f8", "c16"])
@@ -228,7 +228,7 @@ def test_clear_drops_every_block_and_no_array():
     assert place not in map(address, others)
     assert (array == 7).all()
     del array
-    assert blocks_held() == 2  # the block of before is not taken back
+    assert blocks_held() == 2  # the earlier block is not taken back
 
 
 def test_free_list_with_limit_0_keeps_no_block():
@@ -240,7 +240,7 @@ def test_free_list_with_limit_0_keeps_no_block():
 
 
 def test_free_list_keeps_nothing_if_reference_counts_are_not_exact(monkeypatch):
-    """As in an interpreter that counts otherwise, or not at all."""
+    """As in an interpreter that counts references differently, or not at all."""
     for count in (lambda block: 1, lambda block: 10**6):
         monkeypatch.setattr(module.sys, "getrefcount", count)
         blocks = FreeList()

@@ -1,4 +1,4 @@
-"""Workers do all parts, each once, and nobody notices how many they are."""
+"""Workers run every part once, and results do not depend on how many there are."""
 
 import multiprocessing
 import os
@@ -37,7 +37,7 @@ def test_share_runs_part_0_in_the_caller_and_each_other_part_in_its_own_thread()
 
     def work(worker):
         threads[worker] = threading.current_thread()
-        all_there.wait()  # one thread with two parts would wait for ever
+        all_there.wait()  # one thread with two parts would wait forever
 
     share(work, 3)
     assert threads[0] is threading.current_thread()
@@ -97,7 +97,7 @@ def test_share_works_again_after_an_error():
 
 
 def test_share_keeps_no_reference_to_an_operation_that_ended():
-    """A helper that kept the operation would keep its arrays, and their memory would look used."""
+    """A helper that kept the operation would keep its arrays, whose memory would look used."""
 
     class Operation:
         def __call__(self, worker):
@@ -111,7 +111,7 @@ def test_share_keeps_no_reference_to_an_operation_that_ended():
     assert alive.is_set()
 
 
-# ── within and beside one another ────────────────────────────────────────────────────────────
+# ── nested and concurrent calls ──────────────────────────────────────────────────────────────
 
 
 def sums(count=3, size=300, inside=lambda: None):
@@ -169,7 +169,7 @@ def test_share_runs_all_parts_in_the_caller_while_the_helpers_are_busy():
 # ── forks ────────────────────────────────────────────────────────────────────────────────────
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-# Newer Pythons warn of every fork of a process with threads.
+# Newer Pythons warn about every fork of a process with threads.
 may_warn = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
@@ -269,14 +269,14 @@ def test_worker_count_is_1_if_no_thread_can_be_started(count, monkeypatch):
 
 
 def blas_threads():
-    """What threadpoolctl finds for the libraries that are held: NumPy's, and what came with it."""
+    """The numbers of threads that threadpoolctl reports for NumPy's BLAS libraries."""
     held = {library.filepath for library in workers._blas_libraries()}
     return [library["num_threads"] for library in threadpool_info() if library["filepath"] in held]
 
 
 @pytest.fixture
 def two():
-    """What blas_threads() shows where BLAS may use two threads."""
+    """What blas_threads() returns if BLAS may use two threads."""
     with threadpool_limits(2, user_api="blas"):
         if not blas_threads() or set(blas_threads()) != {2}:
             pytest.skip("NumPy's BLAS library cannot be told to use two threads")
@@ -332,7 +332,7 @@ def test_one_blas_thread_works_outside_the_main_thread(two):
 
 
 def test_one_blas_thread_ends_when_the_last_of_two_threads_leaves(two):
-    """They overlap without one being inside of the other: in A, in B, out A, out B."""
+    """They overlap without being nested: enter A, enter B, leave A, leave B."""
     b_is_in, b_may_leave = threading.Event(), threading.Event()
 
     def b():
@@ -350,7 +350,7 @@ def test_one_blas_thread_ends_when_the_last_of_two_threads_leaves(two):
     assert blas_threads() == two
 
 
-# ── the same numbers, however many ───────────────────────────────────────────────────────────
+# ── the same numbers for any number of workers ───────────────────────────────────────────────
 
 FORMS = {
     "stride 1, by flipped kernels": (1, Cuts(3, 8, flip=True)),
@@ -403,7 +403,7 @@ def results(count, form="stride 2"):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_fast_results_of_different_numbers_of_workers_agree_within_a_bound(form, count):
-    """Bit for bit, but for sums that each worker adds up and products that are cut for each."""
+    """To the bit, except for sums split among the workers and products split for them."""
     bounded = {"dw of conv2d", "a product by rows", "a product by columns"}
     if form != "stride 1, by flipped kernels":
         bounded.add("dx of conv2d")
@@ -424,7 +424,7 @@ def test_fast_results_of_the_same_number_of_workers_are_equal_to_the_bit(count):
 
 
 def test_fast_results_are_equal_to_the_bit_with_busy_helpers():
-    """Then the caller does all the parts itself: the same ones, added in the same order."""
+    """Then the caller runs all parts itself: the same ones, added in the same order."""
     first = results(3)
     with workers._helpers.lock:
         again = results(3)
@@ -432,7 +432,7 @@ def test_fast_results_are_equal_to_the_bit_with_busy_helpers():
         assert again[name].tobytes() == values.tobytes(), name
 
 
-# ── how many helpers are there ───────────────────────────────────────────────────────────────
+# ── how many helpers are started ─────────────────────────────────────────────────────────────
 
 
 def test_share_starts_one_helper_fewer_than_workers(monkeypatch):

@@ -1,4 +1,4 @@
-"""Activations at the places that matter."""
+"""Activations at 0, at infinity, and wherever else they might go wrong."""
 
 import math
 
@@ -38,7 +38,7 @@ OF_THE_ROOT = {
 
 @pytest.mark.parametrize(("function", "gradient"), OF_THE_ROOT.values(), ids=OF_THE_ROOT)
 def test_functional_gradients_of_unchosen_entries_are_0_even_if_dy_is_infinite(function, gradient):
-    """∞·0 is NaN, so what was not chosen gets 0 and not dy times 0."""
+    """∞·0 is NaN, so an entry that was not chosen must get 0, not dy times 0."""
     x = Tensor(np.array([[-1.0, 4.0]]), requires_grad=True)
     with np.errstate(divide="ignore"):
         function(x).sum().backward()

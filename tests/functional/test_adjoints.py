@@ -1,8 +1,8 @@
 """The gradient of a linear function is its adjoint: ⟨A x, y⟩ = ⟨x, Aᵀ y⟩ for all x and y.
 
-Where A is linear this is the whole gradient, and it can be checked without a small step, so in
-float32 too. Aᵀ y is taken at one x and compared at another: the backward function must not
-depend on x.
+For a linear A this is the whole gradient. It can be checked without small steps, so in float32
+too. Aᵀ y is computed at one x and compared at another: the backward function must not depend
+on x.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def whole(name):
 
 
 def part(name, position):
-    """A case that is linear in one input while the others stay; without its bias."""
+    """A case that is linear in one input while the others are constant; without its bias."""
 
     def draw(rng):
         function, inputs = CASES[name](rng)

@@ -1,4 +1,4 @@
-"""Which shapes go together, and that unbroadcast is the adjoint of broadcasting."""
+"""Which shapes broadcast, and that unbroadcast is the adjoint of broadcasting."""
 
 import itertools
 

@@ -43,7 +43,7 @@ def test_conv2d_equals_its_definition_in_odd_geometries(case):
 
 @given(case=convolutions(least_batch=1))
 def test_conv2d_gradients_are_adjoint(case):
-    """Along directions in all inputs at once: a border that no tap meets is no fault here."""
+    """Along random directions in all inputs at once; pixels that no window covers are allowed."""
     x, weight, bias = case.arrays()
     gradcheck(
         lambda b: F.conv2d(x, weight, b, **case.settings),
@@ -115,7 +115,7 @@ def test_conv2d_is_linear_in_image_and_weights(case):
 
 @given(case=convolutions(least_batch=1))
 def test_conv2d_of_a_shifted_image_is_shifted(case):
-    """By one stride: every output moves by one place; the first row and column are new."""
+    """A shift by one stride moves every output by one position; the first row and column are new."""
     case = case._replace(padding=(0, 0), size=tuple(7 + 2 * k for k in case.kernel))
     x, weight, bias = case.arrays()
     SH, SW = case.stride
@@ -178,7 +178,7 @@ def test_conv2d_uses_one_number_for_both_directions():
 
 @pytest.mark.parametrize("flip", [True, False], ids=["flipped kernels", "the way back"])
 def test_conv2d_computes_only_the_gradients_that_are_needed(monkeypatch, flip):
-    """The first layer's images need no gradient, and it would be the dearest of all."""
+    """The images of the first layer need no gradient, and theirs would be the most expensive."""
     called = []
     parts = {
         "dx": [(page, "col2im"), (fast, "adjoint_work"), (fast, "convolution_work")],
@@ -202,13 +202,13 @@ def test_conv2d_computes_only_the_gradients_that_are_needed(monkeypatch, flip):
     ]:
         x, weight, bias = [Tensor(a, requires_grad=w) for a, w in zip(arrays, wanted, strict=True)]
         loss = F.conv2d(x, weight, bias, groups=2).sum()
-        called.clear()  # the value is no gradient
+        called.clear()  # the forward pass calls them too
         loss.backward()
         # The page computes a gradient once for each of the two groups.
         assert sorted(called) in (expected, sorted(2 * expected))
 
 
-# ── a page of its own: a large batch is cut, so that its columns stay small ───────────────────
+# ── on the page, a large batch is split so that its columns stay small ───────────────────────
 
 
 def test_conv2d_page_splits_the_batch_into_parts_whose_columns_fit(monkeypatch):
@@ -240,9 +240,9 @@ def test_conv2d_gives_the_same_numbers_if_the_batch_is_split(monkeypatch, name, 
     for one, other in zip(whole, cut, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-12)
     assert sum(part.nbytes for part in columns) > 0
-    # One image is the least that a part can hold.
+    # A part holds at least one image.
     assert all(part.nbytes <= limit or part.shape[1] <= whole[0][0, 0].size for part in columns)
-    # Each image, or all, of each group: in the forward and the backward pass.
+    # Once per image, or once for all, per group, in the forward and in the backward pass.
     assert len(columns) == {1: 14 * case.groups, 10**9: 2 * case.groups}.get(limit, len(columns))
 
 

@@ -91,7 +91,7 @@ def test_kl_divergence_is_cross_entropy_minus_entropy(N, K, T, seed):
 def test_distillation_loss_is_positive_and_0_only_between_equals(N, K, T, seed):
     student, teacher = draw(N, K, seed)
     assert F.distillation_loss(student, teacher, T).item() > 0
-    z = Tensor(teacher + 3.0, requires_grad=True)  # a shift of all logits is no difference
+    z = Tensor(teacher + 3.0, requires_grad=True)  # shifting all logits makes no difference
     loss = F.distillation_loss(z, teacher, T)
     loss.backward()
     assert loss.item() == pytest.approx(0, abs=1e-12)
@@ -102,7 +102,9 @@ def test_distillation_loss_is_positive_and_0_only_between_equals(N, K, T, seed):
 def test_distillation_loss_matches_logits_at_a_high_temperature(N, K, seed):
     """Hinton et al. 2015, eq. 4: T²·∂KL/∂z → (z - v) / (K·N) for centred logits."""
     student, teacher = np.random.default_rng(seed).uniform(-0.005, 0.005, (2, N, K))
-    teacher[:, 0] += 0.03  # the two never agree; small logits, so that z/T is as for T = 10⁵
+    teacher[:, 0] += (
+        0.03  # the two never agree; the logits are small, so that z/T is as if T were 10⁵
+    )
     z = Tensor(student, requires_grad=True)
     F.distillation_loss(z, teacher, 1000).backward()
     centred = [a - a.mean(axis=1, keepdims=True) for a in (student, teacher)]
@@ -121,7 +123,7 @@ def test_distillation_loss_keeps_the_size_of_its_gradient_as_the_temperature_cha
 
 
 def test_kl_divergence_averages_over_the_batch_and_not_over_the_classes():
-    """The commonest bug of distillation: with K = 100 it would be a hundred times too weak."""
+    """The most common bug in distillation: with K = 100 the loss would be 100 times too small."""
     p, log_q = np.full((2, 100), 0.01), np.log(np.full((2, 100), 0.01))
     log_q[:, :50] -= math.log(2)
     assert F.kl_divergence(log_q, p).item() == pytest.approx(0.5 * math.log(2), rel=1e-12)
@@ -139,7 +141,7 @@ def test_kl_divergence_is_unchanged_by_a_class_of_probability_0():
 
 
 def test_cross_entropy_with_the_networks_own_soft_labels_has_gradient_0():
-    """CE(p, p) is smallest at p: its gradient is q - p = 0. Hard or sharpened labels do teach."""
+    """CE(p, q) is smallest at q = p: its gradient q - p is 0. Hard labels do teach something."""
     logits = Tensor(draw(4, 5, 0)[0], requires_grad=True)
     F.cross_entropy(logits, F.softmax(logits).detach()).backward()
     assert abs(logits.grad).max() < 1e-16

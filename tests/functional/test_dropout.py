@@ -1,4 +1,4 @@
-"""Dropout: what is kept, what is scaled, and that the mask is the generator's alone."""
+"""Dropout: what is kept, how it is scaled, and that the mask depends only on the generator."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_dropout_drops_exactly_the_fraction_p_and_keeps_the_sum(p):
 def test_dropout_keeps_the_expected_value(p):
     n = 200_000
     y = F.dropout(np.ones(n), p, rng=rng()).data
-    deviation = np.sqrt(p / (1 - p) / n)  # of the mean of n such numbers
+    deviation = np.sqrt(p / (1 - p) / n)  # standard deviation of the mean of n such numbers
     assert abs(y.mean() - 1) < 5 * deviation
     assert abs((y == 0).mean() - p) < 5 * np.sqrt(p * (1 - p) / n)
 

@@ -125,7 +125,7 @@ def test_functional_computes_only_the_gradients_that_are_needed(name, room, seed
             y = function(*leaves)
             dy = np.random.default_rng(seed).normal(size=y.shape)
             for parent, dx in zip(y.node.parents, y.node.backward(dy), strict=True):
-                # None, or dy itself: whatever was computed has memory of its own.
+                # None, or dy itself: a computed gradient would have its own memory.
                 if parent is not leaves[wanted].node:
                     assert dx is None or np.may_share_memory(dx, dy)
             y = function(*leaves)
@@ -215,7 +215,7 @@ def test_functional_refuses_mixed_dtypes(name):
             function(*mixed)
 
 
-# Settings that are NumPy's numbers, as a loop over np.linspace gives them.
+# Settings given as NumPy scalars, such as those of a loop over np.linspace.
 ONE, HALF = np.float64(1.0), np.float64(0.5)
 WITH_NUMPY_SETTINGS = {
     "power": lambda x: functional.power(x, HALF),

@@ -11,7 +11,7 @@ from tests.refusals import refused
 
 
 class Elsewhere(np.ndarray):
-    """Stands for an array on a GPU."""
+    """Stands in for an array on a GPU."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Float32 logits of ±10,000, far beyond what exp can take: all stays finite, and right."""
+"""Float32 logits of ±10,000, far beyond the range of exp: results stay finite and right."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Windows as columns, columns back to windows, and filters that every place has for itself."""
+"""Windows as columns, columns back to windows, and filters that are not shared."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_unfold_times_the_weight_matrix_is_a_convolution(case):
 
 @given(case=convolutions(least_batch=1))
 def test_fold_after_unfold_counts_the_windows_of_each_pixel(case):
-    """The adjoint is no inverse: a pixel in three windows comes back three times."""
+    """The adjoint is not the inverse: a pixel in three windows is added three times."""
     x, _, _ = case.arrays()
 
     def there_and_back(x):

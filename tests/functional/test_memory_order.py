@@ -1,7 +1,7 @@
-"""What is computed from x lies in memory as x does: y on the way in, dx on the way back.
+"""Results keep the memory order of their input: y in the forward pass, dx in the backward pass.
 
-NumPy's elementwise functions are 6 to 50 times slower where operands disagree in their order, and
-one function that loses it makes all after it slow.
+NumPy's elementwise functions are 6 to 50 times slower if their operands differ in memory order, and
+one function that loses the order makes all functions after it slow.
 """
 
 import numpy as np
@@ -75,7 +75,7 @@ def room(request):
 @pytest.mark.parametrize("order_of_dy", ORDERS.values(), ids=ORDERS)
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 def test_pages_keep_the_memory_order_of_their_images(name, order, order_of_dy):
-    """And the gradient has the numbers that it has with everything in C order."""
+    """And the gradient has the same numbers as if everything were in C order."""
     with door.off():
         x = Tensor(images(order), requires_grad=True)
         y = FUNCTIONS[name](x)
@@ -127,7 +127,7 @@ def test_flatten_makes_no_copy_and_keeps_gradients_c_ordered():
 
 
 def test_lenet5_changes_the_memory_order_only_in_its_first_convolution(open_door):
-    """Every 4-d value and gradient after it lies batch innermost."""
+    """Every 4-d value and gradient after it has its batch innermost."""
     from minivision import backward_steps
 
     manual_seed(0)

@@ -1,4 +1,4 @@
-"""Local response normalisation and batch normalisation: reference values, loops and laws."""
+"""Local response normalization and batch normalization: reference values, loops and laws."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-# ── local response normalisation ─────────────────────────────────────────────────────────────
+# ── local response normalization ─────────────────────────────────────────────────────────────
 
 ONE_TO_SEVEN = np.arange(1.0, 8.0).reshape(1, 7, 1, 1)
 
@@ -60,7 +60,7 @@ def test_local_response_norm_with_alpha_0_divides_by_a_constant():
 
 
 def test_local_response_norm_with_a_small_alpha_hides_a_wrong_window():
-    """With the paper's α a window that ends one channel early is off by a ten-thousandth."""
+    """With the paper's α, a window that is one channel too short hardly changes the result."""
 
     def off_by_one(alpha):
         y = F.local_response_norm(ONE_TO_SEVEN, alpha=alpha).data.ravel()
@@ -94,7 +94,7 @@ def test_local_response_norm_with_alpha_over_size_divides_alpha_by_size(C, seed)
     np.testing.assert_array_equal(one, F.local_response_norm(x, 5, alpha=1.0).data)
 
 
-# ── batch normalisation ──────────────────────────────────────────────────────────────────────
+# ── batch normalization ──────────────────────────────────────────────────────────────────────
 
 feature_or_map = st.one_of(
     st.tuples(st.integers(2, 5), sizes), st.tuples(st.integers(2, 4), sizes, sizes, sizes)
@@ -102,7 +102,7 @@ feature_or_map = st.one_of(
 
 
 def statistics(C, seed=None):
-    """Fresh ones, as a new layer has them; or drawn."""
+    """Those of a new layer; random ones if a seed is given."""
     if seed is None:
         return RunningStatistics(np.zeros(C), np.ones(C), np.array(0))
     rng = np.random.default_rng(seed)

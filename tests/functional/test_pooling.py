@@ -1,4 +1,4 @@
-"""Pooling against loops; whose pixel gets the gradient where several are largest."""
+"""Pooling against loops; which pixel gets the gradient if several are largest."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def max_pool_and_gradient(x, dy, case):
 
 @given(case=poolings())
 def test_max_pool2d_gives_the_gradient_to_the_first_of_equal_maxima(case):
-    """Three values only, so that most windows have ties."""
+    """Only three different values, so that most windows have ties."""
     rng = np.random.default_rng(case.seed)
     x = rng.integers(0, 3, case.array().shape).astype(float)
     dy = rng.normal(size=F.max_pool2d(x, **case.settings).shape)
@@ -124,7 +124,7 @@ def test_max_pool2d_gives_the_gradient_to_nan_and_to_minus_infinity(padding):
 
 def test_max_pool2d_distinguishes_an_infinite_pixel_from_the_border():
     x = Tensor(np.array([[[[np.inf, 0.0]]]]), requires_grad=True)
-    y = F.max_pool2d(x, (1, 2), 1, (0, 1))  # windows of border and ∞, ∞ and 0, 0 and border
+    y = F.max_pool2d(x, (1, 2), 1, (0, 1))  # the windows: (border, ∞), (∞, 0), (0, border)
     y.backward(np.array([[[[1.0, 10.0, 100.0]]]]))
     assert y.data.tolist() == [[[[np.inf, np.inf, 0]]]]
     assert x.grad.tolist() == [[[[11, 100]]]]
@@ -151,7 +151,7 @@ def test_pooling_with_windows_of_one_pixel_copies(function, loops):
     assert not np.may_share_memory(y, x)
 
 
-# ── windows that adapt ───────────────────────────────────────────────────────────────────────
+# ── adaptive pooling ─────────────────────────────────────────────────────────────────────────
 
 sizes = st.integers(1, 7)
 

@@ -1,4 +1,4 @@
-"""Maximum, minimum, where and clip: which entry was chosen, and what a tie does."""
+"""Maximum, minimum, where and clip: which entry is chosen, and what happens at a tie."""
 
 import numpy as np
 import pytest

@@ -109,7 +109,7 @@ def test_getitem_takes_a_tensor_of_integers_as_an_index():
     ids=str,
 )  # fmt: skip
 def test_getitem_of_channels_records_a_window_of_one_pixel(index, is_pointwise):
-    """A receptive field goes through x[:, :2] as through a convolution of 1x1."""
+    """For receptive fields, x[:, :2] is like a 1x1 convolution."""
     x = Tensor(np.zeros((2, 3, 4, 5)), requires_grad=True)
     window = x[index].node.window
     assert window == (Window((1, 1)) if is_pointwise else None)
@@ -170,7 +170,7 @@ def test_broadcast_to_repeats_and_sums_over_the_repeats():
 
 
 def test_concatenate_and_stack_keep_none_of_their_parts():
-    """The gradients are parts of dy; the arrays that were joined may go."""
+    """Their gradients are parts of dy, so the arrays that were joined can be freed."""
     for function in (F.concatenate, F.stack):
         rule = function([column(1, 2), column(3, 4)]).node.backward
         assert not any(isinstance(cell.cell_contents, list) for cell in rule.__closure__)

@@ -1,4 +1,4 @@
-"""Softmax: probabilities, whatever the scores; what the temperature does."""
+"""Softmax gives probabilities for any logits; the effect of the temperature."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_softmax_is_invariant_to_a_shift_of_all_logits(function, shift, seed):
 @both
 @given(seed=seeds)
 def test_softmax_gradient_sums_to_0(function, seed):
-    """The same law for the gradient: a shift of all scores changes nothing, so Σ dz = 0."""
+    """Shifting all logits changes nothing, so Σ dz = 0."""
     rng = np.random.default_rng(seed)
     z = Tensor(rng.normal(size=(2, 5)), requires_grad=True)
     function(z).backward(rng.normal(size=(2, 5)))

@@ -1,4 +1,4 @@
-"""Where each pixel looks, and what it sees there: grids and bilinear interpolation."""
+"""Where each output pixel samples the image, and the value it gets: bilinear interpolation."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_grid_sample_halfway_between_four_pixels_by_hand():
     y.backward(np.array([[[[8.0]]]]))
     assert y.item() == 5
     assert x.grad.tolist() == [[[[2, 2], [2, 2]]]]
-    # To the right the value grows by (3 + 11 - 1 - 5) / 2 = 4 a pixel, and a pixel is 2 units.
+    # To the right the value grows by (3 + 11 - 1 - 5) / 2 = 4 per pixel, and a pixel is 2 units.
     assert grid.grad.ravel().tolist() == [8 * 4 / 2, 8 * 6 / 2]
 
 

@@ -1,4 +1,4 @@
-"""Summaries and receptive fields of a network that lives on the device are those of the host's."""
+"""Summaries and receptive fields of a network on the device equal those on the host."""
 
 import numpy as np
 

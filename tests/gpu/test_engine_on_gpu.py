@@ -1,6 +1,6 @@
 """The engine on a GPU: the CPU's numbers, and nothing in a training step that waits for the host.
 
-It runs on the stand-in or on CuPy, see device.py, and needs nothing but NumPy and Hypothesis.
+It runs on the stand-in or on CuPy (see device.py) and needs only NumPy and Hypothesis.
 """
 
 import re
@@ -32,7 +32,7 @@ pytestmark = where_needed
 def with_arrays_on_gpu(function):
     """The same function, with the float and boolean arrays it refers to on the device.
 
-    Labels and integer indices stay on the host, where the engine wants them.
+    Labels and integer indices stay on the host, where the engine expects them.
     """
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
     moved = [
@@ -67,7 +67,7 @@ def both_ways(name, seed):
 
 
 def test_backend_is_the_only_file_that_looks_for_cupy():
-    """Whoever imported find_cupy by name would keep the real one when a test replaces it."""
+    """A file that imported find_cupy by name would keep the real one when a test replaces it."""
     sources = Path(backend.__file__).parent.rglob("*.py")
     users = [p.name for p in sources if re.search(r"find_cupy|\bcupy\.", p.read_text("utf-8"))]
     assert users == ["backend.py"]
@@ -145,7 +145,7 @@ def test_functional_never_makes_the_host_wait(name):
     for seed in range(12):
         both_ways(name, seed)
         waits = LOG.synchronisations
-        # How many entries a mask chooses is known to the device only.
+        # Only the device knows how many entries a mask selects.
         assert [wait for wait in waits if not wait.startswith("a mask as an index")] == []
         assert waits == [] or name == "getitem"
 
@@ -187,7 +187,7 @@ def test_gradcheck_finds_a_wrong_gradient_on_the_device():
 
 def test_tensor_on_the_device_mixes_with_numbers():
     x = Tensor(gpu(np.float32([1.0, 2.0])), requires_grad=True)
-    factor = gpu(np.float64(3.0))  # an array without axes, as a reduction gives
+    factor = gpu(np.float64(3.0))  # an array without axes, as a reduction returns
     for y in (2 * x, x * np.float64(2), x * np.array(2.0), x * (factor - 1), (factor - 1) * x):
         assert_equal(y.data, np.float32([2.0, 4.0]))
 
@@ -206,7 +206,7 @@ def test_getitem_takes_an_index_on_the_device():
     assert_equal(x.grad, np.array([[1.0, 1.0], [0.0, 0.0], [2.0, 2.0]]))
 
 
-# ── the tape ─────────────────────────────────────────────────────────────────────────────────
+# ── the graph ────────────────────────────────────────────────────────────────────────────────
 
 
 def test_backward_steps_names_and_gradients_on_the_device():
@@ -374,7 +374,7 @@ OPTIMIZERS = {
 
 
 def small_network():
-    """All that AlexNet's step consists of, and batch normalisation."""
+    """Every kind of layer in AlexNet, and batch normalization."""
     manual_seed(4)
     return nn.Sequential(
         nn.Conv2d(1, 4, 5, 2), nn.ReLU(), nn.LocalResponseNorm(3, alpha=0.5),
@@ -396,7 +396,7 @@ def batch(step, n=6):
 
 
 def train(model, optimizer, average, where, steps=3):
-    """Whole steps, with clipping and a schedule; returns losses and norms, unread."""
+    """Whole steps, with clipping and a schedule; returns losses and norms without reading them."""
     schedule, read_later = cosine(epochs=2), []
     for step in range(steps):
         images, labels = batch(step)
@@ -422,7 +422,7 @@ def test_training_steps_never_wait_and_give_the_cpus_weights(model, optimizer):
         update = OPTIMIZERS[optimizer](network.parameters())
         average = WeightAverage(network, 0.5)
         LOG.clear()
-        # The same kernels on both: Adam turns rounding into steps where a gradient is nearly 0.
+        # The same code on both: where a gradient is nearly 0, Adam turns rounding into steps.
         with fast.off():
             numbers = train(network, update, average, where)
         assert LOG.synchronisations == []

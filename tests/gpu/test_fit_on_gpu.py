@@ -1,6 +1,6 @@
-"""fit and evaluate on a GPU: they give the CPU's numbers, and seldom wait for them.
+"""fit and evaluate on a GPU: they give the CPU's numbers, and rarely wait for them.
 
-They run on the stand-in or on CuPy, see device.py. The training room needs tqdm, threadpoolctl and
+They run on the stand-in or on CuPy (see device.py). training/ needs tqdm, threadpoolctl and
 safetensors, which a bare machine may lack.
 """
 
@@ -24,7 +24,7 @@ pytestmark = where_needed
 
 
 class Steps:
-    """120 small batches an epoch."""
+    """120 small batches per epoch."""
 
     def __init__(self, steps=120):
         rng = np.random.default_rng(6)

@@ -1,4 +1,4 @@
-"""Old models on a GPU: the CPU's numbers, and a step waits for nothing."""
+"""Methods that use an old model, on a GPU: the CPU's numbers, and no wait within a step."""
 
 import numpy as np
 import pytest
@@ -116,7 +116,7 @@ def test_methods_give_the_cpus_history_and_weights(name):
 @stand_in_only
 @methods
 def test_methods_never_wait_in_a_step(name):
-    """Epochs of 11 steps wait as often as epochs of 6; what was recorded before them is a copy."""
+    """Epochs of 11 steps wait as often as epochs of 6."""
     waits = []
     for batch in (4, 2):
         LOG.clear()

@@ -1,4 +1,4 @@
-"""What is seen inside a network that lives on the device is what is seen on the host."""
+"""Saliency of a network on the device equals that on the host."""
 
 import numpy as np
 import pytest

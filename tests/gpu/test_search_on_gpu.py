@@ -1,4 +1,4 @@
-"""A search on a GPU: one trial after the other, with the CPU's scores."""
+"""A search on a GPU: one trial after another, with the CPU's scores."""
 
 import json
 

@@ -53,7 +53,7 @@ def test_pseudo_labels_never_wait_in_a_step():
     LOG.clear()
     with_pseudo_labels("gpu", NOISE)
     waits = [wait.split("(")[0] for wait in LOG.synchronisations]
-    # The loss of the first and the last step of each epoch; what remains are the epochs' means.
+    # The loss of the first and the last step of each epoch; the others are the means of epochs.
     assert waits.count("item") == 4
     assert len(waits) - 4 <= 2 * 2 * 8
 

@@ -1,7 +1,7 @@
-"""The stand-in for CuPy is strict: what CuPy lacks or refuses, it lacks or refuses as well.
+"""The stand-in for CuPy is strict: it refuses whatever CuPy lacks or refuses.
 
-With MINIVISION_TEST_BACKEND=cupy, on a machine with a GPU, the same violations are committed on
-CuPy itself, so that what is said here of CuPy is seen to be true.
+With MINIVISION_TEST_BACKEND=cupy, on a machine with a GPU, the same calls are made on CuPy itself,
+to show that the stand-in describes it correctly.
 """
 
 import numpy as np
@@ -98,7 +98,7 @@ def test_cupy_stand_in_refuses_what_cupy_merely_tolerates(cupy, violation):
 @stand_in_only
 @pytest.mark.filterwarnings("ignore:'where' used without 'out'")
 def test_cupy_stand_in_refuses_what_numpy_would_accept():
-    """So it is the wall that refuses them, and not NumPy behind it."""
+    """So the stand-in refuses them, not the NumPy behind it."""
     also_numpys = set()
     for name, violation in {**VIOLATIONS, **STRICTER}.items():
         try:
@@ -123,7 +123,7 @@ def test_cupy_stand_in_mixes_numbers_with_its_arrays(cupy):
         assert isinstance(y, cupy.ndarray)
         assert y.dtype == np.float32
         np.testing.assert_array_equal(cupy.asnumpy(y), 2 * X)
-    assert (np.float64(2) * x).dtype == np.float64  # NumPy's numbers have a dtype of their own
+    assert (np.float64(2) * x).dtype == np.float64  # NumPy scalars have a dtype
 
 
 def test_tensor_operators_take_a_device_array_on_the_left(cupy):

@@ -1,4 +1,4 @@
-"""freeze: a part stays as it is, weights and statistics and dropout, until it is unfrozen."""
+"""freeze: the weights, statistics and dropout of a part do not change until it is unfrozen."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_freeze_makes_a_part_compute_in_training_as_in_evaluation():
     x = Tensor(np.random.default_rng(2).normal(size=(4, 5)).astype("f"))
     expected = model.eval()[0](x).data
     model[0].freeze()
-    assert np.array_equal(model.train()[0](x).data, expected)  # no key was given: it drew nothing
+    assert np.array_equal(model.train()[0](x).data, expected)  # no key was set, so it drew nothing
 
 
 def test_train_does_not_affect_a_frozen_part():

@@ -1,4 +1,4 @@
-"""Initializers: the variance that their papers derive, and the generator's numbers only."""
+"""Initializers have the variance that their papers derive, and depend only on the generator."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A layer holds parameters and calls one function: both are checked here, and what it refuses."""
+"""A layer holds parameters and calls one function; both are checked here."""
 
 import numpy as np
 import pytest

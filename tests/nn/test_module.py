@@ -241,7 +241,7 @@ def test_module_seed_gives_every_random_layer_its_own_key():
     ]
 
 
-# ── how it prints ────────────────────────────────────────────────────────────────────────────
+# ── attributes and printing ──────────────────────────────────────────────────────────────────
 
 
 def test_module_seed_leaves_an_unrelated_attribute_key_alone():

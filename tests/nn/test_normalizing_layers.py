@@ -1,4 +1,4 @@
-"""Normalisation, stochastic depth, local connections and loss modules: what layers add."""
+"""Normalization, stochastic depth, local connections and losses as layers."""
 
 import numpy as np
 import pytest
@@ -102,7 +102,7 @@ def test_drop_path_without_a_key_draws_from_the_shared_generator():
 
 
 def test_layers_of_the_lecture_have_its_numbers_of_parameters():
-    """facts.md, section 1: 32x32x3 -> 28x28x6 with a 5x5 window."""
+    """The first layer of a network, 32x32x3 -> 28x28x6, in three ways."""
     dense = Linear(32 * 32 * 3, 28 * 28 * 6)
     local = LocallyConnected2d(3, 6, 5, image_size=32)
     convolution = Conv2d(3, 6, 5)

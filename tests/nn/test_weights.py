@@ -1,4 +1,4 @@
-"""Weights come back from a file as they went in, and a crash never costs the old file."""
+"""Saved weights load back equal, and a crash never destroys the old file."""
 
 import os
 import socket
@@ -147,7 +147,7 @@ def test_load_weights_notices_every_flipped_bit_that_changes_an_array(tmp_path):
             continue
         assert_same_arrays(arrays, saved)
         unnoticed += 1
-    # Only flips inside the checksum's own name are let through: then the file has none.
+    # Only flips inside the name of the checksum go unnoticed: then the file has none.
     assert unnoticed <= 8 * len(weights.CHECKSUM)
 
 
@@ -231,7 +231,9 @@ def test_write_atomically_refuses_to_write_below_a_file_or_over_a_folder(tmp_pat
     before = tmp_path.stat().st_mtime_ns
     with refused(IsADirectoryError, "cannot write", "/folder", "a file"):
         write_atomically(tmp_path / "folder", b"data")
-    assert tmp_path.stat().st_mtime_ns == before  # nothing was written next to it, not for a moment
+    assert (
+        tmp_path.stat().st_mtime_ns == before
+    )  # nothing was written next to it, not even for a moment
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
 
 

@@ -1,4 +1,4 @@
-"""Empty axes: what PyTorch gives, or an error where there is nothing to compute from."""
+"""Empty axes: PyTorch's results, or an error if there is nothing to compute from."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def loss(name, reduction):
     return ours, theirs
 
 
-# Functions, and the shapes of what they are given.
+# Functions, and the shapes of their inputs.
 EQUAL = {
     "add": (F.add, torch.add, (0, 3), (1, 3)),
     "divide": (F.divide, torch.divide, (2, 0), (2, 1)),

@@ -261,7 +261,7 @@ def test_functional_agrees_with_pytorch_on_an_empty_batch():
 
 
 def test_grid_sample_gradients_do_not_need_each_other():
-    """Whatever is asked for alone is what it is together with the rest."""
+    """A gradient that is computed alone equals the one computed together with the other."""
     x, grid = normal(0, 2, 3, 4, 5), normal(1, 2, 3, 2, 2)
     together = [Tensor(x, requires_grad=True), Tensor(grid, requires_grad=True)]
     dy = normal(2, 2, 3, 3, 2)
