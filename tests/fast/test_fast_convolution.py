@@ -23,7 +23,7 @@ ODD = {
     for name, case in ODD_CONVOLUTIONS.items()
 } | {
     "tiles outside of the image": Convolution(2, 1, 2, (2, 1), (2, 2), (1, 1), (5, 6)),
-    "nothing but border": Convolution(1, 2, 2, (1, 1), (1, 1), (2, 2), (1, 1)),
+    "only border": Convolution(1, 2, 2, (1, 1), (1, 1), (2, 2), (1, 1)),
     "an image narrower than the kernel": Convolution(3, 2, 1, (2, 1), (3, 4), (1, 1), (1, 2)),
     "stride larger than the padded kernel": Convolution(5, 1, 2, (9, 7), (1, 2), (5, 4), (3, 1)),
     "many channels in groups": Convolution(4, 16, 5, (6, 5), (3, 3), padding=(1, 1), groups=2),

@@ -26,7 +26,7 @@ IMAGES = {
     "many ties": lambda rng, shape: rng.integers(0, 3, shape),
     "all equal": lambda rng, shape: np.full(shape, -2.0),
     "much -∞": lambda rng, shape: rng.choice([-np.inf, -1.0, 0.0], shape, p=[0.7, 0.2, 0.1]),
-    "nothing but -∞": lambda rng, shape: np.full(shape, -np.inf),
+    "all -∞": lambda rng, shape: np.full(shape, -np.inf),
 }
 
 

@@ -321,10 +321,10 @@ def test_one_blas_thread_can_decorate_a_recursive_function(two):
 def test_one_blas_thread_works_outside_the_main_thread(two):
     seen = []
 
-    def beside():
+    def other():
         share(lambda worker: seen.extend(blas_threads()), 2)
 
-    thread = threading.Thread(target=beside)
+    thread = threading.Thread(target=other)
     thread.start()
     thread.join()
     assert set(seen) == {1}

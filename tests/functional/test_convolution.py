@@ -115,7 +115,7 @@ def test_conv2d_is_linear_in_image_and_weights(case):
 
 @given(case=convolutions(least_batch=1))
 def test_conv2d_of_a_shifted_image_is_shifted(case):
-    """A shift by one stride moves every output by one position; the first row and column are new."""
+    """Shifted by one stride, all outputs move by one position; the first row and column are new."""
     case = case._replace(padding=(0, 0), size=tuple(7 + 2 * k for k in case.kernel))
     x, weight, bias = case.arrays()
     SH, SW = case.stride

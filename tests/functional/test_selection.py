@@ -18,22 +18,19 @@ def row(*numbers):
     return Tensor(np.array(numbers, float), requires_grad=True)
 
 
-def test_maximum_gives_the_gradient_to_the_larger_and_halves_it_at_a_tie():
+@pytest.mark.parametrize(
+    ("function", "value", "da", "db"),
+    [
+        (F.maximum, [4, 5, 2], [0, 20, 15], [10, 0, 15]),
+        (F.minimum, [1, 3, 2], [10, 0, 15], [0, 20, 15]),
+    ],
+    ids=["maximum", "minimum"],
+)
+def test_maximum_and_minimum_halve_the_gradient_at_a_tie(function, value, da, db):
     a, b = row(1, 5, 2), row(4, 3, 2)
-    y = F.maximum(a, b)
+    y = function(a, b)
     y.backward(np.array([10.0, 20.0, 30.0]))
-    assert y.data.tolist() == [4, 5, 2]
-    assert a.grad.tolist() == [0, 20, 15]
-    assert b.grad.tolist() == [10, 0, 15]
-
-
-def test_minimum_gives_the_gradient_to_the_smaller_and_halves_it_at_a_tie():
-    a, b = row(1, 5, 2), row(4, 3, 2)
-    y = F.minimum(a, b)
-    y.backward(np.array([10.0, 20.0, 30.0]))
-    assert y.data.tolist() == [1, 3, 2]
-    assert a.grad.tolist() == [10, 0, 15]
-    assert b.grad.tolist() == [0, 20, 15]
+    assert (y.data.tolist(), a.grad.tolist(), b.grad.tolist()) == (value, da, db)
 
 
 @extremes

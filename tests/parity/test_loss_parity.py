@@ -40,7 +40,7 @@ def test_softmax_agrees_with_pytorch(ours, theirs, T, seed):
 
 
 def hard_targets(rng, N, K, ignore):
-    """Labels, of which some (never all) are to be ignored."""
+    """Labels, some of which (never all) are ignored."""
     targets = rng.integers(0, K, N)
     targets[1:][rng.random(N - 1) < 0.3] = ignore
     return targets

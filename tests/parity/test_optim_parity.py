@@ -1,4 +1,4 @@
-"""Optimizers beside PyTorch's: the same gradients give the same weights, step after step."""
+"""Optimizers against PyTorch's: the same gradients give the same weights, step after step."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Operations on light and moves of pixels beside Pillow's, byte for byte, on drawn images."""
+"""Operations on brightness and position against Pillow's, byte for byte, on random images."""
 
 import numpy as np
 import pytest
