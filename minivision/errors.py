@@ -213,8 +213,10 @@ def form(value: Any) -> str:
 
 
 def kind(value: Any) -> str:
-    """The type of a value, for messages: "a list", "an int"."""
+    """The type of a value, for messages: "a list", "an int"; None is "None"."""
     name = type(value).__name__
+    if value is None:
+        return "None"
     return f"an {name}" if name[0] in "aeiouAEIOU" or name == "ndarray" else f"a {name}"
 
 

@@ -119,8 +119,8 @@ def test_errors_name_the_argument_and_the_value(call, error, fragments):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(1, "an int"), ([], "a list"), (ARRAY, "an ndarray"), (NUMBER, "a Tensor")],
-    ids=["int", "list", "ndarray", "Tensor"],
+    [(1, "an int"), ([], "a list"), (ARRAY, "an ndarray"), (NUMBER, "a Tensor"), (None, "None")],
+    ids=["int", "list", "ndarray", "Tensor", "None"],
 )
 def test_kind_writes_the_right_article(value, expected):
     assert kind(value) == expected

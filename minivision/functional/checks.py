@@ -34,8 +34,9 @@ def normalized_axes(function: str, axis: Any, ndim: int, argument: str = "axis")
         ) from None
     axes = tuple(i + ndim if i < 0 else i for i in given)
     if any(not 0 <= i < ndim for i in axes) or len(set(axes)) != len(axes):
+        what = "an axis" if len(given) == 1 else "distinct axes"
         raise ValueError(
-            f"{function}: {argument} is {axis!r}; expected distinct axes from {-ndim} to {ndim - 1}"
+            f"{function}: {argument} is {axis!r}; expected {what} from {-ndim} to {ndim - 1}"
         )
     return axes
 

@@ -101,7 +101,7 @@ def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...
     if x.ndim != len(expected):
         axes = "axis" if len(expected) == 1 else "axes"
         one = expected[0] == "N" and x.ndim == len(expected) - 1
-        advice = f"; for a single one, add the batch axis: {argument}[None]" if one else ""
+        advice = f"; for a single example, add a batch axis: {argument}[None]" if one else ""
         raise ValueError(
             f"{function}: {argument} has shape {x.shape}; "
             f"expected {len(expected)} {axes} ({', '.join(expected)}){advice}"

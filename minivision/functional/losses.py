@@ -53,7 +53,9 @@ def cross_entropy(
     N, K = classes_of_rows("cross_entropy", "logits", logits)
     xp = array_module(logits.data)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
+        raise ValueError(
+            f"cross_entropy: label_smoothing is {label_smoothing}; expected a number from 0 to 1"
+        )
     p, divisor = target_distributions(
         "cross_entropy", targets, N, K, logits.data, weight, ignore_index, float(label_smoothing)
     )

@@ -5,6 +5,7 @@ import pytest
 
 from minivision import Tensor
 from minivision import functional as F
+from minivision.errors import kind
 from minivision.functional.inputs import pair, sizes
 from minivision.functional.normalization import RunningStatistics
 from tests.refusals import refused, table_of_errors
@@ -58,7 +59,7 @@ DROPOUTS = [F.dropout, F.drop_path]
 
 @table_of_errors(
     # the checks that open every function
-    (lambda: F.conv2d(None, ones(1, 1, 2, 2)), TypeError, "conv2d: x", "NoneType", "a Tensor"),
+    (lambda: F.conv2d(None, ones(1, 1, 2, 2)), TypeError, "conv2d: x is None", "a Tensor"),
     (lambda: F.linear(np.ones((2, 3), "f"), np.ones((4, 3), "f"), np.ones(4)), TypeError,
      "linear: x", "float32", "bias", "float64", "array.astype(np.float32)"),
     (lambda: sizes("f", "x", Tensor(X), "N"), ValueError, "f: x", "(2, 3)", "1 axis (N)"),
@@ -77,9 +78,9 @@ DROPOUTS = [F.dropout, F.drop_path]
     # arithmetic
     *[row for f in ELEMENTWISE for wrong in ("cat", None, [1.0, 2.0], 1j) for row in (
         (lambda f=f, wrong=wrong: f(Tensor([1.0]), wrong), TypeError,
-         f"{f.__name__}: b", type(wrong).__name__, "a Tensor, an array or a number"),
+         f"{f.__name__}: b", kind(wrong), "a Tensor, an array or a number"),
         (lambda f=f, wrong=wrong: f(wrong, Tensor([1.0])), TypeError,
-         f"{f.__name__}: a", type(wrong).__name__, "a Tensor, an array or a number"),
+         f"{f.__name__}: a", kind(wrong), "a Tensor, an array or a number"),
     )],
     *[(lambda f=f: f(X, ones(4)), ValueError, f"{f.__name__}: a", "(2, 3)", "b (4,)", "equal or 1")
       for f in [*ELEMENTWISE, *EXTREMES]],
@@ -146,7 +147,8 @@ DROPOUTS = [F.dropout, F.drop_path]
       for f in SOFTMAXES for T in (0, -1.0, NAN, float("inf"), 1e8, 9e-4)],
     *[(lambda f=f, axis=axis: f(X, axis=axis), ValueError, f"{f.__name__}: axis is {axis}", came)
       for f in SOFTMAXES for axis, came in (
-          (2, "from -2 to 1"), (-3, "from -2 to 1"), (None, "single"), ((0, 1), "single"))],
+          (2, "an axis from -2 to 1"), (-3, "an axis from -2 to 1"),
+          (None, "a single axis"), ((0, 1), "a single axis"))],
     *[(lambda f=f: f(ones(2, 0)), ValueError, f"{f.__name__}: logits", "(2, 0)", "axis -1")
       for f in SOFTMAXES],
 
@@ -193,8 +195,10 @@ DROPOUTS = [F.dropout, F.drop_path]
 
     # reductions
     *[(lambda f=f, axis=axis: f(X, axis=axis), ValueError,
-       f"{f.__name__}: axis is {axis}", "from -2 to 1")
-      for f in REDUCTIONS for axis in (2, -3, (0, 0), (0, -2), (0, 5))],
+       f"{f.__name__}: axis is {axis}", f"{what} from -2 to 1")
+      for f in REDUCTIONS for axis, what in (
+          (2, "an axis"), (-3, "an axis"),
+          ((0, 0), "distinct axes"), ((0, -2), "distinct axes"), ((0, 5), "distinct axes"))],
     *[(lambda f=f, axis=axis: f(X, axis=axis), TypeError,
        f"{f.__name__}: axis is {axis!r}", "an integer, a tuple of integers or None")
       for f in REDUCTIONS for axis in ("x", 0.5, 1.0, (0, None))],
@@ -219,7 +223,7 @@ DROPOUTS = [F.dropout, F.drop_path]
     (lambda: F.drop_path(ones(3), 1, rng=np.random.default_rng(0)), ValueError,
      "drop_path: p is 1", "0 <= p < 1"),
     *[(lambda f=f, wrong=wrong: f(ones(3), rng=wrong), TypeError,
-       f"{f.__name__}: rng", type(wrong).__name__, "np.random.default_rng(seed)")
+       f"{f.__name__}: rng", kind(wrong), "np.random.default_rng(seed)")
       for f in DROPOUTS for wrong in (0, np.random)],
     (lambda: F.drop_path(np.array(1.0), rng=np.random.default_rng(0)), ValueError,
      "drop_path: x", "()", "(N, …)"),
@@ -233,7 +237,7 @@ DROPOUTS = [F.dropout, F.drop_path]
 
     # power
     *[(lambda wrong=wrong: F.power(Tensor([1.0]), wrong), TypeError,
-       "power: exponent", type(wrong).__name__, "a number", "exp(b * log(a))")
+       "power: exponent", kind(wrong), "a number", "exp(b * log(a))")
       for wrong in (Tensor(2.0), "2", None, np.ones(2), 2j)],
 
     # where and clip
@@ -257,8 +261,8 @@ DROPOUTS = [F.dropout, F.drop_path]
        f"{f.__name__}: {fragments[0]}", *fragments[1:])
       for f in JOINS for parts, axis, error, *fragments in (
           ([], 0, ValueError, "parts is empty", "at least one Tensor"),
-          (None, 0, TypeError, "parts", "NoneType", "a list of Tensors"),
-          ([ones(2), None], 0, TypeError, "parts[1]", "NoneType", "a Tensor"),
+          (None, 0, TypeError, "parts is None", "a list of Tensors"),
+          ([ones(2), None], 0, TypeError, "parts[1] is None", "a Tensor"),
           ([X, ones(3, 2)], 0, ValueError, "parts[1]", "(3, 2)", "parts[0] (2, 3)"),
           ([X, ones(3)], 0, ValueError, "parts[1]", "(3,)", "parts[0] (2, 3)"),
           ([X], 5, ValueError, "axis is 5", "from -"),

@@ -211,7 +211,7 @@ def loaded(build, state):
 def assert_agree(triples, first=1e-10, others=1e-8, vanishing=()):
     """Within these tolerances, relative to the largest entry: logits, and everything else.
 
-    vanishing: gradients that are 0 except for rounding, compared with that of the weight before them.
+    vanishing: gradients that are 0 except for rounding, compared with that of the previous weight.
     """
     for name, ours, theirs in triples:
         assert ours.shape == theirs.shape
