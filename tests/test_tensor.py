@@ -242,7 +242,7 @@ def test_tensor_refuses_and_notices_an_in_place_change_of_a_computed_value():
         z.backward(np.ones(1, np.float32))
 
 
-def test_tensor_can_be_told_to_require_no_gradient():
+def test_tensor_requires_grad_can_be_switched_off_on_a_leaf():
     w = leaf(2)
     w.requires_grad = False
     assert (w * 2.0).requires_grad is False
