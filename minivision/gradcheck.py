@@ -105,7 +105,7 @@ def _check_page(
         raise GradientError("gradcheck: the value of the function at these inputs is not finite")
     if not (middle == y.data).all():
         raise GradientError(
-            "gradcheck: two calls with the same inputs gave different values; seed the generator"
+            "gradcheck: two calls with the same inputs gave different values; fix its random seed"
         )
     # float64 has 16 digits and values are sums: allow rounding errors of 1e-14 times the value.
     rounding = 1e-14 * float(xp.abs(middle).max()) / eps if middle.size else 0.0
