@@ -78,7 +78,7 @@ def test_another_depth_is_refused(depth):
 
 
 def test_mistakes_are_told():
-    with pytest.raises(ValueError, match=r"DropPath: p is 1\.0; expected a probability"):
+    with pytest.raises(ValueError, match=r"DropPath: p is 1\.0; expected 0 <= p < 1"):
         resnet20(drop_path=1.0)
 
 
