@@ -2,6 +2,7 @@
 
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from minivision.transforms import (
     Affine,
@@ -34,8 +35,11 @@ from minivision.transforms import (
     Warp,
 )
 
-sides = st.integers(1, 12)
+sides = st.integers(1, 14)
 channels = st.sampled_from([1, 3, 4])
+images = st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3])).flatmap(
+    lambda shape: arrays(np.uint8, shape)
+)
 
 
 def random_image(H, W, C=3, seed=0):
@@ -79,7 +83,7 @@ EXAMPLES = [
     FrameDigit((20, 24), extent=16),
     PCAColor(0.2, (0.3, 0.2, 0.1), ((1, 0, 0), (0, 0, 1), (0, 1, 0))),
     ColorJitter((0.6, 1.4), None, (0.5, 2.0)),
-    RandAugment(2, 9.0),
-    OperationSequence([("rotate", 15), ("equalize", 0)], 0.5),
+    RandAugment(3, 5.0, "noisy_student", fill=0),
+    OperationSequence([["rotate", 9], ("color", 2.5)], 0.5, fill=0),
     Compose([RandomTranslate(1), Compose([ToArray(), Normalize(0, 1)])]),
 ]
