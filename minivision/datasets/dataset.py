@@ -87,7 +87,7 @@ class Subset:
         indices = np.asarray(indices)
         # NumPy makes an empty list float64, but it is a valid subset.
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
-            hint = "; of a mask take np.flatnonzero(mask)" if indices.dtype == bool else ""
+            hint = " (for a mask, use np.flatnonzero(mask))" if indices.dtype == bool else ""
             raise ValueError(
                 f"Subset: indices is {indices.dtype} {indices.shape}; expected integers (M,){hint}"
             )

@@ -38,7 +38,7 @@ def told(*arguments):
     return [re.sub(r"/\S*/case/", "", line) for line in lines]
 
 
-def test_a_case_is_the_same_in_every_run_and_part():
+def test_fuzz_repeats_a_case_in_every_run_and_part():
     whole = told("--cases", "40")
     assert len(whole) == 40
     parts = [told("--cases", "40", "--part", part) for part in ("1/2", "2/2")]
@@ -86,7 +86,7 @@ for outcome in outcomes("sabotage", target, [10, 11, 12], seconds=0.3):
 
 
 @pytest.mark.parametrize("fault", SABOTAGE)
-def test_a_fault_is_a_finding_and_the_other_cases_go_on(fault):
+def test_fuzz_reports_a_fault_and_goes_on_with_the_other_cases(fault):
     ended = python("-c", PROGRAM, fault)
     assert ended.returncode == 0, ended.stderr
     first, found, last = ended.stdout.splitlines()

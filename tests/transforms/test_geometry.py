@@ -206,6 +206,3 @@ def test_resize_averages_an_axis_that_shrinks_even_if_the_other_grows():
     stripes = np.zeros((2, 64, 1), np.uint8)
     stripes[:, ::2] = 200
     assert np.unique(Resize((5, 8))(stripes)).tolist() == [100]
-
-
-RANDOM = [RandomTranslate(1), RandomScale(1, 2), RandomHorizontalFlip(), RandomCrop((2, 2))]
