@@ -18,43 +18,6 @@ from tests.strategies import seeds
 from tests.transforms.examples import channels, random_image, sides
 
 
-def every_transform(H, W):
-    return [
-        Resize((5, 3)),
-        Pad((H + 3, W + 4), fill=6),
-        Translate(2, -1, fill=4),
-        Translate(0.5, 0.25),
-        Scale(1.3),
-        RandomTranslate(3),
-        RandomScale(0.7, 1.4, fill=5),
-        RandomHorizontalFlip(),
-        RandomCrop((H, W), padding=2, fill=9),
-        RandomCrop((max(1, H - 1), max(1, W - 2))),
-    ]
-
-
-@given(sides, sides, channels, seeds)
-def test_geometry_returns_new_contiguous_images_with_the_same_channels(H, W, C, seed):
-    image = random_image(H, W, C, seed)
-    for transform in every_transform(H, W):
-        result = transform(image, np.random.default_rng(seed))
-        assert result.dtype == np.uint8
-        assert result.ndim == 3
-        assert result.shape[2] == C
-        assert result.flags.c_contiguous
-        assert not np.shares_memory(result, image)
-
-
-@given(sides, sides, channels, seeds)
-def test_geometry_draws_then_applies_and_can_be_replayed(H, W, C, seed):
-    image = random_image(H, W, C, seed)
-    for transform in every_transform(H, W):
-        called = transform(image, np.random.default_rng(seed))
-        parameters = transform.draw((H, W), np.random.default_rng(seed))
-        np.testing.assert_array_equal(transform.apply(image, parameters), called)
-        np.testing.assert_array_equal(transform.apply(image, parameters), called)
-
-
 @given(sides, sides, channels, st.integers(-14, 14), st.integers(-14, 14), seeds)
 def test_translate_by_whole_pixels_equals_its_definition(H, W, C, dx, dy, seed):
     image = random_image(H, W, C, seed)

@@ -34,10 +34,3 @@ def test_color_jitter_never_changes_what_is_none():
     image = nothing(IMAGE, np.random.default_rng(1))
     assert (image == IMAGE).all()
     assert image is not IMAGE
-
-
-def test_color_jitter_repeats_with_the_same_seed_and_keeps_its_input():
-    before = IMAGE.copy()
-    first, second = (FULL(IMAGE, np.random.default_rng(5)) for _ in range(2))
-    assert (first == second).all()
-    assert (before == IMAGE).all()

@@ -9,17 +9,23 @@ from hypothesis import strategies as st
 
 from minivision.transforms import (
     TRANSFORMS,
+    CenterCrop,
     Compose,
     Normalize,
+    RandomCrop,
     RandomScale,
     RandomTranslate,
     Resize,
+    Rotate90,
     ToArray,
+    Transform,
     Translate,
     describe,
     from_description,
 )
-from tests.transforms.examples import EXAMPLES, random_image
+from minivision.transforms.pixel_maps import GeometricTransform
+from tests.strategies import seeds
+from tests.transforms.examples import EXAMPLES, channels, random_image, sides
 
 
 @given(st.integers(1, 6), st.integers(1, 7), st.integers(1, 4), st.integers(0, 99))
@@ -89,6 +95,26 @@ def test_from_description_restores_a_transform_from_json(transform):
 
 def test_examples_include_every_transform_in_the_table():
     assert set(TRANSFORMS) == {type(t).__name__ for t in EXAMPLES} - {"Compose"}
+
+
+@pytest.mark.parametrize("transform", [t for t in EXAMPLES if isinstance(t, Transform)], ids=repr)
+@given(H=sides, W=sides, C=channels, seed=seeds)
+def test_transforms_draw_then_apply_and_return_a_new_image(transform, H, W, C, seed):
+    """They never write into the image, which is read-only here, and a draw can be replayed."""
+    if isinstance(transform, CenterCrop | RandomCrop):
+        H, W = H + 3, W + 5
+    if not isinstance(transform, GeometricTransform):
+        C = 3  # only maps of pixels apply to every channel alike
+    image = random_image(H, W, C, seed)
+    y = transform(image, np.random.default_rng(seed))
+    drawn = transform.draw((H, W), np.random.default_rng(seed))
+    for _ in range(2):
+        np.testing.assert_array_equal(transform.apply(image, drawn), y)
+    kept = (W, H) if isinstance(transform, Rotate90) else (H, W)
+    assert y.shape == (*(getattr(transform, "size", None) or kept), C)
+    assert y.dtype == np.uint8
+    assert y.flags.c_contiguous
+    assert not np.shares_memory(y, image)
 
 
 def test_transforms_say_whether_they_are_random():
