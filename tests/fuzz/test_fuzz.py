@@ -1,6 +1,6 @@
-"""2,000 cases in every run of the tests, and checks that the harness can find what it looks for.
+"""2,000 cases in every run of the tests, and checks that the harness can find faults.
 
-Each runs in a Python of its own: the harness forks, which a process with threads should not.
+Each test runs in its own Python process: the harness forks, and a process with threads should not.
 """
 
 import re
@@ -27,12 +27,12 @@ def test_fuzz_finds_nothing_in_2000_cases():
     assert ended.stdout.endswith("cases, 0 findings\n")
     rows = [line.split() for line in ended.stdout.splitlines()[1:-1]]
     assert len(rows) == 10
-    # A target whose inputs are all accepted, or all refused, would test half of the code.
+    # A target whose inputs are all accepted, or all refused, tests only half of the code.
     assert all(int(cell.replace(",", "")) > 0 for row in rows for cell in row[1:4]), ended.stdout
 
 
 def told(*arguments):
-    """What is printed of each case of a small run, without the folder's name."""
+    """The line printed for each case of a small run, without the folder's name."""
     text = python("-m", "tests.fuzz", "--target", "idx", "--messages", *arguments).stdout
     lines = [line for line in text.splitlines() if re.match(r"idx \d+: ", line)]
     return [re.sub(r"/\S*/case/", "", line) for line in lines]
@@ -49,7 +49,7 @@ def test_fuzz_repeats_a_case_in_every_run_and_part():
 
 
 HIDDEN = "try: bytearray(2 << 30)\nexcept MemoryError as error: raise ValueError('case') from error"
-# A reader with a fault in one case of three, and what the harness has to say of it.
+# A fault of a reader in one case of three, and what the harness must say about it.
 SABOTAGE = {
     'raise KeyError("shape")': "KeyError: 'shape'",
     "assert made == 5": "AssertionError",
@@ -63,7 +63,7 @@ SABOTAGE = {
     'open("../outside", "w")': "open outside the folder",
     "(folder.parent / 'new').mkdir()": "os.mkdir outside the folder",
     "try:\n    os.remove('../outside')\nexcept BaseException: pass": "os.remove outside the folder",
-    "socket.create_connection(('localhost', 1))": "OSError: there is no network here",
+    "socket.create_connection(('localhost', 1))": "OSError: the network is blocked",
 }
 
 
@@ -78,7 +78,7 @@ def check(made, folder):
     if made % 2:
         raise ValueError("case is odd")
 
-made = iter([0, 0, 4, 3])  # the first of them before the first case
+made = iter([0, 0, 4, 3])  # the first is made before the first case
 target = Target(1, lambda rng: next(made), check, "case")
 for outcome in outcomes("sabotage", target, [10, 11, 12], seconds=0.3):
     print(outcome.number, outcome.kind, outcome.said)
