@@ -154,7 +154,7 @@ def check_index(name: str, index: Any, N: int) -> None:
             "(for several examples use batch or Subset)"
         )
     if not -N <= index < N:
-        raise IndexError(f"{name}: index is {index}; expected less than {N}, the length")
+        raise IndexError(f"{name}: index is {index}, out of range for {N} examples")
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

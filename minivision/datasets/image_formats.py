@@ -33,12 +33,12 @@ OTHER_FORMATS = {
     "PPM": rb"P[1-6]\s",
 }
 NO_PICTURES = {
-    "a HEIC picture; save it as a JPEG": rb"....ftyp(hei|hev|mif|msf)",
+    "a HEIC image; save it as a JPEG": rb"....ftyp(hei|hev|mif|msf)",
     "an HTML page, perhaps the error page of a download": rb"\s*<(!doctype )?html",
-    "a drawing or text in XML; save it as a PNG": rb"\s*<(\?xml|svg)",
+    "an SVG drawing or another XML file; save it as a PNG": rb"\s*<(\?xml|svg)",
     "a PDF document": rb"%PDF",
     "a ZIP archive": rb"PK\x03\x04",
-    "a placeholder of Git LFS; fetch the picture with git lfs pull": rb"version https://git-lfs",
+    "a Git LFS pointer; fetch the image with git lfs pull": rb"version https://git-lfs",
 }
 
 SCAN, END = 0xDA, 0xD9  # markers in a JPEG: pixels follow; nothing follows

@@ -208,6 +208,4 @@ def check_arrays(images: Any, rank: int) -> np.ndarray:
 def check_whole(argument: str, value: Any, least: int) -> None:
     """Raise ValueError unless `value` is an integer from `least` up."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise ValueError(
-            f"DataLoader: {argument} is {value!r}; expected an integer >= {least}"
-        )
+        raise ValueError(f"DataLoader: {argument} is {value!r}; expected an integer >= {least}")
