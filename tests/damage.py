@@ -1,7 +1,7 @@
-"""Images with detail, as files, and damage to such files that OpenCV does not report.
+"""Image files with detail, and damage to such files that OpenCV does not report.
 
-Each damaging function takes the bytes of a whole file and returns those of a damaged one whose
-markers, lengths and checksums are right.
+Each function takes the bytes of a whole file and returns those of a damaged one whose markers,
+lengths and checksums are right.
 """
 
 import io
@@ -16,7 +16,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def photograph(H, W, seed=0):
-    """Gradients of colour with noise, uint8 (H, W, 3)."""
+    """Slopes of colour under noise, uint8 (H, W, 3)."""
     y, x = np.mgrid[0:H, 0:W]
     slopes = np.stack([255 * x / W, 255 * y / H, 255 * (x + y) / (H + W)], axis=2)
     noise = np.random.default_rng(seed).normal(0, 25, slopes.shape)
@@ -24,7 +24,7 @@ def photograph(H, W, seed=0):
 
 
 def saved(image, kind="JPEG", **options):
-    """The file that Pillow makes of an image (an array, or one of its own)."""
+    """An array or Pillow image as a file that Pillow writes, with its options."""
     file = io.BytesIO()
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
@@ -33,7 +33,7 @@ def saved(image, kind="JPEG", **options):
 
 
 def opencv_saved(image, suffix, *options):
-    """The file that OpenCV makes of an RGB image."""
+    """An RGB image as a file that OpenCV writes."""
     return cv2.imencode(suffix, image[:, :, ::-1], options)[1].tobytes()
 
 
@@ -78,7 +78,7 @@ def zeroed_jpeg(data):
 
 
 def resized_jpeg(data, height=1.0, width=1.0):
-    """A JPEG whose header states a size multiplied by these factors."""
+    """A JPEG whose header states other sizes, by these factors."""
     at = max(data.find(b"\xff\xc0\x00\x11"), data.find(b"\xff\xc2\x00\x11")) + 5
     H, W = struct.unpack_from(">HH", data, at)
     return data[:at] + struct.pack(">HH", int(H * height), int(W * width)) + data[at + 4 :]
@@ -90,7 +90,7 @@ def cut_png(data):
 
 
 def rowless_png(data):
-    """A PNG that is complete except for the last rows, which were never written."""
+    """A complete PNG without the last rows, which were never written."""
     header, packed = png_parts(data)
     pixels = zlib.decompress(packed)
     row = len(pixels) // struct.unpack_from(">I", header, 4)[0]
@@ -120,7 +120,7 @@ def resized_bmp(data, height=1.0, width=1.0):
 
 
 def with_stated_sizes(resize):
-    """The four ways in which a header can state a wrong size."""
+    """The four ways in which a header can state the wrong size."""
     return {
         "higher": lambda data: resize(data, height=4),
         "lower": lambda data: resize(data, height=0.25),
@@ -137,7 +137,7 @@ DAMAGES = {
         "zeroed": zeroed_png,
         **with_stated_sizes(resized_png),
     },
-    # A zeroed BMP is missing: it is a valid image with a black part.
+    # A zeroed BMP cannot be recognised: it is a picture with a black part.
     ".bmp": {"cut": cut_bmp, **with_stated_sizes(resized_bmp)},
 }
 
