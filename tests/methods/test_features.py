@@ -142,7 +142,7 @@ def test_a_difference_of_one_grey_level_is_rounding_and_not_a_corner():
 
 
 def test_a_number_of_points_below_zero_is_refused():
-    with pytest.raises(ValueError, match=r"interest_points: most is -1; expected a whole number"):
+    with pytest.raises(ValueError, match=r"interest_points: most is -1; expected an integer"):
         interest_points(photo(0), -1)
 
 
