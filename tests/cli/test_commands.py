@@ -341,7 +341,7 @@ def test_predict_names_the_file_it_cannot_read(trained, tmp_path, capsys):
     assert "none.png" in refused(capsys, "predict", trained, tmp_path / "none.png")
     assert "broken.png" in refused(capsys, "predict", trained, tmp_path / "broken.png")
     error = refused(capsys, "predict", trained, tmp_path / "white.png")
-    assert "white.png: FrameDigit: the image is all of one grey" in error
+    assert "white.png: FrameDigit: image has grey levels" in error
 
 
 def test_a_run_with_a_damaged_checkpoint_or_settings(trained, tmp_path, capsys):

@@ -142,7 +142,7 @@ def test_a_difference_of_one_grey_level_is_rounding_and_not_a_corner():
 
 
 def test_a_number_of_points_below_zero_is_refused():
-    with pytest.raises(ValueError, match=r"interest_points: most is -1; expected a whole number"):
+    with pytest.raises(ValueError, match=r"interest_points: most is -1; expected an integer"):
         interest_points(photo(0), -1)
 
 
@@ -371,9 +371,9 @@ def test_a_large_image_is_made_smaller_and_a_small_one_is_left_alone():
     [
         ([], "images is empty; expected at least one"),
         ([np.zeros((2, 30, 1), np.uint8)], "image is 2x30; expected at least 3x3"),
-        ([np.zeros((20, 30), np.uint8)], r"expected \(H, W, C\); a grey image is"),
-        ([np.zeros((20, 30, 3))], "expected a NumPy array uint8"),
-        ([np.zeros((20, 30, 4), np.uint8)], "without transparency"),
+        ([np.zeros((20, 30), np.uint8)], r"expected \(H, W, C\) \(for a grey image"),
+        ([np.zeros((20, 30, 3))], "expected a uint8 NumPy array"),
+        ([np.zeros((20, 30, 4), np.uint8)], "drops the alpha channel"),
     ],
 )
 def test_what_is_no_image_is_refused_with_a_sentence(images, sentence):

@@ -75,7 +75,7 @@ def test_a_mirrored_image_gets_the_same_answer():
     [
         (images()[0], 6, r"images is \(3, 9, 11\); expected \(N, C, H, W\)"),
         ("cat.png", 6, "images is str; expected"),
-        (images(), 10, r"size is \(10, 10\), larger than the image, \(9, 11\)"),
+        (images(), 10, r"size is \(10, 10\), larger than the image \(9, 11\)"),
         (images(), 0, "ten_crop_probabilities: size is 0"),
     ],
 )
