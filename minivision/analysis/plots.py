@@ -249,7 +249,7 @@ def _show(axes: Axes, where: str, image: np.ndarray) -> None:
             "(np.moveaxis(x, -3, -1) turns (…, C, H, W) into (…, H, W, C))"
         )
     if image.dtype.kind == "f":
-        image = _stretched(image)
+        image = _stretched(where, image)
     elif image.dtype != np.uint8:
         raise ValueError(f"{where}: an image has dtype {image.dtype}; expected uint8 or floats")
     # Small images show their pixels; large ones are smoothed when they are shrunk.
@@ -257,15 +257,15 @@ def _show(axes: Axes, where: str, image: np.ndarray) -> None:
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation=smoothing)
 
 
-def _stretched(image: np.ndarray) -> np.ndarray:
+def _stretched(where: str, image: np.ndarray) -> np.ndarray:
     """The image as uint8, its smallest number 0 and its largest 255.
 
-    >>> _stretched(np.array([[-1.0, 0.0, 3.0]]))
+    >>> _stretched("plot_images", np.array([[-1.0, 0.0, 3.0]]))
     array([[  0,  64, 255]], dtype=uint8)
     """
     low, high = float(image.min()), float(image.max())
     if not np.isfinite(high - low):
-        raise ValueError("an image contains NaN or infinity; expected finite numbers")
+        raise ValueError(f"{where}: an image contains NaN or infinity")
     if high == low:
         return np.full(image.shape, 128, np.uint8)
     return np.round(255 * (image.astype(float) - low) / (high - low)).astype(np.uint8)

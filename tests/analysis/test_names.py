@@ -38,7 +38,7 @@ def figure_of(text):
     return figure
 
 
-def test_save_figure_takes_an_installed_font_for_what_the_usual_one_lacks(tmp_path, capsys):
+def test_save_figure_finds_a_font_for_letters_that_the_usual_one_lacks(tmp_path, capsys):
     """Matplotlib's own fonts: cmtt10 has no Greek, DejaVu Sans has."""
     with rc_context({"font.family": ["cmtt10"]}):
         picture = saved(figure_of("αβγ"), tmp_path / "a.png")
@@ -75,7 +75,7 @@ def test_readable_replaces_bytes_that_are_not_text():
 
 
 @pytest.mark.parametrize("pair", [(b"caf\xe9", "猫".encode()), (b"new\nline", b"a $x$ b")])
-def test_commands_work_on_folders_and_files_of_any_name(tmp_path, capsys, pair):
+def test_names_of_folders_and_files_may_have_any_letters(tmp_path, capsys, pair):
     """Trained, evaluated, predicted, explained and searched, with nothing but text on stderr."""
     folder, rng = tmp_path / "photos", np.random.default_rng(0)
     classes = [os.fsdecode(name) for name in pair]
