@@ -96,9 +96,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(trained, digit, tmp_path, ca
     assert "have no positions" in refused(
         capsys, "explain", trained, digit, "--layer", "classifier.0", *page
     )
-    assert ".png" in refused(
-        capsys, "explain", trained, digit, "--out", tmp_path / "page.pdf"
-    )
+    assert ".png" in refused(capsys, "explain", trained, digit, "--out", tmp_path / "page.pdf")
     assert list(tmp_path.iterdir()) == [digit]
 
 

@@ -117,9 +117,7 @@ def test_mistakes_are_told_with_what_there_is(tmp_path, capsys):
     assert "none.png" in refused(
         capsys, name, "lenet5", *layer, "--image", tmp_path / "none.png", "--out", "a.png"
     )
-    assert ".png" in refused(
-        capsys, name, "lenet5", *layer, "--out", tmp_path / "a.jpg"
-    )
+    assert ".png" in refused(capsys, name, "lenet5", *layer, "--out", tmp_path / "a.jpg")
     for command in ("summary", name):
         error = refused(capsys, command, "lenet6")
         assert "'lenet6' is neither a network (" in error
