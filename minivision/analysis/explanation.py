@@ -152,7 +152,7 @@ def _bars(axes: Axes, e: Explanation, classes: Sequence[str]) -> None:
         axes.text(p + 0.02, place, f"{100 * p:.1f} %", va="center", fontsize=8)
     axes.set_yticks(range(len(shown)), [shortened(classes[k], 20) for k in shown], parse_math=False)
     axes.set(xlim=(0, 1.25), ylim=(len(shown) - 0.3, -0.7), xticks=[])
-    axes.set_title("predictions (red: the class explained)", fontsize=9)
+    axes.set_title("predictions (red: the explained class)", fontsize=9)
     axes.tick_params(length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 

@@ -1,4 +1,4 @@
-"""Names in any script: fonts are found for them, and what no font has is said once."""
+"""Names in any script: fonts are found for them, and letters that no font has are reported once."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from minivision.analysis.names import fonts_for, readable
 from minivision.analysis.plots import plot_confusion, save_figure
 from minivision.cli import main
 
-NO_FONT_HAS = "\U000f0123\U000f0124"  # of Unicode's private letters, which belong to nobody
+NO_FONT_HAS = "\U000f0123\U000f0124"  # from Unicode's private use area
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def nothing_noted(monkeypatch):
 
 
 def saved(figure, path):
-    """The picture as it was written, uint8 (H, W, 3)."""
+    """The picture as written, uint8 (H, W, 3)."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save_figure(figure, path)

@@ -110,7 +110,7 @@ def test_plot_confusion_shows_each_count_in_its_cell(K):
     for text in axes.texts:
         column, row = text.get_position()
         shown[row, column] = int(text.get_text())
-    # Beyond 30 classes a second pair of axes, the colour bar, stands for the counts.
+    # Beyond 30 classes a second pair of axes, the colour bar, replaces the counts.
     assert len(figure.axes) == (1 if K <= 30 else 2)
     np.testing.assert_array_equal(shown, matrix if K <= 30 else 0)
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"c{k}" for k in range(K)]

@@ -1,4 +1,4 @@
-"""Saliency, feature maps and filters, against what can be said by hand or with loops."""
+"""Saliency, feature maps and filters, against results by hand and by loops."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The table of a network: counts by hand, counts of the papers, and bytes that the tape holds."""
+"""The table of a network: counts by hand, counts of the papers, and bytes that the graph holds."""
 
 import re
 
@@ -193,7 +193,7 @@ def test_summary_measures_training_and_leaves_the_model_unchanged():
         np.testing.assert_array_equal(array, before[name])
 
 
-# ── the printed table ────────────────────────────────────────────────────────────────────
+# ── the printed table ────────────────────────────────────────────────────────────────────────
 
 
 def test_summary_prints_every_row_and_the_totals():
@@ -209,7 +209,7 @@ def test_summary_prints_every_row_and_the_totals():
     assert str(summary(lenet5(), images=3)).endswith("of 3 images")
 
 
-# ── passes that are watched ──────────────────────────────────────────────────────────────────
+# ── observing a pass ─────────────────────────────────────────────────────────────────────────
 
 
 def test_note_calls_records_only_calls_inside_the_block():

@@ -268,7 +268,7 @@ def test_alexnet_small_alpha_is_used_by_both_normalizations():
 
 
 def test_alexnet_small_maps_have_the_same_size_with_or_without_overlapping_windows():
-    """So a difference between them is not one of parameters."""
+    """So a difference in accuracy does not come from the number of parameters."""
     sizes = {
         pool: [row.output for row in counted(alexnet_small(pool=pool)) if row.kind == "MaxPool2d"]
         for pool in [(3, 2), (2, 2)]

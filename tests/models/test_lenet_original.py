@@ -38,13 +38,13 @@ def model(seed=0):
 
 
 def connections(layer, shape):
-    """Every unit is connected with the pixels it sees and with its bias."""
+    """Every unit is connected to the pixels it sees and to its bias."""
     places = math.prod(shape[1:])
     if isinstance(layer, Subsampling):
         return (2 * 2 + 1) * math.prod(shape)
     if isinstance(layer, RadialBasis):
         return layer.centres.data.size
-    return layer.parameter_count() * places  # each weight is used once at every place
+    return layer.parameter_count() * places  # each weight is used once at every position
 
 
 def test_lenet5_original_layers_have_the_papers_sizes_parameters_and_connections():
@@ -154,7 +154,7 @@ def test_lenet5_original_passes_gradcheck():
 
 
 def test_lenet5_original_weights_start_uniform_by_the_papers_rule():
-    """Between -2.4/I and 2.4/I, with I the inputs of a unit, also where a table thins them out."""
+    """Between -2.4/I and 2.4/I, with I the inputs of a unit, also where the table removes some."""
     network = model()
     for position, inputs in [(0, 25), (8, 16 * 25)]:
         weight = network.features[position].weight.data

@@ -32,13 +32,13 @@ def by_loops(images, labels, queries, k, metric):
         votes = [labels[i] for _, i in found]
         indices.append([i for _, i in found])
         distances.append([distance for distance, _ in found])
-        # max takes the first of equals, and the votes are in the order of nearness.
+        # max takes the first of equals, and the votes are sorted by distance.
         classes.append(max(votes, key=votes.count))
     return indices, distances, classes
 
 
 def draw(seed, n=40, m=9, shape=(2, 3, 1), values=3):
-    """Bytes of few different values, so that many distances are equal."""
+    """Bytes with few distinct values, so that many distances are equal."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, values, (n, *shape)).astype(np.uint8)
     queries = rng.integers(0, values, (m, *shape)).astype(np.uint8)
@@ -193,7 +193,7 @@ def test_nearest_neighbors_refuses_queries_on_another_device(card):
         model.neighbors(queries)
 
 
-# ── blocks and budgets ──────────────────────────────────────────────────────────────────────────
+# ── blocks and budgets ───────────────────────────────────────────────────────────────────────
 
 
 def test_nearest_neighbors_names_a_bad_query_by_its_index_over_all_blocks():

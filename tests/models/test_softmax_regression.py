@@ -96,7 +96,7 @@ def test_first_layer_network_is_the_same_after_the_first_layer(kind):
 
 
 def as_local(weight, bias, places):
-    """The weights of a convolution, a copy for every place."""
+    """The weights of a convolution, copied to every position."""
     return {
         "features.0.weight": np.broadcast_to(weight, (*places, *weight.shape)),
         "features.0.bias": np.broadcast_to(bias[:, None, None], (len(bias), *places)),

@@ -15,13 +15,13 @@ LABELS = [3, 0]
 
 
 def grouped(seed=0, alpha=1.0, width=WIDTH):
-    """A narrow AlexNet in float64; α = 1, so that a normalisation that is wrong shows."""
+    """A narrow AlexNet in float64; α = 1, so that a wrong normalisation is noticed."""
     model = alexnet(classes=5, width=width).to(dtype=np.float64).eval()
     for layer in model.modules():
         if isinstance(layer, LocalResponseNorm):
             layer.alpha = alpha
     for name, parameter in model.named_parameters():
-        if name.endswith("bias"):  # which begin at 0, and would hide a bias that is lost
+        if name.endswith("bias"):  # they start at 0, which would hide a lost bias
             parameter.data = rng(9).normal(size=parameter.shape)
     return model
 
@@ -44,7 +44,7 @@ def photos(seed=1, size=227, C=3):
 
 
 def block_diagonal(model):
-    """The same network with groups=1: the weights between the halves are there, and are 0."""
+    """The same network with groups=1: the weights between the halves are 0."""
     dense = []
     for layer in model.features:
         if isinstance(layer, Conv2d) and layer.groups == 2:
@@ -68,7 +68,7 @@ def loss_and_gradients(model, x):
 
 
 def gradients_of(towers):
-    """The towers' gradients under the names of the whole network, by the rule of the weights."""
+    """The towers' gradients under the names of the whole network."""
     copy = in_towers(grouped(), towers.norm_across)
     for mine, theirs in zip(copy.parameters(), towers.parameters(), strict=True):
         mine.data = theirs.grad
@@ -125,7 +125,7 @@ def test_two_tower_change_after_pool1_reaches_the_other_tower_in_conv3_and_no_ea
 
 
 def test_two_tower_counts_the_bytes_of_the_maps_that_cross():
-    """At full width, in float32: two maps a side at the border, else all that a tower has."""
+    """At full width, in float32: two maps on each side of the border, otherwise all of a tower."""
     with skip_init():
         towers = alexnet_two_tower().eval()
     for count in (1, 2):
@@ -151,7 +151,7 @@ def test_two_tower_with_separate_normalization_communicates_where_the_paper_says
         for towers in (alone, across)
     )
     differing = abs(halves - whole).max(axis=(0, 2, 3)) > 0
-    assert differing.tolist() == [False, True, True, True, True, False]  # three maps a tower
+    assert differing.tolist() == [False, True, True, True, True, False]  # three maps per tower
 
 
 def test_two_tower_has_the_parameters_and_work_of_alexnet():
@@ -163,7 +163,7 @@ def test_two_tower_has_the_parameters_and_work_of_alexnet():
 
 @pytest.mark.parametrize("norm_across", [True, False])
 def test_two_tower_units_have_the_receptive_fields_of_alexnet(norm_across):
-    pytest.importorskip("matplotlib")  # which its room imports
+    pytest.importorskip("matplotlib")  # minivision.analysis imports it
     from minivision.analysis.receptive_field import receptive_fields
 
     with skip_init():
@@ -235,7 +235,7 @@ def test_two_tower_is_unchanged_if_a_state_does_not_fit(change, fragments):
         np.testing.assert_array_equal(array, before[name])
 
 
-# ── the command line ─────────────────────────────────────────────────────────────────────────────
+# ── the command line ─────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -127,7 +127,7 @@ def test_vgg_names_follow_torchvision(name):
     assert [key for key, _ in model.named_buffers()] == buffers
 
 
-# ── heads and starts ──────────────────────────────────────────────────────────────────
+# ── heads and starts ─────────────────────────────────────────────────────────────────────────
 
 
 def test_vgg_average_head_has_few_weights_and_takes_images_of_any_size():
@@ -235,7 +235,7 @@ def test_fully_convolutional_scores_of_the_training_size_are_the_logits(head):
 
 
 def test_fully_convolutional_without_padding_scores_every_window_of_the_image():
-    """lenet5_lecture pads nothing, so a place of a 40x36 image is a 28x28 window, 4 pixels on."""
+    """lenet5_lecture does not pad: position (i, j) scores the window at pixel (4·i, 4·j)."""
     model = with_biases(lenet5_lecture())
     x = images(C=1, H=40, W=36, dtype=np.float64)
     scores = fully_convolutional(model)(x).data
