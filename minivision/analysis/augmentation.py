@@ -27,7 +27,7 @@ def plot_augmented(
     histograms: show under each picture how many of its bytes have each value, from 0 to 255.
     """
     if count < 1:
-        raise ValueError(f"plot_augmented: count is {count}; expected at least 1")
+        raise ValueError(f"plot_augmented: count is {count}; expected at least one copy")
     steps: Sequence[Any] = transform.transforms if isinstance(transform, Compose) else (transform,)
     pictures, titles = [image], ["original"]
     for i in range(count):

@@ -66,9 +66,7 @@ class Evaluation:
         except OverflowError as error:
             raise ValueError(f"{text:.60}: {error}; expected smaller numbers") from error
         if not any(value is computed for computed in self.met[len(given) :]):
-            raise ValueError(
-                f"{text!r} does not compute a Tensor; expected one, as in (x * x).sum()"
-            )
+            raise ValueError(f"{text!r} computes nothing; expected a Tensor, as in (x * x).sum()")
         self.value = value
 
     def _of(self, tree: ast.expr) -> Any:

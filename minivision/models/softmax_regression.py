@@ -156,9 +156,7 @@ class LocallyConnected2d(Weighted):
         self.window = make_window(name, kernel_size, stride, padding)
         OH, OW = self.window.output_size(*pair(name, "image_size", image_size, least=1))
         if min(OH, OW) < 1:
-            raise ValueError(
-                f"{name}: kernel_size {kernel_size} is larger than image_size {image_size}"
-            )
+            raise ValueError(f"{name}: the kernel {kernel_size} is larger than {image_size}")
         self.in_channels, self.out_channels = in_channels, out_channels
         shape = (OH, OW, out_channels, in_channels, *self.window.kernel)
         super().__init__(shape, (out_channels, OH, OW) if bias else None)

@@ -72,7 +72,7 @@ def load(optimizer: Any, arrays: Mapping[str, np.ndarray]) -> None:
         if name not in optimizer.carries:
             raise ValueError(
                 f"{type(optimizer).__name__}: the state has {key}, but expected only "
-                f"{', '.join(optimizer.carries)}; it was saved by another kind of optimizer"
+                f"{', '.join(optimizer.carries)}; it belongs to another optimizer"
             )
         i = int(index) if index.isdigit() else len(parameters)
         counter = name == "t"

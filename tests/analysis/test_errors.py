@@ -226,7 +226,7 @@ def refuse_expression(text, x=(1.0, 2.0), requires_grad=True):
      ValueError, "plot_predictions", "1 originals", "2 names"),
     (lambda: plot_predictions(GREY, FED, np.ones((1, 2)), "a", "n"),
      ValueError, "plot_predictions: probabilities", "(1, 2)", "(1, 1)"),
-    (lambda: plot_augmented(GREY, None, 0), ValueError, "plot_augmented: count", "0", "at least 1"),
+    (lambda: plot_augmented(GREY, None, 0), ValueError, "plot_augmented: count", "0", "at least one"),
     (lambda: plot_search([None], ["none"], [0.5, 0.6], 10),
      ValueError, "plot_search: policies", "1, 1 and 2", "at least 2"),
     (lambda: plot_contact_sheet([(GREY, "a")], [[]]),

@@ -68,7 +68,7 @@ def test_strengths_can_be_printed_without_an_image_and_for_its_size(photo, tmp_p
         ([], "which image? Name a file, or ask for --describe"),
         (["nothing.png"], "there is no file nothing.png"),
         (["PHOTO", "--magnitude", "31"], "magnitude is 31.0; expected a number from 0 to 30"),
-        (["PHOTO", "--copies", "0"], "count is 0"),
+        (["PHOTO", "--copies", "0"], "count is 0; expected at least one copy"),
         (["PHOTO", "--out", "a.gif"], ".png"),
     ],
 )
