@@ -17,7 +17,7 @@ each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=[path.stem for path
 
 
 def faults_of(text):
-    """What a lesson's text lacks, one message per fault."""
+    """What a lesson's text lacks, as a list of sentences."""
     head = ast.get_docstring(ast.parse(text)) or ""
     title, underline = [*head.splitlines(), "", ""][:2]
     prose = "\n".join(line[1:].strip() for line in text.splitlines() if line.startswith("#"))
@@ -33,9 +33,9 @@ def faults_of(text):
     if "to run" not in head.partition("**Minutes:**")[2]:
         faults.append("the minutes do not say how long it runs")
     if len(re.findall(r"^\* ", head.partition("**You will be able to**\n\n")[2], re.M)) != 3:
-        faults.append("the head does not have three objectives")
+        faults.append("the head has not three objectives")
     if re.findall(r"^(\d)\. ", end, re.M) != ["1", "2", "3"]:
-        faults.append("the end does not have three things to try")
+        faults.append("the end has not three things to try")
     if not re.search(r"^\*\*Next lesson:\*\* \S", end, re.M):
         faults.append("the end names no next lesson")
     if not text.rstrip().endswith("\nplt.show()"):
@@ -43,8 +43,8 @@ def faults_of(text):
     return faults
 
 
-# What a lesson is about, by the names of its imports: no earlier lesson needs them. The first
-# lessons use a finished LeNet-5 and its training loop, and say that they will be explained.
+# What a lesson is about, as its parts are called in an import: no earlier lesson needs them. The
+# first lessons use a finished LeNet-5 and its training loop, and say that they will be explained.
 SUBJECTS = {
     3: r"gradcheck|check_all",
     4: r"softmax_regression|templates",
@@ -83,22 +83,22 @@ def too_early(number, text):
     return {name for name in imported(text) if re.fullmatch(rf"{later}|plot_.*", name)}
 
 
-def test_examples_that_import_a_later_subject_are_found():
+def test_a_subject_that_comes_too_early_is_found():
     text = "from minivision.methods import distill\nimport minivision.fast, plot_14_x"
     assert too_early(14, text) == {"distill", "fast", "plot_14_x"}
     assert too_early(15, "from minivision.methods import distill") == set()
 
 
 @each_lesson
-def test_lesson_imports_no_subject_of_a_later_one(lesson):
+def test_a_lesson_imports_nothing_that_a_later_one_is_about(lesson):
     number = int(lesson.stem.split("_")[1])
     assert too_early(number, lesson.read_text(encoding="utf-8")) == set()
     everything = {name for path in LESSONS for name in imported(path.read_text(encoding="utf-8"))}
     subjects = SUBJECTS.get(number, "Tensor")
-    assert any(re.fullmatch(subjects, name) for name in everything), "this name no longer exists"
+    assert any(re.fullmatch(subjects, name) for name in everything), "no such name any more"
 
 
-# What lesson.py has, and the sign of a lesson that defines it again.
+# What lesson.py has, and how a lesson would make it again for itself.
 SHARED = {
     "a colour": r'^[A-Z][A-Z_, ]* = .*"#[0-9A-Fa-f]{6}"',
     "a parser": r"\bargparse\b",
@@ -109,12 +109,12 @@ SHARED = {
 
 
 def made_again(text):
-    """What a lesson defines although lesson.py has it, as a set."""
+    """What a lesson's text makes for itself although lesson.py has it, as a set."""
     return {what for what, sign in SHARED.items() if re.search(sign, text, re.M)}
 
 
 @each_lesson
-def test_lesson_imports_what_all_share_from_lesson_py(lesson):
+def test_a_lesson_takes_from_lesson_py_what_all_share(lesson):
     text = lesson.read_text(encoding="utf-8")
     assert made_again(text) == set()
     for name in re.findall(r'\brecorded_rows\("(.*?)"\)', text):
@@ -135,15 +135,15 @@ def test_lesson_imports_what_all_share_from_lesson_py(lesson):
         ('from lesson import BLUE, device\nplt.plot(x, "o", color=BLUE, mec="#56B4E9")', set()),
     ],
 )
-def test_made_again_finds_what_lesson_py_has(text, found):
+def test_what_a_lesson_makes_again_is_found(text, found):
     assert made_again(text) == found
 
 
-def test_lessons_are_found():
+def test_there_are_lessons_to_test():
     assert len(LESSONS) >= 3
 
 
-def test_examples_readme_has_every_lesson_with_its_title():
+def test_the_table_of_contents_has_every_lesson_with_its_title():
     contents = (ROOT / "examples" / "README.rst").read_text()
     titles = [(path.read_text().splitlines()[1].split(" · "), path.name) for path in LESSONS]
     expected = [f"* {number} · `{title} <{name}>`_" for (number, title), name in titles]
@@ -151,7 +151,7 @@ def test_examples_readme_has_every_lesson_with_its_title():
 
 
 @each_lesson
-def test_lesson_has_the_common_head_and_end(lesson):
+def test_a_lesson_has_the_common_head_and_end(lesson):
     assert faults_of(lesson.read_text(encoding="utf-8")) == []
 
 
@@ -163,7 +163,7 @@ def test_lesson_has_the_common_head_and_end(lesson):
         "Three things to try", "\n# 2. ", "**Next lesson:**", "plt.show()",
     ],
 )  # fmt: skip
-def test_faults_of_a_lesson_include_every_missing_part(lesson, part):
+def test_the_checks_of_the_form_notice_a_missing_part(lesson, part):
     text = lesson.read_text(encoding="utf-8")
     before, found, after = text.rpartition(part)
     assert found, f"the sabotage finds no {part!r} to remove"
@@ -172,7 +172,7 @@ def test_faults_of_a_lesson_include_every_missing_part(lesson, part):
 
 @pytest.mark.slow
 @each_lesson
-def test_lesson_runs_without_warnings_and_writes_no_file(lesson, tmp_path):
+def test_a_lesson_runs_without_a_warning_and_writes_no_file(lesson, tmp_path):
     quiet = {"MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
     environment = {k: v for k, v in os.environ.items() if k != "DISPLAY"} | quiet
     # Off Linux, Agg warns that it has no window to show the figures in.

@@ -15,14 +15,14 @@ from paragraphs import paragraphs  # noqa: E402
 MODULES = reading_order()
 
 
-def test_reading_order_has_every_module_once():
+def test_the_reading_order_has_every_module_once():
     everything = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}
     assert set(MODULES) == everything
     assert len(MODULES) == len(everything)
 
 
 @pytest.mark.parametrize("path", MODULES)
-def test_paragraphs_show_every_line_once(path):
+def test_every_line_is_shown_once(path):
     lines = (PACKAGE / path).read_text("utf-8").splitlines()
     shown = [n for part in paragraphs("\n".join(lines)) for n in part.prose_lines + part.code_lines]
     assert len(shown) == len(set(shown))
@@ -30,7 +30,7 @@ def test_paragraphs_show_every_line_once(path):
     assert not missing, f"lines {sorted(missing)} are not shown"
 
 
-def test_module_html_numbers_code_as_in_its_file():
+def test_code_has_the_numbers_of_its_file():
     text = (
         '"""A module."""\n\n\ndef f(x):\n    """Twice x.\n\n        y = 2x\n\n    Ours.\n    """\n'
     )
@@ -38,17 +38,17 @@ def test_module_html_numbers_code_as_in_its_file():
     page = module_html(text, lambda path: None)
     assert 'id="L4"' in page
     assert 'id="L11"' in page
-    assert 'id="L5"' not in page  # the docstring is next to the code, not in it
+    assert 'id="L5"' not in page  # the docstring stands beside the code, not in it
     assert '<pre class="equation">y = 2x</pre>' in page
 
 
-def test_paragraphs_treat_a_comment_in_a_string_as_code():
+def test_a_comment_in_a_string_is_code():
     text = 'x = """\n# not a comment\n"""\n'
     (part,) = paragraphs(text)
     assert part.prose == ""
     assert part.code_lines == (1, 2, 3)
 
 
-def test_page_links_the_next_page_of_a_first_reading_and_no_door():
+def test_the_next_page_of_a_first_reading_is_not_a_door():
     assert "minivision/gradcheck.py</a>" in page("models/lenet.py", MODULES)
     assert "Next: <a" not in page("nn/state.py", MODULES)

@@ -19,11 +19,11 @@ SPECIFICATIONS = {
 }
 
 
-def test_claims_are_numbered_1_to_59():
+def test_all_59_claims_are_there_once():
     assert [claim["number"] for claim in CLAIMS] == list(range(1, 60))
 
 
-def test_claims_name_lessons_that_exist():
+def test_every_claim_ends_in_a_lesson_that_exists():
     for claim in CLAIMS:
         assert claim["lessons"], claim
         for number in claim["lessons"]:
@@ -31,7 +31,7 @@ def test_claims_name_lessons_that_exist():
 
 
 @pytest.mark.parametrize("specification", SPECIFICATIONS.values(), ids=SPECIFICATIONS)
-def test_effect_of_every_claim_can_be_computed_from_its_record(specification):
+def test_every_effect_can_be_computed_from_its_record(specification):
     if specification["file"] == "noisy_student" and not any(
         row["data"] == specification["rows"]["data"] for row in read("noisy_student")
     ):
@@ -40,7 +40,7 @@ def test_effect_of_every_claim_can_be_computed_from_its_record(specification):
 
 
 def rows(gains):
-    """Two methods at two learning rates; the seed that chooses prefers the second rate."""
+    """Two ways, at two rates, of which the choosing seed prefers the second."""
     made = []
     for way in ("a", "b"):
         for lr, score in ((0.1, 0.5), (0.2, 0.6)):
@@ -60,7 +60,7 @@ def rows(gains):
         ((0.10, 0.10), "not seen"),  # two seeds are not enough
     ],
 )
-def test_verdict_follows_the_rule(gains, verdict):
+def test_the_verdict_follows_the_rule(gains, verdict):
     found = effect(
         {"value": "test_accuracy", "rows": {"way": "a"}, "than": {"way": "b"},
          "choose": {"setting": "lr", "by": "validation_accuracy"}},
@@ -70,5 +70,5 @@ def test_verdict_follows_the_rule(gains, verdict):
     assert found.verdict == verdict
 
 
-def test_effect_of_exactly_two_standard_errors_is_not_seen():
+def test_an_effect_of_exactly_two_standard_errors_is_not_seen():
     assert Effect(2.0, 1.0, 3).verdict == "not seen"

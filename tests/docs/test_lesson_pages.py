@@ -1,4 +1,4 @@
-"""What the page of a lesson adds to its script: folded answers and links. Nothing is lost."""
+"""What a lesson's page gets beyond its script: folded answers, links, and nothing lost."""
 
 import re
 import sys
@@ -29,7 +29,7 @@ rest
 """
 
 
-def test_fold_answers_leaves_tasks_with_code_unchanged():
+def test_answers_are_folded_and_tasks_with_code_are_left_alone():
     folded = fold_answers(TEXT)
     assert (
         "1. Set the rate to 2.\n\n   .. dropdown:: What to expect\n\n      Expect it to" in folded
@@ -39,7 +39,7 @@ def test_fold_answers_leaves_tasks_with_code_unchanged():
     assert folded.endswith("rest\n")
 
 
-def test_lesson_page_links_the_next_lesson_and_the_source():
+def test_the_next_lesson_and_the_source_are_linked():
     pages = {"minivision.optim": "source/minivision.optim"}
     page = lesson_page(TEXT, "from minivision.optim import SGD", {3: "course/plot_03"}, pages)
     assert "**The source it uses:** :doc:`minivision.optim </source/minivision.optim>`" in page
@@ -47,7 +47,7 @@ def test_lesson_page_links_the_next_lesson_and_the_source():
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[path.stem for path in LESSONS])
-def test_fold_answers_keeps_every_word_of_a_lesson(lesson):
+def test_folding_loses_no_word_of_a_lesson(lesson):
     script = lesson.read_text("utf-8")
     prose = "\n".join(re.sub("^# ?", "", line) for line in script.splitlines())
     words = fold_answers(prose).replace(".. dropdown:: What to expect", "").split()

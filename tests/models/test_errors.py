@@ -166,7 +166,7 @@ def vgg_pooled_to_2x2():
     (lambda: cifar_resnet(18), ValueError, "cifar_resnet: depth", "18", "6n + 2"),
     (lambda: cifar_resnet(21), ValueError, "cifar_resnet: depth", "21", "6n + 2"),
     (lambda: cifar_resnet(-4), ValueError, "cifar_resnet: depth", "-4", "6n + 2"),
-    (lambda: resnet20(drop_path=1.0), ValueError, "DropPath: p", "1.0", "below 1"),
+    (lambda: resnet20(drop_path=1.0), ValueError, "DropPath: p", "1.0"),
     # Backbones and heads.
     (lambda: cut(lenet5(), 0), ValueError, "cut: layers", "0", "1 to 3"),
     (lambda: cut(lenet5(), 4), ValueError, "cut: layers", "4", "1 to 3"),
