@@ -51,7 +51,7 @@ def candidates(folder):
 
 
 def outcome(folder):
-    """All weights of a folder, and what it has as its result, without what a clock has measured."""
+    """All weights of a folder and its result, without measured times."""
     if (folder / "candidates.jsonl").exists():
         return candidates(folder)
     clocks = ("training_seconds", "milliseconds")
@@ -124,7 +124,7 @@ def test_commands_stopped_once_end_with_the_same_bits(
 
 # ── killed ───────────────────────────────────────────────────────────────────────────────────
 
-# A command line, and when it is killed: as soon as this file has so many lines.
+# A command line, and when it is killed: as soon as this file has this many lines.
 KILLED = {
     "train": (
         ["train", "--limit", "256", "--epochs", "8"], [("metrics.jsonl", 2)],
@@ -187,7 +187,7 @@ def test_commands_killed_by_the_system_end_with_the_same_bits(place, tmp_path, n
 
 
 def changes():
-    """(command, change, fragments): an option, or entries of settings.json (None: taken out)."""
+    """(command, change, fragments): an option, or entries of settings.json (None: removed)."""
     for command in COMMANDS:
         search = command == "search-augmentation"
         data = "--labelled" if command in ("pseudo-label", "self-train") else "--dataset"
@@ -291,7 +291,7 @@ def test_commands_refuse_to_overwrite_results_or_to_resume_nothing(
         refuses(capsys, line, f"no run at {out}", "settings.json", "without --resume")
 
 
-def test_resume_accepts_the_options_that_a_folder_was_begun_with(done, lines, capsys):
+def test_commands_resumed_accept_their_own_options(done, lines, capsys):
     for command in COMMANDS[:-1]:
         folder = done(command)
         before = files(folder)
@@ -304,7 +304,7 @@ def test_resume_accepts_the_options_that_a_folder_was_begun_with(done, lines, ca
 
 @pytest.fixture
 def unfinished(done, tmp_path):
-    """unfinished(name) is a copy of the folder of this call, whose last results are missing."""
+    """unfinished(name) is a copy of the folder of this call without its last results."""
 
     def copied(name):
         shutil.copytree(done(name), tmp_path / name)
@@ -315,7 +315,7 @@ def unfinished(done, tmp_path):
     return copied
 
 
-def test_resume_names_a_lost_checkpoint_and_a_way_out_that_leads_to_the_same_weights(
+def test_train_names_a_lost_checkpoint_and_a_way_to_the_same_weights(
     done, lines, unfinished, capsys
 ):
     run = unfinished("train")
@@ -331,7 +331,7 @@ def test_resume_names_a_lost_checkpoint_and_a_way_out_that_leads_to_the_same_wei
     assert weights(run) == weights(done("train"))
 
 
-def test_resume_names_an_older_checkpoint_and_a_way_out_that_leads_to_the_same_weights(
+def test_train_names_an_older_checkpoint_and_a_way_to_the_same_weights(
     done, lines, tmp_path, monkeypatch, capsys
 ):
     done("train")
@@ -356,7 +356,7 @@ def test_resume_names_an_older_checkpoint_and_a_way_out_that_leads_to_the_same_w
     assert weights(run) == weights(done("train"))
 
 
-def test_resume_counts_the_epochs_of_the_checkpoint(unfinished, lines, capsys):
+def test_train_resumed_counts_the_epochs_of_the_checkpoint(unfinished, lines, capsys):
     """A kill may leave the record of one epoch more."""
     run = unfinished("train")
     with (run / "metrics.jsonl").open("a") as file:
@@ -376,7 +376,7 @@ def test_resume_counts_the_epochs_of_the_checkpoint(unfinished, lines, capsys):
         ([1, 2, 2, 3, 4], ("line 3 is of epoch 2", "epoch 3")),
     ],
 )
-def test_resume_names_lost_and_repeated_records(unfinished, lines, capsys, kept, fragments):
+def test_train_names_lost_and_repeated_records(unfinished, lines, capsys, kept, fragments):
     run = unfinished("train")
     metrics = run / "metrics.jsonl"
     all_lines = metrics.read_text().splitlines(keepends=True)
@@ -390,7 +390,7 @@ def test_resume_names_lost_and_repeated_records(unfinished, lines, capsys, kept,
     ("command", "stage"),
     [("distill", "distilled/training"), ("self-train", "with-noise/0-teacher")],
 )
-def test_resume_checks_the_stages_of_a_longer_command(unfinished, lines, capsys, command, stage):
+def test_commands_resumed_check_their_stages(unfinished, lines, capsys, command, stage):
     folder = unfinished(command)
     stage = folder / stage
     metrics = (stage / "metrics.jsonl").read_text()
@@ -402,7 +402,7 @@ def test_resume_checks_the_stages_of_a_longer_command(unfinished, lines, capsys,
     refuses(capsys, line, stage / "settings.json", "'stage'", "edited")
 
 
-def test_resume_allows_another_number_of_workers(done, unfinished, lines, capsys):
+def test_train_resumes_with_another_number_of_workers(done, unfinished, lines, capsys):
     run = unfinished("train")
     edit(run, workers=1)
     printed(capsys, *resume(lines["train"], run))
@@ -415,7 +415,7 @@ def test_evaluate_uses_a_run_whose_settings_were_edited(unfinished, capsys):
     printed(capsys, "evaluate", run)
 
 
-def test_resume_finds_images_that_have_moved(tmp_path, capsys):
+def test_train_resumes_with_images_that_have_moved(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name in ("dark", "bright"):
         images = rng.integers(0, 255, (12, 30, 30, 3)).astype(np.uint8)
@@ -429,7 +429,7 @@ def test_resume_finds_images_that_have_moved(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_resume_notes_other_versions_of_libraries_once(unfinished, lines, capsys, command):
+def test_commands_resumed_note_other_versions_of_libraries_once(unfinished, lines, capsys, command):
     folder, note = unfinished(command), "the weights may differ"
     versions = settings(folder)["versions"]
     assert note not in printed(capsys, *resume(lines[command], folder))
@@ -446,7 +446,7 @@ def test_resume_notes_other_versions_of_libraries_once(unfinished, lines, capsys
     assert "3.9" not in noted.replace("2.0.9", "")
 
 
-def test_resume_of_a_finished_run_says_nothing_of_libraries(unfinished, lines, capsys):
+def test_train_says_nothing_of_libraries_if_the_run_is_finished(unfinished, lines, capsys):
     run = unfinished("train")
     printed(capsys, *resume(lines["train"], run))
     edit(run, versions={"minivision": version("minivision"), "numpy": "2.0.9"})
@@ -463,7 +463,7 @@ def test_search_augmentation_removes_unfinished_files(unfinished, lines, capsys)
     assert sorted(path.name for path in folder.iterdir()) == names
 
 
-def test_resume_of_a_finished_run_removes_the_lock_that_a_kill_left(unfinished, lines, capsys):
+def test_train_removes_a_lock_that_a_kill_left_in_a_finished_run(unfinished, lines, capsys):
     run = unfinished("train")
     printed(capsys, *resume(lines["train"], run))
     before = files(run)
@@ -473,9 +473,7 @@ def test_resume_of_a_finished_run_removes_the_lock_that_a_kill_left(unfinished, 
     assert files(run) == before
 
 
-def test_resume_continues_a_run_that_was_killed_while_it_was_being_lengthened(
-    unfinished, lines, capsys
-):
+def test_train_resumes_a_run_that_was_killed_while_it_was_lengthened(unfinished, lines, capsys):
     """The settings are new already, and the result is that of fewer epochs."""
     run = unfinished("train")
     printed(capsys, *resume(lines["train"], run))

@@ -20,7 +20,7 @@ def backbone(seed=0, dropout=0.25):
 
 
 def network(seed=0, classes=3, dropout=0.25):
-    """A fresh network; its running statistics are not those it began with."""
+    """A fresh network whose running statistics have already changed."""
     with manual_seed(seed + 1):
         head = new_head(FEATURES, classes)
     model = BackboneAndHead(backbone(seed, dropout), head)

@@ -1,4 +1,4 @@
-"""The search over augmentation policies: fair, resumable, the same however it is computed."""
+"""The search over augmentation policies: fair, resumable, independent of the processes."""
 
 import json
 import os
@@ -140,7 +140,7 @@ def bars(count, first):
 
 
 class ToTheBit(Trial):
-    """Scores by the sum of a weight, which every bit of the training decides."""
+    """The score is the sum of a weight, which depends on every bit of the training."""
 
     def score(self, model, dataset):
         return float(model.classifier[0].weight.data.sum(dtype=np.float64))
@@ -243,7 +243,7 @@ def test_search_names_a_candidate_whose_worker_dies_three_times_and_keeps_the_ot
 
 
 class WaitsToBeKilled(ToTheBit):
-    """When one policy has been trained with for the first time, the worker waits to be killed."""
+    """After training with one policy for the first time, the worker waits to be killed."""
 
     def __call__(self, policy, seed):
         model = self.trained(policy, seed)
@@ -262,7 +262,7 @@ def kill_the_worker_in(pid_file):
 
 @dataclass(frozen=True)
 class KilledOnce:
-    """Each policy's first trial kills its process, as want of memory does now and then."""
+    """Each policy's first trial kills its process, as a lack of memory may."""
 
     folder: Path
 
@@ -336,7 +336,7 @@ def command_line(pid):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux to look at processes")
 def test_search_that_is_killed_ends_its_processes(tmp_path):
-    """Two that are in mid-trial, and one that has nothing to do."""
+    """Two workers in a trial, and an idle one."""
     with searching(tmp_path / "s") as parent:
         workers = workers_of(parent)
         parent.kill()
@@ -345,7 +345,7 @@ def test_search_that_is_killed_ends_its_processes(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux to look at processes")
 def test_search_stopped_by_ctrl_c_ends_its_processes_and_keeps_finished_candidates(tmp_path):
-    """The terminal sends it to every process."""
+    """A terminal sends the signal to every process."""
     with searching(tmp_path / "s") as parent:
         workers = workers_of(parent)
         os.killpg(parent.pid, signal.SIGINT)
@@ -375,7 +375,7 @@ except KeyboardInterrupt:
 
 @contextmanager
 def searching(folder):
-    """A search of three candidates: two are in mid-trial, the third has its line."""
+    """A search of three candidates: two are being tried, the third is recorded."""
     with subprocess.Popen(
         [sys.executable, "-c", SLEEPING, str(folder)],
         stdout=subprocess.PIPE,
@@ -400,7 +400,7 @@ def workers_of(parent):
 
 
 def all_end(workers):
-    """Long before their trials would."""
+    """Whether all workers end, long before their trials would."""
     until = time.monotonic() + 60
     while any(b"popen_loky" in command_line(pid) for pid in workers):
         if time.monotonic() > until:

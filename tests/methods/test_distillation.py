@@ -1,4 +1,4 @@
-"""Distillation: the loss by hand and in its limits, a teacher that stays out, labels unread."""
+"""Distillation: the loss by hand and in its limits, no gradient to the teacher, labels unread."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ DATA = stripes(22, 1)
 
 
 def loader(transform=None, dataset=None):
-    """Batches of a dataset that raises when its labels are looked at."""
+    """Batches of a dataset that raises if its labels are read."""
     dataset = WithoutLabels(DATA) if dataset is None else dataset
     return DataLoader(dataset, 5, shuffle=True, seed=4, transform=transform)
 
@@ -39,7 +39,7 @@ def with_labels(transform=None):
 
 
 def distilled(student, teacher, *, batches=None, recorded=False, **options):
-    """Three epochs as the page writes them; without labels, unless batches has some."""
+    """Three epochs as on the page; without labels, unless batches has some."""
     options = {"epochs": 3, "device": "cpu"} | options
     names = ("temperature", "alpha")
     settings = {name: options.pop(name) for name in names if name in options}
@@ -52,7 +52,7 @@ def distilled(student, teacher, *, batches=None, recorded=False, **options):
 
 
 def good_teacher():
-    """A network that knows the stripes."""
+    """A network that has learned the stripes."""
     teacher = network(7)
     rule = SGD(teacher.parameters(), lr=0.1, momentum=0.9)
 
@@ -65,7 +65,7 @@ def good_teacher():
 
 
 class Answers(nn.Module):
-    """A "network" whose logits are what it is given."""
+    """A "network" whose logits are its input."""
 
     def forward(self, x):
         return x
@@ -126,7 +126,7 @@ def test_distillation_loss_and_its_gradient_equal_loops(N, K, T, alpha, seed):
 
 
 class Tiny:
-    """A network of two layers whose weights are handed in."""
+    """A network of two layers with the given weights."""
 
     def __init__(self, *given):
         self.given = given
@@ -150,7 +150,7 @@ def test_distillation_through_a_network_passes_gradcheck(T, alpha, seed):
 def test_distillation_at_a_high_temperature_matches_centred_logits():
     """Hinton et al. 2015, eq. 4: dz → (z - v)/(K·N), with the T² of the loss."""
     rng = np.random.default_rng(0)
-    z, v = 0.01 * rng.normal(size=(2, 3, 5))  # small ones: z/T is as for T = 10⁵
+    z, v = 0.01 * rng.normal(size=(2, 3, 5))  # small logits, so that z/T is as at T = 10⁵
     x = Tensor(z, requires_grad=True)
     loss = distillation(v, temperature=1000, alpha=0)
     loss(Answers(), Batch(x, None, np.arange(3)))[0].backward()
@@ -159,7 +159,7 @@ def test_distillation_at_a_high_temperature_matches_centred_logits():
 
 
 def test_distillation_without_labels_keeps_the_soft_loss_with_its_factor_t_squared():
-    """torchdistill leaves out T² as soon as there are no labels; then the rate is another."""
+    """torchdistill omits T² without labels, which changes the effective learning rate."""
     rng = np.random.default_rng(1)
     z, v = Tensor(rng.normal(size=(4, 3))), rng.normal(size=(4, 3))
     alone, _ = distillation(v, alpha=0)(Answers(), Batch(z, None, np.arange(4)))
@@ -183,7 +183,7 @@ def test_distillation_gives_labels_a_weight_of_a_tenth_by_default():
 @pytest.mark.parametrize("transform", [None, DRAWS], ids=["plain", "augmented"])
 def test_distillation_with_alpha_1_is_training_on_labels_to_the_bit_without_a_teacher(transform):
     def never(x):
-        raise AssertionError("the teacher was asked")
+        raise AssertionError("the teacher was run")
 
     student, plain, teacher = network(), network(), network(9)
     teacher.forward = never
@@ -209,7 +209,7 @@ def test_distillation_of_a_network_into_itself_has_no_gradient():
 
 
 def test_distillation_uses_the_classes_of_the_teacher_not_of_the_labels():
-    """The digits' teacher has 4 answers, the images 3 classes, which nobody asks for."""
+    """The teacher has 4 outputs; the images have 3 classes, which are not used."""
     teacher, student = network(3, classes=4), network(classes=4)
     assert np.isfinite(distilled(student, teacher)["soft_loss"]).all()
 
@@ -219,14 +219,14 @@ def test_distillation_uses_the_classes_of_the_teacher_not_of_the_labels():
 
 @pytest.mark.parametrize("recorded", [False, True])
 def test_distillation_runs_the_teacher_in_evaluation_mode_and_does_not_change_it(recorded):
-    """It comes in training mode, with statistics that would move and dropout that would draw."""
+    """It is passed in training mode, with running statistics and dropout."""
     teacher = good_teacher().train()
     before = weights(teacher)
     modes, forward = [], teacher.backbone.forward
 
     def watched(x):
         features = forward(x)
-        # Where a gradient could flow, all of the teacher's activations would be kept for it.
+        # If a gradient could flow, all of the teacher's activations would be kept for it.
         modes.append((teacher.backbone[2].training, features.requires_grad))
         return features
 
@@ -252,7 +252,7 @@ def test_distillation_passes_no_gradient_to_the_teacher():
 
 
 def test_distillation_from_recorded_outputs_equals_running_the_teacher_in_every_step():
-    """In a shuffled order, in which a record by place in the epoch would be another image's."""
+    """In shuffled order: a position in the epoch is not the index of an image."""
     teacher, slow, fast = good_teacher(), network(), network()
     expected = distilled(slow, teacher)
     found = distilled(fast, teacher, recorded=True)
@@ -287,7 +287,7 @@ def test_distillation_without_a_record_shows_the_teacher_the_students_batches():
 @pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_distillation_without_labels_reads_none(recorded, workers):
-    """Looking at `labels`, or using what comes beside an image, would raise."""
+    """Reading `labels`, or using the label that comes with an image, would raise."""
     batches = hide_labels(DataLoader(WithoutLabels(DATA), 5, shuffle=True, workers=workers))
     history = distilled(network(), network(7), batches=batches, recorded=recorded)
     assert set(history[0]) == {"epoch", "train_loss", "soft_loss", "agreement", "seconds"}
@@ -303,7 +303,7 @@ def test_distillation_with_labels_reports_both_losses():
 
 
 def test_hide_labels_makes_learning_them_an_error():
-    """With alpha above 0 the labels would be read: -1 is no class."""
+    """With alpha above 0 the labels would be used, and -1 is not a class."""
     student = network()
     before = [parameter.data.copy() for parameter in student.parameters()]
     with refused(ValueError, "targets[0]", "-1"):

@@ -1,4 +1,4 @@
-"""Two parts of an image joined, out of any source, and how good the answers are."""
+"""Feature fusion: joining two parts of an image's features, and measures of retrieval."""
 
 import numpy as np
 import pytest
@@ -97,7 +97,7 @@ def test_feature_fusion_takes_few_images_and_identical_ones(N):
 
 
 def toy(rng, classes, per_class=12):
-    """Images whose class needs both parts: the local part tells row, the global part column."""
+    """Images whose class needs both parts: the local part gives the row, the global the column."""
     label = np.arange(len(classes) * per_class) % len(classes)
     row, column = np.array(classes)[label].T
     noise = rng.normal(size=(2, len(label), 6)) * 0.25
@@ -116,7 +116,9 @@ def test_choose_weight_combines_parts_that_each_know_half_of_the_class():
 
 def test_choose_weight_returns_the_score_of_every_weight_best_first():
     rng = np.random.default_rng(1)
-    index, labels = toy(rng, [(0, 0), (0, 1), (0, 2)])  # the local part knows nothing
+    index, labels = toy(
+        rng, [(0, 0), (0, 1), (0, 2)]
+    )  # the local part says nothing about the class
     queries, asked = toy(rng, [(0, 0), (0, 1), (0, 2)])
     scores = choose_weight(index, labels, queries, asked, weights=(0.1, 0.9))
     assert list(scores) == [0.1, 0.9]
@@ -165,7 +167,7 @@ def test_deep_features_of_a_resnet_take_the_local_part_one_stage_earlier():
         logits = model.eval()(x).data
     weight, bias = model.fc.weight.data, model.fc.bias.data
     np.testing.assert_allclose(found["global"] @ weight.T + bias, logits, atol=1e-4)
-    for name, array in model.state_dict().items():  # looking changed nothing
+    for name, array in model.state_dict().items():  # the model was not changed
         np.testing.assert_array_equal(array, before[name])
 
 

@@ -1,4 +1,4 @@
-"""Corners, patch descriptors and binary patterns: what they find, and what they do not notice."""
+"""Corners, patch descriptors and binary patterns: what they find, and what they ignore."""
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ def checkerboard(squares=4, side=15):
 
 
 def photo(seed, H=48, W=60, C=1):
-    """A smooth random picture of grey levels from 60 to 180, so light can be changed uncut."""
+    """A smooth random image with grey levels from 60 to 180, so that changes are not clipped."""
     rng = np.random.default_rng(seed)
     small = rng.integers(60, 181, (H // 6, W // 6, C), dtype=np.uint8)
     return cv2.resize(small, (W, H), interpolation=cv2.INTER_LINEAR).reshape(H, W, C)
@@ -110,7 +110,7 @@ def test_corner_score_calls_weak_slopes_noise_next_to_steep_ones():
     image = np.full((60, 60, 1), 100, np.uint8)
     image[20:, 20:] = 110
     assert corner_score(image).kind[20, 20] == CORNER
-    image[45:, 45:] = 255  # slopes ten times as steep and more
+    image[45:, 45:] = 255  # slopes at least ten times as steep
     assert corner_score(image).kind[20, 20] == NOISE
 
 
@@ -143,12 +143,12 @@ def test_interest_points_ignore_differences_of_one_grey_level():
 
 # ── patch descriptors ────────────────────────────────────────────────────────────────────────
 
-STEP = 1 / 512  # of OpenCV's numbers
+STEP = 1 / 512  # the resolution of OpenCV's descriptors
 
 
 def descriptor_by_loops(image, x, y, patch=16):
-    """Lowe's definition, a pixel at a time: votes by slope, place and direction, cut off at 0.2."""
-    # A photograph counts as blurred by 0.5 pixels already; SIFT wants 1.6.
+    """Lowe's definition, pixel by pixel: votes by slope, place and direction, clipped at 0.2."""
+    # A photograph counts as blurred by 0.5 pixels already; SIFT blurs it to 1.6.
     grey = cv2.GaussianBlur(image[:, :, 0].astype(float), (0, 0), np.sqrt(1.6**2 - 0.5**2))
     (H, W), cell = grey.shape, patch / 4
     votes = np.zeros((4, 4, 8))
@@ -177,7 +177,7 @@ def descriptor_by_loops(image, x, y, patch=16):
 def test_patch_descriptors_equal_their_definition_also_at_the_border(seed, x, y, patch):
     image = photo(seed)
     (found,) = patch_descriptors(image, np.array([[x, y]]), patch)
-    # OpenCV's arctangent is good to a third of a degree.
+    # OpenCV's arctangent is accurate to a third of a degree.
     np.testing.assert_allclose(found, descriptor_by_loops(image, x, y, patch), atol=2 * STEP)
     assert np.linalg.norm(found) == pytest.approx(1, abs=0.03)
 

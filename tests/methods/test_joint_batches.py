@@ -24,7 +24,7 @@ DRAWS = Compose([RandomTranslate(1), ToArray()])
 
 
 def ramp_images(N, start, classes=3):
-    """Images that can be told apart: image i is grey `start + i` all over."""
+    """Images that can be told apart: every pixel of image i is `start + i`."""
     images = (
         np.full((N, 6, 5, 1), 0, np.uint8)
         + (start + np.arange(N, dtype=np.uint8))[:, None, None, None]
@@ -34,7 +34,7 @@ def ramp_images(N, start, classes=3):
 
 
 def numbers_of(images):
-    """Which of the images of `ramp_images` they are."""
+    """The indices of images from `ramp_images`."""
     return np.rint(images[:, 0, 0, 0] * 255).astype(int)
 
 
@@ -89,7 +89,7 @@ def test_joint_batches_repeat_a_smaller_loader_in_a_new_order():
         assert sorted(theirs) == list(range(16))
         expected = [i for images, _ in loaders[1](epoch) for i in numbers_of(images) - 100]
         assert theirs.tolist() == expected
-        # 8 steps: two walks over the small one's 3 batches, and two batches of a third
+        # 8 steps: two passes over the small loader's 3 batches, and two batches of a third
         walks += [tuple(ours[:5]), tuple(ours[5:10])]
         assert len(ours) == 14
     assert all(sorted(walk) == [0, 1, 2, 3, 4] for walk in walks)
@@ -129,7 +129,7 @@ def test_joined_concatenates_the_images_and_returns_their_rows():
 
 
 def test_joint_loss_is_the_sum_of_the_means_of_the_tasks():
-    """3 images of one task and 2 of the other weigh as much; each is asked by its own head."""
+    """3 images of one task and 2 of the other have equal weight; each goes to its own head."""
     model = two_tasks().eval()
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(5, 1, 6, 5)).astype("f"), np.array([2, 0, 1, 2, 2])
@@ -146,8 +146,8 @@ def test_joint_loss_is_the_sum_of_the_means_of_the_tasks():
 def test_joint_loss_teaches_a_head_nothing_from_another_tasks_images():
     model = two_tasks().eval()
     x = np.random.default_rng(0).normal(size=(4, 1, 6, 5))
-    # The second task's images are alike, and its labels each other's: they change the old head
-    # as little as if they were not there.
+    # Only the second task's labels differ: they must not change the gradient of the old head,
+    # as if its images were not there.
     gradients = []
     for second in ([1, 0], [2, 2]):
         model.zero_grad()

@@ -1,4 +1,4 @@
-"""Learning without forgetting: its loss by hand, what each stage may move, its baselines, resuming.
+"""Learning without forgetting: its loss by hand, what each stage trains, and its baselines.
 
 `old_weight=0` and no step 4 are the baselines of the paper, so they are tested to the bit.
 """
@@ -47,7 +47,7 @@ def learned(
     model, *, epochs=2, warm_up=1, optimizer=MOMENTUM, old_outputs=None, batches=None, run=None,
     schedule=None, validate=None, **settings,
 ):  # fmt: skip
-    """Steps 1, 3 and 4 as the page writes them; the records of the last stage."""
+    """Steps 1, 3 and 4 as on the page; returns the records of the last stage."""
     batches = loader() if batches is None else batches
     *old, new = model.heads
     if old_outputs is None:
@@ -68,12 +68,12 @@ def learned(
 
 
 def parts(model):
-    """What is where, to the bit: the backbone, the old head, the new one."""
+    """The weights of the backbone, of the old head and of the new one, to the bit."""
     return weights(model.backbone), weights(model.heads["old"]), weights(model.heads["new"])
 
 
 class TwoAnswers(nn.Module):
-    """A "network" whose logits of both tasks are what it is given, one beside the other."""
+    """A "network" whose logits of both tasks are its input, side by side."""
 
     def forward(self, x):
         return {"old": x[:, :4], "new": x[:, 4:]}
@@ -132,7 +132,7 @@ def test_softmax_at_a_temperature_is_the_renormalised_root_of_the_probabilities(
 
 
 class Tiny:
-    """A backbone and two heads whose weights are handed in."""
+    """A backbone and two heads with the given weights."""
 
     def __init__(self, *given):
         self.given = given
@@ -182,14 +182,14 @@ def test_learning_without_forgetting_warm_up_trains_only_the_new_head():
 
 
 def test_learning_without_forgetting_warm_up_keeps_the_outputs_of_the_old_head():
-    """A head cut off with several layers may have dropout and statistics: both are kept off."""
+    """A head of several layers may have dropout and running statistics; both stay off."""
     manual_seed(0)
     old = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 4), nn.BatchNorm1d(4))
     model = MultiHead(two_tasks().backbone, {"old": old, "new": two_tasks().heads["new"]})
     before = weights(old)
     history = learned(model, epochs=0, warm_up=2)
     assert weights(old) == before
-    # The old task's loss is at its least, and the same in each epoch: nothing draws or moves.
+    # The old task's loss is at its minimum, and the same in each epoch: nothing is random or moves.
     assert history["old_loss"][0] == pytest.approx(history["old_loss"][1], rel=1e-6)
     least = F.entropy(record_responses(model.task("old"), loader()) / np.float32(2)).item()
     assert history["old_loss"][0] == pytest.approx(least, rel=1e-5)
@@ -262,7 +262,7 @@ def test_learning_without_forgetting_with_weight_0_is_fine_tuning_to_the_bit(tra
 
 @pytest.mark.parametrize("rule", [MOMENTUM, partial(Adam, weight_decay=0.1)])
 def test_learning_without_forgetting_with_weight_0_keeps_the_old_head_to_the_bit(rule):
-    """Weight decay and momentum do not reach it either."""
+    """Weight decay and momentum do not change it either."""
     model = two_tasks()
     _, old, _ = parts(model)
     learned(model, old_weight=0, optimizer=rule)

@@ -1,4 +1,4 @@
-"""Noisy student: the five steps, counted; resumed; and without the labels it must not read."""
+"""Noisy student: its five steps, one by one, without the labels that it must not read."""
 
 from functools import partial
 
@@ -37,7 +37,7 @@ def chain(
     networks=TWO, *, noise=NOISE, lr=0.02, epochs=2, ratio=3, steps=20, run=None, optimizer=Adam,
     measure=lambda model: {}, device="cpu", floor=0.0, balance=True, **options,
 ):  # fmt: skip
-    """The loop of the page: all generations, trained, and what is known about each."""
+    """The loop on the page: all generations, trained, with a report on each."""
     many = stripes(60, 2)
     labelled = DataLoader(stripes(9, 1), 6, shuffle=True, transform=noise)
     unlabelled = DataLoader(WithoutLabels(many), ratio * 6, shuffle=True, transform=noise)
@@ -233,5 +233,5 @@ def test_self_train_keeps_the_teacher_if_all_pseudo_labels_are_rejected(tmp_path
     with refused(ValueError, "filter_and_balance", "floor of 1.0"):
         chain(run=run, floor=1.0, steps=1, epochs=1)
     assert (run.path / "0" / "checkpoint.safetensors").exists()
-    # A lower floor goes on from there.
+    # With a lower floor the chain continues from there.
     assert len(chain(run=run, steps=1, epochs=1, balance=False)) == 2

@@ -1,4 +1,4 @@
-"""Pseudo-labels: the loss by hand, its limits to the bit, and labels that stay unread."""
+"""Pseudo-labels: the loss by hand, its limits to the bit, and labels that are not read."""
 
 from functools import partial
 
@@ -38,7 +38,7 @@ def loaders(unlabelled=24, batch=4):
 
 
 def trained(model, batches=None, epochs=3, lr=0.1, average=None, run=None, validate=None, **loss):
-    """Training as the page writes it; by default on shifted images with everything accepted."""
+    """Training as on the page; by default on shifted images with everything accepted."""
     labelled, unlabelled, truth = loaders()
     batches = pseudo_label_batches(labelled, unlabelled) if batches is None else batches
     rule = SGD(model.parameters(), lr=lr, momentum=0.9)
@@ -56,14 +56,14 @@ def assert_same_weights(model, other):
 
 
 class Answers(nn.Module):
-    """A "network" whose logits are what it is given."""
+    """A "network" whose logits are its input."""
 
     def forward(self, x):
         return x
 
 
 def batches_of(parts):
-    """A batch of each source: logits in place of images; labels, then positions."""
+    """A batch of each source: logits instead of images; labels, then indices."""
     (labelled, y), *others = parts
     unknown = [Batch(Tensor(z), np.zeros(len(z), int), positions) for z, positions in others]
     return Batch(Tensor(labelled), y), *unknown
@@ -81,7 +81,7 @@ def test_pseudo_label_loss_equals_values_by_hand_as_a_mean_over_all_unlabelled_i
     loss = pseudo_label_loss(0.5, 0.8, truth=np.array([0, 0, 2, 2]))
     total, numbers = loss(Answers(), batches_of([LABELLED, UNLABELLED]))
     supervised = np.mean([surprise(z, k) for z, k in zip(*LABELLED, strict=True)])
-    # The first and the third decision are sure enough; the mean is over all four.
+    # Only the first and third predictions are confident enough; the mean is over all four.
     sure = surprise(UNLABELLED[0][0], 0) + surprise(UNLABELLED[0][2], 1)
     assert total.item() == pytest.approx(supervised + 0.5 * sure / 4)
     assert numbers["mask_rate"] == 0.5
@@ -102,7 +102,7 @@ def test_pseudo_label_loss_takes_labels_from_one_view_and_trains_on_the_other():
     views=st.booleans(),
 )  # fmt: skip
 def test_pseudo_label_loss_passes_gradcheck(alpha, threshold, seed, views):
-    # Decisions are constants: the steps of the check are too small to change one.
+    # Pseudo-labels are constants: the steps of the check are too small to change one.
     rng = np.random.default_rng(seed)
     sizes = (3, 4, 4) if views else (3, 4)
     targets = [rng.integers(0, 3, 3), *(np.arange(4) for _ in sizes[1:])]
@@ -216,7 +216,7 @@ def test_other_draw_is_independent_for_the_same_key():
 
 
 class Spy(nn.Module):
-    """Answers by the first pixel, and keeps what it was shown."""
+    """Outputs the class that the first pixel encodes, and keeps its inputs."""
 
     def __init__(self):
         self.weight, self.shown = nn.Parameter(np.zeros((1, 3), np.float32)), []
@@ -228,7 +228,7 @@ class Spy(nn.Module):
 
 
 def marked(pixel):
-    """A transform that writes a number into every pixel, and one that it draws into the last."""
+    """A transform that writes a number into every pixel, and a random one into the last."""
 
     def transform(image, rng):
         result = np.full((1, H, W), pixel, np.float32)
@@ -276,4 +276,4 @@ def test_joint_batches_repeat_a_small_loader_in_many_orders():
     walks = [labels.tolist() for epoch in range(3) for (_, labels), _ in batches(epoch)]
     assert len(walks) == 24
     assert all(sorted(walk) == [0, 1, 2] for walk in walks)
-    assert len({tuple(walk) for walk in walks}) > 3  # not the same order for ever
+    assert len({tuple(walk) for walk in walks}) > 3  # not always in the same order

@@ -1,4 +1,4 @@
-"""What a network answers, recorded once and found again by position; labels stay unread."""
+"""A network's outputs, recorded once and looked up by index; labels are not read."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ DRAWS = Compose([RandomTranslate(1), ToArray()])
 
 
 class OneByOne(WithoutLabels):
-    """The same, whose images are asked for one at a time, as if they lay in files."""
+    """The same, read one image at a time, as if from files."""
 
     in_memory = False
 
@@ -57,7 +57,7 @@ def test_hide_labels_does_not_change_the_loader():
 @pytest.mark.parametrize("kind", [WithoutLabels, OneByOne])
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_record_responses_are_in_the_order_of_the_dataset(kind, drop_last):
-    """Each image asked alone, in evaluation mode, gives the row at its position."""
+    """Each image alone, in evaluation mode, gives the row at its index."""
     model, data = network(), stripes(11, 0)
     model.train()
     before = weights(model)

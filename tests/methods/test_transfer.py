@@ -1,4 +1,4 @@
-"""Transfer: the frozen backbone stays to the bit, the short way agrees, every rate is its own."""
+"""Transfer: the frozen backbone does not change, recorded features agree, rates differ by layer."""
 
 from functools import partial
 
@@ -26,7 +26,7 @@ def loader(transform=None):
 
 
 def extracted(model, *, recorded=False, make_optimizer=MOMENTUM, batches=None, **options):
-    """Approach 1, as the page writes it."""
+    """Approach 1, as on the page."""
     batches = loader() if batches is None else batches
     network = model
     model.backbone.freeze()
@@ -40,7 +40,7 @@ def extracted(model, *, recorded=False, make_optimizer=MOMENTUM, batches=None, *
 
 
 def tuned(model, *, make_optimizer=MOMENTUM, batches=None, epochs=3, lr=0.1, **options):
-    """Approach 2, as the page writes it."""
+    """Approach 2, as on the page."""
     names = ("backbone_rate", "layer_decay")
     rates = {name: options.pop(name) for name in names if name in options}
     batches = loader() if batches is None else batches
@@ -144,7 +144,7 @@ def test_rate_groups_scale_the_first_step_of_each_part():
         ours, theirs = (m.state_dict()[name] - before[name] for m in (model, reference))
         rate = 0.25 if name.startswith("backbone") else 1
         np.testing.assert_allclose(ours, rate * theirs, rtol=1e-3, atol=1e-7, err_msg=name)
-        # A bias in front of batch normalisation has no gradient.
+        # A bias before batch normalization has no gradient.
         assert np.abs(theirs).max() > 1e-4 or name == "backbone.1.bias"
 
 
@@ -177,7 +177,7 @@ def test_rate_groups_hold_every_parameter_exactly_once(model):
     assert sorted(grouped) == sorted(id(p) for p in model.parameters())
     assert {id(p) for p in groups[-1]["params"]} == {id(p) for p in model.head.parameters()}
     assert groups[-1]["lr"] == 0.2
-    Adam(groups, 0.2)  # which refuses a parameter that comes twice
+    Adam(groups, 0.2)  # which refuses a parameter that occurs twice
 
 
 def test_rate_groups_have_lower_rates_closer_to_the_image():

@@ -124,7 +124,7 @@ def test_load_model_names_a_missing_file(tmp_path):
 
 
 def test_save_checkpoint_on_a_full_disk_leaves_the_old_file(tmp_path):
-    """The file size is limited to less than a checkpoint, as on a disk that has run full."""
+    """The limit on the file size is below that of a checkpoint, as on a full disk."""
     path = tmp_path / "c.safetensors"
     model, optimizer, _ = trained()
     save_checkpoint(path, model, optimizer, None, Progress(1, 1, 0))

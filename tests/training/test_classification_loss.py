@@ -1,4 +1,4 @@
-"""What `fit` makes small where nothing else is said: the loss that a network brings with it."""
+"""The loss that `fit` minimizes by default: the network's own, or cross-entropy."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def batch(*shape):
         (lenet5(), (1, 28, 28), F.cross_entropy),
         (Linear(5, 3), (5,), F.cross_entropy),
     ],
-    ids=["the paper's", "cross-entropy", "a module that brings none"],
+    ids=["the paper's", "cross-entropy", "a module without its own"],
 )
 def test_classification_loss_is_the_networks_own_or_cross_entropy(model, shape, loss):
     given = batch(*shape)

@@ -1,4 +1,4 @@
-"""Early stopping: when it ends, which weights it keeps, and that a kill changes neither."""
+"""Early stopping: when it ends, which weights it keeps, and that a kill changes nothing."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How many images are measured at once, and that it makes no difference."""
+"""Evaluation: how many images are in a batch, and that it makes no difference."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""fit: that it learns, records, refuses, and comes back after a kill as if nothing had happened."""
+"""`fit`: it learns, records, refuses, and resumes after a kill as if nothing had happened."""
 
 import numpy as np
 import pytest
@@ -175,7 +175,7 @@ def test_fit_resumes_to_the_bit(tmp_path):
 
     first = network()
     train(first, 2, Run.create(tmp_path / "parts", {}), WeightAverage(first, 0.9))
-    second = network(seed=99)  # whatever it begins with is replaced
+    second = network(seed=99)  # the checkpoint replaces these weights
     resumed_average = WeightAverage(second, 0.9)
     resumed = train(second, 5, Run.open(tmp_path / "parts"), resumed_average)
 
@@ -253,7 +253,7 @@ def label_out_of_range(images, labels):
 
 
 class Spoilt:
-    """The batches of `Batches`, of which the third is spoilt."""
+    """The batches of `Batches`, with the third one spoilt."""
 
     def __init__(self, spoil):
         self.spoil = spoil
@@ -266,7 +266,7 @@ class Spoilt:
 
 @pytest.mark.parametrize("spoil", [spoilt_images, label_out_of_range])
 def test_fit_undoes_a_step_that_it_refuses(spoil):
-    """Weights, optimizer, its rate and running statistics are those of two steps, to the bit."""
+    """Weights, optimizer, rate and running statistics are those after two steps, to the bit."""
 
     def trained(batches):
         manual_seed(0)
@@ -287,7 +287,7 @@ def test_fit_undoes_a_step_that_it_refuses(spoil):
     as_many = len(whole)
 
     class Two:
-        """Two batches, in an epoch that says it has as many as the other."""
+        """Two batches, in an epoch whose length says that there are more."""
 
         def __call__(self, epoch):
             return self
@@ -384,7 +384,7 @@ def test_divide_when_stalled_starts_again_when_used_again():
     schedule = DivideWhenStalled("train_loss", patience=0)
     for _ in range(2):
         schedule.begin([{"train_loss": loss} for loss in (1.0, None, 2.0)], validated=False)
-        assert schedule.now == pytest.approx(0.01)  # None, a number that was not finite, is no best
+        assert schedule.now == pytest.approx(0.01)  # None (not finite) is never the best
 
 
 def test_fit_refuses_a_schedule_that_watches_validation_if_there_is_none():
@@ -443,7 +443,7 @@ def test_fit_resumes_to_the_bit_with_a_schedule_that_follows_the_results(tmp_pat
 
     whole, parts = network(), network()
     _, schedule = run(whole, 8, Run.create(tmp_path / "whole", {}))
-    assert schedule.now < 1  # it did stall, or the test would show nothing
+    assert schedule.now < 1  # it did stall; otherwise the test shows nothing
     run(parts, 5, Run.create(tmp_path / "parts", {}))
     resumed = network(seed=9)
     _, again = run(resumed, 8, Run.open(tmp_path / "parts"))

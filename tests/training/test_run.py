@@ -1,4 +1,4 @@
-"""A run's folder survives kills, refuses to be overwritten, and reads back what was written."""
+"""A run's folder survives kills, refuses to be overwritten, and returns what was written."""
 
 import json
 import os
@@ -96,7 +96,7 @@ def test_run_open_names_what_is_missing(tmp_path):
 
 
 def edit(run, **changes):
-    """Settings edited by hand; None takes an entry out."""
+    """Edit settings.json by hand; None removes an entry."""
     said = json.loads((run.path / "settings.json").read_text()) | changes
     said = {name: value for name, value in said.items() if value is not None}
     (run.path / "settings.json").write_text(json.dumps(said))
@@ -182,7 +182,7 @@ def test_run_killed_at_any_byte_loses_at_most_the_last_record(tmp_path_factory, 
     whole = run.metrics_path.read_bytes()
     cut = data.draw(st.integers(0, len(whole)))
     run.metrics_path.write_bytes(whole[:cut])
-    # A line counts when all of it is there, with or without its newline.
+    # A line counts if it is complete, with or without its newline.
     complete = [line for line in whole[:cut].split(b"\n") if line.endswith(b"}")]
     assert run.history() == [json.loads(line) for line in complete]
     run.log({"epoch": len(complete) + 1})

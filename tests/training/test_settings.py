@@ -1,4 +1,4 @@
-"""A run's settings check themselves, when they are made and when they are read."""
+"""A run's settings check themselves, when created and when read."""
 
 from dataclasses import replace
 from pathlib import Path

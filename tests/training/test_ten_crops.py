@@ -40,7 +40,7 @@ def test_ten_crop_probabilities_are_the_mean_of_softmaxes_not_the_softmax_of_a_m
 
 
 def test_ten_crop_probabilities_cut_the_crops_of_the_transforms():
-    """One byte image cut by `ten_crops` and the same image as an array: the same answers."""
+    """A uint8 image cut by `ten_crops` and the same image as an array give the same result."""
     picture = np.random.default_rng(2).integers(0, 256, (9, 11, 3), dtype=np.uint8)
     model = linear().eval()
     crops = ten_crops(picture, (6, 8)).transpose(0, 3, 1, 2).astype(np.float32) / 255
@@ -60,7 +60,7 @@ def test_ten_crop_probabilities_restore_the_mode_and_switch_dropout_off():
 
 
 def test_ten_crop_probabilities_of_a_mirrored_image_are_the_same():
-    """The ten crops of an image and of its mirror image are the same ten, where they can be."""
+    """The ten crops of an image and of its mirror image are the same ten."""
     manual_seed(3)
     model, x = alexnet_small(width=0.25), images(2, 36, 40)
     one = ten_crop_probabilities(model, x, 32)
