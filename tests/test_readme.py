@@ -61,7 +61,7 @@ def test_readme_experiment_breaks_conv2d_and_is_caught_as_shown(tmp_path):
     command = [sys.executable, "-m", "minivision", "gradcheck", "conv2d"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 1
-    shown = re.search(r"(WRONG: .*?)```", README, re.DOTALL).group(1)
+    shown = re.search(r"(FAILED: .*?)```", README, re.DOTALL).group(1)
     assert result.stdout.split()[6:] == shown.split()
 
 
