@@ -1,4 +1,4 @@
-"""Check a built site as a reader would trip over it: python docs/check_site.py docs/build/html
+"""Check a built site for what a reader stumbles over: python docs/check_site.py docs/build/html
 
 Every link and anchor inside the site leads somewhere, every image has its alternative text, every
 page a language, a title and one main heading; nothing is loaded from elsewhere; the lessons show
@@ -61,11 +61,11 @@ def check_links(page, pages):
             continue
         target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
         if not target.exists():
-            yield f"a link to nowhere: {link}"
+            yield f"a link to a page that is missing: {link}"
         elif (
             parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids
         ):
-            yield f"a link to a missing place: {link}"
+            yield f"a link to an anchor that is missing: {link}"
 
 
 def check_lessons(folder):
@@ -129,14 +129,14 @@ def check_footer(folder):
 
 
 def check_backward(folder):
-    """Faults of the stepped backward passes: none, or pages that have no story to tell."""
+    """Faults of the pages that step through a backward pass: none, or one without steps."""
     pages = sorted(folder.glob("pages/*-backward-*.html"))
     if not pages:
-        yield "no page of a backward pass"
+        yield "there is no page of a backward pass"
     for path in pages:
         told = re.search(r'id="story"[^>]*>({.*?})</script>', path.read_text("utf-8"), re.DOTALL)
         if told is None or len(json.loads(told[1])["steps"]) < 2:
-            yield f"{path.name} tells no steps"
+            yield f"{path.name} has no steps"
 
 
 def check(folder):

@@ -94,7 +94,7 @@ def too_early(number, text):
     return {name for name in parts_used(text) if re.fullmatch(rf"{later}|plot_.*", name)}
 
 
-def test_too_early_finds_the_subject_of_a_later_lesson():
+def test_lessons_that_use_a_later_subject_are_found():
     text = "from minivision.methods import distill\nimport minivision.fast, plot_14_x"
     assert too_early(14, text) == {"distill", "fast", "plot_14_x"}
     assert too_early(14, "from minivision import methods\nmethods.distill(2)") == {"distill"}
@@ -172,8 +172,8 @@ def test_lesson_has_the_common_head_and_end(lesson):
 @pytest.mark.parametrize(
     "part",
     [
-        "\n===", "?**", "**Prerequisites:**", "**Minutes:**", "to run.", "**You will be able to**", "\n* ",
-        "Three things to try", "\n# 2. ", "**Next lesson:**", "plt.show()",
+        "\n===", "?**", "**Prerequisites:**", "**Minutes:**", "to run.", "**You will be able to**",
+        "\n* ", "Three things to try", "\n# 2. ", "**Next lesson:**", "plt.show()",
     ],
 )  # fmt: skip
 def test_faults_of_notices_a_missing_part(lesson, part):

@@ -45,7 +45,7 @@ def test_contrast_is_that_of_the_accessibility_guidelines(one, other, expected):
     assert contrast(one, other) == pytest.approx(expected, abs=0.005)
 
 
-def test_every_colour_of_the_site_has_enough_contrast():
+def test_contrast_is_enough_for_every_colour_of_the_site():
     assert SHEETS
     assert found(*styles_of_the_site(), SHEETS) == []
 
