@@ -646,12 +646,12 @@ def test_backward_steps_check_their_arguments_when_called_not_when_iterated():
 # ── what a backward function must return ─────────────────────────────────────────────────────
 
 
-def with_rule(rule):
-    """A function whose value is x, with this backward function."""
+def returning(gradients):
+    """A function whose value is x and whose backward function returns gradients(dy)."""
 
     def strange(x, w):
         def backward(dy):
-            return rule(dy)
+            return gradients(dy)
 
         return record(x.data + 0, (x, w), backward)
 
@@ -696,13 +696,13 @@ def test_record_can_be_given_a_window():
 def test_backward_writes_no_gradient_if_one_of_them_is_wrong():
     x, w = weight(2, 3), weight(2, 3)
     with refused(ValueError, "strange: the gradient of input 1", "(3,) float64"):
-        with_rule(lambda dy: (dy, dy[0]))(x, w).sum().backward()
+        returning(lambda dy: (dy, dy[0]))(x, w).sum().backward()
     assert x.grad is None
 
 
 def test_backward_takes_none_as_no_gradient():
     x, w = weight(2), weight(2)
-    with_rule(lambda dy: (dy, None))(x, w).sum().backward()
+    returning(lambda dy: (dy, None))(x, w).sum().backward()
     assert w.grad is None
     assert x.grad.tolist() == [1, 1]
 
@@ -711,7 +711,7 @@ def test_backward_drops_a_gradient_of_an_input_that_needs_none():
     x, constant, array = weight(2), Tensor(np.ones(2)), np.ones(2)
     for idle in (constant, array, None):
         x.grad = None
-        with_rule(lambda dy: (dy, dy))(x, idle).sum().backward()
+        returning(lambda dy: (dy, dy))(x, idle).sum().backward()
         assert x.grad.tolist() == [1, 1]
     assert constant.grad is None
 
@@ -719,7 +719,7 @@ def test_backward_drops_a_gradient_of_an_input_that_needs_none():
 def test_backward_skips_a_node_that_gets_no_gradient():
     x, w = weight(2), weight(2)
     used, idle = F.exp(x), F.exp(w)
-    with_rule(lambda dy: (dy, None))(used, idle).sum().backward()
+    returning(lambda dy: (dy, None))(used, idle).sum().backward()
     np.testing.assert_array_equal(x.grad, used.data)
     assert w.grad is None
 

@@ -25,12 +25,12 @@ def backward_of(function, *inputs):
     return lambda: function(*inputs).sum().backward()
 
 
-def returning(rule):
-    """A call of backward, for a function of two inputs with this rule as its backward function."""
+def returning(gradients):
+    """A call of backward, for a function whose backward function returns gradients(dy)."""
 
     def strange(x, w):
         def backward(dy):
-            return rule(dy)
+            return gradients(dy)
 
         return record(x.data + 0, (x, w), backward)
 

@@ -151,9 +151,11 @@ def test_functional_backward_functions_keep_no_tensor(name, seed):
     function, inputs, _ = drawn(name, seed)
     y = function(*[Tensor(x, requires_grad=True) for x in inputs])
     for node in autograd._computed_before(y.node):
-        rule = node.backward
-        assert rule.__defaults__ is None
-        for free, cell in zip(rule.__code__.co_freevars, rule.__closure__ or (), strict=True):
+        backward = node.backward
+        assert backward.__defaults__ is None
+        for free, cell in zip(
+            backward.__code__.co_freevars, backward.__closure__ or (), strict=True
+        ):
             for kept in everything_in(cell.cell_contents):
                 assert not isinstance(kept, Tensor), f"{name} keeps the Tensor {free}"
 

@@ -172,8 +172,8 @@ def test_broadcast_to_repeats_and_sums_over_the_repeats():
 def test_concatenate_and_stack_keep_none_of_their_parts():
     """Their gradients are parts of dy, so the arrays that were joined can be freed."""
     for function in (F.concatenate, F.stack):
-        rule = function([column(1, 2), column(3, 4)]).node.backward
-        assert not any(isinstance(cell.cell_contents, list) for cell in rule.__closure__)
+        backward = function([column(1, 2), column(3, 4)]).node.backward
+        assert not any(isinstance(cell.cell_contents, list) for cell in backward.__closure__)
 
 
 @pytest.mark.parametrize("wrap", [np.asarray, Tensor], ids=["array", "Tensor"])
