@@ -357,8 +357,10 @@ def test_search_stopped_by_ctrl_c_ends_its_processes_and_keeps_finished_candidat
 
 
 SLEEPING = """
-import os, sys, time
+import os, signal, sys, time
 from minivision.methods import RandomSequences, policy_name, search
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def train_and_score(policy, seed):
     os.write(1, b"begun\\n")  # at once, whatever the others write

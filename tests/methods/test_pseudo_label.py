@@ -89,6 +89,13 @@ def test_pseudo_label_loss_equals_values_by_hand_as_a_mean_over_all_unlabelled_i
     assert numbers["unlabelled_loss"].item() == pytest.approx(sure / 4)
 
 
+def test_pseudo_label_loss_accepts_a_confidence_equal_to_the_threshold():
+    undecided = np.zeros((2, 2)), np.arange(2)  # both classes have a probability of one half
+    labelled = np.zeros((1, 2)), np.array([0])
+    _, numbers = pseudo_label_loss(1.0, 0.5)(Answers(), batches_of([labelled, undecided]))
+    assert numbers["mask_rate"] == 1
+
+
 def test_pseudo_label_loss_takes_labels_from_one_view_and_trains_on_the_other():
     strong = np.array([[0.0, 1, 2], [1, 2, 0], [2, 0, 0.5], [0, 0, 0.0]]), np.arange(4)
     total, _ = pseudo_label_loss(1.0, 0.8)(Answers(), batches_of([LABELLED, strong, UNLABELLED]))

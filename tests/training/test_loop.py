@@ -85,6 +85,27 @@ def test_fit_is_a_loop_around_train_step():
         np.testing.assert_array_equal(ours.data, theirs.data)
 
 
+def test_fit_scales_the_learning_rate_at_every_step():
+    times = []
+
+    def schedule(time):
+        times.append(time)
+        return 1.0
+
+    model = network(p=0.0)
+    optimizer = SGD(model.parameters(), 0.1)
+    fit(model, Batches(), classification_loss, optimizer, 2, schedule=schedule, device="cpu")
+    assert times == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8])  # five steps each
+
+
+def test_fit_drops_other_units_at_every_step():
+    """With a learning rate of 0, only the units that are dropped can change the loss of a batch."""
+    model, batch = network(p=0.5), Batches()(0)[0]
+    optimizer = SGD(model.parameters(), 0.0)
+    history = fit(model, lambda epoch: [batch], classification_loss, optimizer, 3, device="cpu")
+    assert len(set(history["train_loss"])) == 3
+
+
 def test_fit_passes_indices_and_a_tuple_of_batches_of_several_loaders():
     seen = []
 
