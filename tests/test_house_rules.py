@@ -308,3 +308,48 @@ def test_shape_comments_that_are_wrong_in_one_call_are_caught(example):
         module.outer(2, 3, flag=True)
     (lie,) = findings.lies
     assert "example.py:8: x has shape (2, 6), not (2, 3)" in lie
+
+
+# ── tests ────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_words(name):
+    """BatchNorm2d -> batch_norm2d: a class as part of a test's name."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_")
+
+
+def units():
+    """What a test may be about: a function, class or file of ours, the README, a lesson, a page."""
+    found = {"readme", "lesson", "lessons", "site", "page", "pages"}
+    for folder in ("minivision", "benchmarks", "docs", "examples", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if not path.name.startswith("test_"):
+                named = [path.stem, *path.relative_to(ROOT).parts[:-1]]
+                for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                        named.append(node.name)
+                found.update(map(in_words, named))
+    return found
+
+
+def test_tests_name_the_unit_they_are_about():
+    """test_<unit>_<claim>, so that a failure says what broke."""
+    known, wrong = units(), []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                words = node.name.removeprefix("test_").split("_")
+                if not any("_".join(words[:end]) in known for end in range(1, len(words))):
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    assert not wrong
+
+
+def test_tests_leave_the_wording_of_errors_free():
+    """`refused` and the tables of errors look for fragments; `match=` would pin a sentence."""
+    pinned = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if re.search(r"pytest\.raises\(.*match=", line)
+    ]
+    assert not pinned

@@ -332,7 +332,7 @@ def test_fit_undoes_a_step_that_it_refuses(spoil):
     assert np.isfinite(model.state_dict()["1.running_mean"]).all()
 
 
-def test_validate_sees_evaluation_mode_and_the_averaged_weights():
+def test_fit_validates_in_evaluation_mode_with_the_averaged_weights():
     model = network(p=0.5)
     average = WeightAverage(model, decay=0.5)
     seen = []
