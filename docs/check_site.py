@@ -1,8 +1,9 @@
-"""Check a built site as a reader would trip over it: python docs/check_site.py docs/build/html
+"""Check a built site for what a reader stumbles over: python docs/check_site.py docs/build/html
 
 Every link and anchor inside the site leads somewhere, every image has its alternative text, every
-page a language, a title and one main heading; nothing is loaded from elsewhere; and the lessons
-show what they printed and drew.
+page a language, a title and one main heading; nothing is loaded from elsewhere; the lessons show
+what they printed and drew, each claim links to its numbers, notebooks install what a reader has;
+and the text has enough contrast in the light and the dark theme.
 """
 
 import json
@@ -11,6 +12,11 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "extensions"))
+
+from contrast import site_faults  # noqa: E402
 
 FROM_ELSEWHERE = {"script": "src", "img": "src", "iframe": "src", "link": "href"}
 LESSONS = 22
@@ -55,11 +61,11 @@ def check_links(page, pages):
             continue
         target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
         if not target.exists():
-            yield f"a link to nowhere: {link}"
+            yield f"a link to a page that is missing: {link}"
         elif (
             parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids
         ):
-            yield f"a link to a missing place: {link}"
+            yield f"a link to an anchor that is missing: {link}"
 
 
 def check_lessons(folder):
@@ -74,27 +80,71 @@ def check_lessons(folder):
             ("a figure", r"sphx_glr_plot_\d\d_\w+_001"),
             ("folded answers", r"What to expect"),
             ("a download as a notebook", r"\.ipynb"),
+            ("a picture below its question", r"lesson-picture"),
         ):
             if not re.search(sign, text):
                 yield f"{path.name} has no {what}"
 
 
+def check_course(folder):
+    """Faults of the gallery of lessons: a card that is missing, or has no picture of its own."""
+    text = (folder / "course" / "index.html").read_text("utf-8")
+    pictures = re.findall(r'<img[^>]*sd-card-img-top[^>]*src="([^"]+)"', text)
+    pictures += re.findall(r'<img[^>]*src="([^"]+)"[^>]*sd-card-img-top', text)
+    own = {re.search(r"plot_\d\d", picture)[0] for picture in pictures if "plot_" in picture}
+    if len(own) != LESSONS or len(pictures) != LESSONS:
+        yield f"course/index.html: {len(own)} cards with pictures of a lesson; expected {LESSONS}"
+
+
+def check_notebooks(folder):
+    """Faults of the notebooks: none, or one that does not install minivision from the clone."""
+    notebooks = sorted(folder.glob("_downloads/*/plot_*.ipynb"))
+    if len(notebooks) != LESSONS:
+        yield f"{len(notebooks)} notebooks; expected {LESSONS}"
+    for path in notebooks:
+        first = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"])
+        if "%pip install -q -e .." not in first or "clone" not in first:
+            yield f"{path.name} does not begin with an installation from a clone: {first!r}"
+
+
+def check_claims(folder):
+    """Faults of the page of claims: a row that does not link to its numbers."""
+    text = (folder / "measured" / "claims.html").read_text("utf-8")
+    rows = re.findall(r"<tr.*?</tr>", text, re.S)[1:]
+    if not rows:
+        yield "measured/claims.html has no claims"
+    for row in rows:
+        number, *_, measured = re.findall(r"<td.*?</td>", row, re.S)
+        if not re.search(r'href="[^"]+#[^"]+"', measured):
+            yield f"claim {re.sub('<.*?>', '', number)} does not link to what was measured"
+
+
+def check_footer(folder):
+    """Faults of the copyright line: it names nobody, or not the holder in LICENSE."""
+    (holder,) = re.findall(r"Copyright \(c\) (.*)", (HERE.parent / "LICENSE").read_text("utf-8"))
+    text = (folder / "index.html").read_text("utf-8")
+    (line,) = re.findall(r"Copyright &#169;\s*([^<]*)", text)
+    if line.strip() != holder:
+        yield f"the copyright line is {line.strip()!r}; expected {holder!r}, as in LICENSE"
+
+
 def check_backward(folder):
-    """Faults of the stepped backward passes: none, or pages that have no story to tell."""
+    """Faults of the pages that step through a backward pass: none, or one without steps."""
     pages = sorted(folder.glob("pages/*-backward-*.html"))
     if not pages:
-        yield "no page of a backward pass"
+        yield "there is no page of a backward pass"
     for path in pages:
         told = re.search(r'id="story"[^>]*>({.*?})</script>', path.read_text("utf-8"), re.DOTALL)
         if told is None or len(json.loads(told[1])["steps"]) < 2:
-            yield f"{path.name} tells no steps"
+            yield f"{path.name} has no steps"
 
 
 def check(folder):
     """All faults of a built site, as sentences."""
     paths = [path.resolve() for path in sorted(folder.rglob("*.html"))]
     pages = {path: Page(path) for path in paths if "_static" not in path.parts}
-    faults = [*check_lessons(folder), *check_backward(folder)]
+    checks = (check_lessons, check_course, check_notebooks, check_claims, check_footer)
+    faults = [fault for one in (*checks, check_backward, site_faults) for fault in one(folder)]
     for path, page in pages.items():
         found = page.faults if path.stem not in ("search", "genindex") else []
         for fault in [*found, *check_links(page, pages)]:

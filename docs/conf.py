@@ -14,6 +14,7 @@ sys.path.insert(0, str(HERE.parent))
 
 project = "minivision"
 author = "the minivision authors"
+copyright = "2026 the minivision authors"  # as in LICENSE
 extensions = [
     "myst_parser",
     "sphinx_design",
@@ -42,7 +43,12 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {"top_of_page_buttons": []}
-pygments_style, pygments_dark_style = "friendly", "native"
+pygments_style, pygments_dark_style = "a11y-light", "a11y-dark"
+
+# minivision is in no package index, and every lesson imports lesson.py.
+NOTEBOOK = """\
+# Open this notebook in the folder examples of a clone of the repository.
+%pip install -q -e .."""
 
 sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples"),
@@ -57,7 +63,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "show_api_usage": False,
     "download_all_examples": False,
-    "first_notebook_cell": "%pip install -q minivision",
+    "first_notebook_cell": NOTEBOOK,
     "abort_on_example_error": True,
     "plot_gallery": "True",
     "remove_config_comments": True,

@@ -9,7 +9,12 @@ import json
 from pathlib import Path
 
 import minivision
-from minivision.backend import resolve_device
+from minivision.backend import resolve_device, to_device, to_host
+
+__all__ = [
+    "BLUE", "VERMILION", "GREEN", "YELLOW", "PURPLE", "GREY", "PALE",
+    "device", "to_device", "to_host", "recorded_rows",
+]  # fmt: skip
 
 # Five colours of Okabe and Ito's palette, which colour-blind readers can tell apart, and two greys.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -23,7 +28,7 @@ def recorded_rows(name):
     """The rows that a measuring script recorded in this file; none if the file is missing."""
     path = RESULTS / name
     if not path.exists():
-        print(f"{path} is missing; it comes with a clone of the repository")
+        print(f"{path} is missing; it is part of a clone of the repository")
         return []
     return json.loads(path.read_text("utf-8"))
 

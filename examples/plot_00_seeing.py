@@ -2,8 +2,10 @@
 0 · Seeing
 ==========
 
-*Before any mathematics: what is there to see, why is it hard, and who is better at it? You look at
-three figures that deceive you, and then show a trained network what deceives it.*
+**You see at once what an image shows. How sure can you be, and how sure can a network be?**
+
+*You look at three figures that deceive you, and then show a trained network what deceives it. No
+mathematics yet.*
 
 **Prerequisites:** none. Every line of code is explained in later lessons; here, only look.
 
@@ -22,16 +24,10 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, manual_seed, no_grad
+from minivision import Tensor, datasets, manual_seed, models, no_grad, optim, training, transforms
 from minivision import functional as F
-from minivision.backend import to_device
-from minivision.datasets import DataLoader, load_dataset
-from minivision.models import lenet5
-from minivision.optim import Adam, cosine
-from minivision.training import classification_loss, fit
-from minivision.transforms import Compose, Normalize, ToArray
 
-from lesson import BLUE, GREY, PALE, VERMILION, device
+from lesson import BLUE, GREY, PALE, VERMILION, device, to_device
 
 # %%
 # Drawing is easy, seeing is not
@@ -113,23 +109,28 @@ print("the grey of the four squares:", [float(contrast[60, patch].mean()) for pa
 # Now the other observer. We let a small network, LeNet-5 of lesson 6, learn from 1,257 handwritten
 # digits. How it learns is the subject of the next lessons.
 
-train, validation, test = load_dataset("digits")
-prepare = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.std() / 255)])
+train, validation, test = datasets.load_dataset("digits")
+prepare = transforms.Compose(
+    [
+        transforms.ToArray(),
+        transforms.Normalize(train.images.mean() / 255, train.images.std() / 255),
+    ]
+)
 manual_seed(0)
-model = lenet5()
-fit(
+model = models.lenet5()
+training.fit(
     model,
-    DataLoader(train, batch_size=32, shuffle=True, transform=prepare),
-    classification_loss,
-    Adam(model.parameters(), lr=2e-3),
+    datasets.DataLoader(train, batch_size=32, shuffle=True, transform=prepare),
+    training.classification_loss,
+    optim.Adam(model.parameters(), lr=2e-3),
     epochs=6,
-    schedule=cosine(6),
+    schedule=optim.cosine(6),
     device=device,
 )
 model.eval()
 
 
-def answers(images):
+def probabilities(images):
     """The probabilities (N, 10) that the network gives to the ten digits; images uint8."""
     with no_grad():
         return F.softmax(model(Tensor(to_device(prepare(images), device)))).numpy()
@@ -164,7 +165,7 @@ views = {
     "right half hidden": hidden(digits, columns=slice(W // 2, None)),
     "behind bars": behind_bars(digits),
 }
-found = {name: answers(np.ascontiguousarray(images)) for name, images in views.items()}
+found = {name: probabilities(np.ascontiguousarray(images)) for name, images in views.items()}
 
 print(f"{'view':<20}{'correct':>9}{'mean confidence':>17}    (guessing: 10 %)")
 for name, p in found.items():
@@ -176,14 +177,14 @@ figure, grid = plt.subplots(len(chosen), len(views), figsize=(9.4, 6), layout="c
 for row, i in zip(grid, chosen, strict=True):
     for axes, (name, images) in zip(row, views.items(), strict=True):
         p = found[name][i]
-        answer, right = p.argmax(), p.argmax() == labels[i]
+        prediction, right = p.argmax(), p.argmax() == labels[i]
         axes.imshow(images[i], cmap="gray", vmin=0, vmax=255)
-        axes.set_title(f"{answer} ({p.max():.0%})", fontsize=10,
+        axes.set_title(f"{prediction} ({p.max():.0%})", fontsize=10,
                        color="black" if right else VERMILION)  # fmt: skip
         axes.set(xticks=[], yticks=[])
         if row is grid[-1]:
             axes.set_xlabel(name.replace(" hidden", "\nhidden"), fontsize=9)
-figure.suptitle("The network's answer and its confidence; wrong answers in orange")
+figure.suptitle("The network's predictions and their confidence; wrong ones in orange")
 
 # %%
 # Read the table twice, once for each column. You recognise most of these digits at once; the
@@ -210,7 +211,7 @@ def turned(images, degrees):
 
 
 def share_correct(images):
-    return (answers(images).argmax(axis=1) == labels).mean()
+    return (probabilities(images).argmax(axis=1) == labels).mean()
 
 
 angles, columns = range(0, 181, 15), range(0, W + 1, 2)
@@ -220,7 +221,7 @@ print("turned by (degrees):", {a: f"{s:.0%}" for a, s in zip(angles, by_angle, s
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.3), layout="constrained", sharey=True)
 left.plot(angles, by_angle, "o-", color=BLUE)
-left.set(xlabel="turned by (degrees)", ylabel="answers that are correct", ylim=(0, 1.02))
+left.set(xlabel="turned by (degrees)", ylabel="correct predictions", ylim=(0, 1.02))
 left.set_xticks(range(0, 181, 45))
 right.plot([100 * n / W for n in columns], by_columns, "s-", color=VERMILION)
 right.set(xlabel="hidden from the right (% of the image)")
@@ -241,9 +242,11 @@ left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 # Three things to try
 # -------------------
 # 1. Put your hand over the lower half of this page's digits and read them yourself, then compare
-#    your answers with the fifth column. When you are unsure, is the network unsure too?
-# 2. Hide the *upper* half instead of the lower: ``rows=slice(None, H // 2)``. Expect a different
-#    number: the two halves of our digits are not equally informative.
+#    your guesses with the fifth column. When you are unsure, is the network unsure too? Expect it
+#    to be far too sure: in the table, its confidence in half-hidden digits is much higher than its
+#    accuracy, while you probably hesitated more often than you were wrong.
+# 2. Hide the *upper* half instead of the lower: ``rows=slice(None, H // 2)``. Expect far more
+#    correct predictions: the lower half of a digit says more about its class.
 # 3. In the call of ``fit``, train for one epoch instead of six. Expect a lower accuracy on the
 #    digits as they are, and lower confidence everywhere: a network that knows less is also less
 #    sure, but not in the same places.

@@ -2,9 +2,11 @@
 1 · Memorise everything
 =======================
 
-*Keep every image you have ever seen, and answer with the label of the most similar one. This reads
-digits without any training, and shows what training is for: accuracy grows with the data, but so do
-the time per answer and the memory, without limit.*
+**Could you recognise digits by remembering every one that you have ever seen?**
+
+*Predict the label of the most similar image that you have stored. This reads digits without any
+training, and shows what training is for: accuracy grows with the data, but so do
+the time per prediction and the memory, without limit.*
 
 **Prerequisites:** Python and NumPy arrays. No earlier lesson is needed.
 
@@ -17,18 +19,16 @@ the time per answer and the memory, without limit.*
 * say what more data cost such a classifier in time and in bytes, compared with a small network.
 """
 
-# sphinx_gallery_thumbnail_number = 3
+# sphinx_gallery_thumbnail_number = 1
 
 import time
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision.backend import to_device, to_host
-from minivision.datasets import load_dataset
-from minivision.models import KNearestNeighbors, lenet5
+from minivision import datasets, models
 
-from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
+from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, to_device, to_host
 
 # %%
 # A function from images to categories
@@ -38,7 +38,7 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # come with scikit-learn, written by 43 people; they are split into three parts. The first is for
 # learning, the second for choosing settings, and the third stays untouched until the end.
 
-train, validation, test = load_dataset("digits")
+train, validation, test = datasets.load_dataset("digits")
 print(f"{len(train)} digits to remember, {len(validation)} to choose by, {len(test)} to test")
 print(f"one image: {train[0][0].shape} {train[0][0].dtype}, {train[0][0].size} numbers")
 
@@ -68,9 +68,9 @@ print(f"this {validation[0][1]} is nearest to image {nearest}, a {train[nearest]
 
 # %%
 # ``KNearestNeighbors`` gives the same answer, much faster. It is used as in scikit-learn: ``fit``
-# remembers, ``predict`` answers, ``neighbors`` returns the neighbours that decided.
+# remembers, ``predict`` predicts, ``neighbors`` returns the neighbours that decided.
 
-model = KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
+model = models.KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
 distances, indices = model.neighbors(to_device(validation.images, device))
 distances, indices = to_host(distances), to_host(indices)
 print(f"its three neighbours are the images {indices[0].tolist()}, the first at",
@@ -78,28 +78,30 @@ print(f"its three neighbours are the images {indices[0].tolist()}, the first at"
 assert indices[0, 0] == nearest
 
 # %%
-answers = model.predict(to_device(validation.images, device))
-wrong = np.flatnonzero(answers != validation.labels)
-shown = [*np.flatnonzero(answers == validation.labels)[:3], *wrong[:3]]
+predictions = model.predict(to_device(validation.images, device))
+wrong = np.flatnonzero(predictions != validation.labels)
+shown = [*np.flatnonzero(predictions == validation.labels)[:3], *wrong[:3]]
 figure, grid = plt.subplots(4, len(shown), figsize=(7.6, 5.4), layout="constrained")
 for column, i in zip(grid.T, shown, strict=True):
     column[0].imshow(validation[i][0], cmap="gray")
     colour = VERMILION if i in wrong else "black"
-    column[0].set_title(f"a {validation[i][1]}, read as {answers[i]}", fontsize=9, color=colour)
+    column[0].set_title(f"a {validation[i][1]}, read as {predictions[i]}", fontsize=9, color=colour)
     for axes, neighbour, d in zip(column[1:], indices[i], distances[i], strict=True):
         axes.imshow(train[neighbour][0], cmap="gray")
         axes.set_title(f"{train[neighbour][1]}, at {d:,.0f}", fontsize=9)
 for axes in grid.flat:
     axes.set(xticks=[], yticks=[])
-for axes, name in zip(grid[:, 0], ("the question", "nearest", "second", "third"), strict=True):
+for axes, name in zip(grid[:, 0], ("query", "nearest", "second", "third"), strict=True):
     axes.set_ylabel(name, fontsize=9)
-figure.suptitle("Who answered? Distances in grey levels; wrong answers in orange", fontsize=11)
-print(f"{len(wrong)} of {len(answers)} answers are wrong")
+figure.suptitle(
+    "The three nearest neighbours, with distances; wrong predictions in orange", fontsize=11
+)
+print(f"{len(wrong)} of {len(predictions)} predictions are wrong")
 
 # %%
 # Three neighbours vote. If all three disagree, the nearest decides. And if two images are at
 # exactly the same distance, the one that was remembered first counts as nearer. Such rules do not
-# matter much, but without them the answer would depend on the machine.
+# matter much, but without them the prediction would depend on the machine.
 #
 # All distances at once
 # ---------------------
@@ -137,15 +139,15 @@ for dtype in (np.float32, np.float64):
 
 print("k   validation accuracy")
 for k in (1, 3, 5, 9, 15, 51):
-    model = KNearestNeighbors(k).fit(to_device(train.images, device), train.labels)
+    model = models.KNearestNeighbors(k).fit(to_device(train.images, device), train.labels)
     right = model.predict(to_device(validation.images, device)) == validation.labels
     print(f"{k:<3} {right.mean():>8.1%}")
 
 # %%
-# With 180 digits one answer is worth half a percent, so the small k cannot be told apart. We
-# take 3. Now the test digits, once:
+# With 180 digits, one digit is half a percent, so the small k cannot be told apart. We take 3. Now
+# the test digits, once:
 
-model = KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
+model = models.KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
 right = model.predict(to_device(test.images, device)) == test.labels
 print(f"test accuracy {right.mean():.1%}: {right.sum()} of {len(test)}")
 
@@ -159,23 +161,23 @@ print(f"test accuracy {right.mean():.1%}: {right.sum()} of {len(test)}")
 # So time and memory should both be proportional to n. We measure it here, on your machine. (Beyond
 # 1,257 the digits are repeated: the search does not know that they are.)
 
-questions = to_device(test.images, device)
+queries = to_device(test.images, device)
 sizes = [157, 314, 628, 1257, 2514, 5028, 10056]
 milliseconds, megabytes = [], []
 for n in sizes:
     copies = np.resize(np.arange(len(train)), n)
-    model = KNearestNeighbors(k=3).fit(
+    model = models.KNearestNeighbors(k=3).fit(
         to_device(train.images[copies], device), train.labels[copies]
     )
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        model.predict(questions)
+        model.predict(queries)
         times.append(time.perf_counter() - start)
     milliseconds.append(1000 * min(times) / len(test))
     megabytes.append(model.nbytes / 1e6)
 slope = np.polyfit(np.log(sizes[-4:]), np.log(milliseconds[-4:]), 1)[0]
-print(f"{'n':>6} {'ms a question':>14} {'MB':>7} {'multiply-adds a question':>25}")
+print(f"{'n':>6} {'ms per query':>14} {'MB':>7} {'multiply-adds per query':>25}")
 for n, ms, mb in zip(sizes, milliseconds, megabytes, strict=True):
     print(f"{n:>6,} {ms:>14.4f} {mb:>7.2f} {n * 784:>25,}")
 print(f"from n = {sizes[-4]:,} on, time grows as n to the power {slope:.2f} on this machine")
@@ -183,13 +185,13 @@ print(f"from n = {sizes[-4]:,} on, time grows as n to the power {slope:.2f} on t
 # %%
 figure, (left, right_axes) = plt.subplots(1, 2, figsize=(8.4, 3.3), layout="constrained")
 for axes, values, colour, label in (
-    (left, milliseconds, VERMILION, "time a question (ms)"),
-    (right_axes, megabytes, BLUE, "remembered (MB)"),
+    (left, milliseconds, VERMILION, "time per query (ms)"),
+    (right_axes, megabytes, BLUE, "memory (MB)"),
 ):
     axes.loglog(sizes, values, "o-", color=colour)
     steady = [values[-1] * n / sizes[-1] for n in sizes]
     axes.loglog(sizes, steady, ":", color=GREY)
-    axes.set(xlabel="images remembered, n", ylabel=label)
+    axes.set(xlabel="stored images, n", ylabel=label)
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
 left.text(sizes[2], 0.5 * milliseconds[2], "proportional to n", color=GREY, fontsize=9)
@@ -223,7 +225,7 @@ seconds, _ = column("processor_seconds_per_query")
 size, _ = column("bytes")
 large = stored >= 10_000
 recorded_slope = np.polyfit(np.log(stored[large]), np.log(seconds[large]), 1)[0]
-print(f"{'n':>6} {'test accuracy':>16} {'ms a question':>14} {'MB':>6}")
+print(f"{'n':>6} {'test accuracy':>16} {'ms per query':>14} {'MB':>6}")
 for n, a, s, t, b in zip(stored, accuracy, spread, seconds, size, strict=True):
     print(f"{n:>6,} {a:>8.2%} ± {s:.2%} {1000 * t:>14.3f} {b / 1e6:>6.2f}")
 print(f"from n = 10,000 on, time grew as n to the power {recorded_slope:.2f}")
@@ -238,12 +240,12 @@ errors = 1 - accuracy
 lenet_error = 1 - np.mean([row["test_accuracy"] for row in lenet])
 steepness, height = np.polyfit(np.log(stored[-4:]), np.log(errors[-4:]), 1)
 needed = float(np.exp((np.log(lenet_error) - height) / steepness))
-lenet_bytes = 4 * lenet5().parameter_count()
+lenet_bytes = 4 * models.lenet5().parameter_count()
 print(f"ten times the digits leave {10**steepness:.0%} of the errors")
 print(f"LeNet-5: {lenet_error:.2%} errors, {lenet_bytes:,} bytes of weights")
 print(f"60,000 neighbours: {errors[-1]:.2%} errors, {size[-1]:,.0f} bytes,",
       f"{size[-1] / lenet_bytes:.0f} times as many")  # fmt: skip
-print(f"the same errors as LeNet-5, if the line went on: {needed:,.0f} digits,",
+print(f"as few errors as LeNet-5, if the line continued: {needed:,.0f} digits,",
       f"{needed * size[-1] / stored[-1] / 1e9:.1f} GB")  # fmt: skip
 
 # %%
@@ -255,7 +257,7 @@ for axes, scale in ((left, 1), (right_axes, size[-1] / stored[-1] / 1e6)):
     axes.errorbar(stored * scale, 100 * errors, 100 * spread, fmt="o-", color=BLUE, capsize=3,
                   label="3 nearest neighbours")  # fmt: skip
     line = 100 * np.exp(height + steepness * np.log(beyond))
-    axes.plot(beyond * scale, line, ":", color=BLUE, label="the line, carried on")
+    axes.plot(beyond * scale, line, ":", color=BLUE, label="the line, extended")
     axes.set(xscale="log", yscale="log")
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
@@ -268,12 +270,12 @@ right_axes.set(xlabel="memory (MB)")
 left.set_yticks([1, 3, 10, 30], ["1", "3", "10", "30"])
 left.yaxis.set_minor_formatter("")
 right_axes.legend(frameon=False, fontsize=9)
-figure.suptitle("MNIST: how many digits, and how many bytes, buy how few errors?", fontsize=11)
+figure.suptitle("MNIST: errors against stored digits and against memory", fontsize=11)
 
 # %%
 # That is the bargain of learning. LeNet-5 has seen the same digits (moved about by up to a pixel)
 # and kept none of them. It packs what they have in common into 61,706 numbers, a complexity fixed
-# in advance: more data make the numbers better, not more numerous. It also answers faster, with
+# in advance: more data make the numbers better, not more numerous. It is also faster, with
 # 416,520 multiply-adds per image; the neighbours need 47,040,000. (The dotted line is an
 # extrapolation, of course: nobody has measured there.)
 #
@@ -281,7 +283,7 @@ figure.suptitle("MNIST: how many digits, and how many bytes, buy how few errors?
 
 numbers = 1_281_167 * 224 * 224 * 3
 print(f"{numbers / 1e9:.0f} GB as bytes, {4 * numbers / 1e9:.0f} GB as float32,",
-      f"and {numbers / 1e9:.0f} billion multiply-adds for one answer")  # fmt: skip
+      f"and {numbers / 1e9:.0f} billion multiply-adds for one prediction")  # fmt: skip
 
 # %%
 # And a cat on a sofa may have more pixels in common with a dog on that sofa than with another cat.
@@ -289,12 +291,13 @@ print(f"{numbers / 1e9:.0f} GB as bytes, {4 * numbers / 1e9:.0f} GB as float32,"
 #
 # Three things to try
 # -------------------
-# 1. Build ``KNearestNeighbors(3, metric="cosine")``, which ignores how bright an image is. On these
-#    digits expect nearly the same accuracy; on ``test.images // 4`` compare both, and expect
-#    Euclidean distance to fail while cosine hardly notices.
-# 2. Give it ``memory_budget=20_000`` bytes. The answers stay the same, but each takes about a
-#    hundred times as long: images are compared almost one by one. Then try 10_000 and read the
-#    message.
+# 1. Build ``models.KNearestNeighbors(3, metric="cosine")``, which ignores how bright an image is.
+#    Compare both metrics on the test digits, and on ``test.images // 4``. Expect nearly the same
+#    accuracy on the test digits; on the dark ones, Euclidean distance fails and cosine hardly
+#    changes.
+# 2. Give it ``memory_budget=20_000`` bytes, and then 10_000. Expect the same predictions from the
+#    first, a hundred times as slowly: images are compared almost one by one. The second is too
+#    little for a single comparison, and the message says how much is needed.
 # 3. Move the test digits by two pixels: ``np.roll(test.images, 2, axis=2)``. To you nothing has
 #    changed. Expect far more errors: no pixel is where it was. Lesson 4 looks at that.
 #

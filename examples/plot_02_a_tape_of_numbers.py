@@ -2,6 +2,8 @@
 2 · A tape of numbers
 =====================
 
+**How does a network know in which direction to change each of its weights?**
+
 *A network learns because every number it computes remembers how it was made. Here you watch that
 record being written, follow it backwards, and use it to fit a line to 24 galaxies.*
 
@@ -16,7 +18,7 @@ record being written, follow it backwards, and use it to fit a line to 24 galaxi
 * write gradient descent in fifteen lines and say what each of them is for.
 """
 
-# sphinx_gallery_thumbnail_number = 1
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -85,8 +87,8 @@ y = p + b
 e = y - 5
 L = e**2
 print(L)
-print("its node has the number", L.node.number, "and was made by", L.node.name)
-print("its parent has the number", L.node.parents[0].number, "and belongs to e:",
+print("its node is number", L.node.number, "and was made by", L.node.name)
+print("its parent is number", L.node.parents[0].number, "and belongs to e:",
       L.node.parents[0] is e.node)  # fmt: skip
 
 # %%
@@ -181,7 +183,9 @@ labels = {tensor.node: f"{name}\n{float(tensor):g}" for name, tensor in names.it
 labels[e.node.parents[1]] = "constant\n5"
 gradients = {tensor.node: f"gradient {float(tensor.grad):g}" for tensor in names.values()}
 figure = draw_graph(L, labels, gradients)
-figure.suptitle("Values run right along the arrows; gradients come back left", fontsize=11)
+figure.suptitle(
+    "Values flow to the right, along the arrows; gradients flow back to the left", fontsize=11
+)
 
 # %%
 # Read the picture from the right. The gradient is 1 at L and 2e at e. The subtraction and the
@@ -211,7 +215,7 @@ labels = {tensor.node: f"{name}\n{float(tensor):g}" for name, tensor in names.it
 labels[triple.node.parents[0]] = "constant\n3"
 gradients = {tensor.node: f"gradient {float(tensor.grad):g}" for tensor in names.values()}
 figure = draw_graph(total, labels, gradients)
-figure.suptitle("Three arrows leave a; three gradients come back and add", fontsize=11)
+figure.suptitle("Three arrows leave a; three gradients flow back and are added", fontsize=11)
 
 # %%
 # The first gradient
@@ -246,8 +250,8 @@ for weights in ([1, 1, 1], [0, 1, 0], [0.3, -1.2, 0.7]):
 # want the value, compute it under ``no_grad``:
 
 with no_grad():
-    answer = z * z
-print("requires_grad:", answer.requires_grad, "  parents:", answer.node.parents)
+    squares = z * z
+print("requires_grad:", squares.requires_grad, "  parents:", squares.node.parents)
 
 # %%
 # A function of your own
@@ -337,7 +341,7 @@ left.scatter(distance, speed, s=22, color=GREY)
 ends = np.array([0, 2.1])
 left.plot(ends, float(w) * ends + float(b), color=BLUE, linewidth=2)
 left.set(xlabel="distance (millions of parsecs)", ylabel="speed away from us (km/s)")
-left.set_title("24 nebulae and the line that was learned", fontsize=10)
+left.set_title("24 nebulae and the learned line", fontsize=10)
 right.plot(losses[:60], color=BLUE, linewidth=2)
 right.axhline(best, color=VERMILION, linestyle="--", linewidth=1.3)
 right.text(60, best * 1.04, "the best any line can do", color=VERMILION, ha="right")
@@ -412,14 +416,14 @@ except ValueError as error:
 #
 # Three things to try
 # -------------------
-# 1. Set ``rate = 0.2`` to ``0.6``. The loss, which fell, should now grow with every step, because a
-#    step of this size jumps over the valley and lands higher on the other side. At which rate does
-#    it start to grow? (At 1 divided by the larger eigenvalue of the matrix of means [[mean(x²),
-#    mean(x)], [mean(x), 1]], x being the distance.)
-# 2. Delete ``parameter.grad = None``. Each step now follows the sum of all gradients so far, a ball
-#    without friction: expect a loss that swings up and down and does not settle.
-# 3. In ``squash``, forget the inner derivative: leave ``(2 / 3)`` out of ``backward``. Nothing
-#    raises, every shape is right, and the dashed curve is higher by a half. Keep the broken
+# 1. Set ``rate = 0.2`` to ``0.6``. At which rate does the loss start to grow? Expect it to grow
+#    with every step at 0.6, because a step of this size jumps over the valley and lands higher on
+#    the other side. The limit is 1 divided by the larger eigenvalue of the matrix of means
+#    [[mean(x²), mean(x)], [mean(x), 1]], x being the distance.
+# 2. Delete ``parameter.grad = None``. Expect a loss that swings up and down and does not settle:
+#    each step now follows the sum of all gradients so far, like a ball without friction.
+# 3. In ``squash``, forget the inner derivative: leave ``(2 / 3)`` out of ``backward``. Expect no
+#    error, since every shape is right, and a dashed curve that is higher by a half. Keep the broken
 #    function for lesson 3.
 #
 # **Next lesson:** :doc:`3 · Is the gradient right? <plot_03_is_the_gradient_right>`

@@ -2,8 +2,10 @@
 3 · Is the gradient right?
 ==========================
 
-*A wrong gradient raises no error, and the network that uses it still learns. First you meet a check
-of a few lines, then a museum of wrong gradients that it catches and an accuracy does not.*
+**A network learns, and reads nine digits of ten. Does that prove that its gradients are right?**
+
+*A wrong gradient raises no error. First you meet a check of a few lines, then a museum of wrong
+gradients that it catches and an accuracy does not.*
 
 **Prerequisites:** lesson 2 (a tape of numbers).
 
@@ -16,19 +18,15 @@ of a few lines, then a museum of wrong gradients that it catches and an accuracy
 * use controls to show why a plausible accuracy proves nothing about a gradient.
 """
 
-# sphinx_gallery_thumbnail_number = 4
+# sphinx_gallery_thumbnail_number = 3
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, gradcheck, manual_seed, record
+from minivision import Tensor, datasets, gradcheck, manual_seed, nn, optim, record, training
 from minivision import functional as F
 from minivision.analysis.gradient_cases import check_all
-from minivision.datasets import ArrayDataset, DataLoader, load_dataset
 from minivision.gradcheck import GradientError
-from minivision.nn import Conv2d, Linear, Module
-from minivision.optim import Adam
-from minivision.training import classification_loss, evaluate, fit
 
 from lesson import BLUE, GREY, PALE, VERMILION, recorded_rows
 
@@ -154,8 +152,8 @@ axes.spines[["top", "right"]].set_visible(False)
 # by a coincidence that a second random direction will not repeat.
 
 entries, drawn = weights.size, 3
-print(f"one by one: {2 * entries} evaluations for {entries} weights;")
-print(f"along {drawn} random directions: {2 * drawn}, whatever the number of weights")
+print(f"one by one: {2 * entries} evaluations for {entries} weights")
+print(f"along {drawn} random directions: {2 * drawn} evaluations for any number of weights")
 
 # %%
 # Why ones are a trap
@@ -215,7 +213,7 @@ corner = Tensor(np.zeros(1), requires_grad=True)
 F.relu(corner).backward(np.ones(1))
 for eps in (1e-2, 1e-5):
     ahead, behind = F.relu(np.full(1, eps)).item(), F.relu(np.full(1, -eps)).item()
-    print(f"ε = {eps:g}: the engine says {corner.grad[0]:g}, the central difference says "
+    print(f"ε = {eps:g}: the engine gives {corner.grad[0]:g}, the central difference "
           f"{(ahead - behind) / (2 * eps):g}")  # fmt: skip
 
 # %%
@@ -389,13 +387,13 @@ EXHIBITS = {
 # layer. Its functions can be replaced.
 
 
-class SmallNetwork(Module):
+class SmallNetwork(nn.Module):
     """Two convolutions and a fully connected layer, with the given functions."""
 
     def __init__(self, conv, relu, pool, loss):
-        self.first = Conv2d(1, 6, 5, padding=PADDING)
-        self.second = Conv2d(6, 8, 5, padding=PADDING)
-        self.output = Linear(8 * 7 * 7, 10)
+        self.first = nn.Conv2d(1, 6, 5, padding=PADDING)
+        self.second = nn.Conv2d(6, 8, 5, padding=PADDING)
+        self.output = nn.Linear(8 * 7 * 7, 10)
         self.conv, self.relu, self.pool, self.loss = conv, relu, pool, loss
 
     def forward(self, x):
@@ -425,19 +423,23 @@ def trained(name, data, seed):
         network = SmallNetwork(**{**RIGHT, **EXHIBITS.get(name, {})})
     learning = network.output if name == "frozen filters" else network
     if name == "shuffled labels":
-        data = ArrayDataset(data.images, rng.permutation(data.labels), data.classes)
-    batches = DataLoader(data, BATCH_SIZE, shuffle=True, seed=seed)
-    adam = Adam(learning.parameters(), LEARNING_RATE)
-    history = fit(network, batches, classification_loss, adam, EPOCHS, seed=seed, device="cpu")
+        data = datasets.ArrayDataset(data.images, rng.permutation(data.labels), data.classes)
+    batches = datasets.DataLoader(data, BATCH_SIZE, shuffle=True, seed=seed)
+    adam = optim.Adam(learning.parameters(), LEARNING_RATE)
+    history = training.fit(
+        network, batches, training.classification_loss, adam, EPOCHS, seed=seed, device="cpu"
+    )
     return network, history
 
 
-train, validation, _ = load_dataset("digits")  # the third part is for testing: lesson 6 opens it
+train, validation, _ = datasets.load_dataset(
+    "digits"
+)  # the third part is for testing: lesson 6 opens it
 losses = {}
 for name in (*CONTROLS, *EXHIBITS):
     network, history = trained(name, train, seed=0)
     losses[name] = history["train_loss"]
-    accuracy = evaluate(network, DataLoader(validation, 256))["accuracy"]
+    accuracy = training.evaluate(network, datasets.DataLoader(validation, 256))["accuracy"]
     print(f"{name:<20} loss {losses[name][0]:.2f} -> {losses[name][-1]:.2f}",
           f"  accuracy on {len(validation)} held-out digits {accuracy:.1%}")  # fmt: skip
 
@@ -492,7 +494,7 @@ whole.set(
 )
 whole.text(tests["shuffled labels"].max() + 0.02, -0.75, "shuffled labels", va="center", fontsize=9)
 end.set_xlim(min(tests[name].min() for name in EXHIBITS) - 0.01, 1)
-end.set_xlabel("the right end: a point for each seed, a line for the mean")
+end.set_xlabel("the right end, enlarged: one point per seed, a line at the mean")
 for name, label in zip(CONTROLS, ("all rules\nright", "frozen\nfilters"), strict=False):
     end.text(tests[name].mean(), -0.75, label, ha="center", va="center", color=bands[name],
              fontsize=9)  # fmt: skip
@@ -519,7 +521,7 @@ for axes, name in zip(grid.flat, (*EXHIBITS, "the controls"), strict=True):
     axes.set_xticks(epochs)
 figure.supxlabel("epoch", fontsize=10)
 figure.supylabel("training loss (seed 0)", fontsize=10)
-figure.suptitle("Seven networks with wrong gradients, in orange, and seven losses that fall")
+figure.suptitle("Seven networks with wrong gradients (orange), and seven losses that fall")
 
 # %%
 # Each of them reads about nine digits out of ten or more, and its loss fell. If you saw only one of
@@ -603,7 +605,7 @@ def middle_check(function, inputs, first):
             raise GradientError(f"input {i}: the gradient gives {leaf.grad[middle]}, not {slope}")
 
 
-CHECKS = ("often written", "+ three images", "+ both signs", "+ random dy", "gradcheck")
+CHECKS = ("common form", "+ three images", "+ both signs", "+ random dy", "gradcheck")
 
 
 def passes(level, part, function, seed):
@@ -638,10 +640,10 @@ axes.set_xticks(range(len(CHECKS)), CHECKS)
 axes.set_yticks(range(len(suspects)), list(suspects))
 axes.tick_params(length=0)
 axes.spines[:].set_visible(False)
-axes.set_title("In how many of 20 random examples does the check fail?", fontsize=11)
+axes.set_title("Share of 20 random examples in which the check fails", fontsize=11)
 for level, check in enumerate(CHECKS):
     missed = [name for name, row in zip(suspects, accused, strict=True) if row[level] == 0]
-    print(f"{check:<16} lets pass: {'; '.join(name for name in missed if name in WRONG) or 'none'}")
+    print(f"{check:<16} misses: {'; '.join(name for name in missed if name in WRONG) or 'none'}")
 
 # %%
 # No check rejects a right gradient, so each of them looks trustworthy. But the first lets five of
@@ -661,17 +663,18 @@ for level, check in enumerate(CHECKS):
 # Three things to try
 # -------------------
 # 1. Take the broken ``squash`` from the end of lesson 2 and write
-#    ``verdict("squash", squash, [rng.normal(size=(3, 4))])``. It should be caught, with a promise
-#    that is one and a half times what the function does.
-# 2. Run the museum with another optimizer: in ``trained`` replace ``Adam(…, LEARNING_RATE)`` by
-#    ``SGD(learning.parameters(), 0.02, momentum=0.9)``, from ``minivision.optim``, and let the loop
-#    below it visit ``("all rules right", "1 dW turned", "6 not divided by N", "4 relu, no mask")``.
-#    The control still learns. Expect exhibit 1 to fall far behind; exhibit 6, whose steps are
-#    now 32 times too long, to learn nothing; and exhibit 4 to grow beyond all bounds: ``fit`` stops
-#    and names the function in which the first number that is not finite arose.
+#    ``verdict("squash", squash, [rng.normal(size=(3, 4))])``. Expect it to be caught: the gradient
+#    promises one and a half times what the function does.
+# 2. Run the museum with another optimizer: in ``trained`` replace ``optim.Adam(…, LEARNING_RATE)``
+#    with ``optim.SGD(learning.parameters(), 0.02, momentum=0.9)``, and let the loop below it visit
+#    ``("all rules right", "1 dW turned", "6 not divided by N", "4 relu, no mask")``. Expect the
+#    control to learn and exhibit 1 to fall far behind. Exhibit 6, whose steps are now 32 times too
+#    long, learns nothing, and exhibit 4 grows beyond all bounds: ``fit`` stops and names the
+#    function that produced the first number that is not finite.
 # 3. Add an exhibit of your own: max pooling whose gradient goes to the lower right corner of every
 #    window, wherever the largest value was. It takes two lines, ``dx = np.zeros_like(x.data)`` and
-#    ``dx[:, :, 1::2, 1::2] = dy``. Expect more than nine digits of ten, and a verdict.
+#    ``dx[:, :, 1::2, 1::2] = dy``. Expect a network that reads more than nine digits of ten, and a
+#    ``gradcheck`` that rejects the function.
 #
 # **Next lesson:** :doc:`4 · One fully connected layer <plot_04_one_fully_connected_layer>`
 

@@ -2,6 +2,8 @@
 4 · One fully connected layer
 =============================
 
+**What can a network know if it has a single layer?**
+
 *The smallest network there is gives every pixel one weight for every class. You can look at
 everything it knows: ten pictures. They explain why it reads most digits, and why moving a digit by
 three pixels is enough to confuse it.*
@@ -17,21 +19,14 @@ three pixels is enough to confuse it.*
 * measure how a classifier copes with shifts and scaling, and say why one template is too few.
 """
 
-# sphinx_gallery_thumbnail_number = 1
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, no_grad
-from minivision.backend import to_device
-from minivision.datasets import DataLoader, load_dataset
-from minivision.models import softmax_regression, templates
-from minivision.nn import skip_init
-from minivision.optim import Adam
-from minivision.training import classification_loss, evaluate, fit
-from minivision.transforms import Compose, Normalize, RandomTranslate, Scale, ToArray, Translate
+from minivision import Tensor, datasets, models, nn, no_grad, optim, training, transforms
 
-from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
+from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, to_device
 
 # %%
 # Scores from pixels
@@ -44,15 +39,15 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 #
 #    score_k = Σ_ij W_k[i, j] · x[i, j] + b_k
 #
-# The highest score is the answer; softmax turns the ten into probabilities. This is a *fully
+# The highest score is the prediction; softmax turns the ten into probabilities. This is a *fully
 # connected layer*, and as a classifier it is called softmax regression.
 
-train, validation, test = load_dataset("digits")
+train, validation, test = datasets.load_dataset("digits")
 mean, std = train.images.mean() / 255, train.images.std() / 255
-prepare = Compose([ToArray(), Normalize(mean, std)])
+prepare = transforms.Compose([transforms.ToArray(), transforms.Normalize(mean, std)])
 
-with skip_init():
-    model = softmax_regression()
+with nn.skip_init():
+    model = models.softmax_regression()
 print(model)
 print(f"10·28·28 + 10 = {10 * 28 * 28 + 10:,}, counted {model.parameter_count():,} parameters")
 
@@ -67,13 +62,13 @@ print(f"10·28·28 + 10 = {10 * 28 * 28 + 10:,}, counted {model.parameter_count(
 
 def trained(transform, epochs):
     """A single layer trained on the training digits after these transforms."""
-    with skip_init():
-        model = softmax_regression()
-    fit(
+    with nn.skip_init():
+        model = models.softmax_regression()
+    training.fit(
         model,
-        DataLoader(train, batch_size=32, shuffle=True, transform=transform),
-        classification_loss,
-        Adam(model.parameters(), lr=1e-3),
+        datasets.DataLoader(train, batch_size=32, shuffle=True, transform=transform),
+        training.classification_loss,
+        optim.Adam(model.parameters(), lr=1e-3),
         epochs,
         device=device,
     )
@@ -81,9 +76,11 @@ def trained(transform, epochs):
 
 
 def accuracy(model, data, change=None):
-    """The share of right answers, after a change of every image."""
-    steps = [*([change] if change else []), ToArray(), Normalize(mean, std)]
-    return evaluate(model, DataLoader(data, 256, transform=Compose(steps)))["accuracy"]
+    """The share of correct predictions, after a change of every image."""
+    steps = [*([change] if change else []), transforms.ToArray(), transforms.Normalize(mean, std)]
+    return training.evaluate(
+        model, datasets.DataLoader(data, 256, transform=transforms.Compose(steps))
+    )["accuracy"]
 
 
 model = trained(prepare, epochs=20)
@@ -99,7 +96,7 @@ print(f"validation accuracy {accuracy(model, validation):.1%}, test {accuracy(mo
 # Above each is the mean of all training images of that class, minus the mean of all classes. It
 # involved no training at all.
 
-learned = templates(model)[:, 0]
+learned = models.templates(model)[:, 0]
 images = prepare(train.images)[:, 0]
 means = np.stack([images[train.labels == k].mean(axis=0) for k in range(10)])
 differences = means - means.mean(axis=0)
@@ -126,7 +123,7 @@ print(
 )
 
 # %%
-# They look much alike. How much of the answer is in the means alone? There is no need to
+# They look much alike. How much of what the layer knows is in the means alone? There is no need to
 # guess, because a classifier that picks the nearest mean image m_k *is* a fully connected layer.
 # Multiply out the distance, as in lesson 1:
 #
@@ -138,16 +135,18 @@ print(
 # ``2 m_k·x - |m_k|²``: the weights are ``2 m_k``, the bias is ``-|m_k|²``. Put these into the
 # layer, without any training:
 
-by_means = softmax_regression()
+by_means = models.softmax_regression()
 layer = by_means.classifier[0]
 layer.weight.data = np.float32(2 * means.reshape(10, -1))
 layer.bias.data = np.float32(-(means**2).sum(axis=(1, 2)))
 
 x = prepare(test.images)
 with no_grad():
-    answers = by_means(Tensor(x)).numpy().argmax(axis=1)  # on the CPU, where it was made
+    predictions = by_means(Tensor(x)).numpy().argmax(axis=1)  # on the CPU, where it was made
 nearest = np.stack([((x[:, 0] - m) ** 2).sum(axis=(1, 2)) for m in means], axis=1).argmin(axis=1)
-print(f"the layer and the search for the nearest mean agree on {(answers == nearest).mean():.0%}")
+print(
+    f"the layer and the search for the nearest mean agree on {(predictions == nearest).mean():.0%}"
+)
 print(f"test accuracy: mean images {accuracy(by_means, test):.1%}, learned templates",
       f"{accuracy(model, test):.1%}")  # fmt: skip
 
@@ -166,16 +165,16 @@ digit, own = test[chosen][0], learned[3]
 figure, grid = plt.subplots(2, 5, figsize=(8.8, 4.0), layout="constrained", height_ratios=(3, 2))
 largest = abs(own).max()
 for s, (above, below) in zip(range(0, 10, 2), grid.T, strict=True):
-    moved = Translate(s, 0)(digit)
+    moved = transforms.Translate(s, 0)(digit)
     with no_grad():
         scores = model(Tensor(to_device(prepare(moved)[None], device))).numpy()[0]
     above.imshow(own, cmap="PuOr_r", vmin=-largest, vmax=largest)
     above.contour(moved[..., 0], levels=[110], colors="black", linewidths=1.5)
-    answer = scores.argmax()
-    above.set_title(f"{s} px: reads {answer}", fontsize=10,
-                    color="black" if answer == 3 else VERMILION)  # fmt: skip
+    prediction = scores.argmax()
+    above.set_title(f"{s} px: read as {prediction}", fontsize=10,
+                    color="black" if prediction == 3 else VERMILION)  # fmt: skip
     above.set(xticks=[], yticks=[])
-    colours = [BLUE if k == 3 else (VERMILION if k == answer else GREY) for k in range(10)]
+    colours = [BLUE if k == 3 else (VERMILION if k == prediction else GREY) for k in range(10)]
     below.bar(range(10), scores, color=colours)
     below.axhline(0, color=GREY, linewidth=0.8)
     below.set_xticks(range(10), [str(k) for k in range(10)], fontsize=7)
@@ -185,7 +184,7 @@ for s, (above, below) in zip(range(0, 10, 2), grid.T, strict=True):
 for axes in grid[1]:
     axes.sharey(grid[1, 0])
 grid[1, 0].set_ylabel("score", fontsize=8)
-figure.suptitle("A 3 slides over the template of class 3 (its own score in blue)", fontsize=11)
+figure.suptitle("A 3 slides over the template of class 3 (blue: the score of class 3)", fontsize=11)
 
 # %%
 # Its strokes leave the orange and enter the violet. To the layer a moved digit is not the same
@@ -193,10 +192,14 @@ figure.suptitle("A 3 slides over the template of class 3 (its own score in blue)
 
 shifts, scales = range(7), (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 print("shift (px)  " + "".join(f"{s:>8}" for s in shifts))
-by_shift = [np.mean([accuracy(model, test, Translate(d, 0)) for d in (-s, s)]) for s in shifts]
+by_shift = [
+    np.mean([accuracy(model, test, transforms.Translate(d, 0)) for d in (-s, s)]) for s in shifts
+]
 print("accuracy    " + "".join(f"{a:>8.1%}" for a in by_shift))
 print("scale       " + "".join(f"{f:>8}" for f in scales))
-print("accuracy    " + "".join(f"{accuracy(model, test, Scale(f)):>8.1%}" for f in scales))
+print(
+    "accuracy    " + "".join(f"{accuracy(model, test, transforms.Scale(f)):>8.1%}" for f in scales)
+)
 
 # %%
 # Can it be taught?
@@ -204,13 +207,21 @@ print("accuracy    " + "".join(f"{accuracy(model, test, Scale(f)):>8.1%}" for f 
 # The obvious cure is to show it moved digits in training. With the same number of epochs and random
 # shifts of up to three pixels:
 
-taught = trained(Compose([RandomTranslate(3), ToArray(), Normalize(mean, std)]), epochs=20)
+taught = trained(
+    transforms.Compose(
+        [transforms.RandomTranslate(3), transforms.ToArray(), transforms.Normalize(mean, std)]
+    ),
+    epochs=20,
+)
 print("shift (px)     " + "".join(f"{s:>8}" for s in shifts))
 for name, network in (("as they are", model), ("with shifts", taught)):
-    values = [np.mean([accuracy(network, test, Translate(d, 0)) for d in (-s, s)]) for s in shifts]
+    values = [
+        np.mean([accuracy(network, test, transforms.Translate(d, 0)) for d in (-s, s)])
+        for s in shifts
+    ]
     print(f"{name:<15}" + "".join(f"{a:>8.1%}" for a in values))
 
-blurred = templates(taught)[:, 0]
+blurred = models.templates(taught)[:, 0]
 figure, grid = plt.subplots(2, 10, figsize=(9.2, 2.4), layout="constrained")
 for k in range(10):
     for axes, stack in ((grid[0, k], learned), (grid[1, k], blurred)):
@@ -220,7 +231,9 @@ for k in range(10):
     grid[0, k].set_title(str(k), fontsize=10)
 grid[0, 0].set_ylabel("as they are", fontsize=9)
 grid[1, 0].set_ylabel("with shifts", fontsize=9)
-figure.suptitle("Templates of digits as they are, and of digits in 49 places", fontsize=11)
+figure.suptitle(
+    "Templates learned from digits as they are, and from digits in 49 positions", fontsize=11
+)
 
 # %%
 # It gets better on moved digits, and worse on unmoved ones. There is one picture per class, and a
@@ -256,10 +269,10 @@ for axes, kind, label in zip(
     for name, colour in (("softmax_regression", VERMILION), ("lenet5", BLUE)):
         for augmentation, style in ((0, "o-"), (3, "s--")):
             at, values, spread = recorded(name, augmentation, kind)
-            told = "trained with shifts of ±3 px" if augmentation else "digits as they are"
+            words = "trained with shifts of ±3 px" if augmentation else "digits as they are"
             axes.errorbar(at, values, spread, fmt=style, color=colour, markersize=5, capsize=2,
-                          label=f"{names[name]}, {told}")  # fmt: skip
-            print(f"{names[name]:<10}{told:<30}{kind:<6}"
+                          label=f"{names[name]}, {words}")  # fmt: skip
+            print(f"{names[name]:<10}{words:<30}{kind:<6}"
                   + "".join(f"{v:>7.1%}" for v in values))  # fmt: skip
     axes.set(xlabel=label, ylim=(0, 1.02))
     axes.grid(color=PALE)
@@ -282,7 +295,9 @@ figure.suptitle("MNIST, moved and scaled: mean and standard deviation of 3 seeds
 # -------------------
 # 1. ``minivision train --model softmax_regression --dataset digits`` does the same on the command
 #    line. By default it shifts training digits by up to 2 pixels; compare with ``--shift 0``.
-# 2. In ``trained`` leave out ``with skip_init()``: then the layer begins with random weights.
+#    Expect a slightly higher accuracy without the shifts: the test digits have not moved, and as
+#    above one picture per class cannot suit a digit in many places.
+# 2. In ``trained`` leave out ``with nn.skip_init()``: then the layer begins with random weights.
 #    Expect nearly the same accuracy, and templates full of noise: pixels that are dark in
 #    all images all get the same gradient, so their weights stay as different as they were drawn.
 # 3. Give ``by_means`` the means of *moved* digits, ten of each image, and measure its accuracy on

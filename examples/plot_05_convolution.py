@@ -2,6 +2,8 @@
 5 · Convolution
 ===============
 
+**An edge is an edge wherever it is. How does a layer make use of that?**
+
 *Take a fully connected layer of fourteen million weights. Let every unit look only at a small
 window: 357,504 are left. Let all windows share their weights: 456. The result is a convolution, and
 it knows something about images that the others have to learn.*
@@ -17,18 +19,15 @@ it knows something about images that the others have to learn.*
 * show what shift-equivariance is, and what it is not.
 """
 
-# sphinx_gallery_thumbnail_number = 1
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from minivision import datasets, models, transforms
 from minivision import functional as F
-from minivision.backend import to_device, to_host
-from minivision.datasets import load_dataset
-from minivision.models import first_layer_network
-from minivision.transforms import Translate
 
-from lesson import BLUE, PALE, VERMILION, device, recorded_rows
+from lesson import BLUE, PALE, VERMILION, device, recorded_rows, to_device, to_host
 
 # %%
 # Fourteen million weights
@@ -46,7 +45,7 @@ units, window, image = 6 * 28 * 28, 5 * 5 * 3, 32 * 32 * 3
 multiply_adds = {"dense": units * image, "local": units * window, "convolution": units * window}
 print(f"{'first layer':<13}{'parameters':>12}{'multiply-adds':>15}{'as float32':>12}")
 for kind, work in multiply_adds.items():
-    network = first_layer_network(kind, in_channels=3, size=32)
+    network = models.first_layer_network(kind, in_channels=3, size=32)
     count = network.features[0].parameter_count()
     print(f"{kind:<13}{count:>12,}{work:>15,}{4 * count / 1e6:>9.3f} MB")
 print(f"by hand: {units * (image + 1):,}, {units * (window + 1):,}, {6 * (window + 1):,}")
@@ -77,7 +76,7 @@ for axes, (name, matrix) in zip(panels, matrices.items(), strict=True):
     shown = np.ma.masked_equal(matrix, 0)  # what is not there is left white
     picture = axes.imshow(shown, cmap="PuOr_r", vmin=-2.5, vmax=2.5)
     different = len(np.unique(matrix[matrix != 0]))
-    print(f"{name:<12} {np.count_nonzero(matrix):>3} of {matrix.size} weights are there,",
+    print(f"{name:<12} {np.count_nonzero(matrix):>3} of {matrix.size} weights are not zero,",
           f"{different} of them different")  # fmt: skip
     axes.set_title(f"{name}: {different} different weights", fontsize=10)
     axes.set_ylabel("unit of the map")
@@ -117,7 +116,7 @@ print(f"from the dense layer with that matrix {abs(by_dense - by_convolution).ma
 #
 # Our filter responds where the image is bright on the right and dark on the left.
 
-_, _, test = load_dataset("digits")
+_, _, test = datasets.load_dataset("digits")
 digit = test[int(np.flatnonzero(test.labels == 4)[0])][0]
 edge = np.float32([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])[None, None] / 4
 places = rng.normal(size=(26, 26, 1, 1, 3, 3)).astype(np.float32) / 2
@@ -136,7 +135,7 @@ def connect_locally(image):
     return to_host(F.locally_connected2d(x, to_device(places, device)).data)[0, 0]
 
 
-moved = Translate(RIGHT, DOWN)(digit)
+moved = transforms.Translate(RIGHT, DOWN)(digit)
 figure, grid = plt.subplots(3, 3, figsize=(7.2, 7.4), layout="constrained")
 for axes, picture, name in zip(grid[:, 0], (digit, moved), ("a digit", "moved"), strict=False):
     axes.imshow(picture, cmap="gray")
@@ -153,7 +152,7 @@ for column, layer, title in (
     for axes, values in zip(grid[:, column], (before, after, after - carried), strict=True):
         axes.imshow(values, cmap="PuOr_r", vmin=-2, vmax=2)
     grid[0, column].set_title(title, fontsize=10)
-    print(f"{title:<18} largest answer {abs(before).max():.2f}, map of the moved digit minus",
+    print(f"{title:<18} largest output {abs(before).max():.2f}, map of the moved digit minus",
           f"moved map: at most {abs(difference).max():.2g}")  # fmt: skip
 grid[0, 0].set_title("image", fontsize=10)
 grid[2, 1].set_ylabel("difference after moving back", fontsize=9)
@@ -241,11 +240,14 @@ axes.spines[["top", "right", "left"]].set_visible(False)
 # -------------------
 # 1. Make the small case with a stride: ``F.conv2d(pixels, one_filter, stride=2)`` has 4 units,
 #    so 4 rows. Before you look: by how many pixels do the weights move from one row to the next?
+#    Expect 2 from the first to the second row, where the window moves two pixels to the right, and
+#    10 from the second to the third: two rows of 6 pixels further down, and 2 pixels back.
 # 2. In ``convolve`` pad the image, ``F.conv2d(…, padding=2)``, and set ``RIGHT = 8``, so that the
 #    digit leaves the image. Expect a difference: at the border equivariance ends.
-# 3. Replace ``edge`` with a filter that ignores mirroring, such as the same nine numbers turned
-#    by 90°, ``edge.transpose(0, 1, 3, 2)``. Expect the mirrored maps to agree. What would a filter
-#    look like that ignores quarter turns?
+# 3. Replace ``edge`` with a filter that ignores mirroring, such as the same nine numbers turned by
+#    90°, ``edge.transpose(0, 1, 3, 2)``. What would a filter look like that ignores quarter turns,
+#    too? Expect the mirrored maps to agree. A filter ignores quarter turns if it looks the same
+#    from all four sides, such as a bright centre in a dark surround.
 #
 # **Next lesson:** :doc:`6 · LeNet-5 reads digits <plot_06_lenet5_reads_digits>`
 

@@ -2,8 +2,10 @@
 6 · LeNet-5 reads digits
 ========================
 
-*The network that read cheques in the nineties learns to read in seconds. Then you look inside it,
-and find out what it does not understand.*
+**How does LeNet-5 read digits, and what does it not understand?**
+
+*The network that read cheques in the nineties learns to read digits in seconds. Then you look
+inside it, and change the digits until it fails.*
 
 **Prerequisites:** lessons 2 and 3 (gradients), 4 (fully connected layers), 5 (convolution).
 
@@ -16,24 +18,18 @@ and find out what it does not understand.*
 * show where such a network fails although its accuracy is high, and repair one of the failures.
 """
 
-# sphinx_gallery_thumbnail_number = 1
+# sphinx_gallery_thumbnail_number = 4
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, manual_seed, no_grad
+from minivision import Tensor, datasets, manual_seed, models, no_grad, optim, training, transforms
 from minivision import functional as F
-from minivision.backend import to_device, to_host
-from minivision.datasets import DataLoader, load_dataset
-from minivision.models import lenet5, lenet5_lecture, lenet5_original
-from minivision.models.lenet_original import map_loss, pictures
+from minivision.models import lenet_original
 from minivision.nn import Conv2d, Flatten, MaxPool2d
-from minivision.optim import Adam, cosine
-from minivision.training import classification_loss, evaluate, fit, predict_logits
 from minivision.training.metrics import accuracy, confusion_matrix, per_class_accuracy
-from minivision.transforms import Compose, Normalize, Pad, RandomTranslate, ToArray, Translate
 
-from lesson import BLUE, GREY, PALE, VERMILION, device
+from lesson import BLUE, GREY, PALE, VERMILION, device, to_device, to_host
 
 # %%
 # The data
@@ -42,7 +38,7 @@ from lesson import BLUE, GREY, PALE, VERMILION, device
 # enlarge to 28x28. They are split into three parts with equal class proportions. The network learns
 # from the first; we monitor it on the second; the third stays untouched until the end.
 
-train, validation, test = load_dataset("digits")
+train, validation, test = datasets.load_dataset("digits")
 print(f"{len(train)} training, {len(validation)} validation and {len(test)} test images,",
       f"each {train[0][0].shape}, {train[0][0].dtype}")  # fmt: skip
 
@@ -60,8 +56,8 @@ figure.suptitle("Four training images of every class")
 # anything from the test set, even a mean, is peeking at the exam paper.)
 
 mean, std = train.images.mean() / 255, train.images.std() / 255
-prepare = Compose([ToArray(), Normalize(mean, std)])
-images, labels = next(iter(DataLoader(train, 256, transform=prepare)))
+prepare = transforms.Compose([transforms.ToArray(), transforms.Normalize(mean, std)])
+images, labels = next(iter(datasets.DataLoader(train, 256, transform=prepare)))
 print(f"raw pixels: mean {mean:.3f} and standard deviation {std:.3f} on a scale from 0 to 1")
 print(f"a batch {images.shape}: mean {images.mean():.2f}, standard deviation {images.std():.2f}")
 
@@ -73,7 +69,7 @@ print(f"a batch {images.shape}: mean {images.mean():.2f}, standard deviation {im
 # it shows the sizes along the way.
 
 manual_seed(0)
-model = lenet5()
+model = models.lenet5()
 x = Tensor(images[:1])
 print(f"{'layer':<10} {'output':<14} {'parameters':>10}")
 print(f"{'(image)':<10} {x.shape[1:]!s:<14}")
@@ -84,7 +80,7 @@ with no_grad():
         print(f"{type(layer).__name__:<10} {x.shape[1:]!s:<14} {layer.parameter_count():>10,}")
         if isinstance(layer, Conv2d | MaxPool2d):
             sides.append(x.shape[2])
-print(f"{'together':<25} {model.parameter_count():>10,}")
+print(f"{'total':<25} {model.parameter_count():>10,}")
 print("side of the maps:", " -> ".join(map(str, sides)))
 
 # %%
@@ -115,7 +111,7 @@ print(
 # activation         ReLU                   ReLU                   1.7159·tanh(2a/3)
 # 2nd convolution    sees all 6 maps        sees all 6 maps        sees 3, 4 or 6 maps, by a table
 # hidden layers      120, 84                120                    120, 84
-# answer             softmax of 10 scores   softmax of 10 scores   distance to ten drawn 7x12 images
+# output             softmax of 10 scores   softmax of 10 scores   distance to ten drawn 7x12 images
 # =================  =====================  =====================  ================================
 
 # The third is ``lenet5_original``; we come back to it at the end.
@@ -125,7 +121,7 @@ c3 = 6 * (3 * 25 + 1) + 9 * (4 * 25 + 1) + 1 * (6 * 25 + 1)  # six filters see 3
 c5, f6 = 120 * (16 * 25 + 1), 84 * (120 + 1)
 print(f"1998: C1 {c1} + S2 {s2} + C3 {c3} + S4 {s4} + C5 {c5} + F6 {f6} =",
       f"{c1 + s2 + c3 + s4 + c5 + f6:,} trained parameters")  # fmt: skip
-for build in (lenet5, lenet5_lecture, lenet5_original):
+for build in (models.lenet5, models.lenet5_lecture, models.lenet5_original):
     print(f"{build.__name__}: {build().parameter_count():,}")
 
 # %%
@@ -141,21 +137,23 @@ def trained(model, transform, unchanged, epochs=8):
 
     unchanged: the transform for validation, without shifts.
     """
-    history = fit(
+    history = training.fit(
         model,
-        DataLoader(train, batch_size=32, shuffle=True, transform=transform),
-        classification_loss,
-        Adam(model.parameters(), lr=2e-3),
+        datasets.DataLoader(train, batch_size=32, shuffle=True, transform=transform),
+        training.classification_loss,
+        optim.Adam(model.parameters(), lr=2e-3),
         epochs,
-        schedule=cosine(epochs),
-        validate=lambda model: evaluate(model, DataLoader(validation, 256, transform=unchanged)),
+        schedule=optim.cosine(epochs),
+        validate=lambda model: training.evaluate(
+            model, datasets.DataLoader(validation, 256, transform=unchanged)
+        ),
         device=device,
     )
     return model, history
 
 
 manual_seed(0)
-model, history = trained(lenet5(), prepare, prepare)
+model, history = trained(models.lenet5(), prepare, prepare)
 print("epoch  training loss  accuracy  validation loss  accuracy  seconds")
 for record in history:
     print(f"{record['epoch']:>5} {record['train_loss']:>14.4f} {record['train_accuracy']:>9.1%}"
@@ -186,8 +184,8 @@ left.legend(frameon=False)
 # Now, and only now, the third part. If we looked, changed a setting, and looked again, the settings
 # would be fitted to these 360 images, and the number would be too optimistic.
 
-test_batches = DataLoader(test, 256, transform=prepare)
-logits, labels = predict_logits(model, test_batches)
+test_batches = datasets.DataLoader(test, 256, transform=prepare)
+logits, labels = training.predict_logits(model, test_batches)
 predictions = logits.argmax(axis=1)
 correct = int((predictions == labels).sum())
 error = np.sqrt(accuracy(logits, labels) * (1 - accuracy(logits, labels)) / len(labels))
@@ -212,7 +210,7 @@ for true, predicted in np.argwhere(confusion):
 axes.set_xticks(range(10))
 axes.set_yticks(range(10))
 axes.tick_params(length=0)
-axes.set(xlabel="the network's answer", ylabel="the truth", title="Errors lie off the diagonal")
+axes.set(xlabel="predicted class", ylabel="true class", title="Errors are off the diagonal")
 
 # %%
 # What does it look at?
@@ -250,7 +248,7 @@ figure.colorbar(picture, ax=grid, label="weight", shrink=0.3, anchor=(0, 0.95))
 # When is it unsure?
 # ------------------
 # Softmax turns the ten scores into probabilities. We sort the test digits by the probability of the
-# answer and look at the twelve least certain. Would you have known?
+# predicted class and look at the twelve least certain. Would you have known?
 
 probabilities = F.softmax(logits).numpy()
 confidence = probabilities.max(axis=1)
@@ -262,7 +260,7 @@ for i, axes in zip(unsure, grid.flat, strict=True):
     title = f"{predictions[i]} ({confidence[i]:.0%})" + ("" if right else f", is {labels[i]}")
     axes.set_title(title, fontsize=10, color="black" if right else VERMILION)
     axes.set_axis_off()
-figure.suptitle("The least certain answers; wrong ones in orange")
+figure.suptitle("The least certain predictions; wrong ones in orange")
 wrong = predictions != labels
 print(f"of the {wrong.sum()} errors, {wrong[unsure].sum()} are among these twelve")
 
@@ -276,7 +274,7 @@ print(f"of the {wrong.sum()} errors, {wrong[unsure].sum()} are among these twelv
 # network has never seen such images.
 
 
-def answers(model, images):
+def predict(model, images):
     """Probabilities for uint8 images (N, H, W, C)."""
     with no_grad():
         return F.softmax(model(Tensor(to_device(prepare(images), device)))).numpy()
@@ -284,18 +282,18 @@ def answers(model, images):
 
 digit = test[chosen][0]
 views = {"as it is": digit, "inverted": 255 - digit}
-views |= {f"{s} px right": Translate(s, 0)(digit) for s in (2, 4, 6)}
+views |= {f"{s} px right": transforms.Translate(s, 0)(digit) for s in (2, 4, 6)}
 figure, grid = plt.subplots(1, len(views), figsize=(8.4, 2.2), layout="constrained")
 for axes, (name, view), p in zip(
-    grid, views.items(), answers(model, np.stack(list(views.values()))), strict=True
+    grid, views.items(), predict(model, np.stack(list(views.values()))), strict=True
 ):
     axes.imshow(view, cmap="gray")
     axes.set_title(f"{name}\n{p.argmax()} ({p.max():.0%})", fontsize=10,
                    color="black" if p.argmax() == labels[chosen] else VERMILION)  # fmt: skip
     axes.set(xticks=[], yticks=[])
-figure.suptitle("What does it answer?")
+figure.suptitle("What does it read?")
 
-inverted = answers(model, 255 - test.images)
+inverted = predict(model, 255 - test.images)
 print(f"accuracy on inverted test digits {accuracy(inverted, labels):.1%} (guessing: 10 %),",
       f"with a mean confidence of {inverted.max(axis=1).mean():.0%}")  # fmt: skip
 
@@ -308,18 +306,22 @@ print(f"accuracy on inverted test digits {accuracy(inverted, labels):.1%} (guess
 # the same but on images shifted at random by up to two pixels, differently in every epoch. (We
 # choose nothing by these curves, so we may look at the test set again.)
 
-shifting = Compose([RandomTranslate(2), ToArray(), Normalize(mean, std)])
+shifting = transforms.Compose(
+    [transforms.RandomTranslate(2), transforms.ToArray(), transforms.Normalize(mean, std)]
+)
 manual_seed(0)
-with_shifts, _ = trained(lenet5(), shifting, prepare)
+with_shifts, _ = trained(models.lenet5(), shifting, prepare)
 
 shifts = range(7)
 curves = {"as they are": [], "shifted by up to 2 px": []}
 ink = []
 for s in shifts:
-    moved = [np.stack([Translate(d, 0)(image) for image in test.images]) for d in (-s, s)]
+    moved = [
+        np.stack([transforms.Translate(d, 0)(image) for image in test.images]) for d in (-s, s)
+    ]
     ink.append(sum(m.sum(dtype=float) for m in moved) / (2 * test.images.sum(dtype=float)))
     for name, network in zip(curves, (model, with_shifts), strict=True):
-        curves[name].append(np.mean([accuracy(answers(network, m), labels) for m in moved]))
+        curves[name].append(np.mean([accuracy(predict(network, m), labels) for m in moved]))
 
 print("shift (px)            " + "".join(f"{s:>8}" for s in shifts))
 for name, values in {**curves, "ink still in the image": ink}.items():
@@ -354,23 +356,27 @@ axes.spines[["top", "right"]].set_visible(False)
 # its second convolution do not see all six previous maps, but only those listed in a *table*: this
 # saves computation, and forces different maps to find different things. Its sub-sampling has a
 # trained weight and bias for every map. And it does not output scores: its last layer, F6, has 84
-# units because 84 = 7·12, and learns to *draw* the digit in 7x12 pixels. The answer is the digit
+# units because 84 = 7·12, and learns to *draw* the digit in 7x12 pixels. It predicts the digit
 # whose ideal picture is nearest. (We drew our own; the paper shows its pictures in a figure.)
 #
 # We train it twice: with the loss of the paper, which is the squared distance between F6 and the
 # ideal picture of the right digit as long as that is large, and with cross-entropy, for which the
 # right picture only needs to be nearer than the others.
 
-paper = Compose([Pad((32, 32)), ToArray(), Normalize(0.1 / 1.275, 1 / 1.275)])  # -0.1 to 1.175
+paper = transforms.Compose(
+    [transforms.Pad((32, 32)), transforms.ToArray(), transforms.Normalize(0.1 / 1.275, 1 / 1.275)]
+)  # -0.1 to 1.175
 shown = [int(np.flatnonzero(labels == k)[0]) for k in range(10)]
 x = Tensor(to_device(np.stack([paper(test[i][0]) for i in shown]), device))
 drawings = {}
-for name, loss in (("paper's loss", map_loss), ("cross-entropy", F.cross_entropy)):
+for name, loss in (("paper's loss", lenet_original.map_loss), ("cross-entropy", F.cross_entropy)):
     manual_seed(0)
-    original = lenet5_original()
+    original = models.lenet5_original()
     original.loss = loss
     trained(original, paper, paper)
-    logits_1998, _ = predict_logits(original, DataLoader(test, 256, transform=paper))
+    logits_1998, _ = training.predict_logits(
+        original, datasets.DataLoader(test, 256, transform=paper)
+    )
     print(f"{name:<14} {original.parameter_count():,} parameters,",
           f"test accuracy {accuracy(logits_1998, labels):.2%}")  # fmt: skip
     with no_grad():
@@ -379,7 +385,11 @@ for name, loss in (("paper's loss", map_loss), ("cross-entropy", F.cross_entropy
 
 figure, grid = plt.subplots(4, 10, figsize=(8.6, 5.8), layout="constrained",
                             height_ratios=(2, 3, 3, 3))  # fmt: skip
-rows = {"shown": [test[i][0] for i in shown], "ideal": pictures().reshape(10, 12, 7), **drawings}
+rows = {
+    "shown": [test[i][0] for i in shown],
+    "ideal": lenet_original.pictures().reshape(10, 12, 7),
+    **drawings,
+}
 for row, (name, images) in zip(grid, rows.items(), strict=True):
     row[0].set_ylabel(name)
     for axes, image in zip(row, images, strict=True):
@@ -397,9 +407,13 @@ figure.suptitle("What the 84 units of F6 make of ten test digits")
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 2.6), layout="constrained")
 left.imshow(original.features[4].connected.T, cmap="gray_r", vmax=1.6)
-left.set(xlabel="map of the second convolution, C3", ylabel="map of S2", title="Who sees whom")
+left.set(
+    xlabel="map of the second convolution, C3", ylabel="map of S2", title="Which map sees which"
+)
 left.set_xticks(range(16))
-distances = np.sqrt(((pictures()[:, None] - pictures()) ** 2).sum(axis=2))
+distances = np.sqrt(
+    ((lenet_original.pictures()[:, None] - lenet_original.pictures()) ** 2).sum(axis=2)
+)
 right.imshow(distances, cmap="Blues")
 right.set(xticks=range(10), yticks=range(10), title="Distances between the ideal pictures")
 near = np.sort(distances[np.triu_indices(10, 1)])
@@ -425,11 +439,11 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 #
 # Three things to try
 # -------------------
-# 1. Train ``lenet5_lecture()`` instead of ``lenet5()``. It has little more than half the
-#    parameters; expect a test accuracy within two standard errors of the one above.
-# 2. Train on ``Compose([RandomTranslate(4), ToArray(), Normalize(mean, std)])``. The blue curve
-#    should stay high up to about four pixels, and its left end may drop a little: the same network
-#    has more to learn in the same eight epochs.
+# 1. Train ``models.lenet5_lecture()`` instead of ``models.lenet5()``. Expect a test accuracy within
+#    two standard errors of the one above, with little more than half the parameters.
+# 2. Replace ``transforms.RandomTranslate(2)`` with ``transforms.RandomTranslate(4)``. Expect the
+#    blue curve to stay high up to about four pixels, and its left end to drop a little: the same
+#    network has more to learn in the same eight epochs.
 # 3. Train on inverted images, too: add a transform in front that returns ``255 - image`` with
 #    probability one half,
 #
@@ -441,7 +455,7 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 #           def __call__(self, image, rng):
 #               return 255 - image if rng.random() < 0.5 else image
 #
-#    The accuracy on inverted digits should rise to nearly that of the others. What you want a
+#    Expect the accuracy on inverted digits to rise to nearly that of the others. What you want a
 #    network to ignore, you must show it.
 #
 # **Next lesson:** 7 · AlexNet

@@ -2,6 +2,8 @@
 8 · Receptive fields
 ====================
 
+**How much of the image does a unit of a deep layer see, and where does it really look?**
+
 *A unit of a convolution sees a window of the image. Three numbers per layer say which; the gradient
 shows what it really looks at, and that turns out to be less.*
 
@@ -22,16 +24,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from minivision import Tensor, manual_seed
+from minivision import Tensor, manual_seed, models, nn, transforms
 from minivision.analysis.effective_field import effective_field, effective_size
 from minivision.analysis.receptive_field import receptive_fields
 from minivision.analysis.summary import summary
-from minivision.backend import to_device, to_host
-from minivision.models import lenet5
-from minivision.nn import AvgPool2d, Conv2d, MaxPool2d, ReLU, Sequential
-from minivision.transforms import Resize
 
-from lesson import BLUE, GREY, PALE, VERMILION, device
+from lesson import BLUE, GREY, PALE, VERMILION, device, to_device, to_host
 
 # %%
 # What one unit sees
@@ -57,18 +55,18 @@ def build(table, channels=3):
     for name, filters, kernel, stride, padding in table:
         place[name] = str(len(layers))
         if filters == "pool":
-            layers.append(MaxPool2d(kernel, stride, padding))
+            layers.append(nn.MaxPool2d(kernel, stride, padding))
         else:
-            layers += [Conv2d(channels, filters, kernel, stride, padding), ReLU()]
+            layers += [nn.Conv2d(channels, filters, kernel, stride, padding), nn.ReLU()]
             channels = filters
-    return Sequential(*layers).to(device), place
+    return nn.Sequential(*layers).to(device), place
 
 
 manual_seed(0)
 alexnet, place = build(ALEXNET)
 fields = receptive_fields(alexnet, 227)
 
-photo = Resize((227, 227))(load_sample_image("flower.jpg")[:, 100:527])
+photo = transforms.Resize((227, 227))(load_sample_image("flower.jpg")[:, 100:527])
 figure, axes = plt.subplots(figsize=(7.4, 5.6), layout="constrained")
 axes.imshow(photo)
 colours = {
@@ -120,7 +118,7 @@ for name, _, k, s, p in ALEXNET:
 # field is K + (P - 1)·S.
 
 for name, K, S, P in (("LeNet-5, conv 5, pool 2", 5, 1, 2), ("AlexNet, conv1, pool1", 11, 4, 3)):
-    stack = Sequential(Conv2d(1, 1, K, S), MaxPool2d(P))
+    stack = nn.Sequential(nn.Conv2d(1, 1, K, S), nn.MaxPool2d(P))
     found = receptive_fields(stack, 64)["1"].size[0]
     print(f"{name:<24} P + K - 1 = {P + K - 1:>2}    K + (P - 1)·S = {K + (P - 1) * S:>2}"
           f"    the network: {found:>2}")  # fmt: skip
@@ -132,7 +130,9 @@ for name, K, S, P in (("LeNet-5, conv 5, pool 2", 5, 1, 2), ("AlexNet, conv1, po
 # be those with a nonzero gradient. (We use positive weights and average pooling, so that nothing
 # cancels.) Below, two units of LeNet-5's second convolution, in the middle and in the corner.
 
-positive = Sequential(Conv2d(1, 6, 5, padding=2), AvgPool2d(2), Conv2d(6, 16, 5)).to(device)
+positive = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5)).to(
+    device
+)
 for parameter in positive.parameters():
     parameter.data[...] = 0.1
 field = receptive_fields(positive, 28)["2"]
@@ -191,11 +191,11 @@ for name, size, kernel in (("LeNet-5", 28, 5), ("AlexNet", 227, 11)):
 # cost?
 
 C = 64
-one = Sequential(Conv2d(C, C, 7, padding=3, bias=False), ReLU())
-three = Sequential(*[
+one = nn.Sequential(nn.Conv2d(C, C, 7, padding=3, bias=False), nn.ReLU())
+three = nn.Sequential(*[
     layer
     for _ in range(3)
-    for layer in (Conv2d(C, C, 3, padding=1, bias=False), ReLU())
+    for layer in (nn.Conv2d(C, C, 3, padding=1, bias=False), nn.ReLU())
 ])  # fmt: skip
 for name, network in (("one 7x7", one), ("three 3x3", three)):
     *_, last = receptive_fields(network, (C, 56, 56)).values()
@@ -229,9 +229,9 @@ for depth in DEPTHS:
         layers = []
         with manual_seed(seed) as rng:
             for i in range(depth):
-                layers += [Conv2d(WIDTH if i else 1, WIDTH, 3, padding=1), ReLU()]
+                layers += [nn.Conv2d(WIDTH if i else 1, WIDTH, 3, padding=1), nn.ReLU()]
         images = rng.normal(size=(IMAGES, 1, SIZE, SIZE)).astype(np.float32)
-        network, last = Sequential(*layers).to(device), str(2 * depth - 2)
+        network, last = nn.Sequential(*layers).to(device), str(2 * depth - 2)
         total += effective_field(network, last, SIZE // 2, SIZE // 2, images, rng=rng)
     shares[depth] = total / 3
 
@@ -275,7 +275,7 @@ right.legend(frameon=False)
 for axes in (left, right):
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
-upper.suptitle("Effective receptive fields (root of the shares) in their boxes")
+upper.suptitle("Effective receptive fields (square root of the shares) in their boxes")
 
 # %%
 # The figure shows two things. The field is a bell: strong in the middle, with hardly anything at
@@ -315,16 +315,17 @@ axes.set(xticks=[], yticks=[], title=f"pool5: box of {field.size[0]}, and where 
 #    minivision receptive-field lenet5 --layer features.3 --unit 0 0 --out field.png
 #    minivision summary lenet5
 
-for name, f in receptive_fields(lenet5()).items():
+for name, f in receptive_fields(models.lenet5()).items():
     print(f"{name:<13} {f.kind:<10} {f.units[0]:>3} units, sees {f.size[0]:>2}, jump {f.jump[0]}")
 
 # %%
 # Three things to try
 # -------------------
-# 1. Change the padding of ``conv1`` to 2 and the images to 224. Predict what will change in the
-#    table: only the centres, by two pixels (224 + 2·2 - 11 leaves the same 55 units).
-# 2. Replace the last three convolutions of ``ALEXNET`` by a single one. Which kernel and padding
-#    give ``pool5`` the same 195 pixels? Expect the 7x7 from above, and more weights.
+# 1. Change the padding of ``conv1`` to 2 and the images to 224. What will change in the table?
+#    Expect only the centres to change, by two pixels: 224 + 2·2 - 11 leaves the same 55 units.
+# 2. Replace the last three convolutions of ``ALEXNET`` with a single one. Which kernel and padding
+#    give ``pool5`` the same 195 pixels? Expect the 7x7 from above, with a padding of 3, and more
+#    weights.
 # 3. Four layers of 5x5 have the same box of 17 as eight of 3x3. Is their effective side the same,
 #    too? Give the stacks filters of 5 with padding 2 and ``DEPTHS`` up to 8, and compare with the
 #    numbers above. Expect it to be larger: fewer, longer steps spread more.

@@ -2,6 +2,8 @@
 9 · VGG
 =======
 
+**What does depth contribute to a network, and why were deep networks hard to train?**
+
 *One kind of filter, stacked ever deeper. You count what depth costs, slide a whole network over a
 larger image, and see a signal explode, vanish or survive on its way through sixteen layers.*
 
@@ -16,27 +18,20 @@ larger image, and see a signal explode, vanish or survive on its way through six
 * predict from the initial weights whether a deep network can train at all.
 """
 
-# sphinx_gallery_thumbnail_number = 1
+# sphinx_gallery_thumbnail_number = 5
 
 import math
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, manual_seed, no_grad
+from minivision import Tensor, manual_seed, models, nn, no_grad, optim, training, transforms
 from minivision import functional as F
 from minivision.analysis.effective_field import effective_field, effective_size
 from minivision.analysis.receptive_field import receptive_fields
 from minivision.analysis.summary import summary
 from minivision.backend import to_device
 from minivision.datasets import DataLoader, ShapeDataset
-from minivision.models import fully_convolutional, vgg_network, vgg_small
-from minivision.models.vgg import CONFIGURATIONS
-from minivision.nn import Conv2d, ReLU, Sequential, initialize, skip_init
-from minivision.nn.initializers import he_normal, normal
-from minivision.optim import Adam, cosine
-from minivision.training import classification_loss, evaluate, fit
-from minivision.transforms import Compose, Normalize, ToArray
 
 from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, YELLOW, device, recorded_rows
 
@@ -45,15 +40,18 @@ from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, YELLOW, device, r
 # -------------------------
 # AlexNet has filters of 11x11, 5x5 and 3x3, strides, overlapping pooling and a normalisation. VGG
 # (Simonyan & Zisserman 2014) has convolutions of 3x3 with padding 1 and poolings of 2x2, and asks
-# one question: what does depth contribute? Six networks answer it. They differ only in the number
-# of convolutions in each of five blocks. ``CONFIGURATIONS`` is the paper's Table 1; parameters and
-# multiply-adds are counted on the networks, without drawing any weights.
+# one question: what does depth contribute? Six networks give the answer. They differ only in the
+# number of convolutions in each of five blocks. ``CONFIGURATIONS`` is the paper's Table 1;
+# parameters and multiply-adds are counted on the networks, without drawing any weights.
 
-with skip_init():
-    tables = {name: summary(vgg_network(name, head="flatten")) for name in CONFIGURATIONS}
+with nn.skip_init():
+    tables = {
+        name: summary(models.vgg_network(name, head="flatten"))
+        for name in models.vgg.CONFIGURATIONS
+    }
 COLOURS = {3: BLUE, 1: YELLOW, "LRN": VERMILION}
 figure, axes = plt.subplots(figsize=(9.4, 3.6), layout="constrained")
-for row, (name, blocks) in enumerate(CONFIGURATIONS.items()):
+for row, (name, blocks) in enumerate(models.vgg.CONFIGURATIONS.items()):
     for block, cells in enumerate(blocks):
         for i, cell in enumerate(cells):
             axes.add_patch(plt.Rectangle((block * 4.6 + i, row - 0.36), 0.92, 0.72,
@@ -71,7 +69,7 @@ axes.text(29.8, -0.9, "weights", va="center", ha="right", color=GREY)
 axes.text(34, -0.9, "mult.-adds", va="center", ha="right", color=GREY)
 axes.text(-0.4, -0.9, "maps", va="center", ha="right", color=GREY)
 axes.set(xlim=(-0.2, 34.2), ylim=(5.6, -1.3), xticks=[], yticks=range(6))
-axes.set_yticklabels(CONFIGURATIONS)
+axes.set_yticklabels(models.vgg.CONFIGURATIONS)
 axes.tick_params(length=0)
 axes.spines[:].set_visible(False)
 
@@ -102,7 +100,9 @@ for axes, quantity, unit, label in (
     axes.bar(range(len(shown)), values, color=colours)
     axes.set_ylabel(label)
     axes.spines[["top", "right"]].set_visible(False)
-names = [f"{b + 1}_{i + 1}" for b, c in enumerate(CONFIGURATIONS["D"]) for i in range(len(c))]
+names = [
+    f"{b + 1}_{i + 1}" for b, c in enumerate(models.vgg.CONFIGURATIONS["D"]) for i in range(len(c))
+]
 grid[1].set_xticks(range(len(shown)), [*names, "fc6", "fc7", "fc8"], fontsize=8)
 figure.suptitle("VGG-16 (D): convolutions blue, fully connected layers orange")
 
@@ -115,15 +115,15 @@ figure.suptitle("VGG-16 (D): convolutions blue, fully connected layers orange")
 # one linear layer. What does that change?
 
 for head in ("flatten", "average"):
-    with skip_init():
-        model = vgg_network("D", head=head).eval()
+    with nn.skip_init():
+        model = models.vgg_network("D", head=head).eval()
     print(f"{head:<8} {model.parameter_count():>12,} parameters", end="; ")
     for side in (224, 256):
         empty = Tensor(np.zeros((0, 3, side, side), np.float32))  # no image: sizes only
         try:
             print(f"{side}x{side} -> {model(empty).shape[1:]}", end="; ")
         except ValueError:
-            print(f"{side}x{side} is refused", end="; ")
+            print(f"{side}x{side} raises an error", end="; ")
     print()
 
 # %%
@@ -169,24 +169,29 @@ compare("head", ("flatten", "average"))
 
 train = ShapeDataset(1500, clutter=(0, 2), angle=(-30.0, 30.0))
 validation = ShapeDataset(300, first=1500, clutter=(0, 2), angle=(-30.0, 30.0))
-prepare = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.std() / 255)])
+prepare = transforms.Compose(
+    [
+        transforms.ToArray(),
+        transforms.Normalize(train.images.mean() / 255, train.images.std() / 255),
+    ]
+)
 manual_seed(0)
-model = vgg_small(5, widths=(8, 16, 32), batch_norm=True)
-fit(
+model = models.vgg_small(5, widths=(8, 16, 32), batch_norm=True)
+training.fit(
     model,
     DataLoader(train, 30, shuffle=True, transform=prepare),
-    classification_loss,
-    Adam(model.parameters(), lr=4e-3),
+    training.classification_loss,
+    optim.Adam(model.parameters(), lr=4e-3),
     epochs=6,
-    schedule=cosine(6),
+    schedule=optim.cosine(6),
     device=device,
 )
 model.eval()
-accuracy = evaluate(model, DataLoader(validation, 150, transform=prepare))["accuracy"]
-dense = fully_convolutional(model)
+accuracy = training.evaluate(model, DataLoader(validation, 150, transform=prepare))["accuracy"]
+dense = models.fully_convolutional(model)
 
 
-def answers(images):
+def score_maps(images):
     """The scores of the network without linear layers: one map per class."""
     with no_grad():
         return dense(Tensor(to_device(prepare(images), device)))
@@ -194,7 +199,7 @@ def answers(images):
 
 with no_grad():
     logits = model(Tensor(to_device(prepare(validation.images[:100]), device))).numpy()
-same = answers(validation.images[:100]).numpy()
+same = score_maps(validation.images[:100]).numpy()
 print(f"validation accuracy {accuracy:.1%}")
 print(f"32x32: scores {same.shape}, largest difference to the logits",
       f"{abs(same[:, :, 0, 0] - logits).max():.1e}")  # fmt: skip
@@ -208,13 +213,13 @@ tiles = ShapeDataset(
     12, first=2000, clutter=(0, 0), angle=(-30.0, 30.0), background=(0.1, 0.1), position=(0.5, 0.5)
 )
 large = tiles.images.reshape(3, 4, 32, 32, 3).swapaxes(1, 2).reshape(96, 128, 3)
-probabilities = F.softmax(answers(large[None]), axis=1).numpy()[0]
+probabilities = F.softmax(score_maps(large[None]), axis=1).numpy()[0]
 K, OH, OW = probabilities.shape
 found, sure = probabilities.argmax(axis=0), probabilities.max(axis=0)
 right = (found[::4, ::4].ravel() == tiles.labels).sum()
 once = summary(dense, (3, 96, 128)).multiply_adds
 one = summary(dense, (3, 32, 32)).multiply_adds
-print(f"map of {OH}x{OW} answers; where a window holds exactly one shape, {right} of 12 are right")
+print(f"{OH}x{OW} predictions; where a window holds exactly one shape, {right} of 12 are right")
 print(
     f"{once / 1e6:.0f} M multiply-adds; cutting out {OH * OW} windows: {OH * OW * one / 1e6:.0f} M"
 )
@@ -229,7 +234,7 @@ for k, colour, marker in zip(
     rows, columns = np.nonzero(found == k)
     middle.scatter(8 * columns + 15.5, 8 * rows + 15.5, 60 * sure[rows, columns] ** 4, color=colour,
                    marker=marker, label=train.classes[k])  # fmt: skip
-middle.set_title("answers, larger where surer")
+middle.set_title("predictions, larger where more certain")
 middle.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 for axes in (left, middle):
     axes.set(xticks=[], yticks=[])
@@ -252,7 +257,7 @@ for name, kernels in (
     ("three 3x3", [3] * 3),
     ("one 7x7", [7]),
 ):
-    stack = Sequential(*[Conv2d(C, C, k, padding=k // 2, bias=False) for k in kernels])
+    stack = nn.Sequential(*[nn.Conv2d(C, C, k, padding=k // 2, bias=False) for k in kernels])
     *_, last = receptive_fields(stack, (C, 32, 32)).values()
     print(f"{name:<10} sees {last.size[0]}x{last.size[1]},",
           f"{stack.parameter_count() / C**2:g}·C² weights")  # fmt: skip
@@ -268,8 +273,8 @@ for name, kernels in (("three 3x3", [3, 3, 3]), ("one 7x7", [7])):
         layers = []
         with manual_seed(seed) as rng:
             for i, k in enumerate(kernels):
-                layers += [Conv2d(16 if i else 1, 16, k, padding=k // 2), ReLU()]
-        stack = Sequential(*layers).to(device)
+                layers += [nn.Conv2d(16 if i else 1, 16, k, padding=k // 2), nn.ReLU()]
+        stack = nn.Sequential(*layers).to(device)
         share += effective_field(stack, str(len(layers) - 2), 7, 7, images, rng=rng) / 5
     print(f"{name:<10} box of 49 pixels, 90 % of the gradient on {effective_size(share) ** 2:.0f}")
 
@@ -324,7 +329,12 @@ else:
 # n is 9 times the maps. The factor is 1 for σ = √(2/n): He's rule. Any other factor is raised to
 # the power of the depth. We send noise through 32 convolutions of 16 maps.
 
-RULES = {"0.01": normal(0.01), "0.1": normal(0.1), "0.3": normal(0.3), "He": he_normal}
+RULES = {
+    "0.01": nn.initializers.normal(0.01),
+    "0.1": nn.initializers.normal(0.1),
+    "0.3": nn.initializers.normal(0.3),
+    "He": nn.initializers.he_normal,
+}
 STYLES = {
     "0.01": (BLUE, "o:"),
     "0.1": (GREEN, "s--"),
@@ -337,8 +347,8 @@ for rule, draw in RULES.items():
     with manual_seed(0) as rng, no_grad():
         x = Tensor(rng.normal(size=(4, 16, 16, 16)).astype(np.float32))
         for _ in range(32):
-            layer = Conv2d(16, 16, 3, padding=1)
-            initialize(layer, draw)
+            layer = nn.Conv2d(16, 16, 3, padding=1)
+            nn.initialize(layer, draw)
             x = layer(x)
             signal[rule].append(x.numpy().astype(np.float64).std())
             x = F.relu(x)
@@ -396,16 +406,16 @@ for name in dict.fromkeys(row["network"] for row in recorded if row["kind"] == "
 # trained A. Guessing gives a loss of ln 10.
 
 print(f"ln 10 = {math.log(10):.3f}; final training loss, seed by seed")
-training = [row for row in recorded if row["kind"] == "training" and row["seed"] < CHOOSING]
-for rule, name in dict.fromkeys((row["rule"], row["network"]) for row in training):
-    rows = [row for row in training if (row["rule"], row["network"]) == (rule, name)]
+runs = [row for row in recorded if row["kind"] == "training" and row["seed"] < CHOOSING]
+for rule, name in dict.fromkeys((row["rule"], row["network"]) for row in runs):
+    rows = [row for row in runs if (row["rule"], row["network"]) == (rule, name)]
     losses = [row.get("train_loss", math.nan) for row in rows]
     learned = sum(loss < 0.9 * math.log(10) for loss in losses)
     words = "  ".join("diverged" if math.isnan(loss) else f"{loss:8.3f}" for loss in losses)
     print(
         f"{rule:>5} {name:<9} rate {rows[0]['lr']:<5g} {words}   {learned} of {len(rows)} learned"
     )
-if not training:
+if not runs:
     print("nothing is recorded yet")
 
 # %%
@@ -424,10 +434,10 @@ if not training:
 #
 # Three things to try
 # -------------------
-# 1. Print the tables of ``vgg_network("C")`` and ``vgg_network("D")`` and compare what their last
-#    pooling sees. Expect 156 and 212 pixels: convolutions of 1x1 see nothing new.
-# 2. Give the stack of 32 convolutions 64 maps and σ = 0.1. Predict the factor of a layer
-#    (0.1·√(9·64/2), about 1.7), then measure it.
+# 1. Print the tables of ``models.vgg_network("C")`` and ``models.vgg_network("D")`` and compare
+#    what their last pooling sees. Expect 156 and 212 pixels: convolutions of 1x1 see nothing new.
+# 2. Give the stack of 32 convolutions 64 maps and σ = 0.1. What is the factor of a layer? Expect
+#    0.1·√(9·64/2), about 1.7, and a signal that has grown ten million times after 32 layers.
 # 3. Train the shapes with ``head="average"`` and draw the map of scores again. Expect a map of
 #    12x16 places, one for every 8x8 pixels: only the poolings make it coarser now.
 #

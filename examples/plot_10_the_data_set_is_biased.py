@@ -2,6 +2,8 @@
 10 · The data set is biased
 ===========================
 
+**What if the images in use are darker than all the images a network learned from?**
+
 *Five lines make a photograph brighter, with two bugs that no error message reveals. Then a
 classifier that has only seen bright images meets dark ones, and images that nobody took fill the
 gap.*
@@ -25,12 +27,7 @@ import numpy as np
 from sklearn.datasets import load_sample_image
 from sklearn.decomposition import PCA
 
-from minivision.datasets import ArrayDataset, DataLoader, load_dataset
-from minivision.models import softmax_regression, templates
-from minivision.nn import skip_init
-from minivision.optim import Adam
-from minivision.training import classification_loss, evaluate, fit
-from minivision.transforms import Compose, Normalize, Resize, ToArray, Transform
+from minivision import datasets, models, nn, optim, training, transforms
 
 from lesson import BLUE, GREEN, GREY, PALE, VERMILION, device, recorded_rows
 
@@ -40,7 +37,7 @@ from lesson import BLUE, GREEN, GREY, PALE, VERMILION, device, recorded_rows
 # A training set is a handful of points in a very large space. How large? We count the possible
 # images of 28x28 grey pixels, and the digits that we have.
 
-train, _, test = load_dataset("digits")
+train, _, test = datasets.load_dataset("digits")
 print(f"possible images: 256^784, a number of {int(784 * np.log10(256)) + 1:,} digits")
 print(f"training images: {len(train):,}")
 
@@ -78,7 +75,7 @@ print(f"200 + 100 in bytes: {byte + 100}; is it above 255? {byte + 100 > 255}")
 # written into channel 0, each over the one before. Red becomes blue + 100, and green and blue stay.
 #
 # And a third thing, which is harmless until somebody trips over it: the caller's array is changed.
-# Here is the cure, one idea per line: room for sums up to 355, clipping, back to bytes.
+# Here is the fix, one idea per line: room for sums up to 355, clipping, back to bytes.
 
 
 def brighter(image, addition=100):
@@ -87,21 +84,21 @@ def brighter(image, addition=100):
     return np.clip(wide, 0, 255).astype(np.uint8)
 
 
-photo = Resize((256, 256))(load_sample_image("china.jpg")[:, :427])
+photo = transforms.Resize((256, 256))(load_sample_image("china.jpg")[:, :427])
 before = photo.copy()
 spoiled = photo.copy()
 by_the_notes = brighter_by_the_notes(spoiled)
-print("the notes change the array they are given:", not np.array_equal(spoiled, before))
-cured = brighter(photo)
-print("the cure does not:                        ", np.array_equal(photo, before))
-print("and it is what OpenCV calls add:          ",
-      np.array_equal(cured, cv2.add(photo, np.full_like(photo, 100))))  # fmt: skip
+print("the notes change the array passed to them:", not np.array_equal(spoiled, before))
+fixed = brighter(photo)
+print("our function leaves it unchanged:         ", np.array_equal(photo, before))
+print("and it equals OpenCV's cv2.add:           ",
+      np.array_equal(fixed, cv2.add(photo, np.full_like(photo, 100))))  # fmt: skip
 
 pictures = {
     "the photograph": photo,
     "the notes: both bugs": by_the_notes,
-    "channels right, bytes wrap": photo + np.uint8(100),
-    "cured": cured,
+    "channels fixed, bytes wrap": photo + np.uint8(100),
+    "both bugs fixed": fixed,
 }
 figure, grid = plt.subplots(2, 4, figsize=(10, 4.6), layout="constrained", height_ratios=(3, 1.4))
 for (title, picture), (above, below) in zip(pictures.items(), grid.T, strict=True):
@@ -126,9 +123,12 @@ grid[1, 0].set_ylabel("pixels")
 # Now we make a biased sample on purpose, so that we know its bias. Somebody scanned the digits with
 # the lamp on: every byte is brighter by 100. The digits to be read later are unchanged.
 
-noon = ArrayDataset(brighter(train.images), train.labels, train.classes)
+noon = datasets.ArrayDataset(brighter(train.images), train.labels, train.classes)
 mean, std = noon.images.mean() / 255, noon.images.std() / 255
-numbers = [ToArray(), Normalize(mean, std)]  # of the images we have; others we do not know
+numbers = [
+    transforms.ToArray(),
+    transforms.Normalize(mean, std),
+]  # of the images we have; others we do not know
 
 figure, grid = plt.subplots(2, 8, figsize=(8.4, 2.3), layout="constrained")
 for i, (above, below) in enumerate(grid.T):
@@ -138,7 +138,7 @@ for axes in grid.flat:
     axes.set(xticks=[], yticks=[])
 grid[0, 0].set_ylabel("training")
 grid[1, 0].set_ylabel("in use")
-figure.suptitle("The sample, and the digits that will come", fontsize=11)
+figure.suptitle("The training sample, and the digits in use", fontsize=11)
 
 # %%
 # For us these are the same digits. For the layer of lesson 4? We train it on the bright ones, and
@@ -149,13 +149,15 @@ ADDITIONS = range(0, 121, 20)
 
 def trained(augmentation, epochs=20):
     """A single layer trained on the bright digits."""
-    with skip_init():
-        model = softmax_regression()
-    fit(
+    with nn.skip_init():
+        model = models.softmax_regression()
+    training.fit(
         model,
-        DataLoader(noon, 32, shuffle=True, transform=Compose([*augmentation, *numbers])),
-        classification_loss,
-        Adam(model.parameters(), lr=1e-3),
+        datasets.DataLoader(
+            noon, 32, shuffle=True, transform=transforms.Compose([*augmentation, *numbers])
+        ),
+        training.classification_loss,
+        optim.Adam(model.parameters(), lr=1e-3),
         epochs,
         device=device,
     )
@@ -166,9 +168,9 @@ def curve(model):
     """The accuracy on the test digits for each of the additions."""
     found = []
     for addition in ADDITIONS:
-        changed = ArrayDataset(brighter(test.images, addition), test.labels, test.classes)
-        batches = DataLoader(changed, 180, transform=Compose(numbers))
-        found.append(evaluate(model, batches)["accuracy"])
+        changed = datasets.ArrayDataset(brighter(test.images, addition), test.labels, test.classes)
+        batches = datasets.DataLoader(changed, 180, transform=transforms.Compose(numbers))
+        found.append(training.evaluate(model, batches)["accuracy"])
     return found
 
 
@@ -187,7 +189,7 @@ print("bright digits only      " + "".join(f"{a:>8.1%}" for a in curve(plain)))
 # halves (``transforms/pipeline.py``): ``draw`` chooses, ``apply`` does.
 
 
-class RandomAddition(Transform):
+class RandomAddition(transforms.Transform):
     """Add one whole number to all bytes, drawn from low to high for every image."""
 
     random = True
@@ -220,7 +222,7 @@ world = test.images[:300]
 flat = PCA(2, random_state=0).fit(np.concatenate([sample, world]).reshape(600, -1) / 255)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9), layout="constrained")
 for images, name, colour, marker in (
-    (made, "made of the sample", GREEN, "x"), (sample, "the sample", VERMILION, "o"),
+    (made, "computed from the sample", GREEN, "x"), (sample, "the sample", VERMILION, "o"),
     (world, "in use", BLUE, "s"),
 ):  # fmt: skip
     x, y = flat.transform(images.reshape(300, -1) / 255).T
@@ -259,7 +261,7 @@ print(f"correlation of the first direction with the mean brightness: {first:.2f}
 # strongly brightness favours a class. In bright images b_k balances that; in dark ones it does not.
 
 for name, model in (("bright digits only", plain), ("with augmentation", augmented)):
-    sums = templates(model)[:, 0].sum(axis=(1, 2))
+    sums = models.templates(model)[:, 0].sum(axis=(1, 2))
     print(f"{name:<20} ΣW_k " + " ".join(f"{s:6.2f}" for s in sums) + f"   spread {sums.std():.2f}")
 
 # %%
@@ -313,10 +315,10 @@ if all(len(counted(name)) > 1 for name in NAMES):
             else:
                 right.bar(np.arange(3) + 0.4 * i - 0.2, means, 0.36, yerr=spread, color=colour,
                           capsize=3)  # fmt: skip
-    left.set(xlabel="bright test photographs, times", ylim=(0, None))
+    left.set(xlabel="factor applied to the bright test photographs", ylim=(0, None))
     left.legend(frameon=False, loc="lower right")
     right.set_xticks(range(3), list(recorded("none", "third")))
-    right.set_xlabel("test photographs as they were taken, by third")
+    right.set_xlabel("test photographs as taken, by third of brightness")
     left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     for axes in (left, right):
         axes.grid(color=PALE)
@@ -354,14 +356,16 @@ else:
 # Three things to try
 # -------------------
 # 1. Reverse the bias: train on the digits as they are (``brighter(train.images, 0)``) without
-#    augmentation. Predict on which side of the curve it will fail, and what range
-#    ``RandomAddition`` needs.
+#    augmentation. On which side of the curve will it fail, and what range does ``RandomAddition``
+#    need? Expect it to fail on the right, on digits brighter than any in training. With
+#    ``RandomAddition(0, 120)`` the curve is level.
 # 2. Less light multiplies. Test both models on ``cv2.multiply(image, 0.3)`` instead of sums: does
 #    the augmentation by *addition* help against a bias by *multiplication*? Expect less than the
 #    curve above promises.
 # 3. Subtract from every image its own mean, in training and in testing, and train without
-#    augmentation. Expect a nearly level curve: an invariance that is built in needs no examples.
-#    Where does it still fall, and what do the bytes at 255 have to do with it?
+#    augmentation. Where does the curve still fall? Expect it to be nearly level: an invariance that
+#    is built in needs no examples. It falls where bytes were cut off at 255, because subtracting a
+#    number does not restore the differences that were lost there.
 #
 # **Next lesson:** 11 · Geometry
 

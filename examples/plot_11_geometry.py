@@ -2,6 +2,8 @@
 11 · Geometry
 =============
 
+**Which changes of an image leave its label right?**
+
 *Rotate, mirror, crop, shear, tilt and stretch an image, along with whatever is marked on it. All
 but the last are one small matrix. Then find out which of these an image's label survives.*
 
@@ -16,35 +18,15 @@ but the last are one small matrix. Then find out which of these an image's label
 * choose augmentations that a label survives, and move boxes, masks and points with the image.
 """
 
-# sphinx_gallery_thumbnail_number = 5
+# sphinx_gallery_thumbnail_number = 8
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from minivision.backend import to_device
-from minivision.datasets import ShapeDataset, load_dataset
-from minivision.models import KNearestNeighbors
-from minivision.transforms import (
-    Affine,
-    CenterCrop,
-    ElasticDistortion,
-    Pad,
-    Perspective,
-    RandomAffine,
-    RandomCrop,
-    RandomHorizontalFlip,
-    RandomResizedCrop,
-    RandomTranslate,
-    Resize,
-    Rotate,
-    Rotate90,
-    Warp,
-    affine_from_points,
-    perspective_from_points,
-)
+from minivision import datasets, models, transforms
 
-from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device
+from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, to_device
 
 
 def show(pictures, width=9.4, height=2.5):
@@ -65,18 +47,21 @@ def show(pictures, width=9.4, height=2.5):
 # one axis. Reverse both and you get not a flip but a turn by 180 degrees: that is what the
 # lecture's "flip" does. Any writing tells them apart, or a house that leans.
 
-photo = Resize((214, 320))(load_sample_image("china.jpg"))
+photo = transforms.Resize((214, 320))(load_sample_image("china.jpg"))
 rng = np.random.default_rng(0)
-mirrored = RandomHorizontalFlip(1.0)(photo, rng)
+mirrored = transforms.RandomHorizontalFlip(1.0)(photo, rng)
 show([
     ("the photograph", photo),
-    ("np.rot90(image, -1)", Rotate90(-1)(photo)),
+    ("np.rot90(image, -1)", transforms.Rotate90(-1)(photo)),
     ("[:, ::-1], a flip", mirrored),
     ("[::-1, ::-1], the “flip”", photo[::-1, ::-1]),
 ])  # fmt: skip
-print("both axes reversed = turned twice:", np.array_equal(photo[::-1, ::-1], Rotate90(2)(photo)))
-print("flipped = turned by some quarters:",
-      any(np.array_equal(mirrored, Rotate90(turns)(photo)) for turns in range(4)))  # fmt: skip
+print(
+    "both axes reversed = turned twice:",
+    np.array_equal(photo[::-1, ::-1], transforms.Rotate90(2)(photo)),
+)
+quarters = [transforms.Rotate90(turns)(photo) for turns in range(4)]
+print("flipped = turned by some quarters:", any(np.array_equal(mirrored, q) for q in quarters))
 
 # %%
 # Where is the middle?
@@ -87,12 +72,14 @@ print("flipped = turned by some quarters:",
 # doubles the error. We do both, on the same photograph.
 
 H, W = photo.shape[:2]
-turned = Rotate(180)(photo)
-half_pixel_off = Warp([[-1, 0, W], [0, -1, H], [0, 0, 1]])(photo)  # (x, y) -> (W - x, H - y)
+turned = transforms.Rotate(180)(photo)
+half_pixel_off = transforms.Warp([[-1, 0, W], [0, -1, H], [0, 0, 1]])(
+    photo
+)  # (x, y) -> (W - x, H - y)
 print("turned about ((W-1)/2, (H-1)/2): pixels that differ from the exact half turn:",
-      f"{(turned != Rotate90(2)(photo)).any(axis=2).mean():.0%}")  # fmt: skip
+      f"{(turned != transforms.Rotate90(2)(photo)).any(axis=2).mean():.0%}")  # fmt: skip
 print("turned about (W/2, H/2):        ",
-      f"{(half_pixel_off != Rotate90(2)(photo)).any(axis=2).mean():.0%},",
+      f"{(half_pixel_off != transforms.Rotate90(2)(photo)).any(axis=2).mean():.0%},",
       "and the first row and column are empty:",
       not half_pixel_off[0].any() and not half_pixel_off[:, 0].any())  # fmt: skip
 
@@ -102,12 +89,12 @@ print("turned about (W/2, H/2):        ",
 # mean of the four neighbours (bilinear) or the nearest pixel. Some positions are outside the image;
 # the border rule fills them.
 
-small = Resize((54, 80))(photo)
+small = transforms.Resize((54, 80))(photo)
 show([
-    ("bilinear, constant", Rotate(25)(small)),
-    ("nearest, constant", Rotate(25, interpolation="nearest", fill=128)(small)),
-    ("bilinear, edge", Rotate(25, border="edge")(small)),
-    ("bilinear, reflect", Rotate(25, border="reflect")(small)),
+    ("bilinear, constant", transforms.Rotate(25)(small)),
+    ("nearest, constant", transforms.Rotate(25, interpolation="nearest", fill=128)(small)),
+    ("bilinear, edge", transforms.Rotate(25, border="edge")(small)),
+    ("bilinear, reflect", transforms.Rotate(25, border="reflect")(small)),
 ], height=2.0)  # fmt: skip
 
 # %%
@@ -117,7 +104,7 @@ show([
 # printed and reused. Networks for photographs learn from windows of random size and shape, resized
 # (``RandomResizedCrop``), and are tested on the middle. Which windows? Four are drawn here.
 
-crop = RandomResizedCrop((96, 96), scale=(0.1, 0.6))
+crop = transforms.RandomResizedCrop((96, 96), scale=(0.1, 0.6))
 drawn = [crop.draw((H, W), rng) for _ in range(4)]
 grid = show([("four windows", photo), *[(f"{i}", crop.apply(photo, d)) for i, d in
                                         enumerate(drawn)]], height=1.8)  # fmt: skip
@@ -130,9 +117,9 @@ for i, (d, colour) in enumerate(zip(drawn, (BLUE, VERMILION, GREEN, YELLOW), str
 print(drawn[0])
 
 try:
-    CenterCrop((300, 300))(photo)
-except ValueError as refusal:
-    print(refusal)
+    transforms.CenterCrop((300, 300))(photo)
+except ValueError as error:
+    print(error)
 
 # %%
 # Three points make an affine map
@@ -142,7 +129,7 @@ except ValueError as refusal:
 
 source = [[50, 50], [200, 50], [50, 200]]
 target = [[10, 100], [200, 50], [100, 250]]
-matrix = affine_from_points(source, target)
+matrix = transforms.affine_from_points(source, target)
 print(matrix.round(5))
 
 # %%
@@ -151,24 +138,24 @@ print(matrix.round(5))
 
 board = np.indices((240, 320)).astype(int) // 40
 board = (70 + 110 * (board.sum(axis=0) % 2)).astype(np.uint8)[:, :, None]
-lean = affine_from_points(
+lean = transforms.affine_from_points(
     [[160, 120], [240, 120], [160, 160]], [[160, 120], [240, 120], [180, 160]]
 )
-tilt = perspective_from_points(
+tilt = transforms.perspective_from_points(
     [[0, 0], [319, 0], [319, 239], [0, 239]], [[90, 40], [230, 40], [319, 210], [0, 210]]
 )
 grid = show([
     ("a board", board),
-    ("the lecture's three points", Warp(matrix, (330, 330))(board)),
-    ("a shear from three points", Warp(lean)(board)),
-    ("a perspective from four", Warp(tilt)(board)),
+    ("the lecture's three points", transforms.Warp(matrix, (330, 330))(board)),
+    ("a shear from three points", transforms.Warp(lean)(board)),
+    ("a perspective from four", transforms.Warp(tilt)(board)),
 ], height=2.3)  # fmt: skip
 for axes, points in ((grid[0], source), (grid[1], target)):
     axes.scatter(*np.transpose(points), color=VERMILION, s=30)
 
 a, b, c, d = np.array([[40, 40], [40, 200], [280, 80], [280, 160]])  # ab is parallel to cd
 for name, m in (("three points", matrix), ("shear", lean), ("perspective", tilt)):
-    warp = Warp(m)
+    warp = transforms.Warp(m)
     p, q, r, s, middle = warp.apply_points([a, b, c, d, (a + b) / 2], warp.draw((240, 320)))
     angles = np.degrees([np.arctan2(*(v - u)[::-1]) for u, v in ((p, q), (r, s))])
     ab, cd, half = (np.linalg.norm(v) for v in (q - p, s - r, middle - p))
@@ -184,9 +171,9 @@ for name, m in (("three points", matrix), ("shear", lean), ("perspective", tilt)
 # Three points on one line do not determine a map. The message says how close to a line they are:
 
 try:
-    affine_from_points([[0, 0], [10, 10], [20, 20]], target)
-except ValueError as refusal:
-    print(refusal)
+    transforms.affine_from_points([[0, 0], [10, 10], [20, 20]], target)
+except ValueError as error:
+    print(error)
 
 # %%
 # Four points make a perspective
@@ -195,15 +182,15 @@ except ValueError as refusal:
 # that. We put a page of digits on the table ourselves. The same map moves the page's mask, which
 # says which pixels belong to the page.
 
-train, validation, test = load_dataset("digits")
+train, validation, test = datasets.load_dataset("digits")
 page = 255 - train.images[:24].reshape(4, 6, 28, 28).swapaxes(1, 2).reshape(112, 168, 1)
-page = np.repeat(Pad((132, 188), fill=255)(page), 3, axis=2)
+page = np.repeat(transforms.Pad((132, 188), fill=255)(page), 3, axis=2)
 table = np.full((214, 320, 3), (120, 90, 60), np.uint8)
 table[::9] = (105, 78, 52)
 
 corners = np.array([[0, 0], [187, 0], [187, 131], [0, 131]])
 seen = np.array([[105, 30], [280, 62], [235, 190], [20, 120]])
-lay = Perspective(corners, seen, size=(214, 320))
+lay = transforms.Perspective(corners, seen, size=(214, 320))
 drawn = lay.draw((132, 188))
 there = lay.apply_mask(np.ones((132, 188), np.uint8), drawn)
 photograph = np.where(there[:, :, None] == 1, lay.apply(page, drawn), table)
@@ -212,8 +199,10 @@ photograph = np.where(there[:, :, None] == 1, lay.apply(page, drawn), table)
 # To straighten it, click on its four corners. Three corners and an affine map are not enough: it
 # moves those three to the right places, and the fourth to a wrong one.
 
-by_four = Perspective(seen, corners, size=(132, 188))(photograph)
-by_three = Warp(affine_from_points(seen[[0, 1, 3]], corners[[0, 1, 3]]), (132, 188))(photograph)
+by_four = transforms.Perspective(seen, corners, size=(132, 188))(photograph)
+by_three = transforms.Warp(
+    transforms.affine_from_points(seen[[0, 1, 3]], corners[[0, 1, 3]]), (132, 188)
+)(photograph)
 grid = show([
     ("photographed", photograph),
     ("straightened by four corners", by_four),
@@ -232,21 +221,27 @@ for name, straight in (("four", by_four), ("three", by_three)):
 # by its nearest pixels, so that no label is invented between two; a box to the box around its four
 # moved corners, which is larger if the box was rotated.
 
-data = ShapeDataset(4, size=(96, 96), clutter=(0, 0), angle=(15.0, 15.0), background=(0.2, 0.2),
-                    position=(0.42, 0.42))  # fmt: skip
+data = datasets.ShapeDataset(
+    4,
+    size=(96, 96),
+    clutter=(0, 0),
+    angle=(15.0, 15.0),
+    background=(0.2, 0.2),
+    position=(0.42, 0.42),
+)
 star, box = data.images[3], data.boxes[3]
 mask = (abs(star.astype(int) - star[0, 0]).max(axis=2) > 3).astype(np.uint8)
 top = np.flatnonzero(mask.any(axis=1))[0]
 tip = np.array([[np.flatnonzero(mask[top]).mean(), top]])
 moves = {
-    "as it was": Affine(),
-    "a flip": RandomHorizontalFlip(1.0),
-    "cropped": RandomCrop((80, 80), padding=8),
-    "turned by 35°": Rotate(35),
-    "perspective": Perspective(
+    "as it was": transforms.Affine(),
+    "a flip": transforms.RandomHorizontalFlip(1.0),
+    "cropped": transforms.RandomCrop((80, 80), padding=8),
+    "turned by 35°": transforms.Rotate(35),
+    "perspective": transforms.Perspective(
         [[0, 0], [95, 0], [95, 95], [0, 95]], [[25, 5], [80, 20], [95, 90], [0, 75]]
     ),
-    "elastic": ElasticDistortion(140, 9),
+    "elastic": transforms.ElasticDistortion(140, 9),
 }
 drawn = {name: move.draw((96, 96), rng) for name, move in moves.items()}
 grid = show([(name, move.apply(star, drawn[name])) for name, move in moves.items()], height=1.9)
@@ -275,13 +270,15 @@ lines[::4], lines[:, ::4] = 90, 90
 strengths = (0, 15, 34, 60, 150)
 pictures = []
 for alpha in strengths:
-    stretch = ElasticDistortion(alpha, 4.0)
-    both = np.maximum(Resize((112, 112))(digit), Resize((112, 112))(lines))
-    large = ElasticDistortion(16 * alpha, 16.0)  # four times the size: σ·4, and α·4·4
+    stretch = transforms.ElasticDistortion(alpha, 4.0)
+    both = np.maximum(transforms.Resize((112, 112))(digit), transforms.Resize((112, 112))(lines))
+    large = transforms.ElasticDistortion(16 * alpha, 16.0)  # four times the size: σ·4, and α·4·4
     pictures.append((f"α = {alpha}", large(both, np.random.default_rng(3))))
 show(pictures, height=2.0)
 for alpha in strengths:
-    field = ElasticDistortion(alpha, 4.0).draw((28, 28), np.random.default_rng(3)).field()
+    field = (
+        transforms.ElasticDistortion(alpha, 4.0).draw((28, 28), np.random.default_rng(3)).field()
+    )
     print(
         f"α = {alpha:>3}, σ = 4: a pixel moves by {np.hypot(*field).mean():.1f} pixels on average"
     )
@@ -295,7 +292,7 @@ for alpha in strengths:
 # A mirrored cat is a cat. And digits? Nearest neighbours remember the training digits unchanged and
 # read the test digits unchanged, mirrored, and rotated by 180 degrees.
 
-knn = KNearestNeighbors(k=1).fit(to_device(train.images, device), train.labels)
+knn = models.KNearestNeighbors(k=1).fit(to_device(train.images, device), train.labels)
 views = {
     "as written": test.images,
     "mirrored": test.images[:, :, ::-1],
@@ -303,32 +300,32 @@ views = {
 }
 figure, grid = plt.subplots(1, 3, figsize=(9.4, 3.9), layout="constrained", sharey=True)
 for axes, (name, images) in zip(grid, views.items(), strict=True):
-    answers = knn.predict(to_device(images, device))
+    predictions = knn.predict(to_device(images, device))
     table = np.zeros((10, 10))
-    np.add.at(table, (test.labels, answers), 1)
+    np.add.at(table, (test.labels, predictions), 1)
     table /= table.sum(axis=1, keepdims=True)
     axes.imshow(table, cmap="Blues", vmin=0, vmax=1)
-    axes.set(xticks=range(10), yticks=range(10), xlabel="is read as", title=name)
+    axes.set(xticks=range(10), yticks=range(10), xlabel="read as", title=name)
     survivors = [c for c in range(10) if table[c, c] > 0.5]
     print(f"{name:<15} accuracy {np.trace(table) / 10:.0%};",
           f"digits that mostly survive: {' '.join(map(str, survivors))};",
           f"6 is read as 9: {table[6, 9]:.0%}, 9 as 6: {table[9, 6]:.0%}")  # fmt: skip
-grid[0].set_ylabel("written digit")
+grid[0].set_ylabel("true digit")
 
 # %%
 # Most of the rotated 6s are 9s now, and few of the mirrored digits are read correctly. So to
-# augment is to claim: "this change does not change the answer". If that is false it costs accuracy.
+# augment is to claim: "this change does not change the label". If that is false it costs accuracy.
 # We keep five examples of each digit, remember ten changed copies of each as well, and read the
 # test digits.
 
 SEEDS, COPIES = 5, 10
 ideas = {
     "no copies": None,
-    "turned by 180°": Rotate90(2),
-    "mirrored": RandomHorizontalFlip(1.0),
-    "elastic": ElasticDistortion(20.0, 4.0),
-    "moved": RandomTranslate(2),
-    "affine": RandomAffine(10, 1.5, (0.9, 1.1), 0.2),
+    "turned by 180°": transforms.Rotate90(2),
+    "mirrored": transforms.RandomHorizontalFlip(1.0),
+    "elastic": transforms.ElasticDistortion(20.0, 4.0),
+    "moved": transforms.RandomTranslate(2),
+    "affine": transforms.RandomAffine(10, 1.5, (0.9, 1.1), 0.2),
 }
 accuracy = {}
 for name, idea in ideas.items():
@@ -341,9 +338,9 @@ for name, idea in ideas.items():
             copies = [idea(image, rng) for image in images for _ in range(COPIES)]
             images = np.concatenate([images, copies])
             labels = np.concatenate([labels, labels.repeat(COPIES)])
-        model = KNearestNeighbors(k=1).fit(to_device(images, device), labels)
-        answers = model.predict(to_device(test.images, device))
-        accuracy[name].append((answers == test.labels).mean())
+        model = models.KNearestNeighbors(k=1).fit(to_device(images, device), labels)
+        predictions = model.predict(to_device(test.images, device))
+        accuracy[name].append((predictions == test.labels).mean())
     gain = np.array(accuracy[name]) - accuracy["no copies"]
     print(f"{name:<15} test accuracy {np.mean(accuracy[name]):.1%},",
           f"gain {gain.mean():+.1%} ± {gain.std(ddof=1):.1%}")  # fmt: skip
@@ -367,10 +364,12 @@ axes.spines[["top", "right"]].set_visible(False)
 #
 # Three things to try
 # -------------------
-# 1. Turn the photograph full circle, by ``Rotate(180)`` twice and by ``Rotate(30)`` twelve times.
-#    Expect no difference to the original in the first, and a blurred disc in the second.
-# 2. Straighten the page with two corners swapped in ``seen``. Which message do you get, and what
-#    would such a map have to do?
+# 1. Turn the photograph full circle, by ``transforms.Rotate(180)`` twice and by
+#    ``transforms.Rotate(30)`` twelve times. Expect no difference to the original in the first, and
+#    a blurred disc in the second.
+# 2. Straighten the page with two corners swapped in ``seen``. What would such a map have to do?
+#    Expect an error: the target would cross itself, and the map would have to send the points on a
+#    line between the corners, its horizon, to infinity. No photograph of a page looks like that.
 # 3. Give ``elastic`` the strengths 5, 20 and 60 in the last experiment. Predict which helps most.
 #    Expect the middle one: 5 adds hardly anything, 60 bends digits beyond recognition.
 #

@@ -2,8 +2,10 @@
 12 · CutMix and Mixup
 =====================
 
-*Half a flower and half a tower, and a label that says so. You mix images and labels, prove a law
-that makes the mixed loss simple, and see where it helps on photographs and where it does not.*
+**Half a flower and half a tower: what can a network learn from an image with two labels?**
+
+*You mix images and their labels, prove a law that makes the mixed loss simple, and see where it
+helps on photographs and where it does not.*
 
 **Prerequisites:** lessons 6 (training) and 10 (augmentation).
 
@@ -22,18 +24,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from minivision import Tensor, manual_seed, no_grad
+from minivision import Tensor, datasets, manual_seed, models, no_grad, optim, training, transforms
 from minivision import functional as F
 from minivision.analysis.localization import box_overlap, boxes_around_evidence
-from minivision.backend import to_device
-from minivision.datasets import DataLoader, load_dataset
-from minivision.models import lenet5
-from minivision.optim import Adam, cosine
-from minivision.training import classification_loss, evaluate, fit
-from minivision.transforms import Box, Compose, CutMix, Cutout, Mixup, Normalize, Resize, ToArray
-from minivision.transforms.mixing import Mixing
 
-from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_rows
+from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_rows, to_device
 
 # %%
 # Two images in one
@@ -53,15 +48,17 @@ from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_
 
 names = ("flower", "tower")
 cuts = (load_sample_image("flower.jpg")[:, 100:527], load_sample_image("china.jpg")[:, :427])
-photos = np.stack([ToArray()(Resize((128, 128))(photo)) for photo in cuts])
+photos = np.stack([transforms.ToArray()(transforms.Resize((128, 128))(photo)) for photo in cuts])
 labels = np.array([0, 1])
-partners, box = np.array([1, 0]), Box(top=30, left=50, bottom=110, right=130 - 2)
+partners, box = np.array([1, 0]), transforms.Box(top=30, left=50, bottom=110, right=130 - 2)
 left_over = 1 - box.area / (128 * 128)
 shown = {
     "as they are": (photos, np.eye(2)),
-    "Mixup": Mixup(classes=2).apply(photos, labels, Mixing(0.6, partners)),
-    "CutMix": CutMix(classes=2).apply(photos, labels, Mixing(left_over, partners, box)),
-    "Cutout": Cutout(80, fill=0.5).apply(photos, np.eye(2), [box, box]),
+    "Mixup": transforms.Mixup(classes=2).apply(photos, labels, transforms.Mixing(0.6, partners)),
+    "CutMix": transforms.CutMix(classes=2).apply(
+        photos, labels, transforms.Mixing(left_over, partners, box)
+    ),
+    "Cutout": transforms.Cutout(80, fill=0.5).apply(photos, np.eye(2), [box, box]),
 }
 figure, grid = plt.subplots(2, 4, figsize=(9.2, 5.2), layout="constrained")
 for (title, (images, targets, *_)), column in zip(shown.items(), grid.T, strict=True):
@@ -99,7 +96,9 @@ for (title, (images, targets, *_)), column in zip(shown.items(), grid.T, strict=
 print(f"in the limit of fine pixels {1 - (1 / 2 - 1 / 5 + 1 / 48):.4f}")
 rng, drawn = np.random.default_rng(0), {}
 for side in (28, 32, 224):
-    drawn[side] = [CutMix(classes=10).draw((2, 3, side, side), rng) for _ in range(30_000)]
+    drawn[side] = [
+        transforms.CutMix(classes=10).draw((2, 3, side, side), rng) for _ in range(30_000)
+    ]
     mean = np.mean([mixing.lam for mixing in drawn[side]])
     print(f"{side}x{side}: mean λ of 30,000 draws {mean:.3f}")
 
@@ -124,7 +123,7 @@ for axes in (first, second):
     axes.set_yticks([])
     axes.spines[["top", "right", "left"]].set_visible(False)
 heat = third.imshow(covered, cmap="cividis", vmin=0)
-third.set(title="how often a pixel is pasted", xticks=[], yticks=[])
+third.set(title="how often a pixel is replaced", xticks=[], yticks=[])
 figure.colorbar(heat, ax=third, format=lambda value, _: f"{value:.0%}", shrink=0.9)
 
 # %%
@@ -181,53 +180,59 @@ print(f"H(0.7) = {-0.7 * np.log(0.7) - 0.3 * np.log(0.3):.3f} nats;",
 # takes one argument, ``batch_transform``. Then we walk in a straight line from one test digit to
 # another of a different class, through images that are neither, and watch the outputs.
 
-train, validation, test = load_dataset("digits")
-numbers = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.std() / 255)])
+train, validation, test = datasets.load_dataset("digits")
+numbers = transforms.Compose(
+    [
+        transforms.ToArray(),
+        transforms.Normalize(train.images.mean() / 255, train.images.std() / 255),
+    ]
+)
 
 
 def trained(mixing, epochs=10):
     """LeNet-5 on the digits."""
     manual_seed(0)
-    model = lenet5()
-    fit(
+    model = models.lenet5()
+    training.fit(
         model,
-        DataLoader(train, 32, shuffle=True, transform=numbers),
-        classification_loss,
-        Adam(model.parameters(), lr=2e-3),
+        datasets.DataLoader(train, 32, shuffle=True, transform=numbers),
+        training.classification_loss,
+        optim.Adam(model.parameters(), lr=2e-3),
         epochs,
-        schedule=cosine(epochs),
+        schedule=optim.cosine(epochs),
         batch_transform=mixing,
         device=device,
     )
     return model.eval()
 
 
-networks = {"plain": trained(None), "Mixup": trained(Mixup(classes=10))}
+networks = {"plain": trained(None), "Mixup": trained(transforms.Mixup(classes=10))}
 x, y = numbers(test.images), test.labels
 start, end = np.arange(len(y)), np.roll(np.arange(len(y)), 1)
 start, end = start[y[start] != y[end]], end[y[start] != y[end]]
 steps = np.linspace(0, 1, 21)
 figure, grid = plt.subplots(1, 2, figsize=(9.2, 3.3), layout="constrained", sharey=True)
 for axes, (name, model) in zip(grid, networks.items(), strict=True):
-    answers = []
+    walk = []
     for t in steps:
         between = ((1 - t) * x[start] + t * x[end]).astype(np.float32)
         with no_grad():
             p = F.softmax(model(Tensor(to_device(between, device))), axis=1).numpy()
         pair = np.arange(len(p))
         one, two = p[pair, y[start]], p[pair, y[end]]
-        answers.append((one.mean(), two.mean(), (1 - one - two).mean(), p.max(axis=1).mean()))
-    one, two, rest, surest = np.array(answers).T
+        walk.append((one.mean(), two.mean(), (1 - one - two).mean(), p.max(axis=1).mean()))
+    one, two, rest, surest = np.array(walk).T
     axes.plot(steps, one, color=BLUE, label="the first digit")
     axes.plot(steps, two, color=VERMILION, linestyle="--", label="the second digit")
     axes.plot(steps, rest, color=GREY, linestyle=":", label="the eight others")
     axes.plot((0, 1), (1, 0), color=PALE, linewidth=4, zorder=0)
     axes.plot((0, 1), (0, 1), color=PALE, linewidth=4, zorder=0)
-    axes.set(title=name, xlabel="part of the second digit in the image")
+    axes.set(title=name, xlabel="share of the second digit in the image")
     axes.spines[["top", "right"]].set_visible(False)
-    accuracy = evaluate(model, DataLoader(test, 180, transform=numbers))["accuracy"]
+    batches = datasets.DataLoader(test, 180, transform=numbers)
+    accuracy = training.evaluate(model, batches)["accuracy"]
     print(f"{name:<6} test accuracy {accuracy:.1%}; halfway: the two {one[10]:.2f} and",
-          f"{two[10]:.2f}, any other {rest[10]:.2f}, the surest {surest[10]:.2f}")  # fmt: skip
+          f"{two[10]:.2f}, any other {rest[10]:.2f}, the largest {surest[10]:.2f}")  # fmt: skip
 grid[0].set_ylabel("mean probability")
 grid[1].legend(frameon=False, loc="center right", fontsize=9)
 
@@ -271,9 +276,9 @@ for name in dict.fromkeys(row["augmentation"] for row in rows):
     if len(found) > 1:
         measured[name] = np.array([row["test_accuracy"] for row in found])
         train_accuracy = np.mean([row["train_accuracy"] for row in found])
-        told = f"train {train_accuracy:.1%}, test {measured[name].mean():.1%} ({len(found)} seeds)"
+        text = f"train {train_accuracy:.1%}, test {measured[name].mean():.1%} ({len(found)} seeds)"
         against = f"  {compared(measured[name], measured['none'])}" if name != "none" else ""
-        print(f"{name:<26}{told}{against}")
+        print(f"{name:<26}{text}{against}")
 if measured:
     figure, axes = plt.subplots(figsize=(7.6, 2.9), layout="constrained")
     for place, (name, values) in enumerate(measured.items()):
@@ -305,7 +310,7 @@ else:
 # drawn around the largest part of what is left; its overlap with the true box is their
 # intersection over their union. By hand, for one image and an invented map:
 
-scene = load_dataset("shapes").validation
+scene = datasets.load_dataset("shapes").validation
 y, x = np.mgrid[:32, :32]
 x0, y0, x1, y1 = scene.boxes[3]
 evidence = np.exp(-((x - x0 - 9) ** 2 + (y - y0 - 9) ** 2) / 100)
@@ -339,7 +344,7 @@ for scene_name in dict.fromkeys(row["scene"] for row in rows):
         means = {key: np.mean([row[f"test_{key}"] for row in found])
                  for key in ("accuracy", "overlap", "boxes_right")}  # fmt: skip
         print(f"{scene_name:<8} {name:<7} test accuracy {means['accuracy']:.1%},",
-              f"mean overlap {means['overlap']:.1%}, boxes with at least a half",
+              f"mean overlap {means['overlap']:.1%}, boxes with at least one half",
               f"{means['boxes_right']:.1%} ({len(found)} seeds)")  # fmt: skip
     for key in ("accuracy", "overlap", "boxes_right"):
         of = {n: np.array([row[f"test_{key}"] for row in found]) for n, found in both.items()}
@@ -356,12 +361,12 @@ if not rows:
 #
 # Three things to try
 # -------------------
-# 1. Print the mean λ of ``CutMix(classes=10, alpha=0.2)`` for 224x224. Predict whether it is above
-#    or below 0.68. (With a small α the box is nothing, or nearly the whole image, and it is the
-#    largest boxes that lose most at the border.) Expect about 0.70.
-# 2. Train the digits with ``CutMix(classes=10)`` and walk along the same straight lines. Expect low
-#    confidence again, but more probability for the eight other classes: CutMix blends no pixels, so
-#    these images are as new to it as to plain training.
+# 1. Print the mean λ of ``transforms.CutMix(classes=10, alpha=0.2)`` for 224x224. Is it above or
+#    below 0.68? Expect about 0.70: with a small α the box is nothing, or nearly the whole image,
+#    and it is the largest boxes that lose most at the border.
+# 2. Train the digits with ``transforms.CutMix(classes=10)`` and walk along the same straight lines.
+#    Expect low confidence again, but more probability for the eight other classes: CutMix blends no
+#    pixels, so these images are as new to it as to plain training.
 # 3. Forget the correction: paste the box of a drawn ``Mixing`` but label with the λ of the Beta
 #    distribution. How wrong are the labels on average? Expect a mean of 0.5 where 0.68 is shown.
 #

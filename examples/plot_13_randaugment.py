@@ -2,8 +2,10 @@
 13 · RandAugment
 ================
 
-*Which operations, and how strong? You see fourteen of them from weak to strong, learn why
-"magnitude 9" means different things in different libraries, let a search choose, and doubt it.*
+**Which augmentation, and how strong: can a search decide?**
+
+*You see fourteen operations from weak to strong, learn why "magnitude 9" means different things in
+different libraries, let a search choose, and doubt it.*
 
 **Prerequisites:** lessons 6 (training), 10 and 11 (augmentation).
 
@@ -16,7 +18,7 @@
 * search for a policy fairly: same weights, a validation split, "none" among the candidates.
 """
 
-# sphinx_gallery_thumbnail_number = 1
+# sphinx_gallery_thumbnail_number = 2
 
 from functools import partial
 
@@ -25,11 +27,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
+from minivision import datasets, methods, models, transforms
 from minivision.analysis.policies import standard_error
-from minivision.datasets import load_dataset, stratified_split
-from minivision.methods import Grid, RandomSequences, Trial, best_of, policy_name, search
-from minivision.models import lenet5
-from minivision.transforms import Normalize, OperationSequence, RandAugment, ToArray
 from minivision.transforms.randaugment import MONOTONE, NOISY_STUDENT, Step
 
 from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
@@ -55,7 +54,7 @@ def at(name, magnitude, table=MONOTONE, preset="monotone"):
     operation, amount = table[name], None
     if operation.amount is not None:
         amount = operation.amount(magnitude, 96) + (operation.sign == "1 ±")
-    return RandAugment(1, magnitude, preset).apply(photo, [Step(name, amount)])
+    return transforms.RandAugment(1, magnitude, preset).apply(photo, [Step(name, amount)])
 
 
 figure, grid = plt.subplots(7, 11, figsize=(9.8, 7.0), layout="constrained",
@@ -75,13 +74,13 @@ for i, name in enumerate(MONOTONE):
 # %%
 # Three of them have no strength: ``identity``, ``autocontrast`` and ``equalize``. In numbers:
 
-print(RandAugment(2, 15).describe(size=(96, 96)))
+print(transforms.RandAugment(2, 15).describe(size=(96, 96)))
 
 # %%
 # "±" means that the sign is random each time. Here are eight draws with N = 2 and M = 9; the drawn
 # values are above each image, and ``apply`` repeats them exactly.
 
-transform = RandAugment(count=2, magnitude=9)
+transform = transforms.RandAugment(count=2, magnitude=9)
 figure, grid = plt.subplots(2, 4, figsize=(8.4, 4.8), layout="constrained")
 for seed, axes in enumerate(grid.flat):
     steps = transform.draw(photo.shape[:2], np.random.default_rng(seed))
@@ -134,7 +133,7 @@ grid[1].axhline(1, color=GREY, linewidth=0.8)
 grid[2].axhline(8, color=GREY, linewidth=0.8)
 grid[3].axhline(256, color=GREY, linewidth=0.8)
 figure.suptitle(
-    "solid: monotone, dashed: noisy_student; the thin line changes nothing", fontsize=10
+    "solid: monotone, dashed: noisy_student; a value on the thin line changes nothing", fontsize=10
 )
 
 # %%
@@ -160,20 +159,20 @@ figure.suptitle(
 # ``search`` follows them. We have 120 digits to learn from and four pairs of N and M, and search
 # twice, with two seeds.
 
-train, validation, _ = load_dataset("digits")
-(few,) = stratified_split(train, (120,))
-trial = Trial(
-    partial(lenet5, 10, in_channels=1),
+train, validation, _ = datasets.load_dataset("digits")
+(few,) = datasets.stratified_split(train, (120,))
+trial = methods.Trial(
+    partial(models.lenet5, 10, in_channels=1),
     few,
     validation,
     baseline=[],
-    numbers=[ToArray(), Normalize(0.23, 0.33)],
+    numbers=[transforms.ToArray(), transforms.Normalize(0.23, 0.33)],
     epochs=24,
     batch_size=20,
     device=device,
 )
-GRID = Grid(counts=(1, 2), magnitudes=(4, 12), fill=0)
-found = {seed: search(GRID, trial, budget=5, seed=seed, processes=0) for seed in (0, 1)}
+GRID = methods.Grid(counts=(1, 2), magnitudes=(4, 12), fill=0)
+found = {seed: methods.search(GRID, trial, budget=5, seed=seed, processes=0) for seed in (0, 1)}
 
 none = [found[seed][0].score for seed in (0, 1)]
 figure, panels = plt.subplots(1, 2, figsize=(7.4, 2.9), layout="constrained")
@@ -190,15 +189,14 @@ for seed, axes in enumerate(panels):
     axes.set_xticks(range(2), GRID.magnitudes)
     axes.set_yticks(range(2), GRID.counts)
     axes.set(xlabel="magnitude M", ylabel="operations N",
-             title=f"seed {seed}: points more than none ({none[seed]:.1%})")  # fmt: skip
+             title=f"seed {seed}: points above none ({none[seed]:.1%})")  # fmt: skip
     axes.title.set_fontsize(10)
-    best = best_of(found[seed])
-    print(
-        f"seed {seed}: best {policy_name(best.policy)} with {best.score:.1%}, none {none[seed]:.1%}"
-    )
+    best = methods.best_of(found[seed])
+    print(f"seed {seed}: best {methods.policy_name(best.policy)} with {best.score:.1%},",
+          f"none {none[seed]:.1%}")  # fmt: skip
 
 error = standard_error(np.mean(none), len(validation))
-scores = [{policy_name(c.policy): c.score - none[s] for c in found[s]} for s in (0, 1)]
+scores = [{methods.policy_name(c.policy): c.score - none[s] for c in found[s]} for s in (0, 1)]
 gaps = [abs(scores[0][name] - scores[1][name]) for name in scores[0] if name != "none"]
 print(f"one standard error of an accuracy on {len(validation)} images: {error:.1%}")
 print(f"the same policy, seed 0 against seed 1: the gain differs by {np.mean(gaps):.1%} on average")
@@ -215,10 +213,10 @@ print(f"the same policy, seed 0 against seed 1: the gain differs by {np.mean(gap
 # same search handles it; only the sampler differs. Each operation is applied half of the time, or
 # the network would never see unchanged images.
 
-sampler = RandomSequences(fill=0)
+sampler = methods.RandomSequences(fill=0)
 for number in range(1, 6):
-    print(f"{number}  {policy_name(sampler(number, 0))}")
-policy = OperationSequence([("rotate", 15), ("color", 20), ("equalize", 0)])
+    print(f"{number}  {methods.policy_name(sampler(number, 0))}")
+policy = transforms.OperationSequence([("rotate", 15), ("color", 20), ("equalize", 0)])
 print(policy.describe(), policy.draw((96, 96), np.random.default_rng(0)), sep="\n")
 
 # %%
@@ -249,7 +247,7 @@ for name in dict.fromkeys(row["name"] for row in tests):
     if name != "none" and len(gain) > 2:
         spread = gain.std(ddof=1) / len(gain) ** 0.5
         verdict = "more than" if abs(gain.mean()) > 2 * spread else "within"
-        words += f", to none {gain.mean():+.1%}: {verdict} two standard errors of {spread:.1%}"
+        words += f", against none {gain.mean():+.1%}: {verdict} two standard errors of {spread:.1%}"
     print(words)
 if not tests:
     print("not recorded yet: python examples/measure_augmentation_search.py")
@@ -292,7 +290,8 @@ if searches:
 #    flower, the flower itself, and a gaudy one.
 # 2. Search with ``baseline=[RandomCrop((28, 28), padding=3)]``. Expect RandAugment to help less:
 #    the digits are moved already, and the harder images would need more epochs.
-# 3. Run the search with other seeds and count how often each pair wins. Expect several winners.
+# 3. Run the search with other seeds and count how often each pair wins. Expect several winners:
+#    on 180 validation images the pairs differ by less than the noise.
 #
 # **Next lesson:** 14 · Transfer
 

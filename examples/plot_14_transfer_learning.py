@@ -2,8 +2,10 @@
 14 · Transfer learning
 ======================
 
-*You have two images of every new class. Can a network that never saw these classes help? Most of
-what it knows is not specific to its classes; but it has to know enough.*
+**With two labelled images per class, does a network trained on other classes help?**
+
+*Most of what a network knows is not specific to its classes, so part of it can be used for others;
+but it has to know enough.*
 
 **Prerequisites:** lessons 6 (training), 8 (what layers see); 12 for how recorded runs are shown.
 
@@ -16,7 +18,7 @@ what it knows is not specific to its classes; but it has to know enough.*
 * say when transfer helps, how much, and where to cut.
 """
 
-# sphinx_gallery_thumbnail_number = 2
+# sphinx_gallery_thumbnail_number = 4
 
 import time
 
@@ -24,15 +26,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
 
-from minivision import manual_seed
-from minivision.datasets import DataLoader, OnlyClasses, Subset, load_dataset
-from minivision.methods import RecordedBatches, rate_groups, record_responses
+from minivision import datasets, manual_seed, methods, models, nn, optim, training, transforms
 from minivision.methods.transfer import layers_with_weights
-from minivision.models import cut, lenet5, with_new_head
-from minivision.nn import skip_init
-from minivision.optim import Adam, cosine
-from minivision.training import classification_loss, evaluate, fit
-from minivision.transforms import Compose, Normalize, ToArray
 
 from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
@@ -42,33 +37,43 @@ from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_
 # It has learned the digits 0 to 4 from the bundled images. The digits 5 to 9 are the new task, and
 # the network has seen none of them.
 
-splits = load_dataset("digits")
-old, new = ([OnlyClasses(part, names) for part in splits] for names in ("01234", "56789"))
+splits = datasets.load_dataset("digits")
+old, new = ([datasets.OnlyClasses(part, names) for part in splits] for names in ("01234", "56789"))
 pixels = old[0].images / 255
-numbers = Compose([ToArray(), Normalize(pixels.mean(), pixels.std())])
+numbers = transforms.Compose(
+    [transforms.ToArray(), transforms.Normalize(pixels.mean(), pixels.std())]
+)
 
 
 def batches(data, size=32, seed=0, shuffle=True):
     """Shuffled batches for training; all images in order for measuring."""
-    return DataLoader(data, size, shuffle=shuffle, seed=seed, transform=numbers)
+    return datasets.DataLoader(data, size, shuffle=shuffle, seed=seed, transform=numbers)
 
 
 def accuracy(model, data):
-    return evaluate(model, batches(data, 250, shuffle=False))["accuracy"]
+    return training.evaluate(model, batches(data, 250, shuffle=False))["accuracy"]
 
 
 manual_seed(0)
-source = lenet5(5)
-rule = Adam(source.parameters(), 0.002)
-fit(source, batches(old[0]), classification_loss, rule, 8, schedule=cosine(8), device=device)
+source = models.lenet5(5)
+rule = optim.Adam(source.parameters(), 0.002)
+training.fit(
+    source,
+    batches(old[0]),
+    training.classification_loss,
+    rule,
+    8,
+    schedule=optim.cosine(8),
+    device=device,
+)
 print(f"old task: {len(old[0])} images, test accuracy {accuracy(source, old[2]):.1%}")
 weights = source.state_dict()
 
 
 def trained():
     """A copy of the old network, as it was after its training."""
-    with skip_init():
-        model = lenet5(5)
+    with nn.skip_init():
+        model = models.lenet5(5)
     model.load_state_dict(weights)
     return model.to(device)
 
@@ -81,8 +86,8 @@ def trained():
 # backbone end? `cut` removes as many fully connected layers as we choose, and copies nothing.
 
 for layers in (1, 2, 3):
-    backbone, head, features = cut(source, layers)
-    print(f"{layers} layers away: the backbone has {backbone.parameter_count():>6,} parameters "
+    backbone, head, features = models.cut(source, layers)
+    print(f"{layers} layers removed: the backbone has {backbone.parameter_count():>6,} parameters "
           f"and makes {features} features, the head has {head.parameter_count():>6,}")  # fmt: skip
 
 # %%
@@ -94,13 +99,13 @@ for layers in (1, 2, 3):
 figure, panels = plt.subplots(1, 3, figsize=(9.2, 3.2), layout="constrained")
 manual_seed(9)
 backbones = {
-    "1 layer away": cut(trained(), 1).backbone,
-    "3 layers away": cut(trained(), 3).backbone,
-    "random backbone, 3 away": cut(lenet5(5).to(device), 3).backbone,
+    "1 layer removed": models.cut(trained(), 1).backbone,
+    "3 layers removed": models.cut(trained(), 3).backbone,
+    "random backbone, 3 removed": models.cut(models.lenet5(5).to(device), 3).backbone,
 }
-few = Subset(new[0], np.arange(250))
+few = datasets.Subset(new[0], np.arange(250))
 for axes, (name, backbone) in zip(panels, backbones.items(), strict=True):
-    points = PCA(2).fit_transform(record_responses(backbone, batches(few)))
+    points = PCA(2).fit_transform(methods.record_responses(backbone, batches(few)))
     for k, digit in enumerate(new[0].classes):
         mine = points[few.labels == k]
         axes.scatter(*mine.T, s=14, alpha=0.7, label=digit)
@@ -122,17 +127,19 @@ def some(count, seed):
     """This many images of each new class."""
     rng = np.random.default_rng((seed, count))
     mine = [np.flatnonzero(new[0].labels == k) for k in range(5)]
-    return Subset(new[0], np.concatenate([rng.choice(m, count, replace=False) for m in mine]))
+    return datasets.Subset(
+        new[0], np.concatenate([rng.choice(m, count, replace=False) for m in mine])
+    )
 
 
 images, epochs = some(10, 0), 30
 manual_seed(1)
-model = with_new_head(trained(), 5, layers=3)
+model = models.with_new_head(trained(), 5, layers=3)
 before = model.backbone.state_dict()
 model.backbone.freeze()
-rule = Adam(model.head.parameters(), 0.003)
+rule = optim.Adam(model.head.parameters(), 0.003)
 begun = time.perf_counter()
-fit(model, batches(images), classification_loss, rule, epochs, device=device)
+training.fit(model, batches(images), training.classification_loss, rule, epochs, device=device)
 in_every_epoch = time.perf_counter() - begun
 same = all(np.array_equal(a, before[n]) for n, a in model.backbone.state_dict().items())
 print(f"test accuracy {accuracy(model, new[2]):.1%}, the backbone is the same to the bit: {same}")
@@ -143,15 +150,17 @@ print(f"test accuracy {accuracy(model, new[2]):.1%}, the backbone is the same to
 # be wrong: each epoch has different images.
 
 manual_seed(1)
-again = with_new_head(trained(), 5, layers=3)
-rule = Adam(again.head.parameters(), 0.003)
+again = models.with_new_head(trained(), 5, layers=3)
+rule = optim.Adam(again.head.parameters(), 0.003)
 begun = time.perf_counter()
-features = RecordedBatches(record_responses(again.backbone, batches(images)), batches(images))
-fit(again.head, features, classification_loss, rule, epochs, device=device)
+features = methods.RecordedBatches(
+    methods.record_responses(again.backbone, batches(images)), batches(images)
+)
+training.fit(again.head, features, training.classification_loss, rule, epochs, device=device)
 once = time.perf_counter() - begun
 a, b = (network.head.state_dict()["0.weight"] for network in (model, again))
 print(f"the two heads differ by at most {np.abs(a - b).max():.1e};",
-      f"features recorded once were {in_every_epoch / once:.1f} times as quick")  # fmt: skip
+      f"features recorded once were {in_every_epoch / once:.1f} times as fast")  # fmt: skip
 
 # %%
 # Approach 2: keep training everything
@@ -161,8 +170,8 @@ print(f"the two heads differ by at most {np.abs(a - b).max():.1e};",
 # groups, optionally with learning rates that fall from layer to layer towards the image.
 
 manual_seed(1)
-model = with_new_head(trained(), 5, layers=3)
-groups = rate_groups(model, 0.003, backbone_rate=0.1, layer_decay=0.5)
+model = models.with_new_head(trained(), 5, layers=3)
+groups = methods.rate_groups(model, 0.003, backbone_rate=0.1, layer_decay=0.5)
 for group in groups:
     shapes = ", ".join(str(tuple(p.shape)) for p in group["params"])
     print(f"rate {group['lr']:.5f}: {shapes}")
@@ -175,10 +184,10 @@ RATES = {
 moved = {}
 for name, rates in RATES.items():
     manual_seed(1)
-    model = with_new_head(trained(), 5, layers=1)
+    model = models.with_new_head(trained(), 5, layers=1)
     was = [layer[0].numpy().copy() for layer in layers_with_weights(model.backbone)]
-    rule = Adam(rate_groups(model, 0.003, **rates))
-    fit(model, batches(images), classification_loss, rule, epochs, device=device)
+    rule = optim.Adam(methods.rate_groups(model, 0.003, **rates))
+    training.fit(model, batches(images), training.classification_loss, rule, epochs, device=device)
     now = [layer[0].numpy() for layer in layers_with_weights(model.backbone)]
     moved[name] = [
         float(((a - b) ** 2).sum() ** 0.5 / (b**2).sum() ** 0.5)
@@ -206,19 +215,21 @@ axes.legend(frameon=False)
 def compared(approach, count, seed):
     """The test accuracy of one approach."""
     manual_seed(seed)
-    network = lenet5(5) if approach == "scratch" else trained()
+    network = models.lenet5(5) if approach == "scratch" else trained()
     manual_seed(seed, 1)
-    model = with_new_head(network, 5, layers=3)
+    model = models.with_new_head(network, 5, layers=3)
     loader = batches(some(count, seed), size=20, seed=seed)
     epochs = -(-60 // len(loader))
-    options = {"schedule": cosine(epochs), "seed": seed, "device": device}
+    options = {"schedule": optim.cosine(epochs), "seed": seed, "device": device}
     if approach == "frozen":
-        features = RecordedBatches(record_responses(model.backbone, loader), loader)
-        rule = Adam(model.head.parameters(), 0.003)
-        fit(model.head, features, classification_loss, rule, epochs, **options)
+        features = methods.RecordedBatches(methods.record_responses(model.backbone, loader), loader)
+        rule = optim.Adam(model.head.parameters(), 0.003)
+        training.fit(model.head, features, training.classification_loss, rule, epochs, **options)
     else:
-        rule = Adam(rate_groups(model, 0.003, 0.1 if approach == "fine-tuned" else 1.0))
-        fit(model, loader, classification_loss, rule, epochs, **options)
+        rule = optim.Adam(
+            methods.rate_groups(model, 0.003, 0.1 if approach == "fine-tuned" else 1.0)
+        )
+        training.fit(model, loader, training.classification_loss, rule, epochs, **options)
     return accuracy(model, new[2])
 
 
@@ -283,6 +294,11 @@ def gain(values, others):
     return f"{gains.mean():+.1f} points ± {error:.1f}, {seen}"
 
 
+def in_words(approach):
+    """A recorded name in the words of this lesson."""
+    return approach.replace("body", "backbone").replace("layers away", "layers removed")
+
+
 def report(part, approaches, counts, base):
     """One line per approach and number of labels; all against the base."""
     for labels in counts:
@@ -290,10 +306,11 @@ def report(part, approaches, counts, base):
             values = recorded(part, approach, labels)
             if len(values) > 1:
                 v = np.array(list(values.values()))
-                told = f"{labels:>3} a class  {approach:<28} {v.mean():.1%} ± {v.std(ddof=1):.1%}"
+                text = f"{labels:>3} per class  {in_words(approach):<30}"
+                text += f" {v.mean():.1%} ± {v.std(ddof=1):.1%}"
                 if base not in (None, approach):
-                    told += f"   {gain(values, recorded(part, base, labels))}"
-                print(told)
+                    text += f"   {gain(values, recorded(part, base, labels))}"
+                print(text)
 
 
 APPROACHES = ("scratch", "frozen", "fine-tuned, body x0.1", "fine-tuned, one rate",
@@ -315,7 +332,7 @@ if counts:
         if known:
             axes.errorbar([n for n, _ in known], [v.mean() for _, v in known],
                           [v.std(ddof=1) for _, v in known], fmt=marker + "-", capsize=3,
-                          color=colour, label=approach)  # fmt: skip
+                          color=colour, label=in_words(approach))  # fmt: skip
     axes.set_xscale("log")
     axes.set_xticks(counts, [str(n) for n in counts])
     axes.minorticks_off()
@@ -340,7 +357,9 @@ for approach in APPROACHES:
         larger = [r["test_accuracy"] for r in mine if r["lr"] == best and "test_accuracy" in r]
         if best not in (None, *RATES) and len(larger) > 1:
             usual = np.mean(list(recorded("digits", approach, labels).values()))
-            print(f"{approach}, {labels} a class: {np.mean(larger):.1%}, and not {usual:.1%}")
+            print(
+                f"{in_words(approach)}, {labels} per class: {np.mean(larger):.1%}, not {usual:.1%}"
+            )
 
 # %%
 # With two images per class a single seed chooses a rate by luck, however many validation images
@@ -363,7 +382,7 @@ report(literal, ("scratch", "frozen", "fine-tuned, body x0.1"), (2, 10, 50), "sc
 # networks trained on ImageNet, and why we cut lower here.
 #
 # Oquab et al. replaced the last layer with two "adaptation layers", the first with a ReLU
-# (``with_new_head(…, hidden=(128,))``). And do rates that fall from layer to layer help?
+# (``models.with_new_head(…, hidden=(128,))``). And do rates that fall from layer to layer help?
 
 TRIED = {"adaptation layers": "linear", "fine-tuned, decay 0.5": "fine-tuned"}
 for approach, base in TRIED.items():
@@ -390,7 +409,7 @@ for name in ("AlexNet", "VGG"):
 for n in (1, 2):
     frozen = f"frozen, {n} layers away"
     pair = [recorded(f"features, {name}", frozen, 50) for name in ("VGG", "AlexNet")]
-    print(f"VGG against AlexNet, {n} layers away: {gain(*pair)}")
+    print(f"VGG against AlexNet, {n} layers removed: {gain(*pair)}")
 
 # %%
 # Labels are not always right
@@ -416,8 +435,8 @@ for share in sorted({r["wrong_labels"] for r in rows if r["part"] == "labels"}):
 #    than fine-tuning does.
 # 2. Make 0 to 6 old and 7 to 9 new, and cut at ``layers=1``. Expect the last features to work
 #    better: the more classes a backbone had to tell apart, the more it sees.
-# 3. Use ``load_dataset("mnist")`` instead of the digits: then the old task has 28,000 images.
-#    Expect the curves to swap places for few labels.
+# 3. Use ``datasets.load_dataset("mnist")`` instead of the digits: then the old task has 28,000
+#    images. Expect the curves to swap places for few labels.
 #
 # **Next lesson:** 15 · Distillation
 

@@ -2,6 +2,8 @@
 15 · Distillation
 =================
 
+**What does a large network know that a label does not say?**
+
 *A label says: this is a 3. A large network says: a 3, perhaps an 8, never a 1. You make a small
 network learn from such outputs, without a single label, and see how much more they say.*
 
@@ -21,16 +23,9 @@ network learn from such outputs, without a single label, and see how much more t
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, manual_seed
+from minivision import Tensor, datasets, manual_seed, methods, models, optim, training, transforms
 from minivision import functional as F
-from minivision.datasets import ArrayDataset, DataLoader, load_dataset, stratified_split
-from minivision.methods import distillation, hide_labels, record_responses
-from minivision.models import lenet5
-from minivision.models.network import Network
 from minivision.nn import Linear, ReLU, Sequential
-from minivision.optim import Adam, cosine
-from minivision.training import classification_loss, evaluate, fit
-from minivision.transforms import Compose, Normalize, ToArray
 
 from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_rows
 
@@ -44,31 +39,33 @@ TEMPERATURES = (1, 2, 4, 8, 20)
 # 657 of the bundled digits, with labels. The other 600 training images are kept for the student;
 # the teacher never sees them during training.
 
-train, validation, test = load_dataset("digits")
-teachers_images, students_images = stratified_split(train, (657, 600), seed=0)
+train, validation, test = datasets.load_dataset("digits")
+teachers_images, students_images = datasets.stratified_split(train, (657, 600), seed=0)
 pixels = teachers_images.images / 255
-numbers = Compose([ToArray(), Normalize(pixels.mean(), pixels.std())])
+numbers = transforms.Compose(
+    [transforms.ToArray(), transforms.Normalize(pixels.mean(), pixels.std())]
+)
 
 
 def whole(data):
     """All images, in order."""
-    return DataLoader(data, 200, transform=numbers)
+    return datasets.DataLoader(data, 200, transform=numbers)
 
 
 manual_seed(0)
-teacher = lenet5()
-fit(
+teacher = models.lenet5()
+training.fit(
     teacher,
-    DataLoader(teachers_images, 32, shuffle=True, transform=numbers),
-    classification_loss,
-    Adam(teacher.parameters(), lr=2e-3),
+    datasets.DataLoader(teachers_images, 32, shuffle=True, transform=numbers),
+    training.classification_loss,
+    optim.Adam(teacher.parameters(), lr=2e-3),
     15,
-    schedule=cosine(15),
+    schedule=optim.cosine(15),
     device=device,
 )
 teacher.eval()
 print(f"teacher: {teacher.parameter_count():,} parameters,",
-      f"test accuracy {evaluate(teacher, whole(test))['accuracy']:.1%}")  # fmt: skip
+      f"test accuracy {training.evaluate(teacher, whole(test))['accuracy']:.1%}")  # fmt: skip
 
 # %%
 # What it knows, and what we see of it
@@ -89,9 +86,9 @@ def softened(logits, temperature):
     return above / above.sum(axis=1, keepdims=True)
 
 
-logits = record_responses(teacher, whole(test))  # (360, 10)
+logits = methods.record_responses(teacher, whole(test))  # (360, 10)
 certainty = softened(logits, 1).max(axis=1)
-chosen = {"it hesitates": int(certainty.argmin()), "it is sure": int(certainty.argmax())}
+chosen = {"least certain": int(certainty.argmin()), "most certain": int(certainty.argmax())}
 figure, grid = plt.subplots(
     2, 6, figsize=(10, 4), layout="constrained", width_ratios=(1.1, 1, 1, 1, 1, 1)
 )
@@ -109,7 +106,7 @@ for (words, i), (picture, *sliders) in zip(chosen.items(), grid, strict=True):
             axes.set_title(f"T = {T}")
     order = logits[i].argsort()[::-1]
     ranked = ", ".join(f"{k} ({softened(logits[i : i + 1], 4)[0, k]:.2f})" for k in order[:4])
-    print(f"image {i}, label {test.labels[i]}: at T = 4 it thinks of {ranked}, …")
+    print(f"image {i}, label {test.labels[i]}: at T = 4 the teacher gives {ranked}, …")
 
 # %%
 # At T = 1 the lower row is just a label: the probabilities of the other nine classes are too small
@@ -159,11 +156,11 @@ def small(seed, hidden=24):
     """The student: one hidden layer."""
     manual_seed(seed)
     layers = Linear(28 * 28, hidden), ReLU(), Linear(hidden, 10)
-    return Network(Sequential(), Sequential(*layers), (1, 28, 28))
+    return models.Network(Sequential(), Sequential(*layers), (1, 28, 28))
 
 
 fresh = small(0).to(device)
-z = record_responses(fresh, whole(test))
+z = methods.record_responses(fresh, whole(test))
 z, v = (x - x.mean(axis=1, keepdims=True) for x in (z, logits))
 
 
@@ -234,15 +231,17 @@ class Unlabelled:
         raise PermissionError("these images have no labels")
 
 
-hundred, _ = stratified_split(students_images, (100, 500), seed=1)
+hundred, _ = datasets.stratified_split(students_images, (100, 500), seed=1)
 unlabelled = {"100": Unlabelled(hundred.images), "600": Unlabelled(students_images.images)}
 try:
     print(unlabelled["100"].labels)
 except PermissionError as error:
     print("asked for labels:", error)
-answers = {n: record_responses(teacher, whole(images)) for n, images in unlabelled.items()}
-decisions = answers["100"].argmax(axis=1)
-print(f"the teacher's decisions about the 100: {(decisions == hundred.labels).mean():.0%} right")
+outputs = {n: methods.record_responses(teacher, whole(images)) for n, images in unlabelled.items()}
+decisions = outputs["100"].argmax(axis=1)
+print(
+    f"the teacher's decisions on the 100 images: {(decisions == hundred.labels).mean():.0%} right"
+)
 
 # %%
 # The students differ only in their targets. Four of them get the same 100 images:
@@ -250,44 +249,46 @@ print(f"the teacher's decisions about the 100: {(decisions == hundred.labels).me
 # * **labels**: the true class, from a person. This control is always needed.
 # * **decisions**: the class that the teacher predicts. Such a label is called a pseudo-label, the
 #   subject of lesson 17.
-# * **answers**: all ten logits, softened with T = 4.
-# * **shuffled answers**: the same, but each for another image. If this helps, something is wrong.
+# * **outputs**: all ten logits, softened with T = 4.
+# * **shuffled outputs**: the same, but each for another image. If this helps, something is wrong.
 #
-# The last one gets **answers, 600 images**: images without labels are cheap, so there can be more.
+# The last one gets **outputs, 600 images**: images without labels are cheap, so there can be more.
 # Each is trained for 480 steps, three times, with different initial weights and image orders.
 
 STEPS, BATCH_SIZE = 480, 20
 
 
-def student(told, seed):
+def student(targets, seed):
     """A student's history, with its accuracy on the test images and agreement with the teacher."""
-    n = "600" if "600" in told else "100"
+    n = "600" if "600" in targets else "100"
     epochs = STEPS * BATCH_SIZE // int(n)
-    model, shuffled = small(seed), np.random.default_rng(seed).permutation(answers[n])
-    labels = {"labels": hundred.labels, "decisions": decisions}.get(told)
+    model, shuffled = small(seed), np.random.default_rng(seed).permutation(outputs[n])
+    labels = {"labels": hundred.labels, "decisions": decisions}.get(targets)
 
     def look(model):
-        decides = record_responses(model, whole(test)).argmax(axis=1)
+        decides = methods.record_responses(model, whole(test)).argmax(axis=1)
         as_teacher = decides == logits.argmax(axis=1)
         return {"accuracy": (decides == test.labels).mean(), "agreement": as_teacher.mean()}
 
     if labels is None:
         images = unlabelled[n]
-        loss = distillation(shuffled if "shuffled" in told else answers[n], temperature=4, alpha=0)
+        loss = methods.distillation(
+            shuffled if "shuffled" in targets else outputs[n], temperature=4, alpha=0
+        )
     else:
-        images = ArrayDataset(hundred.images, labels, train.classes)
-        loss = classification_loss
-    loader = DataLoader(images, BATCH_SIZE, shuffle=True, seed=seed, transform=numbers)
+        images = datasets.ArrayDataset(hundred.images, labels, train.classes)
+        loss = training.classification_loss
+    loader = datasets.DataLoader(images, BATCH_SIZE, shuffle=True, seed=seed, transform=numbers)
     if labels is None:
-        loader = hide_labels(loader)
-    rule, schedule = Adam(model.parameters(), lr=2e-3), cosine(epochs)
-    return fit(
+        loader = methods.hide_labels(loader)
+    rule, schedule = optim.Adam(model.parameters(), lr=2e-3), optim.cosine(epochs)
+    return training.fit(
         model, loader, loss, rule, epochs, schedule=schedule, validate=look, seed=seed,
         device=device,
     )  # fmt: skip
 
 
-def told(values):
+def in_percent(values):
     """Mean and standard deviation, in percent."""
     return f"{100 * values.mean():5.1f} ± {100 * values.std(ddof=1):.1f} %"
 
@@ -305,9 +306,9 @@ print(f"student: {small(0).parameter_count():,} parameters")
 styles = {
     "labels": (GREY, "-"),
     "decisions": (YELLOW, "-."),
-    "answers": (BLUE, "-"),
-    "answers, 600 images": (GREEN, "--"),
-    "shuffled answers": (VERMILION, ":"),
+    "outputs": (BLUE, "-"),
+    "outputs, 600 images": (GREEN, "--"),
+    "shuffled outputs": (VERMILION, ":"),
 }
 last = {}
 figure, panels = plt.subplots(1, 2, figsize=(9.2, 3.3), layout="constrained", sharey=True)
@@ -318,15 +319,17 @@ for name, (colour, style) in styles.items():
         steps = np.linspace(0, STEPS, curves.shape[1] + 1)[1:]
         axes.plot(steps, curves.mean(axis=0), style, color=colour, label=name)
         last[name, number] = curves[:, -1]
-    print(f"{name:<20} accuracy {told(last[name, 'accuracy'])},",
-          f"agreement with the teacher {told(last[name, 'agreement'])}")  # fmt: skip
+    print(f"{name:<20} accuracy {in_percent(last[name, 'accuracy'])},",
+          f"agreement with the teacher {in_percent(last[name, 'agreement'])}")  # fmt: skip
 for name in ("labels", "decisions"):
-    difference = compared(last["answers", "accuracy"], last[name, "accuracy"])
-    print(f"accuracy, answers against {name}: {difference}")
+    difference = compared(last["outputs", "accuracy"], last[name, "accuracy"])
+    print(f"accuracy, outputs against {name}: {difference}")
 panels[0].set(title="test accuracy", xlabel="step")
 panels[1].set(title="agreement with the teacher", xlabel="step")
-panels[0].axhline(evaluate(teacher, whole(test))["accuracy"], color=GREY, linewidth=1)
-panels[0].text(1, evaluate(teacher, whole(test))["accuracy"], "teacher", va="bottom", color=GREY)
+panels[0].axhline(training.evaluate(teacher, whole(test))["accuracy"], color=GREY, linewidth=1)
+panels[0].text(
+    1, training.evaluate(teacher, whole(test))["accuracy"], "teacher", va="bottom", color=GREY
+)
 panels[1].legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.4))
 for axes in panels:
     axes.set_ylim(0, 1.04)
@@ -334,9 +337,9 @@ for axes in panels:
     axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# No label was read, and the student reads digits. With the same answers for the wrong images it
-# learns nothing. Compare *answers* with *decisions*: both come from the teacher, but only answers
-# carry all it knows. One image of a 6 with the target "6, and somewhat an 8, hardly a 1" can teach
+# No label was read, and the student reads digits. With the same outputs for the wrong images it
+# learns nothing. Compare *outputs* with *decisions*: both are the teacher's, but only the outputs
+# hold all it knows. One image of a 6 with the target "6, and somewhat an 8, hardly a 1" can teach
 # something about all ten classes. The last two lines show how much that is worth. We chose 100
 # images after trying several numbers, because a difference is easiest to see with few images;
 # the first thing to try, below, is all 600.
@@ -382,7 +385,8 @@ measured = {name: column(found) for name, found in measured.items() if len(found
 for name, values in measured.items():
     agrees = column(counted("temperature", name), "test_agreement")
     against = f"  {compared(values, measured['labels'])}" if name != "labels" else ""
-    print(f"{name:<21} test {told(values)}, as the teacher {told(agrees)}{against}")
+    print(f"{name:<21} test {in_percent(values)},",
+          f"agrees with the teacher {in_percent(agrees)}{against}")  # fmt: skip
 
 at_temperature = {T: measured[f"T={T}"] for T in TEMPERATURES if f"T={T}" in measured}
 by_alpha = {0: measured.get("T=8")} | {a: measured.get(f"T=8, alpha {a}") for a in (0.1, 0.5, 0.9)}
@@ -403,7 +407,7 @@ if len(at_temperature) > 1 and len(by_alpha) > 1 and "labels" in measured:
     panels[0].axhline(measured["labels"].mean(), color=VERMILION, linestyle="--", linewidth=1)
     panels[0].text(4, measured["labels"].mean(), "labels alone", va="bottom", ha="right",
                    color=VERMILION)  # fmt: skip
-    panels[0].set(title="answers alone: temperature", xlabel="T", ylabel="test accuracy")
+    panels[0].set(title="outputs alone: temperature", xlabel="T", ylabel="test accuracy")
     panels[1].set(title="T = 8: weight of the labels", xlabel="α (1: labels alone)")
     first, *_, last = at_temperature
     print(
@@ -415,13 +419,13 @@ else:
     print("docs/results has no distillation.json with two seeds yet")
 
 # %%
-# α = 0 uses no label. The last line shows whether labels add anything to the answers of a teacher
+# α = 0 uses no label. The last line shows whether labels add anything to the outputs of a teacher
 # that has learned from them; the paper gives them "a considerably lower weight".
 #
 # More images, still no labels
 # ----------------------------
-# Labels cost a person's time; answers only cost the teacher's. So give the student more images,
-# with answers alone (T = 4, 6,000 steps for all):
+# Labels cost a person's time; outputs only cost the teacher's. So give the student more images,
+# with outputs alone (T = 4, 6,000 steps for all):
 
 student_of_1800 = measured.get("labels")
 for count in dict.fromkeys(row["variant"] for row in of("unlabelled")):
@@ -429,8 +433,8 @@ for count in dict.fromkeys(row["variant"] for row in of("unlabelled")):
     if len(found) > 1 and teachers and student_of_1800 is not None:
         values, top = column(found), teachers[0]["test_accuracy"]
         closed = (values.mean() - student_of_1800.mean()) / (top - student_of_1800.mean())
-        print(f"{count:>6,} images: test {told(values)}, as the teacher",
-              f"{told(column(found, 'test_agreement'))};",
+        print(f"{count:>6,} images: test {in_percent(values)}, agrees with the teacher",
+              f"{in_percent(column(found, 'test_agreement'))};",
               f"{closed:.0%} of the way from 1,800 labels to the teacher")  # fmt: skip
 
 # %%
@@ -460,7 +464,8 @@ for which in dict.fromkeys(row["which"] for row in of("omitted")):
         if len(found) > 1:
             for when in ("before", "corrected"):
                 unseen, everything = (
-                    told(column(found, f"{when}_{name}_accuracy")) for name in ("omitted", "test")
+                    in_percent(column(found, f"{when}_{name}_accuracy"))
+                    for name in ("omitted", "test")
                 )
                 shown[f"{which}: {source}, {when}"] = column(found, f"{when}_omitted_accuracy")
                 print(f"{which:<12} {source:<7} {when:<9} never seen {unseen},",
@@ -468,7 +473,7 @@ for which in dict.fromkeys(row["which"] for row in of("omitted")):
     pair = [of("omitted", which=which, source=source) for source in ("answers", "labels")]
     if min(map(len, pair)) > 1:
         answered, labelled = (column(found, "corrected_omitted_accuracy") for found in pair)
-        print(f"{which}, digits never seen, corrected, answers against labels:",
+        print(f"{which}, digits never seen, corrected, outputs against labels:",
               compared(answered, labelled))  # fmt: skip
 
 if shown:
@@ -492,8 +497,7 @@ else:
 # Must the teacher know the student's classes? A LeNet-5 that knows only the digits 0 to 4 is shown
 # images of 5 to 9. All of its outputs are wrong; none could be right. A new LeNet-5 imitates these
 # outputs, without a label. Then its backbone is frozen and gets a new head (``with_new_head``,
-# lesson
-# 14) that learns 5 to 9 from a few labels per class.
+# lesson 14) that learns 5 to 9 from a few labels per class.
 
 backbones = list(dict.fromkeys(row["body"] for row in of("other classes")))
 counts = sorted({row["labels"] for row in of("other classes")})
@@ -506,11 +510,11 @@ for count in counts:
             rival = by_backbone["fresh"].get(count)
             against = f"  {compared(values, rival)}" if backbone != "fresh" else ""
             print(f"{count:>3} labels per class, backbone: {backbone:<20} "
-                  f"test {told(values)}{against}")  # fmt: skip
+                  f"test {in_percent(values)}{against}")  # fmt: skip
     pair = [by_backbone[name].get(count) for name in ("imitates the teacher", "shuffled answers")
             if name in by_backbone]  # fmt: skip
     if len(pair) == 2 and all(values is not None for values in pair):
-        print(f"{count:>3} labels per class, answers against shuffled ones: {compared(*pair)}")
+        print(f"{count:>3} labels per class, outputs against shuffled ones: {compared(*pair)}")
 if backbones:
     figure, axes = plt.subplots(figsize=(7, 3.3), layout="constrained")
     looks = ((GREY, "o-"), (VERMILION, "s:"), (BLUE, "o-"), (GREEN, "^--"))
@@ -524,7 +528,7 @@ if backbones:
     axes.set_xticks(counts, [f"{count}" for count in counts])
     axes.minorticks_off()
     axes.set(title="a new head for 5 to 9 on a frozen backbone: test accuracy",
-             xlabel="labels a class")  # fmt: skip
+             xlabel="labels per class")  # fmt: skip
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -533,8 +537,8 @@ else:
 
 # %%
 # The end of each line compares with a frozen backbone of random weights, which is a stronger
-# baseline than it looks. The backbone that learned from shuffled answers shows how much of an
-# effect comes from training as such, not from what the answers say about their images.
+# baseline than it looks. The backbone that learned from shuffled outputs shows how much of an
+# effect comes from training as such, not from what the outputs say about their images.
 #
 # How much smaller?
 # -----------------
@@ -545,12 +549,13 @@ for name, row in sizes.items():
     right = teachers[0]["test_accuracy"] if name == "teacher" else column(best).mean()
     print(f"{name:<8} {row['parameters']:>9,} parameters,",
           f"{row['multiply_adds']:>9,} multiply-adds,",
-          f"{row['milliseconds_an_image']:.3f} ms an image, test accuracy {right:.1%}")  # fmt: skip
+          f"{row['milliseconds_an_image']:.3f} ms per image,",
+          f"test accuracy {right:.1%}")  # fmt: skip
 if len(sizes) == 2:
     ratio = {key: sizes["teacher"][key] / sizes["student"][key]
              for key in ("parameters", "multiply_adds", "milliseconds_an_image")}  # fmt: skip
-    print("the teacher has", ", ".join(f"{n:.0f} times the {k.replace('_', ' ')}"
-                                       for k, n in ratio.items()))  # fmt: skip
+    ratio = {k.replace("_an_", " per ").replace("_", " "): n for k, n in ratio.items()}
+    print("the teacher has", ", ".join(f"{n:.0f} times the {name}" for name, n in ratio.items()))
 else:
     print("docs/results has no sizes yet")
 
@@ -570,7 +575,7 @@ else:
 # 1. Give all students the 600 images, and the first all the labels. Expect students that differ by
 #    less than their seeds do: with that many labels there is little left to teach them.
 # 2. Remove the 3s from the 600 images (``students_images.images[students_images.labels != 3]``),
-#    and count how many 3s of the test images the student of answers finds. Then add
+#    and count how many 3s of the test images the student of the outputs finds. Then add
 #    ``bias_for_share(z, 3, 0.1)`` of the validation images' logits z to the bias of its last layer.
 #    Expect fewer than half of the 3s before, and most of them after.
 # 3. Forget the T²: multiply the learning rate by 1/16 at T = 4. Expect slower learning.

@@ -2,6 +2,8 @@
 16 · Learning without forgetting
 ================================
 
+**How can a network learn new classes without forgetting the old ones?**
+
 *A network knows the digits 0 to 4, and you teach it 5 to 9. Afterwards it knows the new digits, but
 has forgotten some of the old. You keep it from forgetting without a single old image.*
 
@@ -21,15 +23,9 @@ has forgotten some of the old. You keep it from forgetting without a single old 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, manual_seed
+from minivision import Tensor, datasets, manual_seed, methods, models, optim, training, transforms
 from minivision import functional as F
-from minivision.datasets import DataLoader, OnlyClasses, load_dataset
-from minivision.methods import JointBatches, joint_loss, lwf_loss, record_responses, with_new_task
-from minivision.models import lenet5
 from minivision.nn import skip_init
-from minivision.optim import SGD, Adam, cosine
-from minivision.training import classification_loss, evaluate, fit
-from minivision.transforms import Compose, Normalize, ToArray
 
 from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
@@ -37,27 +33,37 @@ from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_
 # An old network and its opinion of new images
 # --------------------------------------------
 
-splits = load_dataset("digits")
-old, new = ([OnlyClasses(part, names) for part in splits] for names in ("01234", "56789"))
+splits = datasets.load_dataset("digits")
+old, new = ([datasets.OnlyClasses(part, names) for part in splits] for names in ("01234", "56789"))
 pixels = old[0].images / 255
-numbers = Compose([ToArray(), Normalize(pixels.mean(), pixels.std())])
+numbers = transforms.Compose(
+    [transforms.ToArray(), transforms.Normalize(pixels.mean(), pixels.std())]
+)
 
 
 def batches(data, shuffle=True):
     """Shuffled batches for training; all images in order for measuring."""
-    return DataLoader(
+    return datasets.DataLoader(
         data, 32 if shuffle else 250, shuffle=shuffle, transform=numbers, with_indices=True
     )
 
 
 def accuracy(model, data):
-    return evaluate(model, batches(data, shuffle=False))["accuracy"]
+    return training.evaluate(model, batches(data, shuffle=False))["accuracy"]
 
 
 manual_seed(0)
-source = lenet5(5)
-rule = Adam(source.parameters(), 0.002)
-fit(source, batches(old[0]), classification_loss, rule, 8, schedule=cosine(8), device=device)
+source = models.lenet5(5)
+rule = optim.Adam(source.parameters(), 0.002)
+training.fit(
+    source,
+    batches(old[0]),
+    training.classification_loss,
+    rule,
+    8,
+    schedule=optim.cosine(8),
+    device=device,
+)
 weights = source.state_dict()
 print(f"0 to 4, before: test accuracy {accuracy(source, old[2]):.1%}")
 
@@ -66,7 +72,7 @@ print(f"0 to 4, before: test accuracy {accuracy(source, old[2]):.1%}")
 # it knows. This opinion is knowledge about the old task, and needs no old image. Temperature 2
 # shows more of it than 1 (lesson 15).
 
-responses = record_responses(source, batches(new[0], shuffle=False))
+responses = methods.record_responses(source, batches(new[0], shuffle=False))
 figure, panels = plt.subplots(2, 4, figsize=(8.4, 3.8), layout="constrained")
 for column, i in enumerate(np.flatnonzero(new[0].labels == 2)[[0, 4, 8, 15]]):
     panels[0, column].imshow(new[0][i][0][..., 0], cmap="gray")
@@ -78,7 +84,7 @@ for column, i in enumerate(np.flatnonzero(new[0].labels == 2)[[0, 4, 8, 15]]):
     axes.set(ylim=(0, 1), xticks=range(5), yticks=[])
     axes.spines[["top", "right", "left"]].set_visible(False)
 panels[1, 0].legend(frameon=False, fontsize=8)
-figure.suptitle("What the old network thinks of a 7")
+figure.suptitle("The old network's outputs for images of a 7")
 
 # %%
 # Forgetting
@@ -105,7 +111,7 @@ curves = {name: [] for name in COLOURS}
 
 def old_network():
     with skip_init():
-        network = lenet5(5)
+        network = models.lenet5(5)
     network.load_state_dict(weights)
     return network
 
@@ -118,19 +124,19 @@ def train(name, loader, loss, part, epochs):
         curves[name].append(accuracies)
         return {}
 
-    rule = SGD(part.parameters(), RATE, momentum=0.9)
-    fit(model, loader, loss, rule, epochs, validate=both, device=device)
+    rule = optim.SGD(part.parameters(), RATE, momentum=0.9)
+    training.fit(model, loader, loss, rule, epochs, validate=both, device=device)
 
 
 losses = {
-    "feature extraction": lwf_loss({}), "fine-tuning": lwf_loss({}),
-    "learning without forgetting": lwf_loss({"old": responses}),
+    "feature extraction": methods.lwf_loss({}), "fine-tuning": methods.lwf_loss({}),
+    "learning without forgetting": methods.lwf_loss({"old": responses}),
 }  # fmt: skip
-models = {}
+trained = {}
 for name, loss in losses.items():
     epochs = 0 if name == "feature extraction" else EPOCHS
     manual_seed(1)
-    model = models[name] = with_new_task(old_network(), 5)  # step 2
+    model = trained[name] = methods.with_new_task(old_network(), 5)  # step 2
     model.freeze()  # step 3
     model.heads["new"].unfreeze()
     train(name, batches(new[0]), loss, model.heads["new"], WARM_UP + EPOCHS - epochs)
@@ -138,9 +144,9 @@ for name, loss in losses.items():
     train(name, batches(new[0]), loss, model, epochs)
 
 manual_seed(1)
-model = models["joint training"] = with_new_task(old_network(), 5)
-together = JointBatches([batches(old[0]), batches(new[0])])
-train("joint training", together, joint_loss, model, WARM_UP + EPOCHS)
+model = trained["joint training"] = methods.with_new_task(old_network(), 5)
+together = methods.JointBatches([batches(old[0]), batches(new[0])])
+train("joint training", together, methods.joint_loss, model, WARM_UP + EPOCHS)
 
 figure, panels = plt.subplots(1, 2, figsize=(8.8, 3.4), layout="constrained", sharey=True)
 before = accuracy(source, old[1])
@@ -156,7 +162,7 @@ for k, (axes, task) in enumerate(zip(panels, ("0 to 4, the old task", "5 to 9, t
 panels[0].axhline(before, color=GREY, linestyle=":", linewidth=1)
 panels[0].set_ylabel("validation accuracy")
 panels[1].legend(frameon=False, fontsize=9)
-for name, model in models.items():
+for name, model in trained.items():
     pair = [accuracy(model.task(task), part[2]) for task, part in (("old", old), ("new", new))]
     print(f"{name:<28} test accuracy: old {pair[0]:.1%}, new {pair[1]:.1%}")
 
@@ -166,12 +172,12 @@ for name, model in models.items():
 # Fine-tuning leaves the old head alone. Is it still the same? And what has happened to its input
 # features?
 
-tuned = models["fine-tuning"]
+tuned = trained["fine-tuning"]
 head, was = tuned.heads["old"].state_dict(), source.classifier[-1].state_dict()
 same = all(np.array_equal(a, b) for a, b in zip(head.values(), was.values(), strict=True))
 features = [
-    record_responses(backbone, batches(old[2], shuffle=False))
-    for backbone in (with_new_task(old_network(), 5).backbone.to(device), tuned.backbone)
+    methods.record_responses(backbone, batches(old[2], shuffle=False))
+    for backbone in (methods.with_new_task(old_network(), 5).backbone.to(device), tuned.backbone)
 ]
 moved = np.linalg.norm(features[1] - features[0]) / np.linalg.norm(features[0])
 print(f"the old head is the same to the bit: {same}")
@@ -238,19 +244,24 @@ def difference(task, method, base, which, rate=None):
     return f"{which} {gains.mean():+5.1f} ± {error:.1f} points, {seen}"
 
 
+def in_words(method):
+    """A recorded name in the words of this lesson."""
+    return method.replace("body", "backbone").replace("answers", "outputs")
+
+
 tasks = list(dict.fromkeys(r["task"] for r in rows))
 for task in tasks:
-    methods = list(dict.fromkeys(r["method"] for r in rows if r["task"] == task))
-    for method in methods:
+    names = list(dict.fromkeys(r["method"] for r in rows if r["task"] == task))
+    for method in names:
         pair = [np.array(list(recorded(task, method, w).values())) for w in ("old", "new")]
-        told = [f"{w} {v.mean():.1%} ± {v.std(ddof=1):.1%}"
+        text = [f"{w} {v.mean():.1%} ± {v.std(ddof=1):.1%}"
                 for w, v in zip(("old", "new"), pair, strict=True) if len(v) > 1]  # fmt: skip
         against = ""
         if method not in ("fine-tuning", "before") and len(pair[1]) > 1:
-            against = "  to fine-tuning: " + "; ".join(
+            against = "  against fine-tuning: " + "; ".join(
                 difference(task, method, "fine-tuning", w) for w in ("old", "new"))  # fmt: skip
-        if told:
-            print(f"{task:<18}{method:<28}{', '.join(told)}{against}")
+        if text:
+            print(f"{task:<18}{in_words(method):<28}{', '.join(text)}{against}")
 
 # %%
 
@@ -269,7 +280,8 @@ if drawn:
             y, x = (np.array(list(recorded(task, method, w).values())) for w in ("old", "new"))
             if len(x) > 1:
                 axes.errorbar(x.mean(), y.mean(), y.std(ddof=1), x.std(ddof=1), fmt=marker,
-                              capsize=2, color=colour, markersize=7, label=method)  # fmt: skip
+                              capsize=2, color=colour, markersize=7,
+                              label=in_words(method))  # fmt: skip
         line = np.mean(list(recorded(task, "before", "old").values()))
         axes.axhline(line, color=GREY, linestyle=":", linewidth=1)
         axes.set(title=task, xlabel="new task", ylabel="old task")
@@ -285,7 +297,7 @@ else:
 
 # %%
 # Up and to the right is better; the dotted line is the old network before. Weights, temperatures
-# and shuffled answers are only in the table. The control with shuffled answers records for each
+# and shuffled outputs are only in the table. The control with shuffled outputs records for each
 # image the old network's output for *another* one. It shows whether the method works because of
 # what the outputs say, or because the old head gets any target at all.
 #
@@ -300,8 +312,8 @@ else:
 for rate in sorted({r["lr"] for r in rows if r["task"] == "mnist" and "lr" in r}):
     pair = "LwF, no warm-up", "fine-tuning, no warm-up"
     if len(recorded("mnist", pair[0], "old", rate)) > 1:
-        told = "; ".join(difference("mnist", *pair, which, rate) for which in ("old", "new"))
-        print(f"rate {rate:<6g}{told}")
+        text = "; ".join(difference("mnist", *pair, which, rate) for which in ("old", "new"))
+        print(f"rate {rate:<6g}{text}")
 
 # %%
 # What batch normalisation adds is not measured here. Its running statistics follow the new images,

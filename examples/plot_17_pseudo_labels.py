@@ -2,6 +2,8 @@
 17 · Pseudo-labels
 ==================
 
+**Can a network learn from labels that it has given itself?**
+
 *You have fifty labelled images and a thousand without labels. The network labels those itself, and
 learns from that. When does it help, and when does it only repeat its errors?*
 
@@ -21,15 +23,9 @@ learns from that. When does it help, and when does it only repeat its errors?*
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor, manual_seed
+from minivision import Tensor, datasets, manual_seed, methods, models, optim, training, transforms
 from minivision import functional as F
-from minivision.datasets import DataLoader, WithoutLabels, load_dataset, stratified_split
-from minivision.methods import pseudo_label_batches, pseudo_label_loss, ramp
-from minivision.models import lenet5
 from minivision.nn import Flatten, Linear, Sequential, Tanh
-from minivision.optim import Adam, cosine
-from minivision.training import evaluate, fit
-from minivision.transforms import Compose, Normalize, RandAugment, RandomTranslate, ToArray
 
 from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
@@ -45,7 +41,7 @@ from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_
 # the two labels alone.
 
 
-def two_heaps(seed):
+def two_clusters(seed):
     """150 points (N, 1, 1, 2) around (-1, 0), 150 around (1, 0), their classes, and two labels."""
     rng = np.random.default_rng(seed)
     truth = np.arange(300) % 2
@@ -54,26 +50,28 @@ def two_heaps(seed):
     return np.stack([x, y], 1).astype(np.float32).reshape(-1, 1, 1, 2), truth, few
 
 
-def trained(heaps, weight):
+def trained(clusters, weight):
     """A small network after 600 updates with all points at once."""
-    points, truth, few = heaps
+    points, truth, few = clusters
     manual_seed(2)
     model = Sequential(Flatten(), Linear(2, 30), Tanh(), Linear(30, 2))
     unknown = np.zeros(300, int)  # in place of labels; the loss does not look at them
     batches = [((points[few], truth[few]), (points, unknown))] * 600
-    rule = Adam(model.parameters(), 0.001)
-    fit(model, lambda epoch: batches, pseudo_label_loss(weight), rule, 1, device=device)
+    rule = optim.Adam(model.parameters(), 0.001)
+    training.fit(
+        model, lambda epoch: batches, methods.pseudo_label_loss(weight), rule, 1, device=device
+    )
     return model.to("cpu")
 
 
 figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.3), layout="constrained", sharey=True)
 x, y = np.meshgrid(np.linspace(-2.6, 2.4, 120), np.linspace(-2.4, 2.4, 90))
 grid = np.stack([x.ravel(), y.ravel()], 1).astype(np.float32).reshape(-1, 1, 1, 2)
-CASES = (("labels alone", 2, 0.0), ("and decisions", 2, ramp(30, 300, 1.0)),
-         ("the same, other points", 0, ramp(30, 300, 1.0)))  # fmt: skip
+CASES = (("labels alone", 2, 0.0), ("labels and decisions", 2, methods.ramp(30, 300, 1.0)),
+         ("the same, other points", 0, methods.ramp(30, 300, 1.0)))  # fmt: skip
 for axes, (title, seed, weight) in zip(panels, CASES, strict=True):
-    points, truth, few = heaps = two_heaps(seed)
-    model = trained(heaps, weight)
+    points, truth, few = clusters = two_clusters(seed)
+    model = trained(clusters, weight)
     p = F.softmax(model(Tensor(grid))).numpy()[:, 1].reshape(x.shape)
     axes.contourf(x, y, p, levels=[0, 0.5, 1], colors=["#DDEBF5", "#FBE5D6"])
     axes.scatter(*points.reshape(-1, 2).T, s=8, color=GREY, alpha=0.6)
@@ -81,7 +79,7 @@ for axes, (title, seed, weight) in zip(panels, CASES, strict=True):
         axes.scatter(*points[few[k]].ravel(), s=90, color=colour, edgecolor="black", zorder=3)
     right = (model(Tensor(points)).numpy().argmax(axis=1) == truth).mean()
     axes.set(title=f"{title}: {right:.0%} right", xticks=[], yticks=[], ylim=(-2.4, 2.4))
-    print(f"{title:<24} {right:.1%} of the points are on their side")
+    print(f"{title:<24} {right:.1%} of the points are classified correctly")
 
 # %%
 # From left to middle the border moves to where few points are. The right panel only has newly drawn
@@ -109,7 +107,7 @@ print("gradient with its own decision:      ", z.grad.round(3))
 # * trust what is sure, and learn it for *another* view: decide on a weakly augmented image, only if
 #   max p ≥ 0.95, and learn that for a strongly augmented one (FixMatch, Sohn et al. 2020).
 
-alpha = ramp(100, 600)
+alpha = methods.ramp(100, 600)
 print("α at updates 0, 100, 350, 600, 1000:", [alpha(t) for t in (0, 100, 350, 600, 1000)])
 
 # %%
@@ -119,56 +117,57 @@ print("α at updates 0, 100, 350, 600, 1000:", [alpha(t) for t in (0, 100, 350, 
 # augmentation, but use no unlabelled images. Without them we could mistake the effect of
 # augmentation for that of unlabelled images.
 
-splits = load_dataset("digits")
-labelled, rest = stratified_split(splits.train, (50, 1_207), seed=0)
+splits = datasets.load_dataset("digits")
+labelled, rest = datasets.stratified_split(splits.train, (50, 1_207), seed=0)
 pixels = labelled.images / 255
-numbers = [ToArray(), Normalize(pixels.mean(), pixels.std())]
-plain = Compose(numbers)
-weak = Compose([RandomTranslate(2), *numbers])
-strong = Compose([RandomTranslate(2), RandAugment(2, 9), *numbers])
+numbers = [transforms.ToArray(), transforms.Normalize(pixels.mean(), pixels.std())]
+plain = transforms.Compose(numbers)
+weak = transforms.Compose([transforms.RandomTranslate(2), *numbers])
+strong = transforms.Compose([transforms.RandomTranslate(2), transforms.RandAugment(2, 9), *numbers])
 EPOCHS, STEPS = 6, 25
-lee = pseudo_label_loss(ramp(30, 150), truth=rest.labels)
-fixmatch = pseudo_label_loss(threshold=0.95, truth=rest.labels)
+lee = methods.pseudo_label_loss(methods.ramp(30, 150), truth=rest.labels)
+fixmatch = methods.pseudo_label_loss(threshold=0.95, truth=rest.labels)
 WAYS = {
-    "labels, plain": (plain, None, pseudo_label_loss(0)),
-    "labels, weak": (weak, None, pseudo_label_loss(0)),
-    "labels, strong": (strong, None, pseudo_label_loss(0)),
+    "labels, plain": (plain, None, methods.pseudo_label_loss(0)),
+    "labels, weak": (weak, None, methods.pseudo_label_loss(0)),
+    "labels, strong": (strong, None, methods.pseudo_label_loss(0)),
     "pseudo-labels, weak": (weak, None, lee),
     "FixMatch": (weak, strong, fixmatch),
 }
 colours = (GREY, BLUE, GREEN, PURPLE, VERMILION)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-test = DataLoader(splits.test, 250, transform=plain)
-held_out = DataLoader(splits.validation, 250, transform=plain)
+test = datasets.DataLoader(splits.test, 250, transform=plain)
+held_out = datasets.DataLoader(splits.validation, 250, transform=plain)
 for (name, (transform, second, loss)), colour in zip(WAYS.items(), colours, strict=True):
-    batches = pseudo_label_batches(
-        DataLoader(labelled, 16, shuffle=True, transform=transform),
-        DataLoader(WithoutLabels(rest), 48, shuffle=True, transform=transform),
+    batches = methods.pseudo_label_batches(
+        datasets.DataLoader(labelled, 16, shuffle=True, transform=transform),
+        datasets.DataLoader(datasets.WithoutLabels(rest), 48, shuffle=True, transform=transform),
         second,
         STEPS,
     )
     manual_seed(1)
-    model = lenet5()
-    rule = Adam(model.parameters(), 0.003)
-    records = fit(
+    model = models.lenet5()
+    rule = optim.Adam(model.parameters(), 0.003)
+    records = training.fit(
         model, batches, loss, rule, EPOCHS,
-        schedule=cosine(EPOCHS), validate=lambda model: evaluate(model, held_out), device=device,
+        schedule=optim.cosine(EPOCHS), device=device,
+        validate=lambda model: training.evaluate(model, held_out),
     )  # fmt: skip
     epochs = range(1, EPOCHS + 1)
     left.plot(epochs, records["validation_accuracy"], color=colour, label=name)
-    told = f"{name:<20} test accuracy {evaluate(model, test)['accuracy']:.1%}"
+    text = f"{name:<20} test accuracy {training.evaluate(model, test)['accuracy']:.1%}"
     if "mask_rate" in records[-1]:
-        told += (f", accepted {records['mask_rate'][-1]:.0%},"
-                 f" of these right {records['pseudo_label_accuracy'][-1]:.1%}")  # fmt: skip
+        text += (f", accepted {records['mask_rate'][-1]:.0%},"
+                 f" {records['pseudo_label_accuracy'][-1]:.1%} of them right")  # fmt: skip
         known = [(e, r["mask_rate"], r["pseudo_label_accuracy"])
                  for e, r in zip(epochs, records, strict=True) if "mask_rate" in r]  # fmt: skip
         right.plot([k[0] for k in known], [k[1] for k in known], color=colour,
                    label=f"{name}: accepted")  # fmt: skip
         right.plot([k[0] for k in known], [k[2] for k in known], "--", color=colour,
                    label=f"{name}: right")  # fmt: skip
-    print(told)
+    print(text)
 left.set(title="validation accuracy", xlabel="epoch")
-right.set(title="the labels it gives itself", xlabel="epoch", ylim=(0, 1.05))
+right.set(title="the network's own labels", xlabel="epoch", ylim=(0, 1.05))
 for axes in (left, right):
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(color=PALE)
@@ -210,7 +209,7 @@ for labels in sorted({r["labels"] for r in rows}):
         if len(found) < 2:
             continue
         values = np.array([r["test_accuracy"] for r in found.values()])
-        told = f"{labels:>5} labels  {way:<29} {values.mean():.1%} ± {values.std(ddof=1):.1%}"
+        text = f"{labels:>5} labels  {way:<29} {values.mean():.1%} ± {values.std(ddof=1):.1%}"
         other = recorded(BASELINES.get(way, ""), labels)
         both = sorted(set(found) & set(other))
         if len(both) > 1:
@@ -218,8 +217,8 @@ for labels in sorted({r["labels"] for r in rows}):
                                     for s in both])  # fmt: skip
             error = gains.std(ddof=1) / len(both) ** 0.5
             seen = "seen" if abs(gains.mean()) > 2 * error else "not seen"
-            told += f"   to {BASELINES[way]}: {gains.mean():+.1f} ± {error:.1f}, {seen}"
-        print(told)
+            text += f"   against {BASELINES[way]}: {gains.mean():+.1f} ± {error:.1f}, {seen}"
+        print(text)
 if not rows:
     print("docs/results has no pseudo_labels.json yet; examples/measure_pseudo_labels.py makes it")
 
@@ -240,7 +239,8 @@ if not rows:
 #    the classes, the border finds none.
 # 2. Set FixMatch's threshold to 0. Expect it to accept everything from the first update on, and
 #    more of it to be wrong.
-# 3. Take 10 labels instead of 50. Expect pseudo-labels to suffer most.
+# 3. Take 10 labels instead of 50. Expect pseudo-labels to suffer most: the
+#    decisions of a network that is mostly wrong teach it its own errors.
 #
 # **Next lesson:** 18 · Noisy student
 

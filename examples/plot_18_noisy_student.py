@@ -2,8 +2,10 @@
 18 · Noisy student
 ==================
 
-*A network labels images for its successor, and the successor can become better than its teacher.
-How can a student know more than its teacher, and when does it not?*
+**How can a student become better than the teacher who labels its images?**
+
+*A network labels images for its successor, which sees them moved, rotated and darkened. You train
+such a chain, and measure when a student becomes better than its teacher and when it does not.*
 
 **Prerequisites:** lessons 13 (RandAugment), 15 (soft labels) and 17 (pseudo-labels, baselines).
 
@@ -16,32 +18,16 @@ How can a student know more than its teacher, and when does it not?*
 * separate the effect of the unlabelled images from that of the noise alone.
 """
 
-# sphinx_gallery_thumbnail_number = 2
+# sphinx_gallery_thumbnail_number = 1
 
 from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import Tensor
+from minivision import Tensor, datasets, methods, models, nn, optim, training, transforms
 from minivision import functional as F
-from minivision.datasets import DataLoader, Subset, WithoutLabels, load_dataset, stratified_split
-from minivision.methods import filter_and_balance, self_train, without_noise
 from minivision.methods.noisy_student import labelled_by
-from minivision.models.network import Network
-from minivision.nn import BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, ReLU, Sequential
-from minivision.optim import Adam, cosine
-from minivision.training import evaluate, fit
-from minivision.transforms import (
-    ColorJitter,
-    Compose,
-    Normalize,
-    RandAugment,
-    RandomTranslate,
-    Rotate,
-    ToArray,
-    Translate,
-)
 
 from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 
@@ -57,13 +43,13 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # (Xie, Luong, Hovy & Le 2020, Algorithm 1.) The teacher sees an easy image; the student has to
 # predict the same for a hard one. That asymmetry is the method. First the hard images:
 
-splits = load_dataset("digits")
-labelled, rest = stratified_split(splits.train, (50, 1_207), seed=0)
+splits = datasets.load_dataset("digits")
+labelled, rest = datasets.stratified_split(splits.train, (50, 1_207), seed=0)
 pixels = labelled.images / 255
-numbers = [ToArray(), Normalize(pixels.mean(), pixels.std())]
-clean = Compose(numbers)
-changes = [RandomTranslate(2), RandAugment(2, 9)]
-noise = Compose([*changes, *numbers])
+numbers = [transforms.ToArray(), transforms.Normalize(pixels.mean(), pixels.std())]
+clean = transforms.Compose(numbers)
+changes = [transforms.RandomTranslate(2), transforms.RandAugment(2, 9)]
+noise = transforms.Compose([*changes, *numbers])
 
 rng = np.random.default_rng(3)
 figure, panels = plt.subplots(3, 8, figsize=(8.4, 3.3), layout="constrained")
@@ -71,11 +57,11 @@ for column in range(8):
     image = rest[column][0]
     panels[0, column].imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
     for row in (1, 2):
-        noisy = Compose(changes)(image, rng)
+        noisy = transforms.Compose(changes)(image, rng)
         panels[row, column].imshow(noisy[..., 0], cmap="gray", vmin=0, vmax=255)
 for axes in panels.ravel():
     axes.axis("off")
-figure.suptitle("above: what the teacher labels; below: what the student sees of it")
+figure.suptitle("above: the images that the teacher labels; below: what the student sees")
 
 # %%
 # The other two kinds of noise act inside the network: dropout silences units (lesson 7), stochastic
@@ -111,9 +97,9 @@ for name, seen in (("the same view", logits), ("another view", np.array([[0.5, 1
 
 CHANGES = {
     "as they are": [],
-    "moved 3 pixels": [Translate(dx=3, dy=3)],
-    "at 0.4 of the light": [ColorJitter(brightness=(0.4, 0.4))],
-    "turned 20°": [Rotate(20)],
+    "moved 3 pixels": [transforms.Translate(dx=3, dy=3)],
+    "darkened to 0.4": [transforms.ColorJitter(brightness=(0.4, 0.4))],
+    "rotated by 20°": [transforms.Rotate(20)],
 }
 
 
@@ -121,30 +107,42 @@ def network(filters):
     """Two convolutions, dropout, one linear layer: 28 -> 14 -> 7 pixels."""
     parts = []
     for channels, maps in ((1, filters), (filters, 2 * filters)):
-        convolution = Conv2d(channels, maps, 3, padding=1)
-        parts += [convolution, BatchNorm2d(maps), ReLU(), MaxPool2d(2)]
-    head = Sequential(Dropout(0.5), Linear(2 * filters * 7 * 7, 10))
-    return Network(Sequential(*parts), head, (1, 28, 28))
+        convolution = nn.Conv2d(channels, maps, 3, padding=1)
+        parts += [convolution, nn.BatchNorm2d(maps), nn.ReLU(), nn.MaxPool2d(2)]
+    head = nn.Sequential(nn.Dropout(0.5), nn.Linear(2 * filters * 7 * 7, 10))
+    return models.Network(nn.Sequential(*parts), head, (1, 28, 28))
 
 
 def measure(model):
     """Test accuracy for every change."""
     found = {}
     for name, change in CHANGES.items():
-        batches = DataLoader(splits.test, 250, transform=Compose([*change, *numbers]))
-        found[name] = evaluate(model, batches)["accuracy"]
+        batches = datasets.DataLoader(
+            splits.test, 250, transform=transforms.Compose([*change, *numbers])
+        )
+        found[name] = training.evaluate(model, batches)["accuracy"]
     return found
 
 
 def chain(noise, networks, few=labelled, batch_size=16, steps=35):
     """A teacher and its students: each network with its measurements."""
-    shown = DataLoader(few, batch_size, shuffle=True, transform=noise)
-    hidden = DataLoader(WithoutLabels(rest), 3 * batch_size, shuffle=True, transform=noise)
+    shown = datasets.DataLoader(few, batch_size, shuffle=True, transform=noise)
+    hidden = datasets.DataLoader(
+        datasets.WithoutLabels(rest), 3 * batch_size, shuffle=True, transform=noise
+    )
     found = []
-    for generation in self_train(networks, shown, hidden, clean, steps=steps):
+    for generation in methods.self_train(networks, shown, hidden, clean, steps=steps):
         model = generation.model
-        rule = Adam(model.parameters(), 0.004)
-        fit(model, generation.batches, generation.loss, rule, 3, schedule=cosine(3), device=device)
+        rule = optim.Adam(model.parameters(), 0.004)
+        training.fit(
+            model,
+            generation.batches,
+            generation.loss,
+            rule,
+            3,
+            schedule=optim.cosine(3),
+            device=device,
+        )
         found.append((model, generation.report(rest.labels) | measure(model)))
     return found
 
@@ -152,14 +150,14 @@ def chain(noise, networks, few=labelled, batch_size=16, steps=35):
 WIDTHS = (8, 16, 16)
 chains = {
     "with noise": chain(noise, [partial(network, width) for width in WIDTHS]),
-    "without noise": chain(clean, [lambda w=w: without_noise(network(w)) for w in WIDTHS]),
+    "without noise": chain(clean, [lambda w=w: methods.without_noise(network(w)) for w in WIDTHS]),
 }
 for name, generations in chains.items():
     for g, (_, record) in enumerate(generations):
-        told = f"{name:<14} {'student ' + str(g) if g else 'teacher':<10}"
+        text = f"{name:<14} {'student ' + str(g) if g else 'teacher':<10}"
         if g:
-            told += f" taught by labels, {record['pseudo_label_accuracy']:.1%} of them right,"
-        print(f"{told} test accuracy {record['as they are']:.1%}")
+            text += f" labels {record['pseudo_label_accuracy']:.1%} right,"
+        print(f"{text} test accuracy {record['as they are']:.1%}")
 
 figure, panels = plt.subplots(1, 4, figsize=(9.6, 3), layout="constrained", sharey=True)
 for axes, change in zip(panels, CHANGES, strict=True):
@@ -186,8 +184,8 @@ panels[0].set_ylabel("test accuracy")
 # is taken of each class: if the teacher found few, some are used twice.
 
 teacher = chains["with noise"][0][0]
-p = labelled_by(teacher, DataLoader(WithoutLabels(rest), 250, transform=clean))
-kept = filter_and_balance(p, floor=0.3, classes=splits.train.classes)
+p = labelled_by(teacher, datasets.DataLoader(datasets.WithoutLabels(rest), 250, transform=clean))
+kept = methods.filter_and_balance(p, floor=0.3, classes=splits.train.classes)
 copies = np.bincount(kept, minlength=len(rest))
 right = p.argmax(axis=1) == rest.labels
 figure, axes = plt.subplots(figsize=(7.2, 3), layout="constrained")
@@ -199,9 +197,9 @@ axes.set(xlabel="the teacher's confidence", ylabel="unlabelled images")
 axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False)
 found = np.bincount(p.argmax(axis=1), minlength=10)
-print("images that the teacher takes for 0 to 9:", found)
-print("of these kept, with copies:              ", np.bincount(p[kept].argmax(axis=1)))
-print(f"left out {np.mean(copies == 0):.0%}, taken more than once {np.mean(copies > 1):.0%}")
+print("images that the teacher labels 0 to 9:", found)
+print("images kept, with copies:             ", np.bincount(p[kept].argmax(axis=1)))
+print(f"left out {np.mean(copies == 0):.0%}, used more than once {np.mean(copies > 1):.0%}")
 
 # %%
 # What would noise alone have done?
@@ -213,9 +211,9 @@ print(f"left out {np.mean(copies == 0):.0%}, taken more than once {np.mean(copie
 
 wide, everything = partial(network, 16), np.concatenate([labelled.indices, rest.indices])
 _, alone = chain(noise, [wide], steps=105)[0]
-_, bound = chain(noise, [wide], few=Subset(splits.train, everything), batch_size=64)[0]
-print(f"labels alone, with noise, as long: {alone['as they are']:.1%}")
-print(f"all labels:                        {bound['as they are']:.1%}")
+_, bound = chain(noise, [wide], few=datasets.Subset(splits.train, everything), batch_size=64)[0]
+print(f"labels alone, with noise, as many updates: {alone['as they are']:.1%}")
+print(f"all labels:                                {bound['as they are']:.1%}")
 
 # %%
 # Runs made beforehand
@@ -246,8 +244,8 @@ for data in dict.fromkeys(r["data"] for r in rows):
         for g, of_seeds in recorded(data, name).items():
             if len(of_seeds) < 3:
                 continue
-            told = f"  {name}, network {g}"
-            print(f"{told:<44}", end="")
+            text = f"  {name.replace('as long', 'as many updates')}, network {g}"
+            print(f"{text:<44}", end="")
             for measure in MEASURES:
                 found = 100 * np.array([r[f"{measure}_accuracy"] for r in of_seeds.values()])
                 print(f"{found.mean():>8.1f} ± {found.std(ddof=1):<3.1f}", end="")
@@ -257,10 +255,10 @@ for data in dict.fromkeys(r["data"] for r in rows):
 # And the three questions, as differences between runs of the same seeds:
 
 QUESTIONS = {
-    "the last student to its teacher": ("noise", "noise", 0),
-    "with noise to without": ("noise", "no noise", -1),
-    "to the labels alone, as long": ("noise", "noise, labels alone as long", -1),
-    "decisions, to the labels alone, as long": ("hard labels", "noise, labels alone as long", -1),
+    "the last student against its teacher": ("noise", "noise", 0),
+    "with noise against without": ("noise", "no noise", -1),
+    "against labels alone, as many updates": ("noise", "noise, labels alone as long", -1),
+    "decisions against labels alone, as many": ("hard labels", "noise, labels alone as long", -1),
 }
 for data in dict.fromkeys(r["data"] for r in rows):
     for question, (name, other, place) in QUESTIONS.items():

@@ -2,6 +2,8 @@
 19 · Local and global features
 ==============================
 
+**What makes two photographs look alike, and can a program measure it?**
+
 *Find the images that look like this one, without a label and without training. You find corners,
 describe their surroundings, describe the texture of the whole image, join both, and measure whether
 two descriptions find more than one.*
@@ -23,26 +25,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from minivision import manual_seed
-from minivision.datasets import DataLoader, load_dataset, stratified_split
-from minivision.datasets.shapes import ShapeDataset
-from minivision.methods import ClassicFeatures, DeepFeatures, FeatureFusion, choose_weight
-from minivision.methods.features import (
-    average_precision,
-    corner_score,
-    interest_points,
-    lbp_codes,
-    lbp_histogram,
-    mean_average_precision,
-    patch_descriptors,
-    precision_at_k,
-    ranking,
-)
+from minivision import datasets, manual_seed, methods, models, optim, training, transforms
+from minivision.methods import features
 from minivision.methods.features.local_binary_patterns import lbp_sums
-from minivision.models import lenet5
-from minivision.optim import Adam
-from minivision.training import classification_loss, fit
-from minivision.transforms import Compose, Normalize, ToArray
 
 from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_rows
 
@@ -69,8 +54,8 @@ COLOURS = {"local": BLUE, "global": YELLOW, "both": GREEN}
 # eight neighbours, best first. The arithmetic of both is OpenCV's.
 
 photo = load_sample_image("china.jpg")[20:340, 120:440]
-score, kind = corner_score(photo)
-points = interest_points(photo, most=150)
+score, kind = features.corner_score(photo)
+points = features.interest_points(photo, most=150)
 for name, value in (("noise", 0), ("edge", 1), ("corner", 2)):
     print(f"{name:<7}{(kind == value).mean():6.1%} of the pixels")
 x, y = points.T
@@ -104,12 +89,12 @@ second.set(title="√R: corners red, edges blue, noise white", xticks=[], yticks
 
 best_point = points[:1]
 column, row = best_point[0]
-(descriptor,) = patch_descriptors(photo, best_point)
+(descriptor,) = features.patch_descriptors(photo, best_point)
 darker = (photo * 0.5).astype(np.uint8)
 brighter = (photo // 2 + 100).astype(np.uint8)
 for name, changed in (("half as bright", darker), ("half the contrast, +100", brighter)):
-    (other,) = patch_descriptors(changed, best_point)
-    (elsewhere,) = patch_descriptors(photo, best_point + np.array([0, 40]))
+    (other,) = features.patch_descriptors(changed, best_point)
+    (elsewhere,) = features.patch_descriptors(photo, best_point + np.array([0, 40]))
     print(f"{name:<24} distance {np.linalg.norm(descriptor - other):.3f};",
           f"to a patch 40 pixels lower {np.linalg.norm(descriptor - elsewhere):.3f}")  # fmt: skip
 
@@ -142,9 +127,9 @@ second.grid(color=PALE)
 # Brighter or not
 # ---------------
 # The other description compares every pixel with its eight neighbours: is each at least as bright?
-# The eight answers, read counter-clockwise, form a *local binary pattern*, one of 256. The 58 that
-# change between yes and no at most twice around the circle are called uniform, and all others share
-# one bin. The histogram of these 59 is the **global part** of an image.
+# The eight yes-or-no results, read counter-clockwise, form a *local binary pattern*, one of 256.
+# The 58 that change between yes and no at most twice around the circle are called uniform, and all
+# others share one bin. The histogram of these 59 is the **global part** of an image.
 
 grey = photo[:, :, 1:2] // 2 * 2  # every second level, so that there is room to move them
 level = np.arange(128)
@@ -153,18 +138,18 @@ table[2 * level] = np.maximum(level, 255 * (level / 127) ** 4)  # grows from eac
 figure, grid = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
 pictures = {
     "grey": grey,
-    "its patterns": lbp_codes(grey),
+    "its patterns": features.lbp_codes(grey),
     "another light, same order": table[grey],
-    "its patterns, the same": lbp_codes(table[grey]),
+    "its patterns, the same": features.lbp_codes(table[grey]),
 }
 for axes, (title, picture) in zip(grid, pictures.items(), strict=True):
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
     axes.set(title=title, xticks=[], yticks=[])
-before = lbp_histogram(grey)
+before = features.lbp_histogram(grey)
 histograms = {
-    "another light": lbp_histogram(table[grey]),
-    "sixteen levels of grey": lbp_histogram(grey // 16),
-    "a quarter turn": lbp_histogram(np.rot90(grey)),
+    "another light": features.lbp_histogram(table[grey]),
+    "sixteen levels of grey": features.lbp_histogram(grey // 16),
+    "a quarter turn": features.lbp_histogram(np.rot90(grey)),
 }
 for name, histogram in histograms.items():
     print(f"{name:<24} largest change of a bin {abs(histogram - before).max():.4f},",
@@ -198,13 +183,13 @@ for number, name in enumerate(("china.jpg", "flower.jpg")):
         for x in range(0, 640 - 79, 80):
             tiles.append(whole[y : y + 71, x : x + 80])
             source.append(number)
-source, parts = np.array(source), ClassicFeatures()(tiles)
+source, parts = np.array(source), methods.ClassicFeatures()(tiles)
 queries = (2, 64)
 figure, grid = plt.subplots(6, 7, figsize=(8.6, 7), layout="constrained")
 for block, query in enumerate(queries):
     for line, (part, w) in enumerate((("local", 1), ("global", 0), ("both", 0.5))):
-        vectors = FeatureFusion(w).fit(parts).transform(parts)
-        near = ranking(vectors, vectors[query : query + 1])[0]
+        vectors = methods.FeatureFusion(w).fit(parts).transform(parts)
+        near = features.ranking(vectors, vectors[query : query + 1])[0]
         near = near[near != query][:6]
         for i, (axes, tile) in enumerate(zip(grid[3 * block + line], (query, *near), strict=True)):
             axes.set(xticks=[], yticks=[])
@@ -230,9 +215,9 @@ for block, query in enumerate(queries):
 # ones, so it covers the whole list, and the beginning counts most. Its mean over queries is
 # **mAP**. By hand, for a list of four, the first and third of them relevant:
 
-answers = np.array([[True, False, True, False]])
-print(f"precision at 2: {precision_at_k(answers, 2):.2f};  average precision "
-      f"(1/1 + 2/3) / 2 = {average_precision(answers)[0]:.3f}")  # fmt: skip
+relevant = np.array([[True, False, True, False]])
+print(f"precision at 2: {features.precision_at_k(relevant, 2):.2f};  average precision "
+      f"(1/1 + 2/3) / 2 = {features.average_precision(relevant)[0]:.3f}")  # fmt: skip
 
 # %%
 # Tiles are relevant if they are from the same photograph. Every tile is a query for all others:
@@ -240,11 +225,11 @@ print(f"precision at 2: {precision_at_k(answers, 2):.2f};  average precision "
 
 def tiles_found(w):
     """Precision at 6 and mAP, each tile searched among all others."""
-    vectors = FeatureFusion(w).fit(parts).transform(parts)
+    vectors = methods.FeatureFusion(w).fit(parts).transform(parts)
     order = np.array([[j for j in line if j != i] for i, line in
-                      enumerate(ranking(vectors, vectors))])  # fmt: skip
+                      enumerate(features.ranking(vectors, vectors))])  # fmt: skip
     relevant = source[order] == source[:, None]
-    return precision_at_k(relevant, 6), mean_average_precision(relevant)
+    return features.precision_at_k(relevant, 6), features.mean_average_precision(relevant)
 
 
 for part, w in (("local", 1), ("global", 0), ("both", 0.5)):
@@ -262,14 +247,14 @@ print(f"by guessing {chance:.1%}")
 # shapes, randomly rotated, moved, and lit: 500 in the index, 200 queries to choose w, and 300
 # others for the test.
 
-shapes = ShapeDataset(1000, seed=19)
-described = ClassicFeatures()(shapes.images)
+shapes = datasets.ShapeDataset(1000, seed=19)
+described = methods.ClassicFeatures()(shapes.images)
 cuts = {"index": slice(0, 500), "validation": slice(500, 700), "test": slice(700, 1000)}
 part_of = {
     name: ({part: rows[cut] for part, rows in described.items()}, shapes.labels[cut])
     for name, cut in cuts.items()
 }
-scores = choose_weight(
+scores = methods.choose_weight(
     *part_of["index"], *part_of["validation"], weights=np.round(np.linspace(0, 1, 11), 1)
 )
 best = float(next(iter(scores)))
@@ -278,9 +263,9 @@ best = float(next(iter(scores)))
 def found(w, index, test):
     """mAP of test queries in an index."""
     (rows, labels), (asked, wanted) = index, test
-    fusion = FeatureFusion(w).fit(rows)
-    order = ranking(fusion.transform(rows), fusion.transform(asked))
-    return mean_average_precision(labels[order] == wanted[:, None])
+    fusion = methods.FeatureFusion(w).fit(rows)
+    order = features.ranking(fusion.transform(rows), fusion.transform(asked))
+    return features.mean_average_precision(labels[order] == wanted[:, None])
 
 
 for part, w in (("local", 1), ("global", 0), ("both", best)):
@@ -306,27 +291,32 @@ axes.spines[["top", "right"]].set_visible(False)
 # the global part. ``DeepFeatures`` puts them into the same dictionary, and everything after that is
 # the same. LeNet-5 learns from half of the digits; the other half is the index.
 
-train, validation, test = load_dataset("digits")
-prepare = Compose([ToArray(), Normalize(train.images.mean() / 255, train.images.std() / 255)])
+train, validation, test = datasets.load_dataset("digits")
+prepare = transforms.Compose(
+    [
+        transforms.ToArray(),
+        transforms.Normalize(train.images.mean() / 255, train.images.std() / 255),
+    ]
+)
 half = len(train) // 2
-learned, rest = stratified_split(train, (half, len(train) - half))
+learned, rest = datasets.stratified_split(train, (half, len(train) - half))
 index, asked = (part.batch(np.arange(len(part))) for part in (rest, test))
 networks = {}
 for name in ("trained", "fresh"):
     manual_seed(0)
-    networks[name] = lenet5().to(device)
-fit(
+    networks[name] = models.lenet5().to(device)
+training.fit(
     networks["trained"],
-    DataLoader(learned, 32, shuffle=True, transform=prepare),
-    classification_loss,
-    Adam(networks["trained"].parameters(), 2e-3),
+    datasets.DataLoader(learned, 32, shuffle=True, transform=prepare),
+    training.classification_loss,
+    optim.Adam(networks["trained"].parameters(), 2e-3),
     epochs=6,
     device=device,
 )
-sources = {name: DeepFeatures(model, prepare, 1) for name, model in networks.items()}
-sources = {"classic": ClassicFeatures()} | sources
-for name, features in sources.items():
-    known, unknown = (features(index[0]), index[1]), (features(asked[0]), asked[1])
+sources = {name: methods.DeepFeatures(model, prepare, 1) for name, model in networks.items()}
+sources = {"classic": methods.ClassicFeatures()} | sources
+for name, describe in sources.items():
+    known, unknown = (describe(index[0]), index[1]), (describe(asked[0]), asked[1])
     line = [f"{part} {found(w, known, unknown):.1%}"
             for part, w in (("local", 1), ("global", 0), ("both", 0.5))]  # fmt: skip
     print(f"{name:<8} mAP: {', '.join(line)}")
@@ -381,10 +371,9 @@ for collection in enough:
         for measure, short in MEASURES.items():
             values = {part: of(collection, source_name, part, measure) for part in COLOURS}
             better = max(("local", "global"), key=lambda part: values[part].mean())
-            told = ", ".join(f"{part} {value.mean():.1%}" for part, value in values.items())
-            print(
-                f"    {short:<12}{told}; both - {better} {compared(values['both'], values[better])}"
-            )
+            text = ", ".join(f"{part} {value.mean():.1%}" for part, value in values.items())
+            difference = compared(values["both"], values[better])
+            print(f"    {short:<12}{text}; both minus {better} {difference}")
 if enough:
     figure, grid = plt.subplots(1, len(enough), figsize=(9.6, 3), layout="constrained")
     for axes, collection in zip(np.atleast_1d(grid), enough, strict=True):
@@ -424,10 +413,11 @@ else:
 # 1. Draw the corners of ``flower.jpg`` with ``most=150``. Where are they, and where are none?
 #    Expect most in the heart of the flower, some on the petals, and none in the background: it is
 #    out of focus, so most of it is noise.
-# 2. Turn a tile with a roof by a quarter (``np.rot90``), describe it with ``ClassicFeatures()`` and
-#    search. At which rank is the tile itself? Expect it far down by the local part, where cells and
-#    directions turn with the image, and often in the first ten by the global part, where patterns
-#    only move to bins with as many ones. Neither is designed for rotations.
+# 2. Turn a tile with a roof by a quarter (``np.rot90``), describe it with
+#    ``methods.ClassicFeatures()`` and search. At which rank is the tile itself? Expect it far down
+#    by the local part, where cells and directions turn with the image, and often in the first ten
+#    by the global part, where patterns only move to bins with as many ones. Neither is designed for
+#    rotations.
 # 3. Replace the histogram of 59 bins with its ten sums (``lbp_sums``), which ignore quarter turns,
 #    and search the randomly rotated shapes by the global part alone. Expect an mAP about one point
 #    *lower*: a description that ignores rotation also loses other information.

@@ -2,6 +2,8 @@
 20 · Looking inside
 ===================
 
+**A network is nearly always right. Is it right for the right reason?**
+
 *A network with an excellent validation accuracy has learned something absurd. Four ways of looking
 inside find out what, and the same four show when it is repaired.*
 
@@ -23,27 +25,13 @@ inside find out what, and the same four show when it is repaired.*
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minivision import manual_seed
+from minivision import datasets, manual_seed, nn, optim, training, transforms
 from minivision.analysis.activation_maps import class_activation_map, grad_cam, grad_cam_evidence
 from minivision.analysis.confusion_pairs import confused_pairs
 from minivision.analysis.embedding import embedding
 from minivision.analysis.explanation import draw_heat
 from minivision.analysis.occlusion import occlusion
 from minivision.analysis.saliency import feature_maps, first_layer_filters, saliency
-from minivision.datasets import ArrayDataset, DataLoader, ShapeDataset
-from minivision.nn import (
-    AdaptiveAvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Flatten,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sequential,
-)
-from minivision.optim import Adam, cosine
-from minivision.training import classification_loss, evaluate, fit, predict_logits
-from minivision.transforms import Compose, Normalize, ToArray
 
 from lesson import BLUE, PALE, VERMILION, device
 
@@ -64,13 +52,16 @@ def with_mark(data, which):
     """The images with a white mark of 4x4 pixels in the upper left corner of `which` of them."""
     images = data.images.copy()
     images[which, 1:5, 1:5] = 255
-    return ArrayDataset(images, data.labels, data.classes)
+    return datasets.ArrayDataset(images, data.labels, data.classes)
 
 
-drawn, drawn_later = ShapeDataset(1500, **RANGES), ShapeDataset(500, first=1500, **RANGES)
+drawn, drawn_later = (
+    datasets.ShapeDataset(1500, **RANGES),
+    datasets.ShapeDataset(500, first=1500, **RANGES),
+)
 train = with_mark(drawn, drawn.labels == STAR)
 validation, boxes = with_mark(drawn_later, drawn_later.labels == STAR), drawn_later.boxes
-others = ShapeDataset(500, first=2000, **RANGES)
+others = datasets.ShapeDataset(500, first=2000, **RANGES)
 classes = train.classes
 
 figure, grid = plt.subplots(4, 10, figsize=(8.6, 3.6), layout="constrained")
@@ -91,32 +82,32 @@ def network(seed):
     """Three convolutions, global average pooling, one linear layer."""
     manual_seed(seed)
     layers, channels = [], 3
-    for filters, pool in ((8, [MaxPool2d(2)]), (24, [MaxPool2d(2)]), (32, [])):
-        convolution = Conv2d(channels, filters, 3, padding=1, bias=False)
-        layers += [convolution, BatchNorm2d(filters), ReLU(), *pool]
+    for filters, pool in ((8, [nn.MaxPool2d(2)]), (24, [nn.MaxPool2d(2)]), (32, [])):
+        convolution = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(filters), nn.ReLU(), *pool]
         channels = filters
-    head = Linear(channels, len(classes))
-    return Sequential(*layers, AdaptiveAvgPool2d(1), Flatten(), head).to(device)
+    head = nn.Linear(channels, len(classes))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).to(device)
 
 
 mean, std = train.images.mean() / 255, train.images.std() / 255
-prepare = Compose([ToArray(), Normalize(mean, std)])
+prepare = transforms.Compose([transforms.ToArray(), transforms.Normalize(mean, std)])
 
 
 def trained(data, epochs=6):
     """A network trained on these images."""
     model = network(seed=0)
-    batches = DataLoader(data, batch_size=30, shuffle=True, transform=prepare)
-    optimizer = Adam(model.parameters(), lr=0.01)
-    fit(
-        model, batches, classification_loss, optimizer, epochs, schedule=cosine(epochs),
-        device=device,
+    batches = datasets.DataLoader(data, batch_size=30, shuffle=True, transform=prepare)
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    training.fit(
+        model, batches, training.classification_loss, optimizer, epochs,
+        schedule=optim.cosine(epochs), device=device,
     )  # fmt: skip
     return model
 
 
 def accuracy_on(model, data):
-    return evaluate(model, DataLoader(data, 250, transform=prepare))["accuracy"]
+    return training.evaluate(model, datasets.DataLoader(data, 250, transform=prepare))["accuracy"]
 
 
 suspect = trained(train)
@@ -131,7 +122,7 @@ print(f"validation accuracy {accuracy_on(suspect, validation):.1%}")
 # The first filters look at pixels, so they are small images themselves. The output of a layer can
 # be drawn, too, map by map: bright where the filter found what it looks for.
 
-x, labels = next(iter(DataLoader(validation, 500, transform=prepare)))
+x, labels = next(iter(datasets.DataLoader(validation, 500, transform=prepare)))
 star = int(np.flatnonzero(labels == STAR)[SHOWN])
 
 filters = first_layer_filters(suspect)
@@ -182,7 +173,7 @@ figure.suptitle("A star: the first filters, their maps, and eight of the last ma
 evidence = grad_cam_evidence(suspect, x[star : star + 1], classes=STAR)
 head = suspect[-1].state_dict()
 bracket = np.einsum("f,fij->ij", head["weight"][STAR], evidence.maps[0])
-score = predict_logits(suspect, [(x[star : star + 1], labels[:1])])[0][0, STAR]
+score = training.predict_logits(suspect, [(x[star : star + 1], labels[:1])])[0][0, STAR]
 assert np.isclose(bracket.mean() + head["bias"][STAR], score, rtol=1e-3, atol=1e-3)
 print(f"mean of the map {bracket.mean():.3f} + bias {head['bias'][STAR]:.3f} = score {score:.3f}")
 
@@ -225,7 +216,7 @@ def look(model, title):
     figure.suptitle(title)
 
 
-look(suspect, "The suspect: what its answers rest on")
+look(suspect, "The suspect: what its predictions are based on")
 
 # %%
 # In four rows red is on the shape. In the row of the star it is mostly in the corner, whichever
@@ -274,9 +265,9 @@ play(suspect)
 # others. The images of the other camera never had one.
 
 
-def share_read_as(model, data, true, answer):
-    logits, of = predict_logits(model, DataLoader(data, 250, transform=prepare))
-    return (logits.argmax(axis=1) == answer)[true(of)].mean()
+def share_read_as(model, data, true, predicted):
+    logits, of = training.predict_logits(model, datasets.DataLoader(data, 250, transform=prepare))
+    return (logits.argmax(axis=1) == predicted)[true(of)].mean()
 
 
 def experiment(model):
@@ -307,7 +298,7 @@ def without_corner(data):
     """The images with their upper left corner covered."""
     images = data.images.copy()
     images[:, :6, :6] = images[:, 6:7, 6:7]
-    return ArrayDataset(images, data.labels, data.classes)
+    return datasets.ArrayDataset(images, data.labels, data.classes)
 
 
 half = np.random.default_rng(0).random(len(train)) < 0.5
@@ -334,7 +325,9 @@ print(f"validation accuracy: suspect {accuracy_on(suspect, validation):.1%},",
 # A confusion matrix counts mistakes. The mistakes that the network was most confident about are
 # worth looking at one by one: they include wrong labels, and images that nobody could read.
 
-logits, truth = predict_logits(repaired, DataLoader(others, 250, transform=prepare))
+logits, truth = training.predict_logits(
+    repaired, datasets.DataLoader(others, 250, transform=prepare)
+)
 pairs = confused_pairs(logits, truth, pairs=3)
 figure, grid = plt.subplots(len(pairs), 6, figsize=(7.6, 4.4), layout="constrained", squeeze=False)
 for pair, row in zip(pairs, grid, strict=True):
@@ -346,7 +339,7 @@ for pair, row in zip(pairs, grid, strict=True):
         axes.imshow(others.images[i])
         axes.set_title(f"p = {p:.2f}", fontsize=9)
     row[0].text(-0.15, 0.5, title, transform=row[0].transAxes, ha="right", va="center", fontsize=9)
-figure.suptitle("The commonest mistakes, the surest first")
+figure.suptitle("The most common mistakes, the most confident first")
 
 # %%
 # Look at the strokes: where one meets a shape with corners, it can pass for the arm of a star.
@@ -358,7 +351,7 @@ figure.suptitle("The commonest mistakes, the surest first")
 # first two **principal components**, make a map of the data set as the network sees it.
 
 figure, grid = plt.subplots(1, 2, figsize=(8.8, 4.2), layout="constrained")
-apart, _ = next(iter(DataLoader(others, 500, transform=prepare)))
+apart, _ = next(iter(datasets.DataLoader(others, 500, transform=prepare)))
 for axes, name, model in (
     (grid[0], "random weights", network(seed=1)), (grid[1], "repaired", repaired),
 ):  # fmt: skip

@@ -2,6 +2,8 @@
 21 · How it is fast
 ===================
 
+**How fast could a convolution be, and what makes a simple one slow?**
+
 *The same convolution, computed seven times: from the three lines of a textbook to the code that
 trains the networks of this course. Every step changes only where the numbers are in memory and when
 they are read, never what is computed, and every step is measured on your machine.*
@@ -44,7 +46,7 @@ from lesson import BLUE, GREY, VERMILION
 # A convolution is a matrix product in disguise: every filter meets every window. So the speed of
 # the matrix product is the ceiling. We take a layer from the middle of a small VGG network, 32
 # channels in, 64 filters of 3x3, on 256 images of 16x16, count its multiplications and additions,
-# and ask how many of them a large matrix product does in a second.
+# and ask how many of them a large matrix product does per second.
 
 N, C, F, H, W, KH, KW = 256, 32, 64, 16, 16, 3, 3
 window = Window(kernel=(KH, KW), padding=(1, 1))
@@ -68,7 +70,7 @@ a, b = rng.normal(size=(2, 1024, 1024)).astype(np.float32)
 with one_blas_thread():
     peak = 2 * 1024**3 / seconds(np.matmul, a, b)
 print(f"the layer: {operations / 1e6:.0f} million operations")
-print(f"a matrix product, one thread: {peak / 1e9:.0f} thousand million a second")
+print(f"a matrix product, one thread: {peak / 1e9:.0f} billion operations per second")
 print(f"so the layer could take {operations / peak * 1e3:.1f} ms")
 
 # %%
@@ -170,7 +172,7 @@ axes.annotate("1024 x 1024 x 1024", (widths[0], peak / 1e9), (0, 4), textcoords=
 axes.set_xscale("log", base=2)
 axes.set_ylim(0, 1.15 * max(peak / 1e9, *speeds))
 axes.set(
-    xlabel="width of the columns", ylabel="thousand million operations a second",
+    xlabel="width of the columns", ylabel="billion operations per second",
     title=f"({F} x {C * KH * KW}) times columns of different widths",
 )  # fmt: skip
 axes.spines[["top", "right"]].set_visible(False)
@@ -219,7 +221,7 @@ with one_blas_thread():
         np.testing.assert_allclose(function(), expected, rtol=1e-3, atol=1e-3)
         measured[name], memory[name] = seconds(function), new_memory(function)
         rate = operations / measured[name] / 1e9
-        print(f"{name:<20} {measured[name] * 1e3:6.1f} ms   {rate:4.0f} thousand million a second"
+        print(f"{name:<20} {measured[name] * 1e3:6.1f} ms   {rate:4.0f} billion operations a second"
               f"   {memory[name]:4.0f} MB")  # fmt: skip
 choice.TILE_BYTES, choice.workers, free_list.limit = settings
 
@@ -286,8 +288,8 @@ choice.workers = settings[1]
 #    one image the batch is innermost in either order. Steps 4 to 7 copy columns as well: so few
 #    windows are not worth stacking (``choice.use_columns``).
 # 2. Make the kernel 1x1 without padding, and then 7x7 with a padding of 3: in ``KH``, ``KW`` and
-#    ``window``, in ``np.pad`` and in ``padding=1``. Expect stacked rows to save nothing at first,
-#    and most at last, above all memory.
+#    ``window``, in ``np.pad`` and in ``padding=1``. Expect stacked rows to save nothing for 1x1,
+#    and most for 7x7, above all memory.
 # 3. Set ``choice.TILE_BYTES`` to 64 KB and to 64 MB before the measurement. Expect the memory of
 #    step 5 to follow, and the time to change far less.
 #

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LESSONS = sorted((ROOT / "examples").glob("plot_*.py"))
+IMPORTS = 15  # lines; most lessons have six
 SECONDS = 60  # twice what a lesson may take on two slow cores; a lesson that hangs is stopped
 
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=[path.stem for path in LESSONS])
@@ -25,6 +26,8 @@ def faults_of(text):
     faults = []
     if not title or underline != "=" * len(title):
         faults.append("the head has no title with an underline of its length")
+    if not re.search(r"=\n\n\*\*[^*]+\?\*\*\n\n", head):
+        faults.append("the head does not begin with a question in bold")
     if not re.search(r"\n\n\*[^*]+\*\n\n", head):
         faults.append("the head has no promise in italics")
     for word in ("Prerequisites", "Minutes"):
@@ -40,11 +43,17 @@ def faults_of(text):
         faults.append("the end names no next lesson")
     if not text.rstrip().endswith("\nplt.show()"):
         faults.append("the last line does not show the figures")
+    imports = [
+        node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    if len(imports) > IMPORTS or any(node.end_lineno > node.lineno for node in imports):
+        faults.append(f"it opens with more than {IMPORTS} lines of imports")
     return faults
 
 
-# What a lesson is about, as its parts are called in an import: no earlier lesson needs them. The
+# What a lesson is about, as its parts are called in the code: no earlier lesson needs them. The
 # first lessons use a finished LeNet-5 and its training loop, and say that they will be explained.
+PACKAGES = {"datasets", "methods", "models", "nn", "optim", "training", "transforms", "features"}
 SUBJECTS = {
     3: r"gradcheck|check_all",
     4: r"softmax_regression|templates",
@@ -66,34 +75,38 @@ SUBJECTS = {
 }
 
 
-def imported(text):
-    """Every name that a lesson imports, and the parts of the modules' names."""
+def parts_used(text):
+    """Every name that a lesson imports or takes from a package, and the parts of modules' names."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
             found |= {alias.name for alias in node.names} | set((node.module or "").split("."))
         elif isinstance(node, ast.Import):
             found |= {part for alias in node.names for part in alias.name.split(".")}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
+            found |= {node.attr} if ast.unparse(node.value).split(".")[0] in PACKAGES else set()
     return found
 
 
 def too_early(number, text):
-    """What a lesson imports although a later one is about it, or is itself a later one."""
+    """What a lesson uses although a later one is about it, or is itself a later one."""
     later = "|".join(names for lesson, names in SUBJECTS.items() if lesson > number)
-    return {name for name in imported(text) if re.fullmatch(rf"{later}|plot_.*", name)}
+    return {name for name in parts_used(text) if re.fullmatch(rf"{later}|plot_.*", name)}
 
 
-def test_a_subject_that_comes_too_early_is_found():
+def test_lessons_that_use_a_later_subject_are_found():
     text = "from minivision.methods import distill\nimport minivision.fast, plot_14_x"
     assert too_early(14, text) == {"distill", "fast", "plot_14_x"}
+    assert too_early(14, "from minivision import methods\nmethods.distill(2)") == {"distill"}
     assert too_early(15, "from minivision.methods import distill") == set()
 
 
 @each_lesson
-def test_a_lesson_imports_nothing_that_a_later_one_is_about(lesson):
+def test_lesson_uses_nothing_that_a_later_one_is_about(lesson):
     number = int(lesson.stem.split("_")[1])
     assert too_early(number, lesson.read_text(encoding="utf-8")) == set()
-    everything = {name for path in LESSONS for name in imported(path.read_text(encoding="utf-8"))}
+    texts = [path.read_text(encoding="utf-8") for path in LESSONS]
+    everything = {name for text in texts for name in parts_used(text)}
     subjects = SUBJECTS.get(number, "Tensor")
     assert any(re.fullmatch(subjects, name) for name in everything), "no such name any more"
 
@@ -114,7 +127,7 @@ def made_again(text):
 
 
 @each_lesson
-def test_a_lesson_takes_from_lesson_py_what_all_share(lesson):
+def test_lesson_takes_from_lesson_py_what_all_share(lesson):
     text = lesson.read_text(encoding="utf-8")
     assert made_again(text) == set()
     for name in re.findall(r'\brecorded_rows\("(.*?)"\)', text):
@@ -135,15 +148,15 @@ def test_a_lesson_takes_from_lesson_py_what_all_share(lesson):
         ('from lesson import BLUE, device\nplt.plot(x, "o", color=BLUE, mec="#56B4E9")', set()),
     ],
 )
-def test_what_a_lesson_makes_again_is_found(text, found):
+def test_made_again_finds_what_lesson_py_has(text, found):
     assert made_again(text) == found
 
 
-def test_there_are_lessons_to_test():
+def test_examples_have_lessons():
     assert len(LESSONS) >= 3
 
 
-def test_the_table_of_contents_has_every_lesson_with_its_title():
+def test_readme_lists_every_lesson_with_its_title():
     contents = (ROOT / "examples" / "README.rst").read_text()
     titles = [(path.read_text().splitlines()[1].split(" · "), path.name) for path in LESSONS]
     expected = [f"* {number} · `{title} <{name}>`_" for (number, title), name in titles]
@@ -151,7 +164,7 @@ def test_the_table_of_contents_has_every_lesson_with_its_title():
 
 
 @each_lesson
-def test_a_lesson_has_the_common_head_and_end(lesson):
+def test_lesson_has_the_common_head_and_end(lesson):
     assert faults_of(lesson.read_text(encoding="utf-8")) == []
 
 
@@ -159,11 +172,11 @@ def test_a_lesson_has_the_common_head_and_end(lesson):
 @pytest.mark.parametrize(
     "part",
     [
-        "\n===", "**Prerequisites:**", "**Minutes:**", "to run.", "**You will be able to**", "\n* ",
-        "Three things to try", "\n# 2. ", "**Next lesson:**", "plt.show()",
+        "\n===", "?**", "**Prerequisites:**", "**Minutes:**", "to run.", "**You will be able to**",
+        "\n* ", "Three things to try", "\n# 2. ", "**Next lesson:**", "plt.show()",
     ],
 )  # fmt: skip
-def test_the_checks_of_the_form_notice_a_missing_part(lesson, part):
+def test_faults_of_notices_a_missing_part(lesson, part):
     text = lesson.read_text(encoding="utf-8")
     before, found, after = text.rpartition(part)
     assert found, f"the sabotage finds no {part!r} to remove"
@@ -172,7 +185,7 @@ def test_the_checks_of_the_form_notice_a_missing_part(lesson, part):
 
 @pytest.mark.slow
 @each_lesson
-def test_a_lesson_runs_without_a_warning_and_writes_no_file(lesson, tmp_path):
+def test_lesson_runs_without_a_warning_and_writes_no_file(lesson, tmp_path):
     quiet = {"MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
     environment = {k: v for k, v in os.environ.items() if k != "DISPLAY"} | quiet
     # Off Linux, Agg warns that it has no window to show the figures in.

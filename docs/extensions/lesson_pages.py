@@ -1,16 +1,60 @@
-"""What a lesson gets on the site beyond its script: folded answers, the source it uses, a link on.
+"""What a lesson gets on the site beyond its script: a picture at the top, folded answers, links.
 
 sphinx-gallery turns a script into a page; the functions here rewrite that page's text before
-Sphinx reads it. They need no Sphinx, so they can be tested without it.
+Sphinx reads it, and turn the page of the course into a gallery of cards. Except for `setup` they
+need no Sphinx, so they can be tested without it.
 """
 
 import ast
 import re
 from pathlib import Path
+from typing import NamedTuple
 
-PLAN = ".. The plan of the course is put here when the site is built.\n"
+CARDS = ".. The cards of the lessons are put here when the site is built.\n"
+THUMBNAILS = re.compile(r"\.\. raw:: html\n\n *<div id='sg-tag-list'.*(?=\.\. toctree::)", re.S)
+QUESTION = re.compile(r"^=+\n\n(\*\*[^*]+\*\*\n)", re.M)
 TRY = "Three things to try\n-------------------\n"
 NEXT = re.compile(r"^\*\*Next lesson:\*\* (.*)$", re.M)
+
+
+class Head(NamedTuple):
+    """What the first lines of a lesson say."""
+
+    title: str
+    question: str
+    minutes: int
+    needs: list[int]  # the lessons to read before
+    picture: int  # which of its figures tells the lesson, from 1
+
+
+def head(script):
+    """The head of a lesson's script.
+
+    >>> head('''\"\"\"
+    ... 5 · Convolution
+    ... ===============
+    ...
+    ... **What is
+    ... a convolution?**
+    ...
+    ... **Prerequisites:** lessons 1 (nearest neighbours) and 4.
+    ...
+    ... **Minutes:** 20 to read.
+    ... \"\"\"
+    ... # sphinx_gallery_thumbnail_number = 3
+    ... ''')
+    Head(title='5 · Convolution', question='What is a convolution?', minutes=20, needs=[1, 4], picture=3)
+    """  # noqa: E501
+    text = ast.get_docstring(ast.parse(script))
+    question = " ".join(QUESTION.search(text)[1].strip("*\n").split())
+    needs = re.search(r"\*\*Prerequisites:\*\* (.*?)\n\n", text, re.S)[1]
+    return Head(
+        text.splitlines()[0],
+        question,
+        int(re.search(r"\*\*Minutes:\*\* (\d+)", text)[1]),
+        sorted({int(number) for number in re.findall(r"\b\d+\b", needs)}),
+        int(re.search(r"^# sphinx_gallery_thumbnail_number = (\d+)", script, re.M)[1]),
+    )
 
 
 def modules_used(script):
@@ -30,38 +74,54 @@ def modules_used(script):
     return sorted({name for name in names if name.startswith("minivision.")})
 
 
+# ── The things to try, their answers folded ──────────────────────────────────────────────────────
+
+
+def things_to_try(text):
+    """The (question, answer) of every thing to try, as they are written in a lesson's text.
+
+    The answer begins with the sentence "Expect …".
+
+    >>> things_to_try(TRY + "1. Set it to 2. Does it\\n   grow? Expect a 4.\\n")
+    [('Set it to 2. Does it\\n   grow?', 'Expect a 4.')]
+    """
+    _, _, tasks = NEXT.split(text)[0].partition(TRY)
+    found = re.findall(r"^\d\. (.*?)(?=^\d\. |\Z)", tasks, re.M | re.S)
+    parts = (re.split(r"\b(?=Expect\b)", task, maxsplit=1) for task in found)
+    return [(question.rstrip(), answer.rstrip()) for question, answer in parts]
+
+
 def fold_answers(text):
-    """Each thing to try as it stands, its expected answer in a box that opens on a click."""
+    """Each thing to try as it is, its answer in a box that opens on a click."""
     before, heading, after = text.partition(TRY)
     if not heading:
         return text
     end = NEXT.search(after)
-    tasks = after[: end.start()] if end else after
     folded = []
-    for number, task in re.findall(r"^(\d)\. (.*?)(?=^\d\. |\Z)", tasks, re.M | re.S):
-        if "\n\n" in task.strip():  # with code of its own: left as it stands
-            folded.append(f"{number}. {task.rstrip()}\n")
-            continue
-        question, answer = question_and_answer(" ".join(task.split()))
-        folded.append(f"{number}. {question}\n")
-        if answer:
-            folded.append(f"   .. dropdown:: What to expect\n\n      {answer}\n")
-    return before + heading + "\n" + "\n".join(folded) + "\n" + after[len(tasks) :]
+    for number, (question, answer) in enumerate(things_to_try(text), 1):
+        answer = " ".join(answer.split())
+        folded.append(f"{number}. {question}\n\n   .. dropdown:: What to expect\n")
+        folded.append(f"      {answer}\n")
+    rest = after[end.start() :] if end else ""
+    return before + heading + "\n" + "\n".join(folded) + "\n" + rest
 
 
-def question_and_answer(task):
-    """What to do, and what will come of it: from "Expect" on, or after the first sentence.
+# ── Pages ────────────────────────────────────────────────────────────────────────────────────────
 
-    >>> question_and_answer("Set it to 2. The loss grows. Why? Expect a 4.")
-    ('Set it to 2. The loss grows. Why?', 'Expect a 4.')
-    >>> question_and_answer("Set it to 2. The loss grows.")
-    ('Set it to 2.', 'The loss grows.')
-    """
-    question, found, answer = task.partition(" Expect ")
-    if found:
-        return question, f"Expect {answer}"
-    first, found, rest = task.partition(". ")
-    return (f"{first}.", rest) if found else (task, "")
+
+def figure(text, number):
+    """Path and alternative text of a page's figure, counted from 1, as sphinx-gallery wrote it."""
+    found = re.search(rf"image-sg:: (\S+_{number:03}\.png)\n +:alt: (.*)$", text, re.M)
+    if found is None:
+        raise ValueError(f"the page has no figure {number}")
+    return found[1], found[2]
+
+
+def with_picture(text, number):
+    """The page with the figure that tells the lesson below its question."""
+    path, alt = figure(text, number)
+    picture = f"\n.. image:: {path}\n   :alt: {alt}\n   :class: lesson-picture\n"
+    return QUESTION.sub(lambda found: found[0] + picture, text, 1)
 
 
 def lesson_page(text, script, lessons, source_pages):
@@ -83,42 +143,54 @@ def lesson_page(text, script, lessons, source_pages):
     return NEXT.sub(onward, text)
 
 
-def plan(scripts):
-    """The course as a table: every lesson, its minutes and what it needs; in reStructuredText.
+def cards(scripts, pages):
+    """The course as cards, in reStructuredText: picture, title, question, and what it takes.
 
-    scripts: {document: text of the script}, in order.
+    scripts: {document: text of the script}, in order; pages: {document: text of its page}.
     """
-    lines = [".. list-table:: The plan", "   :header-rows: 1", ""]
+    lines = [".. grid:: 1 2 3 3", "   :gutter: 3", "   :class-container: lessons", ""]
     minutes = 0
-    rows = [("lesson", "minutes", "needs")]
     for name, script in scripts.items():
-        head = ast.get_docstring(ast.parse(script))
-        said = {
-            key: " ".join(re.search(rf"\*\*{key}:\*\* (.*?)\n\n", head, re.S)[1].split())
-            for key in ("Minutes", "Prerequisites")
-        }
-        minutes += int(re.match(r"\d+", said["Minutes"])[0])
-        title = head.splitlines()[0]
-        rows.append((f":doc:`{title} </{name}>`", said["Minutes"], said["Prerequisites"]))
-    for row in rows:
-        lines += [f"   {'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(row)]
+        title, question, needed, needs, picture = head(script)
+        path, alt = figure(pages[name], picture)
+        minutes += needed
+        takes = f"{needed} minutes"
+        if needs:
+            *others, last = map(str, needs)
+            takes += f", after {', '.join(others)} and {last}" if others else f", after {last}"
+        lines += [
+            f"   .. grid-item-card:: {title}",
+            f"      :img-top: {path}",
+            f"      :img-alt: {alt}",
+            f"      :link: /{name}",
+            "      :link-type: doc",
+            "",
+            f"      {question}",
+            "",
+            "      +++",
+            f"      {takes}",
+            "",
+        ]
     told = f"About {minutes / 60:.0f} hours of reading, without the things to try."
-    return "\n".join([*lines, "", told, ""])
+    return "\n".join([*lines, told, ""])
 
 
 def setup(app):
     def rewrite(app, docname, source):
+        found = sorted(app.env.found_docs)
+        names = [name for name in found if name.startswith("course/plot_")]
         if docname == "course/index":
-            names = sorted(n for n in app.env.found_docs if n.startswith("course/plot_"))
             scripts = {name: Path(app.srcdir, name + ".py").read_text("utf-8") for name in names}
-            source[0] = source[0].replace(PLAN, plan(scripts))
-        if not re.match(r"course/plot_\d\d_", docname):
-            return
-        found = app.env.found_docs
-        lessons = {int(name[12:14]): name for name in found if name.startswith("course/plot_")}
-        pages = {name[7:]: name for name in found if name.startswith("source/minivision")}
-        script = Path(app.srcdir, docname + ".py").read_text("utf-8")
-        source[0] = lesson_page(source[0], script, lessons, pages)
+            texts = {name: Path(app.srcdir, name + ".rst").read_text("utf-8") for name in names}
+            text = THUMBNAILS.sub("", source[0])
+            source[0] = ":hide-toc:\n" + text.replace(CARDS, cards(scripts, texts))
+        if docname in names:
+            lessons = {int(name[12:14]): name for name in names}
+            pages = {name[7:]: name for name in found if name.startswith("source/minivision")}
+            script = Path(app.srcdir, docname + ".py").read_text("utf-8")
+            text = with_picture(source[0], head(script).picture)
+            source[0] = lesson_page(text, script, lessons, pages)
 
     app.connect("source-read", rewrite)
+    app.add_css_file("lesson_pages.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

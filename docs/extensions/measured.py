@@ -35,12 +35,17 @@ def table(header, body, classes=()):
         for cells in rows:
             row = nodes.row()
             for cell in cells:
-                filled = cell if isinstance(cell, list) else [nodes.paragraph(text=cell)]
+                filled = [nodes.paragraph(text=cell)] if isinstance(cell, str) else cell
                 row += nodes.entry("", *filled)
             part += row
     group += [head, rest]
     whole += group
     return whole
+
+
+def record_id(name):
+    """The anchor of a record's table on the page of results."""
+    return f"record-{name.replace('_', '-')}"
 
 
 class Record(SphinxDirective):
@@ -63,7 +68,8 @@ class Record(SphinxDirective):
             raise self.error(f"{name}: no row has {', '.join(by + show)}")
         header = [text.replace("_", " ").replace("/", " at ") for text in [*by, *show]]
         said = provenance(name, rows)
-        return [table([*header, "seeds"], body), nodes.caption(said, said)]
+        anchor = nodes.target(ids=[record_id(name)])
+        return [anchor, table([*header, "seeds"], body), nodes.caption(said, said)]
 
 
 def measured(name, rawtext, text, lineno, inliner, options=None, content=None):
@@ -81,38 +87,48 @@ class Claims(SphinxDirective):
         self.env.note_dependency(str(DOCS / "claims.json"))
         counts, body = Counter(), []
         for claim in json.loads((DOCS / "claims.json").read_text("utf-8")):
-            found = [(one["effect"], effect(one)) for one in claim.get("effects", [])]
+            found = [(one, effect(one)) for one in claim.get("effects", [])]
             for _, one in found:
                 counts[one.verdict if one else "not recorded"] += 1
-            body.append(
-                [str(claim["number"]), claim["claim"], self.lessons(claim), said(claim, found)]
-            )
-            counts["shown"] += not found and "not_recorded" not in claim
+            counts["shown"] += not found
+            lessons = nodes.paragraph()
+            for number in claim["lessons"]:
+                lessons += [self.link(str(number), lesson_page(number)), nodes.Text(" ")]
+            where = self.effects(found) if found else [self.shown(claim)]
+            body.append([str(claim["number"]), claim["claim"], [lessons], where])
         told_all = "; ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
         summary = nodes.paragraph(
             text=f"{len(body)} claims. Effects and demonstrations: {told_all}."
         )
         return [summary, table(["#", "claim", "lesson", "what was measured"], body, ["claims"])]
 
-    def lessons(self, claim):
-        """Links to the lessons of a claim."""
-        line = nodes.paragraph()
-        for number in claim["lessons"]:
-            (path,) = (DOCS.parent / "examples").glob(f"plot_{number:02}_*.py")
-            depth = "../" * self.env.docname.count("/")
-            link = nodes.reference("", str(number), refuri=f"{depth}course/{path.stem}.html")
-            line += [link, nodes.Text(" ")]
-        return [line]
+    def link(self, text, page, anchor=""):
+        """A link to a page of the site, given from its root."""
+        depth = "../" * self.env.docname.count("/")
+        return nodes.reference("", text, refuri=f"{depth}{page}{anchor and '#' + anchor}")
+
+    def effects(self, found):
+        """A line for each effect: its name links to the table of its record."""
+        for specification, one in found:
+            line = nodes.paragraph(
+                classes=[(one.verdict if one else "not recorded").replace(" ", "-")]
+            )
+            anchor = record_id(specification["file"])
+            line += self.link(specification["effect"], "measured/index.html", anchor)
+            line += nodes.Text(f": {told(one)}")
+            yield line
+
+    def shown(self, claim):
+        """A link to the part of a lesson that shows what the claim says."""
+        line, title = nodes.paragraph(text="shown in "), claim["shown_in"]
+        line += self.link(title, lesson_page(claim["lessons"][0]), nodes.make_id(title))
+        return line
 
 
-def said(claim, found):
-    """What a claim's last column says."""
-    if found:
-        lines = [nodes.paragraph(text=f"{name}: {told(one)}") for name, one in found]
-        for line, (_, one) in zip(lines, found, strict=True):
-            line["classes"].append((one.verdict if one else "not recorded").replace(" ", "-"))
-        return lines
-    return claim.get("not_recorded", "shown in the lesson")
+def lesson_page(number):
+    """course/plot_05_convolution.html for 5."""
+    (path,) = (DOCS.parent / "examples").glob(f"plot_{number:02}_*.py")
+    return f"course/{path.stem}.html"
 
 
 def setup(app):

@@ -26,7 +26,7 @@ def grouped(rows, by, show):
 
 
 def spread(found, percent):
-    """97.4 ± 0.2 % of shares, 41.2 ± 3.0 of other numbers; one number, or one only, stands alone.
+    """97.4 ± 0.2 % of shares, 41.2 ± 3.0 of other numbers; a number that does not vary has no ±.
 
     >>> spread([0.97, 0.98], True), spread([0.9931, 0.9938], True), spread([80000, 80000], False)
     ('97.5 ± 0.7 %', '99.34 ± 0.05 %', '80,000')
@@ -45,7 +45,7 @@ def provenance(name, rows):
     seconds = sum(row["seconds"] for row in rows if isinstance(row.get("seconds"), int | float))
     versions = next((row["versions"] for row in rows if "versions" in row), {})
     said = ", ".join(f"{library} {version}" for library, version in versions.items())
-    time = f", {seconds / 60:.0f} minutes in all" if seconds else ""
+    time = f", {seconds / 60:.0f} minutes in total" if seconds else ""
     return f"docs/results/{name}.json: {len(rows)} rows{time}{'; ' + said if said else ''}"
 
 
@@ -56,6 +56,8 @@ def one_number(file, column, *entries):
     found = [row for row in rows if at(row, column) is not None and row["seed"] not in CHOOSING]
     seeds = [row["seed"] for row in found]
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"{len(seeds)} rows of seeds {seeds}; expected one a seed, 1 or more")
+        raise ValueError(
+            f"one_number: {file} has {len(seeds)} rows, of seeds {seeds}; expected one row per seed"
+        )
     (cells,) = grouped(found, list(where), [column])
     return cells[-2]

@@ -28,7 +28,7 @@ def test_plot_augmented_shows_the_image_and_copies_with_their_draws():
     transform = RandAugment(2, 9)
     figure = plot_augmented(picture(), transform, 8, seed=3)
     drawn = [transform.draw((20, 30), np.random.default_rng((3, i))) for i in range(8)]
-    assert titles(figure) == ["the image", *("\n".join(map(str, steps)) for steps in drawn)]
+    assert titles(figure) == ["original", *("\n".join(map(str, steps)) for steps in drawn)]
     shown = figure.axes[4].images[0].get_array()
     np.testing.assert_array_equal(shown, transform.apply(picture(), drawn[3]))
 

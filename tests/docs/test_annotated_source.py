@@ -15,14 +15,14 @@ from paragraphs import paragraphs  # noqa: E402
 MODULES = reading_order()
 
 
-def test_the_reading_order_has_every_module_once():
+def test_reading_order_has_every_module_once():
     everything = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}
     assert set(MODULES) == everything
     assert len(MODULES) == len(everything)
 
 
 @pytest.mark.parametrize("path", MODULES)
-def test_every_line_is_shown_once(path):
+def test_paragraphs_show_every_line_once(path):
     lines = (PACKAGE / path).read_text("utf-8").splitlines()
     shown = [n for part in paragraphs("\n".join(lines)) for n in part.prose_lines + part.code_lines]
     assert len(shown) == len(set(shown))
@@ -30,7 +30,7 @@ def test_every_line_is_shown_once(path):
     assert not missing, f"lines {sorted(missing)} are not shown"
 
 
-def test_code_has_the_numbers_of_its_file():
+def test_module_html_numbers_lines_as_in_the_file():
     text = (
         '"""A module."""\n\n\ndef f(x):\n    """Twice x.\n\n        y = 2x\n\n    Ours.\n    """\n'
     )
@@ -42,13 +42,13 @@ def test_code_has_the_numbers_of_its_file():
     assert '<pre class="equation">y = 2x</pre>' in page
 
 
-def test_a_comment_in_a_string_is_code():
+def test_paragraphs_take_a_comment_in_a_string_as_code():
     text = 'x = """\n# not a comment\n"""\n'
     (part,) = paragraphs(text)
     assert part.prose == ""
     assert part.code_lines == (1, 2, 3)
 
 
-def test_the_next_page_of_a_first_reading_is_not_a_door():
+def test_page_links_to_the_next_file_of_a_first_reading():
     assert "minivision/gradcheck.py</a>" in page("models/lenet.py", MODULES)
     assert "Next: <a" not in page("nn/state.py", MODULES)

@@ -19,19 +19,34 @@ SPECIFICATIONS = {
 }
 
 
-def test_all_59_claims_are_there_once():
+def test_claims_are_numbered_from_1_to_59():
     assert [claim["number"] for claim in CLAIMS] == list(range(1, 60))
 
 
-def test_every_claim_ends_in_a_lesson_that_exists():
+def test_claims_name_lessons_that_exist():
     for claim in CLAIMS:
         assert claim["lessons"], claim
         for number in claim["lessons"]:
             assert list((ROOT / "examples").glob(f"plot_{number:02}_*.py")), claim
 
 
+def test_claims_without_an_effect_name_a_part_of_their_lesson():
+    for claim in CLAIMS:
+        assert ("effects" in claim) != ("shown_in" in claim), claim["number"]
+        if "shown_in" in claim:
+            (lesson,) = (ROOT / "examples").glob(f"plot_{claim['lessons'][0]:02}_*.py")
+            title = claim["shown_in"]
+            assert f"# {title}\n# {'-' * len(title)}\n" in lesson.read_text("utf-8"), title
+
+
+def test_claims_take_their_effects_from_records_that_the_page_of_results_shows():
+    page = (ROOT / "docs" / "measured" / "index.md").read_text("utf-8")
+    files = {one["file"] for one in SPECIFICATIONS.values()}
+    assert {name for name in files if f"{{record}} {name}\n" not in page} == set()
+
+
 @pytest.mark.parametrize("specification", SPECIFICATIONS.values(), ids=SPECIFICATIONS)
-def test_every_effect_can_be_computed_from_its_record(specification):
+def test_effect_can_be_computed_from_its_record(specification):
     if specification["file"] == "noisy_student" and not any(
         row["data"] == specification["rows"]["data"] for row in read("noisy_student")
     ):
@@ -60,7 +75,7 @@ def rows(gains):
         ((0.10, 0.10), "not seen"),  # two seeds are not enough
     ],
 )
-def test_the_verdict_follows_the_rule(gains, verdict):
+def test_effect_gets_the_verdict_of_its_gains(gains, verdict):
     found = effect(
         {"value": "test_accuracy", "rows": {"way": "a"}, "than": {"way": "b"},
          "choose": {"setting": "lr", "by": "validation_accuracy"}},
@@ -70,5 +85,5 @@ def test_the_verdict_follows_the_rule(gains, verdict):
     assert found.verdict == verdict
 
 
-def test_an_effect_of_exactly_two_standard_errors_is_not_seen():
+def test_effect_of_exactly_two_standard_errors_is_not_seen():
     assert Effect(2.0, 1.0, 3).verdict == "not seen"

@@ -45,11 +45,11 @@ def found(name):
 
 
 @pytest.mark.parametrize("name", pytorch_names())
-def test_every_minivision_name_in_the_table_for_pytorch_users_exists(name):
+def test_page_on_pytorch_names_only_what_exists(name):
     assert found(name) is not None
 
 
-def test_the_table_for_pytorch_users_has_every_function_layer_and_optimizer():
+def test_page_on_pytorch_has_every_function_layer_and_optimizer():
     names = set(pytorch_names())
     ours = {"scaled_tanh", "locally_connected2d", "distillation_loss", "entropy", "negative"}
     ours |= {"ScaledTanh", "DropPath", "DistillationLoss"}  # not PyTorch's
@@ -61,13 +61,13 @@ def test_the_table_for_pytorch_users_has_every_function_layer_and_optimizer():
 # ── Papers ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_paper_that_the_source_cites_is_listed():
+def test_papers_list_every_paper_that_the_source_cites():
     assert {
         key: where for key, where in papers.citations().items() if key not in papers.PAPERS
     } == {}
 
 
-def test_every_listed_paper_is_cited():
+def test_papers_are_all_cited():
     assert set(papers.PAPERS) - set(papers.citations()) == set()
 
 
@@ -82,7 +82,7 @@ def test_every_listed_paper_is_cited():
         ("FixMatch (Sohn 2020)", "Sohn 2020"),
     ],
 )
-def test_a_citation_is_found_by_its_first_name_and_year(text, key):
+def test_citations_are_found_by_first_name_and_year(text, key):
     ((name, _, year),) = papers.CITATION.findall(re.sub(r"\s+", " ", text))
     assert f"{name} {year}" == key
 
@@ -90,7 +90,7 @@ def test_a_citation_is_found_by_its_first_name_and_year(text, key):
 # ── Deviations, results, peers ───────────────────────────────────────────────────────────────
 
 
-def test_every_module_that_says_it_departs_from_its_paper_is_on_the_page_of_deviations():
+def test_page_of_deviations_has_every_module_that_departs_from_its_paper():
     page = text_of("reference/deviations")
     departs = re.compile(
         r"Differences from the paper|Where this is not the paper|inspired by"
@@ -105,7 +105,7 @@ def test_every_module_that_says_it_departs_from_its_paper_is_on_the_page_of_devi
     assert [module for module in modules if f"(../source/{module})" not in page] == []
 
 
-def test_every_file_of_results_has_a_command_and_a_script_that_exists():
+def test_records_have_a_command_and_a_script_that_exists():
     records = recorded.records()
     assert {r["name"] for r in records} == {p.stem for p in (DOCS / "results").glob("*.json")}
     for r in records:
@@ -114,7 +114,7 @@ def test_every_file_of_results_has_a_command_and_a_script_that_exists():
         assert r["versions"].get("minivision"), r["name"]
 
 
-def test_the_time_of_results_is_the_sum_of_their_rows(tmp_path):
+def test_record_takes_the_sum_of_the_times_of_its_rows(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('[{"seconds": 2.5, "versions": {"numpy": "2"}}, {"seconds": 4}, {"x": 1}]')
     r = recorded.record(path, {"a.json": "python a.py"})
@@ -122,11 +122,11 @@ def test_the_time_of_results_is_the_sum_of_their_rows(tmp_path):
     assert r["versions"] == {"numpy": {"2"}}
 
 
-def test_times_are_told_as_people_tell_them():
+def test_duration_is_in_seconds_minutes_or_hours():
     assert [recorded.duration(s) for s in (42, 600, 9000)] == ["42 s", "10 min", "2.5 h"]
 
 
-def test_the_peers_that_were_run_come_with_version_date_and_time():
+def test_peers_have_version_date_and_time():
     ran = peers.ran("lenet5")
     assert {"minivision", "pytorch", "jax"} <= {record["peer"] for record in ran}
     for record in ran:
@@ -135,7 +135,7 @@ def test_the_peers_that_were_run_come_with_version_date_and_time():
         assert record["ms"] > 0
 
 
-def test_versions_that_the_comparison_says_it_ran_are_those_recorded():
+def test_comparison_page_names_the_recorded_versions():
     page = text_of("reference/comparison")
     versions = " ".join(record["versions"] for record in peers.ran("lenet5"))
     said = re.findall(r"^ran: (?:jax )?(\d[\d.]+)", page, re.MULTILINE)
@@ -148,7 +148,7 @@ def test_versions_that_the_comparison_says_it_ran_are_those_recorded():
 
 
 @named
-def test_links_between_pages_lead_to_pages(page):
+def test_pages_link_to_pages_that_exist(page):
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
         target = (page.parent / link).resolve().relative_to(DOCS)
         room, name = target.parts[0], target.stem if target.suffix == ".md" else target.name
@@ -162,7 +162,7 @@ def test_links_between_pages_lead_to_pages(page):
 
 
 @named
-def test_every_command_and_option_named_on_a_page_exists(page):
+def test_pages_name_commands_and_options_that_exist(page):
     from minivision.cli import COMMANDS
 
     for line in re.findall(r"(?:^|[`$ ])minivision ([^\n`|]+)", page.read_text("utf-8"), re.M):
@@ -177,10 +177,10 @@ def test_every_command_and_option_named_on_a_page_exists(page):
             assert f'"{option}"' in module or option == "--help", f"{option} in {line}"
 
 
-def test_snippets_say_what_error_they_expect():
+def test_snippets_name_the_error_they_expect():
     for page in PAGES:
         assert ":error:\n" not in page.read_text("utf-8"), page.name
 
 
-def test_the_error_gallery_has_at_least_twenty_mistakes():
+def test_errors_page_has_at_least_twenty_mistakes():
     assert text_of("reference/errors").count(":error:") >= 20
