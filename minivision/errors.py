@@ -24,7 +24,7 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 def as_array(data: Any) -> Array:
     """The data of a new Tensor: arrays as they are, Python numbers and lists as float32."""
     if hasattr(data, "node"):
-        raise TypeError("Tensor: data is a Tensor already; use detach() for a new handle on it")
+        raise TypeError("Tensor: data is already a Tensor; use detach() for a new handle on it")
     array = data if is_array(data) else np.asarray(data)
     if array is not data and array.dtype.kind in "fiu":
         array = array.astype(np.float32)
@@ -38,26 +38,26 @@ def replacement(tensor: Any, array: Array) -> Array:
     if tensor.node.backward is not None:
         if array is tensor.data:  # `t.data -= …` has already changed it
             tensor.mark_changed()
-        raise RuntimeError("data of a computed Tensor cannot be replaced; compute a new one")
+        raise RuntimeError("the data of a computed Tensor cannot be replaced; compute a new Tensor")
     if array is tensor.data:
         return array
     array = as_array(array)
     if array.shape != tensor.shape:
         raise ValueError(f"data has shape {array.shape}; expected {tensor.shape}")
     if array.dtype != tensor.dtype:
-        raise TypeError(f"data is {array.dtype}; expected {tensor.dtype}, as before")
+        raise TypeError(f"data is {array.dtype}; expected {tensor.dtype}, the dtype of this Tensor")
     return array
 
 
 def refuse_item_assignment(tensor: Any, index: Any, value: Any) -> NoReturn:
     """Raise the error for `t[i] = …`."""
-    raise TypeError("a Tensor has no item assignment; change t.data[…] before it is used")
+    raise TypeError("a Tensor does not support item assignment; change t.data[…] before it is used")
 
 
 def refuse_in_place(tensor: Any, other: Any) -> NoReturn:
     """Raise the error for `t += …`."""
     raise TypeError(
-        "a Tensor has no in-place operators; write x = x + y instead of x += y, "
+        "a Tensor does not support in-place operators; write x = x + y instead of x += y, "
         "and change a weight through its data: w.data -= …"
     )
 
@@ -65,7 +65,7 @@ def refuse_in_place(tensor: Any, other: Any) -> NoReturn:
 def check_grad(tensor: Any, array: Array | None) -> None:
     """Raise TypeError or ValueError unless the array could be the Tensor's gradient."""
     if array is not None and not is_array(array):
-        raise TypeError(f"grad is a {type(array).__name__}; expected an array or None")
+        raise TypeError(f"grad is {kind(array)}; expected an array or None")
     if array is not None and (array.shape, array.dtype) != (tensor.shape, tensor.dtype):
         raise ValueError(f"grad is {form(array)}; expected {form(tensor)}")
 
@@ -73,7 +73,9 @@ def check_grad(tensor: Any, array: Array | None) -> None:
 def check_requires_grad(tensor: Any, wanted: bool) -> None:
     """Raise unless this Tensor is a leaf, and holds floats if it is to require a gradient."""
     if tensor.node.backward is not None:
-        raise RuntimeError("requires_grad can be set on leaves only; use detach() on a result")
+        raise RuntimeError(
+            "requires_grad can only be set on a leaf; use detach() on a computed Tensor"
+        )
     if wanted and tensor.dtype.kind != "f":
         raise TypeError(f"Tensor: data is {tensor.dtype}; only floats can require gradients")
 
@@ -81,7 +83,9 @@ def check_requires_grad(tensor: Any, wanted: bool) -> None:
 def first_gradient(y: Any, gradient: Any) -> Array:
     """The gradient that a backward pass from the Tensor y starts with: 1 unless one is given."""
     if not y.requires_grad:
-        raise RuntimeError("backward: this Tensor was not computed from one with requires_grad")
+        raise RuntimeError(
+            "backward: this Tensor was not computed from any Tensor with requires_grad=True"
+        )
     if gradient is None:
         if y.size != 1:
             raise ValueError(
@@ -99,8 +103,9 @@ def first_gradient(y: Any, gradient: Any) -> Array:
 def check_gradients(name: str, backward: Any, parents: tuple, gradients: Any) -> None:
     """Raise unless a backward function returned one array, or None, for each of its inputs."""
     if not isinstance(gradients, tuple) or len(gradients) != len(parents):
-        count = len(gradients) if isinstance(gradients, tuple) else None
-        came = f"a {type(gradients).__name__}" if count is None else f"{count} gradients"
+        came = kind(gradients)
+        if isinstance(gradients, tuple):
+            came += f" of {len(gradients)}"
         raise ValueError(
             f"{name}: its backward function returned {came}; expected a tuple of "
             f"{len(parents)}, one gradient per input, as in `return (dx,)`"
@@ -149,8 +154,8 @@ def owned(dx: Array, dy: Array, gradients: tuple) -> Array:
 def raise_freed(dy: Array | None = None) -> NoReturn:
     """Replace each backward function after the backward pass: raise if it is called again."""
     raise RuntimeError(
-        "backward: this graph was used by an earlier backward pass and what it kept is freed; "
-        "call backward(retain_graph=True) the first time, or compute the loss again"
+        "backward: this graph has already been freed by an earlier backward pass; compute the loss "
+        "again, or call backward(retain_graph=True) the first time"
     )
 
 
@@ -158,7 +163,7 @@ def refuse_changed(node: Any, parent: Any) -> NoReturn:
     """Raise because an input of this node has been changed in place since it was computed."""
     name = argument_name(node.name, node.backward, node.parents.index(parent))
     raise RuntimeError(
-        f"backward: the {name} of {node.name} was changed after the forward pass "
+        f"backward: {name} of {node.name} was changed after the forward pass "
         f"(it has shape {parent.shape}); compute the loss again, or change it after backward()"
     )
 
@@ -171,7 +176,7 @@ def refuse_non_finite(node: Any, line: str, y: Array, inputs: tuple) -> None:
     for i, x in enumerate(inputs):
         if hasattr(x, "node") and not finite(x.data).all():
             name = argument_name(node.name, node.backward, i)
-            raise FloatingPointError(f"{node.name}: {name} came in not finite; called from {line}")
+            raise FloatingPointError(f"{node.name}: {name} is not finite; called from {line}")
     raise FloatingPointError(f"{node.name}: its value is not finite; called from {line}")
 
 
@@ -204,7 +209,15 @@ def array_of(value: Any) -> Any:
 
 def form(value: Any) -> str:
     """An array's shape and dtype, for messages: "(3, 4) float32"."""
-    return f"{value.shape} {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
+    return f"{value.shape} {value.dtype}" if hasattr(value, "dtype") else kind(value)
+
+
+def kind(value: Any) -> str:
+    """The type of a value, for messages: "a list", "an int"; None is "None"."""
+    name = type(value).__name__
+    if value is None:
+        return "None"
+    return f"an {name}" if name[0] in "aeiouAEIOU" or name == "ndarray" else f"a {name}"
 
 
 def as_text(tensor: Any) -> str:
@@ -239,7 +252,7 @@ def require_alike(function: str, first_name: str, first: Any, name: str, value: 
     if a.dtype != b.dtype:
         raise TypeError(
             f"{function}: {first_name} is {a.dtype} but {name} is {b.dtype}; "
-            "make them alike, for instance with array.astype(np.float32)"
+            "convert one of them, for example with array.astype(np.float32)"
         )
     if device_of(a) != device_of(b):
         raise ValueError(
@@ -279,7 +292,7 @@ def refuses_rng(build: Callable[P, R]) -> Callable[P, R]:
         for name, instead in INSTEAD.items():
             if name in settings:
                 what = build.__qualname__.removesuffix(".__init__")
-                raise TypeError(f"{what}: {name}= is not an argument any more; {instead}")
+                raise TypeError(f"{what}: {name}= is no longer an argument; {instead}")
         return build(*arguments, **settings)
 
     return built

@@ -15,6 +15,7 @@ import numpy as np
 
 from minivision import fast
 from minivision.backend import Array, array_module
+from minivision.errors import kind
 from minivision.gradcheck_fast import (
     GradientError,
     check_fast,
@@ -70,7 +71,7 @@ def gradcheck(
     True
     """
     if directions < 1:
-        raise ValueError(f"gradcheck: directions is {directions}; expected 1 or more")
+        raise ValueError(f"gradcheck: directions is {directions}; expected an integer >= 1")
     with fast.off():
         report = _check_page(function, inputs, rng, directions, eps, tolerance)
     check_fast(function, inputs, rng=rng, tolerance=tolerance)
@@ -89,7 +90,7 @@ def _check_page(
     leaves = [Tensor(a, requires_grad=True) for a in arrays]
     y = function(*leaves)
     if not isinstance(y, Tensor):
-        raise TypeError(f"gradcheck: function returned a {type(y).__name__}; expected a Tensor")
+        raise TypeError(f"gradcheck: function returned {kind(y)}; expected a Tensor")
     xp = array_module(y.data)
     u = xp.asarray(rng.normal(size=y.shape))
     dy = u.copy()
@@ -101,10 +102,10 @@ def _check_page(
 
     middle = value()
     if not xp.isfinite(middle).all():
-        raise GradientError("gradcheck: the value of the function is not finite at these inputs")
+        raise GradientError("gradcheck: the value of the function at these inputs is not finite")
     if not (middle == y.data).all():
         raise GradientError(
-            "gradcheck: two calls with the same inputs differ; fix the seed of what is random"
+            "gradcheck: two calls with the same inputs gave different values; fix its random seed"
         )
     # float64 has 16 digits and values are sums: allow rounding errors of 1e-14 times the value.
     rounding = 1e-14 * float(xp.abs(middle).max()) / eps if middle.size else 0.0
@@ -126,18 +127,18 @@ def _check_page(
             worst = max(worst, error)
             if not error <= tolerance:  # written so that NaN fails too
                 raise GradientError(
-                    f"gradcheck: along a random direction of {name_of(function, i)} the "
-                    f"gradient gives {analytic:.9g}, the function changes by {numerical:.9g} "
+                    f"gradcheck: along a random direction of {name_of(function, i)}, the "
+                    f"gradient gives {analytic:.9g} but the function changes by {numerical:.9g} "
                     f"(relative error {error:.1e}, tolerance {tolerance:.0e})"
                 )
         compared += seen
         if a.size and not seen:
             raise GradientError(
-                f"gradcheck: the function does not depend on {name_of(function, i)}; "
-                "the check shows nothing"
+                f"gradcheck: the function does not depend on {name_of(function, i)}, "
+                "so the check proves nothing"
             )
     if not compared:
-        raise GradientError("gradcheck: every input is empty; the check shows nothing")
+        raise GradientError("gradcheck: every input is empty, so the check proves nothing")
     return GradcheckReport(worst, compared)
 
 
@@ -162,7 +163,7 @@ def _slopes(
     largest = float(xp.abs(slopes).max()) if slopes.size else 0.0
     if slopes.size and float(bend.max()) > 0.01 * largest + 1e-4 * float(xp.abs(middle).max()):
         raise GradientError(
-            f"gradcheck: the function has a kink or a jump within {eps:g} of {name}; "
-            "there its gradient is one-sided. Keep the inputs away from it"
+            f"gradcheck: the function has a kink or a jump within {eps:g} of {name}, "
+            "where its gradient is one-sided; choose inputs farther away from it"
         )
     return slopes

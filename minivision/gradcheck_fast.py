@@ -14,6 +14,7 @@ import numpy as np
 
 from minivision import fast
 from minivision.backend import Array, array_module
+from minivision.errors import kind
 from minivision.tensor import Tensor
 
 
@@ -48,7 +49,7 @@ def check_fast(
     for i, (page, fast_form) in enumerate(zip(*results, strict=True)):
         what = "the value" if i == 0 else f"the gradient of {name_of(function, i - 1)}"
         if (page is None) != (fast_form is None):
-            raise GradientError(f"gradcheck: only one of page and fast form has {what}")
+            raise GradientError(f"gradcheck: only one of the page and the fast form returns {what}")
         if page is None or page.size == 0:
             continue
         size = float(abs(page).max())
@@ -67,10 +68,10 @@ def refuse_changes(
 ) -> None:
     """Raise if the function or its backward function changed an input or dy; u is a copy of dy."""
     if not (dy == u).all():
-        raise GradientError("gradcheck: the backward function changed its dy in place")
+        raise GradientError("gradcheck: the backward function changed dy in place")
     for i, (leaf, x) in enumerate(zip(leaves, inputs, strict=True)):
         if not (leaf.data == (x.data if isinstance(x, Tensor) else x)).all():
-            raise GradientError(f"gradcheck: the function changed {name_of(function, i)}")
+            raise GradientError(f"gradcheck: the function changed {name_of(function, i)} in place")
 
 
 def name_of(function: Callable, i: int) -> str:
@@ -86,6 +87,6 @@ def float64_copy(i: int, x: Any) -> Array:
     """A copy of input i; TypeError for another dtype."""
     array = x.data if isinstance(x, Tensor) else x
     if getattr(array, "dtype", None) != np.float64:
-        came = getattr(array, "dtype", type(array).__name__)
+        came = getattr(array, "dtype", kind(array))
         raise TypeError(f"gradcheck: input {i} is {came}; expected a float64 array")
     return array.copy(order="K")

@@ -75,9 +75,7 @@ class manual_seed:  # noqa: N801  (called like a function, as in PyTorch)
     def __init__(self, seed: int, *more: int):
         for number in (seed, *more):
             if not isinstance(number, int | np.integer) or number < 0:
-                raise ValueError(
-                    f"manual_seed: seed is {number!r}; expected a whole number, 0 or more"
-                )
+                raise ValueError(f"manual_seed: seed is {number!r}; expected an integer >= 0")
         self.before = _Shared.generator
         _Shared.generator = np.random.default_rng((seed, *more) if more else seed)
 

@@ -115,7 +115,7 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if array_module(self._data) is not np:
-            raise TypeError("this Tensor is on a GPU; call .numpy() to bring it to the host")
+            raise TypeError("this Tensor is on a GPU; call .numpy() to copy it to the host")
         return np.array(self._data, dtype=dtype, copy=copy)
 
     __repr__ = errors.as_text

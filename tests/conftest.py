@@ -1,4 +1,4 @@
-"""Settings of every test: how many examples Hypothesis draws, and one thread for each process.
+"""Settings for all tests: how many examples Hypothesis draws, and one thread per process.
 
 Profiles: `dev` (the default), `ci` (where CI is set; the same examples in every run) and `nightly`.
 Choose one with HYPOTHESIS_PROFILE=nightly.
@@ -8,8 +8,8 @@ import json
 import os
 from pathlib import Path
 
-# Before NumPy is imported, and for the processes that tests start: with several threads in each of
-# several processes, all wait for one another. tests/fast/test_workers.py asks for more.
+# Set before NumPy is imported, and inherited by processes that tests start: with several threads in
+# each of several processes, all wait for one another. tests/fast/test_workers.py uses more.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MINIVISION_WORKERS", "1")
 
@@ -35,7 +35,7 @@ def same_start():
 
 @pytest.fixture
 def undrawn():
-    """Networks are built without drawing: for tests that only count the weights of large ones."""
+    """Build networks without drawing weights, for tests that only count those of large networks."""
     from minivision.nn import skip_init
 
     with skip_init():
@@ -44,7 +44,7 @@ def undrawn():
 
 @pytest.fixture
 def open_door():
-    """For tests of what the machine room alone does, also where MINIVISION_FAST=0."""
+    """For tests of the fast forms only, even if MINIVISION_FAST=0."""
     from minivision.fast import door
 
     with door.on():
@@ -55,8 +55,8 @@ def open_door():
 def every_kernel(request):
     """All tests of the module run on the pages and on the fast forms, in this order.
 
-    Images in tests are small, so the fast forms serve small arrays too, and once stack the rows
-    of few places too.
+    Images in tests are small, so the limits below which the fast forms are not used are lowered;
+    once, rows are stacked for small outputs too.
     """
     from minivision.fast import choice, door  # after the environment is set
 
@@ -72,7 +72,7 @@ def every_kernel(request):
 
 
 def pytest_collection_modifyitems(items):
-    """Below mutmut the quickest tests run first, so most mutants die at once."""
+    """Under mutmut the quickest tests run first, so most mutants die at once."""
     stats = Path(__file__).parent.parent / "mutmut-stats.json"
     if stats.exists():
         seconds = json.loads(stats.read_text("utf-8"))["duration_by_test"]

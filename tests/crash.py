@@ -1,13 +1,13 @@
-"""Kill a command at each of its steps in the file system, go on, and compare what is left.
+"""Kill a command at each of its steps in the file system, resume it, and compare the files.
 
   python -m tests.crash                 every command, once for each different state of the disk
   python -m tests.crash train distill   some of them
   python -m tests.crash --all           before and after each step, and in the resumed commands too
 
 A command runs in a forked process, and dies before or after a step or in the middle of a write
-(tests/crash_watch.py), without any cleaning up. Then the same command is given again, with --resume
-if there are settings to resume with, and the folder must be that of a run left in peace, byte for
-byte. For that every look at the clock takes a thousandth of a second.
+(tests/crash_watch.py), without any cleanup. Then the same command is run again, with --resume if
+there are settings to resume from, and the folder must equal that of an undisturbed run, byte for
+byte. To make that possible, the clock advances by a thousandth of a second at every reading.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.crash_watch import DIED, Watch, content, digest
 
 SMALL = ["--limit", "20", "--batch-size", "10", "--epochs"]
 FEW = ["--labelled", "digits", "--labels", "20", "--model", "softmax_regression", "--epochs", "1"]
-# What is given first, in peace, and what is killed. TEACHER is a finished run.
+# A command that is run first, undisturbed, and the one that is killed. TEACHER is a finished run.
 COMMANDS = {
     "train": ([], ["train", "--model", "softmax_regression", *SMALL, "2"]),
     "longer": (
@@ -62,7 +62,7 @@ FIGURES = (
 
 
 class Drawn:
-    """In place of a figure, for speed: the numbers that it shows."""
+    """Replaces a figure, for speed: the numbers that it shows."""
 
     def __init__(self, *given):
         self.given = given
@@ -73,7 +73,7 @@ class Drawn:
 
 
 def forked(argv, root, *, watched=True, deadly=None, store=None, sabotage=None, draw=False):
-    """Run a command in a process of its own: its exit code, points, and what it printed."""
+    """Run a command in a forked process: returns its exit code, its points, and what it printed."""
     read, write = os.pipe()
     with tempfile.TemporaryFile("w+") as said:
         pid = os.fork()
@@ -85,7 +85,7 @@ def forked(argv, root, *, watched=True, deadly=None, store=None, sabotage=None, 
                 clock = itertools.count(0, 2**-10)
                 time.perf_counter = lambda: next(clock)
                 os.getpid = lambda: 1
-                os.fsync = lambda number: None  # only a power cut would tell
+                os.fsync = lambda number: None  # only a power cut would show
                 for module, figure in () if draw else FIGURES:
                     setattr(module, figure, Drawn)
                 augmentation_search.usable_cores = lambda: 0
@@ -111,7 +111,7 @@ def forked(argv, root, *, watched=True, deadly=None, store=None, sabotage=None, 
 
 
 def next_command(argv, root):
-    """What a user gives who finds a command killed: it goes on, or begins if nothing had begun."""
+    """What a user runs after a kill: the command resumed, or again if nothing had started."""
     if argv[0] == "search-augmentation" or "--resume" in argv:
         return argv
     resumed = [*argv, "--resume"]
@@ -120,13 +120,13 @@ def next_command(argv, root):
     before = content(root)
     code, _, said = forked(resumed, root, watched=False)
     assert code == 2, said
-    assert "begin it without --resume" in said
+    assert "start it without --resume" in said
     assert content(root) == before
     return argv
 
 
 def compare(expected, found):
-    """What differs, as words; nothing if the folders are equal."""
+    """The differences in words; an empty list if the folders are equal."""
     left, right = dict(expected), dict(found)
     told = [f"{name} is missing" for name in left if name not in right]
     told += [f"{name} is left over" for name in right if name not in left]
@@ -140,10 +140,10 @@ def restore(state, root):
 
 
 def crash(name, place, every=False, one_in=1, sabotage=None, draw=False):
-    """Kill a command at its points; returns the faults, the number of deaths and that of states.
+    """Kill a command at its points; returns the faults, and the numbers of deaths and of states.
 
-    every: all points, and those of the commands that go on after a kill; else one for each state,
-    or for one in so many of them.
+    every: kill at all points, also those of resumed commands; otherwise at one point per state, or
+    for one state in `one_in`.
     """
     place = place.resolve()
     root, store, begun = place / "run", place / "states", place / "begun"
@@ -171,7 +171,7 @@ def crash(name, place, every=False, one_in=1, sabotage=None, draw=False):
     restore(begun, root)
     code, points, said = forked(argv, root, store=store, **how)
     if code or (wrong := compare(expected, content(root))):
-        return [f"in peace: {said.splitlines()[-1] if code else '; '.join(wrong)}"], 0, 0
+        return [f"undisturbed: {said.splitlines()[-1] if code else '; '.join(wrong)}"], 0, 0
     # Each entry is a state, the command that begins there, and the points it passes.
     waiting = [(begun, argv, points)]
     while waiting:
@@ -184,7 +184,7 @@ def crash(name, place, every=False, one_in=1, sabotage=None, draw=False):
             restore(state, root)
             code = forked(killed, root, deadly=k, **how)[0]
             deaths += 1
-            assert code == DIED, f"{name}: lived through {where}"
+            assert code == DIED, f"{name}: survived {where}"
             assert digest(content(root)) == left, f"{name}: {where}, another state than before"
             command = next_command(argv, root)
             code, further, said = forked(command, root, watched=every, store=store, **how)
@@ -201,9 +201,9 @@ def crash(name, place, every=False, one_in=1, sabotage=None, draw=False):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("commands", nargs="*", metavar="COMMAND", help=", ".join(COMMANDS))
-    parser.add_argument("--all", action="store_true", help="every point, and of resumed runs, too")
-    parser.add_argument("--one-in", type=int, default=1, metavar="N", help="of the states")
-    parser.add_argument("--sabotage", choices=SABOTAGE, help="up to the first fault it makes")
+    parser.add_argument("--all", action="store_true", help="every point, also of resumed runs")
+    parser.add_argument("--one-in", type=int, default=1, metavar="N", help="only one state in N")
+    parser.add_argument("--sabotage", choices=SABOTAGE, help="stop at the first fault it causes")
     parser.add_argument("--pictures", action="store_true", help="draw them (slow)")
     arguments = parser.parse_args()
     broken = False

@@ -1,4 +1,4 @@
-"""A process that watches its own steps in the file system, and dies at one of them.
+"""A process watches its own steps in the file system, and dies at one of them.
 
 A step opens a file for writing, writes to it, renames, removes, makes a folder or flushes to the
 disk. The functions that take such steps call `Watch.point` before and after each step and, of a
@@ -28,7 +28,7 @@ class UnwatchedError(Exception):
 
 
 def named(path):
-    """A path, with random names as stars."""
+    """A path with stars in place of random names."""
     return re.sub(r"\.unfinished-\w+", ".unfinished-*", str(path))
 
 

@@ -1,21 +1,21 @@
 """A strict stand-in for CuPy: NumPy behind a wall, to test the engine's GPU side without a GPU.
 
-`CUPY` is handed to the engine in the place of the module `cupy`. Its arrays lie in host memory, but
-nothing reaches them except by the doors that CuPy 14 has:
+`CUPY` takes the place of the module `cupy` in the engine. Its arrays are in host memory, but they
+can only be reached through the interface of CuPy 14:
 
-- The names, methods and parameters are those of cupy_surface.json, and no other.
-- No array of the device is converted to NumPy's by itself, and none meets a host array in an
-  operator or a function; Python numbers and NumPy scalars may. (CuPy lets `np.exp(x)` through and
-  answers with an array of its own; here that is refused, for it is a slip.)
-- Results are arrays of the device, also without axes. Reading a number, a truth value or how many
-  entries are True makes the host wait. `LOG` notes each time, and each copy of a host array to the
-  device, with the line that asked for it.
-- A result is a view or a new C-contiguous array, whatever the order of the operands in memory.
-- Indices in integer arrays wrap around silently; invalid arithmetic warns of nothing.
-- There are two cards. An array can be used while its card is the current one.
+- The names, methods and parameters are those listed in cupy_surface.json.
+- A device array is never converted to NumPy implicitly, and never mixed with a host array in an
+  operator or function; Python numbers and NumPy scalars are allowed. (CuPy accepts `np.exp(x)` and
+  returns a CuPy array; here that is an error, because it is usually a mistake.)
+- Results are device arrays, even if they have no axes. Reading a number, a truth value or the
+  number of True entries makes the host wait. `LOG` records each such wait, and each copy of a host
+  array to the device, with the line that caused it.
+- A result is a view or a new C-contiguous array, whatever the memory order of the operands.
+- Indices in integer arrays wrap around silently, and invalid arithmetic gives no warnings.
+- There are two GPUs. An array can be used only while its GPU is the current one.
 
-Not modelled: streams, memory pools, kernels of one's own, speed, and the last digits of sums. What
-a keyword means is NumPy's affair. `make_cupy_surface.py` writes the surface anew.
+Not modelled: streams, memory pools, custom kernels, speed, and the last digits of sums. Keywords
+mean what they mean in NumPy. `make_cupy_surface.py` regenerates the surface.
 """
 
 import json
@@ -30,7 +30,7 @@ SURFACE = json.loads(Path(__file__).with_name("cupy_surface.json").read_text("ut
 CARDS = 2
 SCALARS = (bool, int, float, complex, np.generic)
 
-# They read a number from the device, to know the size of their result or whether they succeeded.
+# These read a number from the device: the size of their result, or whether they succeeded.
 WAITING = {
     "nonzero", "argwhere", "flatnonzero", "unique", "bincount", "extract", "compress", "place",
     "choose", "repeat", "average", "percentile", "quantile", "histogram", "isin", "in1d",
@@ -39,7 +39,7 @@ WAITING = {
 }  # fmt: skip
 KEEPING_ORDER = {"copy", "astype", "empty_like", "zeros_like", "ones_like", "full_like"}
 BOOLEANS_ON_THE_DEVICE = {"allclose", "array_equal", "array_equiv"}
-KEYWORDS = {  # of functions that take **kwargs; other functions of that kind take none here
+KEYWORDS = {  # of functions that take **kwargs; others accept no keywords here
     "einsum": ["dtype", "optimize"],
     "meshgrid": ["indexing", "sparse", "copy"],
     "pad": ["array", "pad_width", "mode", "constant_values"],
@@ -48,7 +48,7 @@ ATOMIC = {"int32", "uint32", "uint64", "float16", "float32", "float64"}  # dtype
 
 
 class Log:
-    """What the host waited for, and what was copied to the device, each with who asked for it."""
+    """What the host waited for, and what was copied to the device, each with its caller."""
 
     def __init__(self):
         self.clear()
@@ -75,7 +75,7 @@ def _caller():
 
 
 class Device:
-    """A card, by its number. As a context it is the current one, on which new arrays are made."""
+    """A GPU, by its number. As a context manager it makes that GPU current, for new arrays too."""
 
     current = 0
 
@@ -99,7 +99,7 @@ class Device:
 
 
 def values_of(argument):
-    """The NumPy values of an argument. Raises where it is a host array or on another card."""
+    """The NumPy values of an argument. Raises if it is a host array or on another GPU."""
     if isinstance(argument, ndarray):
         if argument.device.id != Device.current:
             raise ValueError(
@@ -121,7 +121,7 @@ def on_device(result, sources=(), keep_order=False):
     if not isinstance(result, np.ndarray | np.generic):
         return result  # a dtype, a number of axes
     for source in sources:
-        if source._values is result:  # what was given as out=
+        if source._values is result:  # the array passed as out=
             return source
     if not any(np.may_share_memory(result, source._values) for source in sources):
         result = np.asarray(result, order="K" if keep_order else "C")
@@ -131,7 +131,7 @@ def on_device(result, sources=(), keep_order=False):
 
 
 def compute(name, function, arguments, keywords=None):
-    """Call a function of NumPy on arrays of the device."""
+    """Call a NumPy function on device arrays."""
     if name in WAITING:
         LOG.synchronisation(f"{name}()")
     keywords = keywords or {}
@@ -146,7 +146,7 @@ def compute(name, function, arguments, keywords=None):
 
 
 def offered(space, name, function):
-    """A function or method of CuPy that takes the parameters of the surface and no other."""
+    """A CuPy function or method that takes only the parameters listed in the surface."""
     parameters = SURFACE[space][name]["p"]
     kinds = [kind for _, kind in parameters]  # see make_cupy_surface.py
     named = KEYWORDS.get(name, [parameter for parameter, kind in parameters if kind in (1, 3)])
@@ -165,7 +165,7 @@ def offered(space, name, function):
 
 
 class UFunc:
-    """A universal function, with the three keywords that CuPy's have, and `at` for a few."""
+    """A universal function, with the three keywords that CuPy has, and `at` for a few."""
 
     def __init__(self, name):
         self.name = name
@@ -188,7 +188,7 @@ class UFunc:
 
 
 def host_index(array, key):
-    """An index for NumPy, its integer arrays wrapped around as CuPy does."""
+    """An index for NumPy, with integer arrays wrapped around as in CuPy."""
     parts = list(key) if isinstance(key, tuple) else [key]
     for i, part in enumerate(parts):
         if isinstance(part, np.ndarray | list):  # CuPy takes these too, and copies them
@@ -206,7 +206,7 @@ def host_index(array, key):
 
 
 def _axes_of(part):
-    """How many axes of the array one part of an index takes up."""
+    """How many axes of the array one part of an index uses."""
     if part is None or part is Ellipsis:
         return 0
     return part.ndim if isinstance(part, np.ndarray) and part.dtype.kind == "b" else 1
@@ -215,8 +215,8 @@ def _axes_of(part):
 # ── arrays ───────────────────────────────────────────────────────────────────────────────────
 
 
-class ndarray:  # noqa: N801, the name that CuPy has for it
-    """An array of the device. Nobody outside this file looks at `_values`."""
+class ndarray:  # noqa: N801, CuPy's name for it
+    """A device array. Only this file looks at `_values`."""
 
     __slots__ = ("_values", "device", "__weakref__")
     __array_ufunc__ = None  # so that np.exp(x) and `host array + x` fail
@@ -256,7 +256,7 @@ class ndarray:  # noqa: N801, the name that CuPy has for it
 
 
 def _reading(name, read):
-    """A conversion for which the host has to wait."""
+    """A conversion that makes the host wait."""
 
     def convert(self, *arguments):
         LOG.synchronisation(f"{name}()")
@@ -275,13 +275,13 @@ for name, read in READINGS.items():
 
 
 def _operator(name, reflected=False):
-    """The method for -x, x + y, or x += y; reflected, for y + x."""
+    """The method for -x, x + y or x += y; if reflected, for y + x."""
     function = getattr(operator, f"__{name}__")
 
     def operate(self, *other):
         for y in other:
             if getattr(y, "__array_ufunc__", ()) is None and not isinstance(y, ndarray):
-                return NotImplemented  # a Tensor decides itself
+                return NotImplemented  # a Tensor decides for itself
             if not isinstance(y, (ndarray, *SCALARS)):
                 raise TypeError(f"Unsupported type {type(y)}")
         return compute(name, function, [*other, self] if reflected else [self, *other])
@@ -303,7 +303,7 @@ for name in (
 
 
 class Generator:
-    """cupy.random.Generator: few distributions, and other numbers than NumPy's."""
+    """cupy.random.Generator: few distributions, and not the same numbers as NumPy."""
 
     def __init__(self, seed=None):
         self._rng = np.random.default_rng([seed or 0, 14])
@@ -317,7 +317,7 @@ class Generator:
 
 
 class Space:
-    """A namespace of CuPy: the names of the surface, their work done by NumPy's."""
+    """A CuPy namespace: the names of the surface, implemented by NumPy."""
 
     def __init__(self, space, numpys):
         self._space, self._numpys = space, numpys

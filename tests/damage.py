@@ -1,6 +1,6 @@
-"""Images with detail, as files, and what can become of such files without a word from OpenCV.
+"""Image files with detail, and damage to such files that OpenCV does not report.
 
-Every function takes the bytes of a whole file and gives those of a damaged one, whose markers,
+Each function takes the bytes of a whole file and returns those of a damaged one whose markers,
 lengths and checksums are right.
 """
 
@@ -24,7 +24,7 @@ def photograph(H, W, seed=0):
 
 
 def saved(image, kind="JPEG", **options):
-    """What Pillow makes of an image, an array or its own, with its options."""
+    """An array or Pillow image as a file that Pillow writes, with its options."""
     file = io.BytesIO()
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
@@ -33,7 +33,7 @@ def saved(image, kind="JPEG", **options):
 
 
 def opencv_saved(image, suffix, *options):
-    """What OpenCV makes of an RGB image."""
+    """An RGB image as a file that OpenCV writes."""
     return cv2.imencode(suffix, image[:, :, ::-1], options)[1].tobytes()
 
 
@@ -90,7 +90,7 @@ def cut_png(data):
 
 
 def rowless_png(data):
-    """A PNG that is whole but for the last rows, which were never written."""
+    """A complete PNG without the last rows, which were never written."""
     header, packed = png_parts(data)
     pixels = zlib.decompress(packed)
     row = len(pixels) // struct.unpack_from(">I", header, 4)[0]
@@ -120,7 +120,7 @@ def resized_bmp(data, height=1.0, width=1.0):
 
 
 def with_stated_sizes(resize):
-    """The four lies that a header can tell."""
+    """The four ways in which a header can state the wrong size."""
     return {
         "higher": lambda data: resize(data, height=4),
         "lower": lambda data: resize(data, height=0.25),
@@ -137,7 +137,7 @@ DAMAGES = {
         "zeroed": zeroed_png,
         **with_stated_sizes(resized_png),
     },
-    # Of a BMP that was zeroed there is nothing to see: it is a picture with a black part.
+    # A zeroed BMP cannot be recognised: it is a picture with a black part.
     ".bmp": {"cut": cut_bmp, **with_stated_sizes(resized_bmp)},
 }
 

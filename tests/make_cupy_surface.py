@@ -3,10 +3,10 @@
     python tests/make_cupy_surface.py
 
 Importing CuPy needs no GPU, so this runs anywhere (`pip install "cupy-cuda12x==14.2.*"`). The
-stand-in in cupy_stand_in.py offers what stands in that file and nothing else. For each namespace
-("" is the module itself) it has every public name with its kind `k`, for functions the parameters
-`p` as pairs of a name and an `inspect` kind (0 positional, 1 either, 2 *args, 3 keyword only,
-4 **kwargs), and for ufuncs whether `at` works.
+stand-in, cupy_stand_in.py, offers exactly what is in that file. For each namespace ("" is the
+module itself) it lists every public name with its kind `k`; for functions the parameters `p`, as
+pairs of a name and an `inspect` kind (0 positional, 1 either, 2 *args, 3 keyword only, 4 **kwargs);
+and for ufuncs whether `at` works.
 """
 
 import inspect
@@ -19,7 +19,7 @@ FILE = Path(__file__).with_name("cupy_surface.json")
 
 def described(value):
     """One name of the surface: its kind, and how it may be called."""
-    import cupy  # not at the top: pytest imports this file too, where CuPy is absent
+    import cupy  # not at the top: pytest also imports this file where CuPy is absent
 
     if isinstance(value, cupy.ufunc):
         return {"k": "ufunc", "at": value._scatter_op is not None}
@@ -32,7 +32,7 @@ def described(value):
 
 
 def parameters_of(function):
-    """[[name, kind], …], None where CuPy does not tell."""
+    """[[name, kind], …], or None if CuPy does not say."""
     try:
         found = inspect.signature(function).parameters.values()
         return [[parameter.name, int(parameter.kind)] for parameter in found]
@@ -78,7 +78,7 @@ def surface():
 
 
 def written(surface):
-    """JSON with one line for each name, so that a new version shows as a small difference."""
+    """JSON with one line per name, so that a new version is a small diff."""
     spaces = [
         f"{json.dumps(space)}: {{\n"
         + ",\n".join(f" {json.dumps(name)}: {json.dumps(what)}" for name, what in names.items())

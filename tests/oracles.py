@@ -1,4 +1,4 @@
-"""What the functions mean, as loops a beginner can check. Slow, and that does not matter here.
+"""What the functions mean, as loops that a beginner can check. They may be slow.
 
 Everything is computed entry by entry in Python's float64; nothing is shared with minivision.
 """
@@ -177,7 +177,7 @@ def unfold(x, kernel, stride, padding, dilation):
 
 
 def fold(columns, size, kernel, stride, padding, dilation):
-    """Every column back to its window; where windows overlap, the numbers add up."""
+    """Add every column to its window; where windows overlap, the numbers are summed."""
     taps_each = kernel[0] * kernel[1]
     N, rows, _ = columns.shape
     C = rows // taps_each
@@ -259,7 +259,7 @@ def batch_norm(x, weight, bias, eps):
 
 
 def coordinate(i, n, align_corners):
-    """Where the centre of pixel i of n lies, from -1 to 1."""
+    """The position of the centre of pixel i of n, from -1 to 1."""
     if align_corners:
         return -1 + 2 * i / (n - 1) if n > 1 else 0.0
     return -1 + (2 * i + 1) / n
@@ -277,7 +277,7 @@ def affine_grid(theta, size, align_corners):
 
 
 def grid_sample(x, grid, align_corners):
-    """Every pixel counts by a tent: 1 at its centre, falling to 0 at its neighbours' centres."""
+    """Each pixel has a tent-shaped weight: 1 at its centre, 0 at its neighbours' centres."""
     N, C, H, W = x.shape
     _, OH, OW, _ = grid.shape
     y = np.zeros((N, C, OH, OW))

@@ -1,9 +1,9 @@
-"""Wrong gradients, at least one for every function: the mistakes one makes.
+"""Wrong gradients, at least one for every function: mistakes that people make.
 
 An entry of SABOTAGE takes the right gradients and spoils them, as `spoil(dy, gradients, inputs, y)`
 does. An entry of MISTAKES is another function, whose gradient passes for that of the right one: a
-window that is one channel wider, a temperature forgotten. All shapes stay right, so that only a
-check of the numbers can notice. tests/test_gradcheck.py shows that all are caught.
+window that is one channel wider, a forgotten temperature. All shapes stay right, so only a check
+of the numbers can notice. tests/test_gradcheck.py shows that all are caught.
 """
 
 import numpy as np
@@ -65,7 +65,7 @@ def mistaken(right, wrong):
 
 
 def on(position, change):
-    """Spoil the gradient of one input only, where it is there: change(dx, dy, inputs, y)."""
+    """Spoil the gradient of one input only, if it has one: change(dx, dy, inputs, y)."""
 
     def spoil(dy, gradients, inputs, y):
         return [
@@ -76,7 +76,7 @@ def on(position, change):
 
 
 def last(change):
-    """Spoil the gradient of the last input (the bias of a layer, where there is one)."""
+    """Spoil the gradient of the last input (the bias of a layer, if there is one)."""
 
     def spoil(dy, gradients, inputs, y):
         return on(len(inputs) - 1, change)(dy, gradients, inputs, y)
@@ -101,7 +101,7 @@ def a_thousandth_too_large(dx, dy, inputs, y):
 
 
 def mean_over_the_repeats(dx, dy, inputs, y):
-    """A broadcast input whose gradient is averaged where it has to be summed."""
+    """A broadcast input whose gradient is averaged instead of summed."""
     return dx * (dx.size / dy.size)
 
 
@@ -119,7 +119,7 @@ def reversed_entries(dx, dy, inputs, y):
 
 
 def to_the_other(da, dy, inputs, y):
-    """Of two operands, the one that was not chosen gets the gradient."""
+    """The operand that was not chosen gets the gradient."""
     return unbroadcast(dy * (y != inputs[0]), da.shape)
 
 
@@ -133,7 +133,7 @@ def to_the_first_only(dy, gradients, inputs, y):
 
 
 def shared_between_the_places(dw, dy, inputs, y):
-    """Every place gets the mean of all, as if the filters were a convolution's."""
+    """Every position gets the mean over all, as if the filters were shared."""
     return np.broadcast_to(dw.mean(axis=(0, 1), keepdims=True), dw.shape).copy()
 
 
@@ -351,7 +351,7 @@ SABOTAGE = {
 
 
 def windows_of_a_pixel(shape, kernel_size, **geometry):
-    """In how many windows each pixel lies; 1 where in none."""
+    """How many windows contain each pixel; 1 if none does."""
     ones = np.ones(shape)
     counts = fold(unfold(ones, kernel_size, **geometry), shape[2:], kernel_size, **geometry)
     return np.maximum(counts.data, 1)
@@ -396,13 +396,13 @@ def batch_norm_with_constant(forgotten):
 
 
 def from_student_to_teacher(student, teacher, T):
-    """T²·KL(q‖p), the divergence the other way round."""
+    """T²·KL(q‖p), the divergence in the wrong direction."""
     log_q, log_p = log_softmax(student, temperature=T), log_softmax(teacher, temperature=T).data
     return (log_q.exp() * (log_q - log_p)).sum() * (T * T / len(teacher))
 
 
 def entropy_with_constant_probabilities(logits):
-    """(The other way round, with log q for a constant, the gradient would be right: Σ dq = 0.)"""
+    """(With log q constant instead, the gradient would be right, since Σ dq = 0.)"""
     return (softmax(logits).data * log_softmax(logits)).sum() * (-1 / len(logits.data))
 
 

@@ -1,8 +1,8 @@
 """Run the shape comments: `y = convolve(…)  # (N, F, OH, OW)` says what the array's shape is.
 
-A shape comment stands at the end of an assignment in a function. It is made of names that are
-bound in that function, integers, ·, +, - and //. While `checking(paths)` is open, every such
-assignment that runs is looked at, and lies and unreadable comments are collected.
+A shape comment is at the end of an assignment in a function. It consists of names that are bound
+in that function, integers, ·, +, - and //. While `checking(paths)` is open, every such assignment
+that runs is checked, and wrong or unreadable comments are collected.
 """
 
 import ast
@@ -18,7 +18,7 @@ ALLOWED = (ast.Expression, ast.BinOp, ast.Mult, ast.Add, ast.Sub, ast.FloorDiv,
 
 
 class Claim(NamedTuple):
-    """That the target of the assignment on these lines has this shape."""
+    """The claim that the target of the assignment on these lines has this shape."""
 
     place: str  # file:line
     lines: range
@@ -27,7 +27,7 @@ class Claim(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What running the code has shown."""
+    """What running the code showed."""
 
     claims: set
     reached: set
@@ -63,7 +63,7 @@ def evaluate(size, names):
 
 
 def fault(claim, names):
-    """What is wrong with the claim, given the names of the function; None where it is true."""
+    """What is wrong with the claim, given the names of the function; None if it is true."""
     try:
         expected = tuple(evaluate(size, names) for size in claim.sizes)
     except (NameError, SyntaxError) as error:

@@ -64,7 +64,7 @@ class Pooling(NamedTuple):
         return {"kernel_size": self.kernel, "stride": self.stride, "padding": self.padding}
 
 
-# What drawing would seldom meet, and what breaks first.
+# Geometries that are seldom drawn, and that break first.
 ODD_CONVOLUTIONS = {
     "empty batch": Convolution(0, 2, 3, (5, 4), (3, 2)),
     "empty batch, groups": Convolution(0, 2, 1, (5, 4), (3, 2), groups=2),
@@ -159,7 +159,7 @@ def _size(draw, extents, padding):
 
 
 def memory_orders(array):
-    """The same array in every way it can lie in memory that we know of."""
+    """The same array in each memory layout we know of."""
     if array.ndim == 0:
         array = array.reshape(1)
         return {name: other.reshape(()) for name, other in memory_orders(array).items()}

@@ -1,8 +1,7 @@
-"""The graph: long, shared, freed, guarded by versions, and silent where nothing is recorded."""
+"""The graph: long chains, shared nodes, freed memory, changed arrays, no_grad, detect_anomaly."""
 
 import gc
 import linecache
-import re
 import threading
 import tracemalloc
 import weakref
@@ -16,6 +15,10 @@ from minivision.fast.free_list import ALIGNMENT, free_list
 from minivision.models import lenet5
 from minivision.nn import Linear, Parameter
 from minivision.windows import Window
+from tests.refusals import refused
+
+FREED = "backward", "freed by an earlier backward pass"
+CHANGED = "backward", "changed after the forward pass"
 
 
 def scalar(value=3.0):
@@ -35,7 +38,7 @@ def chain(x, length):
     return x
 
 
-def test_a_chain_of_100_000_operations_can_be_walked():
+def test_backward_runs_through_a_chain_of_100_000_operations():
     x = scalar()
     chain(x, 100_000).backward()
     assert x.grad == 1
@@ -43,7 +46,7 @@ def test_a_chain_of_100_000_operations_can_be_walked():
     assert x.grad == 0
 
 
-def test_a_chain_of_100_000_operations_can_be_dropped_without_being_walked():
+def test_node_of_a_chain_of_100_000_operations_can_be_freed():
     x = scalar()
     y = chain(x, 100_000)
     first = weakref.ref(y.node.parents[0])
@@ -51,13 +54,15 @@ def test_a_chain_of_100_000_operations_can_be_dropped_without_being_walked():
     assert first() is None
 
 
-def test_long_chains_need_no_more_stack_than_a_small_thread_has():
+def test_backward_through_100_000_operations_needs_little_stack():
     faults = []
 
     def work():
         try:
             x = scalar()
-            chain(x, 100_000).backward(retain_graph=True)  # kept by the pass, then dropped whole
+            chain(x, 100_000).backward(
+                retain_graph=True
+            )  # the graph is kept, then freed all at once
             assert x.grad == 1
         except BaseException as fault:  # an exception in a thread would pass unnoticed
             faults.append(fault)
@@ -72,8 +77,8 @@ def test_long_chains_need_no_more_stack_than_a_small_thread_has():
     assert faults == []
 
 
-def test_a_ladder_of_diamonds_is_walked_once_a_node():
-    """60 doublings have 2^60 paths; visiting each node once is the whole point of the graph."""
+def test_backward_visits_each_node_once():
+    """60 doublings have 2^60 paths, but only 60 nodes."""
     x = scalar(1.0)
     y = x
     for _ in range(60):
@@ -85,7 +90,7 @@ def test_a_ladder_of_diamonds_is_walked_once_a_node():
 # ── the order of evaluation ──────────────────────────────────────────────────────────────────
 
 
-def test_steps_come_in_the_reverse_order_of_computation():
+def test_backward_steps_run_in_reverse_order_of_computation():
     x = scalar()
     a = F.exp(x)
     b = F.tanh(a)
@@ -94,36 +99,36 @@ def test_steps_come_in_the_reverse_order_of_computation():
     assert [name for name, _, _ in backward_steps(y)] == ["multiply", "relu", "tanh", "exp"]
 
 
-def test_a_node_waits_for_all_gradients_that_come_to_it():
+def test_backward_steps_reach_a_node_after_all_its_gradients():
     x = scalar(2.0)
     shared = x * x
     y = (shared * 3.0) + F.exp(shared * 0.0) + shared
     steps = [(name, np.copy(dy)) for name, dy, _ in backward_steps(y)]
-    assert steps[-1] == ("multiply", 4.0)  # x·x is last, and gets 3 + 0 + 1
+    assert steps[-1] == ("multiply", 4.0)  # x·x comes last and gets 3 + 0 + 1
     assert x.grad == 16
 
 
-def test_a_step_shows_the_function_its_dy_and_its_gradients():
+def test_backward_steps_yield_the_function_its_dy_and_its_gradients():
     x, w = scalar(2.0), scalar(5.0)
     ((name, dy, gradients),) = backward_steps(x * w)
     assert (name, dy, gradients) == ("multiply", 1, (5, 2))
 
 
-def test_only_what_the_root_depends_on_is_walked():
+def test_backward_steps_visit_only_what_the_root_depends_on():
     x = scalar()
     a, b = F.exp(x), F.log(x)
     assert [name for name, _, _ in backward_steps(a)] == ["exp"]
     b.backward()
 
 
-def test_branches_without_requires_grad_are_not_walked():
+def test_backward_steps_skip_branches_without_requires_grad():
     x, constant = scalar(), Tensor(np.array(2.0))
     y = x * F.exp(constant)
     assert [name for name, _, _ in backward_steps(y)] == ["multiply"]
     assert constant.grad is None
 
 
-def test_stepping_by_hand_is_the_same_as_backward():
+def test_backward_steps_compute_what_backward_computes():
     x, w = weight(3, 4), weight(2, 4, seed=1)
     F.tanh(F.linear(x, w)).sum().backward()
     expected = w.grad
@@ -133,7 +138,7 @@ def test_stepping_by_hand_is_the_same_as_backward():
     np.testing.assert_array_equal(w.grad, expected)
 
 
-def test_a_leaf_is_its_own_gradient():
+def test_backward_of_a_leaf_adds_dy_to_its_own_gradient():
     x = scalar()
     x.backward()
     assert x.grad == 1
@@ -144,53 +149,49 @@ def test_a_leaf_is_its_own_gradient():
 # ── freeing, and keeping ─────────────────────────────────────────────────────────────────────
 
 
-def test_a_second_backward_says_so_and_writes_nothing():
+def test_backward_cannot_be_called_twice_and_then_writes_nothing():
     x = scalar()
     y = x * x
     y.backward()
-    sentence = (
-        "backward: this graph was used by an earlier backward pass and what it kept is freed; "
-        "call backward(retain_graph=True) the first time, or compute the loss again"
-    )
-    with pytest.raises(RuntimeError, match=rf"^{re.escape(sentence)}$"):
+    with refused(RuntimeError, *FREED, "retain_graph=True"):
         y.backward()
     assert x.grad == 6
 
 
-def test_a_shared_part_that_was_freed_is_noticed_before_anything_is_written():
+def test_backward_through_a_freed_part_raises_before_anything_is_written():
     x, other = scalar(), scalar(7.0)
     shared = x * x
     one, two = shared * 2.0, shared * other
     one.backward()
-    with pytest.raises(RuntimeError, match=r"earlier backward pass"):
+    with refused(RuntimeError, *FREED):
         two.backward()
     assert x.grad == 12
     assert other.grad is None
 
 
-def test_a_graph_that_is_freed_between_two_steps_says_so():
-    """Another loss's backward pass has meanwhile freed the part that both share."""
+def test_backward_steps_raise_if_the_graph_is_freed_between_two_steps():
+    """In between, the backward pass of another loss frees a part that both share."""
     shared = F.exp(scalar())
     one, two = shared * 2.0, shared * 3.0
     steps = backward_steps(one)
     next(steps)
     two.backward()
-    with pytest.raises(RuntimeError, match=r"earlier backward pass"):
+    with refused(RuntimeError, *FREED):
         next(steps)
 
 
-def test_a_backward_pass_that_was_given_up_is_not_counted_twice():
+def test_backward_after_abandoned_steps_raises_and_writes_nothing():
     x = scalar()
     y = x * 2.0
     steps = backward_steps(y)
     next(steps)
     del steps
-    with pytest.raises(RuntimeError, match="earlier backward pass"):
+    with refused(RuntimeError, *FREED):
         y.backward()
-    assert x.grad is None  # the step was shown, and its gradients were not passed on
+    assert x.grad is None  # the step was yielded, but its gradients were not passed on
 
 
-def test_the_gradients_of_a_step_are_shown_as_its_backward_function_returned_them():
+def test_backward_steps_yield_gradients_as_the_backward_function_returned_them():
     """Also if both go to one leaf, which adds the second to the first in place."""
     x = Tensor(np.array([3.0]), requires_grad=True)
     ((_, _, gradients),) = [
@@ -200,24 +201,14 @@ def test_the_gradients_of_a_step_are_shown_as_its_backward_function_returned_the
     assert x.grad.tolist() == [6.0]
 
 
-def test_a_tensor_returned_as_a_gradient_is_refused():
-    x = scalar()
-
-    def backward(dy):
-        return (x * dy,)
-
-    with pytest.raises(TypeError, match=r"the gradient of .* is a Tensor; backward functions"):
-        record(x.data * 2, (x,), backward, name="doubled").backward()
-
-
-def test_retain_graph_lets_backward_be_called_again():
+def test_backward_with_retain_graph_can_be_called_again():
     x = scalar()
     y = x * x
     y.backward(retain_graph=True)
     y.backward(retain_graph=True)
     y.backward()
     assert x.grad == 18
-    with pytest.raises(RuntimeError, match=r"earlier backward pass"):
+    with refused(RuntimeError, *FREED):
         y.backward()
 
 
@@ -232,7 +223,7 @@ def test_retain_grad_keeps_an_intermediate_gradient():
     assert x.grad == 28
 
 
-def test_a_retained_gradient_is_a_copy():
+def test_retain_grad_keeps_a_copy():
     x = weight(3)
     h = (x * 2.0).retain_grad()
     y = (h + 0.0).retain_grad()
@@ -243,15 +234,15 @@ def test_a_retained_gradient_is_a_copy():
     assert not np.may_share_memory(y.grad, dy)
 
 
-def test_without_retain_grad_intermediate_gradients_are_not_kept():
+def test_backward_keeps_no_intermediate_gradients_without_retain_grad():
     x = scalar()
     h = x * x
     (h * 2.0).backward()
     assert h.grad is None
 
 
-def test_arrays_are_let_go_while_the_graph_is_walked():
-    """When a backward function runs, the arrays of those before it are gone: half the memory."""
+def test_backward_steps_free_arrays_as_they_go():
+    """When a backward function runs, the arrays of those before it are freed: half the memory."""
     x = weight(4)
     kept = []
     y = x
@@ -268,7 +259,7 @@ def test_arrays_are_let_go_while_the_graph_is_walked():
     assert alive == [4, 3, 2, 1, 0]
 
 
-def test_gradients_that_were_added_up_are_gone_when_the_next_rule_runs():
+def test_backward_frees_summed_gradients_before_the_next_function_runs():
     made, alive = [], []
 
     def start(x):
@@ -293,7 +284,7 @@ def test_gradients_that_were_added_up_are_gone_when_the_next_rule_runs():
     assert x.grad.tolist() == [10] * 4
 
 
-def test_dropping_the_loss_drops_every_array_at_once_without_the_garbage_collector():
+def test_node_and_arrays_are_freed_with_the_loss_without_the_garbage_collector():
     x = weight(4, 5)
     gc.collect()
     gc.disable()
@@ -315,7 +306,7 @@ def training_step(model, x, labels):
         parameter.data -= np.float32(0.01) * parameter.grad
 
 
-def test_a_training_step_makes_no_garbage_and_live_bytes_stay_constant(open_door, monkeypatch):
+def test_backward_in_a_training_step_makes_no_garbage(open_door, monkeypatch):
     monkeypatch.setattr(free_list, "limit", 0)  # so that every array is counted
     free_list.clear()
     rng = np.random.default_rng(0)
@@ -336,13 +327,13 @@ def test_a_training_step_makes_no_garbage_and_live_bytes_stay_constant(open_door
     finally:
         tracemalloc.stop()
         gc.enable()
-    # What is new since the counting began is one gradient for each of the 61,706 weights; that of
-    # the largest layer is a block, which has room to begin at a cache line.
+    # Since the counting began, one gradient has been added for each of the 61,706 weights; that of
+    # the largest layer is a block, which has room to start at a cache line.
     assert live == [4 * 61_706 + ALIGNMENT] * 4
 
 
 def bytes_of_arrays():
-    """What NumPy's arrays hold; Python's own recycled tuples are not counted."""
+    """The bytes of NumPy's arrays; Python's own recycled tuples are not counted."""
     arrays = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
     return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([arrays]).traces)
 
@@ -371,14 +362,14 @@ def test_no_grad_is_a_decorator_too():
     assert (x * x).requires_grad
 
 
-def test_no_grad_ends_when_an_exception_passes():
+def test_no_grad_ends_if_an_exception_is_raised():
     x = scalar()
     with pytest.raises(KeyError), no_grad():
         raise KeyError
     assert (x * x).requires_grad
 
 
-def test_no_grad_belongs_to_one_thread():
+def test_no_grad_affects_one_thread_only():
     x = scalar()
     seen = []
     with no_grad():
@@ -388,7 +379,7 @@ def test_no_grad_belongs_to_one_thread():
     assert seen == [True]
 
 
-def test_leaves_made_under_no_grad_may_require_gradients():
+def test_no_grad_allows_leaves_that_require_gradients():
     with no_grad():
         x = scalar()
     (x * x).backward()
@@ -399,24 +390,24 @@ def test_leaves_made_under_no_grad_may_require_gradients():
 
 
 def this_line(text):
-    """A pattern for "file:line: source" of the line in this file that contains the text, once."""
+    """ "file:line: source" of the line in this file that contains the text, once."""
     lines = linecache.getlines(__file__)
     (number,) = [i for i, line in enumerate(lines, 1) if text in line and "this_line" not in line]
-    return rf"test_autograd\.py:{number}: {re.escape(lines[number - 1].strip())}$"
+    return f"test_autograd.py:{number}: {lines[number - 1].strip()}"
 
 
-def test_a_value_that_is_not_finite_names_the_function_and_the_line_that_called_it():
+def test_detect_anomaly_names_the_function_and_the_calling_line():
     x = Tensor(np.array([1.0, -1.0]), requires_grad=True)
     line = this_line("F.log(x)  # NaN")
     with (
         np.errstate(invalid="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^log: its value is not finite; .*" + line),
+        refused(FloatingPointError, "log: its value", "not finite", line),
     ):
         F.log(x)  # NaN
 
 
-def test_an_anomaly_has_the_name_that_the_operation_was_recorded_with():
+def test_detect_anomaly_uses_the_name_given_to_record():
     def halve(x):
         return record(x.data / 0, (x,), lambda dy: (dy / 2,), name="a half")
 
@@ -424,23 +415,23 @@ def test_an_anomaly_has_the_name_that_the_operation_was_recorded_with():
     with (
         np.errstate(divide="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^a half: its value is not finite; "),
+        refused(FloatingPointError, "a half: its value", "not finite"),
     ):
         halve(x)
 
 
-def test_a_method_and_an_operator_name_the_line_that_called_them_too():
+def test_detect_anomaly_names_the_calling_line_of_operators():
     x = scalar(0.0)
     line = this_line("1.0 / x  # infinite")
     with (
         np.errstate(divide="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^divide: its value.*" + line),
+        refused(FloatingPointError, "divide: its value", line),
     ):
         1.0 / x  # infinite
 
 
-def test_an_input_that_is_not_finite_is_told_from_a_value_that_is_not():
+def test_detect_anomaly_names_an_input_that_is_not_finite():
     manual_seed(0)
     layer = Linear(2, 3)
     layer.weight.data[1, 1] = np.inf
@@ -449,51 +440,49 @@ def test_an_input_that_is_not_finite_is_told_from_a_value_that_is_not():
     with (
         np.errstate(invalid="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^linear: weight came in not finite; .*" + line),
+        refused(FloatingPointError, "linear: weight", "not finite", line),
     ):
         layer(x)  # infinite weight
 
 
-def test_a_gradient_that_is_not_finite_names_function_argument_and_line():
+def test_detect_anomaly_names_the_argument_whose_gradient_is_not_finite():
     x = scalar(0.0)
     line = this_line("F.power(x, 0.5)  # slope")
     with np.errstate(divide="ignore"), detect_anomaly():
         y = F.power(x, 0.5)  # slope
-        with pytest.raises(
-            FloatingPointError, match=r"^power: the gradient of x is not finite; .*" + line
-        ):
+        with refused(FloatingPointError, "power: the gradient of x", "not finite", line):
             y.backward()
     assert x.grad is None
 
 
-def test_where_a_graph_was_recorded_before_no_line_is_known():
+def test_detect_anomaly_names_no_line_for_a_graph_recorded_before():
     y = F.power(scalar(0.0), 0.5)
     with (
         np.errstate(divide="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"; called from outside detect_anomaly\(\)$"),
+        refused(FloatingPointError, "power: the gradient of x", "outside detect_anomaly()"),
     ):
         y.backward()
 
 
-def test_a_nan_in_the_loss_is_found():
+def test_detect_anomaly_names_the_loss_that_gets_a_nan():
     logits = Tensor(np.array([[1.0, np.nan]]), requires_grad=True)
     with (
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"^cross_entropy: logits came in not finite"),
+        refused(FloatingPointError, "cross_entropy: logits", "not finite"),
     ):
         F.cross_entropy(logits, [0])
 
 
-def test_outside_detect_anomaly_nothing_is_looked_at():
+def test_detect_anomaly_checks_nothing_outside_its_block_and_names_the_input_inside():
     x = Tensor(np.array([np.nan]), requires_grad=True)
-    with pytest.raises(FloatingPointError), detect_anomaly():
+    with refused(FloatingPointError, "multiply: a"), detect_anomaly():
         x * 2.0
     (x * 2.0).sum().backward()
     assert x.grad == 2
 
 
-def test_an_anomaly_in_a_network_names_a_line_outside_the_library():
+def test_detect_anomaly_names_a_line_outside_the_library():
     manual_seed(0)
     model = lenet5()
     x = Tensor(np.full((1, 1, 28, 28), np.nan, np.float32))
@@ -501,12 +490,12 @@ def test_an_anomaly_in_a_network_names_a_line_outside_the_library():
     with (
         np.errstate(invalid="ignore"),
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=line),
+        refused(FloatingPointError, "conv2d: x", line),
     ):
         model(x)  # a NaN image
 
 
-# ── versions ─────────────────────────────────────────────────────────────────────────────────
+# ── arrays that change after the forward pass ────────────────────────────────────────────────
 
 
 def subtract_in_place(layer):
@@ -527,34 +516,30 @@ def mark(layer):
 
 
 @pytest.mark.parametrize("change", [subtract_in_place, assign_data, load, mark])
-def test_a_weight_changed_between_forward_and_backward_is_named(change):
+def test_backward_names_a_weight_that_was_changed_after_the_forward_pass(change):
     manual_seed(0)
     layer = Linear(3, 2)
     x = Tensor(np.ones((4, 3), np.float32), requires_grad=True)
     loss = layer(x).sum()
     change(layer)
-    with pytest.raises(
-        RuntimeError,
-        match=r"^backward: the weight of linear was changed after the forward pass \(it has shape "
-        r"\(2, 3\)\); compute the loss again, or change it after backward\(\)$",
-    ):
+    with refused(RuntimeError, *CHANGED, "weight of linear", "(2, 3)", "after backward()"):
         loss.backward()
     assert [p.grad for p in (*layer.parameters(), x)] == [None] * 3
-    layer(x).sum().backward()  # computed again, it is right
+    layer(x).sum().backward()  # a new loss is right
 
 
-def test_the_change_is_found_however_deep_it_lies():
+def test_backward_names_a_changed_weight_deep_in_the_graph():
     w = Parameter(np.eye(3))
     x = Tensor(np.ones((2, 3)))
     y = F.linear(x, w)
     for _ in range(5):
         y = F.tanh(y)
     w.data *= 2.0
-    with pytest.raises(RuntimeError, match=r"the weight of linear"):
+    with refused(RuntimeError, *CHANGED, "weight of linear"):
         y.sum().backward()
 
 
-def test_a_change_through_a_detached_handle_is_noticed_whenever_the_handle_was_made():
+def test_backward_notices_a_change_through_a_detached_tensor():
     for made_before in (True, False):
         w, x = weight(3), weight(3, seed=1)
         h = x * 2.0
@@ -563,60 +548,60 @@ def test_a_change_through_a_detached_handle_is_noticed_whenever_the_handle_was_m
             loss = (h * w).sum()
             handle = handles[i] if made_before else changed.detach()
             handle.data -= 1.0
-            with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+            with refused(RuntimeError, *CHANGED):
                 loss.backward()
             assert (w.grad, x.grad) == (None, None)
         (h * w).sum().backward()  # computed after the last change
 
 
-def test_a_change_through_one_handle_is_noticed_through_every_other():
+def test_backward_notices_a_change_through_a_tensor_detached_twice():
     w = weight(3)
     loss = (w * 2.0).sum()
     w.detach().detach().mark_changed()
-    with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+    with refused(RuntimeError, *CHANGED):
         loss.backward()
 
 
-def test_of_two_inputs_the_one_that_was_changed_is_named():
+def test_backward_names_which_of_two_inputs_was_changed():
     for changed, name in ((0, "a"), (1, "b")):
         pair = weight(3), weight(3, seed=1)
         loss = (pair[0] * pair[1]).sum()
         pair[changed].mark_changed()
-        with pytest.raises(RuntimeError, match=rf"the {name} of multiply was changed"):
+        with refused(RuntimeError, *CHANGED, f"backward: {name} of multiply"):
             loss.backward()
 
 
-def test_only_operations_from_before_the_change_are_refused():
+def test_backward_refuses_only_operations_from_before_the_change():
     w = weight(3)
     before = w * 2.0
     w.mark_changed()
     after = w * 3.0
     after.sum().backward()
     assert w.grad.tolist() == [3] * 3
-    with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+    with refused(RuntimeError, *CHANGED):
         (before + w * 3.0).sum().backward()
     assert w.grad.tolist() == [3] * 3
 
 
-def test_every_further_change_is_noticed_too():
+def test_backward_notices_every_further_change():
     w = weight(3)
     for _ in range(3):
         w.mark_changed()
         loss = (w * 2.0).sum()
         w.mark_changed()
-        with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+        with refused(RuntimeError, *CHANGED):
             loss.backward()
 
 
-def test_of_parts_in_a_list_the_one_that_was_changed_is_named():
+def test_backward_names_which_part_of_a_list_was_changed():
     parts = [weight(3), weight(3, seed=1)]
     loss = F.concatenate(parts).sum()
     parts[1].mark_changed()
-    with pytest.raises(RuntimeError, match=r"the parts\[1\] of concatenate was changed"):
+    with refused(RuntimeError, *CHANGED, "parts[1] of concatenate"):
         loss.backward()
 
 
-def test_a_change_before_the_forward_pass_or_after_backward_is_welcome():
+def test_backward_allows_changes_before_the_forward_pass_and_after_it_has_run():
     w = Parameter(np.array(2.0))
     w.data -= 1.0
     y = w * w
@@ -628,40 +613,33 @@ def test_a_change_before_the_forward_pass_or_after_backward_is_welcome():
 # ── what backward refuses ────────────────────────────────────────────────────────────────────
 
 
-def test_backward_on_a_non_scalar_says_what_to_do():
+def test_backward_of_a_tensor_that_is_not_a_scalar_needs_a_gradient():
     x = weight(2, 3)
     y = x * 2.0
-    with pytest.raises(
-        ValueError, match=r"shape \(2, 3\) and is not a scalar; reduce it with .sum"
-    ):
+    with refused(ValueError, "backward", "(2, 3)", "scalar", ".sum()", "backward(gradient)"):
         y.backward()
     assert x.grad is None
-    y.backward(np.ones((2, 3)))  # and the graph is still there
-
-
-def test_backward_of_something_that_requires_no_gradient_says_so():
-    with pytest.raises(RuntimeError, match=r"^backward: this Tensor was not computed from one "):
-        (Tensor([1.0]) * 2.0).sum().backward()
+    y.backward(np.ones((2, 3)))  # the graph has not been freed
 
 
 @pytest.mark.parametrize(
     ("gradient", "came"),
     [
-        (np.ones(3), r"\(3,\) float64"),
-        (np.ones((2, 3), np.float32), r"\(2, 3\) float32"),
+        (np.ones(3), "(3,) float64"),
+        (np.ones((2, 3), np.float32), "(2, 3) float32"),
         ([1.0, 2.0], "list"),
     ],
 )
-def test_a_gradient_that_does_not_fit_is_refused(gradient, came):
+def test_backward_refuses_a_gradient_of_another_shape_or_dtype(gradient, came):
     x = weight(2, 3)
     y = x * 2.0
-    with pytest.raises(ValueError, match=rf"gradient is {came}; expected \(2, 3\) float64"):
+    with refused(ValueError, "backward: gradient", came, "(2, 3) float64"):
         y.backward(gradient)
     assert x.grad is None
 
 
-def test_the_checks_come_when_steps_are_asked_for_not_when_they_are_taken():
-    with pytest.raises(RuntimeError):
+def test_backward_steps_check_their_arguments_when_called_not_when_iterated():
+    with refused(RuntimeError, "backward", "requires_grad=True"):
         backward_steps(Tensor([1.0]))
 
 
@@ -680,43 +658,7 @@ def with_rule(rule):
     return strange
 
 
-@pytest.mark.parametrize(
-    ("rule", "sentence"),
-    [
-        (lambda dy: dy, "its backward function returned a ndarray; expected a tuple of 2"),
-        (lambda dy: [dy, dy], "its backward function returned a list; expected a tuple of 2"),
-        (lambda dy: (dy,), "its backward function returned 1 gradients; expected a tuple of 2"),
-        (lambda dy: (dy[0], dy), r"is \(3,\) float64; expected \(2, 3\) float64"),
-        (lambda dy: (dy, dy.astype("f")), r"is \(2, 3\) float32; expected \(2, 3\) float64"),
-    ],
-)
-def test_a_rule_that_returns_something_else_is_named(rule, sentence):
-    x, w = weight(2, 3), weight(2, 3)
-    with pytest.raises(ValueError, match=sentence):
-        with_rule(rule)(x, w).sum().backward()
-
-
-def halved(x, factor):
-    """A function of this module, so that its arguments have names."""
-
-    def backward(dy):
-        return dy, dy.astype(np.float32)
-
-    return record(x.data * factor.data, (x, factor), backward)
-
-
-def test_the_argument_of_a_readers_own_function_is_named():
-    with pytest.raises(ValueError, match=r"^halved: the gradient of factor is"):
-        halved(weight(2), weight(2)).sum().backward()
-
-
-def test_a_function_defined_inside_another_has_its_own_name():
-    x, w = weight(2, 3), weight(2, 3)
-    with pytest.raises(ValueError, match=r"^strange: the gradient of input 0 is"):
-        with_rule(lambda dy: (dy[0], dy))(x, w).sum().backward()
-
-
-def test_so_has_one_inside_a_function_inside_another():
+def test_record_takes_the_name_of_a_function_inside_another():
     def outer():
         def inner(x):
             def backward(dy):
@@ -729,22 +671,19 @@ def test_so_has_one_inside_a_function_inside_another():
     assert [name for name, _, _ in backward_steps(outer()(scalar()))] == ["inner"]
 
 
-def test_a_name_may_be_given_and_is_the_one_that_is_printed():
+def test_record_can_be_given_a_name():
     def backward(dy):
         return (2 * dy,)
 
     x = scalar()
     y = record(2 * x.data, (x,), backward, name="twice")
     assert repr(y).endswith("from twice)")
-    assert (
-        record(2 * x.data, (x,), backward).node.name
-        == "test_a_name_may_be_given_and_is_the_one_that_is_printed"
-    )
+    assert record(2 * x.data, (x,), backward).node.name == "test_record_can_be_given_a_name"
     assert [name for name, _, _ in backward_steps(y)] == ["twice"]
     assert y.node.name == "leaf"  # the graph is freed
 
 
-def test_a_window_may_be_given_and_stays_with_the_node():
+def test_record_can_be_given_a_window():
     x, window = weight(1, 1, 4, 4), Window((2, 2))
     assert record(x.data, (x,), lambda dy: (dy,), window=window).node.window is window
     assert F.max_pool2d(x, 2).node.window == Window((2, 2), (2, 2))
@@ -754,26 +693,21 @@ def test_a_window_may_be_given_and_stays_with_the_node():
     assert (x * x).node.window is None
 
 
-def test_a_rule_of_which_one_gradient_is_wrong_gives_none_of_them():
+def test_backward_writes_no_gradient_if_one_of_them_is_wrong():
     x, w = weight(2, 3), weight(2, 3)
-    with pytest.raises(ValueError, match=r"^strange: the gradient of input 1 is"):
+    with refused(ValueError, "strange: the gradient of input 1", "(3,) float64"):
         with_rule(lambda dy: (dy, dy[0]))(x, w).sum().backward()
     assert x.grad is None
 
 
-def test_a_rule_that_returns_a_python_number_is_named():
-    with pytest.raises(ValueError, match=r"gradient of .* is float"):
-        with_rule(lambda dy: (1.0, None))(scalar(), scalar()).backward()
-
-
-def test_none_is_a_gradient_that_is_not_there():
+def test_backward_takes_none_as_no_gradient():
     x, w = weight(2), weight(2)
     with_rule(lambda dy: (dy, None))(x, w).sum().backward()
     assert w.grad is None
     assert x.grad.tolist() == [1, 1]
 
 
-def test_a_gradient_for_an_input_that_wants_none_is_dropped():
+def test_backward_drops_a_gradient_of_an_input_that_needs_none():
     x, constant, array = weight(2), Tensor(np.ones(2)), np.ones(2)
     for idle in (constant, array, None):
         x.grad = None
@@ -782,7 +716,7 @@ def test_a_gradient_for_an_input_that_wants_none_is_dropped():
     assert constant.grad is None
 
 
-def test_a_computed_value_that_no_gradient_comes_to_is_passed_over():
+def test_backward_skips_a_node_that_gets_no_gradient():
     x, w = weight(2), weight(2)
     used, idle = F.exp(x), F.exp(w)
     with_rule(lambda dy: (dy, None))(used, idle).sum().backward()
@@ -790,19 +724,14 @@ def test_a_computed_value_that_no_gradient_comes_to_is_passed_over():
     assert w.grad is None
 
 
-def test_a_wrong_gradient_behind_none_is_named_too():
-    with pytest.raises(ValueError, match=r"^strange: the gradient of input 1 is"):
-        with_rule(lambda dy: (None, dy[0]))(weight(2, 3), weight(2, 3)).sum().backward()
-
-
-def test_behind_an_input_that_needs_no_gradient_the_graph_goes_on():
+def test_backward_steps_continue_behind_an_input_that_needs_no_gradient():
     x = scalar()
     y = F.where(np.array(True), F.exp(F.exp(x)), 0.0)  # the condition is not in the graph
     assert [name for name, _, _ in backward_steps(y)] == ["where", "exp", "exp"]
     assert x.grad != 0
 
 
-def test_tensors_can_be_used_from_many_threads_each_with_its_own_tape():
+def test_tensors_can_be_used_in_many_threads_each_with_its_own_graph():
     results = {}
 
     def work(k):

@@ -16,12 +16,12 @@ def lines(files):
     return sum(len((PACKAGE / file).read_text("utf-8").splitlines()) for file in files)
 
 
-def test_every_module_is_in_exactly_one_chapter():
+def test_contents_have_every_module_in_exactly_one_chapter():
     everything = [str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")]
     assert sorted(reading_order()) == sorted(everything)
 
 
-def test_lenet_is_reached_within_2000_lines_and_the_spine_has_2900_in_28_files():
+def test_contents_reach_lenet_in_2000_lines_and_have_a_spine_of_2900_in_28_files():
     to_lenet = [file for chapter in SPINE[:3] for file in chapter.files]
     spine = [file for chapter in SPINE for file in chapter.files]
     assert to_lenet[-1] == "models/lenet.py"
@@ -38,7 +38,7 @@ def file_of(module):
 
 
 def home(package, name):
-    """The file in which `from package import name` finds a name: not the list that hands it on."""
+    """The file that defines what `from package import name` finds, not one that re-exports it."""
     module = importlib.import_module(package)
     value = getattr(module, name, None)
     if value is None or inspect.ismodule(value):
@@ -68,21 +68,21 @@ def needs(file):
 
 
 @pytest.mark.parametrize("file", [file for chapter in SPINE for file in chapter.files])
-def test_nothing_that_the_spine_needs_lies_outside_of_it(file):
-    """But the doors, and the machine room, whose first file says that it may be skipped."""
+def test_contents_list_everything_that_the_spine_needs(file):
+    """Except the doors and the machine room, whose first file says that it may be skipped."""
     within = {place for chapter in SPINE for place in (*chapter.files, *chapter.doors)}
     outside = {place for place in needs(file) - within if not place.startswith("fast/")}
     assert outside == set()
 
 
-def test_what_a_file_needs_is_seen():
+def test_contents_find_what_a_file_needs():
     assert {"functional/convolution.py", "functional/pooling.py"} <= needs("nn/layers.py")
     assert {"nn/layers.py", "models/network.py"} <= needs("models/lenet.py")
     assert "functional/elementwise.py" in needs("tensor.py")
 
 
-def test_a_door_says_that_a_first_reading_may_skip_it():
-    """Lists of names apart."""
+def test_contents_list_only_doors_that_say_that_a_first_reading_may_skip_them():
+    """Except packages that only list names."""
     silent = [
         door
         for chapter in SPINE
@@ -93,7 +93,7 @@ def test_a_door_says_that_a_first_reading_may_skip_it():
     assert silent == []
 
 
-def test_imports_of_the_spine_run_downward_in_the_order_of_reading():
+def test_contents_order_the_spine_so_that_imports_run_downward():
     """A file needs only what was read before it; the operators of Tensor are the exception."""
     order = [file for chapter in SPINE for file in chapter.files]
     later = {
@@ -105,14 +105,14 @@ def test_imports_of_the_spine_run_downward_in_the_order_of_reading():
     assert later == set()
 
 
-def test_the_readme_has_this_table():
+def test_readme_has_the_table_of_contents():
     """`python -m minivision.contents` prints it."""
     text = (PACKAGE.parent / "README.md").read_text("utf-8")
     _, _, rest = text.partition("<!-- contents -->\n")
     assert rest.partition("<!-- end of contents -->")[0] == as_table()
 
 
-def test_chapters_are_told_in_a_sentence():
+def test_contents_describe_every_chapter_in_a_sentence():
     for chapter in CHAPTERS:
         assert chapter.title
         assert chapter.about.endswith(".")

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "minivision"
 SOURCES = {str(p.relative_to(PACKAGE)): p.read_text("utf-8") for p in sorted(PACKAGE.rglob("*.py"))}
 
-# From the ground up. `minivision` itself, the face, brings in the engine, nn and optim only.
+# From the bottom up. `minivision` itself, the public face, imports only the engine, nn and optim.
 ROOMS = [
     "contents", "backend", "random", "errors", "windows", "fast", "autograd", "anomaly", "tensor",
     "functional", "gradcheck_fast", "gradcheck", "transforms", "datasets", "nn", "optim",
@@ -70,44 +70,44 @@ def imported_rooms(file, source):
 
 
 def wrong_imports(sources):
-    """A sentence for every import that goes upward, or brings the engine into the data rooms."""
+    """A message for every import that goes upward, or brings the engine into the data rooms."""
     for file, source in sources.items():
         here = room_of(file)
         for line, room, _ in imported_rooms(file, source):
             if ROOMS.index(room) > ROOMS.index(here):
-                yield f"{file}:{line} imports {room}, which lies above {here}"
+                yield f"{file}:{line} imports {room}, which is above {here}"
             elif here in DATA and room not in DATA[here]:
                 yield f"{file}:{line} imports {room}; {here} may import {sorted(DATA[here])} only"
 
 
-def test_imports_go_downward_only():
+def test_minivision_imports_go_downward_only():
     assert {room_of(file) for file in SOURCES} <= set(ROOMS)
     assert list(wrong_imports(SOURCES)) == []
 
 
 @pytest.mark.parametrize(
-    ("file", "source", "sentence"),
+    ("file", "source", "message"),
     [
-        ("fast/new.py", "from minivision.tensor import Tensor", "tensor, which lies above"),
-        ("fast/new.py", "from minivision import autograd", "autograd, which lies above"),
-        ("backend.py", "import minivision.nn.linear", "nn, which lies above backend"),
-        ("nn/new.py", "from minivision import Tensor", "minivision, which lies above nn"),
-        ("nn/new.py", "from ..models import lenet", "models, which lies above nn"),
-        ("nn/new.py", "from .. import training", "training, which lies above nn"),
-        ("autograd.py", "from . import tensor", "tensor, which lies above autograd"),
+        ("fast/new.py", "from minivision.tensor import Tensor", "tensor, which is above"),
+        ("fast/new.py", "from minivision import autograd", "autograd, which is above"),
+        ("backend.py", "import minivision.nn.linear", "nn, which is above backend"),
+        ("nn/new.py", "from minivision import Tensor", "minivision, which is above nn"),
+        ("nn/new.py", "from ..models import lenet", "models, which is above nn"),
+        ("nn/new.py", "from .. import training", "training, which is above nn"),
+        ("autograd.py", "from . import tensor", "tensor, which is above autograd"),
         ("optim/new.py", "def f():\n    from minivision.models import lenet5", "models, which"),
-        ("__init__.py", "from minivision.models import lenet5", "models, which lies above"),
+        ("__init__.py", "from minivision.models import lenet5", "models, which is above"),
         ("datasets/new.py", "from minivision.tensor import Tensor", "tensor; datasets may"),
         (
             "transforms/new.py",
             "from minivision.datasets import mnist",
-            "datasets, which lies above",
+            "datasets, which is above",
         ),
     ],
 )
-def test_an_upward_import_is_caught(file, source, sentence):
+def test_wrong_imports_catch_an_upward_import(file, source, message):
     (caught,) = wrong_imports({file: source})
-    assert sentence in caught
+    assert message in caught
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_an_upward_import_is_caught(file, source, sentence):
         ("cli/new.py", "from minivision import Tensor"),
     ],
 )
-def test_a_downward_import_is_not_caught(file, source):
+def test_wrong_imports_allow_a_downward_import(file, source):
     assert list(wrong_imports({file: source})) == []
 
 
@@ -131,13 +131,13 @@ def imports_inside_the_machine_room(sources):
                 yield f"{file}: {source[match.start() :].splitlines()[0]}"
 
 
-def test_other_rooms_enter_the_machine_room_by_its_door_only():
+def test_fast_is_imported_from_other_rooms_only_by_its_door():
     assert list(imports_inside_the_machine_room(SOURCES)) == []
     dodge = {"optim/sgd.py": "from minivision.fast.blocks import in_blocks"}
     assert len(list(imports_inside_the_machine_room(dodge))) == 1
 
 
-def test_no_room_but_the_command_imports_inside_a_function():
+def test_minivision_imports_inside_functions_only_in_cli():
     dodges = [
         f"{file}:{line} imports {room} inside a function"
         for file, source in SOURCES.items()
@@ -169,7 +169,7 @@ def run_without(modules, program):
 HEAVY = ["cv2", "tqdm", "sklearn", "matplotlib", "safetensors", "pooch", "scipy", "cupy"]
 
 
-def test_the_engine_is_imported_and_trains_a_step_without_the_heavy_libraries():
+def test_minivision_trains_a_step_without_the_heavy_libraries():
     result = run_without(HEAVY, """
         import numpy as np
         import minivision
@@ -183,7 +183,7 @@ def test_the_engine_is_imported_and_trains_a_step_without_the_heavy_libraries():
     assert result.returncode == 0, result.stderr
 
 
-def test_the_engines_tests_are_imported_without_the_heavy_libraries():
+def test_tests_of_the_engine_are_imported_without_the_heavy_libraries():
     """They run on a bare machine with a GPU."""
     folders = ["fast", "functional", "models"]
     tests = [path for folder in folders for path in (ROOT / "tests" / folder).glob("test_*.py")]
@@ -203,7 +203,7 @@ def test_the_engines_tests_are_imported_without_the_heavy_libraries():
     assert result.returncode == 0, result.stderr
 
 
-def test_a_missing_library_is_really_missing_there():
+def test_run_without_hides_a_library():
     result = run_without(HEAVY, "import cv2")
     assert "No module named 'cv2'" in result.stderr
 
@@ -211,7 +211,7 @@ def test_a_missing_library_is_really_missing_there():
 # ── docstrings ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_file_opens_with_a_sentence_that_says_what_it_is():
+def test_minivision_files_open_with_a_sentence_that_says_what_they_are():
     opening = {
         file: (ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].strip()
         for file, source in SOURCES.items()
@@ -222,7 +222,7 @@ def test_every_file_opens_with_a_sentence_that_says_what_it_is():
 # ── shape comments ───────────────────────────────────────────────────────────────────────────
 
 
-def test_every_shape_comment_is_true_and_reached(monkeypatch):
+def test_shape_comments_are_true_and_reached(monkeypatch):
     few = choice.FEW_PLACES
     monkeypatch.setattr(choice, "NARROW_PRODUCT", 0)
     with checking([PACKAGE / file for file in SOURCES]) as findings:
@@ -269,7 +269,7 @@ def example(tmp_path):
 
 
 @pytest.mark.parametrize("comment", ["(N·C·2)", "(M·2·C - 2·C)", "(2·N·C//1 + 0)", "(12,)"])
-def test_a_true_shape_comment_passes_and_one_that_is_not_reached_is_noticed(example, comment):
+def test_shape_comments_that_are_true_pass_and_unreached_ones_are_noticed(example, comment):
     path, module = example(comment)
     assert len(list(claims_in(path))) == 3
     with checking([path]) as findings:
@@ -279,7 +279,7 @@ def test_a_true_shape_comment_passes_and_one_that_is_not_reached_is_noticed(exam
 
 
 @pytest.mark.parametrize(
-    ("comment", "sentence"),
+    ("comment", "message"),
     [
         ("(N·C)", "example.py:9: y has shape (12,), not (6,)"),
         ("(N, C·2)", "example.py:9: y has shape (12,), not (2, 6)"),
@@ -290,18 +290,18 @@ def test_a_true_shape_comment_passes_and_one_that_is_not_reached_is_noticed(exam
         ("(N C)", "cannot be read"),
     ],
 )
-def test_a_lying_shape_comment_is_caught(example, comment, sentence):
+def test_shape_comments_that_are_wrong_are_caught(example, comment, message):
     path, module = example(comment)
     with checking([path]) as findings:
         module.outer(2, 3)
-    if sentence is None:  # brackets within: no shape comment at all
+    if message is None:  # with inner brackets it is not a shape comment
         assert len(findings.claims) == 2
     else:
         (lie,) = findings.lies
-        assert sentence in lie
+        assert message in lie
 
 
-def test_a_lie_that_only_one_call_shows_is_caught(example):
+def test_shape_comments_that_are_wrong_in_one_call_are_caught(example):
     path, module = example("(N·C·2)")
     with checking([path]) as findings:
         module.outer(2, 3)

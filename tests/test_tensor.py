@@ -1,4 +1,4 @@
-"""Tensor: what it holds, what it refuses, and whose memory a gradient is."""
+"""Tensor: its dtype, its operators, its attributes, and the memory of its gradient."""
 
 import threading
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minivision import Tensor, backward_steps, record
 from minivision import functional as F
-from minivision.nn import Parameter
+from tests.refusals import refused
 from tests.strategies import seeds
 
 
@@ -34,46 +34,20 @@ def leaf(*shape, seed=0):
         (np.zeros(2, bool), np.bool_),
     ],
 )
-def test_arrays_keep_their_dtype_and_python_numbers_become_float32(data, dtype):
+def test_tensor_keeps_the_dtype_of_an_array_and_makes_python_numbers_float32(data, dtype):
     assert Tensor(data).dtype == dtype
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.complex64, "U3", object, np.longdouble])
-def test_other_dtypes_are_refused(dtype):
-    with pytest.raises(TypeError, match=r"^Tensor: data is .*; expected float32, float64 or"):
-        Tensor(np.zeros(2, dtype))
-
-
-def test_an_array_is_not_copied():
+def test_tensor_does_not_copy_an_array():
     array = np.zeros((2, 3))
     assert Tensor(array).data is array
-
-
-def test_a_tensor_of_a_tensor_is_refused():
-    with pytest.raises(TypeError, match=r"^Tensor: data is a Tensor already; use detach\(\) for "):
-        Tensor(Tensor(1.0))
-
-
-@pytest.mark.parametrize("data", [np.arange(3), np.zeros(2, bool)])
-def test_integers_never_require_gradients(data):
-    with pytest.raises(TypeError, match=r"only floats can require gradients"):
-        Tensor(data, requires_grad=True)
-    x = Tensor(data)
-    with pytest.raises(TypeError, match=r"only floats can require gradients"):
-        x.requires_grad = True
-
-
-def test_integers_cannot_replace_the_data_of_a_weight():
-    w = Parameter(np.zeros(3))
-    with pytest.raises(TypeError, match=r"float"):
-        w.data = np.arange(3)
 
 
 @pytest.mark.parametrize(
     "number", [2, 2.0, True, np.float64(2), np.int64(2), np.array(2.0)], ids=repr
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_numbers_take_the_tensors_dtype(number, dtype):
+def test_tensor_operators_give_numbers_the_dtype_of_the_tensor(number, dtype):
     x = Tensor(np.ones(3, dtype), requires_grad=True)
     for y in (x + number, number + x, x * number, number * x, x - number, number / x):
         assert y.dtype == dtype
@@ -81,13 +55,7 @@ def test_numbers_take_the_tensors_dtype(number, dtype):
     assert x.grad.dtype == dtype
 
 
-def test_an_integer_tensor_takes_no_part_in_arithmetic():
-    """`Tensor(integers) * 0.5` would have to round 0.5 to an integer, or change the dtype."""
-    with pytest.raises(TypeError, match=r"^multiply: a is int64; expected float32 or float64"):
-        Tensor(np.arange(3)) * 0.5
-
-
-def test_results_without_axes_are_arrays_of_the_same_dtype():
+def test_tensor_without_axes_holds_an_array_of_the_same_dtype():
     for dtype in (np.float32, np.float64):
         total = Tensor(np.ones(3, dtype)).sum()
         assert isinstance(total.data, np.ndarray)
@@ -97,7 +65,7 @@ def test_results_without_axes_are_arrays_of_the_same_dtype():
 # ── operators ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_operator_is_its_function():
+def test_tensor_operators_and_methods_call_their_functions():
     a, b = leaf(2, 3), leaf(2, 3, seed=1)
     u, v = a.data, b.data
     for y, expected in [
@@ -131,14 +99,14 @@ def test_every_operator_is_its_function():
     ],
     ids=lambda value: str(value) if not callable(value) else "",
 )
-def test_a_method_passes_all_its_arguments_on(method, arguments, expected):
+def test_tensor_methods_pass_all_their_arguments_on(method, arguments, expected):
     x = leaf(2, 3, 4)
     y = getattr(x, method)(*arguments)
     assert y.shape == expected(x.data).shape
     np.testing.assert_allclose(y.data, expected(x.data), rtol=1e-12)
 
 
-def test_an_array_on_the_left_leaves_the_work_to_the_tensor():
+def test_tensor_operators_take_an_array_on_the_left():
     x, array = leaf(2, 3), np.arange(1.0, 7.0).reshape(2, 3)
     for y, expected in [
         (array + x, array + x.data),
@@ -151,15 +119,13 @@ def test_an_array_on_the_left_leaves_the_work_to_the_tensor():
         np.testing.assert_array_equal(y.data, expected)
 
 
-def test_an_array_on_the_left_does_not_become_an_array_of_tensors():
-    with pytest.raises(TypeError):
-        np.add(np.ones(2), leaf(2))
+def test_tensor_does_not_become_an_entry_of_an_array_on_the_left():
     array = np.ones(2)
-    with pytest.raises(TypeError):
+    with refused(TypeError, "'Tensor'", "ufuncs"):
         array += leaf(2)
 
 
-def test_comparisons_return_arrays():
+def test_tensor_comparisons_return_arrays():
     x, y = Tensor([1.0, 2.0, 3.0]), Tensor([3.0, 2.0, 1.0])
     for result, expected in [
         (x < y, [True, False, False]),
@@ -179,100 +145,69 @@ def test_tensors_can_be_keys_of_a_dict():
     assert {x: "x", y: "y"}[y] == "y"
 
 
-def test_argmax_returns_an_array_of_indices():
+def test_tensor_argmax_returns_an_array_of_indices():
     x = Tensor(np.float32([[1, 3, 2], [5, 4, 5]]), requires_grad=True)
     assert x.argmax(1).tolist() == [1, 0]
     assert x.argmax() == 3
     assert x.argmax(axis=0).dtype.kind == "i"
 
 
-def test_item_assignment_is_refused_with_what_to_write_instead():
-    x = Tensor([1.0, 2.0])
-    sentence = r"^a Tensor has no item assignment; change t\.data\[…\] before it is used$"
-    with pytest.raises(TypeError, match=sentence):
-        x[0] = 3.0
+@pytest.mark.parametrize("operator", ["+", "-", "*", "/", "**", "@"])
+def test_tensor_refuses_in_place_operators(operator):
+    with refused(TypeError, "in-place operators", "x = x + y", "w.data -= …"):
+        exec(f"x {operator}= y", {"x": Tensor([1.0]), "y": Tensor([1.0])})
 
 
-def in_place(operator, y):
-    exec(f"x {operator}= y", {"x": Tensor([1.0]), "y": y})
-
-
-@pytest.mark.parametrize("operator", ["+", "-", "*", "/"])
-def test_in_place_operators_are_refused_with_what_to_write_instead(operator):
-    with pytest.raises(
-        TypeError,
-        match=r"^a Tensor has no in-place operators; write x = x \+ y .* w\.data -= …$",
-    ):
-        in_place(operator, 1.0)
-
-
-@pytest.mark.parametrize(("operator", "y"), [("**", 2), ("@", Tensor([1.0]))], ids=["**", "@"])
-def test_the_seldom_in_place_operators_are_refused_too(operator, y):
-    with pytest.raises(TypeError, match=r"no in-place operators"):
-        in_place(operator, y)
-
-
-def test_a_tensor_without_axes_has_no_length_and_cannot_be_iterated():
-    with pytest.raises(TypeError, match=r"^a Tensor without axes has no length$"):
-        len(Tensor(1.0))
-    with pytest.raises(TypeError, match=r"without axes"):
-        iter(Tensor(1.0))
-
-
-def test_iteration_yields_rows_with_gradients():
+def test_tensor_iteration_yields_rows_with_gradients():
     x = leaf(2, 3)
     first, second = x
     (first * 2.0 + second * 3.0).sum().backward()
     assert x.grad.tolist() == [[2, 2, 2], [3, 3, 3]]
 
 
-def test_numpy_reads_a_tensor():
+def test_tensor_can_be_read_by_numpy():
     x = leaf(2, 3)
     assert np.asarray(x) is x.data
     assert np.asarray(x, dtype=np.float32).dtype == np.float32
-    assert x.__array__(np.float32).dtype == np.float32  # and whoever asks without NumPy
+    assert x.__array__(np.float32).dtype == np.float32  # also if called without NumPy
     copy = np.array(x)
     copy[...] = 0
     assert x.data.any()
     assert np.mean(x.numpy()) == x.data.mean()
 
 
-def test_numbers_can_be_read_out():
+def test_tensor_of_one_number_converts_to_float_and_bool():
     assert Tensor(2.5).item() == 2.5
     assert float(Tensor([2.5])[0]) == 2.5
     assert bool(Tensor(0.0)) is False
-    with pytest.raises(ValueError, match=r"ambiguous"):
-        bool(Tensor([1.0, 2.0]))
 
 
-def test_a_tensor_prints_its_values_dtype_and_origin():
+def test_tensor_prints_its_values_its_dtype_and_names_its_function():
     x = Tensor([1.0, 2.0], requires_grad=True)
     assert repr(x) == "Tensor([1., 2.], float32, requires_grad=True)"
     assert repr(x * 2.0) == "Tensor([2., 4.], float32, from multiply)"
     assert repr((x * 2.0).detach()) == "Tensor([2., 4.], float32)"
 
 
-def test_of_more_than_fifty_numbers_only_the_ends_are_printed():
+def test_tensor_of_more_than_50_numbers_prints_only_the_ends():
     assert "..." not in repr(Tensor(np.arange(50.0)))
     assert "2., ..., 48." in repr(Tensor(np.arange(51.0)))
 
 
-def test_the_rows_of_a_matrix_are_printed_under_each_other():
+def test_tensor_prints_the_rows_of_a_matrix_below_each_other():
     assert repr(Tensor(np.eye(2))) == "Tensor([[1., 0.],\n        [0., 1.]], float64)"
 
 
-def test_in_a_formatted_string_a_number_takes_the_format_and_other_tensors_are_printed():
+def test_tensor_of_one_number_takes_a_format_in_an_f_string():
     number, row = Tensor(2.5), Tensor([1.0, 2.0])
     assert f"{number:.3f}" == "2.500"
     assert f"{Tensor([[2.5]]):.1f}" == "2.5"
     assert f"{number}" == str(number)
     assert f"{row}" == str(row)
     assert f"{row:>30}" == str(row).rjust(30)
-    with pytest.raises(ValueError, match=r"format"):
-        f"{row:.1f}"
 
 
-def test_a_tensor_prints_no_private_name_after_its_graph_was_walked():
+def test_tensor_prints_no_private_name_after_its_graph_was_freed():
     loss = leaf(2).sum()
     loss.backward()
     assert "_freed" not in repr(loss)
@@ -281,54 +216,39 @@ def test_a_tensor_prints_no_private_name_after_its_graph_was_walked():
 # ── data, grad, requires_grad ────────────────────────────────────────────────────────────────
 
 
-def test_data_of_another_shape_and_of_a_result_are_refused():
+def test_grad_can_be_set_to_an_array_and_to_none():
     w = leaf(2, 3)
-    with pytest.raises(ValueError, match=r"data has shape \(3, 2\); expected \(2, 3\)"):
-        w.data = np.zeros((3, 2))
-    y = w * 2.0
-    with pytest.raises(RuntimeError, match=r"computed Tensor cannot be replaced"):
-        y.data = np.zeros((2, 3))
-
-
-def test_a_grad_of_another_shape_or_dtype_is_refused():
-    w = leaf(2, 3)
-    for wrong in (np.zeros((3, 2)), np.zeros((2, 3), np.float32)):
-        with pytest.raises(ValueError, match=r"expected \(2, 3\) float64"):
-            w.grad = wrong
     w.grad = np.ones((2, 3))
     w.grad = None
     assert w.grad is None
 
 
 @pytest.mark.parametrize("grad", [[1.0, 2.0], Tensor([1.0, 2.0]), 3.0])
-def test_a_grad_that_is_not_an_array_is_refused(grad):
+def test_tensor_refuses_a_grad_that_is_not_an_array(grad):
     x = Tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(TypeError, match=f"grad is a {type(grad).__name__}; expected an array"):
+    with refused(TypeError, "grad", type(grad).__name__, "an array or None"):
         x.grad = grad
     assert x.grad is None
 
 
-def test_a_computed_value_changed_in_place_is_refused_and_noticed():
-    """The array has changed by the time of the error, so what used it must not be trusted."""
+def test_tensor_refuses_and_notices_an_in_place_change_of_a_computed_value():
+    """When the error is raised the array has already changed, so earlier uses must be refused."""
     x = Tensor([2.0], requires_grad=True)
     y = x * 2
     z = y * y
-    with pytest.raises(RuntimeError, match="data of a computed Tensor cannot be replaced"):
+    with refused(RuntimeError, "data", "computed"):
         y.data -= 1
-    with pytest.raises(RuntimeError, match="was changed after the forward pass"):
+    with refused(RuntimeError, "backward", "changed after the forward pass"):
         z.backward(np.ones(1, np.float32))
 
 
-def test_requires_grad_can_be_set_on_leaves_only():
+def test_tensor_requires_grad_can_be_switched_off_on_a_leaf():
     w = leaf(2)
-    y = w * 2.0
-    with pytest.raises(RuntimeError, match=r"leaves only; use detach"):
-        y.requires_grad = False
     w.requires_grad = False
     assert (w * 2.0).requires_grad is False
 
 
-def test_detach_shares_the_array_and_cuts_the_tape():
+def test_detach_shares_the_array_and_cuts_the_graph():
     w = leaf(2)
     y = w * 2.0
     cut = y.detach()
@@ -338,7 +258,7 @@ def test_detach_shares_the_array_and_cuts_the_tape():
     np.testing.assert_array_equal(w.grad, 2 * cut.data)
 
 
-# ── whose memory a gradient is ───────────────────────────────────────────────────────────────
+# ── the memory of gradients ──────────────────────────────────────────────────────────────────
 
 
 def assert_nobody_elses(gradient, *others):
@@ -348,7 +268,7 @@ def assert_nobody_elses(gradient, *others):
         assert not np.may_share_memory(gradient, other)
 
 
-def test_the_gradient_given_to_backward_is_neither_kept_nor_changed():
+def test_backward_neither_keeps_nor_changes_the_gradient_it_is_given():
     for function in (
         lambda x: x,
         lambda x: x + 0.0,
@@ -368,7 +288,7 @@ def test_the_gradient_given_to_backward_is_neither_kept_nor_changed():
         assert_nobody_elses(x.grad, dy)
 
 
-def test_two_inputs_that_get_the_same_gradient_get_their_own_memory():
+def test_backward_gives_inputs_with_equal_gradients_separate_memory():
     a, b, c = leaf(2, 3), leaf(2, 3), leaf(2, 3)
     dy = np.ones((2, 3))
     (a + b + c).backward(dy)
@@ -378,12 +298,12 @@ def test_two_inputs_that_get_the_same_gradient_get_their_own_memory():
     assert b.grad.tolist() == c.grad.tolist() == np.ones((2, 3)).tolist()
 
 
-def test_one_input_twice_gets_the_sum_of_both_gradients():
+def test_backward_adds_the_gradients_of_an_input_used_twice():
     x = leaf(3)
     y = x + x
     y.backward(np.ones(3))
     assert x.grad.tolist() == [2, 2, 2]
-    h = x * 1.0  # and where it is no leaf
+    h = x * 1.0  # and if it is not a leaf
     x.grad = None
     (h + h).backward(np.ones(3))
     assert x.grad.tolist() == [2, 2, 2]
@@ -420,7 +340,7 @@ def overlapping(a, b):
 
 
 @pytest.mark.parametrize("function", [same_twice, overlapping])
-def test_gradients_of_one_rule_that_overlap_are_parted(function):
+def test_backward_separates_overlapping_gradients_of_one_function(function):
     a, b = leaf(4), leaf(4, seed=1)
     function(a, b).sum().backward()
     assert_nobody_elses(a.grad, b.grad)
@@ -430,7 +350,7 @@ def test_gradients_of_one_rule_that_overlap_are_parted(function):
     np.testing.assert_array_equal(b.grad, 2 * first_b)
 
 
-def test_a_shared_gradient_is_right_for_a_leaf_and_for_a_node():
+def test_backward_shares_a_gradient_safely_between_a_leaf_and_a_node():
     a, x = leaf(4), leaf(4, seed=1)
     h = x * 1.0
     y = same_twice(a, h) + h  # h gets a second gradient, added to the one that a shares
@@ -439,7 +359,7 @@ def test_a_shared_gradient_is_right_for_a_leaf_and_for_a_node():
     assert x.grad.tolist() == [4] * 4
 
 
-def test_a_gradient_that_a_node_borrowed_is_not_added_to():
+def test_backward_does_not_add_in_place_to_a_shared_gradient():
     x = leaf(4)
     dy = np.ones(4)
     h = x * 1.0
@@ -450,7 +370,7 @@ def test_a_gradient_that_a_node_borrowed_is_not_added_to():
     assert x.grad.tolist() == [4] * 4
 
 
-def test_a_first_gradient_of_its_own_is_taken_over_without_a_copy():
+def test_backward_takes_over_a_first_gradient_without_a_copy():
     made = []
 
     def double(x):
@@ -469,7 +389,7 @@ def test_a_first_gradient_of_its_own_is_taken_over_without_a_copy():
     assert made[1].tolist() == [2] * 4
 
 
-def test_views_and_broadcast_gradients_become_real_arrays_in_a_leaf():
+def test_backward_copies_views_and_broadcast_gradients_into_a_leaf():
     for function in (
         lambda x: x.sum(),
         lambda x: x.mean(axis=0).sum(),
@@ -488,7 +408,7 @@ def test_views_and_broadcast_gradients_become_real_arrays_in_a_leaf():
 
 
 @pytest.mark.parametrize("shape", [(1,), (1, 1)])
-def test_a_broadcast_gradient_of_one_entry_accumulates_too(shape):
+def test_backward_accumulates_broadcast_gradients_of_one_entry(shape):
     x = Tensor(np.ones(shape), requires_grad=True)
     for _ in range(2):
         x.mean().backward()
@@ -496,7 +416,7 @@ def test_a_broadcast_gradient_of_one_entry_accumulates_too(shape):
     assert x.grad.ravel().tolist() == [4]
 
 
-def test_one_share_for_two_entries_is_repeated_and_becomes_a_real_array():
+def test_backward_copies_a_gradient_that_repeats_one_number():
     def halves(x):
         def backward(dy):
             return (np.broadcast_to(dy / 2, 2),)
@@ -510,14 +430,14 @@ def test_one_share_for_two_entries_is_repeated_and_becomes_a_real_array():
     assert x.grad.tolist() == [1, 1]
 
 
-def test_gradients_without_axes_are_arrays_that_accumulate():
+def test_backward_accumulates_gradients_without_axes():
     x = Tensor(np.array(3.0), requires_grad=True)
     for k in (1, 2, 3):
         (x * x + x).backward()
         assert isinstance(x.grad, np.ndarray)
         assert x.grad == 7 * k
     x.grad = None
-    F.exp(x).backward()  # NumPy makes a number without axes of the product
+    F.exp(x).backward()  # here NumPy's product is a scalar, not an array
     assert isinstance(x.grad, np.ndarray)
 
 
@@ -536,8 +456,8 @@ def test_backward_accumulates_until_grad_is_set_to_none():
 
 
 @given(seed=seeds, operations=st.integers(1, 25))
-def test_any_graph_has_the_gradient_that_walking_every_path_gives(seed, operations):
-    """Random graphs of sums, products and views, against one gradient per path, added up."""
+def test_backward_of_a_random_graph_equals_the_sum_over_all_paths(seed, operations):
+    """Random graphs of sums, products and views, against the sum of one gradient per path."""
     rng = np.random.default_rng(seed)
     leaves = [Tensor(rng.normal(size=4), requires_grad=True) for _ in range(3)]
     values = list(leaves)
@@ -566,13 +486,13 @@ def test_any_graph_has_the_gradient_that_walking_every_path_gives(seed, operatio
         np.testing.assert_allclose(got, expected[x], rtol=1e-9, atol=1e-12)
 
 
-def test_a_numpy_number_is_a_gradient_for_a_scalar():
+def test_backward_takes_a_numpy_number_as_the_gradient_of_a_scalar():
     x = leaf(3)
     x.sum().backward(np.float64(2.0))
     assert x.grad.tolist() == [2] * 3
 
 
-def test_no_two_nodes_have_one_number_whatever_thread_makes_them():
+def test_node_numbers_are_unique_across_threads():
     numbers = []
 
     def work():
@@ -586,14 +506,14 @@ def test_no_two_nodes_have_one_number_whatever_thread_makes_them():
     assert len(set(numbers)) == 8000
 
 
-def test_watching_the_steps_frees_the_graph_too():
+def test_backward_steps_free_the_graph():
     y = (2 * Tensor([3.0], requires_grad=True)).sum()
     list(backward_steps(y))
-    with pytest.raises(RuntimeError, match="earlier backward pass"):
+    with refused(RuntimeError, "backward", "earlier backward pass"):
         y.backward()
 
 
-def test_the_first_gradient_may_be_a_tensor():
+def test_backward_takes_a_tensor_as_the_gradient():
     x = Tensor([1.0, 2.0], requires_grad=True)
     (3 * x).backward(Tensor([10.0, 100.0]))
     np.testing.assert_array_equal(x.grad, [30, 300])

@@ -1,4 +1,4 @@
-"""Windows are views, and every tap meets the pixels that its definition says."""
+"""Windows are views, and every tap selects the pixels of its definition."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def geometry_of(case):
     padding=st.integers(0, 3),
     dilation=st.integers(1, 3),
 )
-def test_the_output_size_is_how_often_the_window_fits(n, kernel, stride, padding, dilation):
+def test_window_output_size_is_how_often_the_window_fits(n, kernel, stride, padding, dilation):
     geometry = Window(*[(value, 1) for value in (kernel, stride)], (padding, 0), (dilation, 1))
     assert max(0, geometry.output_size(n, 1)[0]) == oracles.output_size(
         n, kernel, stride, padding, dilation
@@ -40,13 +40,13 @@ def test_the_output_size_is_how_often_the_window_fits(n, kernel, stride, padding
         (224, 7, 2, 3, 112),
     ],
 )
-def test_the_sizes_that_papers_print(size, kernel, stride, padding, expected):
+def test_window_output_sizes_are_those_printed_in_papers(size, kernel, stride, padding, expected):
     geometry = Window((kernel, 1), (stride, 1), (padding, 0))
     assert geometry.output_size(size, 9) == (expected, 9)
 
 
 @given(case=convolutions())
-def test_a_window_view_meets_the_pixels_of_its_tap(case):
+def test_window_taps_are_views_of_the_right_pixels(case):
     x, _, _ = case.arrays()
     geometry = geometry_of(case)
     padded = with_border(x, geometry.padding)
@@ -68,7 +68,7 @@ def test_a_window_view_meets_the_pixels_of_its_tap(case):
 
 
 @given(case=convolutions(), value=st.sampled_from([0.0, 7.0, -np.inf]))
-def test_a_border_is_put_around_and_taken_off(case, value):
+def test_with_border_adds_what_without_border_removes(case, value):
     x, _, _ = case.arrays()
     PH, PW = case.padding
     padded = with_border(x, case.padding, value)

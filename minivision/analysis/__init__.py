@@ -12,6 +12,8 @@ embedding.py        the images as points, close together if the network finds th
 explanation.py      one page about one prediction
 summary.py          layers, parameters, multiply-adds, memory
 gradient_cases/     a random example for every differentiable function
+expression.py       the reader's own expression, computed on Tensors
+backward_page.py    its backward pass, step by step
 graph.py            a picture of the graph behind a loss
 names.py            names of classes and files in any script
 plots.py            curves, confusion, images

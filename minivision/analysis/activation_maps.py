@@ -67,18 +67,18 @@ def grad_cam_evidence(
         calls = watched(model, x)
         layer = last_maps(calls) if layer is None else layer
         if layer is None:
-            raise ValueError("grad_cam: model has no convolution whose maps could be weighed")
+            raise ValueError("grad_cam: model has no convolution; expected one that returns maps")
         call = called("grad_cam", calls, layer)
         if call.result.ndim != 4:
             raise ValueError(
-                f"grad_cam: {call.name} ({type(call.layer).__name__}) returns "
-                f"{call.result.shape[1:]} for an image, which has no places; expected a layer with "
-                f"maps, one of {', '.join(c.name for c in calls if c.result.ndim == 4) or 'none'}"
+                f"grad_cam: layer is {call.name!r} ({type(call.layer).__name__}), whose outputs "
+                f"{call.result.shape[1:]} have no positions; expected a layer with maps, one of "
+                f"{', '.join(c.name for c in calls if c.result.ndim == 4) or 'none'}"
             )
         call.result.retain_grad()
         score_backward("grad_cam", calls[-1].result, classes)
     if call.result.grad is None:
-        raise ValueError(f"grad_cam: the logits do not depend on {call.name}")
+        raise ValueError(f"grad_cam: layer is {call.name!r}, on which the logits do not depend")
     gradient = to_host(call.result.grad)
     return Evidence(call.name, to_host(call.result.data), gradient.mean(axis=(2, 3)))
 
@@ -107,9 +107,8 @@ def class_activation_evidence(model: Module, images: Array, classes: Classes = N
     found = averaged_maps(calls)
     if found is None:
         raise ValueError(
-            "class_activation_map: expected a network that ends with global average pooling of its "
-            "maps and one linear layer, but behind the maps of this one stands something else; "
-            "grad_cam takes any network"
+            "class_activation_map: model does not end with global average pooling and one linear "
+            "layer (grad_cam takes any network)"
         )
     maps, head = found
     chosen = class_of_each("class_activation_map", calls[-1].result, classes)

@@ -29,7 +29,7 @@ def plot_augmented(
     if count < 1:
         raise ValueError(f"plot_augmented: count is {count}; expected at least one copy")
     steps: Sequence[Any] = transform.transforms if isinstance(transform, Compose) else (transform,)
-    pictures, titles = [image], ["the image"]
+    pictures, titles = [image], ["original"]
     for i in range(count):
         rng, picture, words = np.random.default_rng((seed, i)), image, []
         for step in steps:
@@ -37,7 +37,7 @@ def plot_augmented(
             picture = step.apply(picture, drawn)
             words += _words(step, drawn)
         pictures.append(picture)
-        titles.append("\n".join(words) or "nothing")
+        titles.append("\n".join(words) or "unchanged")
     return _sheet(_rows(pictures), _rows(titles), histograms)
 
 
@@ -70,7 +70,7 @@ def _words(step: Any, drawn: Any) -> list[str]:
         if drawn.scale_x not in (1, -1) or drawn.scale_y != 1:
             lines.append(f"scaled {abs(drawn.scale_x):.2f} x {drawn.scale_y:.2f}")
         if (drawn.shift_x, drawn.shift_y) != (0, 0) and drawn.scale_x > 0:
-            lines.append(f"moved {drawn.shift_x:.3g}, {drawn.shift_y:.3g}")
+            lines.append(f"shifted {drawn.shift_x:.3g}, {drawn.shift_y:.3g}")
         return lines
     if isinstance(drawn, Projection):
         (a, b, _), (c, d, _), (e, f, _) = drawn.matrix

@@ -177,15 +177,15 @@ def _check_size(last: Tensor, nodes: list[Node]) -> None:
     if len(nodes) > MOST_NODES:
         raise ValueError(f"the graph has {len(nodes)} nodes; a page shows at most {MOST_NODES}")
     if not last.requires_grad:
-        raise ValueError("the result depends on no value that was given, so nothing goes back")
+        raise ValueError("the result does not depend on any given value; it has no gradient")
     if last.size != 1:
         raise ValueError(
-            f"the result has shape {last.shape}, not one number; add .sum() or .mean()"
+            f"the result has shape {last.shape}; expected a scalar (add .sum() or .mean())"
         )
     for node in nodes:
         if size(node) > MOST_NUMBERS:
             name = node.name if node.backward else "a given value"
             raise ValueError(
-                f"{name} has shape {node.shape}, {size(node)} numbers; every number is shown, so "
-                f"expected at most {MOST_NUMBERS}"
+                f"{name} has shape {node.shape}, {size(node)} numbers; expected at most "
+                f"{MOST_NUMBERS}, because the page shows every number"
             )

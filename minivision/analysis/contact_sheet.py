@@ -30,8 +30,8 @@ def plot_contact_sheet(
     """Each query (image, name) with the images found for it, in as many rows of six as needed."""
     if not queries or len(queries) != len(answers) or not all(answers):
         raise ValueError(
-            f"plot_contact_sheet: {len(queries)} queries came with {len(answers)} lists of "
-            "answers; expected at least one query, and an answer to each"
+            f"plot_contact_sheet: queries has {len(queries)} entries and answers {len(answers)}; "
+            "expected at least one query, and at least one image found for each"
         )
     columns = min(COLUMNS, max(map(len, answers)))
     heights = [-(-len(found) // columns) for found in answers]

@@ -25,7 +25,7 @@ from minivision.tensor import Tensor
 def layer_field(fields: dict[str, ReceptiveField], layer: str) -> ReceptiveField:
     """The field of the layer with this name; if there is none, the error lists the layers."""
     if layer not in fields:
-        raise ValueError(f"no layer is called {layer!r}; there are {', '.join(fields)}")
+        raise ValueError(f"no layer is called {layer!r}; expected one of {', '.join(fields)}")
     return fields[layer]
 
 
@@ -57,8 +57,8 @@ def effective_field(
     moved = np.abs(to_host(x.grad)).astype(np.float64).sum(axis=(0, 1))
     if not moved.any():
         raise ValueError(
-            f"effective_field: no pixel moves unit ({row}, {column}) of {layer}; are the weights "
-            "zero, or is it silent on these images?"
+            f"effective_field: no pixel changes unit ({row}, {column}) of {layer}; its weights "
+            "may be zero, or its ReLU inactive on these images"
         )
     return moved / moved.sum()
 
@@ -95,7 +95,7 @@ def plot_receptive_field(
     left, right = [*figure.subplots(1, panels, squeeze=False)[0], None][:2]
     left.imshow(image, cmap="gray", vmin=0, vmax=255)
     size = " x ".join(str(side) for side in field.size)
-    left.set_title(f"it can see {size} pixels", fontsize=10)
+    left.set_title(f"receptive field: {size} pixels", fontsize=10)
     _frame(left, box, H, W)
     if shares is not None:
         grey = image if image.ndim == 2 else image.mean(axis=2)
@@ -106,7 +106,7 @@ def plot_receptive_field(
         heat[..., 3] = np.sqrt(shares / shares.max())
         right.imshow(heat)
         side = effective_size(shares)
-        words = f"90 % of its gradient: {side**2:.0f} pixels, about {side:.0f} x {side:.0f}"
+        words = f"90 % of the gradient: {side**2:.0f} pixels, about {side:.0f} x {side:.0f}"
         right.set_title(words, fontsize=10)
         _frame(right, box, H, W)
     figure.suptitle(f"Unit ({row}, {column}) of {field.name} ({field.kind})", fontsize=11)
@@ -127,6 +127,6 @@ def _frame(axes: Axes, box: Box, H: int, W: int) -> None:
     outside = box.padding(H, W)
     if outside:
         words = ", ".join(f"{count} {side}" for side, count in outside.items())
-        axes.set_xlabel(f"pixels of padding: {words}", fontsize=9, color=VERMILION)
+        axes.set_xlabel(f"padding, in pixels: {words}", fontsize=9, color=VERMILION)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)

@@ -53,8 +53,8 @@ def embedding(
     features = features.astype(np.float64)
     if not 1 <= components <= min(features.shape):
         raise ValueError(
-            f"embedding: components is {components}; {features.shape[0]} images with "
-            f"{features.shape[1]} features each have 1 to {min(features.shape)}"
+            f"embedding: components is {components}; expected 1 to {min(features.shape)} for "
+            f"{features.shape[0]} images with {features.shape[1]} features each"
         )
     centred = features - features.mean(axis=0)
     # The rows of v are the directions, at right angles; u·s are the images' coordinates along them.
@@ -73,8 +73,8 @@ def layer_before_the_last(model: Module, image_shape: tuple[int, ...]) -> tuple[
         calls = watched(model, Tensor(empty, requires_grad=True))
     if len(calls) < 2:
         raise ValueError(
-            "embedding: model has one layer only; there is nothing between the image and its "
-            "answer that could be drawn"
+            "embedding: model has only one layer; expected at least 2, since the inputs of the "
+            "last one are drawn"
         )
     head = averaged_maps(calls)
     return (calls[-2].name, False) if head is None else (head[0].name, True)

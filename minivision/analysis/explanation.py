@@ -91,22 +91,22 @@ def plot_explanation(
     heights = (1, 1) if cam is None else (1, 1, 0.62)
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     file, fed, bars = parts[0].subplots(1, 3, width_ratios=(1, 1, 1.4))
-    _picture(file, original if original.shape[2] == 3 else original[:, :, 0], "the file")
+    _picture(file, original if original.shape[2] == 3 else original[:, :, 0], "image file")
     _picture(fed, picture, "as the network sees it")
     _bars(bars, e, classes)
 
     name = readable(classes[e.class_index])
-    panels = [(f"saliency: pixels that move\nthe score of {name!r}", e.saliency)]
+    panels = [(f"saliency: pixels that change\nthe score of {name!r}", e.saliency)]
     if cam is not None and e.evidence is not None:
-        panels.append((f"Grad-CAM at {e.evidence.layer}:\nwhere its maps say {name!r}", cam))
+        panels.append((f"Grad-CAM at {e.evidence.layer}:\nevidence for {name!r}", cam))
     patch = " x ".join(map(str, e.occlusion.patch))
-    words = f"a patch of {patch} here lowers (red)\nor raises (blue) p({name!r})"
+    words = f"occlusion: covering {patch} pixels\nlowers (red) or raises (blue) p({name!r})"
     panels.append((words, e.occlusion.importance()))
     grid = parts[1].subplots(1, len(panels))
     for axes, (words, heat) in zip(grid, panels, strict=True):
         draw_heat(axes, picture, heat)
         axes.set_title(words, fontsize=9, parse_math=False)
-    strongest = f"largest change {np.abs(e.occlusion.importance()).max():.0%} of probability"
+    strongest = f"largest change in probability: {np.abs(e.occlusion.importance()).max():.0%}"
     grid[-1].set_xlabel(strongest, fontsize=8)
     if e.evidence is not None:
         _maps(parts[2], e.evidence, name)
@@ -152,7 +152,7 @@ def _bars(axes: Axes, e: Explanation, classes: Sequence[str]) -> None:
         axes.text(p + 0.02, place, f"{100 * p:.1f} %", va="center", fontsize=8)
     axes.set_yticks(range(len(shown)), [shortened(classes[k], 20) for k in shown], parse_math=False)
     axes.set(xlim=(0, 1.25), ylim=(len(shown) - 0.3, -0.7), xticks=[])
-    axes.set_title("the answers; in red the one that is explained", fontsize=9)
+    axes.set_title("predictions (red: the explained class)", fontsize=9)
     axes.tick_params(length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 
@@ -162,7 +162,7 @@ def _maps(part: Figure, evidence: Evidence, name: str) -> None:
     spoken = evidence.weights[0] * evidence.maps[0].sum(axis=(1, 2))
     loudest = np.argsort(-np.abs(spoken), kind="stable")[:MAPS]
     part.suptitle(
-        f"maps of {evidence.layer} that count most for {name!r} (red) and against it (blue), "
+        f"maps of {evidence.layer} with the most evidence for {name!r} (red) or against it (blue): "
         "weight x sum", fontsize=9, parse_math=False,
     )  # fmt: skip
     grid = part.subplots(1, MAPS)

@@ -30,7 +30,7 @@ OPERATORS: dict[type, Callable] = {
 }  # fmt: skip
 
 
-TOO_DEEP = "{:.20}… is nested too deeply; name its parts, as in h = x + x; h + h"
+TOO_DEEP = "{:.20}… is nested too deeply; name the parts, as in h = x + x; h + h"
 
 
 class Evaluation:
@@ -60,7 +60,7 @@ class Evaluation:
                         value = self._of(line.value)
                     case _:
                         said = ast.unparse(line)
-                        raise ValueError(f"{said!r}: expected an expression, or NAME = one")
+                        raise ValueError(f"{said!r}: expected an expression or NAME = EXPRESSION")
         except RecursionError as error:
             raise ValueError(TOO_DEEP.format(text)) from error
         except OverflowError as error:
@@ -101,11 +101,11 @@ class Evaluation:
                 return self._computed(tree, operator.attrgetter("T"), self._of(part))
             case ast.Call(func=called, args=parts, keywords=named):
                 if any(name.arg is None for name in named):
-                    raise ValueError(f"{ast.unparse(tree)}: ** cannot be written here")
+                    raise ValueError(f"{ast.unparse(tree)}: ** is not supported here")
                 arguments = [self._of(part) for part in parts]
                 keywords = {str(name.arg): self._of(name.value) for name in named}
                 return self._computed(tree, self._function(called), *arguments, **keywords)
-        raise ValueError(f"{ast.unparse(tree)!r} cannot be written here")
+        raise ValueError(f"{ast.unparse(tree)!r} is not supported here")
 
     def _named(self, name: str) -> Any:
         if name in self.names:
@@ -120,11 +120,15 @@ class Evaluation:
             owner = self._of(called.value)
             if isinstance(owner, Tensor) and called.attr in METHODS:
                 return getattr(owner, called.attr)
-            raise ValueError(f"a Tensor has no method {called.attr!r}; it has {', '.join(METHODS)}")
+            raise ValueError(
+                f"no method is called {called.attr!r}; expected one of {', '.join(METHODS)}"
+            )
         name = called.id if isinstance(called, ast.Name) else ast.unparse(called)
         if name not in FUNCTIONS:
             near = get_close_matches(name, FUNCTIONS, 1)
-            meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(FUNCTIONS)}"
+            meant = (
+                f"did you mean {near[0]}?" if near else f"expected one of {', '.join(FUNCTIONS)}"
+            )
             raise ValueError(f"no function is called {name!r}; {meant}")
         return FUNCTIONS[name]
 

@@ -35,12 +35,14 @@ def boxes_around_evidence(maps: Array, share: float = 0.2) -> np.ndarray:
     """
     N, _, _ = sizes("boxes_around_evidence", "maps", maps, "N H W")
     if not 0 < share <= 1:
-        raise ValueError(f"boxes_around_evidence: share is {share}; expected above 0, at most 1")
+        raise ValueError(
+            f"boxes_around_evidence: share is {share}; expected a number above 0, at most 1"
+        )
     boxes = np.empty((N, 4), np.int64)
     for n, heat in enumerate(to_host(maps).astype(np.float64)):
         low, high = heat.min(), heat.max()
         if not np.isfinite(low + high):
-            raise ValueError(f"boxes_around_evidence: maps[{n}] has a value that is not finite")
+            raise ValueError(f"boxes_around_evidence: maps[{n}] contains NaN or infinity")
         strong = heat - low >= share * (high - low)
         _, _, found, _ = cv2.connectedComponentsWithStats(strong.astype(np.uint8))
         x, y, width, height, _ = found[1 + found[1:, cv2.CC_STAT_AREA].argmax()]  # 0: background
@@ -62,7 +64,7 @@ def box_overlap(boxes: Any, others: Any) -> np.ndarray:
         for name, value in (("boxes", boxes), ("others", others))
     )
     if len(boxes) != len(others):
-        raise ValueError(f"box_overlap: {len(boxes)} boxes came with {len(others)} others")
+        raise ValueError(f"box_overlap: {len(boxes)} boxes but {len(others)} others")
     starts = np.maximum(boxes[:, :2], others[:, :2])
     ends = np.minimum(boxes[:, 2:], others[:, 2:])
     shared = np.maximum(ends - starts, 0).prod(axis=1)

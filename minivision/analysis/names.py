@@ -63,8 +63,8 @@ def draw_in_any_script(figure: Figure, draw: Callable[[], None]) -> None:
         NOTED.update(lacking)
         some = "".join(sorted(lacking)[:20])
         print(
-            f"note: no installed font has {some}; the picture shows boxes in their place (Noto "
-            "Sans CJK has most scripts of Asia)",
+            f"note: no installed font has {some}; the figure shows boxes instead (Noto Sans CJK "
+            "covers most East Asian scripts)",
             file=sys.stderr,
         )
 

@@ -77,12 +77,14 @@ def occlusion(
     PH, PW = pair("occlusion", "patch", patch, least=1)
     SH, SW = pair("occlusion", "stride", stride, least=1)
     if PH > H or PW > W:
-        raise ValueError(f"occlusion: patch is {PH}x{PW}; the image has only {H}x{W} pixels")
+        raise ValueError(
+            f"occlusion: patch is {PH}x{PW}; expected at most the size of the image, {H}x{W}"
+        )
     colour = np.asarray(fill, dtype=np.float64)
     if colour.shape not in ((), (C,)):
         raise ValueError(
-            f"occlusion: fill has shape {colour.shape}; expected a number, or one for each of the "
-            f"image's {C} channels"
+            f"occlusion: fill has shape {colour.shape}; expected a number, or one for each of "
+            f"the {C} channels"
         )
     rows, columns = _starts(H, PH, SH), _starts(W, PW, SW)
     corners = [(row, column) for row in rows for column in columns]

@@ -105,8 +105,8 @@ def image_shape(function: str, model: Module, input_size: Size) -> tuple[int, in
     given = (input_size, input_size) if isinstance(input_size, int) else (input_size or ())
     if len(given) not in (2, 3) or not all(isinstance(n, int) and n >= 1 for n in given):
         raise ValueError(
-            f"{function}: input_size is {input_size!r}; expected the size of the images: one "
-            "number for squares, (H, W), or (C, H, W)"
+            f"{function}: input_size is {input_size!r}; expected the size of the images: a "
+            "number for square ones, (H, W) or (C, H, W)"
         )
     *channels, H, W = given
     first = (layer.in_channels for layer in model.modules() if hasattr(layer, "in_channels"))
@@ -142,15 +142,14 @@ def window_of(node: Node, before: tuple[int, ...]) -> Window:
     if node.name == "adaptive_avg_pool2d":
         if H % units[0] or W % units[1]:
             raise ValueError(
-                f"receptive_fields: adaptive pooling makes {units[0]}x{units[1]} of {H}x{W} "
-                "places; its windows are of different sizes, so that no one size fits all units "
-                "(take images whose maps can be divided evenly)"
+                f"receptive_fields: adaptive pooling from {H}x{W} to {units[0]}x{units[1]} has "
+                "windows of different sizes; expected images whose maps divide evenly"
             )
         step = H // units[0], W // units[1]
         return Window(step, step)
     if node.name in AT_ITS_PLACE and units == (H, W):
         return Window((1, 1))
     raise ValueError(
-        f"receptive_fields: {node.name} makes {node.shape[1:]} of {before[1:]}, and it is not "
-        "known which places its results look at"
+        f"receptive_fields: {node.name} turns {before[1:]} into {node.shape[1:]}; "
+        "which positions its results depend on is unknown"
     )

@@ -102,8 +102,8 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     K = len(classes)
     if K == 0 or matrix.shape != (K, K):
         raise ValueError(
-            f"plot_confusion: matrix has shape {matrix.shape} and there are {K} names in classes; "
-            "expected (K, K) counts and K names, K at least 1"
+            f"plot_confusion: matrix has shape {matrix.shape} and classes {K} names; "
+            "expected (K, K) and K names, K at least 1"
         )
     diagonal = np.eye(K, dtype=bool)
     most = max(1, matrix[~diagonal].max(initial=0))
@@ -153,7 +153,7 @@ def plot_images(
     separately: its smallest number becomes black, its largest white (a constant one is mid-grey).
     """
     if titles is not None and len(titles) != len(images):
-        raise ValueError(f"plot_images: {len(images)} images came with {len(titles)} titles")
+        raise ValueError(f"plot_images: {len(images)} images but {len(titles)} titles")
     if len(images) == 0 or columns < 1:
         raise ValueError(
             f"plot_images: {len(images)} images in {columns} columns; expected at least one of each"
@@ -189,8 +189,8 @@ def plot_predictions(
     N, K = len(originals), len(classes)
     if N == 0 or np.ndim(fed) != 4 or not N == len(fed) == len(names):
         raise ValueError(
-            f"plot_predictions: {N} originals, fed of shape {np.shape(fed)} and {len(names)} "
-            "names; expected N images, (N, C, H, W) and N names, N at least 1"
+            f"plot_predictions: {N} originals, fed {np.shape(fed)} and {len(names)} names; "
+            "expected N images, (N, C, H, W) and N names, N at least 1"
         )
     if probabilities.shape != (N, K):
         raise ValueError(
@@ -227,7 +227,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise ValueError(f"save_figure: writes PNG, but the path is {path}; let it end in .png")
+        raise ValueError(f"save_figure: path is {path}; expected a name that ends in .png")
     buffer = io.BytesIO()
 
     def draw() -> None:
@@ -249,23 +249,23 @@ def _show(axes: Axes, where: str, image: np.ndarray) -> None:
             "(np.moveaxis(x, -3, -1) turns (…, C, H, W) into (…, H, W, C))"
         )
     if image.dtype.kind == "f":
-        image = _stretched(image)
+        image = _stretched(where, image)
     elif image.dtype != np.uint8:
-        raise ValueError(f"{where}: an image has dtype {image.dtype}; expected uint8 or a float")
+        raise ValueError(f"{where}: an image has dtype {image.dtype}; expected uint8 or floats")
     # Small images show their pixels; large ones are smoothed when they are shrunk.
     smoothing = "nearest" if max(image.shape[:2]) <= 64 else "auto"
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation=smoothing)
 
 
-def _stretched(image: np.ndarray) -> np.ndarray:
+def _stretched(where: str, image: np.ndarray) -> np.ndarray:
     """The image as uint8, its smallest number 0 and its largest 255.
 
-    >>> _stretched(np.array([[-1.0, 0.0, 3.0]]))
+    >>> _stretched("plot_images", np.array([[-1.0, 0.0, 3.0]]))
     array([[  0,  64, 255]], dtype=uint8)
     """
     low, high = float(image.min()), float(image.max())
     if not np.isfinite(high - low):
-        raise ValueError("an image to be drawn contains NaN or infinity")
+        raise ValueError(f"{where}: an image contains NaN or infinity")
     if high == low:
         return np.full(image.shape, 128, np.uint8)
     return np.round(255 * (image.astype(float) - low) / (high - low)).astype(np.uint8)

@@ -86,7 +86,7 @@ def _draw_map(axes: Axes, cells: dict[tuple[int, float], float], none: float) ->
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.set_size_inches(1.4 + 1.25 * len(magnitudes), 1.3 + 0.75 * len(counts))
-    figure.colorbar(picture, ax=axes, label="points more than none")
+    figure.colorbar(picture, ax=axes, label="difference in percentage points")
 
 
 def _draw_bars(
@@ -100,7 +100,9 @@ def _draw_bars(
     axes.barh(range(len(order)), points, color=colours, height=0.6)
     axes.axvline(0, color=GREY, linewidth=1)
     axes.set_yticks(range(len(order)), [names[i] for i in order], fontsize=9)
-    axes.set(xlabel=f"points more than none; grey: one standard error of {images:,} images")
+    axes.set(
+        xlabel=f"difference in percentage points (grey: one standard error, {images:,} images)"
+    )
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     figure = axes.get_figure(root=True)

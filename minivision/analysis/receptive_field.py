@@ -186,7 +186,7 @@ def _joined(paths: list[ReceptiveField]) -> ReceptiveField:
     first = paths[0]
     if any((path.jump, path.window) != (first.jump, first.window) for path in paths):
         raise ValueError(
-            f"receptive_fields: {first.kind} joins paths whose units stand "
+            f"receptive_fields: {first.kind} joins paths whose units are "
             f"{' and '.join(str(path.jump) for path in paths)} pixels apart"
         )
     low = [min(p.start[a] - p.size[a] / 2 for p in paths) for a in (0, 1)]

@@ -80,7 +80,8 @@ def first_layer_filters(model: Module) -> np.ndarray:
     weight = next((w for w in weights if isinstance(w, Tensor) and w.ndim == 4), None)
     if weight is None:
         raise ValueError(
-            "first_layer_filters: model has no convolution, a layer with a weight (F, C, KH, KW)"
+            "first_layer_filters: model has no convolution; expected a layer with a weight "
+            "(F, C, KH, KW)"
         )
     return np.moveaxis(to_host(weight.data), 1, -1).copy()
 
@@ -91,7 +92,7 @@ def called(function: str, calls: list[Call], layer: str) -> Call:
         if call.name == layer:
             return call
     names = ", ".join(call.name for call in calls)
-    raise ValueError(f"{function}: no layer is called {layer!r}; there are {names}")
+    raise ValueError(f"{function}: no layer is called {layer!r}; expected one of {names}")
 
 
 def score_backward(function: str, logits: Tensor, classes: Classes) -> np.ndarray:
@@ -109,7 +110,7 @@ def score_backward(function: str, logits: Tensor, classes: Classes) -> np.ndarra
 
 def class_of_each(function: str, logits: Tensor, classes: Classes) -> np.ndarray:
     """The chosen class of each image, (N,); None means the likeliest."""
-    N, K = sizes(function, "what the model returns", logits, "N K")
+    N, K = sizes(function, "the model's output", logits, "N K")
     if classes is None:
         return to_host(logits.data).argmax(axis=1)
     k = np.asarray(classes)

@@ -68,7 +68,7 @@ class Summary(NamedTuple):
             for row in self.rows
         ]
         total = (self.parameters, self.multiply_adds, self.kept_bytes)
-        last = ("together", "", "", *(f"{n:,}" for n in total))
+        last = ("total", "", "", *(f"{n:,}" for n in total))
         lines = [head, first, *body, last]
         widths = [max(len(line[i]) for line in lines) for i in range(6)]
         words = [
@@ -80,7 +80,7 @@ class Summary(NamedTuple):
         ]
         rule = "-" * (sum(widths) + 10)
         kept = "1 image" if self.images == 1 else f"{self.images} images"
-        note = f"multiply-adds: for 1 image; bytes kept for the backward pass: for {kept}"
+        note = f"multiply-adds for 1 image; bytes kept for the backward pass of {kept}"
         return "\n".join([words[0], rule, *words[1:-1], rule, words[-1], note])
 
 
@@ -101,14 +101,14 @@ def summary(model: Module, input_size: Size = None, images: int = 1) -> Summary:
 
     >>> from minivision.nn import Conv2d, ReLU, Sequential
     >>> print(summary(Sequential(Conv2d(1, 2, 3), ReLU()), (4, 5)))
-    layer     kind    output  parameters  multiply-adds  bytes kept
-    ---------------------------------------------------------------
-    (image)           1x4x5
-    0         Conv2d  2x2x3           20            108          80
-    1         ReLU    2x2x3                                      48
-    ---------------------------------------------------------------
-    together                          20            108         128
-    multiply-adds: for 1 image; bytes kept for the backward pass: for 1 image
+    layer    kind    output  parameters  multiply-adds  bytes kept
+    --------------------------------------------------------------
+    (image)          1x4x5
+    0        Conv2d  2x2x3           20            108          80
+    1        ReLU    2x2x3                                      48
+    --------------------------------------------------------------
+    total                            20            108         128
+    multiply-adds for 1 image; bytes kept for the backward pass of 1 image
     """
     C, H, W = image_shape("summary", model, input_size)
     if images < 1:

@@ -100,9 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         said = str(error)
         if not isinstance(error, EXPLAINED):
-            said = (
-                f"{type(error).__name__} {' '.join(said.split())} (MINIVISION_DEBUG=1 tells more)"
-            )
+            said = f"{type(error).__name__} {' '.join(said.split())}"
+            said += " (MINIVISION_DEBUG=1 shows the traceback)"
         print(f"minivision {arguments.command}: {said}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, Stopped) as error:

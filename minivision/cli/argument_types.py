@@ -7,8 +7,8 @@ from typing import Any
 
 
 def positive(kind: type, zero: bool = False) -> Any:
-    """An argument type: a number above zero, or also zero."""
-    expected = "a number, 0 or more" if zero else "a number above zero"
+    """An argument type: a number above 0, or also zero."""
+    expected = "a number, 0 or more" if zero else "a number above 0"
 
     def parse(text: str) -> Any:
         try:

@@ -26,7 +26,7 @@ from minivision.transforms.randaugment import PRESETS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "image", type=Path, nargs="?", metavar="IMAGE", help="a colour picture: PNG, JPEG, …"
+        "image", type=Path, nargs="?", metavar="IMAGE", help="a colour image: PNG, JPEG, …"
     )
     parser.add_argument(
         "--policy",
@@ -35,16 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=2, help="operations per image (default: 2)")
     parser.add_argument("--magnitude", type=float, default=9, help="0 to 30 (default: 9)")
     parser.add_argument(
-        "--preset", choices=PRESETS, default="monotone", help="whose strengths (default: monotone)"
+        "--preset", choices=PRESETS, default="monotone", help="the strengths (default: monotone)"
     )
-    parser.add_argument("--fill", type=int, default=128, help="byte outside the image (128)")
-    parser.add_argument("--copies", type=int, default=17, help="how many to draw (default: 17)")
+    parser.add_argument("--fill", type=int, default=128, help="fill value (default: 128)")
+    parser.add_argument("--copies", type=int, default=17, help="number of copies (default: 17)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
-    parser.add_argument("--sweep", action="store_true", help="every operation, weak to strong")
-    parser.add_argument("--histogram", action="store_true", help="a histogram under each copy")
-    parser.add_argument("--describe", action="store_true", help="print the strengths")
+    parser.add_argument("--sweep", action="store_true", help="draw each operation, weak to strong")
+    parser.add_argument("--histogram", action="store_true", help="draw a histogram below each copy")
+    parser.add_argument("--describe", action="store_true", help="print the strengths as numbers")
     parser.add_argument(
-        "--out", type=Path, metavar="PNG", help="the sheet (default: augmented-NAME.png, here)"
+        "--out", type=Path, metavar="PNG", help="the file to write (default: augmented-NAME.png)"
     )
     parser.epilog = EXPLAINED
 
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.count, arguments.magnitude, arguments.preset, arguments.fill
     )
     if arguments.image is None and not arguments.describe:
-        raise ValueError("which image? Name a file, or ask for --describe")
+        raise ValueError("no image is given; name a file, or use --describe")
     size = (32, 32)
     if arguments.image is not None:
         image = read_image(arguments.image, channels=3)
@@ -83,7 +83,7 @@ def _transform(policy: str | None, size: tuple[int, int], randaugment: RandAugme
     steps, mixer = read_policy("--policy", policy, (*size, 3))
     if mixer:
         raise ValueError(
-            f"--policy: {mixer} mixes the images of a batch, and here is one; leave it out, and "
-            f"train with it: minivision train --augment {policy}"
+            f"--policy: {mixer} mixes the images of a batch, but there is only one image; leave it "
+            f"out here, and use it in training: minivision train --augment {policy}"
         )
     return Compose(steps)

@@ -31,10 +31,10 @@ LARGEST = 1_000_000  # numbers in an input
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("expression", metavar="EXPRESSION", help="what to compute, in quotes")
+    parser.add_argument("expression", metavar="EXPRESSION", help="the expression, in quotes")
     parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="a value for each name")
     parser.add_argument(
-        "--out", type=Path, default=Path("backward.html"), help="(default: backward.html)"
+        "--out", type=Path, default=Path("backward.html"), help="the file to write (backward.html)"
     )
     parser.add_argument("--seed", type=whole, default=0, help="seed of random(…) (default: 0)")
 
@@ -55,7 +55,7 @@ def in_words(grad: np.ndarray | None) -> str:
     ('[[1.0, 0.5]]', 'of shape (1, 6, 6), on the page')
     """
     if grad is None:
-        return "none, the result does not depend on it"
+        return "none, because the result does not depend on it"
     return (
         f"of shape {grad.shape}, on the page"
         if grad.size > 12
@@ -73,7 +73,9 @@ def tensors_of(values: Sequence[str], rng: np.random.Generator) -> dict[str, Ten
     for text in values:
         name, equals, value = text.partition("=")
         if not (equals and name.isidentifier()):
-            raise ValueError(f"{text!r}: expected NAME=VALUE, as in x=[1,2] (no blanks, or quotes)")
+            raise ValueError(
+                f"{text!r}: expected NAME=VALUE, as in x=[1,2] (quoted if it has spaces)"
+            )
         if name in given:
             raise ValueError(f"{name} is given twice: {values}")
         given[name] = Tensor(array_of(name, value, rng), requires_grad=True)
@@ -87,8 +89,8 @@ def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
         shape = tuple(int(n) for n in made[2].replace(",", " ").split())
         if math.prod(shape) > LARGEST:
             raise ValueError(
-                f"{name} has {math.prod(shape):,} numbers; expected at most {LARGEST:,}, which are "
-                "still far too many to look at"
+                f"{name} has {math.prod(shape):,} numbers; expected at most {LARGEST:,} (and far "
+                "fewer on a readable page)"
             )
         if made[1] == "ones":
             return np.ones(shape, np.float32)

@@ -50,7 +50,7 @@ from minivision.transforms import Normalize, from_description
 
 PLACES = ("run_folder", "dataset", "labelled", "unlabelled")  # options that may be paths
 OLD = {
-    "run_folder": "RUN, the folder of a run to begin from",
+    "run_folder": "RUN, the folder of the run to start from",
     "dataset": "--dataset NAME|PATH, the images to learn",
 }
 # One way of training: variant(run) -> the trained model and its history, continuing from the state
@@ -78,7 +78,7 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--seed", type=whole, help="random seed (default: 0)")
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
-    add("--out", type=Path, help="the folder of results (default: runs/COMMAND-DATASET-N)")
+    add("--out", type=Path, help="the results folder (default: runs/COMMAND-DATASET-N)")
     add("--resume", action="store_true", help="continue the results in --out, with their settings")
     add(
         "--skip-unreadable", action="store_true", default=None,
@@ -111,7 +111,9 @@ def open_folder(
         file = folder.path / "settings.json"
         for name in (*defaults, "images", "skipped"):
             if name not in folder.settings:
-                raise ValueError(f"{file}: {name!r} is missing; it was not written by {command}")
+                raise ValueError(
+                    f"{file}: {name!r} is missing; the file was not written by {command}"
+                )
         same_version(folder.path, folder.settings.get("versions", {}))
         folder.check_settings()
         check_options(file, folder.settings, list(defaults))
@@ -259,7 +261,7 @@ def compare(
         for name, variant in variants.items():
             run = folder.stage(name.replace(" ", "-"), settings.plain())
             if run.result_path.exists():
-                print(f"{name}: done before")
+                print(f"{name}: already done")
             else:
                 print(f"{name}: {variant.__doc__}")
                 model, history = variant(run.stage("training"))

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     source, target = arguments.source, arguments.target
     if target.suffix != ".safetensors":
-        raise ValueError(f"{target}: the file to write must end in .safetensors")
+        raise ValueError(f"{target}: the name must end in .safetensors")
     arrays = read_pth(source)
     save_weights(target, arrays, {"converted from": source.name})
     numbers = sum(array.size for array in arrays.values())
@@ -74,7 +74,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
     except ModuleNotFoundError:
         raise ValueError(
             f"reading {path} needs PyTorch, which is not installed here: pip install torch, or on "
-            'a machine that has it: python -c "import torch; from safetensors.torch import '
+            'a machine that has it, python -c "import torch; from safetensors.torch import '
             f"save_file; save_file(torch.load('{path.name}', weights_only=True), "
             f"'{path.stem}.safetensors')\""
         ) from None
@@ -84,8 +84,8 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} holds more than weights, or is not a PyTorch file; it was not read, "
-            "because that could run code. In the program that wrote it: "
+            f"{path} contains more than weights, or is not a PyTorch file; it was not loaded, "
+            "because that could run code. Save only the weights: "
             "torch.save(model.state_dict(), 'weights.pth')"
         ) from error
     except Exception as error:  # other files make its reader fail in many ways
@@ -94,17 +94,17 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
         ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            print(f"{path}: a checkpoint with {', '.join(map(str, state))}; took its {wrapper}")
+            print(f"{path}: a checkpoint with {', '.join(map(str, state))}; using its {wrapper}")
             state = state[wrapper]
     wrong = {} if isinstance(state, Mapping) else {"the file": state}
     wrong = wrong or {k: v for k, v in state.items() if not isinstance(v, torch.Tensor)}
     if wrong or not state:
-        found = ", ".join(f"{k!r} is a {type(v).__name__}" for k, v in list(wrong.items())[:NAMED])
-        raise ValueError(
-            f"{path}: expected a state_dict, names with tensors; {found or 'it is empty'}"
+        found = ", ".join(
+            f"{k!r} is of type {type(v).__name__}" for k, v in list(wrong.items())[:NAMED]
         )
+        raise ValueError(f"{path}: expected a state_dict (named tensors); {found or 'it is empty'}")
     if all(str(name).startswith(PARALLEL) for name in state):
-        print(f"{path}: every name begins with {PARALLEL!r}, as DataParallel writes; left out")
+        print(f"{path}: removed {PARALLEL!r}, which DataParallel puts before every name")
         state = {str(name).removeprefix(PARALLEL): tensor for name, tensor in state.items()}
     usual = (torch.float16, torch.float32, torch.float64)
     arrays = {}
@@ -123,11 +123,11 @@ def report(arrays: Mapping[str, np.ndarray], model: Module, name: str) -> int:
     expected = {key: array.shape for key, array in model.state_dict().items()}
     shared = [key for key in expected if key in arrays]
     fitting = [key for key in shared if arrays[key].shape == expected[key]]
-    print(f"{len(fitting)} of the {len(expected)} arrays of {name} are there in the right shape")
+    print(f"{len(fitting)} of the {len(expected)} arrays of {name} have the right shape")
     faults = {
         "missing": [key for key in expected if key not in arrays],
         f"not in {name}": [key for key in arrays if key not in expected],
-        "of another shape": [
+        "with another shape": [
             f"{key} is {arrays[key].shape}, expected {expected[key]}"
             for key in shared
             if key not in fitting

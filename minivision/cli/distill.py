@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser, "the teacher")
     add = parser.add_argument
     add("--student", help=f"{', '.join(MODELS)} (default: lenet5)")
-    add("--temperature", type=float, help="T, from 0.001 to 1000; large ones smooth (default: 4)")
+    add("--temperature", type=float, help="T, from 0.001 to 1000; higher is softer (default: 4)")
     add("--alpha", type=float, help="weight of the labels, 0 to 1 (default: 0.1)")
     add(
         "--no-labels", action="store_true", default=None,
@@ -88,7 +88,9 @@ def run(arguments: argparse.Namespace) -> None:
     if alpha is not None:
         require_probability("--alpha", alpha)
     if alpha and options["no_labels"]:
-        raise ValueError("--alpha weighs labels, and --no-labels has none; leave out one of them")
+        raise ValueError(
+            "--alpha weights the labels, but --no-labels uses none; leave one of them out"
+        )
     if alpha is None:
         alpha = 0.0 if options["no_labels"] else USUAL_ALPHA
     source = load_run(options["run_folder"])
@@ -97,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
     other_classes = of_teacher.classes != known
     if other_classes and not options["no_labels"]:
         raise ValueError(
-            f"the teacher knows {', '.join(known)}, but {options['dataset']} has "
+            f"the teacher was trained on {', '.join(known)}, but {options['dataset']} has "
             f"{', '.join(of_teacher.classes)}; distil with --no-labels, and give the student the "
             "new classes with minivision transfer"
         )
@@ -122,7 +124,7 @@ def run(arguments: argparse.Namespace) -> None:
     fit = trainer(settings, device, validate)
 
     def labels_alone(run: Run) -> tuple[Module, History]:
-        """the student from labels, the baseline"""
+        """train the student on the labels, the baseline"""
         student, loss = build_model(settings), watched(classification_loss, len(known))
         return student, fit(student, images, loss, Adam(student.parameters(), lr), run=run)
 
@@ -131,7 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
         batches = hide_labels(images) if options["no_labels"] else images
         return student, fit(student, batches, loss, Adam(student.parameters(), lr), run=run)
 
-    distilled.__doc__ = f"the student from the teacher's outputs at T = {T:g}"
+    distilled.__doc__ = f"train the student on the teacher's outputs at T = {T:g}"
 
     def measure(model: Any) -> dict[str, Any]:
         return scores(predict_logits(model, test)[0]) | cost(model)
@@ -151,12 +153,19 @@ def run(arguments: argparse.Namespace) -> None:
         tests=[] if other_classes else [splits.test],
     )  # fmt: skip
     teachers, students = results["teacher"], results["distilled"]
-    parts = [
-        f"{students[name] / teachers[name]:.0%} of the teacher's {name.replace('_', ' ')}"
-        for name in ("parameters", "multiply_adds", "milliseconds")
-    ]
-    print(f"an image costs the student {', '.join(parts)}")
+    print("the student, compared with the teacher:")
+    for name in ("parameters", "multiply_adds", "milliseconds"):
+        print(f"  {ratio_in_words(students[name] / teachers[name], name.replace('_', ' '))}")
     print(f"try: minivision predict {folder.path}/distilled IMAGE")
+
+
+def ratio_in_words(ratio: float, what: str) -> str:
+    """How much the student needs of something, compared with the teacher.
+
+    >>> ratio_in_words(0.123, "parameters"), ratio_in_words(7.86, "milliseconds")
+    ('12% of the parameters', '7.9 times as many milliseconds')
+    """
+    return f"{ratio:.0%} of the {what}" if ratio <= 1 else f"{ratio:.1f} times as many {what}"
 
 
 def cost(model: Any) -> dict[str, Any]:

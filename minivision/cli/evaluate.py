@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     top = min(3, len(classes))
     print(f"{settings.model} on {len(labels):,} test images of {settings.dataset}")
     print(f"  accuracy            {accuracy(logits, labels):.2%}{absent}")
-    print(f"  among the top {top}     {top_k_accuracy(logits, labels, top):.2%}")
+    print(f"  top-{top} accuracy      {top_k_accuracy(logits, labels, top):.2%}")
     print(f"  loss                {cross_entropy(logits, labels).item():.4f} nats")
     print(f"  calibration error   {expected_calibration_error(probabilities, labels):.2%}")
     print("  class               images  correct")
@@ -61,6 +61,6 @@ def run(arguments: argparse.Namespace) -> None:
         true, predicted = divmod(int(cell), len(classes))
         if mistakes[true, predicted]:
             times = mistakes[true, predicted]
-            print(f"  {classes[true]} was read as {classes[predicted]} {times} times")
+            print(f"  {classes[true]} was classified as {classes[predicted]} {times} times")
     figure = plots.plot_confusion(confusion, classes)
     save_picture(figure, arguments.out, run.path / "confusion.png")

@@ -30,18 +30,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="PNG, JPEG, WebP, …")
     parser.add_argument(
         "--class", dest="class_name", metavar="K",
-        help="the class to explain, by name or number (default: each image's likeliest)",
+        help="the class to explain, by name or number (default: the most likely one)",
     )  # fmt: skip
     parser.add_argument(
         "--layer", help="the layer whose maps to draw (default: the last convolution)"
     )
-    parser.add_argument("--out", type=Path, metavar="PNG", help="where to draw it; for one image")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="the file to write, for one image")
     parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.out is not None and len(arguments.images) > 1:
-        raise ValueError(f"--out is for one image, but there are {len(arguments.images)}")
+        raise ValueError(f"--out is for one image, but {len(arguments.images)} are given")
     device = resolve_device(arguments.device)
     run, settings, model = load_run(arguments.folder)
     model.to(device)
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         e = explain(model, x, asked, arguments.layer)
         top = int(e.probabilities.argmax())
         print(f"{path}")
-        print(f"  likeliest {classes[top]} ({e.probabilities[top]:.1%})")
+        print(f"  most likely {classes[top]} ({e.probabilities[top]:.1%})")
         if e.class_index != top:
             p = float(e.probabilities[e.class_index])
             print(f"  explained {classes[e.class_index]} ({p:.1%})")
@@ -87,10 +87,10 @@ def in_words(probabilities: np.ndarray, whole: float, name: str) -> str:
     """Describe the effect of covering the image in words.
 
     >>> in_words(np.array([[0.9, 0.25]]), 0.95, "ring")
-    'a patch takes the probability of ring from 95.0% to between 25.0% and 90.0%'
+    'a patch changes the probability of ring from 95.0% to between 25.0% and 90.0%'
     """
     low, high = float(probabilities.min()), float(probabilities.max())
-    before = f"a patch takes the probability of {name} from {whole:.1%}"
+    before = f"a patch changes the probability of {name} from {whole:.1%}"
     return f"{before} to between {low:.1%} and {high:.1%}"
 
 

@@ -56,8 +56,8 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "--labelled", metavar="NAME|PATH",
         help=f"a folder or tar of class folders, or one of {', '.join(DATASETS)}",
     )  # fmt: skip
-    add("--unlabelled", type=Path, metavar="FOLDER", help="images without labels, in any folders")
-    add("--labels", type=positive(int), help="with a NAME: keep this many, hide the others")
+    add("--unlabelled", type=Path, metavar="FOLDER", help="images without labels")
+    add("--labels", type=positive(int), help="keep N labels of a built-in dataset, hide the rest")
     add("--model", help=f"{', '.join(MODELS)} (default: lenet5)")
     add(
         "--epochs",
@@ -86,10 +86,10 @@ def ask(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]
     """The folder of results; ValueError unless the options say which images have no labels."""
     if not arguments.resume and (arguments.unlabelled is None) == (arguments.labels is None):
         raise ValueError(
-            "give either --unlabelled FOLDER, your own images, or --labels N, to hide all other "
-            "labels of the labelled ones"
+            "give either --unlabelled FOLDER (your own images) or --labels N (keep N labels and "
+            "hide the others)"
         )
-    needed = {"labelled": "--labelled NAME|PATH, images with labels"}
+    needed = {"labelled": "--labelled NAME|PATH, the images with labels"}
     usual = {
         "epochs": EPOCHS.get(arguments.labelled, USUAL).epochs,
         "lr": learning_rate(arguments.model or defaults["model"], "adam"),
@@ -124,7 +124,7 @@ def few_labels(folder: Run) -> FewLabels:
         unlabelled_images = unlabelled_stamps(settings, files, folder.path)
         print(f"{place}: {found_files(files, other_files(place))}")
         for name, reason in left_out.items():
-            print(f"left out: {name}: {reason}")
+            print(f"skipped: {name}: {reason}")
     steps = read_policy("--augment", settings["augment"], (H, W, C)).without_mixer("--augment")
     model = undrawn(settings["model"])
     prepared = preprocessing(splits, model, steps)

@@ -54,6 +54,6 @@ def tell(loss: float, classes: int) -> None:
         tqdm.write(  # above the progress bar, if there is one
             f"note: the first loss is {loss:.1f}, but guessing among {classes} classes costs "
             f"log {classes} = {guessing:.2f}: the scores are far too large before anything is "
-            "learned. Are the images standardised? Are the first weights too large (minivision "
+            "learned. Are the images standardised? Are the initial weights too large (minivision "
             "train has --start he)? If the loss does not fall soon, lower --lr"
         )

@@ -57,8 +57,8 @@ DEFAULTS: dict[str, Any] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser, "the old network")
     add = parser.add_argument
-    add("--old-weight", type=positive(float), help="lambda, of the old outputs (default: 1)")
-    add("--temperature", type=float, help="T of the old outputs, from 0.001 to 1000 (default: 2)")
+    add("--old-weight", type=positive(float), help="lambda, weight of the old outputs (default: 1)")
+    add("--temperature", type=float, help="T for the old outputs, 0.001 to 1000 (default: 2)")
     add("--warm-up", type=whole, help="epochs for the new head alone at the start (default: 1)")
 
 
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = begin(folder, arguments, settings)
     K, old_splits = len(splits.train.classes), old_images(old_run, old)
     print(
-        f"{old.model} of {options['run_folder']} knows {', '.join(old.classes)}; to learn: "
+        f"{old.model} of {options['run_folder']} knows {', '.join(old.classes)}; new classes: "
         f"{', '.join(splits.train.classes)}"
     )
     images = loader(splits.train, settings, "training")
@@ -109,15 +109,15 @@ def run(arguments: argparse.Namespace) -> None:
         return model, history
 
     def feature_extraction(run: Run) -> tuple[MultiHead, History]:
-        """a new head alone; the rest stays as it is"""
+        """train a new head and nothing else"""
         return train(new_model(), lwf_loss({}), epochs + warm_up, 0, run)
 
     def fine_tuning(run: Run) -> tuple[MultiHead, History]:
-        """backbone and new head, whatever becomes of the old task"""
+        """train the backbone and a new head, without regard to the old task"""
         return train(new_model(), lwf_loss({}), warm_up, epochs, run)
 
     def learning_without_forgetting(run: Run) -> tuple[MultiHead, History]:
-        """backbone and both heads, with the old outputs recorded"""
+        """train the backbone and both heads, with the recorded old outputs"""
         model = new_model()
         outputs = {"old": record_responses(model.task("old"), images)}
         loss = lwf_loss(outputs, options["temperature"], options["old_weight"])
@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
         both = JointBatches([loader(old_splits.train, as_new, "training"), images])
 
         def joint_training(run: Run) -> tuple[MultiHead, History]:
-            """backbone and both heads, with the old images at hand"""
+            """train the backbone and both heads, with the old images"""
             model, N = new_model(), epochs + warm_up
             rule = optimizer(model, settings)
             return model, fit(
@@ -195,5 +195,5 @@ def old_images(run: Run, settings: RunSettings) -> Splits | None:
     except ChangedImagesError:
         raise
     except (OSError, ValueError) as error:
-        print(f"the old images cannot be read ({error}): no joint training, no old accuracy")
+        print(f"the old images cannot be read ({error}); skipping joint training")
         return None

@@ -30,14 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     for name in arguments.functions:
         if name not in CASES:
-            raise ValueError(f"no function is called {name!r}; there are {', '.join(CASES)}")
+            raise ValueError(f"there is no function {name!r}; expected one of {', '.join(CASES)}")
     print(f"{'function':<26} {'worst relative error':>20} {'geometries':>12} {'seconds':>9}")
     try:
         for row in check_all(arguments.geometries, arguments.seed, arguments.functions or None):
             error = f"{row.worst_error:.1e}"
             print(f"{row.name:<26} {error:>20} {row.geometries:>12} {row.seconds:>9.2f}")
     except GradientError as error:
-        print(f"WRONG: {error}")
+        print(f"FAILED: {error}")
         return 1
-    print("every gradient agrees with its function")
+    print("every gradient agrees with central differences")
     return 0

@@ -50,7 +50,7 @@ def new_images(
     size = input_size(model)
     if dataset in DATASETS:
         if skip_unreadable:
-            raise ValueError(f"--skip-unreadable is for images of your own; {dataset} has a name")
+            raise ValueError(f"--skip-unreadable is for your own images; {dataset} is built in")
         return Images(named_splits(dataset, channels), {}, None)
     folders = open_class_folders(dataset)
     small = folders.total_bytes() <= CHECKED_BYTES
@@ -62,7 +62,7 @@ def new_images(
     if not any(folders.is_direct(name) for name in files):
         print(
             "note: every image is in a folder inside a class folder; if those folders are the "
-            "classes, give the path of the folder that holds them"
+            "classes, give the path of the folder that contains them"
         )
     parts = {p: stamps({name: files[name] for name in dealt[p]}, small) for p in PARTS}
     return Images(splits, skipped, fingerprint(dataset, parts))
@@ -115,7 +115,7 @@ def run_images(
     refuse_other_classes(settings, folders.class_names(), run)
     if record is None:
         print(
-            f"note: {run} does not record its images, as it was made by an older version; if "
+            f"note: {run} does not record its images, because it is from an older version; if "
             f"{dataset} has changed since, some of its test images may have been trained on"
         )
         dealt = folders.deal_by_count(skipped)
@@ -134,7 +134,7 @@ def run_images(
     usable = folders.images().keys() - set(changed)
     dealt = {part: [name for name in record[part] if name in usable] for part in PARTS}
     if not dealt["test"]:
-        raise ValueError(f"none of the test images of {run} is in {dataset} as it was")
+        raise ValueError(f"none of the test images of {run} is unchanged in {dataset}")
     return Images(folders.splits(size, channels or 3, dealt=dealt), skipped, record)
 
 
@@ -212,8 +212,8 @@ def refuse_changes(found: Changes, what: str, run: Path) -> None:
     """Raise ChangedImagesError if images that a run trains on have changed since it began."""
     if any(found):
         raise ChangedImagesError(
-            f"{what} are not those that {run} began with ({found}); bring them back as they were, "
-            "or begin a new run"
+            f"{what} are not those that {run} started with ({found}); restore them, or start a "
+            "new run"
         )
 
 

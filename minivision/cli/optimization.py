@@ -121,8 +121,10 @@ def begin_from(model: Module, file: str) -> str:
     try:
         model.load_state_dict(weights)
     except ValueError as error:
-        raise ValueError(f"--weights: {file} holds another network: {error}") from error
-    return "is drawn again, for other classes" if renewed else "is taken over"
+        raise ValueError(
+            f"--weights: {file} has the weights of another network: {error}"
+        ) from error
+    return "starts fresh, for other classes" if renewed else "is kept"
 
 
 def weights_file(path: Path) -> str:
@@ -142,11 +144,11 @@ def load_first_weights(model: Module, settings: RunSettings) -> None:
     """Load the weights given by --weights; ValueError if the file has changed."""
     if sha256(str(settings.weights)) != settings.weights_sha256:
         raise ValueError(
-            f"--weights: {settings.weights} is not the file that the run was begun with; "
-            "bring it back, or begin a new run"
+            f"--weights: {settings.weights} is not the file that the run was started with; "
+            "restore it, or start a new run"
         )
     fate = begin_from(model, str(settings.weights))
-    print(f"begins with {settings.weights}; its last layer {fate}")
+    print(f"initial weights: {settings.weights}; the last layer {fate}")
 
 
 def check_beginning(settings: RunSettings, labels: np.ndarray) -> None:
@@ -154,8 +156,8 @@ def check_beginning(settings: RunSettings, labels: np.ndarray) -> None:
     model = build_model(settings, drawn=False)
     if settings.class_weights and getattr(model, "loss", cross_entropy) is not cross_entropy:
         raise ValueError(
-            f"--class-weights weighs the terms of cross-entropy, but {settings.model} is trained "
-            "with the loss of its paper; choose another --model, or leave the weights out"
+            f"--class-weights is for cross-entropy, but {settings.model} is trained with the loss "
+            "of its paper; choose another --model, or leave the option out"
         )
     make_loss(settings, labels)
     if settings.weights is not None:
@@ -183,8 +185,8 @@ def balanced(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     counts = np.bincount(labels, minlength=len(classes))
     if not counts.all():
         raise ValueError(
-            f"--class-weights: {classes[int(counts.argmin())]} has no training image, and so no "
-            "weight; use more images (--limit), or leave the option out"
+            f"--class-weights: {classes[int(counts.argmin())]} has no training image, so it has "
+            "no weight; use more images (--limit), or leave the option out"
         )
     return len(counts) / counts / (1 / counts).sum()
 

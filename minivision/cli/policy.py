@@ -123,8 +123,8 @@ def read_policy(option: str, text: str, shape: Shape) -> Policy:
         policy = _read_names(option, text, shape)
     if shape[2] != 3 and any(isinstance(step, PCAColor) for step in policy.steps):
         raise ValueError(
-            f"{option}: {text!r} has pca-colour, which needs red, green and blue, but these images "
-            "are grey; leave it out (brightness is for grey images, too)"
+            f"{option}: {text!r} contains pca-colour, which needs red, green and blue, but these "
+            "images are grey; leave it out (brightness also works on grey images)"
         )
     return policy
 
@@ -134,8 +134,8 @@ def _read_names(option: str, text: str, shape: Shape) -> Policy:
     for name in names:
         if name not in NAMES:
             raise ValueError(
-                f"{option}: {text!r} has {name!r}; expected none, a file NAME.json, or some of "
-                f"{', '.join(NAMES)}, joined by +"
+                f"{option}: {text!r} contains {name!r}; expected none, a file NAME.json, or some "
+                f"of {', '.join(NAMES)}, joined by +"
             )
     mixers = [name for name in names if name in MIXERS]
     if len(mixers) > 1:
@@ -154,5 +154,5 @@ def _read_file(option: str, path: Path) -> list[Any]:
     try:
         transform = from_description(described)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{option}: {path} describes no transform: {error}") from error
+        raise ValueError(f"{option}: {path} does not describe a transform: {error}") from error
     return list(transform.transforms) if isinstance(transform, Compose) else [transform]

@@ -66,29 +66,29 @@ def run(arguments: argparse.Namespace) -> None:
         return model, fit(model, batches, loss, rule, run=run)
 
     def supervised(run: Run) -> tuple[Any, History]:
-        """from the labels alone, weakly augmented"""
+        """train on the labels alone, weakly augmented"""
         batches = pseudo_label_batches(labelled(data.weak), unlabelled)
         return train(batches, pseudo_label_loss(0), run)
 
     def supervised_strong(run: Run) -> tuple[Any, History]:
-        """from the labels alone, strongly augmented"""
+        """train on the labels alone, strongly augmented"""
         batches = pseudo_label_batches(labelled(data.strong), unlabelled)
         return train(batches, pseudo_label_loss(0), run)
 
     def pseudo_labels(run: Run) -> tuple[Any, History]:
-        """and from all its own predictions, which count more and more (Lee 2013)"""
+        """train on all its own predictions too, with a growing weight (Lee 2013)"""
         batches = pseudo_label_batches(labelled(data.weak), unlabelled)
         alpha = ramp(updates // 5, updates)
         return train(batches, pseudo_label_loss(alpha, truth=data.truth), run)
 
     def fixmatch(run: Run) -> tuple[Any, History]:
-        """and from its confident predictions, for strongly augmented images (Sohn 2020)"""
+        """train on its confident predictions too, for strongly augmented images (Sohn 2020)"""
         batches = pseudo_label_batches(labelled(data.weak), unlabelled, data.strong)
         model, history = train(batches, pseudo_label_loss(1.0, threshold, data.truth), run)
         if history[-1].get("mask_rate") == 0:
             print(
                 f"no prediction reached the threshold of {threshold}: the highest probability was "
-                f"{history[-1]['confidence']:.3f} on average; fixmatch was supervised training"
+                f"{history[-1]['confidence']:.3f} on average; fixmatch was only supervised training"
             )
         return model, history
 
@@ -104,4 +104,4 @@ def run(arguments: argparse.Namespace) -> None:
     }
     title = f"{settings.model}, {len(splits.train):,} labels"
     compare(folder, variants, settings, measure, title, tests=[splits.test])
-    print(f"each is a run of its own: minivision predict {folder.path}/fixmatch IMAGE")
+    print(f"each is a run; try: minivision predict {folder.path}/fixmatch IMAGE")

@@ -39,20 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layer", help="the name of a layer, as in the table")
     parser.add_argument(
         "--unit", type=int, nargs=2, metavar=("ROW", "COLUMN"), help="counted from 0 "
-        "(default: the one in the middle)",
+        "(default: the middle one)",
     )  # fmt: skip
     parser.add_argument(
-        "--image", type=Path, metavar="FILE", help="a picture to draw on (default: noise)"
+        "--image", type=Path, metavar="FILE", help="the image to draw on (default: noise)"
     )
-    parser.add_argument("--out", type=Path, metavar="PNG", help="where to draw it")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="the file to write")
 
 
 def run(arguments: argparse.Namespace) -> None:
     for option in ("unit", "image", "out"):
         if getattr(arguments, option) is not None and arguments.layer is None:
-            raise ValueError(f"--{option} needs --layer (without --layer, a table of all layers)")
+            raise ValueError(f"--{option} needs --layer (without it, all layers are listed)")
     if arguments.image is not None and arguments.out is None:
-        raise ValueError("--image needs --out, the PNG to draw")
+        raise ValueError("--image needs --out, the PNG to write")
     model, settings = find_model(arguments.model, seed=0)
     C, H, W = image_shape("receptive-field", model, size_of(arguments))
     fields = receptive_fields(model, (C, H, W))

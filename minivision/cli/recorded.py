@@ -42,11 +42,9 @@ def check_options(file: Path, options: Mapping[str, Any], names: list[str]) -> N
         if least is not None and given:
             given = least <= value < float("inf")
         if not given and not (value is None and name in OPTIONAL):
-            raise ValueError(
-                f"{file}: {name!r} is {value!r:.60}; expected it as a command wrote it"
-            )
+            raise ValueError(f"{file}: {name!r} is {value!r:.60}; expected what the command wrote")
     if "labels" in names and (options["labels"] is None) == (options["unlabelled"] is None):
-        raise ValueError(f"{file}: expected either 'labels' or 'unlabelled', and the other null")
+        raise ValueError(f"{file}: expected one of 'labels' and 'unlabelled' to be null")
     for name in ("skipped", "versions", "unlabelled_images"):
         check_texts(f"{file}: {name!r}", options.get(name))
 
@@ -62,7 +60,5 @@ def result_of(run: Run, *needed: str) -> dict[str, Any]:
             good = name not in LISTS and isinstance(value, kind)
         if not good or (name in needed and value is None):
             was = f"is {value!r:.60}" if name in found else "is missing"
-            raise ValueError(
-                f"{run.result_path}: {name!r} {was}; expected it as a command wrote it"
-            )
+            raise ValueError(f"{run.result_path}: {name!r} {was}; expected what the command wrote")
     return found

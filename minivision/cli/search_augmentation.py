@@ -75,17 +75,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget",
         type=positive(int),
         default=13,
-        help="trainings, including the one without (default: 13)",
+        help="number of trainings, with the baseline (default: 13)",
     )
     add("--space", choices=SPACES, default="grid", help="the policies to try (default: grid)")
     add("--model", default="lenet5", help=f"{', '.join(MODELS)} (default: lenet5)")
-    add("--epochs", type=positive(int), help="of each training (default: 20; large sets: 5)")
+    add("--epochs", type=positive(int), help="epochs per training (default: 20; large sets: 5)")
     add("--batch-size", type=positive(int), help="images per step (default: 32; large sets: 64)")
     add("--lr", type=positive(float), help="initial learning rate of Adam (default: as in train)")
     add("--limit", type=positive(int), help="use only N training images, spread over all classes")
     add(
         "--baseline", metavar="POLICY",
-        help=f"of every candidate: none, or some of {', '.join(STEPS)}, joined by + "
+        help=f"augmentation of every candidate: none, or some of {', '.join(STEPS)}, joined by + "
         "(default: flip+crop; crop for grey images, because digits must not be mirrored)",
     )  # fmt: skip
     add("--seed", type=whole, default=0, help="random seed (default: 0)")
@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int | None:
             processes=arguments.processes or (None if device == "cpu" else 0),
         )
     except KeyboardInterrupt:
-        print(f"\nstopped; the same command goes on with {arguments.out}")
+        print(f"\nstopped; run the same command again to continue {arguments.out}")
         return 130
     print_table(found, len(trial.validation))
     save(arguments, found, trial, settings)
@@ -208,7 +208,7 @@ def in_memory(dataset: Any) -> ArrayDataset:
 def print_table(found: Sequence[Candidate], images: int) -> None:
     """Print the candidates from best to worst, and how much of a difference may be chance."""
     none = found[0].score
-    print("rank  policy                                    validation  to none")
+    print("rank  policy                                    validation  vs none")
     ranked = sorted(found, key=lambda candidate: (-candidate.score, candidate.number))
     for rank, candidate in enumerate(ranked, 1):
         difference = f"{100 * (candidate.score - none):+.2f}" if candidate.number else ""
@@ -249,7 +249,7 @@ def save(
     )
     save_figure(figure, arguments.out / "search.png")
     if best.number == 0:
-        print("none of them was better than none, with this network, budget and seed")
+        print("no policy was better than none, with this network, budget and seed")
     else:
         print(f"best: {names[best.number]}; it was chosen by this table, so expect less of it "
               "on the test images")  # fmt: skip

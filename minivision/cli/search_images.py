@@ -46,7 +46,7 @@ LOCAL_WEIGHTS = {"local": 1.0, "global": 0.0, "both": 0.5}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the images to search")
     parser.add_argument(
-        "queries", type=Path, nargs="+", metavar="QUERY", help="pictures: find images like these"
+        "queries", type=Path, nargs="+", metavar="QUERY", help="find images that look like these"
     )
     parser.add_argument(
         "--run",
@@ -60,7 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--parts", choices=LOCAL_WEIGHTS, default="both", help="what to compare (default: both)"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("found.png"), metavar="PNG", help="the sheet (found.png)"
+        "--out",
+        type=Path,
+        default=Path("found.png"),
+        metavar="PNG",
+        help="the sheet (default: found.png)",
     )
     parser.add_argument("--device", default="auto", help="of the network: cpu, gpu, gpu:N or auto")
 
@@ -68,9 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     folder, features = arguments.folder, _features(arguments)
     if arguments.k < 1:
-        raise ValueError(f"--k is {arguments.k}; expected at least 1 answer")
+        raise ValueError(f"--k is {arguments.k}; expected at least 1")
     if arguments.out.suffix.lower() != ".png":
-        raise ValueError(f"--out is {arguments.out}; the sheet is a PNG, so let it end in .png")
+        raise ValueError(f"--out is {arguments.out}; expected a name that ends in .png")
     plain_file(arguments.out)
     pictures = [read_image(path, features.channels) for path in arguments.queries]
     asked = features(pictures)
@@ -80,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     # One more than requested: the query itself may be in the folder.
     most = min(arguments.k + 1, len(index.names))
     if arguments.k > len(index.names):
-        print(f"--k is {arguments.k}; there are no more than these {len(index.names)} to find")
+        print(f"--k is {arguments.k}, but there are only {len(index.names)} images")
     no_labels = np.zeros(len(index.names), np.int64)
     search = KNearestNeighbors(most).fit(fusion.transform(index.parts), no_labels)
     answers = []
@@ -120,6 +124,6 @@ def _report(folder: Path, index: FolderIndex) -> None:
     skipped = [f"  {name} {reason}" for name, reason in index.skipped.items()]
     if skipped:
         more = [f"  and {len(skipped) - NAMED} more"] if len(skipped) > NAMED else []
-        print("\n".join([f"{len(skipped)} files are left out:", *skipped[:NAMED], *more]))
+        print("\n".join([f"{len(skipped)} files are skipped:", *skipped[:NAMED], *more]))
     for note in index.notes:
         print(note)

@@ -55,8 +55,8 @@ DEFAULTS: dict[str, Any] = SHARED | {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser)
     add = parser.add_argument
-    add("--student", help="the students' network (default: that of --model, the teacher's)")
-    add("--iterations", type=positive(int), help="students, one after the other (default: 2)")
+    add("--student", help="the students' network (default: the teacher's, --model)")
+    add("--iterations", type=positive(int), help="number of students in a row (default: 2)")
     add("--floor", type=float, help="confidence threshold of pseudo-labels, 0 to 1 (default: 0.3)")
     add(
         "--hard-labels", action="store_true", default=None,
@@ -140,7 +140,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder.write_result(rows)
     print()
     print_table(rows, [data.splits.test])
-    print(f"the last students are runs: minivision predict {folder.path}/student-with-noise IMAGE")
+    print(f"each student is a run; try: minivision predict {folder.path}/student-with-noise IMAGE")
 
 
 def robustness(data: FewLabels, model: Any) -> dict[str, float]:

@@ -163,10 +163,10 @@ def open_run(path: str | Path) -> tuple[Run, RunSettings]:
 def to_resume(out: Path | None) -> Path:
     """The folder given by --out, which --resume needs; an error if there is no run in it."""
     if out is None:
-        raise ValueError("--resume needs --out FOLDER, what is to go on")
+        raise ValueError("--resume needs --out FOLDER, the run to continue")
     if not out.is_file() and not (out / "settings.json").exists():
         raise FileNotFoundError(
-            f"there is no run at {out}: it has no settings.json; begin it without --resume"
+            f"there is no run at {out}: it has no settings.json; start it without --resume"
         )
     return out
 
@@ -198,7 +198,7 @@ def save_picture(figure: Any, out: Path | None, usual: Path) -> None:
     except OSError as error:
         if out is not None or isinstance(error, FileExistsError):  # a device, say, in its place
             raise
-        print(f"there is no picture: {error}; --out FILE.png puts it elsewhere")
+        print(f"the picture was not saved: {error}; choose another place with --out FILE.png")
     else:
         print(f"see {out or usual}")
 
@@ -215,14 +215,14 @@ def same_version(path: Path, begun: Mapping[str, str]) -> None:
     begun: the versions that its settings record.
     """
     if not isinstance(begun, dict):
-        raise ValueError(f"{path / 'settings.json'}: 'versions' is {begun!r:.60}; expected names")
+        raise ValueError(f"{path / 'settings.json'}: 'versions' is {begun!r:.60}; expected a dict")
     check_texts(f"{path / 'settings.json'}: 'versions'", begun)
     then, now = begun.get("minivision", "0.1"), version("minivision")
     if then.split(".")[:2] != now.split(".")[:2]:
         raise ValueError(
-            f"{path} was begun by minivision {then}, and this is {now}: only the version that "
-            "began a run can go on with it. Its network can be used as it is, by evaluate, "
-            "predict, explain and transfer"
+            f"{path} was started by minivision {then}, and this is {now}: only the version that "
+            "started a run can resume it. Its network can still be used by evaluate, predict, "
+            "explain and transfer"
         )
 
 
@@ -232,7 +232,7 @@ def note_versions(begun: Mapping[str, str]) -> None:
     other = [name for name in now if begun.get(name, now[name]) != now[name]]
     if other:
         then, this = (", ".join(f"{n} {said[n]}" for n in other) for said in (begun, now))
-        print(f"begun with {then}, this is {this}: the weights may differ in the last digits")
+        print(f"started with {then}, now {this}: the weights may differ in the last digits")
 
 
 def same_options(path: Path, given: Mapping[str, Any], begun: Mapping[str, Any]) -> None:
@@ -242,7 +242,7 @@ def same_options(path: Path, given: Mapping[str, Any], begun: Mapping[str, Any])
             option = "RUN" if name == "run_folder" else f"--{name.replace('_', '-')}"
             raise ValueError(
                 f"{option} is {in_words(value)}, but for {path} it was {in_words(begun[name])}; "
-                "leave it out to go on with --resume, or start again in another folder"
+                "leave it out to continue with --resume, or start again in another folder"
             )
 
 

@@ -28,13 +28,15 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=f"{', '.join(MODELS)}, or a run's folder")
     parser.add_argument(
         "--input-size", type=positive(int), nargs="+", metavar="N", help="of the images: one "
-        "number for squares, or height and width (default: what the network was made for)",
+        "number for squares, or height and width (default: the size the network was designed for)",
     )  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("--images", type=positive(int), default=1, help="in the batch (default: 1)")
+    parser.add_argument(
+        "--images", type=positive(int), default=1, help="images per batch (default: 1)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

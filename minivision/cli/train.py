@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> None:
             return
         splits = run_images(settings, folder.path, unchanged=TRAINED).splits
         done = finished_epochs(folder.checkpoint_path)
-        print(f"going on with {folder.path}: {done} epochs are done")
+        print(f"continuing {folder.path}: {done} epochs are done")
         note_versions(settings.versions)
     else:
         arguments.model = arguments.model or "lenet5"
@@ -150,7 +150,7 @@ def run(arguments: argparse.Namespace) -> None:
         images = new_images(arguments.dataset, arguments.model, bool(arguments.skip_unreadable))
         splits = images.splits
         if images.skipped:
-            print(f"left out, because it cannot be read ({len(images.skipped)} in all):")
+            print(f"skipped, because they cannot be read ({len(images.skipped)} in all):")
             for file, reason in images.skipped.items():
                 print(f"  {file} {reason}")
         settings = make_settings(arguments, images)
@@ -190,9 +190,9 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
     if longer:
         if early:
             raise ValueError(
-                f"{folder.path} ended early, after epoch {found['epochs']}, as --patience "
-                f"{settings.patience} says: more epochs change nothing. Begin another run with "
-                "more patience"
+                f"{folder.path} stopped early, after epoch {found['epochs']} (--patience "
+                f"{settings.patience}), so more epochs would change nothing; start another run "
+                "with more patience"
             )
         settings = replace(settings, epochs=epochs)
     elif finished:  # the test set is used once

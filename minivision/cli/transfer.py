@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--approach", choices=["frozen", "fine-tuned", "all"],
-        help="besides scratch, which is always trained (default: all)",
+        help="in addition to scratch (default: all)",
     )  # fmt: skip
     add("--layers", type=positive(int), help="fully connected layers to remove (default: 1)")
     add(
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--backbone-rate",
         type=positive(float),
-        help="fine-tuned: factor on lr for the backbone (default: 0.1)",
+        help="fine-tuned: the backbone's share of --lr (default: 0.1)",
     )
     add("--layer-decay", type=positive(float), help="fine-tuned: factor per layer (default: 1)")
     add("--augment", metavar="POLICY", help=f"names joined by +, from {', '.join(STEPS)}")
@@ -106,13 +106,13 @@ def run(arguments: argparse.Namespace) -> None:
         return model
 
     def scratch(run: Run) -> tuple[BackboneAndHead, History]:
-        """the same network with fresh weights, the baseline"""
+        """train the same network from scratch, the baseline"""
         model = headed(build_model(settings), layers)
         loss, rule = watched(classification_loss, K), Adam(model.parameters(), lr)
         return model, fit(model, images, loss, rule, run=run)
 
     def frozen(run: Run) -> tuple[BackboneAndHead, History]:
-        """a new head on the old backbone, which stays as it is"""
+        """train a new head on the frozen backbone"""
         model = headed(load_run(options["run_folder"])[2], options["layers"])
         model.backbone.freeze()
         rule = Adam(model.head.parameters(), lr)
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> None:
         )  # fmt: skip
 
     def fine_tuned(run: Run) -> tuple[BackboneAndHead, History]:
-        """everything is trained, the backbone slowly"""
+        """train everything, the backbone at a lower learning rate"""
         model = headed(load_run(options["run_folder"])[2], options["layers"])
         groups = rate_groups(model, lr, options["backbone_rate"], options["layer_decay"])
         return model, fit(model, images, classification_loss, Adam(groups, lr), run=run)
@@ -141,4 +141,4 @@ def run(arguments: argparse.Namespace) -> None:
         variants = {name: variants[name] for name in ("scratch", options["approach"])}
     title = f"{old.model} on {Path(options['dataset']).name}"
     compare(folder, variants, settings, measure, title, tests=[splits.test])
-    print(f"each is a run of its own: minivision predict {folder.path}/{list(variants)[-1]} IMAGE")
+    print(f"each is a run; try: minivision predict {folder.path}/{list(variants)[-1]} IMAGE")

@@ -63,14 +63,14 @@ def load_dataset(
     if name_or_path in DATASETS:
         if size is not None:
             raise ValueError(
-                f"load_dataset: size is {size}, but the images of {name_or_path!r} have a size of "
-                "their own; use the transform Resize"
+                f"load_dataset: size is {size}, but the images of {name_or_path!r} have a "
+                "fixed size; use the transform Resize"
             )
         return DATASETS[str(name_or_path)](data_dir=data_dir)
     images = open_class_folders(name_or_path)
     if size is None:
         raise ValueError(
-            f"load_dataset: the images in {name_or_path} need one size; "
+            f"load_dataset: size is None, but the images in {name_or_path} need a common size; "
             "pass size=(H, W), such as size=(32, 32)"
         )
     return images.splits(size, channels, skip)

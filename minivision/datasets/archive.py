@@ -124,7 +124,9 @@ class StrictHeader(tarfile.TarInfo):
             # A block of zeros marks the end of every complete archive.
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
                 raise
-            raise tarfile.ReadError(f"it is cut or damaged, or no tar at all ({error})") from error
+            raise tarfile.ReadError(
+                f"it is damaged, truncated or of another format ({error})"
+            ) from error
 
 
 def checked_parts(path: Path, member: tarfile.TarInfo) -> tuple[str, ...]:
@@ -142,9 +144,7 @@ def checked_parts(path: Path, member: tarfile.TarInfo) -> tuple[str, ...]:
         fault = "is neither a file nor a folder"
     else:
         return place.parts
-    raise ValueError(
-        f"{path}: the member {member.name} {fault}; expected nothing but files and folders"
-    )
+    raise ValueError(f"{path}: the member {member.name} {fault}; expected only files and folders")
 
 
 def check_sizes(path: Path, member: tarfile.TarInfo, total: int) -> None:
@@ -156,8 +156,8 @@ def check_sizes(path: Path, member: tarfile.TarInfo, total: int) -> None:
         )
     if total > MAX_ARCHIVE:
         raise ValueError(
-            f"{path} holds more than {MAX_ARCHIVE:,} bytes of images, too many for the memory; "
-            "unpack it and name the folder instead"
+            f"{path} has more than {MAX_ARCHIVE:,} bytes of images, too many to keep in memory; "
+            "unpack it and pass the folder instead"
         )
 
 
@@ -166,7 +166,7 @@ def decompressed(file: Any) -> Any:
     start = file.read(6)
     file.seek(0)
     if start.startswith(b"PK"):
-        raise tarfile.ReadError("it is a ZIP archive; unpack it and name the folder instead")
+        raise tarfile.ReadError("it is a ZIP archive; unpack it and pass the folder instead")
     for magic, reader in COMPRESSIONS.items():
         if start.startswith(magic):
             return reader(file)

@@ -52,7 +52,7 @@ def cifar10(data_dir: str | Path | None = None) -> Splits:
     """
     files = unpacked_files(data_dir) or archived_files(data_dir)
     records = [parse_records(data, name) for name, data in files.items()]
-    full = dataset_of(records[:-1], "the files for training together")
+    full = dataset_of(records[:-1], "the five training files")
     train, held_out = stratified_split(full, (len(full) - VALIDATION, VALIDATION), seed=0)
     return Splits(train, held_out, dataset_of(records[-1:], list(files)[-1]))
 
@@ -67,7 +67,7 @@ def unpacked_files(data_dir: str | Path | None) -> dict[str, bytes] | None:
                 return {str(path): path.read_bytes() for path in paths}
             if len(missing) < len(paths):
                 raise FileNotFoundError(
-                    f"cifar10: {folder} has some of the files of CIFAR-10, but not "
+                    f"cifar10: {folder} has some of the files of CIFAR-10, but lacks "
                     + ", ".join(missing)
                 )
     return None
@@ -91,8 +91,8 @@ def refuse_pickles(data_dir: str | Path | None) -> None:
         for name in ("cifar-10-python.tar.gz", "cifar-10-batches-py"):
             if (folder / name).exists():
                 raise FileNotFoundError(
-                    f"cifar10: {folder / name} holds pickles, which can run any program when they "
-                    f"are read; expected {ARCHIVE.name} in the same folder ({ARCHIVE.url})"
+                    f"cifar10: {folder / name} contains pickles, which can run arbitrary code "
+                    f"when loaded; expected {ARCHIVE.name} in the same folder ({ARCHIVE.url})"
                 )
 
 
@@ -121,8 +121,8 @@ def dataset_of(records: list[tuple[np.ndarray, np.ndarray]], name: str) -> Array
     counts = np.bincount(labels, minlength=len(CLASSES))
     if counts.min() != counts.max():
         raise ValueError(
-            f"cifar10: {name} have {counts.tolist()} images of the ten classes; "
-            f"expected {len(labels) // len(CLASSES):,} of each"
+            f"cifar10: {name}: the classes have {counts.tolist()} images; "
+            f"expected {len(labels) // len(CLASSES):,} each"
         )
     return ArrayDataset(images, labels, CLASSES)
 
@@ -147,5 +147,5 @@ def cifar10_jpeg(data_dir: str | Path | None = None) -> Splits:
             return Splits(*map(decoded, splits))
     raise FileNotFoundError(
         f"cifar10_jpeg: there is no {JPEG_ARCHIVE} in {', '.join(map(str, folders))}; put it "
-        f"into DIR/cifar10-jpeg/, where DIR is data_dir or $MINIVISION_DATA, or use cifar10"
+        f"in DIR/cifar10-jpeg/, where DIR is data_dir or $MINIVISION_DATA, or use cifar10"
     )

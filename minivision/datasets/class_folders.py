@@ -58,7 +58,7 @@ class ClassFolders:
     >>> files["dog/a.png"], files["dog/b.png"] = Member("a", grey), Member("b", grey[:50])
     >>> photos = ClassFolders("pets", Path("pets"), files)
     >>> photos.unreadable()
-    {'dog/b.png': "is truncated: it ends after 50 bytes, in a chunk 'IDAT'"}
+    {'dog/b.png': "is truncated: it ends after 50 bytes, in its 'IDAT' chunk"}
     >>> [len(part) for part in photos.splits(size=(4, 4), skip=photos.unreadable())]
     [4, 1, 1]
     """
@@ -123,7 +123,7 @@ class ClassFolders:
         """How many files are unused, by kind: their extension, or images outside class folders."""
         others = self.files.keys() - self.images().keys()
         kinds = Counter(
-            "in no class folder" if is_image(name) else kind_of(name) for name in others
+            "outside class folders" if is_image(name) else kind_of(name) for name in others
         )
         return dict(sorted(kinds.items()))
 
@@ -169,7 +169,7 @@ class ClassFolders:
             dealt = deal_by_name([name.removeprefix(at) for name in found["train"]], self.cut())
         except ValueError as error:
             raise ValueError(
-                f"{self.where}: {self.root / at}: {error}; add images, or the folders train, "
+                f"{self.where}: {self.root / at}: {error}; add images, or use folders train, "
                 "validation and test"
             ) from error
         found |= {part: [at + name for name in names] for part, names in dealt.items()}
@@ -221,7 +221,7 @@ class ClassFolders:
         if "train" not in given or len(set(given)) < len(names):
             raise ValueError(
                 f"{self.where}: {self.root} has the folders {names}; "
-                "expected class folders only, or train beside nothing but validation and test"
+                "expected either class folders, or train and optionally validation and test"
             )
         return {part: f"{name}/" for part in PARTS for name in names if part_of[name] == part}
 
@@ -231,10 +231,10 @@ class ClassFolders:
         classes = self.folders_in(at)
         if len(classes) < 2:
             loose = sum(is_image(name) and "/" not in name[len(at) :] for name in self.files)
-            found = f"the class folder {classes[0]!r} alone" if classes else "no class folders"
-            hint = f", and {loose} images that are in none" if loose else ""
+            found = f"only the class folder {classes[0]!r}" if classes else "no class folders"
+            hint = f", and {loose} images outside class folders" if loose else ""
             known = [way for part, way in KNOWN_FILES.items() if any(part in n for n in self.files)]
-            way = f". It holds files of a known dataset: give {known[0]}, with " if known else ""
+            way = f". It has files of a known dataset: use {known[0]} with " if known else ""
             way += "MINIVISION_DATA set to this folder" if known else ""
             raise ValueError(
                 f"{self.where}: {self.root / at} has {found}{hint}; "
@@ -250,18 +250,18 @@ class ClassFolders:
         for c in self.folders_in(at):
             if c not in classes:
                 raise ValueError(
-                    f"{self.where}: {place} has a class {c!r}, which the training images do not "
+                    f"{self.where}: {place} has a class {c!r} that the training images do not "
                     f"have; expected {', '.join(classes)}"
                 )
             inside = self.names.get(f"{at}{c}/", [])
             found = [name for name in inside if name not in skipped]
             if not found:
                 others = [name for name in self.files if name.startswith(f"{at}{c}/")]
-                beside = in_words(Counter(map(kind_of, others)))
+                only = in_words(Counter(map(kind_of, others)))
                 if inside:
-                    beside = f"{len(inside)} that are left out"
+                    only = f"{len(inside)} that are left out"
                 raise ValueError(
-                    f"{self.where}: {place / c} has no images{beside and f' but {beside}'}; "
+                    f"{self.where}: {place / c} has no images{only and f', only {only}'}; "
                     f"expected files that end in {', '.join(SUFFIXES)}"
                 )
             names += found
@@ -287,7 +287,7 @@ def is_image(name: str) -> bool:
 
 def kind_of(name: str) -> str:
     """The extension of a file name, such as ".heic"."""
-    return PurePosixPath(name).suffix.lower() or "without an ending"
+    return PurePosixPath(name).suffix.lower() or "without an extension"
 
 
 def in_words(kinds: Mapping[str, int]) -> str:

@@ -87,14 +87,13 @@ class Subset:
         indices = np.asarray(indices)
         # NumPy makes an empty list float64, but it is a valid subset.
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
-            hint = "; of a mask take np.flatnonzero(mask)" if indices.dtype == bool else ""
+            hint = " (for a mask, use np.flatnonzero(mask))" if indices.dtype == bool else ""
             raise ValueError(
-                f"Subset: indices is {indices.dtype} {indices.shape}; "
-                f"expected whole numbers (M,){hint}"
+                f"Subset: indices is {indices.dtype} {indices.shape}; expected integers (M,){hint}"
             )
         if indices.size and not 0 <= indices.min() <= indices.max() < len(dataset):
             raise ValueError(
-                f"Subset: indices go from {indices.min()} to {indices.max()}; "
+                f"Subset: indices range from {indices.min()} to {indices.max()}; "
                 f"expected 0 to {len(dataset) - 1}, because the dataset has {len(dataset)} examples"
             )
         self.dataset = dataset
@@ -129,21 +128,19 @@ def check_classes(name: str, classes: Any) -> tuple[str, ...]:
     # A single string would otherwise be read as a sequence of one-letter names.
     classes = (classes,) if isinstance(classes, str) else tuple(classes)
     if len(set(classes)) != len(classes) or not all(isinstance(c, str) for c in classes):
-        raise ValueError(f"{name}: classes is {classes!r}; expected different strings")
+        raise ValueError(f"{name}: classes is {classes!r}; expected distinct strings")
     return classes
 
 
 def check_labels(name: str, labels: np.ndarray, N: int, classes: tuple[str, ...]) -> np.ndarray:
     """The labels as int64 (N,); ValueError if they do not fit the images and the classes."""
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise ValueError(
-            f"{name}: labels is {labels.dtype} {labels.shape}; expected whole numbers (N,)"
-        )
+        raise ValueError(f"{name}: labels is {labels.dtype} {labels.shape}; expected integers (N,)")
     if len(labels) != N:
         raise ValueError(f"{name}: there are {N} images but {len(labels)} labels")
     if N and not 0 <= labels.min() <= labels.max() < len(classes):
         raise ValueError(
-            f"{name}: labels go from {labels.min()} to {labels.max()}; "
+            f"{name}: labels range from {labels.min()} to {labels.max()}; "
             f"expected 0 to {len(classes) - 1}, because there are {len(classes)} classes"
         )
     return labels.astype(np.int64)
@@ -153,11 +150,11 @@ def check_index(name: str, index: Any, N: int) -> None:
     """Raise TypeError or IndexError unless `index` is an integer from -N to N - 1."""
     if not isinstance(index, int | np.integer):
         raise TypeError(
-            f"{name}: the index is {index!r}; expected one whole number "
+            f"{name}: index is {index!r}; expected an integer "
             "(for several examples use batch or Subset)"
         )
     if not -N <= index < N:
-        raise IndexError(f"{name}: the index is {index}; expected less than {N}, its length")
+        raise IndexError(f"{name}: index is {index}, out of range for {N} examples")
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

@@ -78,8 +78,8 @@ class FileDataset:
         """The images uint8 (B, H, W, C) and labels (B,) at the given indices, read one by one."""
         if self.resize is None:
             raise ValueError(
-                "FileDataset: size is None, and images of different sizes do not fit one array; "
-                "give a size, or ask for one image at a time"
+                "FileDataset: size is None, and images of different sizes do not fit in one array; "
+                "pass a size, or read one image at a time"
             )
         positions = np.arange(len(self))[indices]
         H, W = self.resize.size
@@ -98,7 +98,7 @@ def faults(files: Sequence[File]) -> list[str | None]:
     """What is wrong with each image file, found by decoding it; None if nothing is."""
     with ThreadPool(THREADS) as pool:
         found = pool.imap(fault_of, files, chunksize=16)
-        told, total = "checking the images", len(files)
+        told, total = "checking images", len(files)
         return list(tqdm(found, told, total, delay=2, disable=None, leave=False))
 
 

@@ -33,12 +33,12 @@ OTHER_FORMATS = {
     "PPM": rb"P[1-6]\s",
 }
 NO_PICTURES = {
-    "a HEIC picture; save it as a JPEG": rb"....ftyp(hei|hev|mif|msf)",
+    "a HEIC image; save it as a JPEG": rb"....ftyp(hei|hev|mif|msf)",
     "an HTML page, perhaps the error page of a download": rb"\s*<(!doctype )?html",
-    "a drawing or text in XML; save it as a PNG": rb"\s*<(\?xml|svg)",
+    "an SVG drawing or another XML file; save it as a PNG": rb"\s*<(\?xml|svg)",
     "a PDF document": rb"%PDF",
     "a ZIP archive": rb"PK\x03\x04",
-    "a placeholder of Git LFS; fetch the picture with git lfs pull": rb"version https://git-lfs",
+    "a Git LFS pointer; fetch the image with git lfs pull": rb"version https://git-lfs",
 }
 
 SCAN, END = 0xDA, 0xD9  # markers in a JPEG: pixels follow; nothing follows
@@ -148,7 +148,7 @@ def png_size(data: bytes) -> tuple[int, int]:
         (checksum,) = struct.unpack_from(">I", data, end)
         if zlib.crc32(data[at - 4 : end]) != checksum:
             name = kind.decode("latin-1")
-            raise ValueError(f"is damaged: the checksum of its chunk {name!r} is wrong")
+            raise ValueError(f"is damaged: the checksum of its {name!r} chunk is wrong")
     return H, W
 
 
@@ -166,7 +166,9 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         end = at + 8 + length
         if end + 4 > len(data):
             name = kind.decode("latin-1")
-            raise ValueError(f"is truncated: it ends after {len(data)} bytes, in a chunk {name!r}")
+            raise ValueError(
+                f"is truncated: it ends after {len(data)} bytes, in its {name!r} chunk"
+            )
         yield kind, at + 8, end
 
 
@@ -291,12 +293,14 @@ def check_bmp_pixels(data: bytes) -> None:
     row = (W * bits + 31) // 32 * 4
     if at < 14 + header or at + row * H > len(data):
         raise ValueError(
-            f"is damaged: {H} rows of {row} bytes, from byte {at} on, do not fit {len(data)} bytes"
+            f"is damaged: {H} rows of {row} bytes from byte {at} do not fit in {len(data)} bytes"
         )
     if bits == 8 and colours:
         largest = max((max(data[i : i + W]) for i in range(at, at + row * H, row)), default=0)
         if largest >= colours:
-            raise ValueError(f"is damaged: a pixel has the colour {largest} of {colours} colours")
+            raise ValueError(
+                f"is damaged: a pixel has colour {largest}, but it has only {colours} colours"
+            )
     # The newest kind of header may have a colour profile after the pixels.
     profile = struct.unpack_from("<I", data, 130)[0] if header >= 124 else 0
     if (length or len(data)) - profile - at - row * H >= max(row, 4):

@@ -93,7 +93,7 @@ def check_image_bytes(data: bytes) -> None:
     """
     H, W = image_size(data)
     if H * W > MAX_PIXELS:
-        raise ValueError(f"has {H} x {W} pixels; expected at most {MAX_PIXELS:,} in all")
+        raise ValueError(f"has {H} x {W} pixels; expected at most {MAX_PIXELS:,}")
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -146,7 +146,7 @@ def decode_other(data: bytes) -> np.ndarray:
         except Exception as error:  # Pillow raises many kinds
             raise ValueError(f"is damaged: Pillow cannot decode it ({error})") from error
         if image.mode in ("I", "F"):
-            raise ValueError("has numbers of 32 bits, whose white is unknown; save it with 8 bits")
+            raise ValueError("has 32-bit values, whose white level is unknown; save it with 8 bits")
         if image.mode.startswith("I;16"):
             grey = eight_bits(np.asarray(image).astype(np.uint16))
             return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
@@ -162,7 +162,7 @@ def eight_bits(image: np.ndarray) -> np.ndarray:
     brightest = int(image.max())
     if 0 < brightest < DARK:
         raise ValueError(
-            f"is nearly black: its 16-bit numbers go only to {brightest} of 65,535, as if they had "
+            f"is nearly black: its largest 16-bit value is {brightest} of 65,535, as if it had "
             "fewer bits; save it with 8 bits"
         )
     return cv2.convertScaleAbs(image, alpha=1 / 257)
@@ -187,7 +187,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
         reason = str(error).split("(): ")[-1]
         if "subsampling" in reason:
             raise ValueError(
-                "has colours at a resolution that cannot be checked for damage; save it again"
+                "has a chroma subsampling that cannot be checked for damage; save it again"
             ) from error
         raise ValueError(f"is damaged: {reason}") from error
     return upright(image, data)

@@ -148,7 +148,7 @@ class Epoch:
                 raise ValueError(
                     f"DataLoader: image {index} of the dataset is {image.shape}, but image "
                     f"{indices[0]} of the same batch is {images[0].shape}; "
-                    "put Resize((H, W)) in front of the transform"
+                    "put Resize((H, W)) before the transform"
                 )
             images.append(image)
             labels.append(label)
@@ -199,8 +199,8 @@ def check_arrays(images: Any, rank: int) -> np.ndarray:
     if not isinstance(images, np.ndarray) or images.dtype != np.float32 or images.ndim != rank:
         expected = "(C, H, W)" if rank == 3 else "(N, C, H, W)"
         raise ValueError(
-            f"the transform gave {kind_of(images)}; expected float32 {expected}: "
-            "let it end with ToArray()"
+            f"the transform returned {kind_of(images)}; expected float32 {expected} "
+            "(end it with ToArray())"
         )
     return images
 
@@ -208,6 +208,4 @@ def check_arrays(images: Any, rank: int) -> np.ndarray:
 def check_whole(argument: str, value: Any, least: int) -> None:
     """Raise ValueError unless `value` is an integer from `least` up."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise ValueError(
-            f"DataLoader: {argument} is {value!r}; expected a whole number, {least} or more"
-        )
+        raise ValueError(f"DataLoader: {argument} is {value!r}; expected an integer >= {least}")

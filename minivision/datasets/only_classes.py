@@ -27,7 +27,7 @@ class OnlyClasses(Subset):
         unknown = [name for name in classes if name not in known]
         if unknown or not classes or len(set(classes)) < len(classes):
             raise ValueError(
-                f"OnlyClasses: classes is {classes!r}; expected different ones of "
+                f"OnlyClasses: classes is {classes!r}; expected distinct names from "
                 f"{', '.join(known)}"
             )
         numbers = np.full(len(known), -1)

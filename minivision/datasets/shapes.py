@@ -154,8 +154,8 @@ def check_range(argument: str, limits: Any, least: float, most: float, meaning: 
     numbers = isinstance(limits, tuple) and all(isinstance(n, int | float) for n in limits)
     if not numbers or len(limits) != 2 or not least <= limits[0] <= limits[1] <= most:
         raise ValueError(
-            f"ShapeDataset: {argument} is {limits!r}; expected a tuple (low, high), "
-            f"from {least:.3g} to {most:.3g}{meaning}"
+            f"ShapeDataset: {argument} is {limits!r}; expected a tuple (low, high) "
+            f"between {least:.3g} and {most:.3g}{meaning}"
         )
 
 

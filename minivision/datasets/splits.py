@@ -59,8 +59,7 @@ def stratified_indices(
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
-            f"stratified_indices: labels is {labels.dtype} {labels.shape}; "
-            "expected whole numbers (N,)"
+            f"stratified_indices: labels is {labels.dtype} {labels.shape}; expected integers (N,)"
         )
     cuts = np.cumsum([0, *whole_sizes(sizes, len(labels))])
     rng = np.random.default_rng(seed)
@@ -126,7 +125,7 @@ def deal_by_name(
         size = Counter(part_of.values())
         spare += [name for name in in_line if name not in training and size[part_of[name]] > 1]
         if not spare:
-            raise ValueError(f"{len(names)} images are too few to be split")
+            raise ValueError(f"{len(names)} images are too few to split")
         part_of[spare[0]] = part
     return {part: [n for n in names if part_of[n] == part] for part in ("train", *parts)}
 
@@ -142,14 +141,14 @@ def whole_sizes(sizes: Sequence[float], N: int) -> list[int]:
     if not fractions and not all(isinstance(size, int | np.integer) for size in sizes):
         raise ValueError(
             f"stratified_split: sizes is {sizes}; "
-            "expected numbers of examples such as (1000, 100) or fractions such as (0.8, 0.2)"
+            "expected integers such as (1000, 100) or fractions such as (0.8, 0.2)"
         )
     if any(not size >= 0 for size in sizes):
-        raise ValueError(f"stratified_split: sizes is {sizes}; expected no negative size")
+        raise ValueError(f"stratified_split: sizes is {sizes}; expected non-negative sizes")
     # Fractions such as 0.7 + 0.2 + 0.1 add up to one only up to rounding.
     if sum(sizes) > (1 + 1e-9 if fractions else N):
         raise ValueError(
-            f"stratified_split: sizes is {sizes}, together {sum(sizes)}; expected at most "
+            f"stratified_split: sizes is {sizes}, which sum to {sum(sizes)}; expected at most "
             + ("1.0" if fractions else f"{N}, the number of examples")
         )
     if not fractions:

@@ -53,13 +53,13 @@ def unlabelled_folder(
         name, reason = next(iter(broken.items()))
         raise ValueError(
             f"{len(broken)} of the {len(good) + len(broken)} images in {folder} cannot be read, "
-            f"such as {name}: {reason}. Repair or remove them, or leave them out with "
+            f"for example {name}: {reason}. Repair or remove them, or leave them out with "
             "--skip-unreadable"
         )
     if not good:
         others = in_words(other_files(folder))
         raise ValueError(
-            f"{folder} has no image in it or below it{others and f', but {others}'}; expected "
+            f"{folder} has no images, even in subfolders{others and f', only {others}'}; expected "
             f"files that end in {', '.join(SUFFIXES)}"
         )
     labels = np.zeros(len(good), np.int64)

@@ -22,8 +22,8 @@ MODES = ("0", "1", "exact")
 
 if "MINIVISION_KERNELS" in os.environ:
     raise ValueError(
-        "MINIVISION_KERNELS is now MINIVISION_FAST: 0 computes with the plain pages (was plain), "
-        "1 with the fast forms (was fast)"
+        "MINIVISION_KERNELS has been renamed to MINIVISION_FAST; set it to 0 for the plain pages "
+        "(formerly plain) or to 1 for the fast forms (formerly fast)"
     )
 MODE = os.environ.get("MINIVISION_FAST", "1")
 if MODE not in MODES:

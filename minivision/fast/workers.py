@@ -41,7 +41,7 @@ def worker_count() -> int:
     wanted = os.environ.get("MINIVISION_WORKERS", "")
     if wanted and not (wanted.isdecimal() and 1 <= int(wanted) <= LIMIT):
         raise ValueError(
-            f"MINIVISION_WORKERS is {wanted!r}; expected a number of threads, 1 to {LIMIT}"
+            f"MINIVISION_WORKERS is {wanted!r}; expected a number of threads from 1 to {LIMIT}"
         )
     count = int(wanted or min(usable_cores(), MOST_WORKERS))
     try:

@@ -72,7 +72,9 @@ def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
     N, C, H, W = sizes("adaptive_avg_pool2d", "x", x, "N C H W")
     OH, OW = pair("adaptive_avg_pool2d", "output_size", output_size, least=1)
     if min(H, W) < 1:
-        raise ValueError(f"adaptive_avg_pool2d: x has shape {x.shape}; there are no pixels")
+        raise ValueError(
+            f"adaptive_avg_pool2d: x has shape {x.shape}; expected at least one pixel per image"
+        )
     a, xp = x.data, array_module(x.data)
     rows, columns = even_slices(H, OH), even_slices(W, OW)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minivision.backend import Array
+from minivision.errors import kind
 from minivision.functional.inputs import broadcasts, pair, sizes, tensors
 from minivision.tensor import Tensor
 from minivision.windows import Window
@@ -21,7 +22,7 @@ Pair = int | tuple[int, int]
 Axis = int | tuple[int, ...] | None
 
 
-def normalized_axes(function: str, axis: Any, ndim: int) -> tuple[int, ...]:
+def normalized_axes(function: str, axis: Any, ndim: int, argument: str = "axis") -> tuple[int, ...]:
     """axis=None, a number or a tuple, as a tuple of distinct numbers from 0 to ndim - 1."""
     if axis is None:
         return tuple(range(ndim))
@@ -29,12 +30,13 @@ def normalized_axes(function: str, axis: Any, ndim: int) -> tuple[int, ...]:
         given = tuple(map(operator.index, axis if isinstance(axis, Sequence) else (axis,)))
     except TypeError:
         raise TypeError(
-            f"{function}: axis is {axis!r}; expected an integer, a tuple of integers or None"
+            f"{function}: {argument} is {axis!r}; expected an integer, a tuple of integers or None"
         ) from None
     axes = tuple(i + ndim if i < 0 else i for i in given)
     if any(not 0 <= i < ndim for i in axes) or len(set(axes)) != len(axes):
+        what = "an axis" if len(given) == 1 else "distinct axes"
         raise ValueError(
-            f"{function}: axis is {axis!r}; expected different axes from {-ndim} to {ndim - 1}"
+            f"{function}: {argument} is {axis!r}; expected {what} from {-ndim} to {ndim - 1}"
         )
     return axes
 
@@ -51,7 +53,7 @@ def convolution_window(
     (_, C, H, W), (F, D, KH, KW) = x.shape, weight.shape
     if min(weight.shape) < 1:
         raise ValueError(
-            f"conv2d: weight has shape {weight.shape}; expected 1 or more along each axis"
+            f"conv2d: weight has shape {weight.shape}; expected at least 1 along every axis"
         )
     window = make_window("conv2d", (KH, KW), stride, padding, dilation)
     if not isinstance(groups, int | np.integer) or groups < 1 or C % groups or F % groups:
@@ -88,13 +90,13 @@ def make_window(
         return window
     if window.stride != (1, 1):
         raise ValueError(
-            f'{function}: padding is "same", stride {window.stride}; expected stride 1'
+            f'{function}: padding is "same" with stride {window.stride}; expected stride 1'
         )
     border = [d * (k - 1) for k, d in zip(window.kernel, window.dilation, strict=True)]
     if any(n % 2 for n in border):
         raise ValueError(
-            f'{function}: padding is "same", which for a kernel of {window.kernel} is not the same '
-            "before and behind; expected odd sizes, or pad the image with F.pad"
+            f'{function}: padding is "same" with kernel size {window.kernel}; expected odd sizes '
+            "(or pad the image with F.pad, by different amounts on opposite sides)"
         )
     return window._replace(padding=(border[0] // 2, border[1] // 2))
 
@@ -109,7 +111,7 @@ def pooling_window(
     PH, PW = pair(function, "padding", padding, least=0)
     if 2 * PH > KH or 2 * PW > KW:
         raise ValueError(
-            f"{function}: padding is {(PH, PW)}; expected at most half the kernel, {(KH, KW)}"
+            f"{function}: padding is {(PH, PW)}; expected at most half of kernel_size {(KH, KW)}"
         )
     window = Window((KH, KW), (SH, SW), (PH, PW))
     if min(window.output_size(H, W)) < 1:
@@ -134,22 +136,22 @@ def check_parts(function: str, parts: Any, axis: int, added: int) -> tuple[list[
     try:
         parts = list(parts)
     except TypeError:
-        came = type(parts).__name__
-        raise TypeError(f"{function}: parts is a {came}; expected a list of Tensors") from None
+        raise TypeError(f"{function}: parts is {kind(parts)}; expected a list of Tensors") from None
     if not parts:
         raise ValueError(f"{function}: parts is empty; expected at least one Tensor")
     checked = tensors(function, **{f"parts[{i}]": part for i, part in enumerate(parts)})
     if axis is None:
-        raise TypeError(f"{function}: axis is None; expected one axis")
+        raise TypeError(f"{function}: axis is None; expected an integer")
     (axis,) = normalized_axes(function, axis, checked[0].ndim + added)
     for i, part in enumerate(checked):
         ours, first = list(part.shape), list(checked[0].shape)
         if not added and len(ours) == len(first):
             ours[axis] = first[axis] = 0
         if ours != first:
+            where = "" if added else f" except along axis {axis}"
             raise ValueError(
                 f"{function}: parts[{i}] has shape {part.shape} and parts[0] {checked[0].shape}; "
-                + ("expected the same" if added else f"expected the same beside axis {axis}")
+                f"expected equal shapes{where}"
             )
     return checked, axis
 
@@ -169,9 +171,12 @@ def takes_channels(index: tuple) -> bool:
 def class_axis(function: str, axis: int, logits: Tensor) -> int:
     axes = normalized_axes(function, axis, logits.ndim)
     if len(axes) != 1:
-        raise ValueError(f"{function}: axis is {axis}; expected one axis")
+        raise ValueError(f"{function}: axis is {axis}; expected a single axis")
     if logits.shape[axes[0]] == 0:
-        raise ValueError(f"{function}: logits has shape {logits.shape}; axis {axis} has no classes")
+        raise ValueError(
+            f"{function}: logits has shape {logits.shape}; expected at least one class "
+            f"along axis {axis}"
+        )
     return axes[0]
 
 
@@ -181,15 +186,19 @@ def new_shape(x: Tensor, shape: Any) -> tuple[int, ...]:
     known = math.prod([n for n in new if n != -1])
     fits = known == x.size if -1 not in new else known > 0 and x.size % known == 0
     if not fits or new.count(-1) > 1 or any(n < -1 for n in new):
-        raise ValueError(f"reshape: x has shape {x.shape} and {x.size} entries; not those of {new}")
+        raise ValueError(
+            f"reshape: shape is {new}; expected one that holds the {x.size} entries of x {x.shape}"
+        )
     return new
 
 
 def order_of_axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
     """All axes in another order; reversed by default."""
-    order = tuple(range(ndim))[::-1] if axes is None else normalized_axes(function, axes, ndim)
+    if axes is None:
+        return tuple(range(ndim))[::-1]
+    order = normalized_axes(function, axes, ndim, "axes")
     if len(order) != ndim:
-        raise ValueError(f"{function}: axes is {axes}; expected each of {ndim} axes once")
+        raise ValueError(f"{function}: axes is {axes}; expected each of the {ndim} axes once")
     return order
 
 
@@ -197,7 +206,8 @@ def entries(function: str, x: Tensor, axes: tuple[int, ...], axis: Axis) -> int:
     """How many entries are reduced to one; ValueError if there are none."""
     n = math.prod([x.shape[i] for i in axes])
     if n == 0:
-        raise ValueError(f"{function}: x has shape {x.shape}; there is no entry over axis {axis}")
+        where = "" if axis is None else f" along axis {axis}"
+        raise ValueError(f"{function}: x has shape {x.shape}; expected at least one entry{where}")
     return n
 
 
@@ -207,17 +217,16 @@ def check_product(a: tuple[int, ...], b: tuple[int, ...]) -> None:
         raise ValueError(f"matmul: a has shape {a} and b {b}; expected (…, M) @ (M, …)")
     if len(a) > 2 and not broadcasts(a[:-2], b[:-2]):
         raise ValueError(
-            f"matmul: a has shape {a} and b {b}; the axes before the last two do not broadcast"
+            f"matmul: a has shape {a} and b {b}; the axes before the last two must broadcast"
         )
 
 
 def check_probability(function: str, p: float) -> None:
     if not 0 <= p < 1:
-        raise ValueError(f"{function}: p is {p}; expected a probability from 0 to below 1")
+        raise ValueError(f"{function}: p is {p}; expected 0 <= p < 1")
 
 
 def check_generator(function: str, rng: Any) -> np.random.Generator:
     if not isinstance(rng, np.random.Generator):
-        came = type(rng).__name__
-        raise TypeError(f"{function}: rng is a {came}; expected np.random.default_rng(seed)")
+        raise TypeError(f"{function}: rng is {kind(rng)}; expected np.random.default_rng(seed)")
     return rng

@@ -76,7 +76,7 @@ def distillation_loss(
     if teacher.shape != (N, K) or N == 0:
         raise ValueError(
             f"distillation_loss: student_logits has shape {(N, K)} and teacher_logits "
-            f"{teacher.shape}; expected the same, and not empty"
+            f"{teacher.shape}; expected equal shapes with at least one row"
         )
     tensors("distillation_loss", student_logits=student_logits, teacher_logits=teacher)
     T = checked_temperature("distillation_loss: temperature", temperature)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minivision.backend import Array, array_module
+from minivision.errors import kind
 from minivision.functional.inputs import tensors
 from minivision.tensor import Tensor, record
 
@@ -19,8 +20,10 @@ def power(x: Tensor | Array, exponent: float) -> Tensor:
     """
     (x,) = tensors("power", x=x)
     if not isinstance(exponent, int | float | np.integer | np.floating):
-        came = type(exponent).__name__
-        raise TypeError(f"power: exponent is a {came}; expected a number, or write exp(b * log(a))")
+        raise TypeError(
+            f"power: exponent is {kind(exponent)}; expected a number "
+            "(for two Tensors, write exp(b * log(a)))"
+        )
     a, p = x.data, float(exponent)
 
     def backward(dy):

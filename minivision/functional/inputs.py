@@ -34,8 +34,8 @@ def tensors(function: str, optional: tuple[str, ...] = (), **arguments: Any) -> 
                 checked.append(None)
                 continue
             if not is_array(value):
-                came = type(value).__name__
-                raise TypeError(f"{function}: {name} is a {came}; expected a Tensor or an array")
+                came = errors.kind(value)
+                raise TypeError(f"{function}: {name} is {came}; expected a Tensor or an array")
             value = Tensor(value)
         if first is None:
             first, first_name = value, name
@@ -61,7 +61,7 @@ def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
     if a.node.shape != b.node.shape and a.ndim and b.ndim and not broadcasts(a.shape, b.shape):
         raise ValueError(
             f"{function}: a has shape {a.shape} and b {b.shape}, which do not broadcast; "
-            "from the last axis on, sizes must be equal or 1"
+            "counting from the last axis, sizes must be equal or 1"
         )
     return a, b
 
@@ -69,8 +69,8 @@ def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
 def _operand(function: str, name: str, value: Any, other: Any) -> Tensor:
     number = isinstance(value, _NUMBERS)
     if not number and not is_array(value):
-        came = type(value).__name__
-        raise TypeError(f"{function}: {name} is a {came}; expected a Tensor, an array or a number")
+        came = errors.kind(value)
+        raise TypeError(f"{function}: {name} is {came}; expected a Tensor, an array or a number")
     if not isinstance(other, Tensor) or (not number and value.ndim > 0):
         return Tensor(value)
     if number or isinstance(value, np.ndarray):
@@ -101,7 +101,7 @@ def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...
     if x.ndim != len(expected):
         axes = "axis" if len(expected) == 1 else "axes"
         one = expected[0] == "N" and x.ndim == len(expected) - 1
-        advice = f"; for a single one, add the batch axis: {argument}[None]" if one else ""
+        advice = f"; for a single example, add a batch axis: {argument}[None]" if one else ""
         raise ValueError(
             f"{function}: {argument} has shape {x.shape}; "
             f"expected {len(expected)} {axes} ({', '.join(expected)}){advice}"

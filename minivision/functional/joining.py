@@ -54,8 +54,8 @@ def pad(x: Tensor | Array, widths: Sequence[tuple[int, int]], value: float = 0.0
         given = [(-1, -1)]
     if len(given) != x.ndim or any(min(width) < 0 for width in given):
         raise ValueError(
-            f"pad: widths is {widths!r}; expected (before, after), 0 or more, for each of "
-            f"{x.ndim} axes"
+            f"pad: widths is {widths!r}; expected one pair (before, after) of integers >= 0 "
+            f"for each of the {x.ndim} axes"
         )
     inner = tuple([slice(b, b + n) for (b, _), n in zip(given, x.shape, strict=True)])
     xp = array_module(x.data)

@@ -61,7 +61,9 @@ def flatten(x: Tensor | Array, start_axis: int = 1) -> Tensor:
     """
     (x,) = tensors("flatten", x=x)
     if not 0 <= start_axis <= x.ndim:
-        raise ValueError(f"flatten: start_axis is {start_axis}; expected 0 to {x.ndim}")
+        raise ValueError(
+            f"flatten: start_axis is {start_axis}; expected an axis from 0 to {x.ndim}"
+        )
     old = x.shape
     y = x.data.reshape(*old[:start_axis], math.prod(old[start_axis:]))
 

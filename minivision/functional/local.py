@@ -62,8 +62,8 @@ def fold(
     OH, OW = window.output_size(H, W)
     if rows % (KH * KW) or L != OH * OW:
         raise ValueError(
-            f"fold: columns has shape {columns.shape}; a {H}x{W} image with these windows has "
-            f"{OH}·{OW} = {OH * OW} columns of C·{KH}·{KW} rows"
+            f"fold: columns has shape {columns.shape}; expected (N, C·{KH}·{KW}, {OH * OW}), "
+            f"because a {H}x{W} image has {OH}·{OW} = {OH * OW} of these windows"
         )
 
     def backward(dy):

@@ -35,7 +35,7 @@ def classes_of_rows(function: str, name: str, x: Tensor) -> tuple[int, int]:
     if x.ndim > 2:
         back = (0, *range(2, x.ndim), 1)
         raise ValueError(
-            f"{function}: {name} has shape {x.shape}; expected (N, K), so for one label per pixel "
+            f"{function}: {name} has shape {x.shape}; expected (N, K); for one label per pixel, "
             f"write {name}.transpose({back}).reshape(-1, {x.shape[1]}) and targets.reshape(-1)"
         )
     N, K = sizes(function, name, x, "N K")
@@ -45,7 +45,7 @@ def classes_of_rows(function: str, name: str, x: Tensor) -> tuple[int, int]:
 def check_probabilities(function: str, name: str, p: Array) -> None:
     """Raise if a row of p (N, K) is not a distribution; values are checked on the host only."""
     if p.dtype.kind != "f":
-        raise TypeError(f"{function}: {name} is {p.dtype}; expected probabilities as floats")
+        raise TypeError(f"{function}: {name} is {p.dtype}; expected floating-point probabilities")
     if not isinstance(p, np.ndarray) or not p.size:
         return
     totals = p.sum(axis=1, dtype=np.float64)
@@ -55,7 +55,9 @@ def check_probabilities(function: str, name: str, p: Array) -> None:
         raise ValueError(f"{function}: {name}[{n}] sums to {totals[n]:.6g}; expected 1")
     if p.min() < 0:
         n = int(np.flatnonzero((p < 0).any(axis=1))[0])
-        raise ValueError(f"{function}: {name}[{n}] has a negative probability")
+        raise ValueError(
+            f"{function}: {name}[{n}] has the entry {p[n].min():.6g}; expected probabilities >= 0"
+        )
 
 
 def check_log_probabilities(function: str, name: str, log_q: Array) -> None:
@@ -63,7 +65,7 @@ def check_log_probabilities(function: str, name: str, log_q: Array) -> None:
     if isinstance(log_q, np.ndarray) and log_q.size and log_q.max() > 1e-4:
         raise ValueError(
             f"{function}: {name} has the entry {log_q.max():.6g}; expected log probabilities, "
-            "at most 0, as log_softmax gives them"
+            "at most 0, such as those of log_softmax"
         )
 
 
@@ -110,9 +112,9 @@ def check_labels(
     if targets.shape != (N,):
         raise ValueError(f"{function}: targets has shape {targets.shape}; expected {(N,)}")
     if not isinstance(targets, np.ndarray):
-        raise ValueError(f"{function}: labels are on a GPU; expected a host array of integers")
+        raise ValueError(f"{function}: targets is on a GPU; expected integer labels on the host")
     if N and targets.dtype.kind not in "iu":
-        raise TypeError(f"{function}: labels are {targets.dtype}; expected integers")
+        raise TypeError(f"{function}: targets is {targets.dtype}; expected integer labels")
     counted = targets != ignore_index
     wrong = np.flatnonzero(counted & ((targets < 0) | (targets >= K)))
     if wrong.size:

@@ -53,7 +53,9 @@ def cross_entropy(
     N, K = classes_of_rows("cross_entropy", "logits", logits)
     xp = array_module(logits.data)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
+        raise ValueError(
+            f"cross_entropy: label_smoothing is {label_smoothing}; expected a number from 0 to 1"
+        )
     p, divisor = target_distributions(
         "cross_entropy", targets, N, K, logits.data, weight, ignore_index, float(label_smoothing)
     )
@@ -76,10 +78,12 @@ def reduced(function: str, losses: Array, reduction: str, divisor: Any) -> Array
     if reduction == "none":
         return losses
     if reduction not in ("mean", "sum"):
-        raise ValueError(f'{function}: reduction is {reduction!r}; not "mean", "sum" or "none"')
+        raise ValueError(
+            f'{function}: reduction is {reduction!r}; expected "mean", "sum" or "none"'
+        )
     if reduction == "mean" and isinstance(divisor, int) and divisor == 0:
         why = "every target is ignore_index" if losses.size else "the batch is empty"
-        raise ValueError(f"{function}: {why}; there is no mean over it")
+        raise ValueError(f"{function}: {why}, so the mean is undefined")
     return losses.sum() if reduction == "sum" else losses.sum() / divisor
 
 

@@ -81,12 +81,10 @@ def channel_window_sum(x: Array, size: int) -> Array:
 
 def _check_response_norm(size: int, alpha: float, k: float) -> None:
     if not isinstance(size, int | np.integer) or size < 1 or size % 2 == 0:
-        raise ValueError(
-            f"local_response_norm: size is {size!r}; expected an odd number of channels"
-        )
+        raise ValueError(f"local_response_norm: size is {size!r}; expected an odd integer >= 1")
     if not k > 0 or alpha < 0:
         raise ValueError(
-            f"local_response_norm: k is {k}, alpha {alpha}; expected k > 0, alpha >= 0"
+            f"local_response_norm: k is {k} and alpha is {alpha}; expected k > 0 and alpha >= 0"
         )
 
 
@@ -186,15 +184,17 @@ def _check_batch_norm(
         if part is not None and part.shape != (C,):
             raise ValueError(f"batch_norm: {name} has shape {part.shape}; expected ({C},)")
     if not training and running is None:
-        raise ValueError("batch_norm: training is False, which needs running statistics")
+        raise ValueError(
+            "batch_norm: running is None; expected running statistics, because training is False"
+        )
     for name in ("mean", "var") if running is not None else ():
         part = getattr(running, name)
         if part.shape != (C,):
-            raise ValueError(f"batch_norm: running.{name} is {part.shape}; expected ({C},)")
+            raise ValueError(f"batch_norm: running.{name} has shape {part.shape}; expected ({C},)")
         if part.dtype != x.dtype:
             raise TypeError(f"batch_norm: x is {x.dtype} but running.{name} is {part.dtype}")
     if training and x.size < 2 * max(C, 1):
         raise ValueError(
-            f"batch_norm: x has shape {x.shape}, one value per channel; it has no variance (a last "
-            "batch of one image? DataLoader(…, drop_last=True) leaves it out)"
+            f"batch_norm: x has shape {x.shape}, one value per channel; expected at least two, to "
+            "have a variance (DataLoader(…, drop_last=True) drops a last batch of one image)"
         )

@@ -56,7 +56,7 @@ def mse_loss(
     if predictions.shape != targets.shape:
         raise ValueError(
             f"mse_loss: predictions has shape {predictions.shape} and targets {targets.shape}; "
-            "expected the same"
+            "expected equal shapes"
         )
     difference = predictions.data - targets.data
     n = difference.size

@@ -50,7 +50,10 @@ def var(
     axes = normalized_axes("var", axis, x.ndim)
     n = entries("var", x, axes, axis) - int(correction)
     if n <= 0:
-        raise ValueError(f"var: x has {n + correction} entries over axis {axis}; expected more")
+        raise ValueError(
+            f"var: x has shape {x.shape}; expected more entries along axis={axis} "
+            f"than correction={correction}"
+        )
     a = x.data
     centred = a - a.mean(axis=axes, keepdims=True)
     y = (centred * centred).sum(axis=axes, keepdims=keepdims) / n

@@ -85,7 +85,9 @@ def clip(x: Tensor | Array, low: float | None = None, high: float | None = None)
     """x limited to low..high; None means unbounded.  dx = dy where low ≤ x ≤ high, else 0."""
     (x,) = tensors("clip", x=x)
     if (low is None and high is None) or (low is not None and high is not None and low > high):
-        raise ValueError(f"clip: low is {low} and high {high}; expected one of them, low <= high")
+        raise ValueError(
+            f"clip: low is {low} and high is {high}; expected low <= high, not both None"
+        )
     a, xp = x.data, array_module(x.data)
     low, high = (None if bound is None else float(bound) for bound in (low, high))
     y = xp.clip(a, low, high)

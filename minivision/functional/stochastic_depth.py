@@ -28,7 +28,7 @@ def drop_path(
     """
     (x,) = tensors("drop_path", x=x)
     if x.ndim == 0:
-        raise ValueError("drop_path: x has no axes; expected (N, …)")
+        raise ValueError("drop_path: x has shape (); expected (N, …)")
     mask = dropout_mask("drop_path", x, (x.shape[0], *[1] * (x.ndim - 1)), p, training, rng)
     if mask is None:
         return x

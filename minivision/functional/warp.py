@@ -65,7 +65,9 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
             f"grid_sample: grid has shape {grid.shape}; expected ({N}, OH, OW, 2) for x {x.shape}"
         )
     if min(H, W) < 1:
-        raise ValueError(f"grid_sample: x has shape {x.shape}; there are no pixels")
+        raise ValueError(
+            f"grid_sample: x has shape {x.shape}; expected at least one pixel per image"
+        )
     a, xp, dtype = x.data, array_module(x.data), x.dtype
     want_dx, want_dgrid = x.requires_grad, grid.requires_grad
     # From -1..1 to pixel coordinates, with 0 at the first pixel's centre.

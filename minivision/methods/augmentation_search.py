@@ -81,10 +81,10 @@ def search(
     """
     if budget < 2:
         raise ValueError(
-            f"search: budget is {budget}; expected 2 or more, the first is the baseline"
+            f"search: budget is {budget}; expected at least 2, because the first is the baseline"
         )
     if processes is not None and processes < 0:
-        raise ValueError(f"search: processes is {processes}; expected 0 or more")
+        raise ValueError(f"search: processes is {processes}; expected at least 0")
     policies = [NONE, *(sampler(number, seed) for number in range(1, budget))]
     at_once = usable_cores() if processes is None else processes
     lines, found = None, {}
@@ -118,10 +118,10 @@ def _begin_or_return(folder: Path, settings: Mapping[str, Any]) -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise type(error)(f"cannot make the folder {folder}: {error.strerror}") from error
+            raise type(error)(f"cannot create the folder {folder}: {error.strerror}") from error
         if any(not path.name.startswith(".") for path in folder.iterdir()):
             raise FileExistsError(
-                f"{folder} is not empty and has no search in it; choose another folder"
+                f"{folder} is not empty but contains no search; choose another folder"
             )
         write_atomically(file, data)
     now, then = parse_object("settings", data), read_object(file)
@@ -131,8 +131,8 @@ def _begin_or_return(folder: Path, settings: Mapping[str, Any]) -> Path:
                 f"{part[name]!r:.60}" if name in part else "not given" for part in (now, then)
             )
             raise ValueError(
-                f"search: {name} is {came}, but {folder} was begun with {was}; go on with "
-                "the same settings, or choose another folder"
+                f"search: {name} is {came}, but {folder} was started with {was}; continue "
+                "with the same settings, or choose another folder"
             )
     return folder / "candidates.jsonl"
 
@@ -168,7 +168,7 @@ def _candidates_in(file: Path, policies: list[Any]) -> dict[int, Candidate]:
         if line["policy"] != json.loads(json.dumps(describe(policy))):
             raise ValueError(
                 f"search: candidate {number} of {file.parent} is {line['name']}, but would now be "
-                f"{policy_name(policy)}: the folder was begun with another sampler"
+                f"{policy_name(policy)}: the folder was started with another sampler"
             )
         found[number] = Candidate(number, policy, line["score"], line["seconds"])
     return found

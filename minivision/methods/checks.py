@@ -16,10 +16,12 @@ def check_classes(function: str, model: Module, dataset: Any) -> None:
     if layers and layers[-1].out_features != len(classes):
         raise ValueError(
             f"{function}: the head has {layers[-1].out_features} outputs, but the dataset has "
-            f"{len(classes)} classes ({', '.join(classes)}); give it a head for {len(classes)} "
-            "(with_new_head, or with_new_task)"
+            f"{len(classes)} classes ({', '.join(classes)}); attach a new head "
+            "(with_new_head or with_new_task)"
         )
     images = np.bincount(dataset.labels, minlength=len(classes))
     if not images.all():
         empty = ", ".join(name for name, n in zip(classes, images, strict=True) if n == 0)
-        raise ValueError(f"{function}: there is no image of {empty}; expected some of every class")
+        raise ValueError(
+            f"{function}: the dataset has no image of {empty}; expected some of every class"
+        )

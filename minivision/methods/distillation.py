@@ -84,7 +84,7 @@ def teachers_logits(teacher: Module | np.ndarray, batch: Batch, z: Tensor) -> Ar
     if v.shape != z.shape:
         raise ValueError(
             f"distillation: the teacher has {v.shape[1]} classes, but the student has "
-            f"{z.shape[1]}; give the student as many, and a new head afterwards (with_new_head)"
+            f"{z.shape[1]}; give the student as many, then replace its head (with_new_head)"
         )
     return v
 

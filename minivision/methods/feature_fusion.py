@@ -85,13 +85,13 @@ class FeatureFusion:
         Raises ValueError if the parts do not have the sizes that `fit` saw.
         """
         if not self.means:
-            raise ValueError("FeatureFusion.transform: nothing is indexed yet; call fit first")
+            raise ValueError("FeatureFusion.transform: not fitted yet; call fit first")
         self._check("transform", parts)
         for part, mean in self.means.items():
             if parts[part].shape[1] != len(mean):
                 raise ValueError(
-                    f"FeatureFusion.transform: {part!r} has {parts[part].shape[1]} numbers an "
-                    f"image, but those that were indexed have {len(mean)}"
+                    f"FeatureFusion.transform: {part!r} has {parts[part].shape[1]} numbers per "
+                    f"image, but the indexed images have {len(mean)}"
                 )
         joined = self._joined(parts)
         return joined if self.pca is None else self.pca.transform(joined)
@@ -115,7 +115,9 @@ class FeatureFusion:
                 )
         if len({len(parts[part]) for part in self.weights}) > 1:
             told = " and ".join(f"{part!r} has {len(parts[part])}" for part in self.weights)
-            raise ValueError(f"FeatureFusion.{method}: {told} images; expected as many in both")
+            raise ValueError(
+                f"FeatureFusion.{method}: {told} images; expected the same number in both"
+            )
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:

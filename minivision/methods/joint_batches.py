@@ -82,7 +82,7 @@ def joint_loss(model: Module, batches: Sequence[Batch]) -> Tensor:
     if len(outputs) != len(batches):
         raise ValueError(
             f"joint_loss: the model has the heads {', '.join(outputs)}, but batches come from "
-            f"{len(batches)} loaders; expected one loader for each head"
+            f"{len(batches)} loaders; expected one loader per head"
         )
     losses = [
         F.cross_entropy(logits[of_task], batch.targets)

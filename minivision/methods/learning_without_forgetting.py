@@ -70,7 +70,7 @@ def lwf_loss(
     old_weight: λ_o; a larger one favours the old tasks. The losses of several tasks are added.
     """
     if not 0 <= old_weight < float("inf"):
-        raise ValueError(f"lwf_loss: old_weight is {old_weight}; expected a number >= 0")
+        raise ValueError(f"lwf_loss: old_weight is {old_weight}; expected at least 0")
     checked_temperature("lwf_loss: temperature", temperature)
     kept = old_outputs if old_weight > 0 else {}
 
@@ -79,8 +79,8 @@ def lwf_loss(
         *old, new = outputs
         if kept and sorted(kept) != sorted(old):
             raise ValueError(
-                f"lwf_loss: old_outputs are of {', '.join(kept)}; expected those of each old task: "
-                f"{', '.join(old) or 'but the model has only one'}"
+                f"lwf_loss: old_outputs has the tasks {', '.join(kept)}; expected those of the "
+                f"model: {', '.join(old) or 'none, because it has only one task'}"
             )
         z, y = outputs[new], batch.targets
         total = F.cross_entropy(z, y)
@@ -113,6 +113,8 @@ def with_new_task(
         backbone, head, features = cut(model, layers)
         heads = {old: head}
     if new in heads:
-        raise ValueError(f"with_new_task: there is a task {new!r} already; choose another name")
+        raise ValueError(
+            f"with_new_task: the model already has a task {new!r}; choose another name"
+        )
     heads[new] = new_head(features, classes)
     return MultiHead(backbone, heads)

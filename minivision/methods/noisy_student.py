@@ -87,7 +87,7 @@ def self_train(
     weighting: see `self_training_loss`.
     """
     if not networks:
-        raise ValueError("self_train: networks is empty; expected a teacher and students")
+        raise ValueError("self_train: networks is empty; expected a teacher and its students")
     require_one_of("self_train: weighting", weighting, WEIGHTINGS)
     steps = len(unlabelled) if steps is None else steps
     images = in_order(unlabelled.dataset, clean)
@@ -158,13 +158,14 @@ def filter_and_balance(
     if not accepted.any():
         raise ValueError(
             f"filter_and_balance: all {M} pseudo-labels are below the floor of {floor}; the "
-            f"highest probability is {confidence.max():.3f}. A lower floor, or a better teacher"
+            f"highest probability is {confidence.max():.3f}. Lower the floor, or use a better "
+            "teacher"
         )
     if not balance:
         return np.flatnonzero(accepted)
     per_class = max(1, int(accepted.sum()) // K) if per_class is None else per_class
     if per_class < 1:
-        raise ValueError(f"filter_and_balance: per_class is {per_class}; expected 1 or more")
+        raise ValueError(f"filter_and_balance: per_class is {per_class}; expected at least 1")
     chosen = []
     for k in range(K):
         members = np.flatnonzero(accepted & (decided == k))
@@ -172,9 +173,9 @@ def filter_and_balance(
             if allow_missing:
                 continue
             raise ValueError(
-                f"filter_and_balance: no image above the floor of {floor} is taken for "
-                f"{names[k]}; its highest probability is {p[:, k].max():.3f}. A lower floor, a "
-                "better teacher, balance=False or allow_missing=True (--no-balance, "
+                f"filter_and_balance: no image is labelled {names[k]} above the floor of {floor}; "
+                f"its highest probability is {p[:, k].max():.3f}. Lower the floor, use a better "
+                "teacher, or pass balance=False or allow_missing=True (--no-balance, "
                 "--allow-missing)"
             )
         surest = members[np.argsort(-confidence[members], kind="stable")]

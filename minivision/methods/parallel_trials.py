@@ -80,8 +80,8 @@ def run_trials(
             if deaths == ATTEMPTS:
                 running = ", ".join([names[number] for number in waiting][:processes])
                 raise ChildProcessError(
-                    f"{running} failed: a process died {ATTEMPTS} times; was it killed for want of "
-                    "memory? With fewer processes each has more"
+                    f"{running} failed: a process died {ATTEMPTS} times; was it killed for lack of "
+                    "memory? With fewer processes, each has more"
                 ) from error
         except (PicklingError, BrokenProcessPool) as error:
             raise TypeError(

@@ -33,8 +33,8 @@ def record_responses(model: Module, loader: DataLoader) -> np.ndarray:
     """
     if getattr(loader.transform, "random", True):
         raise ValueError(
-            "record_responses: the loader's transform draws, so each image would be recorded as "
-            "it was drawn once; record with a loader without augmentation"
+            "record_responses: the loader's transform is random, so only one draw of each image "
+            "would be recorded; use a loader without augmentation"
         )
     loader = hide_labels(loader)
     loader.shuffle = loader.drop_last = False
@@ -45,12 +45,12 @@ def looked_up(responses: np.ndarray, indices: np.ndarray | None, like: Array) ->
     """The rows of a record for these images, in the dtype and on the device of `like`."""
     if indices is None:
         raise ValueError(
-            "looked_up: the batch has no indices; make it by DataLoader(…, with_indices=True)"
+            "looked_up: the batch has no indices; use DataLoader(…, with_indices=True)"
         )
     if indices.max() >= len(responses):
         raise ValueError(
-            f"looked_up: {len(responses)} responses were recorded, but the batch has image "
-            f"{indices.max()}; expected one for every image of the loader's dataset"
+            f"looked_up: responses has {len(responses)} rows, but the batch contains image "
+            f"{indices.max()}; expected one row per image of the loader's dataset"
         )
     return to_device(responses[indices].astype(like.dtype, copy=False), device_of(like))
 
@@ -64,7 +64,7 @@ class RecordedBatches:
     def __init__(self, responses: np.ndarray, loader: DataLoader):
         if len(responses) != len(loader.dataset):
             raise ValueError(
-                f"RecordedBatches: there are {len(responses)} responses, but the loader's dataset "
+                f"RecordedBatches: responses has {len(responses)} rows, but the loader's dataset "
                 f"has {len(loader.dataset)} images"
             )
         self.responses, self.loader, self.epoch = responses, loader, 0

@@ -35,8 +35,8 @@ class Grid:
         cells = list(product(self.counts, self.magnitudes))
         if number > len(cells):
             raise ValueError(
-                f"Grid: there are {len(cells)} pairs of N and M, and one without augmentation; "
-                f"expected a budget of at most {len(cells) + 1}"
+                f"Grid: number is {number}, but there are {len(cells)} pairs of N and M; expected "
+                f"a budget of at most {len(cells) + 1}, with the baseline"
             )
         order = keyed(Key.GRID, seed).permutation(len(cells))
         count, magnitude = cells[order[number - 1]]

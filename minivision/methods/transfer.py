@@ -52,7 +52,7 @@ def rate_groups(
     """
     for name, value in (("lr", lr), ("backbone_rate", backbone_rate), ("layer_decay", layer_decay)):
         if not value >= 0:
-            raise ValueError(f"rate_groups: {name} is {value}; expected a number of 0 or more")
+            raise ValueError(f"rate_groups: {name} is {value}; expected at least 0")
     layers = layers_with_weights(model.backbone)
     groups: list[dict[str, Any]] = [
         {"params": layer, "lr": lr * backbone_rate * layer_decay ** (len(layers) - number)}

@@ -59,8 +59,8 @@ def fully_convolutional(model: Network) -> Sequential:
     for layer in model.classifier:
         if not isinstance(layer, (Linear, *EVERYWHERE_ALIKE)):
             raise ValueError(
-                f"fully_convolutional: the classifier has a {type(layer).__name__}, which needs "
-                "vectors; expected Linear, activations and Dropout"
+                f"fully_convolutional: the classifier contains a {type(layer).__name__}; expected "
+                "only Linear, activation and Dropout layers"
             )
     layers = list(model.features)
     last = layers[-1] if layers else None
@@ -69,8 +69,8 @@ def fully_convolutional(model: Network) -> Sequential:
         if last.output_size not in ((1, 1), (H, W)):
             OH, OW = last.output_size
             raise ValueError(
-                f"fully_convolutional: the features end by pooling {H}x{W} to {OH}x{OW}; "
-                "expected one pixel, or a size that stays"
+                f"fully_convolutional: the last pooling turns maps of {H}x{W} into {OH}x{OW}; "
+                f"expected 1x1 or {H}x{W}"
             )
         del layers[-1]
     C, H, W = output_shape(model.features, model.input_shape)
@@ -88,8 +88,8 @@ def _convolution(layer: Linear, maps: tuple[int, int, int]) -> Conv2d:
     C, H, W = maps
     if layer.in_features != C * H * W:
         raise ValueError(
-            f"fully_convolutional: Linear expects {layer.in_features} features, "
-            f"not {C}·{H}·{W} = {C * H * W}, which images of the model's input_shape give"
+            f"fully_convolutional: Linear expects {layer.in_features} features, but images of the "
+            f"model's input_shape give {C}·{H}·{W} = {C * H * W}"
         )
     with skip_init():
         convolution = Conv2d(C, layer.out_features, (H, W), bias=False)

@@ -44,7 +44,7 @@ def cut(model: Module, layers: int = 1) -> Cut:
     """
     if isinstance(model, BackboneAndHead | ResNet):
         if layers != 1:
-            raise ValueError(f"cut: layers is {layers}; a {type(model).__name__} can be cut at 1")
+            raise ValueError(f"cut: layers is {layers}; expected 1 for a {type(model).__name__}")
         if isinstance(model, BackboneAndHead):
             return Cut(model.backbone, model.head, features_into(model.head))
         backbone: Any = copy(model)
@@ -58,7 +58,9 @@ def cut(model: Module, layers: int = 1) -> Cut:
     parts = list(model.classifier)
     places = [i for i, part in enumerate(parts) if isinstance(part, Linear)]
     if not 1 <= layers <= len(places):
-        raise ValueError(f"cut: layers is {layers}; expected 1 to {len(places)}, as the model has")
+        raise ValueError(
+            f"cut: layers is {layers}; expected 1 to {len(places)}, the model's linear layers"
+        )
     place = places[-layers]
     backbone, last = copy(model), cast(Linear, parts[place])
     backbone.classifier = Sequential(*parts[:place])

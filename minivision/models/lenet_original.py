@@ -77,7 +77,7 @@ def lenet5_original(classes: int = 10, *, in_channels: int = 1) -> Network:
     if classes != 10 or in_channels != 1:
         raise ValueError(
             f"lenet5_original: classes is {classes} and in_channels {in_channels}; expected 10 "
-            "digits on grey images, for which it has pictures (lenet5 takes any number)"
+            "and 1, since its pictures are of ten digits (lenet5 takes any number)"
         )
     with skip_init():
         network = Network(

@@ -47,11 +47,11 @@ class KNearestNeighbors:
     def __init__(self, k: int = 1, metric: str = "l2", memory_budget: int = 64 * 2**20):
         name = "KNearestNeighbors"
         if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-            raise ValueError(f"{name}: k is {k!r}; expected a whole number, 1 or more")
+            raise ValueError(f"{name}: k is {k!r}; expected an integer, at least 1")
         require_one_of(f"{name}: metric", metric, METRICS)
         if not isinstance(memory_budget, int | np.integer) or memory_budget < 1:
             raise ValueError(
-                f"{name}: memory_budget is {memory_budget!r}; expected a whole number of bytes"
+                f"{name}: memory_budget is {memory_budget!r}; expected an integer, in bytes"
             )
         self.k, self.metric, self.memory_budget = int(k), metric, int(memory_budget)
         self.images: Array = None  # until fit
@@ -68,15 +68,15 @@ class KNearestNeighbors:
         N, D = rows.shape
         if labels.shape != (N,) or labels.dtype.kind not in "iu":
             raise ValueError(
-                f"{name}: {N} images came with labels {labels.dtype} {labels.shape}; "
-                f"expected whole numbers ({N},)"
+                f"{name}: labels is {labels.dtype} {labels.shape} for {N} images; "
+                f"expected integers ({N},)"
             )
         if self.k > N:
-            raise ValueError(f"{name}: k is {self.k}, but there are only {N} images to remember")
+            raise ValueError(f"{name}: k is {self.k}, but there are only {N} images")
         if self._bytes(1, 1, D) > self.memory_budget:
             raise ValueError(
                 f"{name}: memory_budget is {self.memory_budget:,} bytes, but comparing one query "
-                f"with one image of {D:,} numbers takes {self._bytes(1, 1, D):,}; raise it"
+                f"with one image of {D:,} numbers takes {self._bytes(1, 1, D):,}; increase it"
             )
         block = max(1, self.memory_budget // (8 * D))
         squares = [
@@ -118,13 +118,13 @@ class KNearestNeighbors:
         rows = _rows(name, "queries", queries)
         if queries.shape[1:] != self.shape:
             raise ValueError(
-                f"{name}: queries has shape {queries.shape}, but the images remembered are "
+                f"{name}: queries has shape {queries.shape}, but the remembered images have "
                 f"{self.shape}; expected (M, {', '.join(map(str, self.shape))})"
             )
         if device_of(rows) != device_of(images):
             raise ValueError(
-                f"{name}: queries is on {device_of(rows)} but the images remembered are on "
-                f"{device_of(images)}; move one with minivision.backend.to_device"
+                f"{name}: queries is on {device_of(rows)} but the remembered images are on "
+                f"{device_of(images)}; move either with minivision.backend.to_device"
             )
         xp = array_module(rows)
         M, (N, D) = len(rows), images.shape
@@ -185,7 +185,7 @@ class KNearestNeighbors:
 
     def _fitted(self, name: str) -> Array:
         if self.images is None:
-            raise ValueError(f"KNearestNeighbors.{name}: nothing is remembered yet; call fit first")
+            raise ValueError(f"KNearestNeighbors.{name}: there are no images yet; call fit first")
         return self.images
 
 
@@ -212,12 +212,12 @@ def _rows(function: str, argument: str, images: Any) -> Array:
     """Images (N, …) as rows (N, D), without a copy where that is possible."""
     if not is_array(images):
         came = type(images).__name__
-        hint = ": pass x.numpy()" if hasattr(images, "numpy") else ""
+        hint = " (pass x.numpy())" if hasattr(images, "numpy") else ""
         raise TypeError(f"{function}: {argument} is a {came}; expected an array (N, …){hint}")
     if images.ndim < 2 or images.dtype.kind not in "buif" or 0 in images.shape[1:]:
         raise ValueError(
             f"{function}: {argument} is {images.dtype} {images.shape}; expected numbers (N, …), "
-            "such as (N, H, W, C); a single image is image[None]"
+            "such as (N, H, W, C) (pass a single image as image[None])"
         )
     if argument == "images" and len(images) == 0:
         raise ValueError(f"{function}: images is empty, {images.shape}; expected at least one")
@@ -231,6 +231,6 @@ def _squares(function: str, argument: str, x: Array, first: int) -> Array:
     if broken.any():
         raise ValueError(
             f"{function}: {argument}[{first + int(broken.argmax())}] contains NaN, infinity or "
-            "numbers too large to be squared, so it has no distance"
+            "numbers too large to square; its distance is undefined"
         )
     return squares

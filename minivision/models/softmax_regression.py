@@ -61,7 +61,7 @@ def templates(model: Network) -> np.ndarray:
     if len(model.features) or len(model.classifier) != 1:
         raise ValueError(
             "templates: model has more than one layer; expected a softmax_regression, whose "
-            "weights belong to pixels"
+            "weights correspond to pixels"
         )
     (layer,) = model.classifier
     weight: Any = layer.state_dict()["weight"]
@@ -98,8 +98,8 @@ def first_layer_network(
     OH, OW = Window((kernel_size, kernel_size)).output_size(H, W)
     if min(OH, OW) < 2:
         raise ValueError(
-            f"first_layer_network: a window of {kernel_size}x{kernel_size} leaves {OH}x{OW} units "
-            f"of an image of {H}x{W}, too few for 2x2 pooling"
+            f"first_layer_network: kernel_size is {kernel_size}, which leaves {OH}x{OW} units on "
+            f"images of {H}x{W}; expected at least 2x2, for the pooling"
         )
     require_one_of("first_layer_network: kind", kind, FIRST_LAYERS)
     first: Module

@@ -119,7 +119,7 @@ class TwoTower(Module):
         if first.shape[1] + second.shape[1] != wanted:
             _, OH, OW = self.input_shape
             raise ValueError(
-                f"TwoTower: images of {H}x{W} leave {first.shape[1]} numbers in each tower, but "
+                f"TwoTower: images of {H}x{W} give {first.shape[1]} features in each tower, but "
                 f"fc{number + 1} expects {wanted // 2}; the network is made for {OH}x{OW}"
             )
         for upper, lower in zip(one.classifier, other.classifier, strict=False):

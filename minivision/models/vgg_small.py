@@ -33,8 +33,8 @@ def vgg_small(
     """
     if not 1 <= len(widths) <= 5:
         raise ValueError(
-            f"vgg_small: widths is {widths!r}; expected 1 to 5 numbers, for every block halves the "
-            "32 pixels"
+            f"vgg_small: widths is {widths!r}; expected 1 to 5 numbers, since every block "
+            "halves the 32 pixels"
         )
     require_one_of("vgg_small: head", head, HEADS)
     features, last = blocks([[3, 3]] * len(widths), widths, in_channels, batch_norm), widths[-1]

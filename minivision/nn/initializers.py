@@ -65,8 +65,8 @@ class Weighted(Module):
     ):
         if min(weight_shape) < 1:
             raise ValueError(
-                f"{type(self).__name__}: its weight would be {weight_shape}; every size must be "
-                "at least 1"
+                f"{type(self).__name__}: its weight would have shape {weight_shape}; "
+                "expected at least 1 along every axis"
             )
         self.weight = Parameter(np.zeros(weight_shape, np.float32))
         self.bias = None if bias_shape is None else Parameter(np.zeros(bias_shape, np.float32))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from minivision import functional as F
-from minivision.errors import refuses_rng
+from minivision.errors import kind, refuses_rng
 from minivision.functional.checks import Pair, make_window
 from minivision.nn import sizes
 from minivision.nn.initializers import Weighted
@@ -27,10 +27,7 @@ class Sequential(Module):
     """
 
     def __init__(self, *modules: Module):
-        for i, module in enumerate(modules):
-            if not isinstance(module, Module):
-                raise TypeError(f"Sequential: part {i} is a {type(module).__name__}, not a Module")
-        self._modules = list(modules)
+        self._modules = [_module(i, module) for i, module in enumerate(modules)]
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         # so that a weight is called "0.weight", not "_modules.0.weight"
@@ -54,7 +51,13 @@ class Sequential(Module):
 
     def __setitem__(self, index: int, module: Module) -> None:
         """Replace the module at this index, for example with a new last layer."""
-        self._modules[index] = Sequential(module)[0]
+        self._modules[index] = _module(index, module)
+
+
+def _module(index: int, layer: Any) -> Module:
+    if not isinstance(layer, Module):
+        raise TypeError(f"Sequential: layer {index} is {kind(layer)}; expected a Module")
+    return layer
 
 
 class Linear(Weighted):

@@ -46,7 +46,7 @@ class Module:
         object.__setattr__(self, name, value)
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
-        raise TypeError(f"{type(self).__name__} has no forward(); write def forward(self, x): …")
+        raise TypeError(f"{type(self).__name__} has no forward(); add def forward(self, x): …")
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         result = self.forward(*inputs, **settings)

@@ -52,8 +52,8 @@ class BatchNorm2d(Module):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1):
         if num_features < 1 or not eps > 0 or not 0 <= momentum <= 1:
             raise ValueError(
-                f"{type(self).__name__}: num_features is {num_features}, eps {eps}, momentum "
-                f"{momentum}; expected at least 1 channel, eps > 0 and momentum from 0 to 1"
+                f"{type(self).__name__}: num_features is {num_features}, eps is {eps} and "
+                f"momentum is {momentum}; expected num_features >= 1, eps > 0, 0 <= momentum <= 1"
             )
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Parameter(np.ones(num_features, np.float32))
@@ -102,9 +102,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5):
         if not 0 <= p < 1:
-            raise ValueError(
-                f"{type(self).__name__}: p is {p}; expected a probability from 0 to below 1"
-            )
+            raise ValueError(f"{type(self).__name__}: p is {p}; expected 0 <= p < 1")
         self.p = p
         self._key: tuple[int, ...] | None = None
         self._calls = 0

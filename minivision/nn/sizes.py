@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from minivision.errors import kind
 from minivision.nn.module import Module
 
 
@@ -20,7 +21,7 @@ class SizeError(ValueError):
 def explained(layers: Iterable[Module], x: Any) -> Iterator[None]:
     """If these layers, applied inside the block, reject x, add the chain of sizes to the error."""
     if not hasattr(x, "shape"):
-        raise TypeError(f"a network was called with a {type(x).__name__}; expected a Tensor")
+        raise TypeError(f"the network was called with {kind(x)}; expected a Tensor")
     shape = x.shape
     del x  # otherwise it would be kept until the last layer
     try:
@@ -55,7 +56,7 @@ def output_shape(layers: Iterable[Module], shape: tuple[int, ...]) -> tuple[int,
     sides = range(1, 1025)
     fitting = next((n for n in sides if _follow(layers, (shape[0], n, n))[1] is None), None)
     advice = f"; a {fitting}x{fitting} image fits" if fitting else ""
-    raise SizeError(f"image sizes on the way: {chain} ({fault}){advice}")
+    raise SizeError(f"image sizes from layer to layer: {chain} ({fault}){advice}")
 
 
 def _follow(
@@ -68,7 +69,7 @@ def _follow(
         if hasattr(layer, "window"):
             H, W = layer.window.output_size(H, W)
             if min(H, W) < 1:
-                return shapes, f"no pixel is left for {type(layer).__name__}"
+                return shapes, f"no pixels are left for {type(layer).__name__}"
             shapes.append((getattr(layer, "out_channels", C), H, W))
         elif hasattr(layer, "output_size"):  # adaptive pooling
             shapes.append((C, *layer.output_size))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minivision.backend import Array, device_of, resolve_device, to_device, to_host
+from minivision.errors import kind
 
 
 def copies(module: Any) -> dict[str, np.ndarray]:
@@ -79,7 +80,7 @@ def check_attribute(module: Any, name: str, value: Any, parameter: type, base: t
     owner = type(module).__name__
     if isinstance(vars(module).get(name), parameter) and not isinstance(value, parameter | None):
         raise TypeError(
-            f"{owner}: {name} is a Parameter and cannot become a {type(value).__name__}; change "
+            f"{owner}: {name} is a Parameter and cannot become {kind(value)}; change "
             f"its array, {name}.data, or assign a Parameter"
         )
     if callable(getattr(base, name, None)) and not callable(value):

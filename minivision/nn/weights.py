@@ -23,6 +23,7 @@ import safetensors
 import safetensors.numpy
 
 from minivision.backend import Array, to_host
+from minivision.errors import kind
 
 # The format detects a truncated file but not a flipped bit, so the metadata holds a checksum.
 CHECKSUM = "minivision.crc32"
@@ -47,8 +48,8 @@ def save_weights(
     for name, value in [*metadata.items(), *((name, "") for name in arrays)]:
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(
-                f"save_weights: {name!r}: {value!r} cannot be stored; names of arrays and "
-                "both sides of metadata must be strings (json.dumps makes one of other values)"
+                f"save_weights: {name!r}: {value!r} cannot be stored; expected strings as names of "
+                "arrays and as keys and values of metadata (json.dumps converts other values)"
             )
     for reserved, where in (("__metadata__", arrays), (CHECKSUM, metadata)):
         if reserved in where:
@@ -61,8 +62,7 @@ def save_weights(
         host = to_host(array)
         if not isinstance(host, np.ndarray | np.generic):
             raise TypeError(
-                f"save_weights: {name!r} is a {type(array).__name__}; "
-                "expected a NumPy or CuPy array"
+                f"save_weights: {name!r} is {kind(array)}; expected a NumPy or CuPy array"
             )
         stored[name] = np.asarray(host, dtype=host.dtype.newbyteorder("<"), order="C")
     metadata[CHECKSUM] = checksum(stored, metadata)
@@ -109,12 +109,12 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], d
     except (safetensors.SafetensorError, ValueError) as error:  # or a shape NumPy rejects
         raise ValueError(f"{path} is truncated or not a safetensors file: {error}") from error
     except (AttributeError, TypeError) as error:  # bfloat16 and the 8-bit floats
-        raise ValueError(f"{path} holds numbers of a type NumPy does not have: {error}") from error
+        raise ValueError(f"{path} contains numbers of a type that NumPy lacks: {error}") from error
     expected = metadata.pop(CHECKSUM, None)
     if expected is not None and expected != checksum(arrays, metadata):
         raise ValueError(
             f"{path} is corrupted: its content no longer matches the checksum written with it; "
-            "take an older copy or write it again"
+            "restore an older copy or write it again"
         )
     return arrays, metadata
 
@@ -142,7 +142,7 @@ def plain_file(path: str | os.PathLike[str]) -> Path:
     """
     target = Path(os.path.realpath(path))
     if target.is_symlink():
-        raise FileExistsError(f"cannot write {path}: its links lead round in a circle")
+        raise FileExistsError(f"cannot write {path}: its symbolic links form a loop")
     if os.path.exists(target) and not (os.path.isfile(target) or os.path.isdir(target)):
         raise FileExistsError(
             f"cannot write {path}: it is a device, a pipe or a socket; choose another file"
@@ -163,7 +163,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     path = plain_file(path)
     if path.is_dir():
-        raise IsADirectoryError(f"cannot write {path}: it is a folder; expected the name of a file")
+        raise IsADirectoryError(f"cannot write {path}: it is a folder; expected a file name")
     # "x" refuses to open an existing file, and the random name keeps two writers from clashing.
     temporary = path.parent / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:

@@ -91,7 +91,7 @@ class DivideWhenStalled(FollowsResults):
 
     def begin(self, records: Sequence[Mapping[str, Any]], validated: bool) -> None:
         if self.watch.startswith("validation_") and not validated:
-            raise ValueError(f"DivideWhenStalled: watches {self.watch!r}, but validate is None")
+            raise ValueError(f"DivideWhenStalled: watch is {self.watch!r}, but validate is None")
         self.best, self.waited, self.now = math.inf, 0, 1.0
         for record in records:
             self.observe(record)
@@ -99,7 +99,7 @@ class DivideWhenStalled(FollowsResults):
     def observe(self, record: Mapping[str, Any]) -> None:
         if self.watch not in record:
             raise ValueError(
-                f"DivideWhenStalled: no {self.watch!r} is recorded, only {', '.join(record)}"
+                f"DivideWhenStalled: watch is {self.watch!r}; expected one of {', '.join(record)}"
             )
         number = record[self.watch]  # None means NaN or infinity in a record read from a file
         if number is not None and number < self.best:
@@ -126,7 +126,10 @@ def warm_up(epochs: float, then: Schedule | None = None) -> Schedule:
     if not epochs > 0:
         raise ValueError(f"warm_up: epochs is {epochs}; expected a number above 0")
     if isinstance(then, FollowsResults):
-        raise TypeError("warm_up: then follows the results; expected a function of the time only")
+        raise TypeError(
+            f"warm_up: then is a {type(then).__name__}, which follows the results; "
+            "expected a schedule that depends only on the time"
+        )
 
     def factor(epoch: float) -> float:
         if epoch < epochs:

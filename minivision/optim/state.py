@@ -28,16 +28,21 @@ def checked_groups(
         params = list(group["params"])
         unknown = set(group) - set(defaults) - {"params"}
         if unknown:
-            raise ValueError(f"{name}: unknown settings {sorted(unknown)}; {list(defaults)}")
+            raise ValueError(
+                f"{name}: a group has unknown settings {sorted(unknown)}; "
+                f"expected only params, {', '.join(defaults)}"
+            )
         if not params:
-            raise ValueError(f"{name}: there are no parameters; expected model.parameters()")
+            raise ValueError(f"{name}: parameters is empty; expected model.parameters()")
         if not all(isinstance(p, Tensor) for p in params):
             raise ValueError(f"{name}: a group's params are {params!r:.60}; expected Tensors")
         for parameter in params:
             if not parameter.is_leaf or parameter.dtype.kind != "f":
-                raise ValueError(f"{name}: {parameter!r:.60} cannot be trained; it is not a weight")
+                raise ValueError(
+                    f"{name}: a parameter is {parameter!r:.60}; expected a leaf Tensor of floats"
+                )
             if parameter in seen:
-                raise ValueError(f"{name}: a parameter of shape {parameter.shape} comes twice")
+                raise ValueError(f"{name}: a parameter of shape {parameter.shape} is listed twice")
             seen.add(parameter)
         settings = {**defaults, **group, "params": params}
         for setting in ("lr", "weight_decay", "momentum", "eps"):
@@ -66,15 +71,15 @@ def load(optimizer: Any, arrays: Mapping[str, np.ndarray]) -> None:
         index, _, name = key.partition(".")
         if name not in optimizer.carries:
             raise ValueError(
-                f"{type(optimizer).__name__}: the state has {key}, which this optimizer does not "
-                "know; it is another optimizer's"
+                f"{type(optimizer).__name__}: the state has {key}, but expected only "
+                f"{', '.join(optimizer.carries)}; it belongs to another optimizer"
             )
         i = int(index) if index.isdigit() else len(parameters)
         counter = name == "t"
         if i >= len(parameters) or array.shape != (() if counter else parameters[i].shape):
             raise ValueError(
                 f"{type(optimizer).__name__}: the state has {key} of shape {array.shape}, "
-                "which fits none of the parameters; it belongs to another model"
+                "which fits no parameter; it belongs to another model"
             )
         kind = np.dtype(np.int64) if counter else parameters[i].dtype
         if not np.can_cast(array.dtype, kind, "same_kind") or (counter and array < 0):
@@ -87,7 +92,7 @@ def load(optimizer: Any, arrays: Mapping[str, np.ndarray]) -> None:
         loaded[parameters[i]][name] = to_device(np.array(array, kind), where)
     for i, state_of_one in enumerate(loaded.values()):
         if state_of_one and set(state_of_one) != set(optimizer.carries):
-            missing = ", ".join(set(optimizer.carries) - set(state_of_one))
+            missing = ", ".join(sorted(set(optimizer.carries) - set(state_of_one)))
             raise ValueError(
                 f"{type(optimizer).__name__}: the state of parameter {i} lacks {missing}"
             )

@@ -41,7 +41,9 @@ class WeightAverage:
 
     def __init__(self, model: Module, decay: float = 0.999, *, warm_up: bool = False):
         if not 0 <= decay < 1:
-            raise ValueError(f"WeightAverage: decay is {decay}; expected 0 to below 1")
+            raise ValueError(
+                f"WeightAverage: decay is {decay}; expected a number from 0 to below 1"
+            )
         self.model, self.decay, self.warm_up = model, decay, warm_up
         self.updates = 0
         self.average = {name: p.data.copy() for name, p in model.named_parameters()}
@@ -84,7 +86,7 @@ class WeightAverage:
             saved = "with" if UPDATES in state else "without"
             raise ValueError(
                 f"WeightAverage: warm_up is {self.warm_up}, but the state was saved {saved} one; "
-                f"make it with warm_up={UPDATES in state}"
+                f"use warm_up={UPDATES in state}"
             )
         own = self.model.state_dict()
         self.model.load_state_dict({name: a for name, a in state.items() if name != UPDATES})

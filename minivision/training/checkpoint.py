@@ -73,7 +73,7 @@ def load_checkpoint(
     parts, metadata = _read(path)
     progress = _progress(path, metadata)
     if progress.seed != seed:
-        raise ValueError(f"the seed is {seed}, but {path} was begun with {progress.seed}")
+        raise ValueError(f"the seed is {seed}, but {path} was started with {progress.seed}")
     if bool(parts["average"]) != (average is not None):
         has, given = ("a", "none") if parts["average"] else ("no", "one")
         raise ValueError(f"{path} has {has} running average of the weights, but {given} is given")
@@ -137,7 +137,7 @@ def _progress(path: str | os.PathLike[str], metadata: dict[str, str]) -> Progres
         return progress
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} does not say how far the run had come; it cannot go on"
+            f"{path} does not record the progress of its run, so the run cannot be resumed"
         ) from error
 
 
@@ -149,6 +149,6 @@ def _read(
     for key, array in arrays.items():
         part, _, name = key.partition(".")
         if part not in parts:
-            raise ValueError(f"{path} is not a run's checkpoint: it holds {key!r}")
+            raise ValueError(f"{path} is not a run's checkpoint: it contains {key!r}")
         parts[part][name] = array
     return parts, metadata

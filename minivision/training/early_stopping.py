@@ -34,7 +34,7 @@ class EarlyStopping:
 
     def __init__(self, patience: int, watch: str = "validation_loss"):
         if not isinstance(patience, int) or isinstance(patience, bool) or patience < 1:
-            raise ValueError(f"EarlyStopping: patience is {patience!r}; expected 1 epoch or more")
+            raise ValueError(f"EarlyStopping: patience is {patience!r}; expected at least 1 epoch")
         self.patience, self.watch = patience, watch
         self.weights: dict[str, np.ndarray] = {}  # of the best epoch
 

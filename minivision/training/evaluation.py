@@ -60,14 +60,14 @@ def predict_logits(model: Module, batches: Iterable[Any]) -> tuple[np.ndarray, n
                 if not isinstance(answer, Tensor):
                     raise TypeError(
                         f"predict_logits: the model returned a {type(answer).__name__}; expected "
-                        "logits (of a MultiHead ask for one task: model.task(name))"
+                        "logits (for a MultiHead, pass one of its tasks: model.task(name))"
                     )
                 logits.append(to_host(answer.data))
                 labels.append(np.asarray(targets))
     finally:
         model.train(was_training)
     if not logits:
-        raise ValueError("predict_logits: batches is empty; there is nothing to predict")
+        raise ValueError("predict_logits: batches is empty; expected at least one batch")
     return np.concatenate(logits), np.concatenate(labels)
 
 

@@ -58,7 +58,7 @@ class Guard:
         for name in report:
             if name in RESERVED or name.startswith("validation_"):
                 raise ValueError(
-                    f"fit: loss reports {name!r}, a name that fit gives; choose another"
+                    f"fit: loss reports {name!r}, a name that fit uses itself; choose another"
                 )
         if self.looks:
             step = batch[0].step if isinstance(batch, tuple) else batch.step
@@ -82,7 +82,7 @@ class Guard:
             )
         elif spoilt:
             story += (
-                f"an earlier update had made {spoilt[0]} infinite or NaN; this step changed nothing"
+                f"an earlier update made {spoilt[0]} infinite or NaN; this step changed nothing"
             )
         else:
             story += self.finite_weights(step)
@@ -94,7 +94,7 @@ class Guard:
             raise FloatingPointError(
                 f"{story}. {error}. A lower learning rate often helps"
             ) from error
-        raise FloatingPointError(f"{story}, though no function of the engine made it so")
+        raise FloatingPointError(f"{story}, but no function of the engine produced it")
 
     def finite_weights(self, step: int) -> str:
         """A note on weights that are all finite: empty, or how large they have become."""
@@ -106,6 +106,6 @@ class Guard:
         if step == 0 or not largest or largest[name] < HUGE:
             return "no weight was updated"
         return (
-            f"earlier updates had made weights huge, {name} up to {largest[name]:.1e}; this step "
+            f"earlier updates made the weights huge, {name} up to {largest[name]:.1e}; this step "
             "changed nothing"
         )

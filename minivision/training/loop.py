@@ -153,9 +153,7 @@ def fit(
             start, means, epoch_batches = time.perf_counter(), progress.Means(), batches(epoch)
             steps = len(epoch_batches)
             if steps == 0:
-                raise ValueError(
-                    "fit: batches has no batch; is the dataset smaller than one batch?"
-                )
+                raise ValueError("fit: batches is empty; is the dataset smaller than one batch?")
             with progress.bar(epoch, epochs, steps) as bar:
                 for i, host_batch in enumerate(epoch_batches):
                     step = done.step + i
@@ -203,7 +201,7 @@ def _on_device(
     """Host arrays as a Batch on the device, or a tuple of several; and the number of images."""
     if isinstance(host[0], tuple):
         if transform is not None:
-            raise ValueError("fit: batch_transform is for one loader, but batches has several")
+            raise ValueError("fit: batch_transform needs a single loader, but batches has several")
         parts = [_on_device(part, where, None, seed, step) for part in host]
         return tuple(batch for batch, _ in parts), sum(count for _, count in parts)  # type: ignore[misc]
     images, targets, indices = (*host, None)[:3]

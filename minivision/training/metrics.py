@@ -62,7 +62,7 @@ def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, classes: int) 
     labels = _classes("confusion_matrix", "labels", labels, K)
     if len(predictions) != len(labels):
         raise ValueError(
-            f"confusion_matrix: {len(predictions)} predictions came with {len(labels)} labels"
+            f"confusion_matrix: predictions has length {len(predictions)}, labels {len(labels)}"
         )
     # Cell (row, column) of the matrix is entry row · K + column of the flat list of counts.
     counts = np.bincount(labels * K + predictions, minlength=K * K)
@@ -108,12 +108,12 @@ def expected_calibration_error(
     where = "expected_calibration_error"
     probabilities, labels = _scores_and_labels(where, "probabilities", probabilities, labels)
     if bins < 1:
-        raise ValueError(f"{where}: bins is {bins}; expected 1 or more")
+        raise ValueError(f"{where}: bins is {bins}; expected at least 1")
     sums = probabilities.sum(axis=1, dtype=np.float64)
     if probabilities.min() < 0 or abs(sums - 1).max() > 1e-3:
         raise ValueError(
-            f"{where}: probabilities must not be negative and each row must sum to 1; these reach "
-            f"down to {probabilities.min():.4g} and their rows sum to {sums.min():.4g} … "
+            f"{where}: probabilities must not be negative and each row must sum to 1; the smallest "
+            f"is {probabilities.min():.4g} and the rows sum to {sums.min():.4g} … "
             f"{sums.max():.4g}. Apply softmax to logits first"
         )
     confidence = probabilities.max(axis=1).astype(np.float64)
@@ -141,7 +141,7 @@ def _classes(where: str, name: str, value: np.ndarray, K: int) -> np.ndarray:
     if value.ndim != 1 or value.dtype.kind not in "iu":
         raise ValueError(
             f"{where}: {name} has shape {value.shape} and dtype {value.dtype}; "
-            "expected one integer for each image, shape (N,)"
+            "expected one integer per image, shape (N,)"
         )
     if value.size and not 0 <= value.min() <= value.max() < K:
         raise ValueError(
@@ -159,12 +159,14 @@ def _scores_and_labels(
     if scores.ndim != 2 or scores.dtype.kind not in "fiu" or 0 in scores.shape:
         raise ValueError(
             f"{where}: {name} has shape {scores.shape} and dtype {scores.dtype}; expected numbers "
-            "of shape (N, K), one row for each image, with at least one image and one class"
+            "of shape (N, K), one row per image, with at least one image and one class"
         )
     labels = _classes(where, "labels", labels, scores.shape[1])
     if len(labels) != len(scores):
-        raise ValueError(f"{where}: {len(scores)} rows of {name} came with {len(labels)} labels")
+        raise ValueError(
+            f"{where}: {name} has {len(scores)} rows but labels has length {len(labels)}"
+        )
     broken = np.isnan(scores).any(axis=1)
     if broken.any():
-        raise ValueError(f"{where}: {name}[{broken.argmax()}] contains NaN, which has no rank")
+        raise ValueError(f"{where}: {name}[{broken.argmax()}] contains NaN, which cannot be ranked")
     return scores, labels

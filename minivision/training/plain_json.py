@@ -31,7 +31,7 @@ def parse_json(where: str, text: str | bytes) -> Any:
     except ValueError as error:  # broken JSON, or bytes that are not text
         raise ValueError(f"{where}: not valid JSON ({error})") from error
     except RecursionError as error:
-        raise ValueError(f"{where}: not valid JSON here (it is nested too deeply)") from error
+        raise ValueError(f"{where}: not valid JSON (it is nested too deeply)") from error
 
 
 def parse_object(where: str, text: str | bytes) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _plain(where: str, value: Any, null: bool) -> Any:
         for key in value:
             # json.dumps would turn the key 1 into "1", so reading would not restore the value.
             if not isinstance(key, str):
-                raise TypeError(f"{where} has the key {key!r}; JSON needs strings as keys")
+                raise TypeError(f"{where} has the key {key!r}; JSON keys must be strings")
         return {key: _plain(f"{where}[{key!r}]", item, null) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(f"{where}[{i}]", item, null) for i, item in enumerate(value)]
@@ -113,7 +113,9 @@ def _plain(where: str, value: Any, null: bool) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         if not null:
-            raise ValueError(f"{where} is {value}; JSON has no word for it, give a finite number")
+            raise ValueError(
+                f"{where} is {value}, which JSON cannot express; expected a finite number"
+            )
         return None
     if value is None or isinstance(value, bool | int | float | str):
         return value

@@ -37,7 +37,7 @@ def numbers_in(records: list[dict[str, Any]], file: Path) -> list[dict[str, Any]
         for name, value in {"seconds": None, **record}.items():
             if not isinstance(value, int | float) and (value is not None or name == "seconds"):
                 raise ValueError(
-                    f"{file}: in the record of epoch {record['epoch']} {name!r} is {value!r:.60}; "
+                    f"{file}: in the record of epoch {record['epoch']}, {name!r} is {value!r:.60}; "
                     "expected a number, as fit writes it"
                 )
     return records
@@ -77,7 +77,11 @@ def bar(epoch: int, epochs: int, batches: int) -> Any:
 
 def tell(bar: Any, epoch: int, epochs: int, record: Mapping[str, float]) -> None:
     """Show the most important numbers of an epoch, next to the bar or on a line."""
-    names = {"train_loss": "loss", "train_accuracy": "accuracy", "validation_accuracy": "held out"}
+    names = {
+        "train_loss": "loss",
+        "train_accuracy": "accuracy",
+        "validation_accuracy": "validation accuracy",
+    }
     told = [
         f"{name} {record[key]:.2%}" if "accuracy" in key else f"{name} {record[key]:.4f}"
         for key, name in names.items()

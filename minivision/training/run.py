@@ -66,7 +66,7 @@ class Run:
     def create(cls, path: str | os.PathLike[str], settings: Mapping[str, Any]) -> Run:
         """Start a run: make the folder and its parents, and write settings.json.
 
-        Raises FileExistsError if the folder already holds a run, NotADirectoryError if a file is
+        Raises FileExistsError if the folder already contains a run, NotADirectoryError if a file is
         in the way, TypeError or ValueError for settings that JSON cannot hold.
         """
         path = Path(path)
@@ -75,13 +75,13 @@ class Run:
         for name in FILES:
             if (path / name).exists():
                 raise FileExistsError(
-                    f"{path} already holds a run (it has a {name}); continue that run with "
+                    f"{path} already contains a run (it has a {name}); continue that run with "
                     "--resume, or choose another folder with --out"
                 )
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise type(error)(f"cannot make the folder {path}: {error.strerror}") from error
+            raise type(error)(f"cannot create the folder {path}: {error.strerror}") from error
         write_atomically(path / "settings.json", data)
         # Read back, so that a run has the same settings now and when it is resumed (JSON turns
         # tuples into lists).
@@ -128,8 +128,8 @@ class Run:
                 except BlockingIOError as error:
                     file.seek(0)
                     raise BlockingIOError(
-                        f"{self.path} is in use: process {file.read() or '?'} trains in it; wait "
-                        "until it has ended, or choose another folder"
+                        f"{self.path} is in use: process {file.read() or '?'} is training in it; "
+                        "wait until it ends, or choose another folder"
                     ) from error
             file.truncate(0)
             file.write(str(os.getpid()))
@@ -187,16 +187,16 @@ class Run:
         if last < epoch:
             missing = f"epoch {epoch}" if last + 1 == epoch else f"epochs {last + 1} to {epoch}"
             raise ValueError(
-                f"{self.metrics_path} lacks {missing}, which {self.checkpoint_path} has; put the "
-                "missing lines back, or start again in another folder"
+                f"{self.metrics_path} lacks {missing}, which {self.checkpoint_path} has; "
+                "restore the missing lines, or start again in another folder"
             )
         if last > epoch + 1:
-            wrong, out = f"is of epoch {epoch}", f"the lines after epoch {epoch} to go on there"
+            wrong, out = f"is of epoch {epoch}", f"the lines after epoch {epoch} to resume there"
             if not self.checkpoint_path.exists():
-                wrong, out = "is missing", "the former to begin again with epoch 1"
+                wrong, out = "is missing", "the former to start again at epoch 1"
             raise ValueError(
-                f"{self.metrics_path} has {last} epochs, but {self.checkpoint_path} {wrong}; put "
-                f"the right checkpoint back, or remove {out}"
+                f"{self.metrics_path} has {last} epochs, but {self.checkpoint_path} {wrong}; "
+                f"restore the right checkpoint, or remove {out}"
             )
         write_lines(self.metrics_path, records[:epoch])
         return records[:epoch]

@@ -52,8 +52,8 @@ def check_unedited(file: Path, settings: Mapping[str, Any], begun: Mapping[str, 
         free = name in FREE or (name in PLACES and settings.get(PLACES[name]) is not None)
         if begun.get(name) != now.get(name) and not free:
             raise ValueError(
-                f"{file}: {name!r} was edited after the run was begun, so the run cannot go on; "
-                "put the old value back, or start again in another folder"
+                f"{file}: {name!r} was edited after the run had started, so it cannot be resumed; "
+                "restore the old value, or start again in another folder"
             )
 
 
@@ -106,9 +106,9 @@ class RunSettings:
                 expected = ", ".join(map(str, known))
                 raise ValueError(f"{name!r} is {getattr(self, name)!r:.60}; expected {expected}")
         if not self.classes or not all(isinstance(name, str) for name in self.classes):
-            raise ValueError(f"'classes' is {self.classes!r:.60}; expected names")
+            raise ValueError(f"'classes' is {self.classes!r:.60}; expected a list of names")
         if missing := [part for part in PREPROCESSING if part not in self.preprocessing]:
-            raise ValueError(f"'preprocessing' has no {missing[0]!r}; expected it and its like")
+            raise ValueError(f"'preprocessing' has no {missing[0]!r}; expected all three parts")
         for name in ("skipped", "unlabelled_images", "versions"):
             check_texts(repr(name), getattr(self, name))
         for name, part in (self.images or {}).items():
@@ -118,7 +118,7 @@ class RunSettings:
             counts = [self.head.get("layers"), *as_list(self.head.get("hidden"))]
             if any(type(count) is not int or count < 1 for count in counts):
                 raise ValueError(
-                    f"'head' is {self.head!r:.60}; expected 'layers', a count, and 'hidden', counts"
+                    f"'head' is {self.head!r:.60}; expected counts as 'layers' and 'hidden'"
                 )
         for name in ("epochs", "batch_size", "lr"):
             if not 0 < getattr(self, name) < float("inf"):
@@ -126,16 +126,16 @@ class RunSettings:
         if self.momentum is not None and self.optimizer != "sgd":
             raise ValueError(
                 f"'momentum' is {self.momentum}, but the optimizer is {self.optimizer}, which "
-                "averages gradients in its own way; only sgd has a momentum to choose"
+                "averages gradients in its own way; only sgd takes a momentum"
             )
         if self.momentum is not None and not 0 <= self.momentum < 1:
-            raise ValueError(f"'momentum' is {self.momentum}; expected 0 to below 1")
+            raise ValueError(f"'momentum' is {self.momentum}; expected at least 0 and below 1")
         if self.weight_decay is not None and not 0 <= self.weight_decay < float("inf"):
-            raise ValueError(f"'weight_decay' is {self.weight_decay}; expected 0 or more")
+            raise ValueError(f"'weight_decay' is {self.weight_decay}; expected at least 0")
         least = 2 + PLATEAU if self.schedule == "plateau" else 1
         if self.patience is not None and self.patience < least:
-            why = ", as plateau lowers the rate after 4 epochs" if least > 1 else ""
-            raise ValueError(f"'patience' is {self.patience}; expected {least} or more{why}")
+            why = ", because plateau lowers the learning rate after 4 epochs" if least > 1 else ""
+            raise ValueError(f"'patience' is {self.patience}; expected at least {least}{why}")
 
     @classmethod
     def read(cls, file: Path, content: Mapping[str, Any]) -> RunSettings:
@@ -149,7 +149,7 @@ class RunSettings:
                 raise ValueError(which)
             return cls(**content)
         except ValueError as error:
-            raise ValueError(f"{file}: {error}; it was not written by train") from error
+            raise ValueError(f"{file}: {error}; the file was not written by train") from error
 
     def plain(self) -> dict[str, Any]:
         """As a dictionary, for settings.json."""
@@ -159,10 +159,10 @@ class RunSettings:
 def check_texts(where: str, entries: Any) -> None:
     """Raise ValueError unless this is None or a dictionary from names to texts."""
     if not isinstance(entries, dict | None):
-        raise ValueError(f"{where} is {entries!r:.60}; expected names with texts")
+        raise ValueError(f"{where} is {entries!r:.60}; expected names with strings")
     for name, value in (entries or {}).items():
         if not isinstance(value, str):
-            raise ValueError(f"{name!r} in {where} is {value!r:.60}; expected a text")
+            raise ValueError(f"{name!r} in {where} is {value!r:.60}; expected a string")
 
 
 def as_list(value: Any) -> list:

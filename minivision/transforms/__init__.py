@@ -100,7 +100,7 @@ def describe(transform: Any) -> list | dict:
     name = type(transform).__name__
     if TRANSFORMS.get(name) is not type(transform):
         raise ValueError(
-            f"describe: transform is {transform!r}, which has no name in the table of transforms; "
+            f"describe: transform is {transform!r}, which is not in TRANSFORMS; "
             f"expected Compose or one of {', '.join(TRANSFORMS)}"
         )
     settings = {field.name: getattr(transform, field.name) for field in fields(transform)}
@@ -126,14 +126,13 @@ def from_description(description: list | dict) -> Any:
     name = settings.pop("transform")
     if not isinstance(name, str) or name not in TRANSFORMS:
         raise ValueError(
-            f"from_description: the transform is called {name!r}; "
-            f"expected one of {', '.join(TRANSFORMS)}"
+            f"from_description: transform is {name!r}; expected one of {', '.join(TRANSFORMS)}"
         )
     kind = TRANSFORMS[name]
     expected = [field.name for field in fields(kind)]
     if sorted(settings) != sorted(expected):
         raise ValueError(
-            f"from_description: {name} came with the settings {sorted(settings)}; "
+            f"from_description: {name} has the settings {sorted(settings)}; "
             f"expected {sorted(expected)}"
         )
     # JSON has no tuples: it turned them into lists.

@@ -18,17 +18,17 @@ def check_image(name: str, image: Any) -> None:
     """Raise ValueError unless `image` is a uint8 image (H, W, C), C one of 1, 3, 4."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise ValueError(
-            f"{name}: image is {kind_of(image)}; expected a NumPy array uint8 (H, W, C) "
-            "(ToArray makes floats of it, and comes after this)"
+            f"{name}: image is {kind_of(image)}; expected a uint8 NumPy array (H, W, C) "
+            "(apply ToArray after this transform)"
         )
     if image.ndim != 3:
-        hint = "; a grey image is (H, W, 1): image[:, :, None]" if image.ndim == 2 else ""
+        hint = " (for a grey image, pass image[:, :, None])" if image.ndim == 2 else ""
         raise ValueError(f"{name}: image has shape {image.shape}; expected (H, W, C){hint}")
     # OpenCV 5 rounds coordinates to 1/32 pixel for two channels, but not for 1, 3 or 4.
     if 0 in image.shape or image.shape[2] not in (1, 3, 4):
         raise ValueError(
             f"{name}: image has shape {image.shape}; "
-            "expected (H, W, C) with at least one pixel, and 1, 3 or 4 channels in the last place"
+            "expected (H, W, C) with at least one pixel and C = 1, 3 or 4"
         )
 
 
@@ -44,8 +44,8 @@ def check_light(name: str, image: Any) -> None:
     check_image(name, image)
     if image.shape[2] == 4:
         raise ValueError(
-            f"{name}: image has shape {image.shape}; expected 1 or 3 channels, "
-            "without transparency: image[:, :, :3]"
+            f"{name}: image has shape {image.shape}; expected 1 or 3 channels "
+            "(image[:, :, :3] drops the alpha channel)"
         )
 
 
@@ -54,17 +54,17 @@ def check_factor(name: str, factor: Any, argument: str = "factor") -> None:
     number = isinstance(factor, int | float | np.integer | np.floating)
     if not number or not 0 <= factor <= LARGEST:
         raise ValueError(
-            f"{name}: {argument} is {factor!r:.60}; expected a finite number, 0 to {LARGEST:g}"
+            f"{name}: {argument} is {factor!r:.60}; expected a number from 0 to {LARGEST:g}"
         )
 
 
 def needed_rng(name: str, rng: Any) -> np.random.Generator:
     """The generator; a ValueError if it is missing explains that random transforms need one."""
     if not isinstance(rng, np.random.Generator):
-        came = "no rng came" if rng is None else f"rng is {kind_of(rng)}"
+        came = "None" if rng is None else kind_of(rng)
         raise ValueError(
-            f"{name}: {came}; this transform is random and keeps no hidden state, "
-            "so pass rng=np.random.default_rng(seed)"
+            f"{name}: rng is {came}; expected a NumPy random generator, because this transform "
+            "is random (pass rng=np.random.default_rng(seed))"
         )
     return rng
 
@@ -77,24 +77,24 @@ def check_size(name: str, argument: str, size: object) -> None:
         or not all(isinstance(n, int | np.integer) and n > 0 for n in size)
     ):
         raise ValueError(
-            f"{name}: {argument} is {size!r}; expected a tuple (H, W) of whole numbers above zero"
+            f"{name}: {argument} is {size!r}; expected a tuple (H, W) of positive integers"
         )
     if size[0] * size[1] > MAX_PIXELS:
         raise ValueError(
-            f"{name}: {argument} is {size!r:.60}; expected at most {MAX_PIXELS:,} pixels in all"
+            f"{name}: {argument} is {size!r:.60}; expected at most {MAX_PIXELS:,} pixels"
         )
 
 
 def check_count(name: str, argument: str, count: object) -> None:
     """Raise ValueError unless `count` is an integer from zero up."""
     if not isinstance(count, int | np.integer) or count < 0:
-        raise ValueError(f"{name}: {argument} is {count!r}; expected a whole number, 0 or more")
+        raise ValueError(f"{name}: {argument} is {count!r}; expected an integer >= 0")
 
 
 def check_fill(name: str, fill: object) -> None:
     """Raise ValueError unless `fill`, the value of pixels from outside the image, is a byte."""
     if not isinstance(fill, int | np.integer) or not 0 <= fill <= 255:
-        raise ValueError(f"{name}: fill is {fill!r}; expected a whole number from 0 to 255")
+        raise ValueError(f"{name}: fill is {fill!r}; expected an integer from 0 to 255")
 
 
 def check_finite(name: str, argument: str, number: float) -> None:
@@ -102,7 +102,8 @@ def check_finite(name: str, argument: str, number: float) -> None:
     given = isinstance(number, int | float | np.integer | np.floating)
     if not given or not -LARGEST <= number <= LARGEST:
         raise ValueError(
-            f"{name}: {argument} is {number!r:.60}; expected a finite number, at most {LARGEST:g}"
+            f"{name}: {argument} is {number!r:.60}; "
+            f"expected a number from {-LARGEST:g} to {LARGEST:g}"
         )
 
 
@@ -122,4 +123,5 @@ def kind_of(value: Any) -> str:
     """
     if isinstance(value, np.ndarray):
         return f"{value.dtype} {value.shape}"
-    return f"a {type(value).__name__}"
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"

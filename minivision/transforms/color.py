@@ -61,12 +61,12 @@ class PCAColor(Transform):
         if self.sigma < 0 or values.shape != (3,) or vectors.shape != (3, 3):
             raise ValueError(
                 f"PCAColor: sigma is {self.sigma}, eigenvalues has shape {values.shape} and "
-                f"eigenvectors {vectors.shape}; expected a number from 0 up, (3,) and (3, 3)"
+                f"eigenvectors {vectors.shape}; expected a non-negative number, (3,) and (3, 3)"
             )
         if not (np.isfinite(values).all() and np.isfinite(vectors).all() and values.min() >= 0):
             raise ValueError(
                 f"PCAColor: eigenvalues is {self.eigenvalues} and eigenvectors "
-                f"{self.eigenvectors}; expected finite numbers, and variances from 0 up"
+                f"{self.eigenvectors}; expected finite numbers and non-negative eigenvalues"
             )
         # Plain tuples can be compared and saved in a run's settings.
         object.__setattr__(self, "eigenvalues", tuple(values.tolist()))
@@ -103,7 +103,7 @@ def color_components(images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarr
         total += pixels.sum(axis=0)
         products += pixels.T @ pixels
     if count == 0:
-        raise ValueError("color_components: images is empty; expected uint8 (H, W, 3) images")
+        raise ValueError("color_components: images is empty; expected at least one image")
     mean = total / count
     values, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
     # eigh sorts the smallest first. Rounding may make a variance of 0 slightly negative.

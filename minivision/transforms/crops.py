@@ -24,7 +24,7 @@ def crop_offsets(image_size: tuple[int, int], size: tuple[int, int]) -> list[tup
     spare_y, spare_x = image_size[0] - size[0], image_size[1] - size[1]
     if min(spare_y, spare_x) < 0:
         raise ValueError(
-            f"crop_offsets: size is {size}, larger than the image, {tuple(image_size)}; "
+            f"crop_offsets: size is {size}, larger than the image {tuple(image_size)}; "
             "resize the image first"
         )
     corners = [(y, x) for y in (0, spare_y) for x in (0, spare_x)]

@@ -73,7 +73,7 @@ class ElasticDistortion(GeometricTransform):
         if not 0 < self.sigma <= WIDEST:
             raise ValueError(
                 f"ElasticDistortion: sigma is {self.sigma}; "
-                f"expected a number above zero, at most {WIDEST}"
+                f"expected a positive number, at most {WIDEST}"
             )
         check_reading("ElasticDistortion", self.interpolation, self.border, self.fill)
 
@@ -102,9 +102,9 @@ class ElasticDistortion(GeometricTransform):
             # Half a step: a full step would overshoot in compressed parts of the image.
             moved = moved + miss / 2
         raise ValueError(
-            f"ElasticDistortion: no place was found for some of the points in {STEPS} steps; "
-            f"alpha {parameters.alpha} is so strong for sigma {parameters.sigma} that the image "
-            "folds there; from about alpha = 2 sigma² on some do"
+            f"ElasticDistortion: some of the points were not found in the result in {STEPS} steps, "
+            f"because with alpha {parameters.alpha} and sigma {parameters.sigma} the image folds "
+            "over itself (keep alpha below about 2 sigma²)"
         )
 
     def apply_boxes(self, boxes: np.ndarray, parameters: Displacement) -> np.ndarray:

@@ -38,7 +38,7 @@ class Cutout:
 
     def __post_init__(self) -> None:
         if not isinstance(self.size, int | np.integer) or self.size < 1:
-            raise ValueError(f"Cutout: size is {self.size!r}; expected a whole number of pixels")
+            raise ValueError(f"Cutout: size is {self.size!r}; expected an integer >= 1")
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> list[Box]:
         """A box for each image of a batch of this shape (N, C, H, W)."""

@@ -59,8 +59,8 @@ class Rotate90(GeometricTransform):
         if not isinstance(self.turns, int | np.integer) or isinstance(self.turns, bool):
             came = self.turns if isinstance(self.turns, float) else kind_of(self.turns)
             raise ValueError(
-                f"Rotate90: turns is {came}; expected a whole number of quarter turns "
-                "(Rotate takes degrees)"
+                f"Rotate90: turns is {came}; expected an integer, the number of quarter turns "
+                "(for degrees use Rotate)"
             )
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Projection:

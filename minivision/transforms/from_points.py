@@ -62,8 +62,8 @@ def perspective_from_points(source: Points | np.ndarray, target: Points | np.nda
     if same.any() and not same.all():
         raise ValueError(
             f"perspective_from_points: source is {source.tolist()} and target {target.tolist()}, "
-            "so the horizon would lie between the points; expected two quadrilaterals without a "
-            "dent, their corners in the same order around"
+            "so the horizon would pass between the points; expected two convex quadrilaterals "
+            "with their corners in the same order"
         )
     centre = source.mean(axis=0)
     rows, right = [], []
@@ -129,7 +129,7 @@ def check_points(name: str, argument: str, points: Any, count: int) -> np.ndarra
     if array.shape != (count, 2) or not np.isfinite(array).all():
         raise ValueError(
             f"{name}: {argument} is {points!r}; "
-            f"expected {count} points (x, y): finite numbers of shape ({count}, 2)"
+            f"expected {count} points (x, y), finite numbers of shape ({count}, 2)"
         )
     for three in combinations(range(count), 3):
         corners = array[list(three)]
@@ -138,7 +138,7 @@ def check_points(name: str, argument: str, points: Any, count: int) -> np.ndarra
         condition = np.linalg.cond(np.column_stack([seen, np.ones(3)]))
         if not condition < TOO_THIN:
             raise ValueError(
-                f"{name}: {argument} has the points {corners.tolist()}, which lie on one line "
+                f"{name}: {argument} has the collinear points {corners.tolist()} "
                 f"(condition number {condition:.1e}); expected a triangle"
             )
     return array

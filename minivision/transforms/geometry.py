@@ -68,7 +68,7 @@ class Pad(GeometricTransform):
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:
         below, right = self.size[0] - size[0], self.size[1] - size[1]
         if min(below, right) < 0:
-            raise ValueError(f"Pad: size is {self.size}, smaller than the image, {size}")
+            raise ValueError(f"Pad: size is {self.size}, smaller than the image {size}")
         target = (self.size[0], self.size[1])
         return PixelMap(size, target, shift_x=float(right // 2), shift_y=float(below // 2))
 
@@ -111,7 +111,7 @@ class Scale(GeometricTransform):
     def __post_init__(self) -> None:
         check_finite("Scale", "factor", self.factor)
         if self.factor <= 0:
-            raise ValueError(f"Scale: factor is {self.factor}; expected a number above zero")
+            raise ValueError(f"Scale: factor is {self.factor}; expected a positive number")
         check_fill("Scale", self.fill)
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> PixelMap:

@@ -38,7 +38,10 @@ class FrameDigit:
         check_size("FrameDigit", "size", self.size)
         check_count("FrameDigit", "extent", self.extent)
         if not 1 <= self.extent <= min(self.size):
-            raise ValueError(f"FrameDigit: extent is {self.extent}; expected 1 to {min(self.size)}")
+            raise ValueError(
+                f"FrameDigit: extent is {self.extent}; "
+                f"expected an integer from 1 to {min(self.size)}"
+            )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         check_image("FrameDigit", image)
@@ -82,7 +85,7 @@ def ink_of(image: np.ndarray) -> np.ndarray:
     darker, brighter = paper - grey.min(), grey.max() - paper
     if max(darker, brighter) < 16:
         raise ValueError(
-            f"FrameDigit: the image is all of one grey ({grey.min():.0f} to {grey.max():.0f}); "
+            f"FrameDigit: image has grey levels from {grey.min():.0f} to {grey.max():.0f} only; "
             "expected a digit that stands out from its background"
         )
     ink = paper - grey if darker > brighter else grey - paper

@@ -73,7 +73,9 @@ def _check_range(name: str, range_: Any) -> None:
     pair = isinstance(range_, tuple | list) and len(range_) == 2
     if not pair or not all(isinstance(n, int | float | np.number) for n in range_):
         raise ValueError(
-            f"ColorJitter: {name} is {range_!r}; expected None, or (low, high), such as (0.6, 1.4)"
+            f"ColorJitter: {name} is {range_!r}; expected None or (low, high), such as (0.6, 1.4)"
         )
     if not 0 <= range_[0] <= range_[1] <= LARGEST:
-        raise ValueError(f"ColorJitter: {name} is {range_!r}; expected 0 <= low <= high, finite")
+        raise ValueError(
+            f"ColorJitter: {name} is {range_!r}; expected 0 <= low <= high <= {LARGEST:g}"
+        )

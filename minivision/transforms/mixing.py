@@ -172,13 +172,13 @@ def _probabilities(name: str, images: Array, targets: Any, classes: int) -> Arra
     labels = np.asarray(targets)
     if labels.shape != (N,) or (N and labels.dtype.kind not in "iu"):
         raise ValueError(
-            f"{name}: targets is {labels.dtype} {labels.shape}; expected {N} whole numbers, "
+            f"{name}: targets is {labels.dtype} {labels.shape}; expected {N} integers, "
             f"or probabilities {(N, classes)}"
         )
     if N and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(
             f"{name}: targets has labels from {labels.min()} to {labels.max()}; "
-            f"expected 0 to {classes - 1}, for classes is {classes}"
+            f"expected 0 to {classes - 1}, because classes is {classes}"
         )
     return np.eye(classes, dtype=np.float32)[labels]
 
@@ -195,14 +195,14 @@ def _check_rows(name: str, p: Array) -> None:
         n = wrong[0]
         raise ValueError(
             f"{name}: targets[{n}] is {p[n]}, which sums to {totals[n]:.6g}; expected "
-            "probabilities that sum to 1"
+            "non-negative probabilities that sum to 1"
         )
 
 
 def _check_settings(transform: _Mixer) -> None:
     name = type(transform).__name__
     if not isinstance(transform.classes, int | np.integer) or transform.classes < 1:
-        raise ValueError(f"{name}: classes is {transform.classes!r}; expected a whole number")
+        raise ValueError(f"{name}: classes is {transform.classes!r}; expected an integer >= 1")
     if not 0 <= transform.alpha < math.inf:
-        raise ValueError(f"{name}: alpha is {transform.alpha!r}; expected a number, 0 or more")
+        raise ValueError(f"{name}: alpha is {transform.alpha!r}; expected a non-negative number")
     require_probability(f"{name}: probability", transform.probability)

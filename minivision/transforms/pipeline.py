@@ -59,9 +59,8 @@ class Compose:
         for i, step in enumerate(self.transforms):
             if isinstance(step, type) or not callable(step) or not hasattr(step, "random"):
                 raise ValueError(
-                    f"Compose: transforms[{i}] is {step!r}; expected an object that is called as "
-                    "step(image, rng) and says by its attributes `random` and `takes_batches` "
-                    "what it needs, such as ToArray()"
+                    f"Compose: transforms[{i}] is {step!r}; expected a callable step(image, rng) "
+                    "with the attributes `random` and `takes_batches`, such as ToArray()"
                 )
 
     @property
@@ -126,12 +125,12 @@ class Normalize:
         if len(self.mean) != len(self.std):
             raise ValueError(
                 f"Normalize: mean has {len(self.mean)} numbers but std has {len(self.std)}; "
-                "expected one for each channel in both"
+                "expected one per channel in both"
             )
         if not np.all(np.isfinite(self.mean + self.std)) or min(self.std) <= 0:
             raise ValueError(
                 f"Normalize: mean is {self.mean} and std is {self.std}; "
-                "expected finite numbers, and each std above zero"
+                "expected finite numbers, and a positive std"
             )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -142,7 +141,7 @@ class Normalize:
         ):
             raise ValueError(
                 f"Normalize: image is {kind_of(image)}; expected float32 (C, H, W) or "
-                "(N, C, H, W), as ToArray makes it"
+                "(N, C, H, W), as returned by ToArray"
             )
         mean = np.array(self.mean, np.float32)
         std = np.array(self.std, np.float32)
@@ -162,6 +161,6 @@ def _channels(argument: str, given: Any) -> tuple[float, ...]:
     numbers = numbers_of(given)
     if numbers.ndim > 1 or numbers.size == 0:
         raise ValueError(
-            f"Normalize: {argument} is {given!r:.60}; expected a number, or one for each channel"
+            f"Normalize: {argument} is {given!r:.60}; expected one number, or one per channel"
         )
     return tuple(np.atleast_1d(numbers).tolist())

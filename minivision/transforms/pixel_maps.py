@@ -92,8 +92,8 @@ class GeometricTransform(Transform):
         if not (w > 0).all():
             i = int((w <= 0).argmax())
             raise ValueError(
-                f"{type(self).__name__}: points[{i}] is {points[i].tolist()}, on or beyond the "
-                "horizon of this perspective; expected points that the result can show"
+                f"{type(self).__name__}: points[{i}] is {points[i].tolist()}, which is on or "
+                "beyond the horizon of this perspective; expected points in front of it"
             )
         return moved[:, :2] / w
 
@@ -142,7 +142,7 @@ def check_rows(name: str, argument: str, rows: Any, meaning: str, length: int) -
         came = "has numbers that are not finite" if infinite else f"has shape {np.shape(rows)}"
         raise ValueError(
             f"{name}: {argument} {came}; expected ({argument[0].upper()}, {length}), "
-            f"one {meaning} a row"
+            f"one {meaning} per row"
         )
     return array
 
@@ -161,7 +161,7 @@ def check_mask(name: str, mask: Any, parameters: Any, fill: Any) -> None:
     """Raise ValueError unless `mask` has integers of this size, of a dtype that can hold `fill`."""
     if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "iub" or mask.ndim != 2:
         raise ValueError(
-            f"{name}: mask is {kind_of(mask)}; expected whole numbers (H, W), one label a pixel"
+            f"{name}: mask is {kind_of(mask)}; expected integers (H, W), one label per pixel"
         )
     if mask.shape != parameters.source:
         raise ValueError(
@@ -170,4 +170,4 @@ def check_mask(name: str, mask: Any, parameters: Any, fill: Any) -> None:
         )
     limits = np.iinfo(mask.dtype) if mask.dtype.kind in "iu" else np.iinfo(np.uint8)
     if not isinstance(fill, int | np.integer) or not limits.min <= fill <= limits.max:
-        raise ValueError(f"{name}: fill is {fill!r}; expected a whole number that {mask.dtype} has")
+        raise ValueError(f"{name}: fill is {fill!r}; expected an integer that fits in {mask.dtype}")

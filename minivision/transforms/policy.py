@@ -97,6 +97,6 @@ def _pairs(operations: object) -> Sequence[Sequence]:
     if not listed or not all(isinstance(p, list | tuple) and len(p) == 2 for p in operations):  # type: ignore[attr-defined]
         raise ValueError(
             f"OperationSequence: operations is {operations!r}; "
-            'expected pairs of a name and a magnitude, such as [("rotate", 9), ("color", 20)]'
+            'expected pairs (name, magnitude), such as [("rotate", 9), ("color", 20)]'
         )
     return operations  # type: ignore[return-value]

@@ -120,7 +120,7 @@ NOISY_STUDENT = {
     "shear_y": Operation(_moved(nearest.shear_y), lambda M, _: 0.03 * M, "±"),
     "translate_x": Operation(_moved(nearest.translate_x), lambda M, _: 10 * M, "±", "pixels"),
     "translate_y": Operation(_moved(nearest.translate_y), lambda M, _: 10 * M, "±", "pixels"),
-    "cutout": Operation(_cut_out, lambda M, _: int(4 * M), "", "pixels around a place"),
+    "cutout": Operation(_cut_out, lambda M, _: int(4 * M), "", "pixels around a point"),
     "solarize_add": Operation(
         _by(tables.solarize_add), lambda M, _: min(int(11 * M), 255), "", "below 128"
     ),

@@ -122,9 +122,9 @@ class RandomCrop(GeometricTransform):
         spare_x = size[1] + 2 * self.padding - OW
         if spare_y < 0 or spare_x < 0:
             raise ValueError(
-                f"RandomCrop: the image is {size[0]} x {size[1]}, with a padding of "
-                f"{self.padding} {size[0] + 2 * self.padding} x {size[1] + 2 * self.padding}; "
-                f"expected at least size {OH} x {OW}"
+                f"RandomCrop: size is {self.size}, larger than the padded image "
+                f"{(spare_y + OH, spare_x + OW)}; the image is {size} and padding is "
+                f"{self.padding} (use a larger padding, or Resize first)"
             )
         check_size(
             "RandomCrop", f"the size with a padding of {self.padding}", (spare_y + OH, spare_x + OW)

@@ -98,7 +98,7 @@ class RandomPerspective(GeometricTransform):
         if self.distortion >= 2 / 3:
             raise ValueError(
                 f"RandomPerspective: distortion is {self.distortion}; "
-                "expected a number from 0 to below 2/3"
+                "expected 0 <= distortion < 2/3"
             )
         check_reading("RandomPerspective", self.interpolation, self.border, self.fill)
 

@@ -31,7 +31,7 @@ def posterize(image: np.ndarray, bits: int) -> np.ndarray:
     """
     check_light("posterize", image)
     if not isinstance(bits, int | np.integer) or not 0 <= bits <= 8:
-        raise ValueError(f"posterize: bits is {bits!r}; expected a whole number from 0 to 8")
+        raise ValueError(f"posterize: bits is {bits!r}; expected an integer from 0 to 8")
     kept = 256 - 2 ** (8 - int(bits))
     return image & np.uint8(kept)
 
@@ -48,7 +48,7 @@ def solarize_add(image: np.ndarray, addition: int) -> np.ndarray:
     check_light("solarize_add", image)
     if not isinstance(addition, int | np.integer) or not 0 <= addition <= 255:
         raise ValueError(
-            f"solarize_add: addition is {addition!r}; expected a whole number from 0 to 255"
+            f"solarize_add: addition is {addition!r}; expected an integer from 0 to 255"
         )
     lighter = np.minimum(VALUES.astype(int) + int(addition), 255).astype(np.uint8)
     return look_up(image, np.where(VALUES < 128, lighter, VALUES))

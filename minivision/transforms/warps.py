@@ -75,10 +75,10 @@ class Affine(GeometricTransform):
                 )
             object.__setattr__(self, argument, tuple(pair.tolist()))
         if self.scale <= 0:
-            raise ValueError(f"Affine: scale is {self.scale}; expected a number above zero")
+            raise ValueError(f"Affine: scale is {self.scale}; expected a positive number")
         if self.shear[0] * self.shear[1] == 1:
             raise ValueError(
-                f"Affine: shear is {self.shear}, which presses the image into a line; "
+                f"Affine: shear is {self.shear}, which collapses the image to a line; "
                 "expected two numbers whose product is not 1"
             )
         check_reading("Affine", self.interpolation, self.border, self.fill)
@@ -110,12 +110,12 @@ class Warp(GeometricTransform):
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
             raise ValueError(
                 f"Warp: matrix is {self.matrix!r}; expected 3x3 finite numbers "
-                "(an affine 2x3 matrix gets the row 0, 0, 1 below)"
+                "(append the row 0, 0, 1 to a 2x3 affine matrix)"
             )
         if np.linalg.matrix_rank(matrix) < 3:
             raise ValueError(
-                f"Warp: matrix is {matrix.tolist()}, which has no inverse: it presses the image "
-                "into a line or a point"
+                f"Warp: matrix is {matrix.tolist()}, which is singular: it collapses the image "
+                "to a line or a point"
             )
         if self.size is not None:
             check_size("Warp", "size", self.size)

@@ -38,8 +38,8 @@ class CenterCrop(GeometricTransform):
         spare_y, spare_x = size[0] - self.size[0], size[1] - self.size[1]
         if min(spare_y, spare_x) < 0:
             raise ValueError(
-                f"CenterCrop: size is {self.size}, larger than the image, {size}; "
-                "use Resize or Pad before it"
+                f"CenterCrop: size is {self.size}, larger than the image {size}; "
+                "use Resize or Pad first"
             )
         target = (self.size[0], self.size[1])
         return PixelMap(

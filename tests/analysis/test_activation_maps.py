@@ -11,11 +11,10 @@ from minivision.analysis.activation_maps import (
     grad_cam_evidence,
     stretched,
 )
-from minivision.models import lenet5, lenet5_original, softmax_regression
+from minivision.models import lenet5, lenet5_original
 from minivision.nn import (
     AdaptiveAvgPool2d,
     AvgPool2d,
-    BatchNorm2d,
     Conv2d,
     Dropout,
     Flatten,
@@ -25,21 +24,8 @@ from minivision.nn import (
     ReLU,
     Sequential,
 )
-from tests.analysis.test_saliency import assert_left_alone, awkward_model
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-def averaging(rng, pool=None, last=None, size=(6, 5)):
-    """Convolutions, global average pooling, one linear layer; maps as large as the image."""
-    return Sequential(
-        Conv2d(2, 3, 3, padding=1), BatchNorm2d(3), ReLU(),
-        Conv2d(3, 4, 3, padding=1), ReLU(),
-        pool or AdaptiveAvgPool2d(1), Flatten(), last or Linear(4, 5),
-    )  # fmt: skip
+from tests.analysis.models import MeanHead, averaging
+from tests.refusals import refused
 
 
 def small_images(rng, N=3):
@@ -50,7 +36,7 @@ def small_images(rng, N=3):
 
 
 def test_grad_cam_equals_its_definition_written_as_loops(rng):
-    """Two networks in one: up to the maps, and from the maps on, where the gradient is counted."""
+    """The network is cut at the maps; differences of the upper part give the gradients."""
     lower = Sequential(Conv2d(2, 3, 3, padding=1), ReLU(), MaxPool2d(2))
     upper = Sequential(Conv2d(3, 4, 2), ReLU(), Flatten(), Linear(16, 5))
     model = Sequential(*lower, *upper).to(dtype=np.float64)
@@ -80,17 +66,17 @@ def test_grad_cam_equals_its_definition_written_as_loops(rng):
     np.testing.assert_allclose(found, stretched(np.maximum(expected, 0), (6, 7)), atol=1e-8)
 
 
-def test_grad_cam_is_the_class_activation_map_over_the_number_of_places(rng):
-    model, x = averaging(rng), small_images(rng)
+def test_grad_cam_is_the_class_activation_map_over_the_number_of_positions(rng):
+    model, x = averaging(), small_images(rng)
     cam = class_activation_map(model, x, [0, 3, 4])
     assert cam.min() < 0 < cam.max()
     found = grad_cam(model, x, classes=[0, 3, 4])
     np.testing.assert_allclose(found, np.maximum(cam, 0) / (6 * 5), rtol=1e-4, atol=1e-6)
 
 
-def test_without_a_layer_it_takes_the_last_convolutions_maps_behind_their_relu(rng):
+def test_grad_cam_uses_the_last_convolutions_maps_after_their_relu_by_default(rng):
     x = small_images(rng)
-    assert grad_cam_evidence(averaging(rng), x).layer == "4"
+    assert grad_cam_evidence(averaging(), x).layer == "4"
     digit = np.zeros((1, 1, 28, 28), np.float32)
     assert grad_cam_evidence(lenet5(), digit).layer == "features.4"
     old = np.zeros((1, 1, 32, 32), np.float32)
@@ -98,7 +84,7 @@ def test_without_a_layer_it_takes_the_last_convolutions_maps_behind_their_relu(r
     assert evidence.maps.shape[1:] == (16, 10, 10)
 
 
-def test_a_convolution_in_a_branch_does_not_hide_the_sum_behind_it(rng):
+def test_grad_cam_of_a_residual_block_uses_the_sum_and_not_its_branch(rng):
     class Residual(Module):
         def __init__(self):
             self.convolution = Conv2d(2, 2, 3, padding=1)
@@ -110,7 +96,7 @@ def test_a_convolution_in_a_branch_does_not_hide_the_sum_behind_it(rng):
     assert grad_cam_evidence(model, small_images(rng)).layer == "0"
 
 
-def test_every_layer_with_maps_can_be_asked_and_gives_a_map_as_large_as_the_image(rng):
+def test_grad_cam_takes_every_layer_with_maps(rng):
     x = rng.normal(size=(2, 1, 28, 28)).astype(np.float32)
     for i in range(6):
         found = grad_cam(lenet5(), x, f"features.{i}")
@@ -118,8 +104,8 @@ def test_every_layer_with_maps_can_be_asked_and_gives_a_map_as_large_as_the_imag
         assert found.min() >= 0
 
 
-def test_maps_that_are_constant_or_silent_give_numbers(rng):
-    model = averaging(rng)
+def test_activation_maps_of_constant_or_zero_maps_are_finite(rng):
+    model = averaging()
     for parameter in model.parameters():
         parameter.data[...] = 0
     model[3].bias.data[...] = 2
@@ -130,37 +116,11 @@ def test_maps_that_are_constant_or_silent_give_numbers(rng):
     np.testing.assert_allclose(class_activation_map(model, x), 4 * 2)
 
 
-def test_an_unknown_layer_one_without_places_and_a_class_out_of_range_are_refused(rng):
-    model, x = averaging(rng), small_images(rng)
-    with pytest.raises(ValueError, match="grad_cam: no layer is called 'conv'; there are 0, 1, 2"):
-        grad_cam(model, x, "conv")
-    with pytest.raises(ValueError, match=r"grad_cam: 7 \(Linear\) returns \(5,\) .*one of 0, 1, 2"):
-        grad_cam(model, x, "7")
-    with pytest.raises(ValueError, match="grad_cam: classes is 5; expected None, a class from 0"):
-        grad_cam(model, x, classes=5)
-    with pytest.raises(ValueError, match="grad_cam: model has no convolution"):
-        grad_cam(softmax_regression(), np.zeros((1, 1, 28, 28), np.float32))
-
-
-def test_a_layer_that_the_logits_do_not_depend_on_is_refused(rng):
-    class Aside(Module):
-        def __init__(self):
-            self.used, self.unused = Linear(60, 3), Conv2d(2, 2, 3)
-            self.flat = Flatten()
-
-        def forward(self, x):
-            self.unused(x)
-            return self.used(self.flat(x))
-
-    with pytest.raises(ValueError, match="the logits do not depend on unused"):
-        grad_cam(Aside(), small_images(rng))
-
-
 # ── the class activation map ─────────────────────────────────────────────────────────────────
 
 
-def test_the_mean_of_the_class_activation_map_is_the_logit_without_bias(rng):
-    model, x = averaging(rng), small_images(rng)
+def test_class_activation_map_has_the_logit_without_bias_as_its_mean(rng):
+    model, x = averaging(), small_images(rng)
     found = class_activation_map(model, x, [1, 0, 4])
     model.eval()
     with no_grad():
@@ -168,8 +128,8 @@ def test_the_mean_of_the_class_activation_map_is_the_logit_without_bias(rng):
     np.testing.assert_allclose(found.mean(axis=(1, 2)), logits[range(3), [1, 0, 4]], rtol=1e-4)
 
 
-def test_the_class_activation_map_equals_its_definition_written_as_loops(rng):
-    model, x = averaging(rng), small_images(rng)
+def test_class_activation_map_equals_its_definition_written_as_loops(rng):
+    model, x = averaging(), small_images(rng)
     model.eval()
     with no_grad():
         maps = model[:5](Tensor(x)).data
@@ -183,64 +143,44 @@ def test_the_class_activation_map_equals_its_definition_written_as_loops(rng):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-class MeanHead(Module):
-    """Global average pooling written as a mean, in a forward() of its own."""
-
-    def __init__(self, rng, axis):
-        self.axis = axis
-        self.body, self.head = Conv2d(2, 4, 3, padding=1), Linear(4, 5)
-
-    def forward(self, x):
-        return self.head(self.body(x).mean(axis=self.axis))
-
-
-def test_every_way_of_averaging_all_places_is_recognised(rng):
+def test_class_activation_evidence_recognizes_every_way_of_averaging_all_positions(rng):
     x = small_images(rng)
     for model, layer in (
-        (averaging(rng), "4"),
-        (averaging(rng, AvgPool2d((6, 5))), "4"),
-        (MeanHead(rng, (2, 3)), "body"),
-        (Sequential(averaging(rng)[:5], AdaptiveAvgPool2d(1), Dropout(), Flatten(),
-                    Linear(4, 5)), "0.4"),
-    ):  # fmt: skip
+        (averaging(), "4"),
+        (averaging(AvgPool2d((6, 5))), "4"),
+        (MeanHead(), "backbone"),
+        (
+            Sequential(averaging()[:5], AdaptiveAvgPool2d(1), Dropout(), Flatten(), Linear(4, 5)),
+            "0.4",
+        ),
+    ):
         assert class_activation_evidence(model, x).layer == layer
 
 
-def test_any_other_head_is_refused_and_told_of_grad_cam(rng):
-    x = small_images(rng)
-    for model in (
-        averaging(rng, MaxPool2d((6, 5))),
-        averaging(rng, AvgPool2d(3, 4)),  # one place, but not a mean of all
-        averaging(rng, AdaptiveAvgPool2d((2, 1)), Linear(8, 5)),
-        averaging(rng, last=Sequential(Linear(4, 4), ReLU(), Linear(4, 5))),
-        averaging(rng, last=Sequential(Linear(4, 5), ReLU())),
-        Sequential(Flatten(), Linear(60, 5)),
-        Sequential(Conv2d(2, 5, 3), AdaptiveAvgPool2d(1), Flatten()),
-        Sequential(Conv2d(2, 5, 3), AdaptiveAvgPool2d(1), ReLU(), Flatten()),
-    ):
-        with pytest.raises(ValueError, match="expected a network that ends with global average"):
-            class_activation_map(model, x)
+OTHER_HEADS = {
+    "max pooling": averaging(MaxPool2d((6, 5))),
+    "one position, but not the mean of all": averaging(AvgPool2d(3, 4)),
+    "two positions": averaging(AdaptiveAvgPool2d((2, 1)), Linear(8, 5)),
+    "two layers": averaging(last=Sequential(Linear(4, 4), ReLU(), Linear(4, 5))),
+    "an activation": averaging(last=Sequential(Linear(4, 5), ReLU())),
+    "no maps": Sequential(Flatten(), Linear(60, 5)),
+    "no linear layer": Sequential(Conv2d(2, 5, 3), AdaptiveAvgPool2d(1), Flatten()),
+    "ReLU instead": Sequential(Conv2d(2, 5, 3), AdaptiveAvgPool2d(1), ReLU(), Flatten()),
+}
 
 
-def test_a_class_out_of_range_is_refused(rng):
-    with pytest.raises(ValueError, match="class_activation_map: classes is 5"):
-        class_activation_map(averaging(rng), small_images(rng), 5)
+@pytest.mark.parametrize("model", OTHER_HEADS.values(), ids=OTHER_HEADS)
+def test_class_activation_map_refuses_other_heads_and_names_grad_cam(model, rng):
+    with refused(ValueError, "class_activation_map: model", "average pooling", "grad_cam"):
+        class_activation_map(model, small_images(rng))
 
 
-# ── both ─────────────────────────────────────────────────────────────────────────────────────
+# ── stretched maps ───────────────────────────────────────────────────────────────────────────
 
 
-def test_they_leave_the_model_and_the_images_as_they_were(rng):
-    x = rng.normal(size=(2, 3, 5, 6)).astype(np.float32)
-    assert_left_alone(awkward_model(rng), lambda model, x: grad_cam(model, x), x)
-    model = awkward_model(rng)
-    model = Sequential(*model[:4], AdaptiveAvgPool2d(1), Flatten(), Linear(4, 5))
-    assert_left_alone(model, lambda model, x: class_activation_map(model, x), x)
-
-
-def test_a_stretched_map_keeps_constants_and_the_middle_of_its_places():
+def test_stretched_keeps_constants_and_the_centres_of_positions():
     maps = np.arange(6.0).reshape(1, 2, 3)
-    large = stretched(maps, (6, 9))  # each place becomes 3x3, its middle keeps the value
+    large = stretched(maps, (6, 9))  # each position becomes 3x3 and its middle keeps the value
     np.testing.assert_allclose(large[0, 1::3, 1::3], maps[0])
     np.testing.assert_allclose(stretched(np.full((2, 1, 1), 7.0), (3, 4)), np.full((2, 3, 4), 7))
     # Between two middles it is a straight line.

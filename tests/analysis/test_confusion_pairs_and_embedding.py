@@ -8,17 +8,12 @@ from minivision import Tensor, no_grad
 from minivision.analysis.confusion_pairs import confused_pairs
 from minivision.analysis.embedding import embedding
 from minivision.models import lenet5
-from minivision.nn import Conv2d, Flatten, Linear, Module, ReLU, Sequential
-from tests.analysis.test_saliency import assert_left_alone, awkward_model
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
+from minivision.nn import Conv2d, Flatten, Linear, ReLU, Sequential
+from tests.analysis.models import MeanHead
 
 
 def test_confused_pairs_by_hand():
-    #    answer:  0          1          1          2          0          1          1
+    # predicted:  0          1          1          2          0          1          1
     logits = [[9, 0, 0], [0, 2, 0], [0, 5, 0], [0, 0, 3], [4, 0, 0], [0, 8, 0], [0, 3, 0]]
     labels = [0, 0, 0, 2, 2, 1, 0]
     first, second = confused_pairs(np.array(logits, float), np.array(labels))
@@ -37,8 +32,8 @@ def test_confused_pairs_equal_a_loop_over_the_images(rng):
     assert len(found) == 12  # all that there are; none with the diagonal
     seen = {(p.true, p.predicted): sorted(p.images.tolist()) for p in found}
     for n in range(200):
-        answer = int(logits[n].argmax())
-        assert (answer == labels[n]) or n in seen[int(labels[n]), answer]
+        predicted = int(logits[n].argmax())
+        assert (predicted == labels[n]) or n in seen[int(labels[n]), predicted]
     counts = [pair.mistakes for pair in found]
     assert counts == sorted(counts, reverse=True)
     assert sum(counts) == (logits.argmax(axis=1) != labels).sum()
@@ -47,23 +42,14 @@ def test_confused_pairs_equal_a_loop_over_the_images(rng):
         assert (np.diff(pair.confidence) <= 0).all()
 
 
-def test_where_all_is_right_no_pair_is_confused():
+def test_confused_pairs_of_correct_predictions_are_none():
     assert confused_pairs(np.eye(3), np.arange(3)) == []
-
-
-def test_arrays_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"logits has shape \(3, 3\) and labels \(2,\)"):
-        confused_pairs(np.eye(3), np.arange(2))
-    with pytest.raises(ValueError, match="labels"):
-        confused_pairs(np.eye(3), np.array([0, 1, 3]))
-    with pytest.raises(ValueError, match="pairs is 0; expected at least 1"):
-        confused_pairs(np.eye(3), np.arange(3), pairs=0)
 
 
 # ── embedding ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_embedding_is_scikit_learns_pca_of_what_the_last_layer_is_given(rng):
+def test_embedding_is_scikit_learns_pca_of_the_inputs_of_the_last_layer(rng):
     model = lenet5()
     x = rng.normal(size=(40, 1, 28, 28)).astype(np.float32)
     with no_grad():
@@ -78,7 +64,7 @@ def test_the_embedding_is_scikit_learns_pca_of_what_the_last_layer_is_given(rng)
     np.testing.assert_allclose(found.shares, pca.explained_variance_ratio_, rtol=1e-5)
 
 
-def test_with_all_components_distances_and_variance_are_kept(rng):
+def test_embedding_with_all_components_keeps_distances_and_variance(rng):
     """A rotation of the centred features: nothing is lost."""
     model = Sequential(Flatten(), Linear(6, 4), Linear(4, 2))
     x = rng.normal(size=(9, 1, 2, 3)).astype(np.float32)
@@ -95,33 +81,23 @@ def test_with_all_components_distances_and_variance_are_kept(rng):
     np.testing.assert_allclose(again.points, points[:, :2])
 
 
-def test_where_the_last_maps_are_averaged_the_averages_are_drawn(rng):
-    """Also where the averaging is no layer, but a line of a forward() as in a ResNet."""
-
-    class MeanHead(Module):
-        def __init__(self):
-            self.body, self.head = Conv2d(1, 4, 3), Linear(4, 3)
-
-        def forward(self, x):
-            return self.head(self.body(x).mean(axis=(2, 3)))
-
-    model, x = MeanHead(), rng.normal(size=(9, 1, 6, 7)).astype(np.float32)
+def test_embedding_uses_the_averages_if_the_last_maps_are_averaged(rng):
+    """Also if the averaging is a line of forward() and not a layer, as in a ResNet."""
+    model, x = MeanHead(1, 3), rng.normal(size=(9, 1, 6, 7)).astype(np.float32)
     with no_grad():
-        means = model.body(Tensor(x)).numpy().mean(axis=(2, 3)).astype(np.float64)
+        means = model.backbone(Tensor(x)).numpy().mean(axis=(2, 3)).astype(np.float64)
     expected = PCA(2, svd_solver="full").fit_transform(means)
     np.testing.assert_allclose(np.abs(embedding(model, x).points), np.abs(expected), atol=1e-6)
 
 
-def test_a_named_layer_is_flattened(rng):
+def test_embedding_flattens_the_outputs_of_a_named_layer(rng):
     model = Sequential(Conv2d(1, 2, 2), ReLU(), Flatten(), Linear(4, 3))
     x = rng.normal(size=(5, 1, 2, 3)).astype(np.float32)
     np.testing.assert_allclose(embedding(model, x, layer="2").points, embedding(model, x).points)
     assert not np.allclose(embedding(model, x, layer="0").points, embedding(model, x).points)
-    with pytest.raises(ValueError, match="no layer is called 'x'; there are 0, 1, 2, 3"):
-        embedding(model, x, layer="x")
 
 
-def test_the_sign_makes_the_feature_that_counts_most_positive():
+def test_embedding_gives_the_feature_with_the_largest_weight_a_positive_sign():
     model = Sequential(Flatten(), Linear(2, 1))
     x = np.array([[-3.0, 1.0], [0.0, 0.0], [3.0, -1.0]], np.float32).reshape(3, 1, 1, 2)
     points, _ = embedding(model, x, 1)
@@ -130,21 +106,7 @@ def test_the_sign_makes_the_feature_that_counts_most_positive():
     np.testing.assert_allclose(points[:, 0], [10**0.5, 0, -(10**0.5)], atol=1e-6)
 
 
-def test_images_that_are_all_alike_lie_in_one_point_without_a_nan(rng):
+def test_embedding_of_equal_images_is_one_point_without_nan(rng):
     points, shares = embedding(lenet5(), np.ones((4, 1, 28, 28), np.float32))
     np.testing.assert_allclose(points, 0, atol=1e-5)
     assert np.isfinite(shares).all()
-
-
-def test_more_components_than_there_can_be_and_a_single_layer_are_refused(rng):
-    x = np.zeros((3, 1, 28, 28), np.float32)
-    for components in (0, 4):
-        with pytest.raises(ValueError, match="3 images with 84 features each have 1 to 3"):
-            embedding(lenet5(), x, components)
-    with pytest.raises(ValueError, match="model has one layer only"):
-        embedding(Conv2d(1, 2, 3), x)
-
-
-def test_the_model_is_left_as_it_was(rng):
-    x = rng.normal(size=(4, 3, 5, 6)).astype(np.float32)
-    assert_left_alone(awkward_model(rng), lambda model, x: embedding(model, x), x)

@@ -1,4 +1,4 @@
-"""Names in any script: fonts are found for them, and what no font has is said once."""
+"""Names in any script: fonts are found for them, and letters that no font has are reported once."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from minivision.analysis.names import fonts_for, readable
 from minivision.analysis.plots import plot_confusion, save_figure
 from minivision.cli import main
 
-NO_FONT_HAS = "\U000f0123\U000f0124"  # of Unicode's private letters, which belong to nobody
+NO_FONT_HAS = "\U000f0123\U000f0124"  # from Unicode's private use area
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def nothing_noted(monkeypatch):
 
 
 def saved(figure, path):
-    """The picture as it was written, uint8 (H, W, 3)."""
+    """The picture as written, uint8 (H, W, 3)."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save_figure(figure, path)
@@ -38,7 +38,7 @@ def figure_of(text):
     return figure
 
 
-def test_save_figure_takes_an_installed_font_for_what_the_usual_one_lacks(tmp_path, capsys):
+def test_save_figure_finds_a_font_for_letters_that_the_usual_one_lacks(tmp_path, capsys):
     """Matplotlib's own fonts: cmtt10 has no Greek, DejaVu Sans has."""
     with rc_context({"font.family": ["cmtt10"]}):
         picture = saved(figure_of("αβγ"), tmp_path / "a.png")
@@ -75,7 +75,7 @@ def test_readable_replaces_bytes_that_are_not_text():
 
 
 @pytest.mark.parametrize("pair", [(b"caf\xe9", "猫".encode()), (b"new\nline", b"a $x$ b")])
-def test_commands_work_on_folders_and_files_of_any_name(tmp_path, capsys, pair):
+def test_names_of_folders_and_files_may_have_any_letters(tmp_path, capsys, pair):
     """Trained, evaluated, predicted, explained and searched, with nothing but text on stderr."""
     folder, rng = tmp_path / "photos", np.random.default_rng(0)
     classes = [os.fsdecode(name) for name in pair]

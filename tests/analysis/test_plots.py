@@ -1,7 +1,7 @@
-"""The figures show the numbers they were given, need no display, and refuse what they cannot draw.
+"""The figures show the numbers they were given, and need no display.
 
-Whether a figure is good to read is judged by looking at it; what is checked here is that each
-number, name and colour arrives in the figure.
+Whether a figure reads well is judged by looking at it; these tests check that each number, name and
+colour arrives in the figure.
 """
 
 import io
@@ -24,6 +24,7 @@ from minivision.analysis.plots import (
     plot_predictions,
     save_figure,
 )
+from tests.refusals import refused
 
 
 def drawn(figure):
@@ -55,7 +56,7 @@ def ticks_inside(axis):
 
 
 @given(epochs=st.integers(1, 120), first=st.integers(1, 50))
-def test_every_epoch_of_the_history_is_in_the_curves(epochs, first):
+def test_plot_history_has_every_epoch_in_its_curves(epochs, first):
     records = [record(epoch) for epoch in range(first, first + epochs)]
     figure = plot_history(records, "a title")
     for axes, quantity in zip(figure.axes, ("loss", "accuracy"), strict=True):
@@ -73,18 +74,18 @@ def test_every_epoch_of_the_history_is_in_the_curves(epochs, first):
     assert figure.get_suptitle() == "a title"
 
 
-def test_accuracy_is_labelled_in_percent():
+def test_plot_history_labels_accuracy_in_percent():
     axes = plot_history([record(1), record(9)]).axes[1]
     assert axes.yaxis.get_major_formatter()(0.5).startswith("50")
     assert axes.yaxis.get_major_formatter()(0.5).endswith(" %")
 
 
-def test_a_single_epoch_has_visible_markers():
+def test_plot_history_of_a_single_epoch_has_visible_markers():
     for axes in plot_history([record(1)]).axes:
         assert [line.get_marker() for line in axes.lines] == ["o", "s"]
 
 
-def test_missing_and_none_values_are_passed_over():
+def test_plot_history_skips_missing_and_none_values():
     records = [
         {"epoch": 1, "train_loss": 1.0},
         {"epoch": 2, "train_loss": None, "validation_loss": 3.0},
@@ -96,17 +97,11 @@ def test_missing_and_none_values_are_passed_over():
     drawn(figure)
 
 
-@pytest.mark.parametrize("records", [[], [{"epoch": 1, "seconds": 2.0, "train_loss": None}]])
-def test_a_history_without_anything_to_draw_is_refused(records):
-    with pytest.raises(ValueError, match=f"none of the {len(records)} records has a loss"):
-        plot_history(records)
-
-
 # Confusion
 
 
 @pytest.mark.parametrize("K", [1, 2, 5, 30, 31])
-def test_the_counts_of_the_confusion_matrix_stand_in_their_cells(K):
+def test_plot_confusion_shows_each_count_in_its_cell(K):
     rng = np.random.default_rng(K)
     matrix = rng.integers(0, 3, (K, K))
     figure = plot_confusion(matrix, [f"c{k}" for k in range(K)])
@@ -115,7 +110,7 @@ def test_the_counts_of_the_confusion_matrix_stand_in_their_cells(K):
     for text in axes.texts:
         column, row = text.get_position()
         shown[row, column] = int(text.get_text())
-    # Beyond 30 classes a second pair of axes, the colour bar, stands for the counts.
+    # Beyond 30 classes a second pair of axes, the colour bar, replaces the counts.
     assert len(figure.axes) == (1 if K <= 30 else 2)
     np.testing.assert_array_equal(shown, matrix if K <= 30 else 0)
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"c{k}" for k in range(K)]
@@ -124,7 +119,7 @@ def test_the_counts_of_the_confusion_matrix_stand_in_their_cells(K):
     assert axes.get_xlabel() == "predicted class"
 
 
-def test_the_diagonal_is_muted_and_the_largest_error_is_the_darkest():
+def test_plot_confusion_mutes_the_diagonal_and_darkens_the_largest_error():
     picture = (
         plot_confusion(np.array([[90, 5, 0], [1, 80, 0], [0, 0, 70]]), "abc").axes[0].images[0]
     )
@@ -137,13 +132,13 @@ def test_the_diagonal_is_muted_and_the_largest_error_is_the_darkest():
 
 
 @pytest.mark.parametrize("matrix", [np.zeros((3, 3), int), np.eye(3, dtype=int)])
-def test_a_confusion_matrix_without_errors_or_without_images_can_be_drawn(matrix):
+def test_plot_confusion_draws_a_matrix_without_errors_or_without_images(matrix):
     figure = plot_confusion(matrix, ["a", "b", "c"])
     assert "correct" in figure.axes[0].get_title()
     drawn(figure)
 
 
-def test_names_with_dollar_signs_are_text_and_no_formula():
+def test_plots_show_names_with_dollar_signs_as_text():
     names = ["$", "a$_{$", "x" * 40]
     drawn(plot_confusion(np.ones((3, 3), int), names))
     drawn(plot_images([np.zeros((2, 2))] * 3, names))
@@ -159,7 +154,7 @@ def shown_pixels(axes):
     return np.asarray(axes.images[0].get_array())
 
 
-def test_uint8_images_are_drawn_as_they_are():
+def test_plot_images_draws_uint8_unchanged():
     rng = np.random.default_rng(0)
     for shape in ((5, 4, 3), (5, 4), (5, 4, 1)):
         image = rng.integers(100, 120, shape).astype(np.uint8)
@@ -169,7 +164,7 @@ def test_uint8_images_are_drawn_as_they_are():
 
 
 @given(scale=st.floats(1e-3, 1e3), shift=st.floats(-10, 10), seed=st.integers(0, 2**32 - 1))
-def test_float_images_run_from_black_to_white_whatever_their_scale(scale, shift, seed):
+def test_plot_images_stretches_floats_from_black_to_white(scale, shift, seed):
     image = np.random.default_rng(seed).random((3, 5, 3))
     plain = shown_pixels(plot_images([image]).axes[0])
     moved = shown_pixels(plot_images([scale * image + shift]).axes[0])
@@ -178,12 +173,12 @@ def test_float_images_run_from_black_to_white_whatever_their_scale(scale, shift,
     assert abs(plain.astype(int) - moved).max() <= 1
 
 
-def test_a_constant_float_image_is_mid_grey():
+def test_plot_images_draws_a_constant_float_image_in_mid_grey():
     assert np.unique(shown_pixels(plot_images([np.full((2, 3), 7.0)]).axes[0])).tolist() == [128]
 
 
 @pytest.mark.parametrize(("N", "columns"), [(1, 8), (3, 1), (6, 3), (7, 3), (8, 3), (4, 5)])
-def test_the_sheet_has_a_place_for_each_image_in_reading_order(N, columns):
+def test_plot_images_places_images_in_reading_order(N, columns):
     images = np.arange(N, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 3), np.uint8)
     axes = plot_images(images, [f"no. {i}" for i in range(N)], columns).axes
     filled = [a for a in axes if a.images]
@@ -197,7 +192,7 @@ def test_the_sheet_has_a_place_for_each_image_in_reading_order(N, columns):
 # Predictions
 
 
-def test_predictions_show_the_three_likeliest_classes_and_what_the_network_was_fed():
+def test_plot_predictions_shows_the_input_and_the_three_likeliest_classes():
     rng = np.random.default_rng(0)
     originals = [rng.integers(0, 256, (6, 9, 3)).astype(np.uint8), np.zeros((4, 4), np.uint8)]
     fed = rng.standard_normal((2, 3, 5, 7)).astype(np.float32)
@@ -220,45 +215,16 @@ def test_predictions_show_the_three_likeliest_classes_and_what_the_network_was_f
     drawn(figure)
 
 
-def test_a_network_with_two_classes_has_two_bars():
+def test_plot_predictions_of_two_classes_has_two_bars():
     fed = np.zeros((1, 1, 4, 4), np.float32)
     figure = plot_predictions(fed[0], fed, np.array([[0.25, 0.75]]), ["cat", "dog"], ["x.png"])
     assert [label.get_text() for label in figure.axes[2].get_yticklabels()] == ["dog", "cat"]
 
 
-# What cannot be drawn
-
-grey, fed = np.zeros((1, 4, 4)), np.zeros((1, 1, 4, 4))
-
-
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: plot_confusion(np.ones((2, 3)), ["a", "b"]), r"shape \(2, 3\) and there are 2"),
-        (lambda: plot_confusion(np.ones((0, 0)), []), "K at least 1"),
-        (lambda: plot_images([]), "0 images in 8 columns"),
-        (lambda: plot_images(grey, columns=0), "1 images in 0 columns"),
-        (lambda: plot_images(grey, ["a", "b"]), "1 images came with 2 titles"),
-        (lambda: plot_images(np.zeros((1, 3, 8, 8))), r"shape \(3, 8, 8\); expected .*moveaxis"),
-        (lambda: plot_images(np.zeros((1, 4, 4), int)), "dtype int64; expected uint8 or a float"),
-        (lambda: plot_images(grey * np.nan), "contains NaN or infinity"),
-        (lambda: plot_predictions(grey, fed[0], np.ones((1, 1)), "a", "n"), r"fed of shape \(1, 4"),
-        (lambda: plot_predictions(grey, fed, np.ones((1, 1)), "a", "nm"), "and 2 names"),
-        (
-            lambda: plot_predictions(grey, fed, np.ones((1, 2)), "a", "n"),
-            r"has shape \(1, 2\), but",
-        ),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_with_a_sentence(call, words):
-    with pytest.raises(ValueError, match=words):
-        call()
-
-
 # Saving
 
 
-def test_a_saved_figure_is_a_png_at_the_stated_resolution(tmp_path):
+def test_save_figure_writes_a_png_at_the_stated_resolution(tmp_path):
     figure = plot_history([record(1), record(2)], "lenet5")
     save_figure(figure, tmp_path / "curves.png")
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
@@ -269,15 +235,15 @@ def test_a_saved_figure_is_a_png_at_the_stated_resolution(tmp_path):
     assert picture.min() < 100
 
 
-def test_only_png_is_written_and_a_bad_path_is_named(tmp_path):
+def test_save_figure_writes_only_png_and_names_a_bad_path(tmp_path):
     figure = plot_history([record(1)])
-    with pytest.raises(ValueError, match=r"writes PNG, but the path is .*curves\.pdf"):
+    with refused(ValueError, "save_figure: path", "curves.pdf", ".png"):
         save_figure(figure, tmp_path / "curves.pdf")
-    with pytest.raises(FileNotFoundError, match=r"cannot write .*absent/curves\.png"):
+    with refused(FileNotFoundError, "absent/curves.png"):
         save_figure(figure, tmp_path / "absent" / "curves.png")
 
 
-def test_no_figure_brings_in_pyplot(tmp_path):
+def test_plots_do_not_import_pyplot(tmp_path):
     program = (
         "import sys; from minivision.analysis.plots import plot_history, save_figure; "
         "save_figure(plot_history([{'epoch': 1, 'train_loss': 1.0}]), sys.argv[1]); "

@@ -1,4 +1,4 @@
-"""A run on images of one's own knows them again: none that was trained on becomes a test image."""
+"""A run recognises your own images again: no training image ever becomes a test image."""
 
 import hashlib
 import json
@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from minivision.cli import main
+from tests.cli.command_lines import edit, refuses, settings
 
 CLASSES = ("circle", "cross", "square")
 
 
 def draw(folder, names, seed):
-    """Pure noise, with labels that mean nothing: nobody can do better than chance on new images."""
+    """Pure noise with meaningless labels: no network can do better than chance on new images."""
     rng = np.random.default_rng(seed)
     for name in names:
         path = folder / name
@@ -26,7 +27,7 @@ def draw(folder, names, seed):
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory):
-    """A folder of noise with random labels, and a LeNet-5 that has learned it by heart."""
+    """A folder of noise with random labels, and a LeNet-5 that has memorised it."""
     place = tmp_path_factory.mktemp("noise")
     draw(place / "photos", [f"{c}/{i}.png" for c in CLASSES for i in range(60)], seed=0)
     train = ["train", "--dataset", str(place / "photos"), "--epochs", "40"]
@@ -43,14 +44,6 @@ def copy(noise, tmp_path):
     return tmp_path
 
 
-def settings(run):
-    return json.loads((run / "settings.json").read_text())
-
-
-def edit(run, **changes):
-    (run / "settings.json").write_text(json.dumps(settings(run) | changes))
-
-
 def evaluate(capsys, run):
     capsys.readouterr()
     assert main(["evaluate", str(run)]) == 0
@@ -58,13 +51,7 @@ def evaluate(capsys, run):
     return float(re.search(r"accuracy +([\d.]+)%", said)[1]), said
 
 
-def refused(capsys, *argv):
-    capsys.readouterr()
-    assert main([str(word) for word in argv]) == 2
-    return capsys.readouterr().err.splitlines()[-1]
-
-
-def test_settings_keep_a_fingerprint_and_the_names_of_the_test_images(noise):
+def test_train_records_a_fingerprint_and_the_names_of_the_images(noise):
     record = settings(noise / "run")["images"]
     assert record["count"] == 180
     assert len(record["digest"]) == 64
@@ -74,12 +61,12 @@ def test_settings_keep_a_fingerprint_and_the_names_of_the_test_images(noise):
         assert (noise / "photos" / name).stat().st_size == int(record["test"][name].split()[0])
 
 
-def test_accuracy_on_noise_stays_chance_when_images_come_and_go(copy, capsys):
+def test_evaluate_on_noise_stays_at_chance_when_images_come_and_go(copy, capsys):
     before, said = evaluate(capsys, copy / "run")
     images = len(settings(copy / "run")["images"]["test"])
     assert f"on {images} test images" in said
     assert "note:" not in said
-    assert before < 60  # chance is 33 %, and the network knows its training images by heart
+    assert before < 60  # chance is 33 %, and the network has memorised its training images
     draw(copy / "photos", [f"{c}/new{i}.png" for c in CLASSES for i in range(4)], seed=1)
     gone = [f"{c}/{i}.png" for c, i in zip(CLASSES * 2, range(5), strict=False)]
     for name in gone:
@@ -91,7 +78,7 @@ def test_accuracy_on_noise_stays_chance_when_images_come_and_go(copy, capsys):
     assert abs(after - before) < 5
 
 
-def test_test_images_that_changed_are_left_out_and_named(copy, capsys):
+def test_evaluate_leaves_out_and_names_changed_test_images(copy, capsys):
     first, second = list(settings(copy / "run")["images"]["test"])[:2]
     shutil.copy(copy / "photos" / first, copy / "photos" / second)
     _, said = evaluate(capsys, copy / "run")
@@ -99,10 +86,10 @@ def test_test_images_that_changed_are_left_out_and_named(copy, capsys):
     assert f"(changed: {second})" in said
 
 
-def test_a_test_set_that_is_gone_is_refused(copy, capsys):
+def test_evaluate_refuses_a_test_set_that_is_gone(copy, capsys):
     for name in settings(copy / "run")["images"]["test"]:
         (copy / "photos" / name).unlink()
-    assert "none of the test images of" in refused(capsys, "evaluate", copy / "run")
+    refuses(capsys, ["evaluate", copy / "run"], copy / "run", copy / "photos", "none of the test")
 
 
 def added(folder, train):
@@ -126,7 +113,7 @@ def moved(folder, train):
 
 
 def swapped(folder, train):
-    """Two images of different classes change places: as many files, of the same names and sizes."""
+    """Two images of different classes swap places; names and sizes stay the same."""
     one, other = folder / train[0], folder / train[-1]
     a, b = (cv2.imencode(".bmp", cv2.imread(str(path)))[1].tobytes() for path in (one, other))
     one.write_bytes(b)
@@ -135,27 +122,26 @@ def swapped(folder, train):
 
 
 @pytest.mark.parametrize("change", [added, removed, replaced, moved, swapped])
-def test_a_run_is_not_resumed_on_other_training_images(copy, capsys, change):
+def test_train_refuses_to_resume_on_other_training_images(copy, capsys, change):
     (copy / "run" / "result.json").unlink()
     record = settings(copy / "run")["images"]
     named = change(copy / "photos", list(record["train"]))
     before = {path.name: path.read_bytes() for path in (copy / "run").iterdir()}
-    error = refused(capsys, "train", "--resume", "--out", copy / "run")
-    assert (
-        f"the training images in {copy / 'photos'} are not those that {copy / 'run'} began" in error
-    )
-    assert named in error
+    refuses(
+        capsys, ["train", "--resume", "--out", copy / "run"],
+        "training images", copy / "photos", copy / "run", named,
+    )  # fmt: skip
     assert before == {path.name: path.read_bytes() for path in (copy / "run").iterdir()}
 
 
-def test_a_run_is_resumed_on_the_images_it_began_with(copy, capsys):
+def test_train_resumes_on_the_same_images(copy, capsys):
     result = (copy / "run" / "result.json").read_bytes()
     (copy / "run" / "result.json").unlink()
     assert main(["train", "--resume", "--out", str(copy / "run")]) == 0
     assert (copy / "run" / "result.json").read_bytes() == result
 
 
-def test_an_old_network_is_not_tested_on_images_it_was_trained_on(copy, capsys):
+def test_distill_never_tests_on_images_that_the_teacher_was_trained_on(copy, capsys):
     """The same folder again: the teacher's test images stay test images."""
     distill = ["distill", copy / "run", "--epochs", "1", "--student", "softmax_regression"]
     assert main([str(word) for word in [*distill, "--out", copy / "first"]]) == 0
@@ -163,43 +149,42 @@ def test_an_old_network_is_not_tested_on_images_it_was_trained_on(copy, capsys):
     removed(copy / "photos", list(settings(copy / "run")["images"]["train"]))
     for more in (["--out", copy / "second"], ["--out", copy / "first", "--resume"]):
         line = [*distill, *more] if "--resume" not in more else ["distill", *more]
-        assert "missing: " in refused(capsys, *line)
+        refuses(capsys, line, "training images", "missing: ")
     draw(copy / "other", [f"{c}/{i}.png" for c in "ab" for i in range(12)], seed=4)
     forget = ["forget-less", copy / "run", "--dataset", copy / "other", "--epochs", "1"]
-    assert "missing: " in refused(capsys, *forget, "--out", copy / "third")
+    refuses(capsys, [*forget, "--out", copy / "third"], "training images", "missing: ")
 
 
-def test_results_are_not_continued_on_other_images(copy, capsys):
+def test_transfer_refuses_to_resume_on_other_training_images(copy, capsys):
     draw(copy / "other", [f"{c}/{i}.png" for c in "ab" for i in range(12)], seed=4)
     out = ["--out", copy / "transfer"]
     line = ["transfer", copy / "run", "--dataset", copy / "other", "--epochs", "1", *out]
     assert main([str(word) for word in line]) == 0
     name = next(iter(settings(copy / "transfer")["images"]["train"]))
     (copy / "other" / name).unlink()
-    assert f"missing: {name}" in refused(capsys, "transfer", "--resume", *out)
+    refuses(capsys, ["transfer", "--resume", *out], "training images", f"missing: {name}")
 
 
-def test_rows_of_one_table_are_measured_on_the_same_test_images(copy, capsys):
+def test_transfer_refuses_to_resume_on_other_test_images(copy, capsys):
     draw(copy / "other", [f"{c}/{i}.png" for c in "ab" for i in range(12)], seed=4)
     out = ["--out", copy / "transfer"]
     line = ["transfer", copy / "run", "--dataset", copy / "other", "--epochs", "1", *out]
     assert main([str(word) for word in line]) == 0
     name = next(iter(settings(copy / "transfer")["images"]["test"]))
     (copy / "other" / name).unlink()
-    error = refused(capsys, "transfer", "--resume", *out)
-    assert "the test images in" in error
-    assert f"missing: {name}" in error
+    refuses(capsys, ["transfer", "--resume", *out], "test images", f"missing: {name}")
 
 
-def test_a_search_in_the_folder_of_another_command_is_refused(copy, capsys):
+def test_search_augmentation_refuses_the_folder_of_another_command(copy, capsys):
     draw(copy / "other", [f"{c}/{i}.png" for c in "ab" for i in range(12)], seed=4)
     out = ["--dataset", copy / "other", "--out", copy / "transfer"]
     line = ["transfer", copy / "run", "--epochs", "1", *out]
     assert main([str(word) for word in line]) == 0
-    assert "begun with" in refused(capsys, "search-augmentation", "--epochs", "1", *out)
+    words = ["search-augmentation", "--epochs", "1", *out]
+    refuses(capsys, words, "search: ", copy / "transfer", "started with")
 
 
-def test_evaluation_needs_no_training_image_any_more(copy, capsys):
+def test_evaluate_needs_no_training_images(copy, capsys):
     for name in settings(copy / "run")["images"]["train"]:
         (copy / "photos" / name).unlink()
     accuracy, said = evaluate(capsys, copy / "run")
@@ -207,7 +192,7 @@ def test_evaluation_needs_no_training_image_any_more(copy, capsys):
     assert "note:" not in said
 
 
-def test_a_test_image_that_cannot_be_read_any_more_has_changed(copy, capsys):
+def test_evaluate_counts_an_unreadable_test_image_as_changed(copy, capsys):
     name = next(iter(settings(copy / "run")["images"]["test"]))
     (copy / "photos" / name).unlink()
     (copy / "photos" / name).symlink_to(copy / "nowhere.png")
@@ -215,40 +200,40 @@ def test_a_test_image_that_cannot_be_read_any_more_has_changed(copy, capsys):
     assert f"(changed: {name})" in said
 
 
-def test_images_without_labels_are_known_again_too(copy, capsys):
+def test_pseudo_label_refuses_to_resume_on_other_unlabelled_images(copy, capsys):
     draw(copy / "many", [f"{i}.png" for i in range(30)], seed=5)
     out = ["--out", copy / "pseudo"]
     line = ["pseudo-label", "--labelled", copy / "photos", "--unlabelled", copy / "many", *out]
     short = ["--model", "softmax_regression", "--epochs", "1"]
     assert main([str(word) for word in [*line, *short]]) == 0
     (copy / "many" / "3.png").unlink()
-    assert "missing: 3.png" in refused(capsys, "pseudo-label", "--resume", *out)
+    refuses(capsys, ["pseudo-label", "--resume", *out], copy / "many", "missing: 3.png")
 
 
-def test_a_search_is_not_continued_on_other_images(copy, capsys):
+def test_search_augmentation_refuses_to_resume_on_other_images(copy, capsys):
     line = ["search-augmentation", "--dataset", copy / "photos", "--model", "softmax_regression"]
     line += ["--budget", "2", "--epochs", "1", "--processes", "1", "--out", copy / "search"]
     assert main([str(word) for word in line]) == 0
-    assert main([str(word) for word in line]) == 0  # nothing is left to do
+    assert main([str(word) for word in line]) == 0  # everything is done already
     name = removed(copy / "photos", list(settings(copy / "search")["images"]["train"]))
-    assert name in refused(capsys, *line)
+    refuses(capsys, line, "training images", name)
 
 
-def test_an_archive_keeps_its_checksum_and_may_be_packed_again(copy, capsys):
+def test_train_records_the_checksum_of_an_archive_and_accepts_it_repacked(copy, capsys):
     photos = copy / "photos.tar.gz"
     pack(photos, copy / "photos")
     line = ["train", "--dataset", photos, "--epochs", "1", "--out", copy / "packed"]
     assert main([str(word) for word in line]) == 0
     record = settings(copy / "packed")["images"]
     assert record["archive_sha256"] == hashlib.sha256(photos.read_bytes()).hexdigest()
-    assert record["test"] == settings(copy / "run")["images"]["test"]  # dealt as the folder is
+    assert record["test"] == settings(copy / "run")["images"]["test"]  # split like the folder
     (copy / "packed" / "result.json").unlink()
     pack(photos, copy / "photos", "w:xz")
     assert main(["train", "--resume", "--out", str(copy / "packed")]) == 0
     (copy / "packed" / "result.json").unlink()
     named = removed(copy / "photos", list(record["train"]))
     pack(photos, copy / "photos")
-    assert named in refused(capsys, "train", "--resume", "--out", copy / "packed")
+    refuses(capsys, ["train", "--resume", "--out", copy / "packed"], "training images", named)
 
 
 def pack(path, folder, mode="w:gz"):
@@ -256,25 +241,25 @@ def pack(path, folder, mode="w:gz"):
         tar.add(folder, "photos")
 
 
-def test_an_older_run_is_told_that_it_has_no_record_and_goes_on(copy, capsys):
+def test_evaluate_notes_that_an_older_run_has_no_record_of_its_images(copy, capsys):
     without = settings(copy / "run")
     del without["images"], without["digests"]
     (copy / "run" / "settings.json").write_text(json.dumps(without))
     accuracy, said = evaluate(capsys, copy / "run")
     assert f"note: {copy / 'run'} does not record its images" in said
-    assert "on 36 test images" in said  # a fifth of 180, as that version dealt them
+    assert "on 36 test images" in said  # a fifth of 180, as in that version
     assert accuracy >= 0
     (copy / "run" / "result.json").unlink()
     assert main(["train", "--resume", "--out", str(copy / "run")]) == 0
     assert "does not record its images" in capsys.readouterr().out
 
 
-def test_a_record_that_was_edited_is_refused(copy, capsys):
+def test_evaluate_refuses_an_edited_record_of_images(copy, capsys):
     record = settings(copy / "run")["images"]
     name = next(iter(record["train"]))
     record["test"][name] = record["train"].pop(name)
     edit(copy / "run", images=record)
-    assert "'images', the record of the run's images" in refused(capsys, "evaluate", copy / "run")
+    refuses(capsys, ["evaluate", copy / "run"], "settings.json", "'images'")
 
 
 # Classes without test images
@@ -282,7 +267,7 @@ def test_a_record_that_was_edited_is_refused(copy, capsys):
 
 @pytest.fixture
 def half_tested(tmp_path):
-    """Three classes to learn, of which the test folder has one; the others have no file there."""
+    """Three classes to learn, but only one of them has test images."""
     draw(tmp_path / "pets" / "train", [f"{c}/{i}.png" for c in CLASSES for i in range(8)], seed=6)
     draw(
         tmp_path / "pets" / "validation",
@@ -293,7 +278,9 @@ def half_tested(tmp_path):
     return tmp_path / "pets"
 
 
-def test_classes_without_test_images_are_named_beside_every_accuracy(half_tested, tmp_path, capsys):
+def test_commands_name_classes_without_test_images_next_to_every_accuracy(
+    half_tested, tmp_path, capsys
+):
     run, note = tmp_path / "runs" / "run", "(no test image of circle, square)"
     short = ["--epochs", "1"]
     train = ["train", "--model", "lenet5_lecture", "--dataset", half_tested, *short]

@@ -1,4 +1,4 @@
-"""Commands that are killed at every step in the file system end, resumed, as if in peace.
+"""Commands killed at every step in the file system and resumed leave the same files.
 
 tests/crash.py kills them; here are its quicker commands, once for each state of the disk, or for
 one in three.
@@ -30,7 +30,7 @@ def crash(*words):
 @pytest.mark.parametrize(
     ("command", "one_in", "least"), [("train", 1, 30), ("longer", 1, 25), ("distill", 3, 20)]
 )
-def test_a_command_killed_at_any_step_ends_with_the_same_files(command, one_in, least):
+def test_crash_at_any_step_ends_with_the_same_files(command, one_in, least):
     said, code = crash(command, "--one-in", str(one_in))
     assert code == 0, said
     deaths, faults = map(int, re.search(r"(\d+) deaths, .* (\d+) faults", said).groups())
@@ -48,7 +48,7 @@ def test_a_command_killed_at_any_step_ends_with_the_same_files(command, one_in, 
         ("written_unwatched", "checkpoint.safetensors changed unwatched"),
     ],
 )
-def test_a_command_that_writes_in_a_wrong_way_is_caught(sabotage, words):
+def test_crash_catches_commands_that_write_in_a_wrong_way(sabotage, words):
     said, code = crash("train", "--sabotage", sabotage)
     assert code == 1, said
     assert words in said

@@ -1,4 +1,4 @@
-"""How a command ends: what it prints when it is asked for nothing, fails, or is stopped."""
+"""How a command ends: what it prints without arguments, on errors, and when stopped."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ from minivision.cli import main, setup, summary, train
 from minivision.datasets import digits
 
 
-def test_minivision_alone_prints_the_help(capsys):
+def test_main_without_a_command_prints_the_help(capsys):
     assert main([]) == 0
     assert "minivision train" in capsys.readouterr().out
 
 
-def test_the_version_is_told(capsys):
+def test_main_prints_the_version(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
@@ -31,7 +31,7 @@ LIMITS = [OverflowError("too large"), ZeroDivisionError("by zero"), MemoryError(
 
 
 @pytest.mark.parametrize("error", LIMITS, ids=lambda error: type(error).__name__)
-def test_a_limit_of_the_machine_is_one_line_and_its_traceback_can_be_had(
+def test_main_reports_a_limit_of_the_machine_in_one_line_or_with_its_traceback(
     error, monkeypatch, capsys
 ):
     def fails(arguments):
@@ -49,7 +49,7 @@ def test_a_limit_of_the_machine_is_one_line_and_its_traceback_can_be_had(
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
-def test_a_stopped_training_says_how_to_go_on(name, tmp_path):
+def test_train_stopped_by_a_signal_says_how_to_continue(name, tmp_path):
     number = getattr(signal, name)
     line = ["-m", "minivision", "train", "--epochs", "500", "--out", str(tmp_path / "run")]
     process = subprocess.Popen([sys.executable, *line], stderr=subprocess.PIPE, text=True)
@@ -71,13 +71,13 @@ def test_a_stopped_training_says_how_to_go_on(name, tmp_path):
         resumed.kill()
 
 
-def test_signals_do_what_they_did_before_when_a_command_has_ended():
+def test_main_restores_the_signal_handlers():
     before = signal.getsignal(signal.SIGTERM)
     assert main(["summary", "lenet5"]) == 0
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_run_killed_while_its_pictures_are_drawn_gets_them_later(tmp_path, monkeypatch):
+def test_train_killed_while_drawing_pictures_draws_them_when_resumed(tmp_path, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
@@ -91,9 +91,7 @@ def test_a_run_killed_while_its_pictures_are_drawn_gets_them_later(tmp_path, mon
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
-def test_a_run_that_cannot_be_written_to_answers_all_the_same(
-    command, tmp_path, monkeypatch, capsys
-):
+def test_commands_work_with_a_run_that_is_read_only(command, tmp_path, monkeypatch, capsys):
     run, image = str(tmp_path / "run"), str(tmp_path / "seven.png")
     assert main(["train", "--limit", "64", "--epochs", "1", "--out", run]) == 0
     cv2.imwrite(image, digits().test[0][0])
@@ -105,7 +103,7 @@ def test_a_run_that_cannot_be_written_to_answers_all_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(setup, "save_figure", read_only)
         assert main(line) == 0
-        assert "there is no picture: cannot write" in capsys.readouterr().out
+        assert "cannot write" in capsys.readouterr().out
         assert main([*line, "--out", str(tmp_path / "a.png")]) == 2
     assert main([*line, "--out", str(tmp_path / "a.png")]) == 0
     assert cv2.imread(str(tmp_path / "a.png")) is not None

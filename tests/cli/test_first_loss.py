@@ -29,7 +29,7 @@ def first_batch(scale=1.0, step=0, channels=1):
 
 
 @pytest.mark.parametrize("classes", [2, 10, 1000])
-def test_the_note_is_printed_from_ten_above_log_k_on(classes, capsys):
+def test_tell_prints_the_note_from_ten_above_log_k(classes, capsys):
     for loss in (0.1, math.log(classes), math.log(classes) + FAR - 0.01, math.inf, math.nan):
         tell(loss, classes)
     assert capsys.readouterr().out == ""
@@ -41,18 +41,18 @@ def test_the_note_is_printed_from_ten_above_log_k_on(classes, capsys):
 
 
 @pytest.mark.parametrize("name", ["softmax_regression", "lenet5", "lenet5_lecture"])
-def test_images_that_are_not_standardised_are_noticed(name, capsys):
+def test_watched_notices_images_that_are_not_standardised(name, capsys):
     model = new_network(name, 10, 1)
     loss = watched(classification_loss, 10)
     loss(model, first_batch())
     assert capsys.readouterr().out == ""
     loss(model, first_batch(scale=100))
     assert NOTE in capsys.readouterr().out
-    loss(model, first_batch(scale=100, step=1))  # a run that goes on
+    loss(model, first_batch(scale=100, step=1))  # a resumed run
     assert capsys.readouterr().out == ""
 
 
-def test_a_network_of_nine_classes_too_sure_of_itself_is_noticed(capsys):
+def test_watched_notices_an_overconfident_network(capsys):
     with manual_seed(0):
         model = alexnet_small(9, in_channels=1, size=28)
     for weight in model.parameters():
@@ -62,21 +62,21 @@ def test_a_network_of_nine_classes_too_sure_of_itself_is_noticed(capsys):
     assert "guessing among 9 classes" in capsys.readouterr().out
 
 
-def test_a_loss_that_is_not_cross_entropy_is_not_compared_with_log_k(capsys):
+def test_watched_does_not_compare_another_loss_with_log_k(capsys):
     model = new_network("lenet5_original", 10, 1)
     images = np.zeros((4, 1, 32, 32), np.float32)
     batch = Batch(Tensor(images), np.arange(4))
     value, _ = watched(classification_loss, 10)(model, batch)
-    assert value.item() > math.log(10) + FAR  # distances to pictures
+    assert value.item() > math.log(10) + FAR  # distances to the pictures of the characters
     assert capsys.readouterr().out == ""
 
 
-def test_looking_changes_no_bit():
+def test_watched_changes_no_bit_of_the_training():
     weights = []
     for loss in (classification_loss, watched(classification_loss, 10)):
         with manual_seed(0):
             model = new_network("lenet5", 10, 1)
-        # 0 to 255 in place of 0 to 1: the note is due.
+        # 0 to 255 instead of 0 to 1, so the note is printed.
         shown = Compose([ToArray(), Normalize(0, 1 / 255)])
         batches = DataLoader(digits().validation, 32, shuffle=True, transform=shown)
         history = fit(model, batches, loss, SGD(model.parameters(), 1e-6), 2)
@@ -84,7 +84,7 @@ def test_looking_changes_no_bit():
     assert weights[0] == weights[1]
 
 
-def test_a_run_that_is_resumed_says_it_once(tmp_path, capsys, monkeypatch):
+def test_train_prints_the_note_once_when_resumed(tmp_path, capsys, monkeypatch):
     def far_too_large(*settings):
         model = build_model(*settings)
         model.classifier[-1].weight.data *= 100

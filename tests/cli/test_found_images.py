@@ -1,4 +1,4 @@
-"""Commands on a folder say what they found in it and what they did not read."""
+"""Commands say what they found in a folder, and what they did not read."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def fill(folder, names, kind="PNG"):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Twelve images in two formats and three levels, two that are not read, and a text."""
+    """Twelve images in two formats, in nested folders, with three files that are not read."""
     folder = tmp_path / "photos"
     fill(folder, [f"{c}/{i}.png" for c in ("cat", "dog") for i in range(4)])
     fill(folder, [f"cat/tabby/{i}.webp" for i in range(4)], "WEBP")
@@ -39,7 +39,7 @@ def test_train_says_what_it_found_by_kind_and_what_it_did_not_read(photos, tmp_p
 
 
 def test_train_notes_a_folder_whose_images_are_all_one_level_deeper(tmp_path, capsys):
-    """The years are probably not what somebody wants to tell apart."""
+    """The years are probably not meant as classes."""
     years = tmp_path / "years"
     fill(
         years, [f"{y}/{c}/{i}.png" for y in (2023, 2024) for c in ("cat", "dog") for i in range(4)]
@@ -50,7 +50,7 @@ def test_train_notes_a_folder_whose_images_are_all_one_level_deeper(tmp_path, ca
     assert "note: every image is in a folder inside a class folder" in said
 
 
-def test_commands_with_unlabelled_images_say_what_they_found(photos, tmp_path, capsys):
+def test_pseudo_label_prints_what_it_found(photos, tmp_path, capsys):
     words = ["--labelled", str(photos), "--unlabelled", str(photos), "--epochs", "1"]
     words += ["--model", "softmax_regression", "--out", str(tmp_path / "run")]
     assert main(["pseudo-label", *words]) == 0

@@ -1,4 +1,4 @@
-"""`train` has for every network a first learning rate that learns, and weights to begin with."""
+"""`train` has a default learning rate and initial weights with which every network learns."""
 
 import json
 
@@ -57,26 +57,26 @@ def losses(name, optimizer, images=100, epochs=4, batch=20, lr=None):
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("name", [*SMALL, "lenet5_original"])
-def test_small_networks_learn_with_their_rates(name, optimizer):
+def test_learning_rate_of_small_networks_lets_them_learn(name, optimizer):
     found = losses(name, optimizer)
     epochs = np.reshape(found, (4, -1)).mean(axis=1)
     assert epochs[-1] < 0.9 * epochs[0]
     assert max(found) < 2.5 * found[0]
 
 
-def test_alexnet_does_not_explode_with_its_rate_and_does_with_that_of_lenet():
+def test_learning_rate_of_alexnet_is_stable_and_that_of_lenet_is_not():
     assert max(losses("alexnet", "adam", images=16, epochs=2, batch=8)) < 10
     assert max(losses("alexnet", "adam", images=16, epochs=2, batch=8, lr=2e-3)) > 100
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_network_has_a_rate_for_both_optimizers(name):
+def test_learning_rate_is_known_for_every_network_and_optimizer(name):
     adam, sgd = learning_rate(name, "adam"), learning_rate(name, "sgd")
     assert 0 < adam < sgd
     assert (adam < 2e-4) == (min(input_size(name)) > 200)
 
 
-def test_rates_that_recorded_results_were_trained_with_stay():
+def test_learning_rate_of_recorded_results_stays():
     for name in ("lenet5", "lenet5_lecture", "lenet5_original", "alexnet_small", "resnet20"):
         assert learning_rate(name, "adam") == 2e-3
     assert all(any(n.startswith(family) for n in MODELS) for family in LEARNING_RATES)
@@ -100,7 +100,7 @@ def settings_of(folder, *options):
     return json.loads((folder / "settings.json").read_text())
 
 
-def test_a_run_records_its_rate_and_its_start(tmp_path, photos):
+def test_train_records_its_learning_rate_and_its_start(tmp_path, photos):
     shown = ("--dataset", photos, "--model")
     found = settings_of(tmp_path / "a", *shown, "vgg_small")
     assert (found["lr"], found["start"]) == (2e-4, "paper")

@@ -1,12 +1,6 @@
-"""How `train` learns: optimizer, schedule, class weights, early stopping, first weights."""
+"""How `train` learns: optimizer, schedule, class weights, early stopping, initial weights."""
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +23,8 @@ from minivision.optim import Adam
 from minivision.training import Batch
 from minivision.training.checkpoint import save_model
 from minivision.training.settings import RunSettings
+from tests.cli.command_lines import records, refuses, result, settings
+from tests.refusals import refused
 
 SETTINGS = RunSettings(
     model="lenet5", dataset="digits", classes=list("0123456789"), channels=1, epochs=6,
@@ -37,18 +33,9 @@ SETTINGS = RunSettings(
 QUICK = ["train", "--limit", "60", "--epochs", "2"]
 
 
-def trained(folder, *options):
+def train(folder, *options):
     assert main([*QUICK, "--out", str(folder), *map(str, options)]) == 0
-    return json.loads((folder / "settings.json").read_text())
-
-
-def refused(capsys, *argv):
-    """The one line that a refused command prints, after checking that it is one and code 2."""
-    capsys.readouterr()
-    assert main([str(word) for word in argv]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1, error
-    return error
+    return settings(folder)
 
 
 def weights(folder):
@@ -61,7 +48,7 @@ def weights(folder):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_weight_decay_that_is_asked_for_leaves_out_biases_and_normalization(optimizer):
+def test_make_optimizer_leaves_biases_and_normalization_out_of_weight_decay(optimizer):
     with skip_init():
         model = resnet20()
     settings = replace(SETTINGS, optimizer=optimizer, weight_decay=0.01)
@@ -72,7 +59,7 @@ def test_weight_decay_that_is_asked_for_leaves_out_biases_and_normalization(opti
     assert {p.ndim for p in rest["params"]} == {1}
 
 
-def test_without_options_the_optimizers_are_those_of_earlier_runs():
+def test_make_optimizer_has_the_defaults_of_earlier_runs():
     with skip_init():
         model = resnet20()
     (adam,) = make_optimizer(SETTINGS, model).param_groups
@@ -92,7 +79,7 @@ def test_without_options_the_optimizers_are_those_of_earlier_runs():
         ("plateau", [1, 1, 1, 1, 1, 0.1]),
     ],
 )
-def test_schedules_have_the_factors_that_help_says(name, factors):
+def test_make_schedule_has_the_factors_that_the_help_describes(name, factors):
     schedule = make_schedule(replace(SETTINGS, schedule=name))
     found = []
     for epoch in range(6):
@@ -110,65 +97,32 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_changes_the_weights_and_is_recorded_and_resumed(option, tmp_path, capsys):
+def test_train_options_change_the_weights_and_are_recorded_and_resumed(option, tmp_path, capsys):
     value, *others = OPTIONS[option]
-    trained(tmp_path / "usual", *others)
-    kept = trained(tmp_path / "other", option, value, *others)
+    train(tmp_path / "usual", *others)
+    kept = train(tmp_path / "other", option, value, *others)
     assert str(kept[option[2:].replace("-", "_")]) == value
     assert weights(tmp_path / "usual") != weights(tmp_path / "other")
-    # Killed before its last epoch was saved, it goes on as it was begun.
+    # As after a kill before the result was written: it resumes with the same option.
     (tmp_path / "other" / "result.json").unlink()
     resume = ["train", "--resume", "--out", tmp_path / "other"]
     assert main([*map(str, resume), option, value]) == 0
     (tmp_path / "usual" / "result.json").unlink()
-    error = refused(capsys, "train", "--resume", "--out", tmp_path / "usual", option, value)
-    assert f"{option} is {value}, but for {tmp_path / 'usual'} it was " in error
-
-
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["--momentum", "0.9"], "'momentum' is 0.9, but the optimizer is adam"),
-        (["--momentum", "2", "--optimizer", "sgd"], "'momentum' is 2.0; expected 0 to below 1"),
-        (["--schedule", "plateau", "--patience", "3"], "'patience' is 3; expected 5 or more"),
-        (["--class-weights", "balanced", "--model", "lenet5_original"], "with the loss of its pap"),
-        (["--class-weights", "balanced", "--limit", "7"], " has no training image, and so no wei"),
-        (["--weights", "nowhere.safetensors"], "nowhere.safetensors: No such file"),
-    ],
-    ids=lambda value: "" if isinstance(value, str) else " ".join(value),
-)
-def test_options_that_do_not_fit_are_refused_before_there_is_a_folder(argv, said, tmp_path, capsys):
-    assert said in refused(capsys, *QUICK, "--out", tmp_path / "run", *argv)
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["--patience", "0"], ["--momentum", "-1"], ["--weight-decay", "-0.1"],
-        ["--weight-decay", "much"], ["--weight-decay", "inf"], ["--schedule", "linear"],
-        ["--class-weights", "0.5"],
-    ],
-    ids=" ".join,
-)  # fmt: skip
-def test_numbers_and_names_out_of_range_are_refused_by_name(argv, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["train", *argv])
-    assert stopped.value.code == 2
-    assert f"argument {argv[0]}" in capsys.readouterr().err
+    other = ["train", "--resume", "--out", tmp_path / "usual", option, value]
+    refuses(capsys, other, f"{option} is {value}", tmp_path / "usual")
 
 
 # ── class weights ────────────────────────────────────────────────────────────────────────────
 
 
-def test_balanced_weights_have_mean_1_and_make_classes_count_alike():
+def test_balanced_weights_have_mean_1_and_make_classes_count_equally():
     labels = np.repeat([0, 1, 2], [60, 30, 10])
     found = balanced(labels, "abc")
     assert found.mean() == pytest.approx(1)
     assert np.ptp(found * [60, 30, 10]) == pytest.approx(0)
 
 
-def test_the_loss_with_class_weights_is_weighted_cross_entropy():
+def test_make_loss_with_class_weights_is_weighted_cross_entropy():
     logits = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
     targets, labels = np.arange(8) % 3, np.repeat([0, 1, 2], [6, 3, 1])
     settings = replace(SETTINGS, classes=["a", "b", "c"], class_weights="balanced")
@@ -188,79 +142,41 @@ SHORT = ["--lr", "0.02", "--schedule", "constant", "--epochs", "40", "--patience
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stopped") / "run"
-    trained(folder, *SHORT)
+    train(folder, *SHORT)
     return folder
 
 
-def history(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def test_a_run_without_a_better_epoch_ends_and_is_tested_with_its_best(stopped, capsys):
-    result, records = json.loads((stopped / "result.json").read_text()), history(stopped)
-    losses = [record["validation_loss"] for record in records]
+def test_train_with_patience_stops_early_and_tests_the_best_epoch(stopped, capsys):
+    found, losses = result(stopped), [record["validation_loss"] for record in records(stopped)]
     best = 1 + int(np.argmin(losses))
-    assert result["best_epoch"] == best
-    assert result["epochs"] == len(records) == best + 3 < 40
+    assert found["best_epoch"] == best
+    assert found["epochs"] == len(losses) == best + 3 < 40
     # evaluate uses the same weights, and they are not those of the last epoch.
     capsys.readouterr()
     assert main(["evaluate", str(stopped)]) == 0
-    assert f"{result['test_loss']:.4f} nats" in capsys.readouterr().out
+    assert f"{found['test_loss']:.4f} nats" in capsys.readouterr().out
     arrays, _ = load_weights(stopped / "checkpoint.safetensors")
     name = "classifier.4.weight"
     assert not np.array_equal(arrays[f"best.{name}"], arrays[f"model.{name}"])
 
 
-def test_the_best_weights_are_those_of_a_run_that_ends_there(stopped, tmp_path):
-    best = json.loads((stopped / "result.json").read_text())["best_epoch"]
-    trained(tmp_path / "run", *SHORT[:4], "--epochs", best)
+def test_train_with_patience_keeps_the_weights_of_a_run_that_ends_there(stopped, tmp_path):
+    best = result(stopped)["best_epoch"]
+    train(tmp_path / "run", *SHORT[:4], "--epochs", best)
     kept, _ = load_weights(stopped / "checkpoint.safetensors")
     kept = {n.replace("best.", "model."): a.tobytes() for n, a in kept.items() if n[:5] == "best."}
     assert kept == weights(tmp_path / "run")
 
 
-def test_a_killed_run_with_patience_ends_with_the_same_bytes(stopped, tmp_path):
-    """kill -9 after an epoch, then --resume, as often as it takes."""
-    out = tmp_path / "run"
-    command = [sys.executable, "-m", "minivision", *QUICK, *SHORT, "--out", str(out)]
-    metrics, kills = out / "metrics.jsonl", 0
-    for wait_for in (2, 4, len(history(stopped)) - 1):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not metrics.exists() or metrics.read_text().count("\n") < wait_for:
-            assert time.monotonic() < deadline
-            if process.poll() is not None:
-                break
-            time.sleep(0.002)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
-        process.wait()
-        command = [*command[:4], "--out", str(out), "--resume"]
-    assert kills >= 1
-    subprocess.run(command, check=True, capture_output=True)
-    ours, theirs = (f / "checkpoint.safetensors" for f in (out, stopped))
-    assert ours.read_bytes() == theirs.read_bytes()
-    results = [json.loads((f / "result.json").read_text()) for f in (out, stopped)]
-    for result in results:
-        del result["training_seconds"]
-    assert results[0] == results[1]
+def test_train_refuses_more_epochs_for_a_run_that_stopped_early(stopped, capsys):
+    line = ["train", "--resume", "--epochs", "50", "--out", stopped]
+    refuses(capsys, line, stopped, f"epoch {len(records(stopped))}", "--patience 3")
 
 
-def test_more_epochs_for_a_run_that_ended_early_are_refused(stopped, capsys):
-    error = refused(capsys, "train", "--resume", "--epochs", "50", "--out", stopped)
-    assert f"ended early, after epoch {len(history(stopped))}, as --patience 3 says" in error
-
-
-def test_another_patience_is_refused_by_name(stopped, capsys):
-    error = refused(capsys, "train", "--resume", "--patience", "4", "--out", stopped)
-    assert f"--patience is 4, but for {stopped} it was 3" in error
-
-
-def test_a_run_with_patience_that_does_not_end_early_keeps_its_best_epoch(tmp_path):
-    trained(tmp_path / "run", "--patience", "9")
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert (result["epochs"], result["best_epoch"]) == (2, 2)
+def test_train_with_patience_that_does_not_stop_early_keeps_its_best_epoch(tmp_path):
+    train(tmp_path / "run", "--patience", "9")
+    found = result(tmp_path / "run")
+    assert (found["epochs"], found["best_epoch"]) == (2, 2)
 
 
 # ── weights from elsewhere ───────────────────────────────────────────────────────────────────
@@ -270,41 +186,38 @@ def test_a_run_with_patience_that_does_not_end_early_keeps_its_best_epoch(tmp_pa
 def elsewhere(tmp_path_factory):
     """A run, and its network in a file of arrays by name, as convert-weights writes it."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    trained(folder / "run", "--seed", "5")
+    train(folder / "run", "--seed", "5")
     arrays, _ = load_weights(folder / "run" / "checkpoint.safetensors")
     network = {n.removeprefix("model."): a for n, a in arrays.items() if n[:6] == "model."}
     save_weights(folder / "network.safetensors", network)
     return folder
 
 
-def test_a_network_begins_with_the_weights_of_a_file_or_of_a_run(elsewhere, tmp_path, capsys):
+def test_train_starts_from_the_weights_of_a_file_or_a_run(elsewhere, tmp_path, capsys):
     slow = ["--lr", "1e-9", "--limit", "20", "--epochs", "1"]
     run, file = elsewhere / "run", elsewhere / "network.safetensors"
     for name, source in (("a", run), ("b", run / "checkpoint.safetensors"), ("c", file)):
-        kept = trained(tmp_path / name, *slow, "--weights", source)
-        assert (
-            f"begins with {kept['weights']}; its last layer is taken over"
-            in capsys.readouterr().out
-        )
+        kept = train(tmp_path / name, *slow, "--weights", source)
+        assert f"{kept['weights']}; the last layer is kept" in capsys.readouterr().out
         ours, _ = load_weights(tmp_path / name / "checkpoint.safetensors")
         for key, array in load_weights(file)[0].items():
             np.testing.assert_allclose(ours[f"model.{key}"], array, atol=1e-6)
     assert weights(tmp_path / "a") == weights(tmp_path / "b") == weights(tmp_path / "c")
 
 
-def test_another_number_of_classes_gets_a_new_head_on_the_old_body(elsewhere):
+def test_begin_from_gives_another_number_of_classes_a_new_head(elsewhere):
     settings = replace(SETTINGS, classes=["a", "b", "c"])
     model = optimization.build_model(settings)
     drawn = model.state_dict()
     said = begin_from(model, str(elsewhere / "network.safetensors"))
-    assert said == "is drawn again, for other classes"
+    assert said == "starts fresh, for other classes"
     theirs, _ = load_weights(elsewhere / "network.safetensors")
     for name, array in model.state_dict().items():
         source = drawn if name.startswith("classifier.4.") else theirs
         np.testing.assert_array_equal(array, source[name], err_msg=name)
 
 
-def test_a_file_of_weights_with_a_best_epoch_gives_that(stopped):
+def test_begin_from_a_checkpoint_takes_its_best_epoch(stopped):
     model = optimization.build_model(SETTINGS)
     begin_from(model, str(stopped / "checkpoint.safetensors"))
     arrays, _ = load_weights(stopped / "checkpoint.safetensors")
@@ -313,47 +226,40 @@ def test_a_file_of_weights_with_a_best_epoch_gives_that(stopped):
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("option", "value", "fragments"),
     [
-        ("lenet5_lecture", "classifier.0.weight is (120, 400), expected (120, 256)"),
-        ("softmax_regression", "not in this model: classifier.2.bias"),
+        ("--model", "lenet5_lecture", ("classifier.0.weight", "(120, 400)", "(120, 256)")),
+        ("--model", "softmax_regression", ("classifier.2.bias",)),
+        ("--dataset", "shapes", ("features.0.weight", "(6, 1, 5, 5)", "(6, 3, 5, 5)")),
     ],
 )
-def test_weights_of_another_network_are_refused_before_there_is_a_folder(
-    model, said, elsewhere, tmp_path, capsys
+def test_train_refuses_the_weights_of_another_network_before_it_creates_a_folder(
+    option, value, fragments, elsewhere, tmp_path, capsys
 ):
     file = elsewhere / "network.safetensors"
-    argv = [*QUICK, "--out", tmp_path / "run", "--model", model, "--weights", file]
-    error = refused(capsys, *argv)
-    assert f"--weights: {file} holds another network: " in error
-    assert said in error
+    argv = [*QUICK, "--out", tmp_path / "run", option, value, "--weights", file]
+    refuses(capsys, argv, f"--weights: {file}", *fragments)
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_with_another_number_of_channels_are_another_network(elsewhere, tmp_path, capsys):
-    argv = [*QUICK, "--dataset", "shapes", "--out", tmp_path / "run"]
-    error = refused(capsys, *argv, "--weights", elsewhere / "network.safetensors")
-    assert "features.0.weight is (6, 1, 5, 5), expected (6, 3, 5, 5)" in error
-
-
-def test_a_network_that_cannot_be_cut_takes_weights_that_fit_and_refuses_others(tmp_path):
+def test_begin_from_takes_only_fitting_weights_if_a_network_cannot_be_cut(tmp_path):
     narrow = dict(width=0.05)  # noqa: C408
     with skip_init():
         model, same, other = (
             MODELS["alexnet_two_tower"](K, **narrow) for K in (10, 10, 7)
         )  # fmt: skip
     save_model(tmp_path / "a.safetensors", model)
-    assert begin_from(same, str(tmp_path / "a.safetensors")) == "is taken over"
-    with pytest.raises(ValueError, match=r"holds another network: .*expected \(7"):
+    assert begin_from(same, str(tmp_path / "a.safetensors")) == "is kept"
+    with refused(ValueError, "--weights: ", "a.safetensors", "expected (7"):
         begin_from(other, str(tmp_path / "a.safetensors"))
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_with_the_same_file_again(
+def test_train_killed_before_its_first_checkpoint_starts_from_the_same_weights(
     elsewhere, tmp_path, capsys
 ):
     file = tmp_path / "w.safetensors"
     shutil.copy(elsewhere / "network.safetensors", file)
-    trained(tmp_path / "whole", "--weights", file)
+    train(tmp_path / "whole", "--weights", file)
     shutil.copytree(tmp_path / "whole", tmp_path / "killed")
     left = ("checkpoint.safetensors", "result.json", "metrics.jsonl")
     for name in left:
@@ -364,20 +270,11 @@ def test_a_run_killed_before_its_first_checkpoint_begins_with_the_same_file_agai
     for name in left:
         (tmp_path / "killed" / name).unlink()
     save_weights(file, load_weights(file)[0], {"another": "file"})
-    assert "is not the file that the run was begun with; bring it back" in refused(capsys, *again)
+    refuses(capsys, again, f"--weights: {file}", "was started with")
 
 
-def test_another_file_of_weights_is_refused_by_name(elsewhere, tmp_path, capsys):
-    trained(tmp_path / "run")
-    file = elsewhere / "network.safetensors"
-    error = refused(capsys, "train", "--resume", "--out", tmp_path / "run", "--weights", file)
-    assert f"--weights is {file}, but for {tmp_path / 'run'} it was not given" in error
-
-
-def test_training_from_weights_that_know_the_digits_begins_better_than_from_scratch(
-    elsewhere, tmp_path
-):
-    trained(tmp_path / "scratch", "--epochs", "1")
-    trained(tmp_path / "begun", "--epochs", "1", "--weights", elsewhere / "run")
-    scratch, begun = (history(tmp_path / name)[0]["train_loss"] for name in ("scratch", "begun"))
+def test_train_from_trained_weights_starts_better_than_from_scratch(elsewhere, tmp_path):
+    train(tmp_path / "scratch", "--epochs", "1")
+    train(tmp_path / "begun", "--epochs", "1", "--weights", elsewhere / "run")
+    scratch, begun = (records(tmp_path / name)[0]["train_loss"] for name in ("scratch", "begun"))
     assert begun < 0.8 * scratch

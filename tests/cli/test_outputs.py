@@ -1,4 +1,4 @@
-"""No command replaces what is not a plain file, wherever its output is sent."""
+"""No command replaces a pipe or a link with its output."""
 
 import argparse
 import os
@@ -65,7 +65,7 @@ def words(place, command, out):
 
 @pytest.mark.parametrize("linked", [False, True], ids=["pipe", "link to a pipe"])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_pipe_in_the_place_of_the_output_stays(place, tmp_path, capsys, command, linked):
+def test_commands_do_not_replace_a_pipe(place, tmp_path, capsys, command, linked):
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
     out = tmp_path / "link.png" if linked else pipe
@@ -80,7 +80,7 @@ def test_a_pipe_in_the_place_of_the_output_stays(place, tmp_path, capsys, comman
 
 
 @pytest.mark.parametrize("command", FILES)
-def test_output_goes_through_a_link_to_its_target(place, tmp_path, command):
+def test_commands_write_through_a_link_to_its_target(place, tmp_path, command):
     link, target = tmp_path / "link.png", tmp_path / "target"
     target.write_bytes(b"old")
     link.symlink_to(target)
@@ -89,7 +89,7 @@ def test_output_goes_through_a_link_to_its_target(place, tmp_path, command):
     assert target.read_bytes() not in (b"old", b"")
 
 
-def test_the_pictures_of_a_run_may_be_links(place, tmp_path):
+def test_commands_accept_links_as_pictures_of_a_run(place, tmp_path):
     pages = {"evaluate": "confusion.png", "predict": "predictions.png"}
     for command, name in pages.items():
         target = tmp_path / name
@@ -105,7 +105,7 @@ def test_the_pictures_of_a_run_may_be_links(place, tmp_path):
         assert stat.S_ISFIFO((place / "run" / name).lstat().st_mode)
 
 
-def test_every_command_that_has_an_out_is_tried_here():
+def test_commands_with_the_option_out_are_all_tried_here():
     having = []
     for name in cli.COMMANDS:
         parser = argparse.ArgumentParser()

@@ -1,4 +1,4 @@
-"""Options and results that were edited by hand are named before they are used again."""
+"""Options and results that were edited by hand are refused before they are used again."""
 
 import json
 
@@ -11,7 +11,9 @@ from minivision.cli.setup import same_version
 from minivision.nn import Linear
 from minivision.optim import SGD
 from minivision.training import Run, fit
+from tests.cli.command_lines import refuses
 from tests.damage import photograph, saved
+from tests.refusals import refused
 
 OPTIONS = {
     "epochs": 2, "lr": 0.1, "seed": 0, "augment": "crop", "skip_unreadable": False, "limit": None,
@@ -30,23 +32,23 @@ NETWORK = ["--model", "softmax_regression", "--epochs", "1"]
         ("skipped", {"a.png": 1}), ("versions", ["0.2"]), ("unlabelled_images", 5),
     ],
 )  # fmt: skip
-def test_an_option_that_the_command_line_would_not_take_is_named(tmp_path, name, value):
+def test_check_options_names_a_value_that_the_command_line_would_refuse(tmp_path, name, value):
     file = tmp_path / "settings.json"
     check_options(file, OPTIONS, list(OPTIONS))
-    with pytest.raises(ValueError, match=rf"settings\.json: .*'?{name}'?") as caught:
+    with refused(ValueError, "settings.json", repr(name)) as caught:
         check_options(file, OPTIONS | {name: value}, list(OPTIONS))
     assert str(value)[1:-1] in str(caught.value) or name == "skipped"
 
 
 @pytest.mark.parametrize("versions", [None, "0.2", ["0.2"], {"minivision": {"x": "0.2"}}])
-def test_versions_that_are_not_names_with_texts_are_named(tmp_path, versions):
-    with pytest.raises(ValueError, match=r"'versions' is |'minivision' in .*'versions' is "):
+def test_same_version_names_versions_that_are_not_strings(tmp_path, versions):
+    with refused(ValueError, "settings.json", "'versions'"):
         same_version(tmp_path, versions)
 
 
 @pytest.mark.parametrize("both", [{"labels": 4}, {"unlabelled": None}])
-def test_unlabelled_images_come_from_one_place(tmp_path, both):
-    with pytest.raises(ValueError, match="either 'labels' or 'unlabelled'"):
+def test_check_options_needs_exactly_one_source_of_unlabelled_images(tmp_path, both):
+    with refused(ValueError, "settings.json", "'labels'", "'unlabelled'"):
         check_options(tmp_path / "settings.json", OPTIONS | both, list(OPTIONS))
 
 
@@ -58,21 +60,21 @@ def test_unlabelled_images_come_from_one_place(tmp_path, both):
         ("untested_classes", "cat"),
     ],
 )  # fmt: skip
-def test_an_entry_that_is_not_a_result_is_named(tmp_path, name, value):
+def test_result_of_names_an_entry_that_is_not_a_result(tmp_path, name, value):
     run = Run.create(tmp_path / "run", {})
     good = {"test_accuracy": 0.5, "test_loss": None, "curve": [0.5, None], "untested_classes": []}
     run.write_result(good)
     assert result_of(run, "test_accuracy") == good
     run.write_result(good | {name: value})
-    with pytest.raises(ValueError, match=rf"result\.json: '{name}' is "):
+    with refused(ValueError, "result.json", repr(name)):
         result_of(run, "test_accuracy")
     run.write_result({"test_loss": 0.5})
-    with pytest.raises(ValueError, match=r"result\.json: 'test_accuracy' is missing"):
+    with refused(ValueError, "result.json", "'test_accuracy'", "missing"):
         result_of(run, "test_accuracy")
 
 
 @pytest.mark.parametrize("edit", [{"seconds": None}, {"seconds": "1"}, {"train_loss": [1]}])
-def test_a_run_does_not_go_on_with_records_that_are_not_numbers(tmp_path, edit):
+def test_fit_refuses_to_resume_from_records_that_are_not_numbers(tmp_path, edit):
     run = Run.create(tmp_path / "run", {})
     model = Linear(2, 1)
     optimizer = SGD(model.parameters(), 0.1)
@@ -84,7 +86,7 @@ def test_a_run_does_not_go_on_with_records_that_are_not_numbers(tmp_path, edit):
 
     (record,) = train(1)
     run.metrics_path.write_text(json.dumps(record | edit) + "\n")
-    with pytest.raises(ValueError, match=rf"metrics\.jsonl: .* epoch 1 '{next(iter(edit))}' is"):
+    with refused(ValueError, "metrics.jsonl", "epoch 1", repr(*edit)):
         train(2)
 
 
@@ -111,14 +113,12 @@ def place(tmp_path_factory):
         ("train", "run", "result.json", {"test_accuracy": None}),
     ],
 )
-def test_a_command_that_goes_on_names_what_was_edited(place, capsys, command, out, file, edit):
+def test_commands_name_edited_results_when_resumed(place, capsys, command, out, file, edit):
     path = place / out / file
     whole = path.read_text()
     path.write_text(json.dumps(json.loads(whole) | edit))
     try:
-        assert main([command, "--resume", "--out", str(place / out)]) == 2
+        refuses(capsys, [command, "--resume", "--out", place / out], path.name, repr(*edit))
     finally:
         path.write_text(whole)
-    ((name, _),) = edit.items()
-    assert f"{path.name}: '{name}'" in capsys.readouterr().err
     assert main([command, "--resume", "--out", str(place / out)]) == 0

@@ -1,102 +1,340 @@
-"""What --resume refuses, and what it says: files that are lost, edited, or of another time."""
+"""Commands that are stopped, killed, or resumed with something changed.
 
+Three matrices: commands stopped at a point and resumed; commands killed by the system; commands
+that refuse to resume because of a change. Then what happens to files that are lost or left over.
+"""
+
+import itertools
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from importlib.metadata import version
 
-import cv2
 import numpy as np
 import pytest
 
 from minivision.cli import main
-from minivision.training import Run
+from minivision.training import Run, loop
+from tests.cli.command_lines import (
+    edit,
+    files,
+    printed,
+    records,
+    refuses,
+    result,
+    settings,
+    weights,
+)
+from tests.cli.conftest import write_images
 
-SMALL = ["--limit", "20", "--batch-size", "10", "--epochs"]
-FEW = ["--labelled", "digits", "--labels", "20", "--model", "softmax_regression", "--epochs", "1"]
+COMMANDS = (
+    "train", "transfer", "distill", "forget-less", "pseudo-label", "self-train",
+    "search-augmentation",
+)  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A finished run of train, and finished results of commands that hold several runs."""
-    place = tmp_path_factory.mktemp("done")
-    train = ["train", "--model", "softmax_regression", *SMALL, "4", "--out", str(place / "train")]
-    assert main(train) == 0
-    old = str(place / "train")
-    lines = {
-        "distill": ["distill", old, "--student", "softmax_regression", *SMALL, "2"],
-        "self-train": ["self-train", *FEW, "--iterations", "1", "--allow-missing"],
-        "search-augmentation": search(place / "search-augmentation")[:-2],
-    }
-    for name, line in lines.items():
-        assert main([*line, "--out", str(place / name)]) == 0
-    return place
+def resume(line, folder):
+    """The command line that continues what this one began; a search is just called again."""
+    if line[0] == "search-augmentation":
+        return [*line, "--out", str(folder)]
+    return [line[0], "--resume", "--out", str(folder)]
+
+
+def candidates(folder):
+    """The lines of a search in their order, without the times."""
+    lines = map(json.loads, (folder / "candidates.jsonl").read_text().splitlines())
+    return sorted(({**line, "seconds": 0} for line in lines), key=lambda line: line["candidate"])
+
+
+def outcome(folder):
+    """All weights of a folder and its result, without measured times."""
+    if (folder / "candidates.jsonl").exists():
+        return candidates(folder)
+    clocks = ("training_seconds", "milliseconds")
+
+    def timeless(row):
+        return (
+            {k: timeless(v) for k, v in row.items() if k not in clocks}
+            if isinstance(row, dict)
+            else row
+        )
+
+    return weights(folder), timeless(result(folder))
+
+
+# ── stopped ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train", "transfer", "transfer, augmented", "distill", "distill, unlabelled",
+        "forget-less", "pseudo-label", "self-train",
+    ],
+)  # fmt: skip
+def test_commands_stopped_after_every_epoch_end_with_the_same_bits(
+    done, lines, tmp_path, monkeypatch, name
+):
+    """Each epoch is the last one before an interruption, until nothing is left to do."""
+    expected, save, stops = outcome(done(name)), loop.save_checkpoint, itertools.count()
+
+    def save_and_stop(*arguments):
+        save(*arguments)
+        assert next(stops) < 50
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_checkpoint", save_and_stop)
+    line, out = lines[name], tmp_path / "stopped"
+    assert main([*line, "--out", str(out)]) == 130
+    while main(resume(line, out)) == 130:
+        pass
+    assert next(stops) >= 2
+    assert outcome(out) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "count"),
+    [
+        ("train, cutmix", "log", 2), ("pseudo-label", "log", 6), ("self-train", "log", 6),
+        ("train", "write_result", 1), ("distill", "write_result", 1),
+        ("forget-less", "write_result", 2), ("self-train", "write_result", 1),
+    ],
+)  # fmt: skip
+def test_commands_stopped_once_end_with_the_same_bits(
+    done, lines, tmp_path, monkeypatch, name, method, count
+):
+    """Before an epoch is logged, or before a result is written."""
+    expected, original, calls = outcome(done(name)), getattr(Run, method), itertools.count(1)
+
+    def stopping(*arguments):
+        if next(calls) == count:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, method, stopping)
+        assert main([*lines[name], "--out", str(tmp_path / "stopped")]) == 130
+    assert main(resume(lines[name], tmp_path / "stopped")) == 0
+    assert outcome(tmp_path / "stopped") == expected
+
+
+# ── killed ───────────────────────────────────────────────────────────────────────────────────
+
+# A command line, and when it is killed: as soon as this file has this many lines.
+KILLED = {
+    "train": (
+        ["train", "--limit", "256", "--epochs", "8"], [("metrics.jsonl", 2)],
+    ),
+    "train with patience": (
+        ["train", "--limit", "60", "--lr", "0.02", "--schedule", "constant", "--epochs", "40",
+         "--patience", "3"],
+        [("metrics.jsonl", 2), ("metrics.jsonl", 4), ("metrics.jsonl", 6)],
+    ),
+    "transfer": (
+        ["transfer", "OLD", "--dataset", "HIGH", "--epochs", "12", "--limit", "40", "--batch-size",
+         "20", "--augment", "crop"],
+        [("frozen/training/metrics.jsonl", 1)],
+    ),
+    "search-augmentation": (
+        ["search-augmentation", "--limit", "100", "--epochs", "1", "--processes", "1", "--budget",
+         "3"],
+        [("candidates.jsonl", 1)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_commands_killed_by_the_system_end_with_the_same_bits(place, tmp_path, name):
+    """kill -9 in the middle of an epoch, and then the command that resumes it."""
+    line, moments = KILLED[name]
+    places = {"OLD": str(place / "old"), "HIGH": str(place / "high")}
+    line = [places.get(word, word) for word in line]
+    assert main([*line, "--out", str(tmp_path / "peaceful")]) == 0
+    killed, kills = tmp_path / "killed", 0
+    command = [*line, "--out", str(killed)]
+    for file, count in moments:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "minivision", *command],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not ((killed / file).exists() and (killed / file).read_bytes().count(b"\n") >= count):
+            assert time.monotonic() < deadline
+            if process.poll() is not None:
+                break
+            time.sleep(0.002)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+        command = resume(line, killed)
+    assert kills >= 1
+    assert kills < len(moments) or not list(killed.glob("*t.json"))  # no result, no best policy
+    subprocess.run([sys.executable, "-m", "minivision", *command], check=True, capture_output=True)
+    assert outcome(killed) == outcome(tmp_path / "peaceful")
+    if line[0] == "train":
+        history = [records(tmp_path / folder) for folder in ("killed", "peaceful")]
+        assert [[r["epoch"] for r in h] for h in history] == [
+            [*range(1, len(h) + 1)] for h in history
+        ]
+
+
+# ── changed ──────────────────────────────────────────────────────────────────────────────────
+
+
+def changes():
+    """(command, change, fragments): an option, or entries of settings.json (None: removed)."""
+    for command in COMMANDS:
+        search = command == "search-augmentation"
+        data = "--labelled" if command in ("pseudo-label", "self-train") else "--dataset"
+        was = "it was digits" if command == "train" else "it was /"
+        seven = ("search: seed is 7", "with 0") if search else ("--seed is 7", "it was 0")
+        yield command, "--seed 7", seven
+        if not search:  # which would have to read MNIST first
+            yield command, f"{data} mnist", (f"{data} is mnist", was)
+            yield command, {"seed": 7}, ("settings.json", "'seed'", "edited")
+            yield command, {"epochs": None}, ("settings.json", "'epochs'")
+            yield command, {"epochs": "2"}, ("settings.json", "'epochs'")
+        yield (
+            command,
+            {"versions": {"minivision": "0.1.0"}},
+            ("minivision 0.1.0", version("minivision")),
+        )
+        yield command, {"versions": [1]}, ("settings.json", "'versions'", "[1]")
+        if not search:
+            yield command, {"versions": {}}, ("minivision 0.1,", version("minivision"))
+    for option, was in (
+        ("--epochs 1", "4"), ("--augment crop", "none"), ("--shift 3", "2"), ("--limit 9", "20"),
+        ("--lr 0.5", "0.002"), ("--model vgg_small", "softmax_regression"), ("--start he", "paper"),
+        ("--patience 4", "not given"), ("--weight-decay 0.3", "not given"),
+        ("--momentum 0.5", "not given"), ("--schedule constant", "cosine"),
+        ("--class-weights balanced", "not given"),
+    ):  # fmt: skip
+        yield "train", option, (option.replace(" ", " is "), f"it was {was}")
+    yield "train", "--skip-unreadable", ("--skip-unreadable is given", "not given")
+    yield "train", "--weights w.safetensors", ("--weights is ", "w.safetensors", "not given")
+    for entries in (
+        {"lr": 0.1}, {"batch_size": 5}, {"optimizer": "sgd"}, {"epochs": 9}, {"model": "lenet5"},
+        {"start": "he"}, {"limit": 30}, {"mixer": "cutmix"}, {"dataset": "mnist"}, {"shift": 1},
+        {"classes": ["0", "1"]}, {"channels": 3},
+    ):  # fmt: skip
+        yield "train", entries, ("settings.json", repr(*entries), "edited")
+    for option, was in (("--epochs 3", "2"), ("--layers 2", "1"), ("--hidden 9", "not given")):
+        yield "transfer", option, (option.replace(" ", " is "), f"it was {was}")
+    for name in ("images", "augment"):
+        yield "transfer", {name: None}, ("settings.json", repr(name), "missing")
+    for entries in ({"temperature": 8.0}, {"alpha": 0.5}):
+        yield "distill", entries, ("settings.json", repr(*entries), "edited")
+    for entries in ({"floor": 0.5}, {"iterations": 3}):
+        yield "self-train", entries, ("settings.json", repr(*entries), "edited")
+    yield "search-augmentation", {"lr": 0.5}, ("search: lr is 0.002", "with 0.5")
+    yield "search-augmentation", "--epochs 2", ("search: epochs is 2", "with 1")
+    yield "search-augmentation", "--space sequences", ("search: space is 'sequences'", "'grid'")
+
+
+@pytest.mark.parametrize(
+    ("command", "change", "fragments"),
+    list(changes()),
+    ids=[f"{command} {change}" for command, change, _ in changes()],
+)
+def test_commands_refuse_to_resume_after_a_change(
+    done, lines, tmp_path, capsys, command, change, fragments
+):
+    folder = tmp_path / "copy"
+    shutil.copytree(done(command), folder)
+    (folder / "result.json").unlink(missing_ok=True)  # not finished yet
+    line = resume(lines[command], folder)
+    if isinstance(change, str):
+        line += change.split()
+    else:
+        gone = [name for name, value in change.items() if value is None]
+        edited = {n: v for n, v in (settings(folder) | change).items() if n not in gone}
+        (folder / "settings.json").write_text(json.dumps(edited))
+    before = files(folder)
+    refuses(capsys, line, *fragments)
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_refuse_to_resume_what_another_command_began(
+    done, lines, tmp_path, capsys, command
+):
+    other = "transfer" if command != "transfer" else "distill"
+    shutil.copytree(done(other), tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    named = "was started with" if command == "search-augmentation" else "not written by"
+    refuses(capsys, resume(lines[command], tmp_path / "copy"), str(tmp_path / "copy"), named)
+    assert files(tmp_path / "copy") == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_refuse_a_folder_in_use(done, lines, tmp_path, capsys, command):
+    shutil.copytree(done(command), tmp_path / "copy")
+    (tmp_path / "copy" / "result.json").unlink(missing_ok=True)
+    with Run(tmp_path / "copy", {}).locked():
+        line = resume(lines[command], tmp_path / "copy")
+        refuses(capsys, line, str(tmp_path / "copy"), f"process {os.getpid()}")
+
+
+@pytest.mark.parametrize("command", COMMANDS[:-1])
+def test_commands_refuse_to_overwrite_results_or_to_resume_nothing(
+    done, lines, tmp_path, capsys, command
+):
+    refuses(capsys, [*lines[command], "--out", done(command)], "already contains", "--resume")
+    refuses(capsys, [command, "--resume"], "--resume", "--out FOLDER")
+    for out in (tmp_path / "nothing", tmp_path):
+        line = resume(lines[command], out)
+        refuses(capsys, line, f"no run at {out}", "settings.json", "without --resume")
+
+
+def test_commands_resumed_accept_their_own_options(done, lines, capsys):
+    for command in COMMANDS[:-1]:
+        folder = done(command)
+        before = files(folder)
+        printed(capsys, *lines[command], "--resume", "--out", folder)
+        assert files(folder).keys() == before.keys()
+
+
+# ── lost, left over, and of another time ─────────────────────────────────────────────────────
 
 
 @pytest.fixture
-def folder(done, tmp_path):
-    """A copy of them, not finished: the last results are not there yet."""
-    shutil.copytree(done, tmp_path / "copy")
-    for name in ("train", "distill", "distill/distilled"):
-        (tmp_path / "copy" / name / "result.json").unlink()
-    return tmp_path / "copy"
+def unfinished(done, tmp_path):
+    """unfinished(name) is a copy of the folder of this call without its last results."""
+
+    def copied(name):
+        shutil.copytree(done(name), tmp_path / name)
+        for part in ("", "distilled"):
+            (tmp_path / name / part / "result.json").unlink(missing_ok=True)
+        return tmp_path / name
+
+    return copied
 
 
-def search(out):
-    line = ["search-augmentation", "--budget", "2", "--processes", "1", "--model"]
-    return [*line, "softmax_regression", *SMALL, "1", "--out", str(out)]
-
-
-def resume(command, folder):
-    return search(folder) if command == "search-augmentation" else [
-        command, "--resume", "--out", str(folder)
-    ]  # fmt: skip
-
-
-def refused(capsys, *line):
-    """The one line that a refused command prints."""
-    capsys.readouterr()
-    assert main(list(line)) == 2
-    error = capsys.readouterr().err
-    lines = [line for line in error.splitlines() if not line.startswith("epoch ")]
-    assert len(lines) == 1, error
-    return lines[0]
-
-
-def edit(folder, **changes):
-    said = json.loads((folder / "settings.json").read_text())
-    (folder / "settings.json").write_text(json.dumps(said | changes))
-
-
-def files(folder):
-    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def weights(folder):
-    return (folder / "checkpoint.safetensors").read_bytes()
-
-
-def test_a_lost_checkpoint_is_named_and_the_way_out_leads_to_the_same_weights(done, folder, capsys):
-    run = folder / "train"
+def test_train_names_a_lost_checkpoint_and_a_way_to_the_same_weights(
+    done, lines, unfinished, capsys
+):
+    run = unfinished("train")
     (run / "checkpoint.safetensors").unlink()
     before = files(run)
-    error = refused(capsys, *resume("train", run))
-    assert (
-        f"{run / 'metrics.jsonl'} has 4 epochs, but {run / 'checkpoint.safetensors'} is mi" in error
-    )
-    assert "or remove the former to begin again with epoch 1" in error
+    refuses(
+        capsys, resume(lines["train"], run),
+        f"{run / 'metrics.jsonl'} has 4 epochs", run / "checkpoint.safetensors", "epoch 1",
+    )  # fmt: skip
     assert files(run) == before
     (run / "metrics.jsonl").unlink()
-    assert main(resume("train", run)) == 0
-    assert "going on with" in (said := capsys.readouterr().out)
-    assert ": 0 epochs are done" in said
-    assert weights(run) == weights(done / "train")
+    assert f"{run}: 0 epochs are done" in printed(capsys, *resume(lines["train"], run))
+    assert weights(run) == weights(done("train"))
 
 
-def test_an_older_checkpoint_is_named_and_the_way_out_leads_to_the_same_weights(
-    done, tmp_path, monkeypatch, capsys
+def test_train_names_an_older_checkpoint_and_a_way_to_the_same_weights(
+    done, lines, tmp_path, monkeypatch, capsys
 ):
-    from minivision.training import loop
-
+    done("train")
     save = loop.save_checkpoint
 
     def save_and_copy(path, *arguments):
@@ -105,202 +343,142 @@ def test_an_older_checkpoint_is_named_and_the_way_out_leads_to_the_same_weights(
 
     run = tmp_path / "run"
     monkeypatch.setattr(loop, "save_checkpoint", save_and_copy)
-    line = ["train", "--model", "softmax_regression", *SMALL, "4", "--out", str(run)]
-    assert main(line) == 0
+    assert main([*lines["train"], "--out", str(run)]) == 0
     (run / "result.json").unlink()
     shutil.copy(tmp_path / "2", run / "checkpoint.safetensors")
-    error = refused(capsys, *resume("train", run))
-    assert "metrics.jsonl has 4 epochs, but" in error
-    assert "is of epoch 2; put the right checkpoint back, or remove the lines after" in error
-    lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
-    (run / "metrics.jsonl").write_text("".join(lines[:2]))
-    assert main(resume("train", run)) == 0
-    assert "2 epochs are done" in capsys.readouterr().out
-    assert weights(run) == weights(done / "train")
+    refuses(
+        capsys, resume(lines["train"], run), "metrics.jsonl has 4 epochs", "of epoch 2",
+        "the lines after epoch 2",
+    )  # fmt: skip
+    kept = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(kept[:2]))
+    assert "2 epochs are done" in printed(capsys, *resume(lines["train"], run))
+    assert weights(run) == weights(done("train"))
 
 
-def test_the_epochs_that_are_done_are_those_of_the_checkpoint(folder, tmp_path, capsys):
+def test_train_resumed_counts_the_epochs_of_the_checkpoint(unfinished, lines, capsys):
     """A kill may leave the record of one epoch more."""
-    with (folder / "train" / "metrics.jsonl").open("a") as file:
+    run = unfinished("train")
+    with (run / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 5}\n')
-    assert main(resume("train", folder / "train")) == 0
-    assert "4 epochs are done" in capsys.readouterr().out
-    assert [r["epoch"] for r in Run.open(folder / "train").history()] == [1, 2, 3, 4]
+    assert "4 epochs are done" in printed(capsys, *resume(lines["train"], run))
+    assert [record["epoch"] for record in records(run)] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
-    ("kept", "said"),
+    ("kept", "fragments"),
     [
-        ([], "metrics.jsonl lacks epochs 1 to 4, which"),
-        ([1, 2], "metrics.jsonl lacks epochs 3 to 4, which"),
-        ([1, 2, 3], "metrics.jsonl lacks epoch 4, which"),
-        ([1, 2, 4], "metrics.jsonl, line 3 is of epoch 4; expected epoch 3"),
-        ([3, 4], "metrics.jsonl, line 1 is of epoch 3; expected epoch 1"),
-        ([1, 2, 2, 3, 4], "metrics.jsonl, line 3 is of epoch 2; expected epoch 3"),
+        ([], ("epochs 1 to 4", "checkpoint.safetensors")),
+        ([1, 2], ("epochs 3 to 4", "checkpoint.safetensors")),
+        ([1, 2, 3], ("epoch 4", "checkpoint.safetensors")),
+        ([1, 2, 4], ("line 3 is of epoch 4", "epoch 3")),
+        ([3, 4], ("line 1 is of epoch 3", "epoch 1")),
+        ([1, 2, 2, 3, 4], ("line 3 is of epoch 2", "epoch 3")),
     ],
 )
-def test_lost_and_repeated_records_are_named(folder, capsys, kept, said):
-    metrics = folder / "train" / "metrics.jsonl"
-    lines = metrics.read_text().splitlines(keepends=True)
-    metrics.write_text("".join(lines[epoch - 1] for epoch in kept))
-    assert said in refused(capsys, *resume("train", folder / "train"))
+def test_train_names_lost_and_repeated_records(unfinished, lines, capsys, kept, fragments):
+    run = unfinished("train")
+    metrics = run / "metrics.jsonl"
+    all_lines = metrics.read_text().splitlines(keepends=True)
+    metrics.write_text("".join(all_lines[epoch - 1] for epoch in kept))
+    refuses(capsys, resume(lines["train"], run), "metrics.jsonl", *fragments)
     metrics.unlink()
-    error = refused(capsys, *resume("train", folder / "train"))
-    assert "metrics.jsonl lacks epochs 1 to 4, which" in error
+    refuses(capsys, resume(lines["train"], run), "metrics.jsonl", "epochs 1 to 4")
 
 
 @pytest.mark.parametrize(
     ("command", "stage"),
     [("distill", "distilled/training"), ("self-train", "with-noise/0-teacher")],
 )
-def test_the_stages_of_a_longer_command_are_checked_too(folder, capsys, command, stage):
-    stage = folder / command / stage
+def test_commands_resumed_check_their_stages(unfinished, lines, capsys, command, stage):
+    folder = unfinished(command)
+    stage = folder / stage
     metrics = (stage / "metrics.jsonl").read_text()
     (stage / "metrics.jsonl").unlink()
-    assert f"{stage / 'metrics.jsonl'} lacks epoch" in refused(
-        capsys, *resume(command, folder / command)
-    )
+    line = resume(lines[command], folder)
+    refuses(capsys, line, stage / "metrics.jsonl", "epochs 1 to")
     (stage / "metrics.jsonl").write_text(metrics)
     edit(stage, stage="another")
-    error = refused(capsys, *resume(command, folder / command))
-    assert f"{stage / 'settings.json'}: 'stage' was edited" in error
+    refuses(capsys, line, stage / "settings.json", "'stage'", "edited")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"seed": 1}, {"lr": 0.1}, {"batch_size": 5}, {"optimizer": "sgd"}, {"epochs": 9},
-        {"model": "lenet5"}, {"start": "he"}, {"limit": 30}, {"mixer": "cutmix"},
-        {"dataset": "mnist"}, {"classes": ["0", "1"]}, {"shift": 1}, {"channels": 3},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_a_run_whose_settings_were_edited_does_not_go_on(folder, capsys, change):
-    run, (name,) = folder / "train", change
-    edit(run, **change)
-    before = files(run)
-    error = refused(capsys, *resume("train", run))
-    assert f"{run / 'settings.json'}: {name!r} was edited after the run was begun" in error
-    assert files(run) == before
+def test_train_resumes_with_another_number_of_workers(done, unfinished, lines, capsys):
+    run = unfinished("train")
+    edit(run, workers=1)
+    printed(capsys, *resume(lines["train"], run))
+    assert weights(run) == weights(done("train"))
 
 
-def test_a_run_whose_settings_were_edited_can_be_used(folder, capsys):
-    edit(folder / "train", lr=0.1)
-    assert main(["evaluate", str(folder / "train")]) == 0
+def test_evaluate_uses_a_run_whose_settings_were_edited(unfinished, capsys):
+    run = unfinished("train")
+    edit(run, lr=0.1)
+    printed(capsys, "evaluate", run)
 
 
-def test_the_number_of_workers_may_be_edited(done, folder):
-    edit(folder / "train", workers=1)
-    assert main(resume("train", folder / "train")) == 0
-    assert weights(folder / "train") == weights(done / "train")
-
-
-def test_images_of_ones_own_may_be_moved_while_a_run_is_stopped(tmp_path, capsys):
+def test_train_resumes_with_images_that_have_moved(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name in ("dark", "bright"):
-        (tmp_path / "here" / name).mkdir(parents=True)
-        for i in range(12):
-            image = rng.integers(0, 255, (30, 30, 3)).astype(np.uint8)
-            cv2.imwrite(str(tmp_path / "here" / name / f"{i}.png"), image)
+        images = rng.integers(0, 255, (12, 30, 30, 3)).astype(np.uint8)
+        write_images(tmp_path / "here" / name, images)
     line = ["train", "--dataset", str(tmp_path / "here"), "--epochs", "1"]
-    assert main([*line, "--out", str(tmp_path / "run")]) == 0
+    printed(capsys, *line, "--out", tmp_path / "run")
     (tmp_path / "run" / "result.json").unlink()
     (tmp_path / "here").rename(tmp_path / "there")
     edit(tmp_path / "run", dataset=str(tmp_path / "there"))
-    assert main(resume("train", tmp_path / "run")) == 0
+    printed(capsys, *resume(line, tmp_path / "run"))
 
 
-@pytest.mark.parametrize(
-    ("command", "changes"),
-    [
-        ("distill", {"temperature": 8.0}), ("distill", {"seed": 1}), ("distill", {"alpha": 0.5}),
-        ("self-train", {"floor": 0.5}), ("self-train", {"iterations": 3}),
-    ],
-)  # fmt: skip
-def test_edited_options_of_a_longer_command_are_named(folder, capsys, command, changes):
-    edit(folder / command, **changes)
-    error = refused(capsys, *resume(command, folder / command))
-    assert f"settings.json: {next(iter(changes))!r} was edited after the run was begun" in error
-
-
-def test_edited_settings_of_a_search_are_named(folder, capsys):
-    edit(folder / "search-augmentation", lr=0.5)
-    error = refused(capsys, *search(folder / "search-augmentation"))
-    assert "search: lr is 0.002, but" in error
-
-
-@pytest.mark.parametrize("command", ["train", "distill", "self-train", "search-augmentation"])
-def test_other_libraries_than_a_run_was_begun_with_are_one_note(folder, capsys, command):
-    run = folder / command
-    versions = json.loads((run / "settings.json").read_text())["versions"]
-    assert main(resume(command, run)) == 0
-    assert "begun with" not in capsys.readouterr().out
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_resumed_note_other_versions_of_libraries_once(unfinished, lines, capsys, command):
+    folder, note = unfinished(command), "the weights may differ"
+    versions = settings(folder)["versions"]
+    assert note not in printed(capsys, *resume(lines[command], folder))
     if command == "train":
-        (run / "result.json").unlink()
-    edit(run, versions=versions | {"numpy": "2.0.9", "python": "3.9"})
-    assert main(resume(command, run)) == 0
-    said = capsys.readouterr().out
-    assert said.count("begun with") == 1
-    now = version("numpy")
-    assert f"begun with numpy 2.0.9, this is numpy {now}: the weights may differ" in said
-
-
-@pytest.mark.parametrize("command", ["train", "distill", "search-augmentation"])
-def test_versions_that_are_not_names_are_refused(folder, capsys, command):
-    edit(folder / command, versions=[1])
-    assert "settings.json: 'versions' is [1]; expected" in refused(
-        capsys, *resume(command, folder / command)
+        (folder / "result.json").unlink()
+    edit(folder, versions=versions | {"numpy": "2.0.9", "python": "3.9"})
+    (noted,) = (
+        line
+        for line in printed(capsys, *resume(lines[command], folder)).splitlines()
+        if note in line
     )
+    assert "numpy 2.0.9" in noted
+    assert f"numpy {version('numpy')}" in noted
+    assert "3.9" not in noted.replace("2.0.9", "")
 
 
-def test_a_finished_run_is_told_nothing_of_libraries(folder, capsys):
-    assert main(resume("train", folder / "train")) == 0
-    edit(folder / "train", versions={"minivision": version("minivision"), "numpy": "2.0.9"})
-    capsys.readouterr()
-    assert main(resume("train", folder / "train")) == 0
-    assert "is finished" in (said := capsys.readouterr().out)
-    assert "begun with" not in said
+def test_train_says_nothing_of_libraries_if_the_run_is_finished(unfinished, lines, capsys):
+    run = unfinished("train")
+    printed(capsys, *resume(lines["train"], run))
+    edit(run, versions={"minivision": version("minivision"), "numpy": "2.0.9"})
+    said = printed(capsys, *resume(lines["train"], run))
+    assert "is finished" in said
+    assert "2.0.9" not in said
 
 
-def test_a_search_of_another_version_does_not_go_on(folder, capsys):
-    edit(folder / "search-augmentation", versions={"minivision": "0.1.0"})
-    error = refused(capsys, *search(folder / "search-augmentation"))
-    assert "was begun by minivision 0.1.0" in error
-
-
-def test_a_search_in_use_is_refused_and_unfinished_files_are_removed(folder, capsys):
-    run = Run(folder / "search-augmentation", {})
-    with run.locked():
-        assert "is in use: process" in refused(capsys, *search(run.path))
-    (run.path / ".unfinished-1").write_bytes(b"half a picture")
-    assert main(search(run.path)) == 0
+def test_search_augmentation_removes_unfinished_files(unfinished, lines, capsys):
+    folder = unfinished("search-augmentation")
+    (folder / ".unfinished-1").write_bytes(b"half a picture")
+    printed(capsys, *resume(lines["search-augmentation"], folder))
     names = ["best.json", "candidates.jsonl", "search.png", "settings.json"]
-    assert sorted(path.name for path in run.path.iterdir()) == names
+    assert sorted(path.name for path in folder.iterdir()) == names
 
 
-@pytest.mark.parametrize("command", ["train", "distill", "self-train"])
-def test_where_nothing_has_begun_resume_says_how_to_begin(tmp_path, capsys, command):
-    for out in (tmp_path / "nothing", tmp_path):
-        error = refused(capsys, *resume(command, out))
-        assert f"there is no run at {out}: it has no settings.json; begin it without" in error
-
-
-def test_a_finished_run_that_a_kill_left_its_lock_is_cleared(folder, capsys):
-    run = folder / "train"
-    assert main(resume("train", run)) == 0
+def test_train_removes_a_lock_that_a_kill_left_in_a_finished_run(unfinished, lines, capsys):
+    run = unfinished("train")
+    printed(capsys, *resume(lines["train"], run))
     before = files(run)
     for left in (".lock", ".unfinished-1"):
         (run / left).write_bytes(b"7")
-    assert main(resume("train", run)) == 0
+    printed(capsys, *resume(lines["train"], run))
     assert files(run) == before
 
 
-def test_a_run_that_was_being_lengthened_goes_on_after_a_kill(folder, capsys):
-    """New settings are there, and the result of fewer epochs as well."""
-    run = folder / "train"
-    assert main(resume("train", run)) == 0
-    said = json.loads((run / "settings.json").read_text())
+def test_train_resumes_a_run_that_was_killed_while_it_was_lengthened(unfinished, lines, capsys):
+    """The settings are new already, and the result is that of fewer epochs."""
+    run = unfinished("train")
+    printed(capsys, *resume(lines["train"], run))
+    said = settings(run)
     del said["digests"]
     Run.open(run).rewrite_settings(said | {"epochs": 5})
-    assert main([*resume("train", run), "--epochs", "5"]) == 0
-    assert json.loads((run / "result.json").read_text())["epochs"] == 5
+    printed(capsys, *resume(lines["train"], run), "--epochs", "5")
+    assert result(run)["epochs"] == 5

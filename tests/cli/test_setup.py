@@ -1,4 +1,4 @@
-"""How images become a network's input, and with which weights it begins."""
+"""How images become a network's input, and which weights it starts with."""
 
 import json
 import math
@@ -38,7 +38,7 @@ def inputs(data, model, part="dataset"):
     return np.stack([transform(data.train[i][0], rng) for i in range(20)])
 
 
-def test_a_usual_network_gets_images_of_mean_0_and_variance_1():
+def test_preprocessing_gives_images_mean_0_and_variance_1():
     x = inputs(splits(), lenet5)
     assert x.shape == (20, 1, 28, 28)
     assert x.mean() == pytest.approx(0, abs=1e-3)
@@ -47,7 +47,7 @@ def test_a_usual_network_gets_images_of_mean_0_and_variance_1():
 
 @pytest.mark.parametrize("C", [1, 3])
 @pytest.mark.parametrize("N", [1, 99, 101, 250])
-def test_statistics_of_pixels_are_those_of_all_images_at_once(N, C):
+def test_pixel_statistics_equal_those_of_all_images_at_once(N, C):
     rng = np.random.default_rng(N)
     images = rng.integers(0, 256, (N, 9, 7, C), dtype=np.uint8) // rng.integers(1, 4, (N, 1, 1, 1))
     images = images.astype(np.uint8)
@@ -59,7 +59,7 @@ def test_statistics_of_pixels_are_those_of_all_images_at_once(N, C):
         assert found.extent == int(np.median(extents(images)))
 
 
-def test_statistics_of_pixels_are_of_ten_thousand_images_with_a_few_in_memory():
+def test_pixel_statistics_use_ten_thousand_images_a_few_at_a_time():
     class Noted:
         def __init__(self):
             self.asked = []
@@ -86,7 +86,7 @@ def test_preprocessing_of_the_digits_is_what_runs_have_recorded():
 
 
 @pytest.mark.parametrize(("size", "expected"), [(28, 250), (64, 244), (227, 19), (1200, 1)])
-def test_images_are_measured_in_batches_that_fit_their_size(size, expected):
+def test_loader_has_batches_that_suit_the_size_of_the_images(size, expected):
     data = ArrayDataset(np.zeros((2, 10, 10, 3), np.uint8), np.array([0, 1]), ("a", "b"))
     settings = RunSettings(
         model="lenet5", dataset="digits", classes=["a", "b"], channels=3, epochs=1, batch_size=7,
@@ -97,7 +97,7 @@ def test_images_are_measured_in_batches_that_fit_their_size(size, expected):
 
 
 class FakeModel:
-    """What `preprocessing` asks of a network, of any input size."""
+    """What `preprocessing` needs to know of a network, for any input size."""
 
     pixel_range = None
 
@@ -105,13 +105,13 @@ class FakeModel:
         self.input_shape = (3, size, size)
 
 
-def test_the_original_lenet_gets_black_as_minus_a_tenth_and_white_as_1_175():
+def test_preprocessing_for_the_original_lenet_maps_black_and_white_as_in_the_paper():
     x = inputs(splits(), lenet5_original)
     np.testing.assert_allclose(x[0], -0.1, atol=1e-6)
     np.testing.assert_allclose(x[1][:, 2:30, 2:30], 1.175, atol=1e-6)
 
 
-def test_it_gets_smaller_images_in_the_middle_of_32_pixels_and_larger_ones_resized():
+def test_preprocessing_for_the_original_lenet_centres_small_images_and_resizes_large_ones():
     x = inputs(splits(), lenet5_original)
     border = np.ones((32, 32), bool)
     border[2:30, 2:30] = False
@@ -120,7 +120,7 @@ def test_it_gets_smaller_images_in_the_middle_of_32_pixels_and_larger_ones_resiz
 
 
 def spreads(model):
-    """Of each layer: the standard deviation of its weights, what He's rule says, and the biases."""
+    """For each layer: the standard deviation of its weights, that of He's rule, and the biases."""
     for layer in model.modules():
         if isinstance(layer, Weighted):
             weight, bias = layer.weight.data, layer.bias.data
@@ -136,7 +136,7 @@ def begun(name, classes, channels, seed, start="paper"):
     "name",
     ["softmax_regression", "lenet5", "lenet5_lecture", "alexnet_small", "vgg_small", "resnet20"],
 )
-def test_he_s_start_is_to_the_bit_that_of_networks_whose_page_begins_he_normal(name):
+def test_new_network_with_start_he_equals_networks_that_are_he_normal_already(name):
     with manual_seed(3):
         expected = MODELS[name](7, in_channels=3).state_dict()
     for start in ("he", "paper"):
@@ -146,7 +146,7 @@ def test_he_s_start_is_to_the_bit_that_of_networks_whose_page_begins_he_normal(n
             np.testing.assert_array_equal(found[key], array, strict=True)
 
 
-def test_alexnet_begins_as_its_paper_says_or_he_normal():
+def test_new_network_alexnet_starts_as_in_its_paper_or_he_normal():
     for spread, _, _ in spreads(begun("alexnet", 10, 3, 0)):
         assert spread == pytest.approx(0.01, rel=0.05)
     for spread, he, bias in spreads(begun("alexnet", 10, 3, 0, "he")):
@@ -154,7 +154,7 @@ def test_alexnet_begins_as_its_paper_says_or_he_normal():
         assert not bias.any()
 
 
-def test_every_layer_of_both_towers_can_begin_he_normal(monkeypatch):
+def test_new_network_with_two_towers_can_start_he_normal(monkeypatch):
     monkeypatch.setitem(MODELS, "narrow", partial(MODELS["alexnet_two_tower"], width=0.1))
     layers = list(spreads(begun("narrow", 10, 3, 0, "he")))
     assert len(layers) == 15  # seven in each tower, and the last
@@ -163,27 +163,27 @@ def test_every_layer_of_both_towers_can_begin_he_normal(monkeypatch):
         assert not bias.any()
 
 
-def test_the_lenet_of_1998_can_begin_he_normal():
+def test_new_network_lenet_of_1998_can_start_he_normal():
     page, he = (list(spreads(begun("lenet5_original", 10, 1, 0, s))) for s in ("paper", "he"))
     for (ours, _, _), (theirs, expected, _) in zip(page[::3], he[::3], strict=True):  # C1 and F6
         assert theirs == pytest.approx(expected, rel=0.2)
         assert ours != pytest.approx(theirs, rel=0.2)
 
 
-def test_vgg_begins_as_its_page_says_or_he_normal(monkeypatch):
+def test_new_network_vgg_starts_as_on_its_page_or_he_normal(monkeypatch):
     monkeypatch.setitem(MODELS, "narrow", partial(vgg_network, "A", widths=[64] * 5))
     monkeypatch.setattr("minivision.models.vgg.HIDDEN", 64)
     for start in ("he", "paper"):
         layers = list(spreads(begun("narrow", 40, 3, 0, start)))
         for spread, he, _ in layers[-3:]:
             assert spread == pytest.approx(he if start == "he" else 0.01, rel=0.05)
-        # The page's rule has the filters and their taps for a fan.
+        # The rule on the page uses fan-out: filters times taps.
         assert layers[0][0] == pytest.approx(
             math.sqrt(2 / (3 * 9 if start == "he" else 64 * 9)), rel=0.1
         )
 
 
-def test_a_run_from_before_starts_were_recorded_began_as_the_paper_says(tmp_path):
+def test_open_run_assumes_the_papers_start_if_none_is_recorded(tmp_path):
     settings = {
         "model": "alexnet", "dataset": "digits", "classes": ["0"], "channels": 3, "epochs": 1,
         "batch_size": 1, "lr": 0.1, "optimizer": "adam", "seed": 0, "limit": None, "workers": 0,

@@ -1,4 +1,4 @@
-"""Images of one's own are dealt to the parts by name, and what has changed since is noticed."""
+"""Your own images are dealt to the parts by name, and later changes are noticed."""
 
 import numpy as np
 import pytest
@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 from minivision.datasets.file_dataset import Member
 from minivision.datasets.fingerprint import changes, check_fingerprint, fingerprint, stamps
 from minivision.datasets.splits import SHARES, deal_by_name, part_by_name, place_of
+from tests.refusals import refused
 
 names = st.builds("{}/{}.png".format, st.sampled_from("abc"), st.integers(0, 10**6))
 
 
 @given(st.sets(names, min_size=60, max_size=100), st.sets(names, max_size=20))
-def test_new_images_move_no_other(old, new):
-    """Whichever images come or go, the others stay in the part they were in."""
+def test_deal_by_name_moves_no_image_when_others_are_added(old, new):
+    """Whatever is added or removed, all other images stay in their part."""
     before, after = deal_by_name(sorted(old)), deal_by_name(sorted(old | new))
-    # In a folder this small chance may leave a part empty, and then it is filled by another rule.
+    # In such a small folder a part may be empty by chance, and is then filled by another rule.
     assume(all(before[part] == by_name(old, part) for part in before))
     for part in before:
         assert set(after[part]) & old == set(before[part])
@@ -28,7 +29,7 @@ def by_name(images, part):
 
 
 @given(st.sets(names, max_size=12), st.sampled_from([(), ("test",), ("validation", "test")]))
-def test_parts_are_disjoint_never_empty_and_every_class_is_trained(images, parts):
+def test_deal_by_name_makes_disjoint_parts_and_trains_every_class(images, parts):
     classes = {name[0] for name in images}
     try:
         dealt = deal_by_name(sorted(images), parts)
@@ -41,24 +42,24 @@ def test_parts_are_disjoint_never_empty_and_every_class_is_trained(images, parts
     assert {name[0] for name in dealt["train"]} == classes
 
 
-def test_every_class_has_its_share_on_average():
+def test_deal_by_name_gives_every_class_its_share_on_average():
     dealt = deal_by_name([f"{c}/{i}.jpg" for c in "abcde" for i in range(2000)])
     for part, share in SHARES.items():
         counts = np.unique([name[0] for name in dealt[part]], return_counts=True)[1]
-        # Five standard deviations of a binomial number.
+        # Five standard deviations of a binomial distribution.
         assert np.all(abs(counts - 2000 * share) < 5 * np.sqrt(2000 * share * (1 - share)))
 
 
-def test_the_same_name_in_another_class_is_another_image():
+def test_part_by_name_depends_on_the_class():
     same = [part_by_name(f"cat/{i}.png") == part_by_name(f"dog/{i}.png") for i in range(500)]
-    assert 0.4 < np.mean(same) < 0.7  # 0.7² + 0.1² + 0.2² = 0.54 if they have nothing in common
+    assert 0.4 < np.mean(same) < 0.7  # 0.7² + 0.1² + 0.2² = 0.54 if they are independent
 
 
-def test_an_accent_may_be_one_character_or_two():
+def test_place_of_ignores_how_an_accent_is_encoded():
     assert place_of("caf\u00e9/1.png") == place_of("cafe\u0301/1.png")
 
 
-def test_what_is_missing_changed_or_new_is_told_by_name():
+def test_changes_name_what_is_missing_changed_or_new():
     then = {"cat/1.png": Member("1", b"one"), "cat/2.png": Member("2", b"two"), "cat/3.png": None}
     recorded = stamps({"cat/1.png": then["cat/1.png"], "cat/2.png": then["cat/2.png"]})
     recorded["cat/3.png"] = "3 00000000"
@@ -68,7 +69,7 @@ def test_what_is_missing_changed_or_new_is_told_by_name():
     assert str(found) == "missing: cat/3.png; changed: cat/2.png; new: dog/4.png"
 
 
-def test_a_large_dataset_is_told_by_its_sizes():
+def test_changes_compare_sizes_only_if_only_sizes_are_recorded():
     recorded = stamps({"a": Member("a", b"123")}, contents=False)
     assert not any(changes(recorded, {"a": Member("a", b"456")}))
     assert changes(recorded, {"a": Member("a", b"1234")}).changed == ["a"]
@@ -87,7 +88,7 @@ def test_a_large_dataset_is_told_by_its_sizes():
     ],
     ids=str,
 )
-def test_a_record_that_was_edited_is_refused(tmp_path, spoil):
+def test_check_fingerprint_refuses_an_edited_record(tmp_path, spoil):
     parts = {
         "train": {"cat/2.png": "1 00000000"},
         "validation": {},
@@ -95,13 +96,13 @@ def test_a_record_that_was_edited_is_refused(tmp_path, spoil):
     }
     record = fingerprint(tmp_path, parts)
     check_fingerprint("settings.json", record)
-    with pytest.raises(ValueError, match=r"settings\.json: 'images'"):
+    with refused(ValueError, "settings.json", "'images'"):
         check_fingerprint("settings.json", record | spoil)
 
 
-def test_a_stamp_that_is_a_number_is_refused_whatever_the_digest_says(tmp_path):
+def test_check_fingerprint_refuses_a_stamp_that_is_a_number(tmp_path):
     parts = {"train": {}, "validation": {}, "test": {"cat/1.png": "2.9"}}
     record = fingerprint(tmp_path, parts)
     check_fingerprint("settings.json", record)
-    with pytest.raises(ValueError, match=r"settings\.json: 'images'"):
+    with refused(ValueError, "settings.json", "'images'"):
         check_fingerprint("settings.json", record | {"test": {"cat/1.png": 2.9}})

@@ -1,4 +1,4 @@
-"""Tests of read_image and image_folder, on real files that are whole, cut, damaged or absurd."""
+"""read_image on real files: whole, truncated, damaged or absurd."""
 
 import io
 import re
@@ -13,11 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from minivision.datasets import (
-    images,
-    read_image,
-)
-from minivision.datasets.image_formats import ADAM7, PNG, image_size
+from minivision.datasets import images, read_image
+from minivision.datasets.image_formats import ADAM7, image_size
 from minivision.datasets.images import image_from_bytes
 from tests.damage import (
     DAMAGES,
@@ -31,10 +28,11 @@ from tests.damage import (
     whole_file,
     write,
 )
+from tests.refusals import refused
 
 
 @pytest.mark.parametrize(("suffix", "error"), [(".png", 0), (".bmp", 0), (".jpg", 12)])
-def test_an_image_comes_back_in_rgb(tmp_path, suffix, error):
+def test_read_image_returns_rgb(tmp_path, suffix, error):
     image = smooth_image()
     read = read_image(write(tmp_path / f"ä{suffix}", encode(image, suffix)))
     assert read.dtype == np.uint8
@@ -44,7 +42,7 @@ def test_an_image_comes_back_in_rgb(tmp_path, suffix, error):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
-def test_a_colour_image_is_read_as_grey_when_asked(tmp_path, suffix):
+def test_read_image_converts_to_grey_on_request(tmp_path, suffix):
     image = smooth_image()
     read = read_image(write(tmp_path / "x", encode(image, suffix)), channels=1)
     assert read.shape == (40, 60, 1)
@@ -53,7 +51,7 @@ def test_a_colour_image_is_read_as_grey_when_asked(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
-def test_a_grey_file_has_three_equal_channels_or_one(tmp_path, suffix):
+def test_read_image_gives_a_grey_file_three_equal_channels_or_one(tmp_path, suffix):
     path = write(tmp_path / "x", encode(smooth_image()[:, :, :1], suffix))
     colour, grey = read_image(path), read_image(path, channels=1)
     assert grey.shape == (40, 60, 1)
@@ -61,19 +59,19 @@ def test_a_grey_file_has_three_equal_channels_or_one(tmp_path, suffix):
         np.testing.assert_array_equal(colour[:, :, c], grey[:, :, 0])
 
 
-def test_sixteen_bits_are_scaled_to_eight(tmp_path):
+def test_read_image_scales_16_bits_to_8(tmp_path):
     image = np.array([[[0], [257], [32896], [65535]]], np.uint16)
     read = read_image(write(tmp_path / "x.png", encode(image)), channels=1)
     assert read[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
-def test_what_is_transparent_is_laid_on_white(tmp_path):
+def test_read_image_blends_transparency_with_white(tmp_path):
     image = np.array([[[100, 0, 50, 255], [100, 0, 50, 0], [100, 0, 50, 51]]], np.uint8)
     read = read_image(write(tmp_path / "x.png", encode(image)))
     assert read[0].tolist() == [[100, 0, 50], [255, 255, 255], [224, 204, 214]]
 
 
-def test_a_photograph_is_turned_as_its_camera_noted(tmp_path):
+def test_read_image_turns_a_jpeg_upright(tmp_path):
     jpeg = encode(smooth_image(), ".jpg")
     # An EXIF segment with one entry: orientation (0x0112) is 6, a quarter turn.
     tiff = b"MM\0*\0\0\0\x08" + b"\0\x01" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\0" * 4
@@ -85,7 +83,7 @@ def test_a_photograph_is_turned_as_its_camera_noted(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_a_photograph_in_another_format_is_turned_too(tmp_path, kind):
+def test_read_image_turns_other_formats_upright(tmp_path, kind):
     notes = Image.Exif()
     notes[0x0112] = 6
     image, options = smooth_image(), {"lossless": True} if kind == "WEBP" else {}
@@ -101,21 +99,23 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("kind", "options"), OTHERS)
-def test_other_formats_have_pillows_pixels_and_are_refused_if_cut(tmp_path, kind, options):
+def test_read_image_gives_pillows_pixels_of_other_formats_and_refuses_truncated_ones(
+    tmp_path, kind, options
+):
     data = saved(photograph(40, 30), kind, **options)
-    # The name says JPEG; the content decides.
+    # The name says JPEG, but the content decides.
     read = read_image(write(tmp_path / "a.jpg", data))
     expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     np.testing.assert_array_equal(read, expected)
     for length in {*range(1, len(data), 97), len(data) - 3}:
         path = write(tmp_path / "b", data[:length])
-        with pytest.raises(ValueError, match=re.escape(f"read_image: {path} ")):
+        with refused(ValueError, f"read_image: {path} "):
             read_image(path)
 
 
 @pytest.mark.parametrize("size", [(17, 23), (400, 300)])
-def test_a_tiff_that_states_more_rows_than_it_has_is_refused(size):
-    """Pillow alone reads it as a picture that is black below."""
+def test_read_image_refuses_a_tiff_with_missing_rows(size):
+    """Pillow alone reads it as an image whose lower part is black."""
     data = bytearray(saved(photograph(*size), "TIFF"))
     (at,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, at)
@@ -123,12 +123,12 @@ def test_a_tiff_that_states_more_rows_than_it_has_is_refused(size):
     height = next(f for f in fields if struct.unpack_from("<H", data, f) == (257,))
     struct.pack_into("<HII", data, height + 2, 4, 1, 8 * size[0])
     assert np.asarray(Image.open(io.BytesIO(data))).shape[0] == 8 * size[0]
-    with pytest.raises(ValueError, match=f"its strips do not fill the {8 * size[0]} x {size[1]}"):
+    with refused(ValueError, "damaged", "strips", f"{8 * size[0]} x {size[1]}"):
         read(bytes(data))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_transparent_parts_become_white_in_every_format(tmp_path, kind):
+def test_read_image_makes_transparent_parts_white_in_every_format(tmp_path, kind):
     image = np.full((6, 5, 4), (100, 0, 50, 255), np.uint8)
     image[:3, :, 3] = 0
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
@@ -138,7 +138,7 @@ def test_transparent_parts_become_white_in_every_format(tmp_path, kind):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "P"])
-def test_a_colour_that_a_png_declares_transparent_becomes_white(tmp_path, mode):
+def test_read_image_makes_the_transparent_colour_of_a_png_white(tmp_path, mode):
     shades = np.array([[0, 0, 255, 255], [0, 255, 0, 255]], np.uint8)
     image = Image.fromarray(shades).convert(mode)
     clear = (0, 0, 0) if mode == "RGB" else image.getpixel((0, 0))
@@ -147,7 +147,7 @@ def test_a_colour_that_a_png_declares_transparent_becomes_white(tmp_path, mode):
 
 
 @pytest.mark.parametrize(("depth", "clear"), [(1, 1), (2, 3), (4, 9), (8, 200), (16, 51_400)])
-def test_a_transparent_grey_is_found_at_every_depth(depth, clear):
+def test_read_image_makes_a_transparent_grey_white_at_every_depth(depth, clear):
     pixels = np.array([[[clear], [0]]])
     header = struct.pack(">IIBBBBB", 2, 1, depth, 0, 0, 0, 0)
     data = png_of(header, zlib.compress(packed_rows(pixels, depth)))
@@ -156,25 +156,19 @@ def test_a_transparent_grey_is_found_at_every_depth(depth, clear):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_a_picture_of_twelve_bits_in_sixteen_is_refused_rather_than_read_black(tmp_path, kind):
+def test_read_image_refuses_12_bits_stored_in_16(tmp_path, kind):
     def file(brightest):
         image = np.linspace(0, brightest, 24).astype(np.uint16).reshape(4, 6)
         return write(tmp_path / "x", saved(Image.fromarray(image), kind))
 
-    with pytest.raises(ValueError, match="is nearly black: its 16-bit numbers go only to 4095"):
+    with refused(ValueError, "read_image", "16-bit", "4095", "8 bits"):
         read_image(file(4095))
     assert read_image(file(65535)).max() == 255
     assert read_image(file(0)).max() == 0
 
 
-def test_numbers_of_32_bits_are_refused(tmp_path):
-    data = saved(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")
-    with pytest.raises(ValueError, match="has numbers of 32 bits"):
-        read_image(write(tmp_path / "x.tif", data))
-
-
-def test_sixteen_bits_and_transparency_take_little_more_than_the_pixels():
-    """8 bytes per pixel are decoded, 4 of them scaled, 3 laid on white; no fractions of all."""
+def test_read_image_needs_little_more_memory_than_the_pixels():
+    """8 bytes per pixel are decoded, 4 of them scaled, 3 blended with white; none are floats."""
     H = W = 2000
     rows = zlib.compress((b"\0" + b"\xff" * 8 * W) * H, 1)
     data = png_of(struct.pack(">IIBBBBB", W, H, 16, 6, 0, 0, 0), rows)
@@ -187,99 +181,17 @@ def test_sixteen_bits_and_transparency_take_little_more_than_the_pixels():
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
 @given(st.integers(0, 10_000))
-def test_every_cut_file_is_refused(tmp_path_factory, suffix, seed):
+def test_read_image_refuses_every_truncated_file(tmp_path_factory, suffix, seed):
     data = encode(smooth_image(), suffix)
     length = int(np.random.default_rng(seed).integers(len(data)))
     path = write(tmp_path_factory.mktemp("cut") / "x", data[:length])
-    with pytest.raises(ValueError, match=r"x (is|begins)") as caught:
+    with refused(ValueError, f"read_image: {path} "):
         read_image(path)
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("suffix", "keep", "sentence"),
-    [
-        (".jpg", -2, "is truncated: it ends after .* bytes without an end marker"),
-        (".jpg", 30, "is truncated: it ends after 30 bytes, in a header"),
-        (".png", -12, "is truncated: it ends after .* bytes without an IEND chunk"),
-        (".png", -20, "is truncated: it ends after .* bytes, in a chunk 'IDAT'"),
-        (".bmp", -1, "is truncated: it has .* of the .* bytes it promises"),
-    ],
-)
-def test_the_sentence_says_where_a_file_ends(tmp_path, suffix, keep, sentence):
-    path = write(tmp_path / f"cut{suffix}", encode(smooth_image(), suffix)[:keep])
-    with pytest.raises(ValueError, match=sentence) as caught:
-        read_image(path)
-    assert str(path) in str(caught.value)
-
-
-def test_opencv_alone_would_read_a_cut_photograph_as_a_whole_one(tmp_path):
-    path = write(tmp_path / "cut.jpg", encode(smooth_image(), ".jpg")[:-40])
-    assert cv2.imread(str(path)).shape == (40, 60, 3)
-
-
-def header(W, H):
-    return chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 8, 0, 0, 0, 0))
-
-
-def damaged_png():
-    data = bytearray(encode(smooth_image()))
-    data[len(data) // 2] ^= 255
-    return bytes(data)
-
-
-def damaged_jpeg():
-    data = encode(smooth_image(), ".jpg")
-    return data[:20] + b"\x00\x00" + data[22:]  # where the second segment begins
-
-
-@pytest.mark.parametrize(
-    ("data", "sentence"),
-    [
-        (b"", "is empty"),
-        (b"a letter", "begins with 61 20 6c 65 74 74 65 72; expected one of PNG, JPEG, BMP, WEBP"),
-        (b"GIF89a..", "is damaged: Pillow cannot open this GIF"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "is a HEIC picture; save it as a JPEG"),
-        (b"\n<!DOCTYPE html><html>", "is an HTML page, perhaps the error page of a download"),
-        (b"<svg xmlns=", "is a drawing or text in XML; save it as a PNG"),
-        (b"%PDF-1.7", "is a PDF document"),
-        (b"version https://git-lfs.github.com/spec/v1", "is a placeholder of Git LFS"),
-        (damaged_png(), "is damaged: the checksum of its chunk 'IDAT' is wrong"),
-        (damaged_jpeg(), "is damaged: no JPEG marker at byte 20"),
-        (b"\xff\xd8\xff\xda\x00\x02\xff\xd9", "is damaged: its JPEG header does not state a size"),
-        (
-            PNG + header(4, 3) + chunk(b"IDAT", b"no pixels") + chunk(b"IEND", b""),
-            "is damaged: its pixels cannot be decompressed: .* incorrect header check",
-        ),
-        (
-            PNG + header(100_000, 50_000) + chunk(b"IEND", b""),
-            "has 50000 x 100000 pixels; expected at most 64,000,000 in all",
-        ),
-        (
-            b"BM" + struct.pack("<IIIIii", 26, 0, 26, 40, 90_000, -80_000),
-            "has 80000 x 90000 pixels",
-        ),
-    ],
-)
-def test_a_broken_file_raises_a_sentence_with_its_name(tmp_path, data, sentence):
-    path = write(tmp_path / "broken", data)
-    with pytest.raises(ValueError, match=sentence) as caught:
-        read_image(path)
-    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
-def test_the_size_is_read_from_the_header(suffix):
+def test_image_size_reads_the_header(suffix):
     assert image_size(encode(smooth_image(7, 19), suffix)) == (7, 19)
-
-
-def test_a_missing_file_a_folder_and_odd_channels_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing"):
-        read_image(tmp_path / "nothing.png")
-    with pytest.raises(ValueError, match="is a folder; expected an image file"):
-        read_image(tmp_path)
-    with pytest.raises(ValueError, match=r"channels is 4; expected 3 \(RGB\) or 1 \(grey\)"):
-        read_image(tmp_path, channels=4)
 
 
 def opencv_read(data):
@@ -297,7 +209,7 @@ SIZES = [(1, 1), (1, 9), (9, 1), (17, 16), (28, 28), (33, 47), (96, 65)]
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("quality", [30, 75, 95, 100])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_jpeg_of_pillows_has_opencvs_pixels(size, quality, progressive):
+def test_read_image_gives_opencvs_pixels_of_a_jpeg_by_pillow(size, quality, progressive):
     image = photograph(*size)
     for subsampling in ("4:4:4", "4:2:2", "4:2:0"):
         # Pillow reserves too few bytes for a tiny image unless it optimizes.
@@ -313,7 +225,7 @@ def test_a_jpeg_of_pillows_has_opencvs_pixels(size, quality, progressive):
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("sampling", ["411", "420", "422", "440", "444"])
 @pytest.mark.parametrize("options", [(), ("PROGRESSIVE", 1), ("RST_INTERVAL", 1), ("OPTIMIZE", 1)])
-def test_a_jpeg_of_opencvs_has_opencvs_pixels(size, sampling, options):
+def test_read_image_gives_opencvs_pixels_of_a_jpeg_by_opencv(size, sampling, options):
     factor = getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{sampling}")
     options = [getattr(cv2, f"IMWRITE_JPEG_{options[0]}"), 1] if options else []
     data = opencv_saved(
@@ -323,20 +235,20 @@ def test_a_jpeg_of_opencvs_has_opencvs_pixels(size, sampling, options):
 
 
 @pytest.mark.parametrize("transform", [0, 2], ids=["CMYK", "YCCK"])
-def test_a_jpeg_of_four_inks_has_opencvs_pixels(transform):
+def test_read_image_gives_opencvs_pixels_of_a_cmyk_jpeg(transform):
     inks = np.concatenate([photograph(33, 47), photograph(33, 47, 1)[:, :, :1]], axis=2)
     data = bytearray(saved(Image.fromarray(inks, "CMYK"), quality=90))
     data[data.index(b"Adobe") + 11] = transform
     np.testing.assert_array_equal(read(bytes(data)), opencv_read(bytes(data)))
 
 
-def test_a_jpeg_stored_in_red_green_and_blue_has_opencvs_pixels():
+def test_read_image_gives_opencvs_pixels_of_an_rgb_jpeg():
     data = saved(photograph(33, 47), keep_rgb=True)
     np.testing.assert_array_equal(read(data), opencv_read(data))
 
 
 def noted(tiff):
-    """A JPEG of 17 x 30 pixels with these notes of its camera."""
+    """A JPEG of 17 x 30 pixels with this EXIF data."""
     jpeg = saved(photograph(17, 30))
     body = b"Exif\0\0" + tiff
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
@@ -344,7 +256,7 @@ def noted(tiff):
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("value", [*range(10), 65535])
-def test_every_note_of_a_camera_turns_a_photograph_as_opencv_does(order, value):
+def test_read_image_turns_every_orientation_like_opencv(order, value):
     tiff = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
     tiff += struct.pack(f"{order}HHHIHHI", 1, 0x0112, 3, 1, value, 0, 0)
     data = noted(tiff)
@@ -358,23 +270,16 @@ def test_every_note_of_a_camera_turns_a_photograph_as_opencv_does(order, value):
 
 
 @given(st.binary(max_size=60))
-def test_no_note_of_a_camera_makes_a_photograph_unreadable(notes):
+def test_read_image_survives_any_exif_data(notes):
     for start in (b"", b"MM\0*\0\0\0\x08", b"II*\0\x08\0\0\0"):
         assert sorted(read(noted(start + notes)).shape) == [3, 17, 30]
 
 
-def test_what_follows_a_photograph_does_no_harm():
-    """Some telephones write a second picture, or a film, behind the first."""
+def test_read_image_ignores_what_follows_a_jpeg():
+    """Some phones append a second image, or a film, to the first."""
     first, second = saved(photograph(33, 47)), saved(photograph(20, 20), progressive=True)
     for rest in (second, bytes(100), b"a film"):
         np.testing.assert_array_equal(read(first + rest), opencv_read(first))
-
-
-def test_a_resolution_of_colours_that_cannot_be_checked_is_refused():
-    data = bytearray(saved(photograph(64, 64)))
-    data[data.index(b"\xff\xc0\x00\x11") + 11] = 0x42
-    with pytest.raises(ValueError, match=r"x has colours at a resolution .* save it again"):
-        read(bytes(data))
 
 
 def damaged_files():
@@ -392,27 +297,32 @@ def damaged_files():
 
 
 @pytest.mark.parametrize("data", list(damaged_files()))
-def test_a_damaged_image_is_refused_by_name(tmp_path, data):
+def test_read_image_refuses_a_damaged_image_by_name(tmp_path, data):
     path = write(tmp_path / "photo", data)
-    with pytest.raises(ValueError, match=r"^read_image: .*photo is (damaged|truncated): "):
+    with refused(ValueError, f"read_image: {path} is ") as caught:
+        read_image(path)
+    assert re.search("damaged|truncated", str(caught.value))
+
+
+def test_read_image_refuses_half_a_jpeg_that_opencv_reads(tmp_path):
+    half = DAMAGES[".jpg"]["cut"](whole_file(".jpg", 480, 640))
+    assert opencv_read(half).shape == (480, 640, 3)
+    with refused(ValueError, "read_image: x", "damaged", "premature end of data"):
+        read(half)
+    path = write(tmp_path / "without_end.jpg", encode(smooth_image(), ".jpg")[:-40])
+    assert cv2.imread(str(path)).shape == (40, 60, 3)
+    with refused(ValueError, f"read_image: {path}", "truncated"):
         read_image(path)
 
 
-def test_opencv_alone_reads_half_a_photograph_with_an_end_marker():
-    half = DAMAGES[".jpg"]["cut"](whole_file(".jpg", 480, 640))
-    assert opencv_read(half).shape == (480, 640, 3)
-    with pytest.raises(ValueError, match="is damaged: Corrupt JPEG data: premature end of data"):
-        read(half)
-
-
-def test_a_progressive_jpeg_without_its_last_scans_is_refused():
-    """Even where it is cut between two scans, so that each of the others is whole."""
+def test_read_image_refuses_a_progressive_jpeg_without_its_last_scans():
+    """Even if it is cut between two scans, so that all the others are whole."""
     data = saved(photograph(64, 64), progressive=True)
     starts = [found.start() for found in re.finditer(rb"\xff[\xc4\xda]", data)]
     scans = [at for at in starts if at > data.index(b"\xff\xda")]
     assert len(scans) > 9
     for at in scans:
-        with pytest.raises(ValueError, match="is truncated: its last scans are missing"):
+        with refused(ValueError, "truncated", "scans"):
             read(data[:at] + b"\xff\xd9")
 
 
@@ -437,7 +347,7 @@ def packed_rows(pixels, depth):
 
 @pytest.mark.parametrize(("depth", "colour", "samples"), KINDS)
 @pytest.mark.parametrize("interlaced", [0, 1])
-def test_every_kind_of_png_is_read_if_it_has_its_pixels_and_no_more(
+def test_read_image_reads_every_kind_of_png_with_exactly_its_pixels(
     depth, colour, samples, interlaced
 ):
     rng = np.random.default_rng(0)
@@ -454,13 +364,13 @@ def test_every_kind_of_png_is_read_if_it_has_its_pixels_and_no_more(
         assert read(file(rows)).shape == (H, W, 3)
         if depth == 8 and colour in (0, 2):
             np.testing.assert_array_equal(read(file(rows)) - pixels, np.zeros((H, W, 3)))
-        with pytest.raises(ValueError, match=f"bytes of pixels; expected {len(rows)}$"):
+        with refused(ValueError, f"{len(rows) - 1} bytes of pixels", f"expected {len(rows)}"):
             read(file(rows[:-1]))
-        with pytest.raises(ValueError, match=f"has more than {len(rows)} bytes of pixels"):
+        with refused(ValueError, f"more than {len(rows)} bytes of pixels"):
             read(file(rows + b"\0"))
 
 
-def test_a_png_that_would_fill_the_memory_is_not_decompressed(monkeypatch):
+def test_read_image_does_not_decompress_more_pixels_than_a_png_states(monkeypatch):
     packed = zlib.compress(bytes(100_000_000))
     found = []
     inflate = zlib.decompressobj
@@ -477,23 +387,23 @@ def test_a_png_that_would_fill_the_memory_is_not_decompressed(monkeypatch):
             return part
 
     monkeypatch.setattr(zlib, "decompressobj", Watched)
-    with pytest.raises(ValueError, match="has more than 36 bytes of pixels; expected 36"):
+    with refused(ValueError, "more than 36 bytes of pixels", "expected 36"):
         read(png_of(struct.pack(">IIBBBBB", 8, 4, 8, 0, 0, 0, 0), packed))
     assert found == [37]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
-def test_a_bmp_of_pillows_has_opencvs_pixels(mode):
+def test_read_image_gives_opencvs_pixels_of_a_bmp_by_pillow(mode):
     for size in SIZES:
         data = saved(Image.fromarray(photograph(*size)).convert(mode), "BMP")
         np.testing.assert_array_equal(read(data), opencv_read(data))
-        # A length of 0 is what some programs write; padding is harmless.
+        # Some programs write a length of 0, and padding is harmless.
         no_length = data[:2] + bytes(4) + data[6:] + b"\0\0"
         np.testing.assert_array_equal(read(no_length), opencv_read(data))
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_bmp_of_opencvs_has_opencvs_pixels(channels):
+def test_read_image_gives_opencvs_pixels_of_a_bmp_by_opencv(channels):
     for size in SIZES:
         image = np.concatenate([photograph(*size), photograph(*size)[:, :, :1]], axis=2)
         data = encode(image[:, :, :channels], ".bmp")
@@ -503,36 +413,36 @@ def test_a_bmp_of_opencvs_has_opencvs_pixels(channels):
     np.testing.assert_array_equal(read(top_down), opencv_read(data)[::-1])
 
 
-def test_a_bmp_with_the_oldest_header_is_read():
-    rows = bytes(range(24)) * 3  # three rows of seven pixels and three bytes that fill them up
+def test_read_image_reads_a_bmp_with_the_oldest_header():
+    rows = bytes(range(24)) * 3  # three rows of seven pixels and three bytes of padding
     data = b"BM" + struct.pack("<IIIIHHHH", 26 + 72, 0, 26, 12, 7, 3, 1, 24) + rows
     np.testing.assert_array_equal(read(data), opencv_read(data))
     assert read(data)[0, 1].tolist() == [5, 4, 3]
-    with pytest.raises(ValueError, match="do not fit 97 bytes"):
+    with refused(ValueError, "damaged", "3 rows of 24 bytes", "97 bytes"):
         read(data[:2] + bytes(4) + data[6:-1])
 
 
-def test_a_bmp_that_states_too_many_or_too_few_colours_is_refused():
+def test_read_image_refuses_a_bmp_with_a_wrong_number_of_colours():
     """OpenCV alone reads it with other colours."""
     data = bytearray(saved(photograph(17, 23)[:, :, 0], "BMP"))
     struct.pack_into("<I", data, 46, 256)
     np.testing.assert_array_equal(read(bytes(data)), opencv_read(bytes(data)))
     struct.pack_into("<I", data, 46, 1)
-    with pytest.raises(ValueError, match=r"is damaged: a pixel has the colour .* of 1 colours"):
+    with refused(ValueError, "damaged", "pixel", "1 colours"):
         read(bytes(data))
     struct.pack_into("<I", data, 46, 65_536)
-    with pytest.raises(ValueError, match="is damaged: it states 65,536 colours for 8 bits"):
+    with refused(ValueError, "damaged", "65,536 colours", "8 bits"):
         read(bytes(data))
 
 
-def test_a_profile_behind_the_pixels_of_a_bmp_is_no_pixels():
+def test_read_image_does_not_count_the_profile_of_a_bmp_as_pixels():
     data = bytearray(encode(np.zeros((5, 6, 4), np.uint8), ".bmp"))
     assert struct.unpack_from("<I", data, 14) == (124,)
     struct.pack_into("<I", data, 2, len(data) + 100)
     struct.pack_into("<I", data, 130, 100)
     assert read(bytes(data) + bytes(100)).shape == (5, 6, 3)
     struct.pack_into("<I", data, 130, 0)
-    with pytest.raises(ValueError, match="has more than the 5 rows of 24 bytes it states"):
+    with refused(ValueError, "damaged", "5 rows of 24 bytes"):
         read(bytes(data) + bytes(100))
 
 
@@ -547,7 +457,7 @@ def run_length_bmp(runs, bits, H, W):
 
 
 def runs_of(image, bits):
-    """The rows of an image (H, W), from the last to the first, in runs and a few loose colours."""
+    """The rows of an image (H, W), from the last to the first, in runs and a few single colours."""
     rows = []
     for row in image[::-1].tolist():
         runs = b"".join(bytes([1, v if bits == 8 else 17 * v]) for v in row[:-5])
@@ -561,7 +471,7 @@ def runs_of(image, bits):
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_a_compressed_bmp_is_read_if_its_runs_fill_its_rows(bits):
+def test_read_image_reads_a_compressed_bmp_if_its_runs_fill_its_rows(bits):
     H, W = 12, 17
     image = np.random.default_rng(0).integers(0, 2**bits, (H, W))
     runs = runs_of(image, bits)
@@ -578,19 +488,19 @@ def test_a_compressed_bmp_is_read_if_its_runs_fill_its_rows(bits):
         run_length_bmp(runs, bits, H // 4, W),
         run_length_bmp(runs, bits, H, W // 2),
     ):
-        with pytest.raises(ValueError, match=r"is damaged: its runs do not fill the .* pixels"):
+        with refused(ValueError, "damaged", "runs", "pixels"):
             read(broken)
 
 
-def test_a_compressed_bmp_may_leave_out_what_is_black():
-    """The command 2 moves on, here by three columns and two rows."""
+def test_read_image_accepts_a_compressed_bmp_that_skips_black_pixels():
+    """The command 2 skips pixels, here three columns and two rows."""
     runs = b"\3\7\0\2\3\2" + b"\2\7\0\0" + b"\0\1"
     data = run_length_bmp(runs, 8, 4, 9)
     np.testing.assert_array_equal(read(data), opencv_read(data))
 
 
-def test_a_file_that_is_a_giant_on_the_disk_is_not_even_read(tmp_path, monkeypatch):
+def test_read_image_does_not_open_a_huge_file(tmp_path, monkeypatch):
     path = write(tmp_path / "film.jpg", bytes(1001))
     monkeypatch.setattr(images, "MAX_BYTES", 1000)
-    with pytest.raises(ValueError, match=r"film\.jpg has 1,001 bytes; expected at most 1,000"):
+    with refused(ValueError, f"read_image: {path}", "1,001 bytes", "1,000"):
         read_image(path)

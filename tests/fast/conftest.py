@@ -1,4 +1,4 @@
-"""The tests of the machine room open its door, whatever MINIVISION_FAST says."""
+"""The tests of fast/ switch the fast forms on, whatever MINIVISION_FAST says."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""Tell the fast forms how to cut their work, so that small arrays meet every border.
+"""Split the work of the fast forms into tiny tiles, so that small arrays cover every border case.
 
-With the choices of fast/choice.py the arrays of a test are one tile each. Here a tile is a few
-rows and columns, and the test decides what fast/choice.py would decide by size.
+By the rules of fast/choice.py, an array of a test would be a single tile. Here a tile is a few rows
+and columns, and the test makes the choices that fast/choice.py makes by size.
 """
 
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from minivision.fast import choice
 
 
 def on_its_page(function, arrays, dy, *settings, **more):
-    """y and the gradients of all arrays, from the page that people read."""
+    """y and the gradients of all arrays, computed by the page in functional/."""
     with fast.off():
         inputs = [Tensor(np.asarray(array), requires_grad=True) for array in arrays]
         y = function(*inputs, *settings, **more)
@@ -42,7 +42,7 @@ def always(value):
 
 @contextmanager
 def cut_into(cuts):
-    """Make every fast form cut its work like this, whatever its size; None changes nothing."""
+    """Make every fast form split its work like this, whatever its size; None changes nothing."""
     if cuts is None:
         yield
         return

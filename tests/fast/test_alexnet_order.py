@@ -1,7 +1,7 @@
-"""A small AlexNet: in which order its activations lie, what is copied, and what is held.
+"""A small AlexNet: the memory order of its activations, what is copied, and what is kept.
 
-Every layer of the real one is here, with fewer channels and pixels. A function that lost the
-batch-innermost order would make all after it slow.
+It has every layer of the real one, with fewer channels and pixels. A function that lost the
+batch-innermost order would make all functions after it slow.
 """
 
 import sys
@@ -76,7 +76,7 @@ def layers(weights, rng):
 
 
 def forward(weights, x, labels):
-    """The loss, and what every layer gave."""
+    """The loss, and the output of every layer."""
     activations = []
     for layer in layers(weights, np.random.default_rng(2)):
         x = layer(x)
@@ -84,12 +84,12 @@ def forward(weights, x, labels):
     return F.cross_entropy(x, labels), activations
 
 
-def test_every_map_and_every_gradient_of_one_lies_in_the_same_order(kernels):
-    """As the images do on the page; batch innermost, (C, H, W, N), in the machine room."""
+def test_memory_order_is_the_same_for_every_feature_map_and_its_gradient(kernels):
+    """In the order of the images on the page; batch innermost, (C, H, W, N), in the fast forms."""
     order = (0, 1, 2, 3) if kernels == "page" else BATCH_INNERMOST
 
     def lies_in_order(array):
-        """Without gaps too: a crop of a padded image has gaps."""
+        """And without gaps: a crop of a padded image has gaps."""
         return memory.memory_order(array) == order and array.strides[order[-1]] == array.itemsize
 
     loss, activations = forward(parameters(), *batch())
@@ -102,16 +102,14 @@ def test_every_map_and_every_gradient_of_one_lies_in_the_same_order(kernels):
             if array is not None and array.ndim == 4:
                 assert lies_in_order(array), name
                 seen.append(name)
-    # dy and dx of 5 convolutions and relus, 3 pools and 2 norms, but no dx of the first; and what
-    # flatten gives back.
+    # dy and dx of 5 convolutions and relus, 3 pools and 2 norms, but no dx of the first; and the
+    # gradient that flatten returns.
     assert len(seen) == 2 * (5 + 5 + 3 + 2) - 1 + 1
 
 
 @pytest.mark.parametrize("kernels", FAST, indirect=True)
-def test_a_step_makes_one_transposing_copy_of_the_input_and_none_on_the_way_back(
-    kernels, monkeypatch
-):
-    """Copies that close gaps do not transpose."""
+def test_fast_alexnet_transposes_only_its_input(kernels, monkeypatch):
+    """Copies that only close gaps do not count."""
     copies = []
 
     def watched(array, order):
@@ -124,7 +122,7 @@ def test_a_step_makes_one_transposing_copy_of_the_input_and_none_on_the_way_back
         if name.startswith("minivision.") and getattr(module, "in_order", None) is in_order:
             monkeypatch.setattr(module, "in_order", watched)
             changed += 1
-    assert changed >= 5  # memory.py itself and four files of the room
+    assert changed >= 5  # memory.py itself and four more files of fast/
     x, labels = batch()
     loss, _ = forward(parameters(), x, labels)
     assert copies == [x.shape]
@@ -140,8 +138,8 @@ def loss_and_gradients(dtype=np.float64):
 
 
 @pytest.mark.parametrize("kernels", FAST, indirect=True)
-def test_the_loss_and_all_gradients_are_those_of_the_plain_kernels(kernels):
-    """In float64 to the last digits."""
+def test_fast_alexnet_has_the_loss_and_gradients_of_the_pages(kernels):
+    """In float64, up to the last digits."""
     found = loss_and_gradients()
     with door.off():
         expected = loss_and_gradients()
@@ -150,15 +148,15 @@ def test_the_loss_and_all_gradients_are_those_of_the_plain_kernels(kernels):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
-def test_in_float32_the_loss_and_all_gradients_stay_close_to_those_in_float64(kernels):
+def test_fast_alexnet_in_float32_is_close_to_float64(kernels):
     for one, other in zip(loss_and_gradients(np.float32), loss_and_gradients(), strict=True):
         assert one.dtype == np.float32
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
 
 
 @pytest.mark.parametrize("kernels", FAST, indirect=True)
-def test_from_the_second_step_on_no_new_memory_is_held(kernels, monkeypatch):
-    """Even where the smallest arrays lie in memory that was used before."""
+def test_free_list_does_not_grow_after_the_first_step(kernels, monkeypatch):
+    """Even if the smallest arrays reuse memory too."""
     monkeypatch.setattr(memory, "SMALLEST", 1)
     free_list.clear()
     try:

@@ -1,4 +1,4 @@
-"""Batch normalisation by rows of channels, against its page."""
+"""Batch normalization by rows of channels, against its page."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ EPS = 1e-3
 
 
 def channels_outermost(x):
-    """x (N, C, …) as activations lie in memory: C, …, N."""
+    """x (N, C, …) in the memory order of activations: C, …, N."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
 
 
@@ -33,7 +33,7 @@ def normalized(x, dy, gamma, beta, given):
 
 
 def on_the_page(x, dy, gamma, beta, given):
-    """The same from the page; in training its statistics are those that momentum 1 leaves."""
+    """The same from the page; with momentum 1, its running statistics are those of the batch."""
     in_training, C = given is None, len(gamma)
     mean, var = (np.zeros(C), np.ones(C)) if in_training else given
     running = RunningStatistics(mean, var, np.array(0))
@@ -43,7 +43,7 @@ def on_the_page(x, dy, gamma, beta, given):
 
 
 @given(shape=shapes, width=st.integers(1, 40), in_training=st.booleans(), seed=seeds)
-def test_it_equals_the_plain_one_however_many_channels_are_taken_at_once(
+def test_fast_batch_norm_equals_its_page_for_any_number_of_channels_at_once(
     shape, width, in_training, seed
 ):
     rng = np.random.default_rng(seed)
@@ -62,8 +62,8 @@ def test_it_equals_the_plain_one_however_many_channels_are_taken_at_once(
                 assert like_x.transpose(memory_order(x)).flags.c_contiguous
 
 
-def test_float32_keeps_its_digits_where_the_mean_is_large_and_the_row_long():
-    """60,000 values to a channel around 100: a variance from the sum of squares would lose four."""
+def test_fast_batch_norm_keeps_its_digits_in_float32_for_a_large_mean():
+    """60,000 values per channel around 100: a variance from Σ x² would lose four digits."""
     x = channels_outermost(np.random.default_rng(0).normal(100, 0.1, (60, 2, 40, 25)))
     x = x.astype(np.float32)
     gamma, beta = np.ones(2, np.float32), np.zeros(2, np.float32)
@@ -74,7 +74,7 @@ def test_float32_keeps_its_digits_where_the_mean_is_large_and_the_row_long():
     np.testing.assert_allclose(var, exact.var(axis=(0, 2, 3)), rtol=1e-5)
 
 
-def test_neither_x_nor_dy_nor_what_belongs_to_a_channel_is_written_to():
+def test_fast_batch_norm_changes_none_of_its_inputs():
     rng = np.random.default_rng(0)
     x, dy = (channels_outermost(a) for a in rng.normal(size=(2, 3, 4, 2, 2)))
     gamma, beta, mean = rng.normal(size=(3, 4))
@@ -86,7 +86,7 @@ def test_neither_x_nor_dy_nor_what_belongs_to_a_channel_is_written_to():
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2, 2), (1, 3, 2, 2)])
-def test_channels_that_lie_outermost_are_rows_and_no_others(shape):
+def test_use_channel_rows_holds_only_for_channels_outermost_in_memory(shape):
     x = np.zeros(shape)
     with door.on():
         assert choice.use_channel_rows(channels_outermost(x))
@@ -97,8 +97,8 @@ def test_channels_that_lie_outermost_are_rows_and_no_others(shape):
 
 
 @pytest.mark.parametrize("door_of", [door.off, door.on])
-def test_a_training_batch_between_forward_and_backward_of_evaluation_changes_no_gradient(door_of):
-    """The running statistics move on; the gradient belongs to those that y was made with."""
+def test_batch_norm_gradient_belongs_to_the_statistics_of_its_forward_pass(door_of):
+    """The running statistics change; the gradient belongs to those that y was computed with."""
     running = RunningStatistics(np.zeros(1), np.array([3.0]), np.array(0))
     x = Tensor(np.array([[12.0], [8.0]]), requires_grad=True)
     with door_of():

@@ -1,4 +1,4 @@
-"""Work in blocks: every entry once, corresponding ones together, in the arrays themselves."""
+"""Work in blocks: every entry once, corresponding entries together, in place."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,12 @@ def numbered(shape):
     block=st.integers(1, 20),
     workers=st.integers(1, 3),
 )
-def test_every_entry_comes_once_in_blocks_as_large_as_told(size, block, workers):
+def test_in_blocks_passes_every_entry_once_in_blocks_of_the_given_size(size, block, workers):
     places, times, lengths = np.arange(size), np.zeros(size, int), []
 
     def work(places, times):
         lengths.append(len(places))
-        times += 1 + places  # what comes together belongs together
+        times += 1 + places  # corresponding entries are passed together
 
     with cut_into(Cuts(width=block, workers=workers)):
         in_blocks(work, places, times)
@@ -36,7 +36,7 @@ def test_every_entry_comes_once_in_blocks_as_large_as_told(size, block, workers)
 
 
 @pytest.mark.parametrize("name", WITHOUT_GAPS)
-def test_arrays_that_lie_alike_are_cut(name):
+def test_in_blocks_splits_arrays_of_equal_memory_layout(name):
     x, y = (memory_orders(numbered((2, 3, 4, 5)) + shift)[name] for shift in (0, 1000))
     seen = []
     with cut_into(Cuts(width=7)):
@@ -47,7 +47,7 @@ def test_arrays_that_lie_alike_are_cut(name):
 
 @pytest.mark.parametrize("one", ORDERS)
 @pytest.mark.parametrize("other", ORDERS)
-def test_arrays_that_lie_differently_or_with_gaps_come_whole(one, other):
+def test_in_blocks_passes_arrays_of_different_layout_whole(one, other):
     x, y = memory_orders(numbered((2, 3, 4, 5)))[one], memory_orders(np.zeros((2, 3, 4, 5)))[other]
     seen = []
 
@@ -63,27 +63,27 @@ def test_arrays_that_lie_differently_or_with_gaps_come_whole(one, other):
     assert (seen == [(2, 3, 4, 5)]) == (not alike)
 
 
-def test_one_array_with_gaps_among_others_is_enough_for_all_to_come_whole():
+def test_in_blocks_passes_all_arrays_whole_if_one_has_gaps():
     x, y, z = numbered((4, 6)), numbered((4, 6)), numbered((4, 12))[:, ::2]
     assert as_rows(x, y) is not None
     assert as_rows(x, y, z) is None
 
 
-def test_a_number_and_an_empty_array_are_work_too():
+def test_in_blocks_takes_a_number_and_an_empty_array():
     number, empty = np.array(3.0), np.zeros((2, 0, 3))
     for array in (number, empty):
         in_blocks(lambda x: np.multiply(x, 2, out=x), array)
     assert number == 6
 
 
-def test_rows_are_views():
+def test_as_rows_returns_views():
     x = memory_orders(numbered((2, 3, 4, 5)))["batch innermost"]
     (row,) = as_rows(x)
     assert np.shares_memory(row, x)
     assert row.tolist() == x.transpose(1, 2, 3, 0).ravel().tolist()
 
 
-def test_arrays_of_another_library_come_whole():
+def test_in_blocks_passes_arrays_of_another_library_whole():
     class Other:
         size = 10**6
 

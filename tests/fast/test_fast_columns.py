@@ -1,4 +1,4 @@
-"""Columns in one copy: the view of all windows against loops, and how its rows are dealt out."""
+"""Columns in one copy: the view of all windows against loops, and how its rows are distributed."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ def image(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def test_the_view_holds_the_windows_that_loops_find():
-    """Two groups of two channels, with stride, padding and dilation that differ on the axes."""
+def test_fast_columns_equal_the_windows_that_loops_find():
+    """Two groups of two channels; stride, padding and dilation differ along the two axes."""
     geometry = Window((2, 3), (3, 2), (1, 2), (2, 1))
     x = image(2, 2, 7, 6, 3)  # (G, C, H, W, N)
     OH, OW = geometry.output_size(7, 6)
@@ -27,7 +27,7 @@ def test_the_view_holds_the_windows_that_loops_find():
                     np.testing.assert_array_equal(windows[:, :, i, j, r, s], expected)
 
 
-def test_the_view_copies_nothing_where_there_is_no_padding():
+def test_fast_columns_are_a_view_if_there_is_no_padding():
     x = image(1, 2, 5, 5, 2)
     assert np.shares_memory(x, columns.windows_of_all(x, Window((3, 3)), (3, 3)))
 
@@ -47,7 +47,7 @@ def work_of():
     return make
 
 
-def test_each_worker_fills_a_share_of_its_own(work_of):
+def test_columns_work_gives_each_worker_its_own_share(work_of):
     maps, work = work_of(2)
     work(0)
     filled = np.isfinite(maps).all(axis=(1, 3, 4))  # (group, row)
@@ -59,7 +59,7 @@ def test_each_worker_fills_a_share_of_its_own(work_of):
     np.testing.assert_allclose(maps, once, rtol=1e-12)
 
 
-def test_no_more_rows_become_columns_at_once_than_fit(work_of, monkeypatch):
+def test_columns_work_makes_columns_of_as_many_rows_as_fit(work_of, monkeypatch):
     monkeypatch.setattr(choice, "column_rows", lambda bytes_per_row: 3)
     heights, real = [], columns.empty
 

@@ -1,4 +1,4 @@
-"""The fast convolution against its page, in tiles so small that every border is met."""
+"""The fast convolution against its page, in tiles so small that every border case occurs."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ ODD = {
     for name, case in ODD_CONVOLUTIONS.items()
 } | {
     "tiles outside of the image": Convolution(2, 1, 2, (2, 1), (2, 2), (1, 1), (5, 6)),
-    "nothing but border": Convolution(1, 2, 2, (1, 1), (1, 1), (2, 2), (1, 1)),
+    "only border": Convolution(1, 2, 2, (1, 1), (1, 1), (2, 2), (1, 1)),
     "an image narrower than the kernel": Convolution(3, 2, 1, (2, 1), (3, 4), (1, 1), (1, 2)),
     "stride larger than the padded kernel": Convolution(5, 1, 2, (9, 7), (1, 2), (5, 4), (3, 1)),
     "many channels in groups": Convolution(4, 16, 5, (6, 5), (3, 3), padding=(1, 1), groups=2),
@@ -60,7 +60,7 @@ def upstream(case, dtype=np.float64):
 
 
 def assert_equals_page(case, cuts=None):
-    """In float64 within 10⁻¹², in float32 within 2·10⁻⁶ of the sum of the terms' sizes."""
+    """Within 10⁻¹² in float64 and 2·10⁻⁶ in float32, relative to the sum of the terms' sizes."""
     arrays, dy = case.arrays(), upstream(case)
     expected = on_the_page(arrays, dy, case)
     with cut_into(cuts):
@@ -82,25 +82,25 @@ def assert_equals_page(case, cuts=None):
 
 
 @given(case=convolutions_of_stacked_rows(), cuts=cuts)
-def test_tiles_of_any_size_give_the_numbers_of_the_page(case, cuts):
+def test_fast_conv2d_with_tiles_of_any_size_equals_its_page(case, cuts):
     assert_equals_page(case, cuts)
 
 
 @odd
 @pytest.mark.parametrize("cuts", ALL_FORMS, ids=str)
-def test_tiles_give_the_numbers_of_the_page_in_odd_geometries(case, cuts):
+def test_fast_conv2d_with_tiles_equals_its_page_in_odd_geometries(case, cuts):
     assert_equals_page(case, cuts)
 
 
 @odd
-def test_uncut_too_they_give_the_numbers_of_the_page(case):
+def test_fast_conv2d_without_tiles_equals_its_page(case):
     assert_equals_page(case)
 
 
 @pytest.mark.parametrize("tile_bytes", [0, 1, 3000])
 @pytest.mark.parametrize("product_width", [0, 500, 10**6])
 @pytest.mark.parametrize("narrow_product", [0, 10**6], ids=["stacked rows", "columns"])
-def test_the_rules_of_tiles_work_for_a_cache_of_any_size(
+def test_fast_conv2d_equals_its_page_for_a_cache_of_any_size(
     monkeypatch, tile_bytes, product_width, narrow_product
 ):
     monkeypatch.setattr(choice, "TILE_BYTES", tile_bytes)
@@ -117,7 +117,7 @@ def test_the_rules_of_tiles_work_for_a_cache_of_any_size(
     channels=st.integers(1, 2000),
     N=st.integers(1, 5000),
 )
-def test_a_tile_has_at_least_one_row_and_column_and_at_most_all_columns(case, filters, channels, N):
+def test_tile_has_at_least_one_row_and_at_most_all_columns(case, filters, channels, N):
     geometry = Window(case.kernel, case.stride, case.padding, case.dilation)
     OW = geometry.output_size(*case.size)[1]
     shape = (case.groups, filters, channels * case.kernel[0] * case.kernel[1])
@@ -128,8 +128,8 @@ def test_a_tile_has_at_least_one_row_and_column_and_at_most_all_columns(case, fi
     assert choice.gradient_rows(4 * channels * N, 4 * channels * filters, geometry) >= 1
 
 
-def test_the_tests_above_do_cut():
-    """Three groups of 3 x 4 places, in tiles of one place: 36 stacks, each of a row and column."""
+def test_stack_rows_is_called_once_per_tile_in_these_tests():
+    """Three groups of 3x4 positions in tiles of one position: 36 stacks of one row and column."""
     case = Convolution(2, 1, 1, (5, 6), (3, 3), groups=3)
     stacks = []
     with cut_into(Cuts(1, 1)), pytest.MonkeyPatch.context() as patch:
@@ -142,7 +142,7 @@ def test_the_tests_above_do_cut():
 
 
 @pytest.mark.parametrize(("flip", "form"), [(True, "convolution_work"), (False, "adjoint_work")])
-def test_both_forms_of_the_gradient_of_the_image_are_tested(monkeypatch, flip, form):
+def test_fast_conv2d_is_tested_with_both_forms_of_the_image_gradient(monkeypatch, flip, form):
     case, called = ODD["many channels in groups"], []
     arrays, dy = case.arrays(), upstream(case)
     geometry = Window(case.kernel, case.stride, case.padding)
@@ -157,8 +157,8 @@ def test_both_forms_of_the_gradient_of_the_image_are_tested(monkeypatch, flip, f
 
 
 @pytest.mark.parametrize("cuts", ALL_FORMS, ids=str)
-def test_an_image_and_weights_may_lie_in_memory_in_any_way(cuts):
-    """What comes back lies batch innermost, and the weights' gradient in C order."""
+def test_fast_conv2d_takes_images_and_weights_in_any_memory_order(cuts):
+    """Results have the batch innermost, and the gradient of the weights is in C order."""
     case = ODD["two groups"]
     x, weight, bias = case.arrays()
     dy = upstream(case)
@@ -174,7 +174,7 @@ def test_an_image_and_weights_may_lie_in_memory_in_any_way(cuts):
 
 
 @pytest.mark.parametrize("cuts", ALL_FORMS, ids=str)
-def test_nothing_that_comes_in_is_written_to(cuts):
+def test_fast_conv2d_changes_none_of_its_inputs(cuts):
     case = ODD["many channels in groups"]
     arrays, dy = case.arrays(), upstream(case)
     for array in (*arrays, dy):
@@ -183,7 +183,7 @@ def test_nothing_that_comes_in_is_written_to(cuts):
         y_dx_and_dw(fast, arrays, dy, case)
 
 
-def test_what_nobody_wants_is_none():
+def test_fast_conv2d_returns_none_for_a_gradient_that_is_not_needed():
     case = ODD["two groups"]
     x, weight, _ = case.arrays()
     geometry = Window(case.kernel, case.stride, case.padding, case.dilation)

@@ -1,4 +1,4 @@
-"""ReLU, local response normalisation and the products of linear layers, against their pages."""
+"""ReLU, local response normalization and the products of linear layers, against their pages."""
 
 import numpy as np
 import pytest
@@ -25,12 +25,12 @@ def relu_and_gradient(x, dy):
 
 
 def whole_numbers(rng, shape, dtype=np.float64):
-    """Few of them, so that many are 0."""
+    """Only a few different numbers, so that many are 0."""
     return rng.integers(-2, 3, shape).astype(dtype)
 
 
 @given(N=sizes, C=sizes, H=sizes, W=sizes, cuts=cuts, seed=seeds)
-def test_relu_in_blocks_equals_the_plain_one_however_x_and_dy_lie(N, C, H, W, cuts, seed):
+def test_fast_relu_equals_its_page_in_any_memory_order(N, C, H, W, cuts, seed):
     rng = np.random.default_rng(seed)
     x, dy = whole_numbers(rng, (N, C, H, W)), rng.normal(size=(N, C, H, W))
     expected = on_its_page(F.relu, [x], dy)
@@ -45,7 +45,7 @@ def test_relu_in_blocks_equals_the_plain_one_however_x_and_dy_lie(N, C, H, W, cu
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("cuts", [None, Cuts(width=3)], ids=["one block", "blocks of 3"])
-def test_the_gradient_of_relu_is_0_at_0(dtype, cuts):
+def test_fast_relu_gradient_is_0_at_0(dtype, cuts):
     x, dy = np.array([-1.0, -0.0, 0.0, 2.0], dtype), np.array([1.0, 10.0, 100.0, 1000.0], dtype)
     with cut_into(cuts):
         y, dx = relu_and_gradient(x, dy)
@@ -55,8 +55,8 @@ def test_the_gradient_of_relu_is_0_at_0(dtype, cuts):
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (5,), (4, 1), (1, 5), (4, 5)])
-def test_relu_of_a_broadcast_array_equals_the_plain_one(shape):
-    """Every entry of x, or of dy, stands in many places."""
+def test_fast_relu_of_a_broadcast_array_equals_its_page(shape):
+    """A broadcast array repeats each entry of x, or of dy."""
     rng = np.random.default_rng(0)
     x = np.broadcast_to(whole_numbers(rng, shape), (3, 4, 5))
     dy = np.broadcast_to(whole_numbers(rng, shape), (3, 4, 5))
@@ -66,7 +66,7 @@ def test_relu_of_a_broadcast_array_equals_the_plain_one(shape):
             np.testing.assert_array_equal(one, other)
 
 
-def test_neither_x_nor_dy_nor_y_is_written_to():
+def test_fast_relu_changes_none_of_its_inputs():
     x, dy = np.random.default_rng(0).normal(size=(2, 4, 5))
     y, backward = fast.relu(x)
     for array in (x, dy, y):
@@ -77,7 +77,7 @@ def test_neither_x_nor_dy_nor_y_is_written_to():
 
 
 @pytest.mark.parametrize("extra", [-1, 0, 1, choice.BLOCK])
-def test_relu_of_arrays_as_large_as_a_block_and_a_little_off(extra):
+def test_fast_relu_equals_its_page_near_the_size_of_a_block(extra):
     rng = np.random.default_rng(0)
     x, dy = whole_numbers(rng, (2, choice.BLOCK + extra), np.float32)
     expected = on_its_page(F.relu, [x], dy)
@@ -85,7 +85,7 @@ def test_relu_of_arrays_as_large_as_a_block_and_a_little_off(extra):
         np.testing.assert_array_equal(one, other)
 
 
-# ── local response normalisation ─────────────────────────────────────────────────────────────
+# ── local response normalization ─────────────────────────────────────────────────────────────
 
 
 def lrn_and_gradient(x, dy, *settings):
@@ -98,14 +98,14 @@ def lrn_and_gradient(x, dy, *settings):
     size=st.sampled_from([1, 3, 5, 7, 19]), alpha=st.floats(0.5, 2),
     beta=st.one_of(st.just(0.75), st.floats(0.3, 1.5)), k=st.floats(0.5, 2), seed=seeds,
 )  # fmt: skip
-def test_lrn_a_few_pixels_at_a_time_equals_the_plain_one(
+def test_fast_local_response_norm_equals_its_page_for_any_number_of_pixels_at_once(
     N, C, H, W, cuts, size, alpha, beta, k, seed
 ):
-    """Also where the window is wider than there are channels."""
+    """Even if the window is wider than the number of channels."""
     x, dy = np.random.default_rng(seed).normal(size=(2, N, C, H, W))
     settings = (size, alpha, beta, k)
     expected = on_its_page(F.local_response_norm, [x], dy, *settings)
-    with cut_into(cuts._replace(width=cuts.width * C)):  # so many pixels
+    with cut_into(cuts._replace(width=cuts.width * C)):  # this many pixels at once
         double = lrn_and_gradient(x, dy, *settings)
         single = lrn_and_gradient(x.astype("f4"), dy.astype("f4"), *settings)
     for right, one, other in zip(expected, double, single, strict=True):
@@ -115,7 +115,7 @@ def test_lrn_a_few_pixels_at_a_time_equals_the_plain_one(
 
 
 @pytest.mark.parametrize("beta", [0.75, 0.5, 1.0])
-def test_lrn_equals_its_definition_however_x_and_dy_lie(beta):
+def test_fast_local_response_norm_equals_its_definition_in_any_memory_order(beta):
     rng = np.random.default_rng(0)
     x, dy = rng.normal(size=(2, 3, 4, 2, 5))
     y = oracles.local_response_norm(x, 3, 1.0, beta, 2.0)
@@ -127,7 +127,7 @@ def test_lrn_equals_its_definition_however_x_and_dy_lie(beta):
         np.testing.assert_allclose(found[1], dx, rtol=1e-12, atol=1e-13)
 
 
-def test_three_channels_by_hand():
+def test_fast_local_response_norm_of_three_channels_by_hand():
     """s = 2 + squares of the neighbours: 7, 16 and 15; β = 1 divides by them."""
     x = np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)
     y, _ = fast.local_response_norm(x, 3, 1.0, 1.0, 2.0)
@@ -142,7 +142,7 @@ def test_three_channels_by_hand():
     workers=st.integers(1, 5), seed=seeds,
 )  # fmt: skip
 def test_products_shared_by_rows_or_columns_equal_loops(R, M, S, workers, seed):
-    """Also by more workers than there are rows and columns."""
+    """Even by more workers than there are rows and columns."""
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=(R, M)), rng.normal(size=(M, S))
     expected = oracles.matmul(a, b)
@@ -153,7 +153,7 @@ def test_products_shared_by_rows_or_columns_equal_loops(R, M, S, workers, seed):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
-def test_a_product_in_float32_stays_in_float32(workers):
+def test_products_in_float32_stay_in_float32(workers):
     a, b = np.random.default_rng(0).normal(size=(2, 30, 30))
     with cut_into(Cuts(workers=workers)):
         y = fast.products.multiply(a.astype("f4"), b.astype("f4"))

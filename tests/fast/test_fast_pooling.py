@@ -1,4 +1,4 @@
-"""Fast max pooling against its page and loops: whose pixel wins, wherever it is cut."""
+"""Fast max pooling against its page and loops: which pixel is the maximum, for any tiles."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ IMAGES = {
     "many ties": lambda rng, shape: rng.integers(0, 3, shape),
     "all equal": lambda rng, shape: np.full(shape, -2.0),
     "much -∞": lambda rng, shape: rng.choice([-np.inf, -1.0, 0.0], shape, p=[0.7, 0.2, 0.1]),
-    "nothing but -∞": lambda rng, shape: np.full(shape, -np.inf),
+    "all -∞": lambda rng, shape: np.full(shape, -np.inf),
 }
 
 
@@ -40,7 +40,7 @@ def on_the_page(case, x, dy):
 
 
 def numbers(case, image, dtype=np.float64):
-    """x, and a dy of whole numbers: their sums are exact, in any order."""
+    """x, and a dy of whole numbers, whose sums are exact in any order."""
     rng = np.random.default_rng(case.seed)
     x = IMAGES[image](rng, case.array().shape).astype(dtype)
     geometry = Window(case.kernel, case.stride, case.padding)
@@ -60,20 +60,20 @@ def assert_equals_page(case, image, cuts):
 
 
 @given(case=poolings(least_batch=1), cuts=cuts, image=st.sampled_from(list(IMAGES)))
-def test_tiles_of_any_size_give_the_numbers_of_the_page(case, cuts, image):
+def test_fast_max_pool2d_with_tiles_of_any_size_equals_its_page(case, cuts, image):
     assert_equals_page(case, image, cuts)
 
 
 @odd
 @pytest.mark.parametrize("cuts", [None, Cuts(1, 1), Cuts(2, 3), Cuts(3, 2, workers=3)], ids=str)
-def test_tiles_give_the_numbers_of_the_page_in_odd_geometries(case, cuts):
+def test_fast_max_pool2d_with_tiles_equals_its_page_in_odd_geometries(case, cuts):
     for image in IMAGES:
         assert_equals_page(case, image, cuts)
 
 
 @given(case=poolings(least_batch=1), cuts=cuts)
-def test_the_first_maximum_in_reading_order_gets_the_gradient(case, cuts):
-    """Against loops, which know nothing of rows' maxima and tiles."""
+def test_fast_max_pool2d_gives_the_gradient_to_the_first_maximum_in_reading_order(case, cuts):
+    """Against loops, which use neither maxima of rows nor tiles."""
     x, dy, geometry = numbers(case, "many ties")
     with cut_into(cuts):
         y, dx = pooled(fast, x, dy, geometry)
@@ -82,8 +82,8 @@ def test_the_first_maximum_in_reading_order_gets_the_gradient(case, cuts):
     np.testing.assert_array_equal(dx, oracles.max_pool2d_gradient(dy, x, *settings))
 
 
-def test_ties_in_a_row_and_in_a_column_by_hand():
-    """The window's maxima are at (0, 2), (1, 0) and (1, 1): the first row wins, not the column."""
+def test_fast_max_pool2d_with_ties_by_hand():
+    """The maxima are at (0, 2), (1, 0) and (1, 1): the first row counts, not the first column."""
     x = np.array([[[[1.0, 2, 5], [5, 5, 4], [0, 0, 0]]]])
     dy = np.array([[[[7.0]]]])
     y, dx = pooled(fast, x, dy, Window((3, 3)))
@@ -93,7 +93,7 @@ def test_ties_in_a_row_and_in_a_column_by_hand():
 
 @odd
 @pytest.mark.parametrize("bytes_per_line", [1, 100, 10**5, 10**9])
-def test_a_pooling_tile_has_a_channel_and_a_row_whatever_the_size_of_a_line(case, bytes_per_line):
+def test_pooling_tile_has_at_least_one_channel_and_one_row(case, bytes_per_line):
     geometry = Window(case.kernel, case.stride, case.padding)
     OH, _ = geometry.output_size(*case.size)
     depth, height = choice.pooling_tile(geometry, OH, bytes_per_line)
@@ -101,7 +101,7 @@ def test_a_pooling_tile_has_a_channel_and_a_row_whatever_the_size_of_a_line(case
 
 
 @given(data=st.data())
-def test_an_image_may_lie_in_memory_in_any_way_and_is_not_written_to(data):
+def test_fast_max_pool2d_takes_images_in_any_memory_order_and_does_not_change_them(data):
     case = data.draw(st.sampled_from(list(ODD.values())))
     x, dy, geometry = numbers(case, "many ties")
     expected = on_the_page(case, x, dy)

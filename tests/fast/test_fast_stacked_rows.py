@@ -1,4 +1,4 @@
-"""Stacked rows: what lies where, and that going back is the adjoint."""
+"""Stacked rows: what they contain, and that unstacking is the adjoint."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ from tests.strategies import convolutions_of_stacked_rows
 
 
 def whole_numbers(seed, *shape):
-    """Sums of them are exact, so equal means equal."""
+    """Whole numbers, whose sums are exact."""
     return np.random.default_rng(seed).integers(-9, 10, shape).astype(float)
 
 
 @st.composite
 def part_of(draw, n):
-    """Some of 0 to n, at least one."""
+    """A range within 0 to n, not empty."""
     start = draw(st.integers(0, n - 1))
     return range(start, draw(st.integers(start + 1, n)))
 
@@ -40,11 +40,11 @@ def tiles(draw):
     return x, geometry, draw(part_of(OH)), draw(part_of(OW))
 
 
-# ── what lies where ──────────────────────────────────────────────────────────────────────────
+# ── stacking ─────────────────────────────────────────────────────────────────────────────────
 
 
 @given(tile=tiles())
-def test_stacked_rows_equal_their_definition(tile):
+def test_stack_rows_equals_its_definition(tile):
     x, geometry, rows, columns = tile
     C, H, W, N = x.shape
     lines = covered(geometry, rows)
@@ -60,8 +60,8 @@ def test_stacked_rows_equal_their_definition(tile):
 
 
 @given(tile=tiles(), step=st.integers(1, 3))
-def test_with_the_channels_outermost_they_hold_the_same_numbers(tile, step):
-    """Also of every second or third image row, as the gradient of the weights wants them."""
+def test_stack_rows_with_channels_outermost_holds_the_same_numbers(tile, step):
+    """Also for every second or third image row, as the gradient of the weights needs them."""
     x, geometry, rows, columns = tile
     lines = covered(geometry, rows)[::step]
     stacked = stack_rows(x, geometry, lines, columns)
@@ -71,7 +71,7 @@ def test_with_the_channels_outermost_they_hold_the_same_numbers(tile, step):
 
 
 @given(tile=tiles())
-def test_their_windows_are_the_columns_of_im2col_in_another_order(tile):
+def test_windows_of_are_the_columns_of_im2col_in_another_order(tile):
     x, geometry, rows, columns = tile
     C, H, W, N = x.shape
     KH, KW = geometry.kernel
@@ -85,7 +85,7 @@ def test_their_windows_are_the_columns_of_im2col_in_another_order(tile):
     assert np.shares_memory(windows, stacked)  # a view, so that nothing is copied KH times
 
 
-def test_two_windows_of_two_channels_by_hand():
+def test_windows_of_two_channels_by_hand():
     """Stride 1, kernel 2x2: the second row of windows begins one stacked row later."""
     x = np.array([[[1.0, 2], [3, 4], [5, 6]], [[10, 20], [30, 40], [50, 60]]])[..., None]
     geometry = Window(kernel=(2, 2))
@@ -101,11 +101,11 @@ def test_two_windows_of_two_channels_by_hand():
     ]
 
 
-# ── the way back ─────────────────────────────────────────────────────────────────────────────
+# ── unstacking ───────────────────────────────────────────────────────────────────────────────
 
 
 @given(tile=tiles(), data=st.data())
-def test_unstacking_is_the_adjoint_of_stacking(tile, data):
+def test_unstack_rows_is_the_adjoint_of_stack_rows(tile, data):
     """⟨stack(x), s⟩ = ⟨x, unstack(s)⟩, exactly, for image rows that exist."""
     x, geometry, _, columns = tile
     lines = data.draw(part_of(x.shape[1]))
@@ -119,7 +119,7 @@ def test_unstacking_is_the_adjoint_of_stacking(tile, data):
     assert (dx[:, outside] == 0).all()
 
 
-def test_unstacking_adds_to_what_is_there():
+def test_unstack_rows_adds_to_what_is_there():
     geometry = Window(kernel=(1, 3), padding=(0, 1))
     dx = np.full((1, 1, 4, 1), 100.0)
     unstack_rows(np.ones((1, 1, 3, 4, 1)), dx, geometry, range(1), range(4))
@@ -139,14 +139,14 @@ def test_unstacking_adds_to_what_is_there():
         (Window((1, 1), stride=(3, 3)), range(0, 3), range(0, 7)),
     ],
 )
-def test_the_image_rows_under_some_output_rows_by_hand(geometry, rows, lines):
+def test_covered_image_rows_by_hand(geometry, rows, lines):
     assert covered(geometry, rows) == lines
 
 
-def test_which_pixels_each_kernel_column_meets_by_hand():
-    """Four pixels, a border of one, and the four places of a kernel of three columns.
+def test_taps_of_each_kernel_column_by_hand():
+    """Four pixels, a border of one, and the four positions of a kernel of three columns.
 
-    The left column meets nothing at the first place and pixels 0, 1, 2 at the others.
+    The left column covers nothing at the first position and pixels 0, 1, 2 at the others.
     """
     geometry = Window(kernel=(1, 3), padding=(0, 1))
     assert list(taps(geometry, range(4), 4)) == [
@@ -156,7 +156,7 @@ def test_which_pixels_each_kernel_column_meets_by_hand():
     ]
 
 
-def test_places_in_a_tile_are_counted_from_its_first_column():
+def test_taps_count_positions_from_the_first_column_of_the_tile():
     geometry = Window(kernel=(1, 2), stride=(1, 2))
     places = [
         (j, list(range(10))[met], list(range(8))[pixels])
@@ -165,15 +165,15 @@ def test_places_in_a_tile_are_counted_from_its_first_column():
     assert places == [(0, [0, 1], [4, 6]), (1, [0, 1], [5, 7])]
 
 
-def test_a_tile_that_lies_in_the_border_meets_no_pixel():
+def test_taps_of_a_tile_in_the_border_cover_no_pixel():
     geometry = Window(kernel=(1, 1), padding=(0, 3))
-    for columns in (range(0, 3), range(5, 8)):  # pixels 0 and 1 are met at places 3 and 4
+    for columns in (range(0, 3), range(5, 8)):  # pixels 0 and 1 are covered at positions 3 and 4
         ((_, met, pixels),) = taps(geometry, columns, 2)
         assert len(range(3)[met]) == len(range(2)[pixels]) == 0
 
 
 @given(n=st.integers(0, 40), size=st.integers(0, 12))
-def test_a_cut_covers_everything_once_in_parts_as_few_and_even_as_can_be(n, size):
+def test_cut_covers_everything_once_in_few_and_even_parts(n, size):
     parts = cut(n, size)
     assert [i for part in parts for i in part] == list(range(n))
     assert len(parts) == -(-n // max(size, 1))  # a size of 0 counts as 1

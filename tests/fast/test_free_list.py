@@ -1,4 +1,4 @@
-"""Memory is used again exactly when nobody can see it any more."""
+"""A block of memory is reused once nothing refers to it any more, and not before."""
 
 import threading
 
@@ -19,7 +19,7 @@ SHAPE = (64, 16, 16, 16)  # in float32 of SIZE bytes
 
 @pytest.fixture(autouse=True)
 def _fresh_list():
-    """Nothing is free at first, and whatever a test changes ends with it."""
+    """The free list is empty at first, and restored after each test."""
     limit = free_list.limit
     free_list.clear()
     yield
@@ -38,7 +38,7 @@ def blocks_held():
 # ── when a block is free ─────────────────────────────────────────────────────────────────────
 
 
-def test_memory_of_an_array_that_is_gone_serves_the_next_of_its_size():
+def test_free_list_reuses_the_memory_of_a_freed_array():
     first = empty(SHAPE, FLOAT)
     place = address(first)
     del first
@@ -70,7 +70,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_block_is_not_used_again_while_a_view_of_it_lives_and_is_afterwards(view):
+def test_free_list_reuses_a_block_only_after_its_last_view_is_gone(view):
     array = empty(SHAPE, FLOAT)
     place = address(array)
     kept = VIEWS[view](array)
@@ -82,7 +82,7 @@ def test_a_block_is_not_used_again_while_a_view_of_it_lives_and_is_afterwards(vi
     assert blocks_held() == 4
 
 
-def test_a_copy_holds_no_block():
+def test_free_list_block_is_not_held_by_a_copy():
     array = empty(SHAPE, FLOAT)
     place, copy = address(array), array.copy()
     del array
@@ -90,7 +90,7 @@ def test_a_copy_holds_no_block():
     assert not np.shares_memory(copy, empty(SHAPE, FLOAT))
 
 
-def test_the_block_that_was_used_last_is_given_first():
+def test_free_list_returns_the_block_used_last():
     """It may still be in the cache."""
     arrays = [empty(SHAPE, FLOAT) for _ in range(3)]
     places = [address(array) for array in arrays]
@@ -102,7 +102,7 @@ def test_the_block_that_was_used_last_is_given_first():
     assert address(empty(SHAPE, FLOAT)) == places[1]
 
 
-def test_only_blocks_of_the_very_size_are_used_again():
+def test_free_list_reuses_only_blocks_of_exactly_the_same_size():
     first = empty(SHAPE, FLOAT)
     place = address(first)
     del first
@@ -111,8 +111,8 @@ def test_only_blocks_of_the_very_size_are_used_again():
 
 
 @given(data=st.data())
-def test_two_live_arrays_never_share_memory_and_keep_what_was_written(data):
-    """Some arrays are asked for, some are kept, whole or as a view, and some are let go."""
+def test_free_list_never_gives_two_live_arrays_the_same_memory(data):
+    """Arrays are requested; some are kept, whole or as a view, and some are freed."""
     sizes = st.sampled_from([SMALLEST // 4, SMALLEST // 4 + 16, SMALLEST // 2])
     views = st.sampled_from([lambda x: x, lambda x: x[7:99], lambda x: x[::-3].reshape(-1, 1)])
     alive, number = [], 0
@@ -130,7 +130,7 @@ def test_two_live_arrays_never_share_memory_and_keep_what_was_written(data):
         assert not any(np.may_share_memory(array, other) for other, _ in alive[:i])
 
 
-def test_a_training_step_finds_all_its_memory_from_the_second_time_on():
+def test_free_list_supplies_all_memory_of_a_training_step_from_the_second_on():
     def step():
         x = empty(SHAPE, FLOAT)
         y = empty_like(x)
@@ -146,12 +146,12 @@ def test_a_training_step_finds_all_its_memory_from_the_second_time_on():
     assert free_list.held == 4 * SIZE
 
 
-# ── what comes out ───────────────────────────────────────────────────────────────────────────
+# ── the arrays ───────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f4", "f8", "c16"])
 @pytest.mark.parametrize("order", [None, BATCH_INNERMOST, (3, 2, 1, 0)], ids=str)
-def test_an_array_begins_on_a_cache_line_and_is_what_was_asked_for(dtype, order):
+def test_empty_starts_at_a_cache_line_and_has_the_given_shape(dtype, order):
     arrays = [empty((64 + i, 16, 16, 16), np.zeros(1, dtype), order) for i in range(5)]
     for i, array in enumerate(arrays):
         assert array.shape == (64 + i, 16, 16, 16)
@@ -164,13 +164,13 @@ def test_an_array_begins_on_a_cache_line_and_is_what_was_asked_for(dtype, order)
 
 
 @pytest.mark.parametrize(("size", "kept"), [(SMALLEST - 4, 0), (SMALLEST, 1), (0, 0)])
-def test_small_arrays_are_left_to_the_allocator(size, kept):
+def test_empty_leaves_small_arrays_to_the_allocator(size, kept):
     array = empty((size // 4,), FLOAT)
     assert array.nbytes == size
     assert blocks_held() == kept
 
 
-def test_an_array_like_a_small_one_is_no_view_of_it():
+def test_empty_like_a_small_array_is_not_a_view_of_it():
     x = empty((3, 4), FLOAT)
     assert not np.shares_memory(empty_like(x), x)
 
@@ -178,7 +178,7 @@ def test_an_array_like_a_small_one_is_no_view_of_it():
 # ── how much is kept ─────────────────────────────────────────────────────────────────────────
 
 
-def test_no_more_is_held_than_the_limit():
+def test_free_list_holds_no_more_than_its_limit():
     blocks = FreeList()
     blocks.limit = 3 * SIZE
     taken = [blocks.take(SIZE) for _ in range(5)]
@@ -187,7 +187,7 @@ def test_no_more_is_held_than_the_limit():
     assert sum(map(len, blocks.blocks.values())) == 3
 
 
-def test_free_blocks_of_other_sizes_make_room_and_used_ones_stay():
+def test_free_list_drops_free_blocks_of_other_sizes_and_keeps_used_ones():
     blocks = FreeList()
     blocks.limit = 3 * SIZE
     used, free = blocks.take(SIZE), blocks.take(SIZE)
@@ -203,7 +203,7 @@ def test_free_blocks_of_other_sizes_make_room_and_used_ones_stay():
 
 
 @given(data=st.data())
-def test_what_is_held_is_counted_right_whatever_comes(data):
+def test_free_list_counts_the_bytes_it_holds(data):
     blocks = FreeList()
     blocks.limit, taken = 10_000, []
     for _ in range(data.draw(st.integers(1, 40))):
@@ -218,7 +218,7 @@ def test_what_is_held_is_counted_right_whatever_comes(data):
         assert blocks.held == held <= blocks.limit
 
 
-def test_clear_lets_go_of_every_block_and_of_no_array():
+def test_clear_drops_every_block_and_no_array():
     array = empty(SHAPE, FLOAT)
     array[...] = 7
     place = address(array)
@@ -228,10 +228,10 @@ def test_clear_lets_go_of_every_block_and_of_no_array():
     assert place not in map(address, others)
     assert (array == 7).all()
     del array
-    assert blocks_held() == 2  # the block of before is not taken back
+    assert blocks_held() == 2  # the earlier block is not taken back
 
 
-def test_with_a_limit_of_0_every_block_is_new_and_none_is_kept():
+def test_free_list_with_limit_0_keeps_no_block():
     blocks = FreeList()
     blocks.limit = 0
     for _ in range(3):
@@ -239,8 +239,8 @@ def test_with_a_limit_of_0_every_block_is_new_and_none_is_kept():
         assert (blocks.held, blocks.blocks) == (0, {})
 
 
-def test_where_counts_of_references_are_not_exact_nothing_is_kept(monkeypatch):
-    """As in an interpreter that counts otherwise, or not at all."""
+def test_free_list_keeps_nothing_if_reference_counts_are_not_exact(monkeypatch):
+    """As in an interpreter that counts references differently, or not at all."""
     for count in (lambda block: 1, lambda block: 10**6):
         monkeypatch.setattr(module.sys, "getrefcount", count)
         blocks = FreeList()
@@ -250,7 +250,7 @@ def test_where_counts_of_references_are_not_exact_nothing_is_kept(monkeypatch):
         assert blocks.blocks == {}
 
 
-def test_here_they_are_exact():
+def test_free_list_finds_exact_reference_counts_here():
     assert FreeList().limit > 0
 
 
@@ -265,7 +265,7 @@ def in_a_thread(function):
     return result[0]
 
 
-def test_every_thread_has_a_list_of_its_own():
+def test_free_list_is_separate_for_each_thread():
     first = empty(SHAPE, FLOAT)
     place = address(first)
     del first
@@ -274,7 +274,7 @@ def test_every_thread_has_a_list_of_its_own():
     assert address(empty(SHAPE, FLOAT)) == place
 
 
-def test_an_array_outlives_the_thread_that_made_it():
+def test_free_list_array_outlives_its_thread():
     def make():
         array = empty(SHAPE, FLOAT)
         array[...] = 5
@@ -286,7 +286,7 @@ def test_an_array_outlives_the_thread_that_made_it():
     assert not any(np.shares_memory(array, other) for other in others)
 
 
-def test_a_block_is_free_again_where_another_thread_drops_the_last_view():
+def test_free_list_reuses_a_block_whose_last_view_another_thread_drops():
     array = empty(SHAPE, FLOAT)
     place, views = address(array), [array[1:]]
     del array
@@ -294,7 +294,7 @@ def test_a_block_is_free_again_where_another_thread_drops_the_last_view():
     assert address(empty(SHAPE, FLOAT)) == place
 
 
-def test_arrays_of_other_libraries_come_from_those(monkeypatch):
+def test_empty_of_another_librarys_array_comes_from_that_library(monkeypatch):
     class Library:
         def empty(self, shape, dtype):
             return ("another library's", shape, dtype)

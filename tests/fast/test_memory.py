@@ -11,7 +11,7 @@ from tests.strategies import memory_orders, seeds
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
-def test_empty_lies_in_memory_as_told(order):
+def test_empty_has_the_given_memory_order(order):
     x = empty((2, 3, 4, 5), np.zeros(1, np.float32), order)
     assert x.shape == (2, 3, 4, 5)
     assert x.dtype == np.float32
@@ -33,6 +33,6 @@ def test_batch_innermost_changes_the_memory_and_not_the_numbers(seed):
         assert (y is array) == (order == "batch innermost")
 
 
-def test_one_image_in_c_order_already_has_its_batch_innermost():
+def test_batch_innermost_copies_nothing_for_one_image_in_c_order():
     x = np.zeros((1, 3, 4, 5))
     assert batch_innermost(x) is x

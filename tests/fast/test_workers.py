@@ -1,4 +1,4 @@
-"""Workers do all parts, each once, and nobody notices how many they are."""
+"""Workers run every part once, and results do not depend on how many there are."""
 
 import multiprocessing
 import os
@@ -15,12 +15,13 @@ from minivision.fast import choice, workers
 from minivision.fast.workers import one_blas_thread, part, share, worker_count
 from minivision.windows import Window
 from tests.fast.cuts import Cuts, cut_into
+from tests.refusals import refused
 
 # ── every part, once ─────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 13])
-def test_every_part_is_done_once_and_all_before_share_returns(count):
+def test_share_runs_every_part_once_before_it_returns(count):
     times = [0] * count
 
     def work(worker):
@@ -31,12 +32,12 @@ def test_every_part_is_done_once_and_all_before_share_returns(count):
     assert times == [1] * count
 
 
-def test_the_caller_is_worker_0_and_every_other_part_has_a_thread_of_its_own():
+def test_share_runs_part_0_in_the_caller_and_each_other_part_in_its_own_thread():
     threads, all_there = [None] * 3, threading.Barrier(3, timeout=20)
 
     def work(worker):
         threads[worker] = threading.current_thread()
-        all_there.wait()  # one thread with two parts would wait for ever
+        all_there.wait()  # one thread with two parts would wait forever
 
     share(work, 3)
     assert threads[0] is threading.current_thread()
@@ -44,7 +45,7 @@ def test_the_caller_is_worker_0_and_every_other_part_has_a_thread_of_its_own():
     assert all(thread.daemon for thread in threads[1:])  # they do not keep the program alive
 
 
-def test_the_same_helpers_serve_again():
+def test_share_uses_the_same_helpers_again():
     def helpers():
         threads = [None] * 3
         share(lambda worker: threads.__setitem__(worker, threading.get_ident()), 3)
@@ -55,7 +56,7 @@ def test_the_same_helpers_serve_again():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 10])
-def test_parts_are_consecutive_even_and_all_there(n, count):
+def test_part_divides_items_into_consecutive_even_shares(n, count):
     items = list(range(n))
     parts = [part(items, worker, count) for worker in range(count)]
     assert [i for some in parts for i in some] == items
@@ -66,7 +67,7 @@ def test_parts_are_consecutive_even_and_all_there(n, count):
 
 
 @pytest.mark.parametrize("faulty", [0, 1, 2])
-def test_what_a_part_raises_is_raised_after_all_have_ended(faulty):
+def test_share_raises_the_error_of_a_part_after_all_have_ended(faulty):
     ended = []
 
     def work(worker):
@@ -75,28 +76,28 @@ def test_what_a_part_raises_is_raised_after_all_have_ended(faulty):
         time.sleep(0.02)
         ended.append(worker)
 
-    with pytest.raises(KeyError, match=f"part {faulty}"):
+    with refused(KeyError, f"part {faulty}"):
         share(work, 3)
     assert sorted(ended) == [worker for worker in range(3) if worker != faulty]
 
 
-def test_where_several_parts_raise_the_first_one_is_heard():
+def test_share_raises_the_first_of_several_errors():
     def work(worker):
         raise KeyError(f"part {worker}")
 
     for _ in range(3):
-        with pytest.raises(KeyError, match="part 0"):
+        with refused(KeyError, "part 0"):
             share(work, 3)
 
 
-def test_an_error_leaves_the_helpers_ready_for_the_next_operation():
+def test_share_works_again_after_an_error():
     with pytest.raises(ZeroDivisionError):
         share(lambda worker: 1 // (worker - 1), 3)
-    test_the_caller_is_worker_0_and_every_other_part_has_a_thread_of_its_own()
+    test_share_runs_part_0_in_the_caller_and_each_other_part_in_its_own_thread()
 
 
-def test_an_operation_that_ended_is_forgotten_by_the_helpers():
-    """A helper that kept the operation would keep its arrays, and their memory would look used."""
+def test_share_keeps_no_reference_to_an_operation_that_ended():
+    """A helper that kept the operation would keep its arrays, whose memory would look used."""
 
     class Operation:
         def __call__(self, worker):
@@ -110,7 +111,7 @@ def test_an_operation_that_ended_is_forgotten_by_the_helpers():
     assert alive.is_set()
 
 
-# ── within and beside one another ────────────────────────────────────────────────────────────
+# ── nested and concurrent calls ──────────────────────────────────────────────────────────────
 
 
 def sums(count=3, size=300, inside=lambda: None):
@@ -125,14 +126,14 @@ def sums(count=3, size=300, inside=lambda: None):
     return result.tolist()
 
 
-def test_a_part_may_share_work_itself():
+def test_share_can_be_called_inside_a_part():
     inner = []
     expected = sums()
     assert sums(inside=lambda: inner.append(sums())) == expected
     assert inner == [expected] * 3
 
 
-def test_many_threads_at_once_get_the_numbers_that_one_gets():
+def test_share_in_many_threads_gives_the_numbers_of_one():
     expected, results = sums(), []
 
     def often():
@@ -147,7 +148,7 @@ def test_many_threads_at_once_get_the_numbers_that_one_gets():
     assert results == [expected] * 60
 
 
-def test_while_the_helpers_are_busy_another_thread_does_all_parts_itself():
+def test_share_runs_all_parts_in_the_caller_while_the_helpers_are_busy():
     begun, go_on, seen = threading.Event(), threading.Event(), []
 
     def work(worker):
@@ -168,7 +169,7 @@ def test_while_the_helpers_are_busy_another_thread_does_all_parts_itself():
 # ── forks ────────────────────────────────────────────────────────────────────────────────────
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-# Newer Pythons warn of every fork of a process with threads.
+# Newer Pythons warn about every fork of a process with threads.
 may_warn = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
@@ -184,13 +185,13 @@ def exit_code_of_a_fork(function):
 
 
 def needs_helpers():
-    test_the_caller_is_worker_0_and_every_other_part_has_a_thread_of_its_own()
+    test_share_runs_part_0_in_the_caller_and_each_other_part_in_its_own_thread()
     assert sums() == [4950, 14950, 24950]
 
 
 @forks
 @may_warn
-def test_a_forked_process_starts_helpers_of_its_own():
+def test_share_in_a_forked_process_starts_new_helpers():
     needs_helpers()
     assert exit_code_of_a_fork(needs_helpers) == 0
     needs_helpers()
@@ -198,7 +199,7 @@ def test_a_forked_process_starts_helpers_of_its_own():
 
 @forks
 @may_warn
-def test_a_process_forked_from_within_a_part_may_share_work():
+def test_share_works_in_a_process_forked_inside_a_part():
     codes = []
     share(lambda worker: worker or codes.append(exit_code_of_a_fork(needs_helpers)), 2)
     assert codes == [0]
@@ -206,7 +207,7 @@ def test_a_process_forked_from_within_a_part_may_share_work():
 
 @forks
 @may_warn
-def test_a_fork_of_which_nothing_works_is_noticed():
+def test_share_test_notices_a_fork_in_which_nothing_works():
     assert exit_code_of_a_fork(lambda: os._exit(3)) == 3
 
 
@@ -215,14 +216,14 @@ def test_a_fork_of_which_nothing_works_is_noticed():
 
 @pytest.fixture
 def count(monkeypatch):
-    """worker_count, asked anew, without what the environment says."""
+    """worker_count without its cache and without the environment variable."""
     monkeypatch.delenv("MINIVISION_WORKERS", raising=False)
     worker_count.cache_clear()
     yield worker_count
     worker_count.cache_clear()
 
 
-def test_there_is_a_worker_for_each_usable_core_up_to_8(count, monkeypatch):
+def test_worker_count_is_the_number_of_usable_cores_up_to_8(count, monkeypatch):
     for cores, expected in ((1, 1), (2, 2), (8, 8), (100, 8)):
         monkeypatch.setattr(
             os, "sched_getaffinity", lambda _, n=cores: set(range(n)), raising=False
@@ -231,7 +232,7 @@ def test_there_is_a_worker_for_each_usable_core_up_to_8(count, monkeypatch):
         assert count() == expected
 
 
-def test_where_the_system_does_not_say_which_cores_are_usable_all_count(count, monkeypatch):
+def test_worker_count_counts_all_cores_if_the_usable_ones_are_unknown(count, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     for cores, expected in ((3, 3), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda n=cores: n)
@@ -239,19 +240,19 @@ def test_where_the_system_does_not_say_which_cores_are_usable_all_count(count, m
         assert count() == expected
 
 
-def test_the_environment_says_how_many(count, monkeypatch):
+def test_worker_count_is_set_by_the_environment(count, monkeypatch):
     monkeypatch.setenv("MINIVISION_WORKERS", "11")
     assert count() == 11
 
 
 @pytest.mark.parametrize("wanted", ["0", "-1", "two", "1.5", " ", "²", "100000"])
-def test_a_number_of_workers_that_makes_no_sense_is_named(count, monkeypatch, wanted):
+def test_worker_count_refuses_a_senseless_number(count, monkeypatch, wanted):
     monkeypatch.setenv("MINIVISION_WORKERS", wanted)
-    with pytest.raises(ValueError, match=f"MINIVISION_WORKERS is '{wanted}'; expected a number"):
+    with refused(ValueError, f"MINIVISION_WORKERS is '{wanted}'", "1 to 1024"):
         count()
 
 
-def test_where_no_thread_can_be_started_there_is_one_worker(count, monkeypatch):
+def test_worker_count_is_1_if_no_thread_can_be_started(count, monkeypatch):
     def start(thread):
         raise RuntimeError("can't start new thread")
 
@@ -268,21 +269,21 @@ def test_where_no_thread_can_be_started_there_is_one_worker(count, monkeypatch):
 
 
 def blas_threads():
-    """What threadpoolctl finds for the libraries that are held: NumPy's, and what came with it."""
+    """The numbers of threads that threadpoolctl reports for NumPy's BLAS libraries."""
     held = {library.filepath for library in workers._blas_libraries()}
     return [library["num_threads"] for library in threadpool_info() if library["filepath"] in held]
 
 
 @pytest.fixture
 def two():
-    """What blas_threads() shows where BLAS may use two threads."""
+    """What blas_threads() returns if BLAS may use two threads."""
     with threadpool_limits(2, user_api="blas"):
         if not blas_threads() or set(blas_threads()) != {2}:
             pytest.skip("NumPy's BLAS library cannot be told to use two threads")
         yield blas_threads()
 
 
-def test_blas_has_one_thread_inside_and_afterwards_as_many_as_before(two):
+def test_one_blas_thread_restores_the_number_of_threads(two):
     with one_blas_thread():
         assert set(blas_threads()) == {1}
         with one_blas_thread():
@@ -291,13 +292,13 @@ def test_blas_has_one_thread_inside_and_afterwards_as_many_as_before(two):
     assert blas_threads() == two
 
 
-def test_blas_has_its_threads_back_after_an_error(two):
+def test_one_blas_thread_restores_the_number_of_threads_after_an_error(two):
     with pytest.raises(KeyError), one_blas_thread():
         raise KeyError
     assert blas_threads() == two
 
 
-def test_while_parts_run_blas_has_one_thread(two):
+def test_share_limits_blas_to_one_thread(two):
     seen = []
     share(lambda worker: seen.extend(blas_threads()), 2)
     assert set(seen) == {1}
@@ -307,7 +308,7 @@ def test_while_parts_run_blas_has_one_thread(two):
     assert blas_threads() == two
 
 
-def test_it_can_decorate_a_function_that_calls_itself(two):
+def test_one_blas_thread_can_decorate_a_recursive_function(two):
     @one_blas_thread()
     def depth(n):
         assert set(blas_threads()) == {1}
@@ -317,21 +318,21 @@ def test_it_can_decorate_a_function_that_calls_itself(two):
     assert blas_threads() == two
 
 
-def test_a_thread_that_is_not_the_main_one_holds_blas_to_one_thread_too(two):
+def test_one_blas_thread_works_outside_the_main_thread(two):
     seen = []
 
-    def beside():
+    def other():
         share(lambda worker: seen.extend(blas_threads()), 2)
 
-    thread = threading.Thread(target=beside)
+    thread = threading.Thread(target=other)
     thread.start()
     thread.join()
     assert set(seen) == {1}
     assert blas_threads() == two
 
 
-def test_of_two_threads_the_last_to_leave_gives_blas_its_threads_back(two):
-    """They overlap without one being inside of the other: in A, in B, out A, out B."""
+def test_one_blas_thread_ends_when_the_last_of_two_threads_leaves(two):
+    """They overlap without being nested: enter A, enter B, leave A, leave B."""
     b_is_in, b_may_leave = threading.Event(), threading.Event()
 
     def b():
@@ -349,7 +350,7 @@ def test_of_two_threads_the_last_to_leave_gives_blas_its_threads_back(two):
     assert blas_threads() == two
 
 
-# ── the same numbers, however many ───────────────────────────────────────────────────────────
+# ── the same numbers for any number of workers ───────────────────────────────────────────────
 
 FORMS = {
     "stride 1, by flipped kernels": (1, Cuts(3, 8, flip=True)),
@@ -401,8 +402,8 @@ def results(count, form="stride 2"):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("count", [2, 3, 5])
-def test_results_do_not_depend_on_the_number_of_workers_beyond_a_bound(form, count):
-    """Bit for bit, but for sums that each worker adds up and products that are cut for each."""
+def test_fast_results_of_different_numbers_of_workers_agree_within_a_bound(form, count):
+    """To the bit, except for sums split among the workers and products split for them."""
     bounded = {"dw of conv2d", "a product by rows", "a product by columns"}
     if form != "stride 1, by flipped kernels":
         bounded.add("dx of conv2d")
@@ -415,15 +416,15 @@ def test_results_do_not_depend_on_the_number_of_workers_beyond_a_bound(form, cou
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_the_same_number_of_workers_computes_the_same_bits(count):
+def test_fast_results_of_the_same_number_of_workers_are_equal_to_the_bit(count):
     first = results(count)
     for _ in range(3):
         for name, again in results(count).items():
             assert again.tobytes() == first[name].tobytes(), name
 
 
-def test_busy_helpers_do_not_change_the_bits():
-    """Then the caller does all the parts itself: the same ones, added in the same order."""
+def test_fast_results_are_equal_to_the_bit_with_busy_helpers():
+    """Then the caller runs all parts itself: the same ones, added in the same order."""
     first = results(3)
     with workers._helpers.lock:
         again = results(3)
@@ -431,10 +432,10 @@ def test_busy_helpers_do_not_change_the_bits():
         assert again[name].tobytes() == values.tobytes(), name
 
 
-# ── how many helpers are there ───────────────────────────────────────────────────────────────
+# ── how many helpers are started ─────────────────────────────────────────────────────────────
 
 
-def test_as_many_helpers_are_started_as_work_beside_the_caller(monkeypatch):
+def test_share_starts_one_helper_fewer_than_workers(monkeypatch):
     fresh = workers._Helpers()
     monkeypatch.setattr(workers, "_helpers", fresh)
     before = {thread.name for thread in threading.enumerate()}
@@ -446,7 +447,7 @@ def test_as_many_helpers_are_started_as_work_beside_the_caller(monkeypatch):
 
 
 @pytest.mark.parametrize("possible", [0, 1, 2])
-def test_the_caller_does_the_parts_for_which_no_helper_can_be_started(monkeypatch, possible):
+def test_share_runs_parts_in_the_caller_if_no_helper_can_be_started(monkeypatch, possible):
     monkeypatch.setattr(workers, "_helpers", workers._Helpers())
     real, started = threading.Thread.start, []
 

@@ -1,4 +1,4 @@
-"""Activations at the places that matter."""
+"""Activations at 0, at infinity, and wherever else they might go wrong."""
 
 import math
 
@@ -37,15 +37,15 @@ OF_THE_ROOT = {
 
 
 @pytest.mark.parametrize(("function", "gradient"), OF_THE_ROOT.values(), ids=OF_THE_ROOT)
-def test_an_infinite_gradient_does_not_become_nan_where_nothing_flows(function, gradient):
-    """∞·0 is NaN, so what was not chosen gets 0 and not dy times 0."""
+def test_functional_gradients_of_unchosen_entries_are_0_even_if_dy_is_infinite(function, gradient):
+    """∞·0 is NaN, so an entry that was not chosen must get 0, not dy times 0."""
     x = Tensor(np.array([[-1.0, 4.0]]), requires_grad=True)
     with np.errstate(divide="ignore"):
         function(x).sum().backward()
     np.testing.assert_allclose(x.grad[0], gradient, rtol=1e-15)
 
 
-def test_nan_goes_through_relu_and_so_does_its_gradient():
+def test_relu_passes_nan_and_its_gradient_on():
     x = Tensor(np.array([np.nan, -np.nan, np.inf, -np.inf]), requires_grad=True)
     y = F.relu(x)
     y.backward(np.array([1.0, 10.0, np.inf, -np.inf]))
@@ -62,7 +62,7 @@ def test_sigmoid_keeps_its_digits_in_float32(x):
 
 
 @given(seed=seeds)
-def test_activations_equal_loops(seed):
+def test_relu_and_tanh_equal_loops(seed):
     x = np.random.default_rng(seed).normal(size=(3, 4))
     for place in np.ndindex(x.shape):
         value = float(x[place])
@@ -71,7 +71,7 @@ def test_activations_equal_loops(seed):
 
 
 @given(seed=seeds)
-def test_relu_does_nothing_the_second_time_and_scales_with_positive_factors(seed):
+def test_relu_is_idempotent_and_positively_homogeneous(seed):
     x = np.random.default_rng(seed).normal(size=(3, 4))
     once = F.relu(x)
     np.testing.assert_array_equal(F.relu(once).data, once.data)
@@ -86,7 +86,7 @@ def test_tanh_is_odd_and_stays_within_one(seed):
     assert (abs(F.tanh(x).data) <= 1).all()
 
 
-def test_the_slope_of_tanh_by_hand():
+def test_tanh_has_slope_1_at_0_and_0_far_out():
     x = Tensor(np.array([0.0, 50.0]), requires_grad=True)
     F.tanh(x).backward(np.array([7.0, 7.0]))
     assert x.grad.tolist() == [7, 0]
@@ -101,7 +101,7 @@ def test_leaky_relu_by_hand_with_the_small_slope_at_zero():
 
 
 @given(seed=seeds)
-def test_leaky_relu_lies_between_relu_and_the_identity(seed):
+def test_leaky_relu_is_between_relu_and_the_identity(seed):
     x = np.random.default_rng(seed).normal(size=(3, 4))
     np.testing.assert_array_equal(F.leaky_relu(x, 0.0).data, F.relu(x).data)
     np.testing.assert_array_equal(F.leaky_relu(x, 1.0).data, x)
@@ -120,14 +120,14 @@ def test_sigmoid_equals_its_definition_and_softmax_of_two(seed):
     )
 
 
-def test_the_scaled_tanh_passes_close_to_1_1_and_saturates_at_its_amplitude():
+def test_scaled_tanh_maps_1_to_1_and_saturates_at_its_amplitude():
     """LeCun et al. chose 1.7159 and 2/3 so that f(±1) = ±1, within 3 millionths."""
     y = F.scaled_tanh(np.array([-1.0, 0.0, 1.0, 50.0])).data
     np.testing.assert_allclose(y, [-1, 0, 1, 1.7159], rtol=0, atol=3e-6)
     assert y[2] == pytest.approx(1.7159 * math.tanh(2 / 3), rel=1e-15)
 
 
-def test_the_slope_of_the_scaled_tanh_by_hand():
+def test_scaled_tanh_has_the_slope_of_its_formula():
     x = Tensor(np.array([0.0, 50.0]), requires_grad=True)
     F.scaled_tanh(x).backward(np.array([3.0, 3.0]))
     np.testing.assert_allclose(x.grad, [3 * 1.7159 * 2 / 3, 0], atol=1e-15)

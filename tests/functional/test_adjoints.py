@@ -1,8 +1,8 @@
 """The gradient of a linear function is its adjoint: ⟨A x, y⟩ = ⟨x, Aᵀ y⟩ for all x and y.
 
-Where A is linear this is the whole gradient, and it can be checked without a small step, so in
-float32 too. Aᵀ y is taken at one x and compared at another: the backward function must not
-depend on x.
+For a linear A this is the whole gradient. It can be checked without small steps, so in float32
+too. Aᵀ y is computed at one x and compared at another: the backward function must not depend
+on x.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def whole(name):
 
 
 def part(name, position):
-    """A case that is linear in one input while the others stay; without its bias."""
+    """A case that is linear in one input while the others are constant; without its bias."""
 
     def draw(rng):
         function, inputs = CASES[name](rng)
@@ -79,14 +79,14 @@ def broken_law(function, inputs, rng, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("name", LINEAR)
 @given(seed=seeds)
-def test_the_gradient_of_a_linear_function_is_its_adjoint(name, dtype, seed):
+def test_functional_gradients_of_linear_functions_are_their_adjoints(name, dtype, seed):
     rng = np.random.default_rng(seed)
     function, inputs = LINEAR[name](rng)
     assert broken_law(function, inputs, rng, dtype) < 8
 
 
 @pytest.mark.parametrize("name", ["relu", "power", "local_response_norm", "softmax"])
-def test_of_a_function_that_is_not_linear_the_law_does_not_hold(name):
+def test_functional_gradients_of_nonlinear_functions_break_the_law(name):
     rng = np.random.default_rng(0)
     function, inputs = CASES[name](rng)
     assert broken_law(function, [abs(x) for x in inputs], rng, np.float64) > 1e6

@@ -25,7 +25,7 @@ def gradients(function, *values, dy=1.0):
     return y.item(), *[leaf.grad.item() for leaf in leaves]
 
 
-def test_values_and_gradients_by_hand():
+def test_arithmetic_values_and_gradients_by_hand():
     assert gradients(F.add, 3.0, 4.0, dy=10.0) == (7, 10, 10)
     assert gradients(F.subtract, 3.0, 4.0, dy=10.0) == (-1, 10, -10)
     assert gradients(F.multiply, 3.0, 4.0, dy=10.0) == (12, 40, 30)
@@ -41,14 +41,14 @@ def test_values_and_gradients_by_hand():
     assert gradients(F.absolute, 0.0, dy=10.0) == (0, 0)
 
 
-def test_tensors_have_these_as_methods_and_operators():
+def test_tensor_has_abs_and_sqrt():
     x = Tensor(np.array([-4.0, 9.0]))
     assert abs(x).data.tolist() == [4, 9]
     assert abs(x).sqrt().data.tolist() == [2, 3]
 
 
 @given(seed=seeds)
-def test_the_root_and_the_absolute_value_are_powers(seed):
+def test_sqrt_and_absolute_are_powers(seed):
     x = np.random.default_rng(seed).uniform(0.5, 2, (3, 4))
     np.testing.assert_allclose(F.sqrt(x).data, F.power(x, 0.5).data, rtol=1e-14)
     np.testing.assert_allclose(F.absolute(-x).data, F.sqrt(x * x).data, rtol=1e-14)
@@ -56,7 +56,7 @@ def test_the_root_and_the_absolute_value_are_powers(seed):
 
 @binary
 @given(seed=seeds)
-def test_broadcasting_equals_loops_over_the_broadcast_entries(function, by_numbers, seed):
+def test_arithmetic_broadcasts_as_loops_do(function, by_numbers, seed):
     rng = np.random.default_rng(seed)
     a_shape, b_shape = broadcast_pair(rng)
     a, b = rng.uniform(0.5, 2, a_shape), rng.uniform(0.5, 2, b_shape)
@@ -70,7 +70,9 @@ def test_broadcasting_equals_loops_over_the_broadcast_entries(function, by_numbe
 
 @binary
 @given(seed=seeds)
-def test_the_gradient_of_what_was_repeated_is_the_sum_over_the_repeats(function, by_numbers, seed):
+def test_arithmetic_gradient_of_a_broadcast_input_is_the_sum_over_its_repeats(
+    function, by_numbers, seed
+):
     rng = np.random.default_rng(seed)
     a_shape, b_shape = broadcast_pair(rng)
     a, b = rng.uniform(0.5, 2, a_shape), rng.uniform(0.5, 2, b_shape)
@@ -92,7 +94,7 @@ def test_the_gradient_of_what_was_repeated_is_the_sum_over_the_repeats(function,
 
 @pytest.mark.parametrize(("a", "b"), [((0, 3), (3,)), ((0, 3), (1, 1)), ((2, 0), (2, 1)), ((), ())])
 @binary
-def test_empty_arrays_and_arrays_without_axes_broadcast(function, by_numbers, a, b):
+def test_arithmetic_broadcasts_empty_arrays_and_numbers(function, by_numbers, a, b):
     leaves = [Tensor(np.ones(shape), requires_grad=True) for shape in (a, b)]
     y = function(*leaves)
     assert y.shape == np.broadcast_shapes(a, b)
@@ -109,37 +111,14 @@ def test_power_zero_is_one_with_gradient_zero_even_at_zero():
     assert gradients(lambda x: F.power(x, 2), 0.0) == (0, 0)
 
 
-@pytest.mark.parametrize("exponent", [Tensor(2.0), "2", None, np.ones(2), 2j])
-def test_power_takes_a_number_as_its_exponent_and_says_so(exponent):
-    came = type(exponent).__name__
-    with pytest.raises(TypeError, match=rf"^power: exponent is a {came}; expected a number, or"):
-        F.power(Tensor([1.0]), exponent)
-
-
 @pytest.mark.parametrize("exponent", [2, 2.0, np.int64(2), np.float32(2)])
-def test_power_takes_every_kind_of_number(exponent):
+def test_power_takes_every_kind_of_number_as_its_exponent(exponent):
     y = Tensor(np.float32([3.0])) ** exponent
     assert y.data.tolist() == [9]
     assert y.dtype == np.float32
 
 
-@binary
-@pytest.mark.parametrize("wrong", ["cat", None, [1.0, 2.0], 1j])
-def test_operands_that_are_no_numbers_are_refused_by_name(function, by_numbers, wrong):
-    name, came = function.__name__, type(wrong).__name__
-    with pytest.raises(TypeError, match=rf"^{name}: b is a {came}; expected a Tensor, an array or"):
-        function(Tensor([1.0]), wrong)
-    with pytest.raises(TypeError, match=rf"^{name}: a is a {came}; expected a Tensor, an array or"):
-        function(wrong, Tensor([1.0]))
-
-
-@binary
-def test_shapes_that_do_not_broadcast_are_refused_by_name(function, by_numbers):
-    with pytest.raises(ValueError, match=rf"^{function.__name__}: a .*\(2, 3\).* b .*\(4,\)"):
-        function(np.ones((2, 3)), np.ones(4))
-
-
-def test_a_number_takes_the_dtype_of_an_array_on_either_side():
+def test_add_gives_a_number_the_dtype_of_the_array_on_either_side():
     array = np.ones(3)
     for y in (F.add(2.0, array), F.add(array, 2.0)):
         assert y.dtype == np.float64

@@ -1,4 +1,4 @@
-"""Which shapes go together, and that unbroadcast is the adjoint of broadcasting."""
+"""Which shapes broadcast, and that unbroadcast is the adjoint of broadcasting."""
 
 import itertools
 
@@ -24,7 +24,7 @@ def test_unbroadcast_is_the_adjoint_of_broadcast(seed):
     assert (wide * dy).sum() == pytest.approx((x * dx).sum(), rel=1e-11, abs=1e-11)
 
 
-def test_shapes_broadcast_where_numpy_says_so():
+def test_broadcasts_agrees_with_numpy_for_all_small_shapes():
     shapes = [shape for n in range(4) for shape in itertools.product((0, 1, 2, 3), repeat=n)]
     for one, other in itertools.product(shapes, repeat=2):
         try:
@@ -35,7 +35,7 @@ def test_shapes_broadcast_where_numpy_says_so():
         assert broadcasts(one, other) is expected
 
 
-def test_unbroadcast_returns_dy_itself_where_nothing_was_repeated():
+def test_unbroadcast_returns_dy_itself_if_nothing_was_repeated():
     dy = np.ones((2, 3))
     assert unbroadcast(dy, (2, 3)) is dy
 
@@ -43,13 +43,13 @@ def test_unbroadcast_returns_dy_itself_where_nothing_was_repeated():
 @pytest.mark.parametrize(
     ("dy", "shape"), [((0, 3), (1, 3)), ((0, 3), (3,)), ((2, 0), (1, 1)), ((3,), ())]
 )
-def test_unbroadcast_of_nothing_is_zero_and_to_a_number_is_the_sum(dy, shape):
+def test_unbroadcast_of_an_empty_array_is_0_and_to_a_number_is_the_sum(dy, shape):
     dx = unbroadcast(np.ones(dy), shape)
     assert dx.shape == shape
     assert (dx == (3 if shape == () else 0)).all()
 
 
-def test_an_axis_of_one_on_both_sides_does_not_hide_a_stretched_one_behind_it():
+def test_unbroadcast_sums_a_stretched_axis_behind_an_axis_of_size_1():
     dy = np.arange(15.0).reshape(3, 1, 5)
     summed = unbroadcast(dy, (3, 1, 1))
     np.testing.assert_array_equal(summed, dy.sum(axis=2, keepdims=True))

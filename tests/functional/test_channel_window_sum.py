@@ -10,7 +10,7 @@ from tests.strategies import seeds
 
 
 @given(C=st.integers(1, 8), size=st.sampled_from([1, 3, 5, 7]), seed=seeds)
-def test_the_window_over_channels_equals_loops_and_is_its_own_adjoint(C, size, seed):
+def test_channel_window_sum_equals_loops_and_is_its_own_adjoint(C, size, seed):
     x, y = np.random.default_rng(seed).normal(size=(2, 2, C, 3, 4))
     sums = channel_window_sum(x, size)
     for c in range(C):

@@ -1,4 +1,4 @@
-"""Dropout: what is kept, what is scaled, and that the mask is the generator's alone."""
+"""Dropout: what is kept, how it is scaled, and that the mask depends only on the generator."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def rng(seed=0):
 
 
 @given(p=st.floats(0.01, 0.99), seed=seeds)
-def test_survivors_are_scaled_by_exactly_what_is_kept_and_the_gradient_wears_the_same_mask(p, seed):
+def test_dropout_scales_survivors_and_masks_the_gradient_alike(p, seed):
     array = rng(seed).normal(size=(20, 30))
     x = Tensor(array, requires_grad=True)
     y = F.dropout(x, p, rng=rng(seed))
@@ -30,7 +30,7 @@ def test_survivors_are_scaled_by_exactly_what_is_kept_and_the_gradient_wears_the
 
 
 class EveryNumberOnce(np.random.Generator):
-    """Stands for a generator that draws each of the 65,536 numbers once."""
+    """Stands in for a generator that draws each of the 65,536 numbers once."""
 
     def bytes(self, length):
         assert length == 2 * LEVELS
@@ -38,22 +38,22 @@ class EveryNumberOnce(np.random.Generator):
 
 
 @pytest.mark.parametrize("p", [1 / LEVELS, 0.25, 0.3, 1 - 1 / LEVELS])
-def test_exactly_the_share_p_is_dropped_and_the_sum_stays(p):
+def test_dropout_drops_exactly_the_fraction_p_and_keeps_the_sum(p):
     y = F.dropout(np.ones(LEVELS), p, rng=EveryNumberOnce(np.random.PCG64(0))).data
     assert (y == 0).sum() == round(p * LEVELS)
     assert y.sum() == pytest.approx(LEVELS, rel=1e-12)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
-def test_the_expectation_stays(p):
+def test_dropout_keeps_the_expected_value(p):
     n = 200_000
     y = F.dropout(np.ones(n), p, rng=rng()).data
-    deviation = np.sqrt(p / (1 - p) / n)  # of the mean of n such numbers
+    deviation = np.sqrt(p / (1 - p) / n)  # standard deviation of the mean of n such numbers
     assert abs(y.mean() - 1) < 5 * deviation
     assert abs((y == 0).mean() - p) < 5 * np.sqrt(p * (1 - p) / n)
 
 
-def test_the_same_state_of_the_generator_draws_the_same_mask():
+def test_dropout_draws_the_same_mask_from_the_same_generator_state():
     x = np.ones((5, 7))
     one, two = F.dropout(x, rng=rng(3)), F.dropout(x, rng=rng(3))
     np.testing.assert_array_equal(one.data, two.data)
@@ -62,48 +62,34 @@ def test_the_same_state_of_the_generator_draws_the_same_mask():
     assert (F.dropout(x, rng=generator).data != one.data).any()
 
 
-def test_the_mask_follows_the_logical_order_not_the_memory():
+def test_dropout_mask_does_not_depend_on_the_memory_order():
     orders = memory_orders(np.ones((3, 4, 5, 2)))
     masks = [F.dropout(x, rng=rng(1)).data for x in orders.values()]
     for mask in masks:
         np.testing.assert_array_equal(mask, masks[0])
 
 
-def test_float32_and_float64_wear_the_same_mask():
+def test_dropout_mask_does_not_depend_on_the_dtype():
     x = np.ones((5, 7))
     single, double = F.dropout(np.float32(x), rng=rng(1)), F.dropout(x, rng=rng(1))
     np.testing.assert_array_equal(single.data == 0, double.data == 0)
 
 
-def test_in_evaluation_and_at_p_zero_nothing_happens_and_nothing_is_drawn():
+def test_dropout_in_evaluation_and_at_p_0_draws_nothing():
     x = Tensor(np.ones(3), requires_grad=True)
     assert F.dropout(x, 0.5, training=False, rng=None) is x
     assert F.dropout(x, 0.0, rng=None) is x
 
 
-@pytest.mark.parametrize("p", [1.0, -0.1, 1.5, float("nan")])
-def test_p_out_of_range_is_named(p):
-    with pytest.raises(ValueError, match=rf"^dropout: p is {p}; expected a probability from 0 to"):
-        F.dropout(np.ones(3), p, rng=rng())
-
-
-@pytest.mark.parametrize(("wrong", "came"), [(0, "int"), (np.random, "module")], ids=str)
-def test_what_is_not_a_generator_is_named(wrong, came):
-    for function in (F.dropout, F.drop_path):
-        said = rf"^{function.__name__}: rng is a {came}; expected np.random.default_rng"
-        with pytest.raises(TypeError, match=said):
-            function(np.ones(3), rng=wrong)
-
-
 @pytest.mark.parametrize("function", [F.dropout, F.drop_path])
-def test_without_a_generator_the_shared_one_draws(function):
+def test_dropout_without_a_generator_uses_the_shared_one(function):
     x = np.ones((50, 2))
     with manual_seed(4):
         drawn = function(x).data
     np.testing.assert_array_equal(drawn, function(x, rng=rng(4)).data)
 
 
-def test_almost_everything_can_be_dropped():
+def test_dropout_can_drop_almost_everything():
     y = F.dropout(np.ones(1000), 1 - 1e-9, rng=rng()).data
     assert np.isfinite(y).all()
 
@@ -112,7 +98,7 @@ def test_almost_everything_can_be_dropped():
 
 
 @given(p=st.floats(0.1, 0.9), seed=seeds)
-def test_drop_path_drops_whole_examples_and_the_gradient_wears_the_same_mask(p, seed):
+def test_drop_path_drops_whole_examples_and_masks_the_gradient_alike(p, seed):
     array = rng(seed).uniform(1, 2, (40, 3, 2))
     x = Tensor(array, requires_grad=True)
     y = F.drop_path(x, p, rng=rng(seed))
@@ -128,13 +114,13 @@ def test_drop_path_drops_whole_examples_and_the_gradient_wears_the_same_mask(p, 
 
 
 @pytest.mark.parametrize("p", [1 / LEVELS, 0.25, 1 - 1 / LEVELS])
-def test_exactly_the_share_p_of_the_examples_is_dropped(p):
+def test_drop_path_drops_exactly_the_fraction_p_of_the_examples(p):
     y = F.drop_path(np.ones((LEVELS, 1, 2)), p, rng=EveryNumberOnce(np.random.PCG64(0))).data
     assert (y[:, 0, 0] == 0).sum() == round(p * LEVELS)
     assert y.sum() == pytest.approx(2 * LEVELS, rel=1e-12)
 
 
-def test_a_dropped_branch_leaves_the_identity():
+def test_drop_path_of_a_residual_branch_leaves_the_identity():
     x = rng().normal(size=(50, 3))
     y = (Tensor(x) + F.drop_path(10 * x, 0.5, rng=rng())).data
     unchanged = (y == x).all(axis=1)
@@ -146,10 +132,3 @@ def test_drop_path_in_evaluation_and_at_p_zero_does_nothing():
     x = Tensor(np.ones((3, 2)), requires_grad=True)
     assert F.drop_path(x, 0.5, training=False, rng=None) is x
     assert F.drop_path(x, 0.0, rng=None) is x
-
-
-def test_drop_path_says_what_does_not_fit():
-    with pytest.raises(ValueError, match=r"^drop_path: x has no axes; expected \(N, …\)"):
-        F.drop_path(np.array(1.0), rng=rng())
-    with pytest.raises(ValueError, match=r"^drop_path: p is 1; expected a probability from 0 to"):
-        F.drop_path(np.ones(3), 1, rng=rng())

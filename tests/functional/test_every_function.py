@@ -4,7 +4,6 @@
 """
 
 import inspect
-import re
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from minivision import Tensor, autograd, fast, functional, no_grad
 from minivision.analysis.gradient_cases import CASES, check_all
 from minivision.fast import door
 from minivision.gradcheck import gradcheck
+from tests.refusals import refused
 from tests.strategies import memory_orders, seeds
 
 every_function = pytest.mark.parametrize("name", CASES)
@@ -35,20 +35,26 @@ def run(function, inputs, dy=None, seed=0):
     return y.data, [leaf.grad for leaf in leaves]
 
 
-def test_every_function_has_a_case():
+def test_cases_cover_every_function():
     assert set(CASES) == set(functional.__all__)
 
 
 @every_function
 @given(seed=seeds)
-def test_gradients_are_what_the_function_does(name, seed):
+def test_functional_gradients_pass_gradcheck(name, seed):
     function, inputs, rng = drawn(name, seed)
+    gradcheck(function, inputs, rng=rng)
+
+
+def test_batch_norm_case_with_three_nearly_equal_values_passes():
+    """At this seed the variance of one channel was 0.00009, and the step of gradcheck too large."""
+    function, inputs, rng = drawn("batch_norm", 1058)
     gradcheck(function, inputs, rng=rng)
 
 
 @every_function
 @given(seed=seeds)
-def test_float32_stays_float32_and_agrees_with_float64(name, seed):
+def test_functional_keeps_float32_and_agrees_with_float64(name, seed):
     function, inputs, rng = drawn(name, seed)
     y, gradients = run(function, inputs, seed=seed)
     small = [x.astype(np.float32) for x in inputs]
@@ -63,7 +69,7 @@ def test_float32_stays_float32_and_agrees_with_float64(name, seed):
 
 @every_function
 @given(seed=seeds)
-def test_nothing_that_came_in_is_changed(name, seed):
+def test_functional_does_not_change_its_inputs(name, seed):
     function, inputs, rng = drawn(name, seed)
     before = [x.copy() for x in inputs]
     dy = rng.normal(size=function(*inputs).shape)
@@ -75,7 +81,7 @@ def test_nothing_that_came_in_is_changed(name, seed):
 
 @every_function
 @given(seed=seeds)
-def test_read_only_arrays_are_good_enough(name, seed):
+def test_functional_takes_read_only_arrays(name, seed):
     function, inputs, rng = drawn(name, seed)
     dy = rng.normal(size=function(*inputs).shape)
     for x in [*inputs, dy]:
@@ -85,7 +91,7 @@ def test_read_only_arrays_are_good_enough(name, seed):
 
 
 @every_function
-def test_arrays_are_accepted_where_tensors_are_expected(name):
+def test_functional_takes_arrays_in_place_of_tensors(name):
     function, inputs, _ = drawn(name, 1)
     y = function(*inputs)
     assert isinstance(y, Tensor)
@@ -95,7 +101,7 @@ def test_arrays_are_accepted_where_tensors_are_expected(name):
 
 @every_function
 @given(seed=seeds)
-def test_the_memory_order_of_the_inputs_does_not_matter(name, seed):
+def test_functional_does_not_depend_on_memory_order(name, seed):
     function, inputs, rng = drawn(name, seed)
     dy = rng.normal(size=function(*inputs).shape)
     y, gradients = run(function, inputs, dy)
@@ -110,7 +116,7 @@ def test_the_memory_order_of_the_inputs_does_not_matter(name, seed):
 @pytest.mark.parametrize("room", [fast.off, door.on], ids=["page", "fast"])
 @every_function
 @given(seed=seeds)
-def test_a_gradient_that_nobody_asked_for_costs_nothing_and_changes_no_other(name, room, seed):
+def test_functional_computes_only_the_gradients_that_are_needed(name, room, seed):
     function, inputs, rng = drawn(name, seed)
     with room():
         _, gradients = run(function, inputs, seed=seed)
@@ -119,7 +125,7 @@ def test_a_gradient_that_nobody_asked_for_costs_nothing_and_changes_no_other(nam
             y = function(*leaves)
             dy = np.random.default_rng(seed).normal(size=y.shape)
             for parent, dx in zip(y.node.parents, y.node.backward(dy), strict=True):
-                # None, or dy itself: whatever was computed has memory of its own.
+                # None, or dy itself: a computed gradient would have its own memory.
                 if parent is not leaves[wanted].node:
                     assert dx is None or np.may_share_memory(dx, dy)
             y = function(*leaves)
@@ -130,7 +136,7 @@ def test_a_gradient_that_nobody_asked_for_costs_nothing_and_changes_no_other(nam
 
 
 @every_function
-def test_under_no_grad_nothing_is_kept(name):
+def test_functional_keeps_nothing_under_no_grad(name):
     function, inputs, _ = drawn(name, 2)
     with no_grad():
         y = function(*[Tensor(x, requires_grad=True) for x in inputs])
@@ -141,7 +147,7 @@ def test_under_no_grad_nothing_is_kept(name):
 
 @every_function
 @given(seed=seeds)
-def test_rules_keep_arrays_sizes_and_flags_but_no_tensor(name, seed):
+def test_functional_backward_functions_keep_no_tensor(name, seed):
     function, inputs, _ = drawn(name, seed)
     y = function(*[Tensor(x, requires_grad=True) for x in inputs])
     for node in autograd._computed_before(y.node):
@@ -164,20 +170,20 @@ def everything_in(value):
 
 
 @every_function
-def test_a_function_shows_its_name_on_the_graph(name):
+def test_functional_names_its_nodes(name):
     function, inputs, _ = drawn(name, 3)
     y = function(*[Tensor(x, requires_grad=True) for x in inputs])
     assert repr(y).endswith(f"from {name})")
 
 
 def first_differentiable_argument(name):
-    """What a sentence calls it: the first in the signature, mostly."""
+    """Its name in an error message: usually the first parameter."""
     first = next(iter(inspect.signature(getattr(functional, name)).parameters))
     return {"parts": "parts[0]", "condition": "a"}.get(first, first)
 
 
 @every_function
-def test_lists_and_words_are_refused_by_name(name):
+def test_functional_refuses_lists_and_strings(name):
     function, first = getattr(functional, name), first_differentiable_argument(name)
     others = {"exponent": 2, "index": 0, "targets": [0], "kernel_size": 1, "widths": [(0, 0)],
               "rng": np.random.default_rng(0), "condition": np.array(True)}  # fmt: skip
@@ -188,31 +194,28 @@ def test_lists_and_words_are_refused_by_name(name):
     }
     for wrong, came in (([1.0, 2.0], "list"), ("cat", "str")):
         given = {"parts": [wrong]} if first == "parts[0]" else {first: wrong}
-        with pytest.raises(TypeError) as refused:
+        with refused(TypeError, f"{name}: {first}", came, "a Tensor"):
             function(**{**needed, **given})
-        assert str(refused.value).startswith(f"{name}: {first} is a {came}; expected a Tensor")
 
 
 @every_function
-def test_integers_are_refused_by_name(name):
+def test_functional_refuses_integers(name):
     function, inputs, _ = drawn(name, 4)
-    first = re.escape(first_differentiable_argument(name))
-    with pytest.raises(TypeError, match=rf"^{name}: {first} is int64; expected float32 or float64"):
+    first = first_differentiable_argument(name)
+    with refused(TypeError, f"{name}: {first}", "int64", "float32 or float64"):
         function(*[np.ones(x.shape, np.int64) for x in inputs])
 
 
 @every_function
-def test_mixed_dtypes_are_refused_by_name(name):
+def test_functional_refuses_mixed_dtypes(name):
     function, inputs, _ = drawn(name, 5)
     for i in range(1, len(inputs)):
         mixed = [x.astype(np.float32) if i == j else x for j, x in enumerate(inputs)]
-        with pytest.raises(
-            TypeError, match=rf"^{name}: [\w\[\]]+ is float64 but [\w\[\]]+ is float32"
-        ):
+        with refused(TypeError, f"{name}: ", "is float64", "is float32"):
             function(*mixed)
 
 
-# Settings that are NumPy's numbers, as a loop over np.linspace gives them.
+# Settings given as NumPy scalars, such as those of a loop over np.linspace.
 ONE, HALF = np.float64(1.0), np.float64(0.5)
 WITH_NUMPY_SETTINGS = {
     "power": lambda x: functional.power(x, HALF),
@@ -238,7 +241,7 @@ WITH_NUMPY_SETTINGS = {
 
 
 @pytest.mark.parametrize("name", WITH_NUMPY_SETTINGS)
-def test_settings_that_are_numpy_numbers_leave_the_dtype_alone(name):
+def test_functional_settings_given_as_numpy_numbers_do_not_change_the_dtype(name):
     array = np.random.default_rng(0).uniform(0.5, 2, (2, 3, 4, 5)).astype(np.float32)
     x = Tensor(array, requires_grad=True)
     y = WITH_NUMPY_SETTINGS[name](x)

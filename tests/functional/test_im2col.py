@@ -22,12 +22,12 @@ def assert_equals_loops(case):
 
 
 @given(case=convolutions())
-def test_every_window_becomes_a_column(case):
+def test_im2col_equals_its_definition(case):
     assert_equals_loops(case)
 
 
 @pytest.mark.parametrize("case", ODD_CONVOLUTIONS.values(), ids=ODD_CONVOLUTIONS)
-def test_every_window_becomes_a_column_in_odd_geometries(case):
+def test_im2col_equals_its_definition_in_odd_geometries(case):
     assert_equals_loops(case)
 
 
@@ -44,7 +44,7 @@ def test_im2col_and_col2im_are_adjoint(case):
 
 
 @given(case=convolutions(least_batch=1))
-def test_col2im_counts_the_windows_that_a_pixel_lies_in(case):
+def test_col2im_of_ones_counts_the_windows_that_contain_each_pixel(case):
     x, _, _ = case.arrays()
     geometry = geometry_of(case)
     counts = col2im(np.ones_like(im2col(x, geometry)), x.shape, geometry)
@@ -58,7 +58,7 @@ def test_col2im_counts_the_windows_that_a_pixel_lies_in(case):
     np.testing.assert_array_equal(counts, np.broadcast_to(expected, x.shape))
 
 
-def test_the_memory_order_of_the_image_does_not_matter_and_the_image_is_not_changed():
+def test_im2col_takes_images_in_any_memory_order_and_does_not_change_them():
     case = ODD_CONVOLUTIONS["dilated over the border"]
     x, _, _ = case.arrays()
     expected = im2col(x, geometry_of(case))

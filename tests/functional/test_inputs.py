@@ -1,4 +1,4 @@
-"""What inputs.py says: the function, the argument, what came and what was expected."""
+"""The checks that open every function: what they let through, and how they convert it."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,11 @@ from minivision import Tensor, errors
 from minivision import functional as F
 from minivision.functional.checks import normalized_axes
 from minivision.functional.inputs import operands, pair, sizes, tensors
+from tests.refusals import refused
 
 
 class Elsewhere(np.ndarray):
-    """Stands for an array on a GPU."""
+    """Stands in for an array on a GPU."""
 
 
 @pytest.fixture
@@ -21,34 +22,19 @@ def on_gpu(monkeypatch):
     return lambda array: array.view(Elsewhere)
 
 
-def test_mixed_devices_are_named(on_gpu):
+def test_inputs_on_different_devices_are_refused(on_gpu):
     x, weight = np.ones((2, 3)), on_gpu(np.ones((4, 3)))
-    sentence = r"x is on cpu but weight is on gpu:0; move one with minivision.backend.to_device, or"
-    with pytest.raises(ValueError, match=r"^linear: " + sentence):
+    with refused(ValueError, "linear: x", "cpu", "weight", "gpu:0", "minivision.backend.to_device"):
         F.linear(x, weight)
-    with pytest.raises(ValueError, match=r"^conv2d: x is on cpu but bias is on gpu:0"):
+    with refused(ValueError, "conv2d: x", "cpu", "bias", "gpu:0"):
         F.conv2d(np.ones((1, 1, 2, 3)), np.ones((1, 1, 1, 1)), on_gpu(np.ones(1)))
-    with pytest.raises(ValueError, match=r"^multiply: a is on gpu:0 but b is on cpu"):
+    with refused(ValueError, "multiply: a", "gpu:0", "b", "cpu"):
         on_gpu(np.ones(3)) * Tensor(np.ones(3))
 
 
-def test_mixed_dtypes_are_named_with_what_to_write():
-    with pytest.raises(
-        TypeError,
-        match=r"^linear: x is float32 but bias is float64; make them alike, for instance with array"
-        r"\.astype\(np\.float32\)$",
-    ):
-        F.linear(np.ones((2, 3), "f"), np.ones((4, 3), "f"), np.ones(4))
-
-
-def test_a_memory_mapped_array_is_an_array_on_the_host(tmp_path):
+def test_inputs_may_be_memory_mapped_arrays(tmp_path):
     x = np.memmap(tmp_path / "x", dtype=np.float32, mode="w+", shape=(2, 3))
     F.linear(x, np.ones((4, 3), np.float32))
-
-
-def test_none_is_refused_where_an_argument_is_needed():
-    with pytest.raises(TypeError, match=r"conv2d: x is a NoneType; expected a Tensor or an array"):
-        F.conv2d(None, np.ones((1, 1, 2, 2)))
 
 
 def test_tensors_wraps_arrays_and_leaves_none_and_tensors_alone():
@@ -68,10 +54,8 @@ def test_operands_turn_numbers_into_the_others_dtype():
     assert (a.dtype, b.dtype) == (np.float32, np.float32)
 
 
-def test_sizes_unpacks_or_names_the_axes():
+def test_sizes_unpacks_the_shape():
     assert sizes("f", "x", Tensor(np.ones((2, 3))), "N C") == (2, 3)
-    with pytest.raises(ValueError, match=r"^f: x has shape \(2, 3\); expected 1 axis \(N\)"):
-        sizes("f", "x", Tensor(np.ones((2, 3))), "N")
 
 
 @pytest.mark.parametrize(
@@ -85,17 +69,7 @@ def test_pair_takes_a_number_or_two(value, expected):
     assert all(type(n) is int for n in both)
 
 
-@pytest.mark.parametrize(
-    "value", [0, -1, 1.0, (1,), (1, 2, 3), (1, 0), "12", None, np.ones(2)], ids=str
-)
-def test_pair_names_what_came(value):
-    with pytest.raises(
-        ValueError, match=r"^f: stride is .*; expected an integer >= 1 or a pair of"
-    ):
-        pair("f", "stride", value, least=1)
-
-
-def test_axes_are_counted_from_either_end():
+def test_normalized_axes_counts_from_either_end():
     assert normalized_axes("sum", None, 3) == (0, 1, 2)
     assert normalized_axes("sum", -1, 3) == (2,)
     assert normalized_axes("sum", (0, -1), 3) == (0, 2)

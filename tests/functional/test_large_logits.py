@@ -1,4 +1,4 @@
-"""Float32 logits of ±10,000, far beyond what exp can take: all stays finite, and right."""
+"""Float32 logits of ±10,000, far beyond the range of exp: results stay finite and right."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize(("function", "value", "gradient"), EXAMPLES.values(), ids=EXAMPLES)
-def test_large_float32_logits_stay_finite_and_right(function, value, gradient):
+def test_functional_results_of_large_float32_logits_are_finite_and_right(function, value, gradient):
     z = Tensor(UP, requires_grad=True)
     y = function(z)
     y.backward(np.ones(y.shape, np.float32))

@@ -1,4 +1,4 @@
-"""Cross-entropy: the mean surprise, for hard and soft targets, and every target it refuses."""
+"""Cross-entropy, the mean surprise, for hard and soft targets; and the other losses."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_cross_entropy_equals_loops(N, K, seed):
 
 
 @given(N=st.integers(1, 5), seed=seeds)
-def test_it_is_minus_the_logarithm_of_softmax_at_the_label(N, seed):
+def test_cross_entropy_is_minus_log_softmax_at_the_label(N, seed):
     rng = np.random.default_rng(seed)
     logits, labels = rng.normal(size=(N, 4)), rng.integers(0, 4, N)
     picked = F.softmax(logits)[np.arange(N), labels]
@@ -33,7 +33,7 @@ def test_it_is_minus_the_logarithm_of_softmax_at_the_label(N, seed):
     )
 
 
-def test_values_and_gradient_by_hand():
+def test_cross_entropy_and_its_gradient_by_hand():
     logits = Tensor(np.log([[1.0, 3.0], [1.0, 1.0]]), requires_grad=True)
     loss = F.cross_entropy(logits, [1, 0])
     loss.backward(np.array(8.0))
@@ -42,7 +42,7 @@ def test_values_and_gradient_by_hand():
 
 
 @given(N=st.integers(1, 5), seed=seeds)
-def test_hard_targets_are_soft_targets_that_are_certain(N, seed):
+def test_cross_entropy_of_hard_targets_equals_that_of_one_hot_targets(N, seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, N)
     a, b = (Tensor(rng.normal(size=(N, 4)), requires_grad=True) for _ in range(2))
@@ -55,7 +55,7 @@ def test_hard_targets_are_soft_targets_that_are_certain(N, seed):
 
 
 @given(N=st.integers(1, 5), seed=seeds)
-def test_the_gradient_is_softmax_minus_target_and_sums_to_zero(N, seed):
+def test_cross_entropy_gradient_is_softmax_minus_target(N, seed):
     rng = np.random.default_rng(seed)
     logits = Tensor(rng.normal(size=(N, 4)), requires_grad=True)
     p = rng.dirichlet(np.ones(4), N)
@@ -64,12 +64,12 @@ def test_the_gradient_is_softmax_minus_target_and_sums_to_zero(N, seed):
     np.testing.assert_allclose(logits.grad.sum(axis=1), 0, atol=1e-15)
 
 
-def test_no_guess_costs_the_logarithm_of_the_number_of_classes():
+def test_cross_entropy_of_equal_logits_is_log_k():
     assert F.cross_entropy(np.zeros((3, 10)), [0, 5, 9]).item() == pytest.approx(np.log(10))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_large_logits_lose_nothing(dtype):
+def test_cross_entropy_of_large_logits_is_exact(dtype):
     logits = Tensor(np.array([[1e4, -1e4], [1e4, -1e4]], dtype), requires_grad=True)
     loss = F.cross_entropy(logits, [0, 1])
     loss.backward()
@@ -79,7 +79,7 @@ def test_large_logits_lose_nothing(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.int8])
-def test_labels_of_every_integer_dtype_are_taken(dtype):
+def test_cross_entropy_takes_labels_of_every_integer_dtype(dtype):
     logits = np.eye(3)
     assert F.cross_entropy(logits, np.array([0, 1, 2], dtype)).item() == pytest.approx(
         F.cross_entropy(logits, [0, 1, 2]).item()
@@ -87,86 +87,27 @@ def test_labels_of_every_integer_dtype_are_taken(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_soft_targets_take_the_dtype_of_the_logits(dtype):
+def test_cross_entropy_converts_soft_targets_to_the_dtype_of_the_logits(dtype):
     targets = np.array([[0.25, 0.75]], dtype)
     for logits in (np.zeros((1, 2), np.float32), np.zeros((1, 2))):
         assert F.cross_entropy(logits, targets).dtype == logits.dtype
 
 
-def test_targets_may_be_tensors_without_gradient():
-    p = Tensor(np.array([[0.25, 0.75]]), requires_grad=True)
-    logits = np.zeros((1, 2))
-    assert F.cross_entropy(logits, p.detach()).item() == pytest.approx(np.log(2))
-    with pytest.raises(ValueError, match=r"targets requires a gradient; pass targets.detach\(\)"):
-        F.cross_entropy(logits, p)
+def test_cross_entropy_takes_targets_as_tensors_without_a_gradient():
+    p = Tensor(np.array([[0.25, 0.75]]))
+    assert F.cross_entropy(np.zeros((1, 2)), p).item() == pytest.approx(np.log(2))
 
 
-@pytest.mark.parametrize(
-    ("targets", "sentence"),
-    [
-        ([0, 3], r"targets\[1\] is 3; expected 0 to 2 \(there are 3 classes\)"),
-        ([-1, 0], r"targets\[0\] is -1; expected 0 to 2"),
-        ([0], r"targets has shape \(1,\); expected \(2,\)"),
-        ([[0], [1]], r"targets has shape \(2, 1\); expected \(2, 3\)"),
-        (1, r"targets has shape \(\); expected \(2,\)"),
-        ([[0.5, 0.6, 0.0], [0.0, 0.0, 1.0]], r"targets\[0\] sums to 1.1; expected 1"),
-        ([[1.0, 0.0, 0.0], [0.5, 0.0, 0.499]], r"targets\[1\] sums to 0.999; expected 1"),
-        ([[1.0, 0.0, 0.0], [np.nan, 0.0, 1.0]], r"targets\[1\] sums to nan; expected 1"),
-        ([[1.5, -0.5, 0.0], [0.0, 0.0, 1.0]], r"targets\[0\] has a negative probability"),
-        ([[np.inf, -np.inf, 1.0], [0.0, 0.0, 1.0]], r"targets\[0\] sums to nan"),
-    ],
-    ids=str,
-)  # fmt: skip
-@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")
-def test_targets_that_make_no_sense_are_named(targets, sentence):
-    with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
-        F.cross_entropy(np.ones((2, 3)), np.array(targets))
-
-
-@pytest.mark.parametrize(
-    ("targets", "sentence"),
-    [
-        ([0.0, 1.0], "labels are float64; expected integers"),
-        ([True, False], "labels are bool; expected integers"),
-        ([[0, 0, 1], [1, 0, 0]], "targets is int64; expected probabilities as floats"),
-        ([[True, False, False]] * 2, "targets is bool; expected probabilities"),
-    ],
-    ids=str,
-)
-def test_targets_of_a_wrong_dtype_are_named(targets, sentence):
-    with pytest.raises(TypeError, match=r"^cross_entropy: " + sentence):
-        F.cross_entropy(np.ones((2, 3)), np.array(targets))
-
-
-@pytest.mark.parametrize(
-    ("logits", "sentence"),
-    [
-        ((3,), r"logits has shape \(3,\); expected 2 axes \(N, K\)"),
-        ((0, 3), "the batch is empty; there is no mean over it"),
-    ],
-)
-def test_logits_that_do_not_fit_are_named(logits, sentence):
-    with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
-        F.cross_entropy(np.ones(logits), np.zeros(logits[0], int))
-
-
-def test_changing_the_labels_after_the_forward_pass_changes_nothing():
-    logits, labels = Tensor(np.zeros((2, 2)), requires_grad=True), np.array([0, 1])
-    loss = F.cross_entropy(logits, labels)
-    labels[...] = 0
+@pytest.mark.parametrize("targets", [np.array([0, 1]), np.eye(2)], ids=["labels", "soft"])
+def test_cross_entropy_copies_its_targets(targets):
+    logits, targets = Tensor(np.zeros((2, 2)), requires_grad=True), targets.copy()
+    loss = F.cross_entropy(logits, targets)
+    targets[...] = targets[::-1].copy()
     loss.backward()
     assert logits.grad.tolist() == [[-0.25, 0.25], [0.25, -0.25]]
 
 
-def test_changing_soft_targets_after_the_forward_pass_changes_nothing():
-    logits, p = Tensor(np.zeros((1, 2)), requires_grad=True), np.array([[1.0, 0.0]])
-    loss = F.cross_entropy(logits, p)
-    p[...] = 0.5
-    loss.backward()
-    assert logits.grad.tolist() == [[-0.5, 0.5]]
-
-
-def test_a_class_that_is_masked_out_is_no_obstacle_for_the_others():
+def test_cross_entropy_ignores_a_masked_class():
     logits = np.array([[0.0, 0.0, -np.inf]])
     with np.errstate(invalid="ignore"):
         assert F.cross_entropy(logits, [0]).item() == pytest.approx(np.log(2))
@@ -175,7 +116,7 @@ def test_a_class_that_is_masked_out_is_no_obstacle_for_the_others():
 # ── settings of the loss ─────────────────────────────────────────────────────────────────────
 
 
-def test_label_smoothing_by_hand():
+def test_cross_entropy_with_label_smoothing_by_hand():
     """q = (1/4, 3/4); a fifth of the target is spread over both classes: p = (1/10, 9/10)."""
     logits = Tensor(np.log([[1.0, 3.0]]), requires_grad=True)
     loss = F.cross_entropy(logits, [1], label_smoothing=0.2)
@@ -184,13 +125,13 @@ def test_label_smoothing_by_hand():
     np.testing.assert_allclose(logits.grad, [[0.15, -0.15]], rtol=1e-14)
 
 
-def test_with_all_of_the_label_smoothed_away_only_the_uniform_distribution_is_left():
+def test_cross_entropy_with_label_smoothing_1_ignores_the_labels():
     logits = np.random.default_rng(0).normal(size=(3, 4))
     smoothed = F.cross_entropy(logits, [0, 1, 2], label_smoothing=1.0).item()
     assert smoothed == pytest.approx(F.cross_entropy(logits, np.full((3, 4), 0.25)).item())
 
 
-def test_class_weights_by_hand_divide_by_the_weights_of_the_targets():
+def test_cross_entropy_with_class_weights_divides_by_the_weights_of_the_targets():
     logits = Tensor(np.log([[1.0, 3.0], [1.0, 1.0]]), requires_grad=True)
     weight = np.array([3.0, 1.0])
     loss = F.cross_entropy(logits, [1, 0], weight)
@@ -200,7 +141,7 @@ def test_class_weights_by_hand_divide_by_the_weights_of_the_targets():
 
 
 @given(N=st.integers(2, 5), ignored=st.sampled_from([-100, -1, 2]), seed=seeds)
-def test_a_row_that_is_ignored_might_as_well_be_missing(N, ignored, seed):
+def test_cross_entropy_treats_an_ignored_row_as_missing(N, ignored, seed):
     rng = np.random.default_rng(seed)
     logits = Tensor(rng.normal(size=(N, 4)), requires_grad=True)
     labels = np.where(np.arange(N) == 1, ignored, rng.choice([0, 1, 3], N))
@@ -225,7 +166,7 @@ losses = pytest.mark.parametrize("name", LOSSES)
 
 @losses
 @given(seed=seeds)
-def test_the_mean_and_the_sum_are_those_of_the_losses_one_by_one(name, seed):
+def test_losses_with_mean_and_sum_reduce_the_losses_of_the_rows(name, seed):
     z = np.random.default_rng(seed).normal(size=(3, 4))
     each = LOSSES[name](z, reduction="none").data
     assert each.shape == ((3, 4) if name == "mse_loss" else (3,))
@@ -233,14 +174,8 @@ def test_the_mean_and_the_sum_are_those_of_the_losses_one_by_one(name, seed):
     assert LOSSES[name](z).item() == pytest.approx(each.mean(), rel=1e-12)
 
 
-@losses
-def test_a_reduction_of_another_name_is_named(name):
-    with pytest.raises(ValueError, match=rf'^{name}: reduction is \'average\'; not "mean", "sum"'):
-        LOSSES[name](np.zeros((3, 4)), reduction="average")
-
-
 @given(N=st.integers(1, 5), seed=seeds)
-def test_nll_loss_of_log_softmax_is_cross_entropy_and_so_is_the_gradient(N, seed):
+def test_nll_loss_of_log_softmax_equals_cross_entropy(N, seed):
     rng = np.random.default_rng(seed)
     a, labels = Tensor(rng.normal(size=(N, 4)), requires_grad=True), rng.integers(0, 4, N)
     b = Tensor(a.data, requires_grad=True)
@@ -251,7 +186,7 @@ def test_nll_loss_of_log_softmax_is_cross_entropy_and_so_is_the_gradient(N, seed
     np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=1e-15)
 
 
-def test_nll_loss_has_the_weights_and_the_ignored_label_of_cross_entropy():
+def test_nll_loss_takes_the_settings_of_cross_entropy():
     logits, labels = np.random.default_rng(0).normal(size=(4, 3)), [0, 2, 1, 2]
     for settings in ({"weight": np.array([1.0, 2.0, 5.0])}, {"ignore_index": 2}):
         found = F.nll_loss(F.log_softmax(logits), labels, **settings).item()
@@ -260,7 +195,7 @@ def test_nll_loss_has_the_weights_and_the_ignored_label_of_cross_entropy():
         assert found != pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-2)
 
 
-def test_the_mean_squared_error_by_hand():
+def test_mse_loss_by_hand():
     x = Tensor(np.array([[1.0, 5.0]]), requires_grad=True)
     t = Tensor(np.array([[3.0, 2.0]]), requires_grad=True)
     loss = F.mse_loss(x, t)
@@ -268,63 +203,3 @@ def test_the_mean_squared_error_by_hand():
     assert loss.item() == (4 + 9) / 2
     assert x.grad.tolist() == [[-20, 30]]
     assert t.grad.tolist() == [[20, -30]]
-
-
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        ({"label_smoothing": -0.1}, r"label_smoothing is -0.1; expected 0 to 1"),
-        ({"label_smoothing": 1.1}, r"label_smoothing is 1.1; expected 0 to 1"),
-        ({"label_smoothing": float("nan")}, r"label_smoothing is nan; expected 0 to 1"),
-        ({"weight": np.ones(2)}, r"weight has shape \(2,\); expected \(3,\)"),
-        ({"weight": Tensor(np.ones(3), requires_grad=True)}, r"weight requires a gradient; pass"),
-        (
-            {"targets": [7, 7], "ignore_index": 7},
-            r"every target is ignore_index; there is no mean over it",
-        ),
-        ({"targets": [-100, 1], "ignore_index": 0}, r"targets\[0\] is -100; expected 0 to 2"),
-    ],
-    ids=str,
-)
-def test_settings_that_make_no_sense_are_named(settings, sentence):
-    with pytest.raises(ValueError, match=r"^cross_entropy: " + sentence):
-        F.cross_entropy(np.ones((2, 3)), **{"targets": [0, 1], **settings})
-
-
-def test_a_mean_over_ignored_targets_is_refused_with_weights_too():
-    """PyTorch's is NaN; its sum and its losses are 0, and so are ours (tests/parity)."""
-    for function in (F.cross_entropy, F.nll_loss):
-        for weight in (None, np.ones(3)):
-            with pytest.raises(
-                ValueError, match=r"^\w+: every target is ignore_index; there is no"
-            ):
-                function(np.zeros((2, 3)), [-100, -100], weight)
-
-
-@pytest.mark.parametrize(
-    ("targets", "error", "sentence"),
-    [
-        ([[0.5, 0.5, 0.0]] * 2, ValueError, r"targets has shape \(2, 3\); expected \(2,\)"),
-        (np.eye(3)[:2], ValueError, r"targets has shape \(2, 3\); expected \(2,\)"),
-        ([0], ValueError, r"targets has shape \(1,\); expected \(2,\)"),
-        ([0, 3], ValueError, r"targets\[1\] is 3; expected 0 to 2"),
-        ([0.0, 1.0], TypeError, r"labels are float64; expected integers"),
-    ],
-    ids=["list of soft", "soft", "too few", "no such class", "floats"],
-)
-def test_nll_loss_takes_labels_only(targets, error, sentence):
-    with pytest.raises(error, match=r"^nll_loss: " + sentence):
-        F.nll_loss(np.ones((2, 3)), targets)
-
-
-@pytest.mark.parametrize(
-    ("x", "t", "sentence"),
-    [
-        ((2, 3), (3, 2), r"predictions has shape \(2, 3\) and targets \(3, 2\); expected the same"),
-        ((2, 3), (3,), r"predictions has shape \(2, 3\) and targets \(3,\); expected the same"),
-        ((0, 3), (0, 3), r"the batch is empty; there is no mean over it"),
-    ],
-)
-def test_mse_loss_does_not_broadcast_and_says_so(x, t, sentence):
-    with pytest.raises(ValueError, match=r"^mse_loss: " + sentence):
-        F.mse_loss(np.ones(x), np.ones(t))

@@ -1,7 +1,7 @@
-"""What is computed from x lies in memory as x does: y on the way in, dx on the way back.
+"""Results keep the memory order of their input: y in the forward pass, dx in the backward pass.
 
-NumPy's elementwise functions are 6 to 50 times slower where operands disagree in their order, and
-one function that loses it makes all after it slow.
+NumPy's elementwise functions are 6 to 50 times slower if their operands differ in memory order, and
+one function that loses the order makes all functions after it slow.
 """
 
 import numpy as np
@@ -74,8 +74,8 @@ def room(request):
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("order_of_dy", ORDERS.values(), ids=ORDERS)
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
-def test_a_page_keeps_the_order_of_its_images_whatever_that_of_dy(name, order, order_of_dy):
-    """And the gradient has the numbers that it has with everything in C order."""
+def test_pages_keep_the_memory_order_of_their_images(name, order, order_of_dy):
+    """And the gradient has the same numbers as if everything were in C order."""
     with door.off():
         x = Tensor(images(order), requires_grad=True)
         y = FUNCTIONS[name](x)
@@ -87,7 +87,7 @@ def test_a_page_keeps_the_order_of_its_images_whatever_that_of_dy(name, order, o
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_batch_innermost_images_stay_so_forward_and_backward(name, room):
+def test_functional_keeps_images_batch_innermost_forward_and_backward(name, room):
     x = Tensor(images(BATCH_INNERMOST), requires_grad=True)
     y = FUNCTIONS[name](x)
     assert memory_order(y.data) == BATCH_INNERMOST
@@ -96,7 +96,7 @@ def test_batch_innermost_images_stay_so_forward_and_backward(name, room):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_gradient_of_c_ordered_images_is_c_ordered(name, room):
+def test_functional_gradients_of_c_ordered_images_are_c_ordered(name, room):
     x = Tensor(images((0, 1, 2, 3)), requires_grad=True)
     y = FUNCTIONS[name](x)
     dy = np.empty_like(y.data)
@@ -117,7 +117,7 @@ def test_flatten_and_linear_keep_the_batch_innermost(open_door):
     assert memory_order(x.grad) == BATCH_INNERMOST
 
 
-def test_flatten_copies_nothing_and_gives_linear_c_ordered_gradients_of_c_ordered_images():
+def test_flatten_makes_no_copy_and_keeps_gradients_c_ordered():
     x = Tensor(images((0, 1, 2, 3)), requires_grad=True)
     features = F.flatten(x)
     assert np.may_share_memory(features.data, x.data)
@@ -126,8 +126,8 @@ def test_flatten_copies_nothing_and_gives_linear_c_ordered_gradients_of_c_ordere
     assert memory_order(x.grad) == (0, 1, 2, 3)
 
 
-def test_through_lenet_only_the_first_convolution_changes_the_order(open_door):
-    """Every 4-d value and gradient after it lies batch innermost."""
+def test_lenet5_changes_the_memory_order_only_in_its_first_convolution(open_door):
+    """Every 4-d value and gradient after it has its batch innermost."""
     from minivision import backward_steps
 
     manual_seed(0)

@@ -1,4 +1,4 @@
-"""Sum, mean, variance and extremes against loops; what is shared where several are largest."""
+"""Sum, mean, variance and extremes against loops; ties share the gradient."""
 
 import math
 
@@ -20,12 +20,13 @@ REDUCTIONS = {
     "min": (F.min, lambda values: min(values)),
     "logsumexp": (F.logsumexp, lambda values: math.log(sum(map(math.exp, values)))),
 }
+ALL = [F.sum, F.mean, F.var, F.max, F.min, F.logsumexp]
 reductions = pytest.mark.parametrize(("function", "summary"), REDUCTIONS.values(), ids=REDUCTIONS)
 
 
 @reductions
 @given(seed=seeds, keepdims=st.booleans())
-def test_reductions_equal_loops(function, summary, seed, keepdims):
+def test_reduction_equals_loops(function, summary, seed, keepdims):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=shape(rng, 1, 3))
     axis = some_axes(rng, x.ndim)
@@ -40,7 +41,7 @@ def test_reductions_equal_loops(function, summary, seed, keepdims):
 
 
 @reductions
-def test_no_axes_reduce_nothing(function, summary):
+def test_reduction_over_no_axes_changes_nothing(function, summary):
     x = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
     y = function(x, axis=())
     np.testing.assert_array_equal(y.data, x.data)
@@ -49,7 +50,7 @@ def test_no_axes_reduce_nothing(function, summary):
 
 
 @reductions
-def test_numbers_without_axes_can_be_reduced(function, summary):
+def test_reduction_of_a_number_is_the_number(function, summary):
     x = Tensor(np.array(4.0), requires_grad=True)
     y = function(x)
     y.backward(np.array(3.0))
@@ -65,53 +66,40 @@ def test_sum_and_its_gradient_are_adjoint():
     assert (y.data * dy).sum() == pytest.approx((x.data * x.grad).sum(), rel=1e-13)
 
 
-def test_max_shares_its_gradient_equally_where_several_are_largest():
+def test_max_shares_its_gradient_equally_among_ties():
     x = Tensor(np.array([[1.0, 7.0, 7.0, 7.0], [5.0, 2.0, 0.0, 1.0]]), requires_grad=True)
     F.max(x, axis=1).backward(np.array([6.0, 10.0]))
     assert x.grad.tolist() == [[0, 2, 2, 2], [10, 0, 0, 0]]
 
 
-def test_mean_divides_by_the_entries_that_were_averaged():
+def test_mean_gradient_is_divided_by_the_number_of_entries():
     x = Tensor(np.ones((2, 3, 5)), requires_grad=True)
     F.mean(x, axis=(0, 2)).backward(np.array([10.0, 20.0, 30.0]))
     assert x.grad[:, :, 0].tolist() == [[1, 2, 3], [1, 2, 3]]
 
 
-@reductions
-@pytest.mark.parametrize("axis", [2, -3, (0, 0), (0, -2), (0, 5)])
-def test_a_bad_axis_is_named(function, summary, axis):
-    name = function.__name__
-    with pytest.raises(
-        ValueError, match=rf"^{name}: axis is .*; expected different axes from -2 to 1"
-    ):
-        function(np.ones((2, 3)), axis=axis)
+@pytest.mark.parametrize("function", ALL)
+def test_reduction_of_an_empty_array_over_another_axis_is_empty(function):
+    assert function(np.ones((2, 0)), axis=0).shape == (0,)
 
 
-@reductions
-@pytest.mark.parametrize("axis", ["x", 1.0, (0, None)])
-def test_an_axis_that_is_no_integer_is_named(function, summary, axis):
-    with pytest.raises(TypeError, match=rf"^{function.__name__}: axis is .*; expected an integer"):
-        function(np.ones((2, 3)), axis=axis)
-
-
-@pytest.mark.parametrize("function", [F.mean, F.max, F.min, F.logsumexp, F.var])
-def test_of_nothing_there_is_only_a_sum(function):
-    x = np.ones((2, 0))
-    sentence = rf"^{function.__name__}: x has shape \(2, 0\); there is no entry over axis 1"
-    with pytest.raises(ValueError, match=sentence):
-        function(x, axis=1)
-    assert function(x, axis=0).shape == (0,)
-
-
-def test_the_sum_of_nothing_is_zero():
+def test_sum_over_an_empty_axis_is_zero():
     assert F.sum(np.ones((2, 0)), axis=1).data.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("function", ALL)
+def test_reduction_keeps_its_axes_if_asked_to(function):
+    x = np.ones((2, 3))
+    assert function(x, axis=1, keepdims=True).shape == (2, 1)
+    assert function(x, axis=(0, 1), keepdims=True).shape == (1, 1)
+    assert function(x, axis=-1).shape == (2,)
 
 
 # ── variance and log-sum-exp ─────────────────────────────────────────────────────────────────
 
 
 @given(n=st.integers(2, 6), correction=st.integers(0, 1), seed=seeds)
-def test_the_variance_equals_loops(n, correction, seed):
+def test_var_equals_loops(n, correction, seed):
     x = np.random.default_rng(seed).normal(size=(3, n))
     y = F.var(x, axis=1, correction=correction).data
     for row, found in zip(x.tolist(), y, strict=True):
@@ -120,7 +108,7 @@ def test_the_variance_equals_loops(n, correction, seed):
         assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_variance_by_hand():
+def test_var_by_hand():
     x = Tensor(np.array([1.0, 3.0, 8.0]), requires_grad=True)
     y = F.var(x)
     y.backward(np.array(10.0))
@@ -129,14 +117,12 @@ def test_the_variance_by_hand():
     assert F.var(x, correction=0).item() == pytest.approx(26 / 3)
 
 
-def test_one_number_has_no_unbiased_variance():
-    with pytest.raises(ValueError, match=r"^var: x has 1 entries over axis 1; expected more"):
-        F.var(np.ones((2, 1)), axis=1)
+def test_var_of_one_number_is_zero_without_correction():
     assert F.var(np.ones((2, 1)), axis=1, correction=0).data.tolist() == [0, 0]
 
 
 @given(seed=seeds)
-def test_the_smallest_is_minus_the_largest_of_the_negatives(seed):
+def test_min_is_minus_the_max_of_minus_x(seed):
     x = np.random.default_rng(seed).integers(0, 4, (3, 4)).astype(float)
     a, b = Tensor(x, requires_grad=True), Tensor(x, requires_grad=True)
     dy = np.random.default_rng(seed).normal(size=3)
@@ -148,7 +134,7 @@ def test_the_smallest_is_minus_the_largest_of_the_negatives(seed):
 
 
 @given(shift=st.floats(-1e3, 1e3), seed=seeds)
-def test_logsumexp_lies_above_the_maximum_and_moves_with_a_shift(shift, seed):
+def test_logsumexp_is_above_the_maximum_and_moves_with_a_shift(shift, seed):
     x = np.random.default_rng(seed).normal(size=(3, 4))
     y = F.logsumexp(x, axis=1).data
     assert (y > x.max(axis=1)).all()
@@ -156,7 +142,7 @@ def test_logsumexp_lies_above_the_maximum_and_moves_with_a_shift(shift, seed):
     np.testing.assert_allclose(F.logsumexp(x + shift, axis=1).data, y + shift, atol=1e-11)
 
 
-def test_the_gradient_of_logsumexp_is_softmax():
+def test_logsumexp_gradient_is_softmax():
     x = Tensor(np.random.default_rng(0).normal(size=(3, 4)), requires_grad=True)
     F.logsumexp(x, axis=1).backward(np.array([1.0, 2.0, 3.0]))
     expected = F.softmax(x.data).data * [[1], [2], [3]]

@@ -15,7 +15,7 @@ MOVES = ["reshape", "flatten", "transpose", "getitem"]
 
 @pytest.mark.parametrize("name", MOVES)
 @given(seed=seeds)
-def test_a_move_and_its_gradient_are_adjoint(name, seed):
+def test_shape_functions_and_their_gradients_are_adjoint(name, seed):
     """⟨A x, y⟩ = ⟨x, Aᵀ y⟩, with Aᵀ y from the backward function."""
     rng = np.random.default_rng(seed)
     function, (x,) = CASES[name](rng)
@@ -28,7 +28,7 @@ def test_a_move_and_its_gradient_are_adjoint(name, seed):
 
 @pytest.mark.parametrize("name", ["reshape", "flatten", "transpose"])
 @given(seed=seeds)
-def test_the_gradient_undoes_a_move_that_keeps_every_entry(name, seed):
+def test_shape_functions_are_undone_by_their_gradients(name, seed):
     rng = np.random.default_rng(seed)
     function, (x,) = CASES[name](rng)
     leaf = Tensor(x, requires_grad=True)
@@ -37,7 +37,7 @@ def test_the_gradient_undoes_a_move_that_keeps_every_entry(name, seed):
     np.testing.assert_array_equal(leaf.grad, x)
 
 
-def test_reshape_is_in_c_order_whatever_the_memory():
+def test_reshape_is_in_c_order_for_any_memory_order():
     x = np.asfortranarray(np.arange(6.0).reshape(2, 3))
     assert F.reshape(x, 3, 2).data.tolist() == [[0, 1], [2, 3], [4, 5]]
     assert F.reshape(x, (-1,)).data.tolist() == [0, 1, 2, 3, 4, 5]
@@ -45,14 +45,6 @@ def test_reshape_is_in_c_order_whatever_the_memory():
     assert F.reshape(np.ones((1, 1)), ()).shape == ()
     assert F.reshape(np.ones((0, 3)), (3, 0)).shape == (3, 0)
     assert F.reshape(np.ones((0, 3)), (5, -1)).shape == (5, 0)
-
-
-@pytest.mark.parametrize("new", [(4,), (2, 2), (-1, 4), (-1, -1), (-2, -3), (0, -1), ()])
-def test_a_shape_that_does_not_fit_is_refused_with_both_shapes(new):
-    with pytest.raises(
-        ValueError, match=r"^reshape: x has shape \(2, 3\) and 6 entries; not those"
-    ):
-        F.reshape(np.ones((2, 3)), new)
 
 
 def test_flatten_keeps_the_first_axis_and_lists_the_others_in_c_order():
@@ -66,13 +58,7 @@ def test_flatten_keeps_the_first_axis_and_lists_the_others_in_c_order():
     assert F.flatten(np.ones((0, 3, 2))).shape == (0, 6)
 
 
-@pytest.mark.parametrize("start_axis", [-1, 4])
-def test_flatten_names_a_bad_axis(start_axis):
-    with pytest.raises(ValueError, match=r"^flatten: start_axis is .*; expected 0 to 3"):
-        F.flatten(np.ones((2, 3, 4)), start_axis)
-
-
-def test_transpose_puts_axis_axes_i_of_x_at_place_i():
+def test_transpose_moves_axis_axes_i_of_x_to_position_i():
     x = np.arange(24.0).reshape(2, 3, 4)
     y = F.transpose(x, (2, 0, 1))
     assert y.shape == (4, 2, 3)
@@ -80,12 +66,6 @@ def test_transpose_puts_axis_axes_i_of_x_at_place_i():
     assert F.transpose(x).shape == (4, 3, 2)
     assert F.transpose(x, (-1, 0, 1)).shape == (4, 2, 3)
     assert F.transpose(np.array(3.0)).shape == ()
-
-
-@pytest.mark.parametrize("axes", [(0, 1), (0, 1, 1), (0, 1, 3), ()])
-def test_transpose_names_bad_axes(axes):
-    with pytest.raises(ValueError, match=r"^transpose: ax[ie]s is .*; expected"):
-        F.transpose(np.ones((2, 3, 4)), axes)
 
 
 def test_getitem_adds_the_gradients_of_an_entry_chosen_twice():
@@ -103,7 +83,7 @@ def test_getitem_adds_the_gradients_of_an_entry_chosen_twice():
      np.array([True, False]), (slice(None), np.array([True, False, True])), slice(5, 9)],
     ids=repr,
 )  # fmt: skip
-def test_getitem_follows_numpy_and_its_gradient_counts_how_often_an_entry_was_chosen(index):
+def test_getitem_follows_numpy_and_its_gradient_counts_each_entry(index):
     array = np.arange(6.0).reshape(2, 3)
     x = Tensor(array, requires_grad=True)
     y = x[index]
@@ -113,7 +93,7 @@ def test_getitem_follows_numpy_and_its_gradient_counts_how_often_an_entry_was_ch
     np.testing.assert_array_equal(x.grad.reshape(-1), np.bincount(chosen, minlength=6))
 
 
-def test_a_tensor_of_integers_is_an_index():
+def test_getitem_takes_a_tensor_of_integers_as_an_index():
     x = Tensor(np.arange(3.0), requires_grad=True)
     x[Tensor(np.array([2, 2]))].sum().backward()
     assert x.grad.tolist() == [0, 0, 2]
@@ -128,16 +108,11 @@ def test_a_tensor_of_integers_is_an_index():
     ],
     ids=str,
 )  # fmt: skip
-def test_getitem_of_channels_sees_one_pixel_and_says_so(index, is_pointwise):
-    """A receptive field goes through x[:, :2] as through a convolution of 1x1."""
+def test_getitem_of_channels_records_a_window_of_one_pixel(index, is_pointwise):
+    """For receptive fields, x[:, :2] is like a 1x1 convolution."""
     x = Tensor(np.zeros((2, 3, 4, 5)), requires_grad=True)
     window = x[index].node.window
     assert window == (Window((1, 1)) if is_pointwise else None)
-
-
-def test_getitem_refuses_what_numpy_refuses():
-    with pytest.raises(IndexError):
-        Tensor([1.0, 2.0])[2]
 
 
 # ── joining, padding, repeating ──────────────────────────────────────────────────────────────
@@ -147,7 +122,7 @@ def column(*numbers):
     return Tensor(np.array(numbers, float)[:, None], requires_grad=True)
 
 
-def test_concatenate_lists_the_parts_and_gives_each_its_part_of_the_gradient():
+def test_concatenate_splits_its_gradient_among_the_parts():
     a, b = column(1, 2), column(3)
     y = F.concatenate([a, b])
     y.backward(np.array([[10.0], [20.0], [30.0]]))
@@ -155,7 +130,7 @@ def test_concatenate_lists_the_parts_and_gives_each_its_part_of_the_gradient():
     assert (a.grad.ravel().tolist(), b.grad.ravel().tolist()) == ([10, 20], [30])
 
 
-def test_stack_makes_an_axis_and_takes_it_away_from_the_gradient():
+def test_stack_adds_an_axis_and_removes_it_from_the_gradient():
     a, b = column(1, 2), column(3, 4)
     y = F.stack((a, b), axis=-1)
     y.backward(np.array([[[1.0, 10.0]], [[2.0, 20.0]]]))
@@ -163,14 +138,14 @@ def test_stack_makes_an_axis_and_takes_it_away_from_the_gradient():
     assert (a.grad.ravel().tolist(), b.grad.ravel().tolist()) == ([1, 2], [10, 20])
 
 
-def test_one_tensor_twice_gets_both_gradients():
+def test_concatenate_adds_the_gradients_of_a_tensor_given_twice():
     a = column(1, 2)
     F.concatenate([a, a], axis=1).backward(np.array([[1.0, 10.0], [2.0, 20.0]]))
     assert a.grad.ravel().tolist() == [11, 22]
 
 
 @given(seed=seeds)
-def test_indexing_takes_apart_what_was_joined(seed):
+def test_concatenate_and_stack_are_undone_by_indexing(seed):
     parts = np.random.default_rng(seed).normal(size=(3, 2, 4))
     joined, stacked = F.concatenate(list(parts), axis=1), F.stack(list(parts), axis=1)
     for i, part in enumerate(parts):
@@ -178,7 +153,7 @@ def test_indexing_takes_apart_what_was_joined(seed):
         np.testing.assert_array_equal(stacked[:, i].data, part)
 
 
-def test_pad_lists_the_widths_from_the_first_axis():
+def test_pad_takes_the_widths_from_the_first_axis_on():
     x = Tensor(np.array([[1.0, 2.0]]), requires_grad=True)
     y = F.pad(x, [(1, 0), (0, 2)], value=9.0)
     y.backward(np.arange(8.0).reshape(2, 4))
@@ -194,81 +169,17 @@ def test_broadcast_to_repeats_and_sums_over_the_repeats():
     assert x.grad.tolist() == [[0 + 1 + 4 + 5 + 8 + 9], [2 + 3 + 6 + 7 + 10 + 11]]
 
 
-def test_of_what_is_joined_the_rule_keeps_nothing():
-    """The gradients are parts of dy; the arrays that were joined may go."""
+def test_concatenate_and_stack_keep_none_of_their_parts():
+    """Their gradients are parts of dy, so the arrays that were joined can be freed."""
     for function in (F.concatenate, F.stack):
         rule = function([column(1, 2), column(3, 4)]).node.backward
         assert not any(isinstance(cell.cell_contents, list) for cell in rule.__closure__)
 
 
-@pytest.mark.parametrize("function", [F.concatenate, F.stack])
-@pytest.mark.parametrize(
-    ("parts", "axis", "error", "sentence"),
-    [
-        ([], 0, ValueError, r"parts is empty; expected at least one Tensor"),
-        (None, 0, TypeError, r"parts is a NoneType; expected a list of Tensors"),
-        ([np.ones(2), None], 0, TypeError, r"parts\[1\] is a NoneType; expected a Tensor or an ar"),
-        ([np.ones((2, 3)), np.ones((3, 2))], 0, ValueError,
-         r"parts\[1\] has shape \(3, 2\) and parts\[0\] \(2, 3\); expected the same"),
-        ([np.ones((2, 3)), np.ones(3)], 0, ValueError, r"parts\[1\] has shape \(3,\) and parts"),
-        ([np.ones((2, 3))], 5, ValueError, r"axis is 5; expected different axes from"),
-        ([np.ones((2, 3))], "x", TypeError, r"axis is 'x'; expected an integer"),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_parts_that_cannot_be_joined_are_named(function, parts, axis, error, sentence):
-    with pytest.raises(error, match=rf"^{function.__name__}: " + sentence):
-        function(parts, axis)
-
-
-@pytest.mark.parametrize(
-    "widths", [[(1, 1)], [(1, 1)] * 3, [(1, -1), (0, 0)], [(1,), (1,)], 1, [1, 1], [(0.5, 1)] * 2]
-)
-def test_pad_names_bad_widths(widths):
-    with pytest.raises(ValueError, match=r"^pad: widths is .*; expected \(before, after\), 0 or m"):
-        F.pad(np.ones((2, 3)), widths)
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 1), (3, 3), 6, "x", (2, -3)])
-def test_a_shape_that_x_cannot_be_repeated_to_is_named(shape):
-    with pytest.raises(ValueError, match=r"^broadcast_to: x has shape \(2, 3\), which does not br"):
-        F.broadcast_to(np.ones((2, 3)), shape)
-
-
-def test_an_index_array_that_changes_later_changes_nothing():
+@pytest.mark.parametrize("wrap", [np.asarray, Tensor], ids=["array", "Tensor"])
+def test_getitem_copies_its_index(wrap):
     x, index = Tensor(np.zeros(4), requires_grad=True), np.array([0, 1])
-    y = x[index]
+    y = x[wrap(index)]
     index[...] = 3
     y.sum().backward()
     assert x.grad.tolist() == [1, 1, 0, 0]
-
-
-def test_an_index_tensor_that_changes_later_changes_nothing():
-    x, index = Tensor(np.zeros(4), requires_grad=True), Tensor(np.array([0, 1]))
-    y = x[index]
-    index.data[...] = 3
-    y.sum().backward()
-    assert x.grad.tolist() == [1, 1, 0, 0]
-
-
-def test_a_tensor_of_integers_is_an_index_too():
-    x = Tensor(np.arange(4.0), requires_grad=True)
-    y = x[Tensor(np.array([3, 3, 1]))]
-    assert y.data.tolist() == [3, 3, 1]
-    y.sum().backward()
-    assert x.grad.tolist() == [0, 1, 0, 2]
-
-
-@pytest.mark.parametrize("shape", [(-2, 3), (-1, -1), (4,), (0, -1), (2, -3)], ids=str)
-def test_sizes_that_no_reshape_has_are_refused(shape):
-    with pytest.raises(
-        ValueError, match=r"^reshape: x has shape \(2, 3\) and 6 entries; not those"
-    ):
-        F.reshape(np.ones((2, 3)), shape)
-
-
-def test_sizes_below_minus_one_are_refused_even_where_their_product_fits():
-    with pytest.raises(
-        ValueError, match=r"^reshape: x has shape \(4,\) and 4 entries; not those of \(-2, -2\)$"
-    ):
-        F.reshape(np.ones(4), (-2, -2))

@@ -1,4 +1,4 @@
-"""A training step with LRN, batch norm and dropout leaves nothing behind but the gradients."""
+"""A training step with LRN, batch norm and dropout leaves only its gradients in memory."""
 
 import gc
 import tracemalloc
@@ -15,7 +15,7 @@ from minivision.nn import Parameter
 
 @pytest.fixture
 def network():
-    """(step, weights, running): a function that does one step of training, and what it changes."""
+    """(step, weights, running): a function that runs one training step, and what it changes."""
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(8, 2, 9, 7)).astype("f"), rng.integers(0, 5, 8)
     weights = [Parameter(0.1 * rng.normal(size=shape).astype("f"))
@@ -37,7 +37,7 @@ def network():
     return step, weights, running
 
 
-def test_live_bytes_stay_constant_from_the_second_step_on_without_the_garbage_collector(network):
+def test_backward_leaves_only_the_gradients_in_memory(network):
     step, weights, running = network
     gc.collect()
     gc.disable()
@@ -51,15 +51,13 @@ def test_live_bytes_stay_constant_from_the_second_step_on_without_the_garbage_co
     finally:
         tracemalloc.stop()
         gc.enable()
-    # What is new since the counting began is one gradient for each weight.
+    # Since the counting began, one gradient per weight has been added.
     assert live == [sum(weight.data.nbytes for weight in weights)] * 5
     assert running.num_batches_tracked == 5
 
 
-def test_the_free_list_holds_the_same_blocks_from_the_second_step_on(
-    open_door, network, monkeypatch
-):
-    """Here for arrays of every size: each step asks for the same ones, and all are let go."""
+def test_free_list_holds_the_same_blocks_from_the_second_step_on(open_door, network, monkeypatch):
+    """Here for arrays of every size: each step needs the same ones, and frees them all."""
     monkeypatch.setattr(memory, "SMALLEST", 1)
     monkeypatch.setattr(choice, "LEAST", 1)
     step, _, _ = network

@@ -1,4 +1,4 @@
-"""The command: `python -m tests.fuzz --help`."""
+"""Feed damaged files, odd texts and wrong commands to minivision, and report what goes wrong."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ from tests.fuzz.targets import TARGETS
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     add = parser.add_argument
-    add("--cases", type=int, default=2000, help="of all targets together (default: 2000)")
-    add("--seed", type=int, default=0, help="decides all cases (default: 0)")
-    add("--target", choices=TARGETS, help="only this one")
-    add("--case", type=int, help="only the case of this number, with its traceback")
-    add("--part", default="1/1", metavar="I/N", help="only every Nth case, beginning with the Ith")
-    add("--messages", action="store_true", help="print the error messages, too")
+    add(
+        "--cases",
+        type=int,
+        default=2000,
+        help="number of cases, all targets together (default: 2000)",
+    )
+    add("--seed", type=int, default=0, help="determines all cases (default: 0)")
+    add("--target", choices=TARGETS, help="run only this target")
+    add("--case", type=int, help="run only the case with this number, and print its traceback")
+    add("--part", default="1/1", metavar="I/N", help="run every Nth case, starting with the Ith")
+    add("--messages", action="store_true", help="print the error messages too")
     arguments = parser.parse_args()
     seed, targets = arguments.seed, [arguments.target] if arguments.target else list(TARGETS)
     if arguments.case is not None and arguments.target is None:

@@ -1,4 +1,4 @@
-"""Whole commands, in a folder with a run, images and a policy, of which some are changed."""
+"""Targets: whole commands, in a folder with runs, images and a policy, some of them changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.fuzz.mutations import CHARACTERS, changed_bytes, changed_json, json_t
 NETWORK = "--model softmax_regression --epochs 1"
 FEW = f"--labelled photos --unlabelled photos {NETWORK}"
 RUN = "train --model softmax_regression --dataset photos --epochs 2 --limit 8 --out"
-# What wrote the folders that are edited, and the commands that meet the changes.
+# The command that wrote each folder, and commands that read it after it was edited.
 FOLDERS = {
     "run": (
         f"{RUN} run",
@@ -61,7 +61,7 @@ FOLDERS = {
 
 @cache
 def template() -> dict[str, bytes]:
-    """The files of a folder in which commands can work, by their names; paths are relative."""
+    """The files of a folder in which commands can work, by name; paths are relative."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -78,14 +78,14 @@ def template() -> dict[str, bytes]:
         finally:
             os.chdir(before)
     for name, data in files.items():
-        if name.endswith((".json", ".jsonl")):  # the same in every process
+        if name.endswith((".json", ".jsonl")):  # remove what differs between processes
             plain = data.replace(f"{Path(folder).resolve()}/".encode(), b"")
             files[name] = re.sub(rb'(seconds": )[\d.]+', rb"\g<1>0.5", plain)
     return files
 
 
 def unpack(folder: Path, *parts: str) -> None:
-    """Put the template's files into a folder; only those below these parts, if there are any."""
+    """Write the template's files to a folder; only those below `parts`, if given."""
     for name, data in template().items():
         if not parts or name.split("/")[0] in parts:
             path = folder / name
@@ -94,7 +94,7 @@ def unpack(folder: Path, *parts: str) -> None:
 
 
 def run(argv: list[str]) -> None:
-    """The command in this process. ValueError if it ends with exit code 2, as it should."""
+    """Run a command in this process; ValueError if it refuses its input, with exit code 2."""
     download.cache_folder = lambda: Path("cache")  # in the folder of the case
     printed, errors = io.StringIO(), io.StringIO()
     with redirect_stdout(printed), redirect_stderr(errors):
@@ -115,7 +115,7 @@ def run(argv: list[str]) -> None:
 
 
 class Edited(NamedTuple):
-    """Another content of one file in the template, a file that is not there, and a command."""
+    """New content for one file of the template, a file to delete, and a command."""
 
     name: str
     content: bytes
@@ -145,13 +145,13 @@ def run_folder(rng: Random) -> Edited:
 
 
 def modest(rng: Random, edited: Any) -> Any:
-    """Settings that ask for little work (what is asked for would be done), with fewer digests."""
+    """Settings that request little work (any amount would be done), with fewer digests."""
     if isinstance(edited, dict):
         for name in ("epochs", "iterations", "ratio", "warm_up"):
             if isinstance(edited.get(name), int):
                 edited[name] = min(edited[name], 3)
         if rng.random() < 0.7:
-            edited.pop("digests", None)  # as in older versions: any edit would be noticed
+            edited.pop("digests", None)  # as in older versions; a digest reveals any edit
         images = edited.get("images")
         if isinstance(images, dict) and rng.random() < 0.5:
             with suppress(KeyError, TypeError, AttributeError, UnicodeError):
@@ -195,7 +195,7 @@ WORDS = (
     "run/settings.json", "missing", "missing/x.png", "/dev/null", "x\0y", "y" * 300, "lenet5",
     "resnet20", "softmax_regression", "gpu", "gpu:9", "cat", "new.png", *NUMBERS[:6],
 )  # fmt: skip
-# Values that say how long a command works: large ones would be obeyed.
+# Options that determine how long a command works: large values would be obeyed.
 WORK = (
     "--epochs", "--iterations", "--budget", "--copies", "--count", "--warm-up", "-n", "--k",
     "--geometries", "--images", "--input-size", "--hidden", "--ratio", "--processes",
@@ -226,7 +226,7 @@ def command_line(rng: Random) -> list[str]:
             case _:
                 argv[at] = rng.choice(values)
     for i, word in enumerate(argv):
-        if word != os.devnull:  # no way out of the folder
+        if word != os.devnull:  # stay in the folder
             argv[i] = re.sub(r"\.\.+", "_", re.sub(r"(^|=)/", r"\1", word))
         if i and argv[i - 1] in WORK and word.isdecimal():
             argv[i] = word[:1]

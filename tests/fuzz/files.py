@@ -29,7 +29,7 @@ from tests.fuzz.mutations import changed_bytes
 
 @cache
 def zeros() -> bytes:
-    """A gzip file of 1.5 GB of zeros: 15 parts, one behind the other."""
+    """A gzip file of 1.5 GB of zeros: 15 parts, one after another."""
     return gzip.compress(bytes(100_000_000), mtime=0) * 15
 
 
@@ -69,7 +69,7 @@ def make_cifar(rng: Random) -> bytes:
 
 
 def check_cifar(made: bytes, folder: Path) -> None:
-    cifar.RECORDS = 4  # not 10,000, to be quick
+    cifar.RECORDS = 4  # instead of 10,000, for speed
     images, labels = cifar.parse_records(made, "case.bin")
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         record = made[i * RECORD : (i + 1) * RECORD]
@@ -105,7 +105,7 @@ def image_files() -> list[bytes]:
 
 @cache
 def large_png() -> bytes:
-    """The largest picture that is accepted, of four 16-bit numbers for each pixel."""
+    """The largest image that is accepted, with four 16-bit numbers per pixel."""
     W = H = 8000
     header = struct.pack(">IIBBBBB", W, H, 16, 6, 0, 0, 0)
     pixels = zlib.compress(bytes(H * (1 + 8 * W)), 1)
@@ -140,14 +140,14 @@ def make_image(rng: Random) -> bytes:
 def check_image(made: bytes, folder: Path) -> None:
     image = image_from_bytes(made, "case.png", 3)
     assert image.dtype == np.uint8
-    if image.size > 10_000_000:  # the rest would take longer than the reading
+    if image.size > 10_000_000:  # checking more would take too long
         return
     grey = image_from_bytes(made, "case.png", 1)
     assert grey.shape == (*image.shape[:2], 1)
     try:
         picture = Image.open(io.BytesIO(made))
         picture.load()
-    except Exception:  # Pillow is stricter now and then, and in many ways
+    except Exception:  # Pillow is sometimes stricter, and raises many kinds
         return
     if picture.format == "PNG" and (picture.mode not in ("L", "RGB", "P") or picture.info):
         assert image.shape[1::-1] == picture.size
@@ -184,7 +184,7 @@ def archives() -> list[bytes]:
 
 
 def with_checksums(data: bytes) -> bytes:
-    """The tar with right checksums in its headers."""
+    """The tar with correct checksums in its headers."""
     blocks = bytearray(data)
     for at in range(0, len(data) - 511, 512):
         if data[at + 257 : at + 262] == b"ustar":
@@ -195,9 +195,8 @@ def with_checksums(data: bytes) -> bytes:
 
 def make_tar(rng: Random) -> bytes:
     data = rng.choice(archives())
-    if (
-        rng.random() < 1 / 300
-    ):  # a long member before the others: a note, a name, a link's name, a hole
+    if rng.random() < 1 / 300:
+        # A long member before the others: a note, a name, the name of a link, or a hole.
         member = tarfile.TarInfo("photos/cat/long.png")
         member.size, member.type = 1_500_000_000, rng.choice((b"x", b"L", b"K", b"S"))
         return gzip.compress(member.tobuf(), mtime=0) + zeros() + gzip.compress(data, mtime=0)
@@ -227,7 +226,7 @@ def check_tar(made: bytes, folder: Path) -> None:
     path.write_bytes(made)
     images = open_archive(path).images()
     try:
-        with tarfile.open(path) as tar:  # a later member of the same name counts
+        with tarfile.open(path) as tar:  # of members with the same name the last counts
             expected = {
                 "/".join(PurePosixPath(member.name).parts): tar.extractfile(member).read()
                 for member in tar
@@ -242,9 +241,9 @@ def check_tar(made: bytes, folder: Path) -> None:
 
 
 def image_bytes(data: bytes) -> int:
-    """The size of the picture that a file states, in bytes of four 16-bit numbers per pixel."""
+    """The size of the image that a file states, in bytes, with four 16-bit numbers per pixel."""
     try:
         W, H = Image.open(io.BytesIO(data)).size
-    except Exception:  # Pillow's are of many kinds
+    except Exception:  # Pillow raises many kinds
         return 0
     return min(W * H, 64_000_000) * 8

@@ -1,6 +1,6 @@
-"""Cases are run in a process of their own, with limits of time and memory and no way out.
+"""Run cases in a separate process with limits on time, memory, files and the network.
 
-Runs on Linux: the limits are those of the operating system.
+Linux only, because the limits are those of the operating system.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 MEMORY = 1_000_000_000  # bytes that a case may take beyond its decoded input
-SECONDS = 10.0  # of computing; on the clock CLOCK times as many, because a machine may be busy
+SECONDS = 10.0  # CPU time; the elapsed time may be CLOCK times as long on a busy machine
 CLOCK = 12
 NO_MEMORY = re.compile("MemoryError|nsufficient memory|bad_alloc|nable to allocate")
 
@@ -29,12 +29,12 @@ NO_MEMORY = re.compile("MemoryError|nsufficient memory|bad_alloc|nable to alloca
 class Target(NamedTuple):
     """What is fuzzed: `make` draws an input, `check` feeds it to the code in a folder.
 
-    check returns if the answer is right, raises ValueError or OSError for an error message,
-    AssertionError for a wrong answer. named: what an error message has to contain, such as the
-    file's name. decoded: the size in bytes of an input that is decoded.
+    check returns if the result is right, and raises ValueError or OSError for an error message,
+    AssertionError for a wrong result. named: what an error message must contain, such as the
+    file's name. decoded: the size in bytes of the decoded input.
     """
 
-    weight: float  # how many of the cases are of this target
+    weight: float  # its share of the cases
     make: Callable[[Random], Any]
     check: Callable[[Any, Path], None]
     named: str = ""
@@ -59,17 +59,17 @@ class OutsideError(BaseException):
 def outcomes(
     name: str, target: Target, numbers: Iterable[int], seed: int = 0, seconds: float = SECONDS
 ) -> Iterator[Outcome]:
-    """The outcomes of the cases with these numbers, in their order.
+    """The outcomes of the cases with these numbers, in order.
 
-    A case that kills the process, or hangs in it, is a finding; a new process does the others.
+    A case that kills the process, or hangs, is a finding; a new process runs the others.
     """
     left = list(numbers)
-    memory = Path("/dev/shm")  # where files are not written to a disk
+    memory = Path("/dev/shm")  # files here are not written to disk
     root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None)).resolve()
     before = Path.cwd()
     try:
         os.chdir(root)
-        target.make(Random(0))  # so that what all cases need is there before the first
+        target.make(Random(0))  # prepare and cache what all cases need
         yield from _in_processes(name, target, left, seed, seconds, root)
     finally:
         os.chdir(before)
@@ -87,7 +87,7 @@ def _in_processes(
                 os.close(out)
                 with os.fdopen(into, "w") as file:
                     _work(name, target, left, seed, seconds, root, file)
-            finally:  # whatever happens, this process must not go on as its parent does
+            finally:  # in any case, this process must not continue like its parent
                 os._exit(0)
         os.close(into)
         try:
@@ -99,7 +99,7 @@ def _in_processes(
                     yield Outcome(*json.loads(line))
                     del left[0]
         finally:
-            os.kill(child, signal.SIGKILL)  # if it hangs; one that has ended does not mind
+            os.kill(child, signal.SIGKILL)  # in case it hangs; harmless if it has ended
             status = os.waitpid(child, 0)[1]
         if left:
             said = f"the process hung, or ended with {os.waitstatus_to_exitcode(status)}"
@@ -115,9 +115,9 @@ def _work(
     root: Path,
     file: Any,
 ) -> None:
-    """Run the cases in this process, which is then of no other use."""
+    """Run the cases in this process, which cannot be used for anything else afterwards."""
     sys.dont_write_bytecode = True
-    quiet = os.open(os.devnull, os.O_WRONLY)  # libraries in C print
+    quiet = os.open(os.devnull, os.O_WRONLY)  # C libraries print
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     guard = _Guard()
@@ -127,7 +127,7 @@ def _work(
         rng = Random(f"{seed} {name} {number}")
         made = target.make(rng)
         folder = root / "case"
-        shutil.rmtree(folder, ignore_errors=True)  # a process that died left it
+        shutil.rmtree(folder, ignore_errors=True)  # left by a process that died
         folder.mkdir()
         os.chdir(folder)
         _limit_memory(MEMORY + target.decoded(made))
@@ -135,7 +135,7 @@ def _work(
         signal.setitimer(signal.ITIMER_PROF, seconds, 0.1)
         try:
             outcome = _outcome(number, target, made, folder)
-        except TooLongError as error:  # in the very moment of its end
+        except TooLongError as error:  # raised just after the case ended
             outcome = Outcome(number, "finding", repr(error))
         signal.setitimer(signal.ITIMER_PROF, 0)
         guard.end()
@@ -160,7 +160,7 @@ def _outcome(number: int, target: Target, made: Any, folder: Path) -> Outcome:
             if target.named in str(error) and str(error).strip():
                 return Outcome(number, "refused", said)
             said = f"the message does not name the input: {said}"
-        trace += f"of the input {made!r:.2000}"
+        trace += f"Input: {made!r:.2000}"
         frames = [
             f for f in traceback.extract_tb(error.__traceback__) if "minivision" in f.filename
         ]
@@ -169,7 +169,7 @@ def _outcome(number: int, target: Target, made: Any, folder: Path) -> Outcome:
 
 
 def _limit_memory(more: int | None) -> None:
-    """Allow this many bytes more than there are now; None takes the limit away."""
+    """Allow this many bytes beyond the current use; None removes the limit."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if more is None:
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
@@ -179,7 +179,7 @@ def _limit_memory(more: int | None) -> None:
 
 
 class _Guard:
-    """Refuses writing outside a folder, and the network, by Python's audit events."""
+    """Blocks writing outside a folder, and the network, using Python's audit events."""
 
     WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     CHANGING = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link",
@@ -187,7 +187,7 @@ class _Guard:
 
     def __init__(self) -> None:
         self.folder = ""
-        self.broken = ""  # the first limit that the case did not keep
+        self.broken = ""  # the limit that the case exceeded
 
     def begin(self, folder: Path) -> None:
         self.folder, self.broken = f"{folder}/", ""
@@ -199,7 +199,7 @@ class _Guard:
         if not self.folder:
             return
         if event in ("socket.connect", "socket.getaddrinfo"):
-            raise OSError("there is no network here")
+            raise OSError("the network is blocked")
         if event == "open":
             paths: tuple = arguments[:1] if arguments[2] & self.WRITING else ()
         else:

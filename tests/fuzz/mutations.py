@@ -18,7 +18,7 @@ CHARACTERS = "0129.,;:=+-*@()[]{}'\"\\ \t\n\0aexN_é²١\u2028\U0001f600"
 
 
 def changed_bytes(rng: Random, data: bytes, other: bytes = b"") -> bytes:
-    """The data after one to four changes; `other` is what a second half may come from."""
+    """The data after one to four changes; its second half may be replaced by part of `other`."""
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 4))):
         data = _change(rng, data, other or data)
     return data
@@ -38,7 +38,7 @@ def _change(rng: Random, data: bytes, other: bytes) -> bytes:
             return bytes(flipped)
         case 1:  # cut the end
             return data[: rng.randrange(size + 1)]
-        case 2:  # leave out a part
+        case 2:  # remove a part
             return data[:a] + data[b:]
         case 3:  # repeat a part
             return data[:b] + data[a:b] * rng.choice((1, 2, 50)) + data[b:]
@@ -49,7 +49,7 @@ def _change(rng: Random, data: bytes, other: bytes) -> bytes:
             return data[:a] + rng.randbytes(rng.choice((1, 2, b - a, 100))) + data[b:]
         case 6:  # the same byte throughout
             return data[:a] + rng.choice((b"\0", b"\xff", b"\x80", b" ")) * (b - a) + data[b:]
-        case 7:  # a length field
+        case 7:  # a number such as a length
             width = rng.choice((1, 2, 4, 4, 8))
             value = rng.choice((*EDGES, size, size + 1, max(0, size - 1))) % 256**width
             field = value.to_bytes(width, rng.choice(("big", "little")))
@@ -59,7 +59,7 @@ def _change(rng: Random, data: bytes, other: bytes) -> bytes:
 
 
 def changed_text(rng: Random, text: str, words: Sequence[str]) -> str:
-    """The text after one to three changes of its words and signs; `words` may come in."""
+    """The text after one to three changes of its words and symbols; `words` may be inserted."""
     for _ in range(rng.choice((1, 1, 2, 3))):
         parts = re.findall(r"\w+|.", text, re.DOTALL) or [""]
         at, to = rng.randrange(len(parts)), rng.randrange(len(parts))
@@ -84,7 +84,7 @@ def changed_text(rng: Random, text: str, words: Sequence[str]) -> str:
 
 
 def exchanged_words(rng: Random, text: str, words: Sequence[str]) -> str:
-    """The text with a few of its names and numbers replaced by others, its signs as they are."""
+    """The text with a few of its names and numbers replaced by others, but the same symbols."""
 
     def other(word: re.Match) -> str:
         alike = [w for w in words if w.isidentifier() == word[0].isidentifier()]
@@ -124,7 +124,7 @@ def changed_json(rng: Random, value: Any, words: Sequence[str] = ()) -> Any:
 
 
 def json_text(rng: Random, value: Any) -> bytes:
-    """The value as JSON; now and then damaged as a text, or nested too deeply to be read."""
+    """The value as JSON; sometimes with damaged text, or nested too deeply to be read."""
     text = json.dumps(value).encode()
     if rng.random() < 0.1:
         return changed_bytes(rng, text)

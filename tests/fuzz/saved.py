@@ -1,4 +1,4 @@
-"""Targets: what minivision itself writes with weights in it."""
+"""Targets: the files with weights that minivision itself writes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_weights(rng: Random) -> bytes:
     header = json.loads(data[8 : 8 + old])
     if rng.random() < 0.8:
         header["__metadata__"].pop("minivision.crc32")
-    if rng.random() < 0.3:  # another type of the same size, the numbers in another shape
+    if rng.random() < 0.3:  # another dtype of the same size, and another shape
         entry = rng.choice([header[name] for name in header if name != "__metadata__"])
         entry["dtype"] = rng.choice(ALIKE[entry["dtype"]])
         rng.shuffle(entry["shape"])
@@ -66,7 +66,7 @@ def check_weights(made: bytes, folder: Path) -> None:
 
 
 def network(adam: bool, trained: bool) -> tuple[Any, Any, Any]:
-    """A network with its optimizer and running average, new or with one step behind it."""
+    """A network with its optimizer and running average, new or after one step."""
     model = Sequential(Linear(3, 2), BatchNorm1d(2))
     optimizer = Adam(model.parameters()) if adam else SGD(model.parameters(), 0.1, momentum=0.9)
     if trained:

@@ -1,7 +1,7 @@
-"""The targets, and how many of a hundred cases are of each.
+"""The targets, and their shares of the cases in percent.
 
-A target makes valid inputs and changes them. Damage that a checksum would find at once is repaired
-in many of the cases, so that what lies behind the checksum is reached, too.
+A target makes valid inputs and changes them. In many cases the checksum of a changed input is
+corrected, so that the code after the check is tested too.
 """
 
 from tests.fuzz import commands, files, saved, texts

@@ -1,6 +1,6 @@
-"""2,000 cases in every run of the tests, and checks that the harness can find what it looks for.
+"""2,000 cases in every run of the tests, and checks that the harness can find faults.
 
-Each runs in a Python of its own: the harness forks, which a process with threads should not.
+Each test runs in its own Python process: the harness forks, and a process with threads should not.
 """
 
 import re
@@ -27,18 +27,18 @@ def test_fuzz_finds_nothing_in_2000_cases():
     assert ended.stdout.endswith("cases, 0 findings\n")
     rows = [line.split() for line in ended.stdout.splitlines()[1:-1]]
     assert len(rows) == 10
-    # A target whose inputs are all accepted, or all refused, would test half of the code.
+    # A target whose inputs are all accepted, or all refused, tests only half of the code.
     assert all(int(cell.replace(",", "")) > 0 for row in rows for cell in row[1:4]), ended.stdout
 
 
 def told(*arguments):
-    """What is printed of each case of a small run, without the folder's name."""
+    """The line printed for each case of a small run, without the folder's name."""
     text = python("-m", "tests.fuzz", "--target", "idx", "--messages", *arguments).stdout
     lines = [line for line in text.splitlines() if re.match(r"idx \d+: ", line)]
     return [re.sub(r"/\S*/case/", "", line) for line in lines]
 
 
-def test_a_case_is_the_same_in_every_run_and_part():
+def test_fuzz_repeats_a_case_in_every_run_and_part():
     whole = told("--cases", "40")
     assert len(whole) == 40
     parts = [told("--cases", "40", "--part", part) for part in ("1/2", "2/2")]
@@ -49,7 +49,7 @@ def test_a_case_is_the_same_in_every_run_and_part():
 
 
 HIDDEN = "try: bytearray(2 << 30)\nexcept MemoryError as error: raise ValueError('case') from error"
-# A reader with a fault in one case of three, and what the harness has to say of it.
+# A fault of a reader in one case of three, and what the harness must say about it.
 SABOTAGE = {
     'raise KeyError("shape")': "KeyError: 'shape'",
     "assert made == 5": "AssertionError",
@@ -63,7 +63,7 @@ SABOTAGE = {
     'open("../outside", "w")': "open outside the folder",
     "(folder.parent / 'new').mkdir()": "os.mkdir outside the folder",
     "try:\n    os.remove('../outside')\nexcept BaseException: pass": "os.remove outside the folder",
-    "socket.create_connection(('localhost', 1))": "OSError: there is no network here",
+    "socket.create_connection(('localhost', 1))": "OSError: the network is blocked",
 }
 
 
@@ -78,7 +78,7 @@ def check(made, folder):
     if made % 2:
         raise ValueError("case is odd")
 
-made = iter([0, 0, 4, 3])  # the first of them before the first case
+made = iter([0, 0, 4, 3])  # the first is made before the first case
 target = Target(1, lambda rng: next(made), check, "case")
 for outcome in outcomes("sabotage", target, [10, 11, 12], seconds=0.3):
     print(outcome.number, outcome.kind, outcome.said)
@@ -86,7 +86,7 @@ for outcome in outcomes("sabotage", target, [10, 11, 12], seconds=0.3):
 
 
 @pytest.mark.parametrize("fault", SABOTAGE)
-def test_a_fault_is_a_finding_and_the_other_cases_go_on(fault):
+def test_fuzz_reports_a_fault_and_goes_on_with_the_other_cases(fault):
     ended = python("-c", PROGRAM, fault)
     assert ended.returncode == 0, ended.stderr
     first, found, last = ended.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""Targets: what a user types: augmentation policies, and expressions for `minivision backward`."""
+"""Targets: texts that users type: augmentation policies, and expressions for `backward`."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def check_expression(made: list[str], folder: Path) -> None:
     lines = [line for line in text.strip().split(";") if line.strip()]
     with manual_seed(0):
         for line in lines[:-1]:
-            exec(line.strip(), names)  # only what the evaluation above has read, too
+            exec(line.strip(), names)  # only what the evaluation above accepted
         expected = eval(lines[-1].strip().split("=")[-1], names) if "=" not in lines[-1] else value
     expected = getattr(expected, "data", expected)
     assert np.allclose(value.numpy(), expected, 1e-4, equal_nan=True), (value, expected)

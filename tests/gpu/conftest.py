@@ -1,4 +1,4 @@
-"""The engine finds the stand-in where it looks for CuPy; or CuPy, on a machine with a GPU."""
+"""The engine gets the stand-in for CuPy, or CuPy itself on a machine with a GPU."""
 
 import importlib
 
@@ -11,10 +11,10 @@ from tests.gpu.device import ON_CUPY
 
 @pytest.fixture(autouse=True)
 def cupy(monkeypatch):
-    """CuPy or its stand-in, as if it were installed; its log is empty, and card 0 the current."""
+    """CuPy or its stand-in, as if it were installed; with an empty log, and GPU 0 current."""
     if ON_CUPY:
-        return importlib.import_module("cupy")  # who asks for it and has none is told so
-    # find_cupy remembers its answer; replaced as a whole, it cannot.
+        return importlib.import_module("cupy")  # raises if it is not installed
+    # find_cupy caches its result, so it is replaced as a whole.
     monkeypatch.setattr(backend, "find_cupy", lambda: CUPY)
     CUPY.cuda.Device(0).use()
     LOG.clear()

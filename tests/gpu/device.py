@@ -1,7 +1,7 @@
-"""What the tests of the GPU side share: where they run, and how they compare.
+"""What the tests on a GPU share: where they run, and how they compare arrays.
 
-Where there is no GPU, the strict stand-in of tests/cupy_stand_in.py takes CuPy's place. On a
-machine with one, MINIVISION_TEST_BACKEND=cupy runs the same tests on CuPy itself.
+Without a GPU, the strict stand-in of tests/cupy_stand_in.py replaces CuPy. On a machine with one,
+MINIVISION_TEST_BACKEND=cupy runs the same tests on CuPy itself.
 """
 
 import os
@@ -19,12 +19,12 @@ stand_in_only = pytest.mark.skipif(
 
 
 def gpu(array):
-    """A host array, on the device."""
+    """A host array, copied to the device."""
     return to_device(np.asarray(array), "gpu:0")
 
 
 def assert_equal(ours, theirs, tolerance=1e-10):
-    """An array of the device equals the host's, in dtype and shape too."""
+    """An array on the device equals the host's, including dtype and shape."""
     assert device_of(ours) == "gpu:0"
     host = to_host(ours)
     assert (host.dtype, host.shape) == (theirs.dtype, theirs.shape)

@@ -16,7 +16,7 @@ def towers(where):
     return alexnet_two_tower(5, width=1 / 32).to(dtype=np.float64).to(where)
 
 
-def test_the_towers_train_on_the_device_as_on_the_host():
+def test_two_tower_trains_on_the_device_as_on_the_host():
     images = np.random.default_rng(1).normal(size=(2, 3, 227, 227))
     host, device = towers("cpu"), towers("gpu:0")
     for model, x in ((host, images), (device, gpu(images))):
@@ -32,7 +32,7 @@ def test_the_towers_train_on_the_device_as_on_the_host():
 
 
 def test_ten_crops_on_the_device_give_the_hosts_probabilities():
-    """Images may come from either side; the answer is on the host."""
+    """Images may be on either device; the result is on the host."""
     for library in ("cv2", "safetensors", "tqdm"):  # which their rooms import
         pytest.importorskip(library)
     from minivision.training.ten_crops import ten_crop_probabilities

@@ -1,4 +1,4 @@
-"""Summaries and receptive fields of a network that lives on the device are those of the host's."""
+"""Summaries and receptive fields of a network on the device equal those on the host."""
 
 import numpy as np
 
@@ -17,14 +17,14 @@ def model():
     return lenet5()
 
 
-def test_a_summary_on_the_device_counts_what_it_counts_on_the_host():
+def test_summary_on_the_device_counts_the_same_as_on_the_host():
     host, device = summary(model()), summary(model().to("gpu:0"))
     assert [row[:5] for row in device.rows] == [row[:5] for row in host.rows]
     if ON_CUPY:  # the stand-in hides which arrays are views of one block
         assert device.kept_bytes == host.kept_bytes
 
 
-def test_receptive_fields_on_the_device_are_those_on_the_host():
+def test_receptive_fields_on_the_device_equal_those_on_the_host():
     host, device = receptive_fields(model()), receptive_fields(model().to("gpu:0"))
     for name, field in host.items():
         assert (field.size, field.jump, field.start) == (
@@ -32,7 +32,7 @@ def test_receptive_fields_on_the_device_are_those_on_the_host():
         )  # fmt: skip
 
 
-def test_the_effective_field_on_the_device_is_that_on_the_host():
+def test_effective_field_on_the_device_equals_that_on_the_host():
     images = np.random.default_rng(1).normal(size=(2, 1, 28, 28)).astype(np.float32)
     host, device = (
         effective_field(net, "features.3", 4, 5, images, rng=np.random.default_rng(2))

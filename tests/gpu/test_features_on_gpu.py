@@ -1,4 +1,4 @@
-"""Deep features of a network that lives on the device are those of the host."""
+"""Deep features of a network on the device equal those on the host."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ pytestmark = where_needed
 
 
 @pytest.mark.parametrize(("make", "shape"), [(lenet5, (28, 28, 1)), (resnet20, (32, 32, 3))])
-def test_deep_features_on_the_device_are_those_on_the_host(make, shape):
+def test_deep_features_on_the_device_equal_those_on_the_host(make, shape):
     images = np.random.default_rng(1).integers(0, 256, (3, *shape), dtype=np.uint8)
     manual_seed(0)
     model = make()
@@ -25,4 +25,4 @@ def test_deep_features_on_the_device_are_those_on_the_host(make, shape):
     assert device_of(next(iter(model.parameters())).data) == "gpu:0"
     for part, rows in expected.items():
         np.testing.assert_allclose(found[part], rows, rtol=1e-3, atol=1e-4)
-    assert device.describe() == described  # an index made on one serves on the other
+    assert device.describe() == described  # an index made on one can be used on the other

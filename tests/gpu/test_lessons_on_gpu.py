@@ -1,12 +1,12 @@
-"""Every lesson that takes `--device` runs on the device that it is told.
+"""Every lesson that takes `--device` runs on the given device.
 
-Lessons run whole and as they are written. What would take minutes is made short from outside:
+Lessons run whole and unchanged. What would take minutes is shortened from outside:
 
-- `fit` does the first two batches of the first epoch, and returns the record of that epoch for
-  every epoch asked for, so that a lesson can draw its curves.
+- `fit` trains on the first two batches of the first epoch, and returns the record of that epoch
+  for every epoch, so that a lesson can draw its curves.
 - `ShapeDataset` draws 100 images at most; lesson 19, which cuts a thousand in three, gets them all.
-- After two steps the teacher of lesson 18 is sure of nothing. So a quarter of what `labelled_by`
-  answers is what the network says; the rest is one class, another for each image in turn.
+- After two steps the teacher of lesson 18 is confident about nothing. So a quarter of the results
+  of `labelled_by` are the network's; the others are one class each, in turn.
 
 The numbers that a lesson prints mean nothing here. tests/test_examples.py runs the lessons in full,
 on the host.
@@ -59,7 +59,7 @@ pytestmark = [
 
 
 class FirstBatches:
-    """The first batches of an epoch; like all of them, they can be walked and counted."""
+    """The first batches of an epoch, which can be iterated and counted like all of them."""
 
     def __init__(self, batches):
         self.batches = batches
@@ -72,7 +72,7 @@ class FirstBatches:
 
 
 def short_fit(model, batches, loss, optimizer, epochs, *, device="not told", **options):
-    """Takes the place of `fit`: two batches of one epoch, on the device that the lesson is told."""
+    """Replaces `fit`: two batches of one epoch, on the device that the lesson is given."""
     assert device == "gpu:0", f"the lesson is told gpu:0, and fit {device}"
     history = fit(
         model, lambda epoch: FirstBatches(batches(epoch)), loss, optimizer, min(epochs, 1),
@@ -84,7 +84,7 @@ def short_fit(model, batches, loss, optimizer, epochs, *, device="not told", **o
 
 @pytest.fixture
 def short(monkeypatch):
-    """Make training short wherever the package has the name `fit`, and its teachers sure."""
+    """Shorten training wherever the package refers to `fit`, and make its teachers confident."""
     for name, module in list(sys.modules.items()):
         if name.startswith("minivision.") and vars(module).get("fit") is fit:
             monkeypatch.setattr(module, "fit", short_fit)
@@ -118,7 +118,7 @@ def run(short, monkeypatch, tmp_path):
             monkeypatch.setattr(ShapeDataset, "__init__", draw_few)
         monkeypatch.setattr(sys, "argv", [str(lesson), "--device", "gpu:0"])
         monkeypatch.syspath_prepend(lesson.parent)
-        sys.modules.pop("lesson", None)  # it has read the device of whoever imported it before
+        sys.modules.pop("lesson", None)  # it has read the device of an earlier lesson
         try:
             runpy.run_path(str(lesson), run_name="__main__")
         finally:
@@ -133,7 +133,7 @@ def run(short, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", WITH_DEVICE, ids=[path.stem for path in WITH_DEVICE])
-def test_a_lesson_runs_on_the_device_that_it_is_told(lesson, run):
+def test_lessons_run_on_the_given_device(lesson, run):
     run(lesson)
 
 
@@ -177,14 +177,14 @@ TRAINS = "fit(model, batches, classification_loss, SGD(model.parameters(), 0.1),
         ),
     ],
 )
-def test_a_lesson_that_forgets_the_device_is_noticed(text, complaint, run, tmp_path):
+def test_lessons_that_forget_the_device_are_noticed(text, complaint, run, tmp_path):
     lesson = tmp_path / "plot_forgetful.py"
     lesson.write_text(HEAD + text)
     with pytest.raises((AssertionError, TypeError), match=re.escape(complaint)):
         run(lesson)
 
 
-def test_a_short_training_has_as_many_records_as_a_long_one(run, tmp_path):
+def test_lessons_record_as_many_epochs_in_a_shortened_training(run, tmp_path):
     lesson = tmp_path / "plot_short.py"
     told = TRAINS.format(', device="gpu:0"')
     lesson.write_text(f"{HEAD}history = {told}assert history['epoch'] == list(range(1, 10))\n")

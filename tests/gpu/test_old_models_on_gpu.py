@@ -1,4 +1,4 @@
-"""Old models on a GPU: the CPU's numbers, and a step waits for nothing."""
+"""Methods that use an old model, on a GPU: the CPU's numbers, and no wait within a step."""
 
 import numpy as np
 import pytest
@@ -102,7 +102,7 @@ methods = pytest.mark.parametrize("name", METHODS)
 
 
 @methods
-def test_every_method_gives_the_cpus_history_and_weights(name):
+def test_methods_give_the_cpus_history_and_weights(name):
     (here, expected), (there, history) = (METHODS[name](device, 4) for device in ("cpu", "gpu"))
     assert {device_of(p.data) for p in there.parameters()} == {"gpu:0"}
     for ours, theirs in zip(history, expected, strict=True):
@@ -115,8 +115,8 @@ def test_every_method_gives_the_cpus_history_and_weights(name):
 
 @stand_in_only
 @methods
-def test_a_step_waits_for_nothing(name):
-    """Epochs of 11 steps wait as often as epochs of 6; what was recorded before them is a copy."""
+def test_methods_never_wait_in_a_step(name):
+    """Epochs of 11 steps wait as often as epochs of 6."""
     waits = []
     for batch in (4, 2):
         LOG.clear()
@@ -126,7 +126,7 @@ def test_a_step_waits_for_nothing(name):
 
 
 @stand_in_only
-def test_a_record_is_brought_back_a_batch_at_a_time_and_nothing_else_is():
+def test_record_is_copied_back_one_batch_at_a_time():
     model = network().to("gpu")
     LOG.clear()
     found = record_responses(model, loader(4))

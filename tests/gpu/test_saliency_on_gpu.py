@@ -1,4 +1,4 @@
-"""What is seen inside a network that lives on the device is what is seen on the host."""
+"""Saliency of a network on the device equals that on the host."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def model():
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_a_look_inside_on_the_device_sees_what_it_sees_on_the_host(look):
+def test_saliency_on_the_device_equals_that_on_the_host(look):
     x = np.random.default_rng(1).normal(size=(3, 3, 10, 12)).astype(np.float32)
     host, device = look(model(), x), look(model().to("gpu:0"), x)
     assert isinstance(device, np.ndarray)

@@ -1,4 +1,4 @@
-"""A search on a GPU: one trial after the other, with the CPU's scores."""
+"""A search on a GPU: one trial after another, with the CPU's scores."""
 
 import json
 
@@ -22,9 +22,7 @@ def scores(folder):
     return [json.loads(line)["score"] for line in lines]
 
 
-def test_the_command_trains_on_the_device_in_this_process_and_finds_the_cpus_scores(
-    tmp_path, monkeypatch
-):
+def test_search_trains_on_the_device_and_finds_the_cpus_scores(tmp_path, monkeypatch):
     devices = []
 
     class Watched(Trial):
@@ -39,7 +37,7 @@ def test_the_command_trains_on_the_device_in_this_process_and_finds_the_cpus_sco
     assert scores(tmp_path / "gpu") == pytest.approx(scores(tmp_path / "cpu"), abs=0.02)
 
 
-def test_a_search_that_was_begun_on_a_cpu_does_not_go_on_on_a_gpu(tmp_path, capsys):
+def test_search_started_on_a_cpu_does_not_continue_on_a_gpu(tmp_path, capsys):
     assert main([*QUICK, "--processes", "1", "--out", str(tmp_path / "cpu")]) == 0
     assert main([*QUICK, "--device", "gpu", "--out", str(tmp_path / "cpu")]) == 2
     assert "search: device is 'gpu', but" in capsys.readouterr().err

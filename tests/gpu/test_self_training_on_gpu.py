@@ -49,16 +49,16 @@ def test_pseudo_labels_give_the_cpus_history_and_weights(strong):
 
 
 @stand_in_only
-def test_a_step_with_pseudo_labels_waits_for_nothing():
+def test_pseudo_labels_never_wait_in_a_step():
     LOG.clear()
     with_pseudo_labels("gpu", NOISE)
     waits = [wait.split("(")[0] for wait in LOG.synchronisations]
-    # The loss of the first and the last step of each epoch; what remains are the epochs' means.
+    # The loss of the first and the last step of each epoch; the others are the means of epochs.
     assert waits.count("item") == 4
     assert len(waits) - 4 <= 2 * 2 * 8
 
 
-def test_a_chain_of_students_gives_the_cpus_records():
+def test_noisy_student_gives_the_cpus_records():
     records = []
     for device in ("cpu", "gpu"):
         generations = chain(

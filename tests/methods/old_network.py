@@ -20,7 +20,7 @@ def backbone(seed=0, dropout=0.25):
 
 
 def network(seed=0, classes=3, dropout=0.25):
-    """A fresh network; its running statistics are not those it began with."""
+    """A fresh network whose running statistics have already changed."""
     with manual_seed(seed + 1):
         head = new_head(FEATURES, classes)
     model = BackboneAndHead(backbone(seed, dropout), head)
@@ -33,20 +33,3 @@ def network(seed=0, classes=3, dropout=0.25):
 def weights(model):
     """All parameters and buffers, to the bit."""
     return {name: array.tobytes() for name, array in model.state_dict().items()}
-
-
-class Killed(Exception):  # noqa: N818 - the run's end, no mistake of it
-    """What stops a run in its middle."""
-
-
-def dies_in(epoch):
-    """A `validate` that fails in this epoch, counted from 1, after the weights have moved."""
-    calls = []
-
-    def validate(model):
-        calls.append(model)
-        if len(calls) == epoch:
-            raise Killed
-        return {"calls": len(calls)}
-
-    return validate

@@ -1,4 +1,4 @@
-"""Transfer: the frozen backbone stays to the bit, the short way agrees, every rate is its own."""
+"""Transfer: the frozen backbone does not change, recorded features agree, rates differ by layer."""
 
 from functools import partial
 
@@ -11,10 +11,11 @@ from minivision.methods import RecordedBatches, rate_groups, record_responses
 from minivision.methods.transfer import layers_with_weights
 from minivision.models import BackboneAndHead, lenet5, new_head, resnet20, vgg_small, with_new_head
 from minivision.optim import SGD, Adam, step_decay
-from minivision.training import Run, classification_loss, evaluate, fit
+from minivision.training import classification_loss, evaluate, fit
 from minivision.transforms import Compose, RandomTranslate, ToArray
-from tests.methods.old_network import FEATURES, Killed, backbone, dies_in, network, weights
+from tests.methods.old_network import FEATURES, backbone, network, weights
 from tests.methods.unlabelled import stripes
+from tests.refusals import refused
 
 MOMENTUM = partial(SGD, momentum=0.9, weight_decay=0.01)
 DRAWS = Compose([RandomTranslate(1), ToArray()])
@@ -25,7 +26,7 @@ def loader(transform=None):
 
 
 def extracted(model, *, recorded=False, make_optimizer=MOMENTUM, batches=None, **options):
-    """Approach 1, as the page writes it."""
+    """Approach 1, as on the page."""
     batches = loader() if batches is None else batches
     network = model
     model.backbone.freeze()
@@ -39,7 +40,7 @@ def extracted(model, *, recorded=False, make_optimizer=MOMENTUM, batches=None, *
 
 
 def tuned(model, *, make_optimizer=MOMENTUM, batches=None, epochs=3, lr=0.1, **options):
-    """Approach 2, as the page writes it."""
+    """Approach 2, as on the page."""
     names = ("backbone_rate", "layer_decay")
     rates = {name: options.pop(name) for name in names if name in options}
     batches = loader() if batches is None else batches
@@ -51,7 +52,7 @@ def tuned(model, *, make_optimizer=MOMENTUM, batches=None, epochs=3, lr=0.1, **o
 
 
 @pytest.mark.parametrize("recorded", [False, True])
-def test_a_frozen_body_is_the_same_to_the_bit_and_the_head_is_not(recorded):
+def test_transfer_with_a_frozen_backbone_changes_only_the_head(recorded):
     """Weights, and the running statistics that a forward pass in training mode would move."""
     model = network()
     kept, head = weights(model.backbone), weights(model.head)
@@ -61,7 +62,7 @@ def test_a_frozen_body_is_the_same_to_the_bit_and_the_head_is_not(recorded):
     assert history["train_loss"][-1] < history["train_loss"][0]
 
 
-def test_recorded_features_give_what_looking_anew_gives():
+def test_recorded_batches_train_as_running_the_backbone_in_every_step():
     slow, fast = network(), network()
     validate = partial(evaluate, batches=loader())
     schedule = step_decay(every=1, factor=0.5)
@@ -75,7 +76,7 @@ def test_recorded_features_give_what_looking_anew_gives():
             assert ours[name] == pytest.approx(theirs[name], rel=1e-4), name
 
 
-def test_the_body_looks_at_every_image_once_when_its_features_are_recorded():
+def test_record_responses_runs_the_backbone_once_per_image():
     looks = []
 
     class Watched(type(backbone())):
@@ -90,7 +91,7 @@ def test_the_body_looks_at_every_image_once_when_its_features_are_recorded():
         assert sum(looks) == expected
 
 
-def test_it_is_softmax_regression_on_the_features_written_out():
+def test_transfer_with_a_frozen_backbone_is_softmax_regression_on_its_features():
     """Three epochs of SGD by hand, on features computed beforehand."""
     model = network()
     model.eval()
@@ -108,32 +109,19 @@ def test_it_is_softmax_regression_on_the_features_written_out():
     np.testing.assert_allclose(model.head[0].bias.data, bias, rtol=1e-4, atol=1e-5)
 
 
-def test_features_of_augmented_images_cannot_be_recorded():
+def test_record_responses_refuses_augmented_images():
     model = network()
     before = weights(model)
-    with pytest.raises(ValueError, match=r"^record_responses: the loader's transform draws, so"):
+    with refused(ValueError, "record_responses: the loader's transform", "random"):
         extracted(model, recorded=True, batches=loader(DRAWS))
     assert weights(model) == before
     extracted(model, batches=loader(DRAWS))
 
 
-@pytest.mark.parametrize("recorded", [False, True])
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, recorded):
-    whole = network()
-    expected = extracted(whole, recorded=recorded, validate=dies_in(99))
-    run = Run.create(tmp_path / "run", {})
-    with pytest.raises(Killed):
-        extracted(network(), recorded=recorded, run=run, validate=dies_in(2))
-    resumed = network()
-    found = extracted(resumed, recorded=recorded, run=Run.open(run.path), validate=dies_in(99))
-    assert weights(resumed) == weights(whole)
-    assert found["train_loss"] == expected["train_loss"]
-
-
 # ── approach 2 ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_one_rate_for_all_is_plain_training_to_the_bit():
+def test_rate_groups_with_one_rate_are_plain_training_to_the_bit():
     model, plain = network(), network()
     found = tuned(model, backbone_rate=1, batches=loader(DRAWS))
     rule = MOMENTUM(plain.parameters(), lr=0.1)
@@ -146,7 +134,7 @@ def test_one_rate_for_all_is_plain_training_to_the_bit():
     assert found["train_loss"] == expected["train_loss"]
 
 
-def test_a_first_step_moves_every_part_by_its_own_rate():
+def test_rate_groups_scale_the_first_step_of_each_part():
     model, reference = network(), network()
     before = model.state_dict()
     one_step = {"epochs": 1, "make_optimizer": SGD, "batches": DataLoader(stripes(22, 1), 22)}
@@ -156,11 +144,11 @@ def test_a_first_step_moves_every_part_by_its_own_rate():
         ours, theirs = (m.state_dict()[name] - before[name] for m in (model, reference))
         rate = 0.25 if name.startswith("backbone") else 1
         np.testing.assert_allclose(ours, rate * theirs, rtol=1e-3, atol=1e-7, err_msg=name)
-        # A bias in front of batch normalisation has no gradient.
+        # A bias before batch normalization has no gradient.
         assert np.abs(theirs).max() > 1e-4 or name == "backbone.1.bias"
 
 
-def test_a_schedule_scales_the_rates_of_all_groups_and_does_not_level_them():
+def test_rate_groups_keep_their_ratios_under_a_schedule():
     made = []
 
     def rule(groups, lr):
@@ -182,17 +170,17 @@ def test_a_schedule_scales_the_rates_of_all_groups_and_does_not_level_them():
     ],
     ids=["lenet5", "lenet5 with adaptation layers", "vgg_small", "resnet20", "small"],
 )
-def test_every_parameter_is_in_exactly_one_group(model):
+def test_rate_groups_hold_every_parameter_exactly_once(model):
     model = model()
     groups = rate_groups(model, 0.2, 0.1, 0.75)
     grouped = [id(p) for group in groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters())
     assert {id(p) for p in groups[-1]["params"]} == {id(p) for p in model.head.parameters()}
     assert groups[-1]["lr"] == 0.2
-    Adam(groups, 0.2)  # which refuses a parameter that comes twice
+    Adam(groups, 0.2)  # which refuses a parameter that occurs twice
 
 
-def test_layers_learn_the_more_slowly_the_nearer_they_are_to_the_image():
+def test_rate_groups_have_lower_rates_closer_to_the_image():
     model = with_new_head(lenet5(), 5)
     groups = rate_groups(model, 0.2, 0.1, 0.75)
     sizes = [group["params"][0].shape for group in groups]
@@ -203,7 +191,7 @@ def test_layers_learn_the_more_slowly_the_nearer_they_are_to_the_image():
     assert rates == pytest.approx([0.02] * 4 + [0.2])
 
 
-def test_a_normalisation_belongs_to_the_layer_before_it():
+def test_layers_with_weights_put_a_normalization_into_the_layer_before_it():
     model = with_new_head(resnet20(), 5)
     layers = layers_with_weights(model.backbone)
     assert len(layers) == 19
@@ -212,7 +200,7 @@ def test_a_normalisation_belongs_to_the_layer_before_it():
         assert convolution.shape[0] == scale.size == shift.size
 
 
-def test_a_layer_whose_rate_is_0_keeps_its_weights_to_the_bit():
+def test_rate_groups_with_rate_0_keep_the_weights_to_the_bit():
     model = network()
     before = weights(model)
     tuned(model, backbone_rate=0, make_optimizer=partial(Adam, weight_decay=0.1))
@@ -223,26 +211,11 @@ def test_a_layer_whose_rate_is_0_keeps_its_weights_to_the_bit():
     assert [group["params"][0].shape for group in groups] == [(84, 120), (5, 84)]
 
 
-def test_a_killed_fine_tuning_goes_on_to_the_same_bits(tmp_path):
-    options = {"layer_decay": 0.5, "schedule": step_decay(1, 0.5), "batches": loader(DRAWS)}
-    whole = network()
-    tuned(whole, **options)
-    run = Run.create(tmp_path / "run", {})
-    with pytest.raises(Killed):
-        tuned(network(), run=run, validate=dies_in(3), **options)
-    resumed = network()
-    tuned(resumed, run=Run.open(run.path), **options)
-    assert weights(resumed) == weights(whole)
-
-
-# ── what they refuse ─────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("value", [-0.1, float("nan")])
 @pytest.mark.parametrize("name", ["lr", "backbone_rate", "layer_decay"])
-def test_a_rate_below_0_is_refused(name, value):
+def test_rate_groups_refuse_a_rate_below_0(name, value):
     model = network()
     before = weights(model)
-    with pytest.raises(ValueError, match=f"^rate_groups: {name} is {value}; expected a number of"):
+    with refused(ValueError, f"rate_groups: {name}", str(value), "at least 0"):
         tuned(model, **{name: value})
     assert weights(model) == before

@@ -9,7 +9,7 @@ H, W = 6, 5
 
 
 def stripes(N, seed, noise=40):
-    """Three classes that differ in where the bright stripe stands, on noise."""
+    """Three classes that differ in the position of a bright stripe, on noise."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, N)
     labels[:3] = 0, 1, 2
@@ -21,7 +21,7 @@ def stripes(N, seed, noise=40):
 
 
 class Secret:
-    """A label that nobody may use: whatever is done with it fails."""
+    """A label that must not be used: every operation on it fails."""
 
     def _used(self, *arguments):
         raise AssertionError("a label that must not be read was read")
@@ -31,7 +31,7 @@ class Secret:
 
 
 class WithoutLabels:
-    """A dataset that raises as soon as a label is looked at."""
+    """A dataset that raises as soon as a label is read."""
 
     def __init__(self, dataset):
         self.dataset, self.classes = dataset, dataset.classes

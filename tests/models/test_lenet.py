@@ -11,14 +11,12 @@ from minivision.models import lenet5, lenet5_lecture
 from minivision.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minivision.nn.initializers import he_normal
 from minivision.nn.sizes import SizeError
+from tests.models.checks import check_gradients, descend, images, rng
+from tests.refusals import refused
 
 
-def rng(seed=0):
-    return np.random.default_rng(seed)
-
-
-def images(N=2, H=28, W=28, C=1):
-    return Tensor(rng(1).normal(size=(N, C, H, W)).astype(np.float32))
+def digits(N=2, H=28, W=28, C=1):
+    return images(N, C, H, W)
 
 
 SHAPES = {
@@ -31,13 +29,13 @@ both = pytest.mark.parametrize("model", SHAPES, ids=lambda model: model.__name__
 
 
 @both
-def test_the_weights_have_the_shapes_of_the_table(model):
+def test_lenet5_weights_have_the_shapes_of_the_table(model):
     state = model().state_dict()
     assert [a.shape for name, a in state.items() if name.endswith("weight")] == SHAPES[model]
     assert model().parameter_count() == COUNTS[model]
 
 
-def test_names_follow_pytorch():
+def test_lenet5_names_follow_pytorch():
     assert list(lenet5().state_dict()) == [
         f"{part}.{i}.{kind}"
         for part, i in [("features", 0), ("features", 3), ("classifier", 0), ("classifier", 2),
@@ -47,61 +45,44 @@ def test_names_follow_pytorch():
 
 
 @both
-def test_images_become_logits(model):
+def test_lenet5_turns_images_into_logits(model):
     net = model()
-    assert net(images(N=3)).shape == (3, 10)
-    assert net(images(N=0)).shape == (0, 10)
+    assert net(digits(N=3)).shape == (3, 10)
+    assert net(digits(N=0)).shape == (0, 10)
     assert net.input_shape == (1, 28, 28)
-    assert model(7, in_channels=3)(images(C=3)).shape == (2, 7)
+    assert model(7, in_channels=3)(digits(C=3)).shape == (2, 7)
 
 
 @both
-def test_each_image_is_judged_alone(model):
+def test_lenet5_treats_the_images_of_a_batch_independently(model):
     net = model()
-    x = images(N=5)
-    together = net(x).data
+    x = digits(N=5)
+    of_all = net(x).data
     for n in range(5):
-        np.testing.assert_allclose(net(x[n : n + 1]).data[0], together[n], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(net(x[n : n + 1]).data[0], of_all[n], rtol=1e-4, atol=1e-5)
 
 
 @both
-def test_every_gradient_is_what_the_network_does(model):
-    """In float64, along random directions of all weights at once and of the images."""
+def test_lenet5_gradients_equal_differences_of_the_loss(model):
+    """In float64, for all weights and for the images."""
     net = model().to(dtype=np.float64)
     x = Tensor(rng(2).normal(size=(2, 1, 28, 28)), requires_grad=True)
-    labels = [3, 8]
-    F.cross_entropy(net(x), labels).backward()
     leaves = [*net.parameters(), x]
-    for leaf in leaves:
-        assert leaf.grad is not None
-        v = rng(3).normal(size=leaf.shape)
-        start, eps, values = leaf.data.copy(), 1e-6, []
-        for step in (eps, -eps):
-            leaf.data = start + step * v
-            values.append(F.cross_entropy(net(x), labels).item())
-        leaf.data = start
-        assert (leaf.grad * v).sum() == pytest.approx(
-            (values[0] - values[1]) / (2 * eps), rel=1e-5, abs=1e-8
-        )
+    check_gradients(lambda: F.cross_entropy(net(x), [3, 8]), leaves, 1e-6, rel=1e-5, abs=1e-8)
 
 
 @both
-def test_the_first_layers_image_gets_no_gradient_unless_it_asks(model):
-    net, x = model(), images()
+def test_lenet5_computes_no_gradient_of_images_unless_they_require_it(model):
+    net, x = model(), digits()
     F.cross_entropy(net(x), [1, 2]).backward()
     assert x.grad is None
     assert all(p.grad is not None for p in net.parameters())
 
 
 @both
-def test_a_few_steps_of_plain_descent_learn_four_images_by_heart(model):
-    net, x, labels = model(), images(N=4), [0, 1, 2, 3]
-    before = F.cross_entropy(net(x), labels).item()
-    for _ in range(40):
-        net.zero_grad()
-        F.cross_entropy(net(x), labels).backward()
-        for parameter in net.parameters():
-            parameter.data -= np.float32(0.05) * parameter.grad
+def test_lenet5_learns_four_images_by_heart(model):
+    net, x, labels = model(), digits(N=4), [0, 1, 2, 3]
+    before = descend(net, x, labels, steps=40, lr=0.05)[0]
     after = F.cross_entropy(net(x), labels).item()
     assert after < 0.1 * before
     assert (net(x).data.argmax(axis=1) == labels).all()
@@ -109,22 +90,17 @@ def test_a_few_steps_of_plain_descent_learn_four_images_by_heart(model):
 
 @both
 @pytest.mark.parametrize(("H", "W"), [(8, 8), (27, 28), (32, 32), (4, 40)])
-def test_an_image_of_another_size_is_told_the_chain_and_a_size_that_works(model, H, W):
+def test_lenet5_names_a_size_that_fits_if_an_image_does_not(model, H, W):
     net = model()
-    with pytest.raises(SizeError, match=rf"image sizes on the way: {H}") as caught:
-        net(images(H=H, W=W))
+    size = f"{H}" if H == W else f"{H}x{W}"
+    with refused(SizeError, f" {size} ", " image fits") as caught:
+        net(digits(H=H, W=W))
     (n,) = re.findall(r"a (\d+)x\1 image fits", str(caught.value))
-    assert net(images(H=int(n), W=int(n))).shape == (2, 10)
-
-
-def test_the_chain_is_the_one_that_the_docstring_prints():
-    with pytest.raises(SizeError, match=r"32 -> 28 -> 14 -> 10 -> 5 \(Linear expects 256 features, "
-                       r"not 16·5·5 = 400\); a 28x28 image fits"):  # fmt: skip
-        lenet5_lecture()(images(H=32, W=32))
+    assert net(digits(H=int(n), W=int(n))).shape == (2, 10)
 
 
 @both
-def test_its_weights_are_he_normal_numbers_of_the_shared_generator_in_their_order(model):
+def test_lenet5_weights_are_he_normal_draws_of_the_shared_generator_in_order(model):
     with manual_seed(4):
         net = model()
     generator = rng(4)
@@ -135,7 +111,7 @@ def test_its_weights_are_he_normal_numbers_of_the_shared_generator_in_their_orde
 
 
 @both
-def test_the_same_seed_gives_the_same_network(model):
+def test_lenet5_is_reproduced_by_the_seed(model):
     with manual_seed(4):
         one, other = model().state_dict(), model().state_dict()
     with manual_seed(4):
@@ -145,7 +121,7 @@ def test_the_same_seed_gives_the_same_network(model):
     assert (one["features.0.weight"] != other["features.0.weight"]).any()
 
 
-def test_caffe_s_lenet_has_431_080_parameters():
+def test_sequential_builds_caffes_lenet_with_431_080_parameters():
     """20-50-500-10 on 28x28 pixels without padding: 28 -> 24 -> 12 -> 8 -> 4."""
     network = Sequential(
         Conv2d(1, 20, 5), MaxPool2d(2),
@@ -153,5 +129,5 @@ def test_caffe_s_lenet_has_431_080_parameters():
         Flatten(), Linear(50 * 4 * 4, 500), ReLU(),
         Linear(500, 10),
     )  # fmt: skip
-    assert network(images()).shape == (2, 10)
+    assert network(digits()).shape == (2, 10)
     assert network.parameter_count() == 431_080

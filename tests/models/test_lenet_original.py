@@ -38,16 +38,16 @@ def model(seed=0):
 
 
 def connections(layer, shape):
-    """Every unit is connected with the pixels it sees and with its bias."""
+    """Every unit is connected to the pixels it sees and to its bias."""
     places = math.prod(shape[1:])
     if isinstance(layer, Subsampling):
         return (2 * 2 + 1) * math.prod(shape)
     if isinstance(layer, RadialBasis):
         return layer.centres.data.size
-    return layer.parameter_count() * places  # each weight is used once at every place
+    return layer.parameter_count() * places  # each weight is used once at every position
 
 
-def test_every_layer_has_the_size_parameters_and_connections_of_the_paper():
+def test_lenet5_original_layers_have_the_papers_sizes_parameters_and_connections():
     network = model()
     x = Tensor(np.zeros((1, 1, 32, 32), np.float32))
     found = []
@@ -63,7 +63,7 @@ def test_every_layer_has_the_size_parameters_and_connections_of_the_paper():
     assert sum(row[3] for row in LAYERS) == 340_908
 
 
-def test_every_layer_but_the_last_is_squashed():
+def test_lenet5_original_squashes_every_layer_but_the_last():
     kinds = [type(layer) for layer in [*model().features, *model().classifier]]
     assert kinds[1::2] == [ScaledTanh] * 6
     assert kinds[0::2] == [
@@ -71,12 +71,12 @@ def test_every_layer_but_the_last_is_squashed():
     ]  # fmt: skip
 
 
-def test_six_maps_of_c3_see_three_maps_nine_see_four_and_one_sees_all():
+def test_table_conv2d_of_c3_connects_six_filters_to_three_maps_nine_to_four_and_one_to_all():
     seen = TableConv2d(C3_TABLE, 5).connected.sum(axis=1)
     assert seen.tolist() == [3] * 6 + [4] * 9 + [6]
 
 
-def test_a_filter_of_c3_equals_loops_over_the_maps_the_table_gives_it():
+def test_table_conv2d_equals_loops_over_the_connected_maps():
     rng = np.random.default_rng(0)
     layer = TableConv2d(C3_TABLE, 5)
     x = rng.normal(size=(2, 6, 7, 6)).astype(np.float32)
@@ -96,7 +96,7 @@ def test_a_filter_of_c3_equals_loops_over_the_maps_the_table_gives_it():
     np.testing.assert_allclose(layer(Tensor(x)).data, expected, rtol=0, atol=1e-5)
 
 
-def test_sub_sampling_adds_four_pixels_and_has_one_coefficient_and_bias_a_map():
+def test_subsampling_scales_the_sum_of_four_pixels_and_adds_a_bias_per_map():
     layer = Subsampling(2)
     layer.weight.data = np.array([[[2]], [[-1]]], np.float32)
     layer.bias.data = np.array([[[10]], [[20]]], np.float32)
@@ -106,19 +106,19 @@ def test_sub_sampling_adds_four_pixels_and_has_one_coefficient_and_bias_a_map():
     np.testing.assert_array_equal(layer(Tensor(x)).data, expected)
 
 
-def test_an_output_is_the_negative_squared_distance_to_a_picture():
+def test_radial_basis_outputs_the_negative_squared_distance_to_each_picture():
     x = np.random.default_rng(0).normal(size=(3, 84)).astype(np.float32)
     expected = [[-sum((x[n] - pictures()[k]) ** 2) for k in range(10)] for n in range(3)]
     np.testing.assert_allclose(RadialBasis(pictures())(Tensor(x)).data, expected, rtol=1e-5)
 
 
-def test_a_unit_vector_that_shows_a_picture_is_read_as_its_digit():
+def test_radial_basis_reads_each_picture_as_its_digit():
     logits = RadialBasis(pictures())(Tensor(pictures())).data
     assert logits.diagonal().tolist() == [0] * 10
     assert logits.argmax(axis=1).tolist() == list(range(10))
 
 
-def test_the_pictures_are_of_ink_and_paper_and_differ_in_many_pixels():
+def test_pictures_consist_of_ink_and_paper_and_differ_in_several_pixels():
     found = pictures()
     assert found.shape == (10, 7 * 12)
     assert set(np.unique(found)) == {-1, 1}
@@ -126,7 +126,7 @@ def test_the_pictures_are_of_ink_and_paper_and_differ_in_many_pixels():
     assert apart[~np.eye(10, dtype=bool)].min() >= 4
 
 
-def test_the_paper_s_loss_is_its_formula_and_cross_entropy_where_rubbish_is_far_away():
+def test_map_loss_equals_its_formula_and_cross_entropy_for_distant_rubbish():
     rng = np.random.default_rng(0)
     y, labels, j = rng.uniform(0, 9, (5, 10)), rng.integers(10, size=5), 2.5
     expected = np.mean([
@@ -138,7 +138,7 @@ def test_the_paper_s_loss_is_its_formula_and_cross_entropy_where_rubbish_is_far_
     assert map_loss(Tensor(-y), labels, 1e4).item() == pytest.approx(far, rel=1e-12)
 
 
-def test_the_gradients_of_the_whole_network_are_right():
+def test_lenet5_original_passes_gradcheck():
     """In float64, for the weights of every layer and the image, under a random upstream."""
     network = model().to(dtype=np.float64)
     rng = np.random.default_rng(1)
@@ -153,8 +153,8 @@ def test_the_gradients_of_the_whole_network_are_right():
     gradcheck(logits, [x, *[p.data.copy() for p in parameters]], rng=rng)
 
 
-def test_the_first_weights_are_uniform_by_the_paper_s_rule():
-    """Between -2.4/I and 2.4/I, with I the inputs of a unit, also where a table thins them out."""
+def test_lenet5_original_weights_start_uniform_by_the_papers_rule():
+    """Between -2.4/I and 2.4/I, with I the inputs of a unit, also where the table removes some."""
     network = model()
     for position, inputs in [(0, 25), (8, 16 * 25)]:
         weight = network.features[position].weight.data
@@ -166,10 +166,3 @@ def test_the_first_weights_are_uniform_by_the_paper_s_rule():
         assert 0.8 * 2.4 / (25 * seen) < largest <= 2.4 / (25 * seen) * (1 + 1e-6)
     drawn = uniform_by_fan_in((84, 120), np.random.default_rng(0))
     assert abs(drawn).max() <= 2.4 / 120
-
-
-@pytest.mark.parametrize(("classes", "channels"), [(5, 1), (10, 3)])
-def test_other_classes_and_channels_are_refused(classes, channels):
-    sentence = rf"^lenet5_original: classes is {classes} and in_channels {channels}; expected 10"
-    with pytest.raises(ValueError, match=sentence):
-        lenet5_original(classes, in_channels=channels)

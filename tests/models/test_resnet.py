@@ -9,14 +9,7 @@ from minivision.fast.memory import memory_order
 from minivision.models import MODELS, cifar_resnet, resnet20, resnet32, resnet56
 from minivision.models.resnet import shortcut
 from minivision.nn import BatchNorm2d, Conv2d, DropPath, Linear
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
-
-
-def images(N=2, C=3, H=32, W=32, dtype=np.float32):
-    return Tensor(rng(1).normal(size=(N, C, H, W)).astype(dtype))
+from tests.models.checks import check_gradients, descend, images, rng
 
 
 def small(depth=8, width=4, **settings):
@@ -26,7 +19,7 @@ def small(depth=8, width=4, **settings):
 # ── the table ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_resnet20_is_counted_by_hand():
+def test_resnet_of_20_layers_is_counted_by_hand():
     first = 27 * 16 + 2 * 16
     stages = [6 * 144 * 16 + 6 * 2 * 16,
               144 * 32 + 5 * 288 * 32 + 6 * 2 * 32,
@@ -42,7 +35,7 @@ def test_resnet20_is_counted_by_hand():
     ("model", "depth", "blocks", "millions"),
     [(resnet20, 20, 3, 0.27), (resnet32, 32, 5, 0.46), (resnet56, 56, 9, 0.85)],
 )
-def test_the_counts_are_those_of_the_paper(model, depth, blocks, millions):
+def test_resnet_has_the_papers_counts(model, depth, blocks, millions):
     net = model()
     # Two more convolutions and batch norms in every stage for every further block.
     further = 2 * (144 * 16 + 2 * 16) + 2 * (288 * 32 + 2 * 32) + 2 * (576 * 64 + 2 * 64)
@@ -52,7 +45,7 @@ def test_the_counts_are_those_of_the_paper(model, depth, blocks, millions):
     assert [len(stage) for stage in (net.layer1, net.layer2, net.layer3)] == [blocks] * 3
 
 
-def test_names_follow_torchvision():
+def test_resnet_names_follow_torchvision():
     names = [name for name, _ in resnet20().named_parameters()]
     expected = ["conv1.weight", "bn1.weight", "bn1.bias"]
     for stage in (1, 2, 3):
@@ -63,7 +56,7 @@ def test_names_follow_torchvision():
     assert names == [*expected, "fc.weight", "fc.bias"]
 
 
-def test_the_command_line_knows_them_and_their_images():
+def test_models_has_every_resnet_for_the_command_line():
     for name in ("resnet20", "resnet32", "resnet56"):
         model = MODELS[name](7, in_channels=1)
         assert (model.input_shape, model.pixel_range) == ((1, 32, 32), None)
@@ -71,22 +64,11 @@ def test_the_command_line_knows_them_and_their_images():
         assert model.eval()(images(N=0, C=1)).shape == (0, 7)
 
 
-@pytest.mark.parametrize("depth", [0, 2, 18, 21, -4])
-def test_another_depth_is_refused(depth):
-    with pytest.raises(ValueError, match=rf"depth is {depth}; expected 6n \+ 2, such as 20"):
-        cifar_resnet(depth)
-
-
-def test_mistakes_are_told():
-    with pytest.raises(ValueError, match=r"DropPath: p is 1\.0; expected a probability"):
-        resnet20(drop_path=1.0)
-
-
 # ── what it computes ─────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("C", [4, 5])
-def test_the_shortcut_takes_every_second_pixel_and_adds_maps_of_zeros(C):
+def test_shortcut_takes_every_second_pixel_and_adds_maps_of_zeros(C):
     x = images(C=C, H=7, W=6)
     y = shortcut(x).data
     assert y.shape == (2, 2 * C, 4, 3)
@@ -100,7 +82,7 @@ def test_the_shortcut_takes_every_second_pixel_and_adds_maps_of_zeros(C):
                     assert y[n, c, i, j] == expected
 
 
-def test_the_shortcut_keeps_the_batch_innermost_in_memory(open_door):
+def test_shortcut_keeps_the_batch_innermost_in_memory(open_door):
     net = small()
     x = net.layer1(F.relu(net.bn1(net.conv1(images(N=5)))))
     assert memory_order(x.data) == (1, 2, 3, 0)
@@ -109,15 +91,15 @@ def test_the_shortcut_keeps_the_batch_innermost_in_memory(open_door):
 
 
 @pytest.mark.parametrize("part", ["layer1", "layer2"])
-def test_a_block_is_the_rectified_sum_of_shortcut_and_branch(part):
+def test_block_is_the_rectified_sum_of_shortcut_and_branch(part):
     block = getattr(small(), part)[0].eval()
     x = images(C=4)
     branch = block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x))))).data
-    beside = x.data if part == "layer1" else shortcut(x).data
-    np.testing.assert_array_equal(block(x).data, np.maximum(beside + branch, 0))
+    skipped = x.data if part == "layer1" else shortcut(x).data
+    np.testing.assert_array_equal(block(x).data, np.maximum(skipped + branch, 0))
 
 
-def test_a_block_whose_branch_is_zero_hands_its_input_on():
+def test_block_with_a_zero_branch_returns_its_input():
     net = small()
     block = net.layer1[0]
     block.bn2.weight.data = np.zeros_like(block.bn2.weight.data)
@@ -125,48 +107,28 @@ def test_a_block_whose_branch_is_zero_hands_its_input_on():
     np.testing.assert_array_equal(block(x).data, x.data)
 
 
-def test_every_gradient_is_what_the_network_does():
-    """In float64, along random directions of every weight and of the images."""
+def test_resnet_gradients_equal_differences_of_the_loss():
+    """In float64, for every weight and for the images."""
     net = small().to(dtype=np.float64)
-    for part in net.modules():  # biases away from 0, so that no ReLU stands at its kink
+    for part in net.modules():  # biases away from 0, so that no ReLU is at its kink
         if isinstance(part, BatchNorm2d):
             part.bias.data = rng(4).normal(size=part.bias.shape)
     x = Tensor(rng(2).normal(size=(3, 3, 12, 10)), requires_grad=True)
-    labels = [3, 8, 0]
-    F.cross_entropy(net(x), labels).backward()
-    for leaf in [*net.parameters(), x]:
-        assert leaf.grad is not None
-        v = rng(3).normal(size=leaf.shape)
-        start, eps, values = leaf.data.copy(), 1e-6, []
-        for step in (eps, -eps):
-            leaf.data = start + step * v
-            values.append(F.cross_entropy(net(x), labels).item())
-        leaf.data = start
-        assert (leaf.grad * v).sum() == pytest.approx(
-            (values[0] - values[1]) / (2 * eps), rel=1e-4, abs=1e-7
-        )
+    leaves = [*net.parameters(), x]
+    check_gradients(lambda: F.cross_entropy(net(x), [3, 8, 0]), leaves, 1e-6, rel=1e-4, abs=1e-7)
 
 
 @pytest.mark.parametrize(("H", "W"), [(32, 32), (28, 28), (15, 41), (1, 1)])
-def test_images_of_any_size_become_logits(H, W):
+def test_resnet_takes_images_of_any_size(H, W):
     assert small().eval()(images(H=H, W=W)).shape == (2, 10)
 
 
-def test_a_few_steps_of_plain_descent_learn_four_images_by_heart():
-    net, x, labels = small(drop_path=0.2), images(N=4), [0, 1, 2, 3]
-    losses = []
-    for step in range(60):
-        net.seed(0, step)
-        net.zero_grad()
-        loss = F.cross_entropy(net(x), labels)
-        loss.backward()
-        losses.append(loss.item())
-        for parameter in net.parameters():
-            parameter.data -= np.float32(0.1) * parameter.grad
+def test_resnet_learns_four_images_by_heart():
+    losses = descend(small(drop_path=0.2), images(N=4), [0, 1, 2, 3], steps=60, lr=0.1)
     assert np.mean(losses[-10:]) < 0.3 * losses[0]
 
 
-def test_the_same_seed_gives_the_same_network():
+def test_resnet_is_reproduced_by_the_seed():
     def drawn():
         with manual_seed(4):
             return cifar_resnet(8).state_dict()
@@ -179,7 +141,7 @@ def test_the_same_seed_gives_the_same_network():
 # ── stochastic depth ─────────────────────────────────────────────────────────────────────────
 
 
-def test_deeper_blocks_are_left_out_more_often():
+def test_drop_path_is_more_likely_in_deeper_blocks():
     layers = [layer for layer in resnet20(drop_path=0.45).modules()
               if isinstance(layer, DropPath)]  # fmt: skip
     expected = [0.05 * (block + 1) for block in range(9)]
@@ -187,7 +149,7 @@ def test_deeper_blocks_are_left_out_more_often():
     assert not any(layer.p for layer in resnet20().modules() if isinstance(layer, DropPath))
 
 
-def test_an_image_whose_branch_is_left_out_passes_the_block_unchanged():
+def test_drop_path_leaves_only_the_shortcut_of_a_skipped_image():
     block = small(drop_path=0.9).layer3[0]  # the last of three blocks
     assert block.drop_path.p == pytest.approx(0.9)
     block.drop_path.key = (3, 0, 0, 0)
@@ -196,7 +158,7 @@ def test_an_image_whose_branch_is_left_out_passes_the_block_unchanged():
     assert 45 < passed.sum() < 64
 
 
-def test_in_training_each_step_draws_anew_and_in_evaluation_nothing_is_left_out():
+def test_drop_path_draws_for_each_training_step_and_skips_nothing_in_evaluation():
     net, x = small(drop_path=0.5), images(N=8)
     logits = []
     for step in (0, 0, 1):
@@ -210,7 +172,7 @@ def test_in_training_each_step_draws_anew_and_in_evaluation_nothing_is_left_out(
     np.testing.assert_array_equal(net(x).data, whole(x).data)
 
 
-def test_without_a_key_a_training_step_draws_from_the_shared_generator():
+def test_drop_path_without_a_key_draws_from_the_shared_generator():
     model, x = small(drop_path=0.5), images()
     with manual_seed(1):
         one = model(x).data

@@ -13,10 +13,8 @@ from minivision.models import (
     templates,
 )
 from minivision.models.softmax_regression import FIRST_LAYERS
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
+from tests.models.checks import check_gradients, rng
+from tests.refusals import refused
 
 
 def images(N=2, C=1, H=28, W=28):
@@ -29,7 +27,7 @@ each_kind = pytest.mark.parametrize("kind", FIRST_LAYERS)
 # ── one layer ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_its_parameters_are_a_weight_for_each_pixel_and_class_and_a_bias_for_each_class():
+def test_softmax_regression_has_a_weight_per_pixel_and_class_and_a_bias_per_class():
     assert softmax_regression().parameter_count() == 784 * 10 + 10 == 7_850
     colour = softmax_regression(in_channels=3, size=32)
     assert colour.parameter_count() == 3 * 32 * 32 * 10 + 10 == 30_730
@@ -38,7 +36,7 @@ def test_its_parameters_are_a_weight_for_each_pixel_and_class_and_a_bias_for_eac
     assert softmax_regression(3, size=(4, 6)).input_shape == (1, 4, 6)
 
 
-def test_a_score_is_the_sum_of_pixels_times_template_and_the_bias():
+def test_templates_times_the_pixels_plus_the_bias_are_the_logits():
     model = softmax_regression(4, in_channels=3, size=(5, 6))
     model.classifier[0].bias.data = np.arange(4, dtype=np.float32)
     x = images(3, 3, 5, 6)
@@ -58,26 +56,21 @@ def test_templates_are_copies():
 
 
 @pytest.mark.parametrize("kind", ["lenet5", *FIRST_LAYERS])
-def test_a_network_of_several_layers_has_no_templates(kind):
+def test_templates_refuse_networks_of_several_layers(kind):
     build = lenet5 if kind == "lenet5" else lambda **k: first_layer_network(kind, **k)
-    with pytest.raises(ValueError, match=r"^templates: model has more than one layer; expected a"):
+    with refused(ValueError, "templates: model", "more than one layer", "softmax_regression"):
         templates(build())
 
 
-def test_the_command_line_builds_it_by_name():
+def test_models_has_softmax_regression_for_the_command_line():
     model = MODELS["softmax_regression"](7, in_channels=3)
     assert model(Tensor(images(C=3))).shape == (2, 7)
-
-
-def test_a_size_that_is_none_is_told():
-    with pytest.raises(ValueError, match=r"^softmax_regression: size is 0; expected an integer"):
-        softmax_regression(size=0)
 
 
 # ── three first layers ───────────────────────────────────────────────────────────────────────
 
 
-def test_the_counts_of_the_three_first_layers():
+def test_first_layer_network_is_counted_by_hand():
     """From 32x32x3 to 28x28x6 with 5x5 windows, by hand."""
     units, window = 6 * 28 * 28, 3 * 5 * 5
     by_hand = {
@@ -92,7 +85,7 @@ def test_the_counts_of_the_three_first_layers():
 
 
 @each_kind
-def test_behind_the_first_layer_all_three_are_the_same_network(kind):
+def test_first_layer_network_is_the_same_after_the_first_layer(kind):
     model = first_layer_network(kind, 7, in_channels=2, size=(11, 14), filters=4, kernel_size=3)
     x = Tensor(images(3, 2, 11, 14))
     assert model.features[0](x).shape == (3, 4, 9, 12)
@@ -103,7 +96,7 @@ def test_behind_the_first_layer_all_three_are_the_same_network(kind):
 
 
 def as_local(weight, bias, places):
-    """The weights of a convolution, a copy for every place."""
+    """The weights of a convolution, copied to every position."""
     return {
         "features.0.weight": np.broadcast_to(weight, (*places, *weight.shape)),
         "features.0.bias": np.broadcast_to(bias[:, None, None], (len(bias), *places)),
@@ -125,7 +118,7 @@ def as_dense(weight, bias, size):
     }
 
 
-def test_a_convolution_is_a_local_layer_with_equal_weights_and_a_dense_one_with_zeros():
+def test_first_layer_network_with_convolution_equals_a_local_or_dense_one_with_its_weights():
     size, settings = (9, 8), {"in_channels": 2, "filters": 3, "kernel_size": 3}
     convolution = first_layer_network("convolution", size=size, **settings)
     convolution.features[0].bias.data = rng(3).normal(size=3).astype(np.float32)
@@ -143,29 +136,10 @@ def test_a_convolution_is_a_local_layer_with_equal_weights_and_a_dense_one_with_
 
 
 @each_kind
-def test_every_gradient_is_what_the_network_does(kind):
-    """In float64, along a random direction of each weight."""
+def test_first_layer_network_gradients_equal_differences_of_the_loss(kind):
+    """In float64, for each weight."""
     model = first_layer_network(kind, 3, size=9, filters=2, kernel_size=4).to(dtype=np.float64)
     x, labels = Tensor(rng(4).normal(size=(4, 1, 9, 9))), [0, 1, 2, 1]
-    F.cross_entropy(model(x), labels).backward()
-    for parameter in model.parameters():
-        v, start, values = rng(5).normal(size=parameter.shape), parameter.data.copy(), []
-        for step in (1e-6, -1e-6):
-            parameter.data = start + step * v
-            values.append(F.cross_entropy(model(x), labels).item())
-        parameter.data = start
-        slope = (values[0] - values[1]) / 2e-6
-        assert (parameter.grad * v).sum() == pytest.approx(slope, rel=1e-5, abs=1e-8)
-
-
-def test_wrong_arguments_of_a_first_layer_are_named():
-    with pytest.raises(
-        ValueError,
-        match=r"^first_layer_network: kind is 'conv'; expected one of dense, local, convol",
-    ):
-        first_layer_network("conv")
-    with pytest.raises(
-        ValueError,
-        match=r"^first_layer_network: a window of 5x5 leaves 1x4 units of an image of 5x8",
-    ):
-        first_layer_network("local", size=(5, 8))
+    check_gradients(
+        lambda: F.cross_entropy(model(x), labels), model.parameters(), 1e-6, rel=1e-5, abs=1e-8
+    )

@@ -1,4 +1,4 @@
-"""freeze: a part stays as it is, weights and statistics and dropout, until it is unfrozen."""
+"""freeze: the weights, statistics and dropout of a part do not change until it is unfrozen."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def train(model, optimizer, steps=5):
 
 
 @pytest.mark.parametrize("rule", [SGD, Adam])
-def test_a_frozen_part_is_the_same_to_the_bit_after_training(rule):
+def test_freeze_keeps_a_part_the_same_to_the_bit_during_training(rule):
     """Weights, running statistics and their counter; with every weight in the optimizer, too."""
     model = network()
     settings = {"momentum": 0.9, "weight_decay": 0.1} if rule is SGD else {"weight_decay": 0.1}
@@ -42,14 +42,14 @@ def test_a_frozen_part_is_the_same_to_the_bit_after_training(rule):
     assert all(parameter.grad is None for parameter in model[0].parameters())
 
 
-def test_without_freezing_all_of_it_moves():
+def test_train_changes_every_part_that_is_not_frozen():
     model = network()
     before = state(model)
     train(model, SGD(model.parameters(), lr=0.1))
     assert [name for name, array in state(model).items() if array == before[name]] == []
 
 
-def test_weights_alone_are_not_enough_the_statistics_would_drift():
+def test_requires_grad_false_alone_lets_the_running_statistics_drift():
     model = network()
     before = state(model[0].requires_grad_(False))
     train(model, SGD(model[1].parameters(), lr=0.1))
@@ -57,15 +57,15 @@ def test_weights_alone_are_not_enough_the_statistics_would_drift():
     assert moved == {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
 
 
-def test_a_frozen_part_answers_in_training_as_in_evaluation():
+def test_freeze_makes_a_part_compute_in_training_as_in_evaluation():
     model = network()
     x = Tensor(np.random.default_rng(2).normal(size=(4, 5)).astype("f"))
     expected = model.eval()[0](x).data
     model[0].freeze()
-    assert np.array_equal(model.train()[0](x).data, expected)  # no key was given: it drew nothing
+    assert np.array_equal(model.train()[0](x).data, expected)  # no key was set, so it drew nothing
 
 
-def test_train_reaches_all_but_what_is_frozen_also_when_called_on_it():
+def test_train_does_not_affect_a_frozen_part():
     model = network()
     model[0].freeze()
     model.train()
@@ -78,14 +78,14 @@ def test_train_reaches_all_but_what_is_frozen_also_when_called_on_it():
     assert not any(part.training for part in model.modules())
 
 
-def test_freezing_stops_training_at_once_and_returns_the_part():
+def test_freeze_takes_effect_at_once_and_returns_the_part():
     model = network().train()
     assert model[0].freeze() is model[0]
     assert not any(part.training for part in model[0].modules())
     assert [p.requires_grad for p in model.parameters()] == [False] * 4 + [True] * 2
 
 
-def test_an_unfrozen_part_learns_again_from_the_next_train_on():
+def test_unfreeze_lets_a_part_learn_again_after_the_next_train():
     model = network()
     before = state(model[0])
     assert model[0].freeze().unfreeze() is model[0]
@@ -97,7 +97,7 @@ def test_an_unfrozen_part_learns_again_from_the_next_train_on():
     assert [name for name, array in state(model[0]).items() if array == before[name]] == []
 
 
-def test_one_part_can_be_unfrozen_while_the_others_stay_frozen():
+def test_unfreeze_of_one_part_leaves_the_others_frozen():
     model = network().freeze()
     model[1].unfreeze()
     before = state(model)

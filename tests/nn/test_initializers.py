@@ -1,4 +1,4 @@
-"""Initializers: the variance that their papers derive, and the generator's numbers only."""
+"""Initializers have the variance that their papers derive, and depend only on the generator."""
 
 import math
 
@@ -45,19 +45,19 @@ def test_glorot_uniform_has_variance_two_over_the_sum_of_fans_within_its_bounds(
     assert 0.99 * a < abs(weights).max() <= a
 
 
-def test_normal_has_the_deviation_that_was_asked_for():
+def test_normal_has_the_given_standard_deviation():
     assert_standard_deviation(draw(normal(0.01), (300, 400)), 0.01)
 
 
 @every
-def test_the_same_state_of_the_generator_gives_the_same_weights(initializer):
+def test_initializers_draw_the_same_weights_from_the_same_generator_state(initializer):
     one, two, other = (draw(initializer, (5, 6), seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, two)
     assert (one != other).any()
     assert one.dtype == np.float32
 
 
-def test_he_weights_keep_the_signal_through_relu():
+def test_he_normal_keeps_the_signal_through_twenty_layers_of_relu():
     """Twenty layers of ReLU: the mean square neither grows nor vanishes."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(50, 400))
@@ -67,7 +67,7 @@ def test_he_weights_keep_the_signal_through_relu():
     assert 0.3 < (x**2).mean() / start < 3
 
 
-def test_a_layer_draws_by_the_initializer_that_it_is_given():
+def test_draw_uses_the_given_initializer():
     layer = Linear(30, 20)
     layer.bias.data += 1
     with manual_seed(3):
@@ -76,7 +76,7 @@ def test_a_layer_draws_by_the_initializer_that_it_is_given():
     assert not layer.bias.data.any()
 
 
-def test_a_local_layer_draws_each_place_as_one_convolution_would():
+def test_locally_connected2d_draws_each_position_as_a_convolution():
     with manual_seed(3):
         layer = LocallyConnected2d(2, 3, 5, image_size=6)
     rng = np.random.default_rng(3)
@@ -86,7 +86,7 @@ def test_a_local_layer_draws_each_place_as_one_convolution_would():
     assert abs(layer.weight.data).max() <= math.sqrt(6 / (2 * 25 + 3 * 25))
 
 
-def test_within_skip_init_nothing_is_drawn():
+def test_skip_init_draws_nothing():
     with skip_init():
         layer = Linear(2, 3)
         initialize(layer, he_normal)

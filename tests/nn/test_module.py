@@ -5,6 +5,7 @@ import pytest
 
 from minivision import Tensor, manual_seed
 from minivision.nn import Buffer, Conv2d, Dropout, Linear, Module, Parameter, ReLU, Sequential
+from tests.refusals import refused
 
 
 def rng(seed=0):
@@ -23,7 +24,7 @@ class Norm(Module):
 
 
 class Net(Module):
-    """Parts in every place that a part can stand in."""
+    """Parts in every place where a part may be."""
 
     def __init__(self, seed=0):
         manual_seed(seed)
@@ -47,7 +48,7 @@ NAMES = [
 BUFFERS = ["heads.right.mean", "pair.0.mean"]
 
 
-def test_parameters_are_found_in_the_order_of_assignment_each_once():
+def test_module_finds_each_parameter_once_in_the_order_of_assignment():
     net = Net()
     assert [name for name, _ in net.named_parameters()] == NAMES
     parameters = list(net.parameters())
@@ -55,32 +56,24 @@ def test_parameters_are_found_in_the_order_of_assignment_each_once():
     assert parameters[0] is net.scale
 
 
-def test_buffers_are_found_and_are_no_parameters():
+def test_module_finds_buffers_which_are_not_parameters():
     assert [name for name, _ in Net().named_buffers()] == BUFFERS
 
 
-def test_modules_are_found_in_order_each_once():
+def test_module_finds_each_module_once_in_order():
     assert [name for name, _ in Net().named_modules()] == [
         "", "first", "blocks.0", "blocks.1", "heads.left", "heads.right", "pair.0",
     ]  # fmt: skip
 
 
-def test_parameters_are_counted():
+def test_parameter_count_counts_shared_parameters_once():
     assert Net().parameter_count() == 1 + (12 + 4) + (16 + 4) + (8 + 2) + 4 + 2
 
 
-def test_a_parameter_is_not_replaced_by_a_plain_tensor_or_array():
+def test_parameter_can_be_replaced_by_a_parameter_or_none():
     layer = Linear(3, 2)
-    for value in (Tensor(np.ones((2, 3), np.float32)), np.ones((2, 3), np.float32)):
-        with pytest.raises(TypeError, match=r"^Linear: weight is a Parameter .* weight\.data"):
-            layer.weight = value
     layer.weight, layer.bias = Parameter(np.ones((2, 3), np.float32)), None
     assert layer.parameter_count() == 6
-
-
-def test_an_attribute_that_would_hide_a_method_is_refused():
-    with pytest.raises(TypeError, match=r"^Linear: seed is a method of Module; choose another"):
-        Linear(3, 2).seed = 3
 
 
 def test_forward_may_take_named_arguments():
@@ -89,11 +82,6 @@ def test_forward_may_take_named_arguments():
             return x * scale
 
     assert Scaled()(Tensor([2.0]), scale=3.0).item() == 6
-
-
-def test_a_module_without_forward_says_what_to_write():
-    with pytest.raises(TypeError, match=r"^Module has no forward\(\); write def forward"):
-        Module()(1)
 
 
 def test_train_and_eval_reach_every_module():
@@ -105,7 +93,7 @@ def test_train_and_eval_reach_every_module():
     assert all(module.training for module in net.modules())
 
 
-def test_freezing_and_unfreezing():
+def test_requires_grad_and_zero_grad_reach_every_parameter():
     net = Net()
     x = Tensor(rng().normal(size=(2, 3)).astype(np.float32))
     assert not net.requires_grad_(False)(x).requires_grad
@@ -120,7 +108,7 @@ def test_freezing_and_unfreezing():
 # ── state ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_state_holds_copies_of_parameters_and_buffers():
+def test_state_dict_holds_copies_of_parameters_and_buffers():
     net = Net()
     state = net.state_dict()
     assert list(state) == NAMES + BUFFERS
@@ -130,7 +118,7 @@ def test_the_state_holds_copies_of_parameters_and_buffers():
     assert not (net.pair[0].mean.data == 7).any()
 
 
-def test_a_state_that_is_loaded_is_copied_into_the_same_parameters():
+def test_load_state_dict_copies_into_the_same_parameters():
     net, other = Net(seed=0), Net(seed=1)
     weight, state = other.first.weight, net.state_dict()
     state["pair.0.mean"] += 3
@@ -142,7 +130,7 @@ def test_a_state_that_is_loaded_is_copied_into_the_same_parameters():
     assert not (weight.data == 7).any()
 
 
-def test_a_state_takes_the_dtype_of_the_model():
+def test_load_state_dict_converts_to_the_dtype_of_the_model():
     net = Net()
     net.load_state_dict(
         {name: array.astype(np.float64) for name, array in net.state_dict().items()}
@@ -178,34 +166,32 @@ def transposed_and_missing(state):
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "fragments"),
     [
-        (missing, r"missing: first\.bias, pair\.0\.mean$"),
-        (extra, r"not in this model: second\.weight$"),
-        (misshaped, r"of another shape: first\.weight is \(3, 4\), expected \(4, 3\)$"),
-        (mistyped, r"of another type: first\.weight is complex64, expected float32$"),
-        (transposed_and_missing, r"missing: first\.bias, .*; of another shape: first\.weight is"),
+        (missing, ["missing", "first.bias, pair.0.mean"]),
+        (extra, ["not in this model", "second.weight"]),
+        (misshaped, ["shape", "first.weight", "(3, 4)", "(4, 3)"]),
+        (mistyped, ["type", "first.weight", "complex64", "float32"]),
+        (transposed_and_missing, ["missing", "first.bias", "shape", "first.weight", "(3, 4)"]),
     ],
 )
-def test_a_state_that_does_not_fit_is_refused_whole(change, sentence):
+def test_load_state_dict_of_a_state_that_does_not_fit_changes_nothing(change, fragments):
     net = Net()
     before = net.state_dict()
     versions = [p.node.changed[0] for p in net.parameters()]
-    with pytest.raises(
-        ValueError, match=r"^load_state_dict: the state does not fit Net; .*" + sentence
-    ):
+    with refused(ValueError, "load_state_dict", "Net", *fragments):
         net.load_state_dict(spoilt(change))
     for name, array in net.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
     assert [p.node.changed[0] for p in net.parameters()] == versions
 
 
-def test_a_state_that_cannot_be_converted_changes_nothing():
+def test_load_state_dict_of_a_state_that_cannot_be_converted_changes_nothing():
     net = Net()
     before = net.state_dict()
     state = spoilt(lambda state: None)
     state["pair.0.mean"] = np.array(["a", "b"])
-    with pytest.raises(ValueError, match=r"."):
+    with refused(ValueError, "load_state_dict", "pair.0.mean", "<U1", "float32"):
         net.load_state_dict(state)
     for name, array in net.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
@@ -214,7 +200,7 @@ def test_a_state_that_cannot_be_converted_changes_nothing():
 # ── to ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_to_replaces_data_and_gradient_inside_the_same_parameter():
+def test_module_to_replaces_data_and_gradient_inside_the_same_parameter():
     net = Net()
     net(Tensor(np.ones((2, 3), np.float32))).sum().backward()
     parameters = list(net.parameters())
@@ -228,25 +214,25 @@ def test_to_replaces_data_and_gradient_inside_the_same_parameter():
     assert net.first.weight.grad.dtype == np.float64
 
 
-def test_to_an_unknown_or_absent_device_changes_nothing():
+def test_module_to_an_unknown_device_changes_nothing():
     net = Net()
-    with pytest.raises(ValueError, match=r"device is 'tpu'; expected"):
+    with refused(ValueError, "device is 'tpu'", '"cpu", "gpu"'):
         net.to("tpu", np.float64)
     assert net.scale.dtype == np.float32
 
 
-def test_a_model_moved_between_forward_and_backward_is_noticed():
+def test_module_to_between_forward_and_backward_is_noticed():
     net = Net()
     loss = net(Tensor(np.ones((2, 3), np.float32))).sum()
     net.to(dtype=np.float64)
-    with pytest.raises(RuntimeError, match=r"was changed after the forward pass"):
+    with refused(RuntimeError, "backward", "changed after the forward pass"):
         loss.backward()
 
 
 # ── seed ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_seed_gives_every_random_layer_a_key_of_its_own():
+def test_module_seed_gives_every_random_layer_its_own_key():
     net = Sequential(Dropout(), Linear(3, 3), Sequential(Dropout(), ReLU()))
     net.seed(5, 9)
     assert [m.key for m in net.modules() if isinstance(m, Dropout)] == [
@@ -255,10 +241,10 @@ def test_seed_gives_every_random_layer_a_key_of_its_own():
     ]
 
 
-# ── how it prints ────────────────────────────────────────────────────────────────────────────
+# ── attributes and printing ──────────────────────────────────────────────────────────────────
 
 
-def test_seeding_leaves_a_layer_alone_that_calls_something_else_key():
+def test_module_seed_leaves_an_unrelated_attribute_key_alone():
     class Attention(Module):
         def __init__(self):
             self.key = Linear(2, 2)
@@ -269,7 +255,7 @@ def test_seeding_leaves_a_layer_alone_that_calls_something_else_key():
     assert net[1].key == (0, 0, 3)
 
 
-def test_counters_keep_their_integers_when_the_dtype_changes():
+def test_module_to_keeps_integer_buffers_integers():
     class Counting(Module):
         def __init__(self):
             self.seen, self.mean = Buffer(np.array(3)), Buffer(np.zeros(2, np.float32))
@@ -278,7 +264,7 @@ def test_counters_keep_their_integers_when_the_dtype_changes():
     assert (net.seen.data.dtype.kind, net.mean.data.dtype) == ("i", np.float64)
 
 
-def test_a_module_prints_its_parts():
+def test_module_prints_its_parts():
     net = Sequential(Conv2d(1, 6, 5, padding=2), Sequential(ReLU(), Dropout(0.25)))
     assert repr(net) == "\n".join([
         "Sequential(",
@@ -291,5 +277,5 @@ def test_a_module_prints_its_parts():
     ])  # fmt: skip
 
 
-def test_a_dilated_convolution_prints_its_dilation():
+def test_conv2d_prints_its_dilation():
     assert "dilation=(2, 2)" in repr(Conv2d(1, 1, 3, dilation=2))

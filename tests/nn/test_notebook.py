@@ -8,7 +8,7 @@ from minivision import Tensor
 from minivision.models import lenet5
 
 
-def test_a_network_shows_a_row_for_every_layer_and_the_sum():
+def test_module_shows_a_row_per_layer_and_the_total():
     html = lenet5()._repr_html_()
     assert html.count("<tr>") == 1 + 11 + 1
     numbers = [int(n.replace(",", "")) for n in re.findall(r"<td>([\d,]+)</td></tr>", html)]
@@ -17,11 +17,11 @@ def test_a_network_shows_a_row_for_every_layer_and_the_sum():
     assert "features.0" in html
 
 
-def test_a_tensor_shows_what_it_is_and_its_range():
+def test_tensor_shows_its_shape_dtype_device_and_range():
     html = Tensor(np.float32([[-1, 3]]))._repr_html_()
     assert "Tensor (1, 2) float32 on cpu, from -1 to 3, mean 1" in html
     assert "<pre>Tensor([[-1.,  3.]], float32)</pre>" in html
 
 
-def test_an_empty_tensor_has_no_range():
+def test_tensor_without_entries_shows_no_range():
     assert "from" not in Tensor(np.zeros((0, 3), np.float32))._repr_html_().split("</b>")[0]

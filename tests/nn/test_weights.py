@@ -1,4 +1,4 @@
-"""Weights come back from a file as they went in, and a crash never costs the old file."""
+"""Saved weights load back equal, and a crash never destroys the old file."""
 
 import os
 import socket
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from minivision.nn import weights
 from minivision.nn.weights import load_weights, save_weights, write_atomically
+from tests.refusals import refused
 
 DTYPES = ["bool", "int8", "uint8", "int16", "int64", "float16", "float32", "float64", ">f4", ">i8"]
 
@@ -38,7 +39,7 @@ def assert_same_arrays(loaded, saved):
     reverse=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_arrays_of_any_shape_dtype_and_memory_order_round_trip(
+def test_save_weights_round_trips_arrays_of_any_shape_dtype_and_memory_order(
     tmp_path_factory, shape, dtype, reverse, seed
 ):
     rng = np.random.default_rng(seed)
@@ -52,7 +53,7 @@ def test_arrays_of_any_shape_dtype_and_memory_order_round_trip(
     assert metadata == {"epoch": "3", "π": "“é”"}
 
 
-def test_a_transposed_weight_and_a_0d_array_round_trip(tmp_path):
+def test_save_weights_round_trips_a_transposed_and_a_0d_array(tmp_path):
     saved = {"weight": np.arange(6.0).reshape(2, 3).T, "step": np.array(7)}
     save_weights(tmp_path / "w.safetensors", saved)
     arrays, metadata = load_weights(tmp_path / "w.safetensors")
@@ -62,12 +63,12 @@ def test_a_transposed_weight_and_a_0d_array_round_trip(tmp_path):
     assert metadata == {}
 
 
-def test_no_arrays_at_all_round_trip(tmp_path):
+def test_save_weights_round_trips_no_arrays_at_all(tmp_path):
     save_weights(tmp_path / "w.safetensors", {})
     assert load_weights(tmp_path / "w.safetensors") == ({}, {})
 
 
-def test_loaded_arrays_can_be_changed_without_changing_the_file(tmp_path):
+def test_load_weights_returns_arrays_that_can_be_changed(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, {"weight": np.ones(3)})
     arrays, _ = load_weights(path)
@@ -75,14 +76,14 @@ def test_loaded_arrays_can_be_changed_without_changing_the_file(tmp_path):
     assert load_weights(path)[0]["weight"].tolist() == [1, 1, 1]
 
 
-def test_the_file_is_an_ordinary_safetensors_file(tmp_path):
+def test_save_weights_writes_an_ordinary_safetensors_file(tmp_path):
     path = tmp_path / "w.safetensors"
     weight = np.arange(6.0, dtype=np.float32).reshape(2, 3).T
     save_weights(path, {"weight": weight}, {"epoch": "3"})
     np.testing.assert_array_equal(safetensors.numpy.load_file(path)["weight"], weight)
 
 
-def test_a_file_of_another_program_is_read_without_a_checksum(tmp_path):
+def test_load_weights_reads_a_file_without_a_checksum(tmp_path):
     path = tmp_path / "w.safetensors"
     safetensors.numpy.save_file({"weight": np.arange(3)}, path)
     arrays, metadata = load_weights(path)
@@ -90,25 +91,25 @@ def test_a_file_of_another_program_is_read_without_a_checksum(tmp_path):
     assert metadata == {}
 
 
-# What the file refuses
+# What cannot be stored
 
 
 @pytest.mark.parametrize(
-    ("arrays", "metadata", "error", "words"),
+    ("arrays", "metadata", "error", "fragments"),
     [
-        ({"weight": np.ones(2)}, {"epoch": 3}, TypeError, "'epoch': 3 .* must be strings"),
-        ({0: np.ones(2)}, None, TypeError, "0: '' .* must be strings"),
-        ({"weight": [1.0, 2.0]}, None, TypeError, "'weight' is a list; expected a NumPy"),
-        ({"names": np.array(["a", "b"])}, None, ValueError, "str.*the arrays have dtypes"),
-        ({"weight": np.ones(2, np.complex128)}, None, ValueError, "'weight': 'complex128'"),
-        ({"__metadata__": np.ones(2)}, None, ValueError, "'__metadata__' is reserved"),
-        ({}, {weights.CHECKSUM: "0"}, ValueError, "is reserved"),
+        ({"weight": np.ones(2)}, {"epoch": 3}, TypeError, ["'epoch': 3", "strings", "json.dumps"]),
+        ({0: np.ones(2)}, None, TypeError, ["0: ''", "strings"]),
+        ({"weight": [1.0, 2.0]}, None, TypeError, ["'weight'", "list", "NumPy"]),
+        ({"names": np.array(["a", "b"])}, None, ValueError, ["'names': '<U1'", "dtypes"]),
+        ({"weight": np.ones(2, np.complex128)}, None, ValueError, ["'weight': 'complex128'"]),
+        ({"__metadata__": np.ones(2)}, None, ValueError, ["'__metadata__'", "reserved"]),
+        ({}, {weights.CHECKSUM: "0"}, ValueError, [weights.CHECKSUM, "reserved"]),
     ],
 )
-def test_what_cannot_be_stored_is_refused_before_anything_is_written(
-    tmp_path, arrays, metadata, error, words
+def test_save_weights_refuses_what_cannot_be_stored_before_it_writes(
+    tmp_path, arrays, metadata, error, fragments
 ):
-    with pytest.raises(error, match=words):
+    with refused(error, "save_weights: ", *fragments):
         save_weights(tmp_path / "w.safetensors", arrays, metadata)
     assert list(tmp_path.iterdir()) == []
 
@@ -123,16 +124,16 @@ def sample_file(folder):
     return path, saved
 
 
-def test_a_file_truncated_anywhere_is_refused_by_name(tmp_path):
+def test_load_weights_refuses_a_file_truncated_anywhere(tmp_path):
     path, _ = sample_file(tmp_path)
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"sample\.safetensors is truncated or not a safet"):
+        with refused(ValueError, "sample.safetensors", "truncated or not a safetensors file"):
             load_weights(path)
 
 
-def test_a_flipped_bit_never_changes_an_array_unnoticed(tmp_path):
+def test_load_weights_notices_every_flipped_bit_that_changes_an_array(tmp_path):
     path, saved = sample_file(tmp_path)
     whole = path.read_bytes()
     unnoticed = 0
@@ -146,20 +147,20 @@ def test_a_flipped_bit_never_changes_an_array_unnoticed(tmp_path):
             continue
         assert_same_arrays(arrays, saved)
         unnoticed += 1
-    # Only flips inside the checksum's own name are let through: then the file has none.
+    # Only flips inside the name of the checksum go unnoticed: then the file has none.
     assert unnoticed <= 8 * len(weights.CHECKSUM)
 
 
-def test_a_flipped_bit_in_the_numbers_is_called_corrupted(tmp_path):
+def test_load_weights_calls_a_file_with_a_flipped_bit_corrupted(tmp_path):
     path, _ = sample_file(tmp_path)
     whole = bytearray(path.read_bytes())
     whole[-1] ^= 1
     path.write_bytes(whole)
-    with pytest.raises(ValueError, match=r"sample\.safetensors is corrupted: .* checksum"):
+    with refused(ValueError, "sample.safetensors", "corrupted", "checksum"):
         load_weights(path)
 
 
-def test_the_checksum_is_what_notices_the_flipped_bit(tmp_path, monkeypatch):
+def test_load_weights_notices_a_flipped_bit_by_the_checksum(tmp_path, monkeypatch):
     path, _ = sample_file(tmp_path)
     whole = bytearray(path.read_bytes())
     whole[-1] ^= 1
@@ -168,36 +169,36 @@ def test_the_checksum_is_what_notices_the_flipped_bit(tmp_path, monkeypatch):
     load_weights(path)
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"cannot read .*absent\.safetensors: No such file"):
+def test_load_weights_names_a_missing_file(tmp_path):
+    with refused(FileNotFoundError, "load_weights", "absent.safetensors", "No such file"):
         load_weights(tmp_path / "absent.safetensors")
 
 
-def test_a_folder_is_not_a_weights_file(tmp_path):
-    with pytest.raises(OSError, match="load_weights: cannot read"):
+def test_load_weights_refuses_a_folder(tmp_path):
+    with refused(OSError, "load_weights", str(tmp_path)):
         load_weights(tmp_path)
 
 
-def test_numbers_that_numpy_does_not_have_are_named(tmp_path):
+def test_load_weights_refuses_a_dtype_that_numpy_lacks(tmp_path):
     header = b'{"weight":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'
     path = tmp_path / "eight_bits.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\x00\x00")
-    with pytest.raises(ValueError, match=r"eight_bits\.safetensors holds numbers of a type NumPy"):
+    with refused(ValueError, "eight_bits.safetensors", "numbers of a type", "NumPy"):
         load_weights(path)
 
 
-def test_a_shape_that_numpy_cannot_have_is_named(tmp_path):
+def test_load_weights_refuses_a_shape_that_numpy_cannot_have(tmp_path):
     header = b'{"weight":{"dtype":"F32","shape":[0,9223372036854775808],"data_offsets":[0,0]}}'
     path = tmp_path / "endless.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header)
-    with pytest.raises(ValueError, match=r"endless\.safetensors is truncated or not a safet"):
+    with refused(ValueError, "endless.safetensors", "truncated or not a safetensors file"):
         load_weights(path)
 
 
 # Writing atomically
 
 
-def test_writing_replaces_the_old_file_and_leaves_nothing_else(tmp_path):
+def test_write_atomically_replaces_the_old_file_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "file"
     write_atomically(path, b"old")
     write_atomically(path, b"new")
@@ -207,7 +208,7 @@ def test_writing_replaces_the_old_file_and_leaves_nothing_else(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
 @pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
-def test_a_new_file_has_the_permissions_that_the_umask_gives(tmp_path, mask):
+def test_save_weights_gives_the_file_the_permissions_of_the_umask(tmp_path, mask):
     path = tmp_path / "file"
     before = os.umask(mask)
     try:
@@ -217,25 +218,27 @@ def test_a_new_file_has_the_permissions_that_the_umask_gives(tmp_path, mask):
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
 
 
-def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"cannot write .*absent/file: No such file"):
+def test_write_atomically_names_a_folder_that_does_not_exist(tmp_path):
+    with refused(FileNotFoundError, "cannot write", "absent/file", "No such file"):
         write_atomically(tmp_path / "absent" / "file", b"data")
 
 
-def test_a_file_cannot_be_written_below_a_file_or_over_a_folder(tmp_path):
+def test_write_atomically_refuses_to_write_below_a_file_or_over_a_folder(tmp_path):
     (tmp_path / "file").write_bytes(b"here")
-    with pytest.raises(NotADirectoryError, match=r"cannot write .*file/below"):
+    with refused(NotADirectoryError, "cannot write", "file/below"):
         write_atomically(tmp_path / "file" / "below", b"data")
     (tmp_path / "folder").mkdir()
     before = tmp_path.stat().st_mtime_ns
-    with pytest.raises(IsADirectoryError, match=r"cannot write .*folder: it is a folder"):
+    with refused(IsADirectoryError, "cannot write", "/folder", "a file"):
         write_atomically(tmp_path / "folder", b"data")
-    assert tmp_path.stat().st_mtime_ns == before  # nothing was written next to it, not for a moment
+    assert (
+        tmp_path.stat().st_mtime_ns == before
+    )  # nothing was written next to it, not even for a moment
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes and links of POSIX")
-def test_what_is_not_a_plain_file_is_never_replaced(tmp_path):
+def test_write_atomically_never_replaces_what_is_not_a_plain_file(tmp_path):
     pipe, socket_file = tmp_path / "pipe", tmp_path / "socket"
     os.mkfifo(pipe)
     server = socket.socket(socket.AF_UNIX)
@@ -245,9 +248,9 @@ def test_what_is_not_a_plain_file_is_never_replaced(tmp_path):
     (tmp_path / "other").symlink_to(tmp_path / "one")
     before = {entry.name: entry.lstat() for entry in tmp_path.iterdir()}
     for path in (pipe, socket_file, tmp_path / "link", Path("/dev/null")):
-        with pytest.raises(FileExistsError, match=f"cannot write {path}: it is a device, a pipe"):
+        with refused(FileExistsError, f"cannot write {path}", "a device, a pipe or a socket"):
             write_atomically(path, b"data")
-    with pytest.raises(FileExistsError, match="its links lead round in a circle"):
+    with refused(FileExistsError, f"cannot write {tmp_path / 'one'}", "links", "loop"):
         write_atomically(tmp_path / "one", b"data")
     after = {entry.name: entry.lstat() for entry in tmp_path.iterdir()}
     assert {n: (s.st_ino, s.st_mode) for n, s in after.items()} == {
@@ -257,7 +260,7 @@ def test_what_is_not_a_plain_file_is_never_replaced(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
-def test_a_link_stays_and_its_target_is_written(tmp_path):
+def test_write_atomically_keeps_a_link_and_writes_its_target(tmp_path):
     (tmp_path / "far").mkdir()
     link, target = tmp_path / "link", tmp_path / "far" / "file"
     link.symlink_to(tmp_path / "second")
@@ -269,7 +272,7 @@ def test_a_link_stays_and_its_target_is_written(tmp_path):
     assert [entry.name for entry in (tmp_path / "far").iterdir()] == ["file"]
 
 
-def test_an_interruption_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
+def test_write_atomically_leaves_the_old_file_if_interrupted(tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_atomically(path, b"old")
 
@@ -284,7 +287,7 @@ def test_an_interruption_leaves_the_old_file_and_no_temporary_one(tmp_path, monk
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_bytes_are_on_the_disk_before_the_file_gets_its_name(tmp_path, monkeypatch):
+def test_write_atomically_flushes_before_it_renames(tmp_path, monkeypatch):
     events = []
     flush, rename = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (events.append("flush"), flush(fd)))
@@ -295,7 +298,7 @@ def test_the_bytes_are_on_the_disk_before_the_file_gets_its_name(tmp_path, monke
 
 
 @pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
-def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path):
+def test_save_weights_leaves_the_old_file_if_the_disk_is_full(tmp_path):
     path = tmp_path / "weights.safetensors"
     save_weights(path, {"weight": np.arange(3)})
     program = f"""
@@ -322,7 +325,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_equal_arrays_and_metadata_make_equal_files(tmp_path):
+def test_save_weights_writes_equal_files_for_equal_contents(tmp_path):
     """safetensors alone writes the metadata in a random order."""
     metadata = {name: name * 3 for name in "dbeac"}
     for n in range(8):

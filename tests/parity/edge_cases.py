@@ -19,7 +19,7 @@ TF = torch.nn.functional
 
 
 def of_roots(number):
-    """PyTorch computes x^±0.5 by a root, of which -0 and -∞ have others than C's pow."""
+    """PyTorch computes x^±0.5 by a root, which differs from C's pow at -0 and -∞."""
     return lambda x, dy: {number: np.isneginf(x) | ((x == 0) & np.signbit(x))}
 
 

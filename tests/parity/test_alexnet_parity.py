@@ -94,14 +94,14 @@ def assert_agree(ours, theirs, size, dtype, tolerance):
     [(alexnet, (norm, pool)), (alexnet_caffenet, (pool, norm))],
     ids=["alexnet", "caffenet"],
 )
-def test_the_network_of_2012_agrees_with_pytorch(build, order):
+def test_two_tower_agrees_with_pytorch(build, order):
     manual_seed(0)
     ours = build(classes=5, width=1 / 8)
     theirs = of_2012((12, 32, 48, 48, 32), 512, 5, order)
     assert_agree(ours.to(dtype=np.float64).eval(), theirs, 227, "float64", 1e-9)
 
 
-def test_one_weird_trick_agrees_with_pytorch_name_by_name(monkeypatch):
+def test_alexnet_agrees_with_pytorch_name_by_name(monkeypatch):
     """With fewer hidden units, so that the test is quick."""
     monkeypatch.setattr(sys.modules["minivision.models.alexnet"], "HIDDEN", 128)
     manual_seed(0)

@@ -76,7 +76,7 @@ def equal(one, other, dy):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("name", CASES)
-def test_values_and_gradients_at_the_edges_are_pytorchs(name, dtype, batch_innermost):
+def test_functional_agrees_with_pytorch_at_the_edges(name, dtype, batch_innermost):
     case = CASES[name](dtype)
     by_design = case.differs or {}
     ours, theirs = value_and_gradients(case, batch_innermost)
@@ -93,5 +93,5 @@ def test_values_and_gradients_at_the_edges_are_pytorchs(name, dtype, batch_inner
         )
 
 
-def test_every_function_is_compared_at_the_edges():
+def test_edge_cases_cover_every_function():
     assert {name.partition(":")[0] for name in CASES} == set(functional.__all__)

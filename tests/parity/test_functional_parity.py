@@ -225,12 +225,12 @@ PAIRS = {
 NOT_COMPARED = {"dropout", "drop_path", "locally_connected2d"}
 
 
-def test_every_function_that_pytorch_has_is_compared():
+def test_functional_parity_covers_every_function_that_pytorch_has():
     compared = set(PAIRS) | test_image_parity.COMPARED | test_loss_parity.COMPARED
     assert compared | NOT_COMPARED == set(functional.__all__)
 
 
 @pytest.mark.parametrize("name", PAIRS)
 @given(seed=seeds)
-def test_functions_agree_with_pytorch(name, seed):
+def test_functional_agrees_with_pytorch(name, seed):
     assert_agree(*PAIRS[name](np.random.default_rng(seed)), seed)

@@ -56,7 +56,7 @@ def test_conv2d_agrees_with_pytorch_in_odd_geometries(case):
 @pytest.mark.parametrize(
     ("kernel", "dilation"), [((3, 3), 1), ((1, 5), (1, 2)), ((2, 3), (2, 1)), ((4, 1), (2, 3))]
 )
-def test_same_padding_agrees_with_pytorch_and_keeps_the_size(kernel, dilation):
+def test_conv2d_with_same_padding_agrees_with_pytorch_and_keeps_the_size(kernel, dilation):
     inputs = [normal(0, 2, 2, 6, 5), normal(1, 4, 1, *kernel), normal(2, 4)]
     settings = {"padding": "same", "dilation": dilation, "groups": 2}
     assert F.conv2d(*inputs, **settings).shape == (2, 4, 6, 5)
@@ -96,7 +96,7 @@ def test_unfold_and_fold_agree_with_pytorch_in_odd_geometries(case):
     assert_unfold_and_fold_agree(case)
 
 
-def test_the_order_of_the_arguments_is_pytorchs():
+def test_functional_takes_its_arguments_in_pytorchs_order():
     """kernel_size, dilation, padding, stride: another order than conv2d's."""
     x = normal(0, 2, 3, 9, 8)
     assert_agree(
@@ -142,7 +142,7 @@ def test_pooling_agrees_with_pytorch_in_odd_geometries(case):
 
 
 @given(shape=images, size=st.tuples(sizes, sizes), seed=seeds)
-def test_adaptive_pooling_agrees_with_pytorch(shape, size, seed):
+def test_adaptive_avg_pool2d_agrees_with_pytorch(shape, size, seed):
     """Also where the result is larger than the image."""
     assert_agree(
         lambda x: F.adaptive_avg_pool2d(x, size),
@@ -159,7 +159,7 @@ def test_adaptive_pooling_agrees_with_pytorch(shape, size, seed):
     shape=images, size=st.sampled_from([1, 3, 5, 7, 9]), alpha=st.floats(0.1, 2),
     beta=st.floats(0.3, 1.5), k=st.floats(0.5, 2), seed=seeds,
 )  # fmt: skip
-def test_lrn_with_alpha_over_size_is_pytorchs_and_without_it_the_papers(
+def test_local_response_norm_with_alpha_over_size_agrees_with_pytorch(
     shape, size, alpha, beta, k, seed
 ):
     x = normal(seed, *shape)
@@ -234,7 +234,7 @@ def test_grid_sample_agrees_with_pytorch(shape, out, align_corners, seed):
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_a_warped_image_agrees_with_pytorch(align_corners):
+def test_grid_sample_of_an_affine_grid_agrees_with_pytorch(align_corners):
     """The two together, as a spatial transformer uses them."""
     shape = (2, 3, 5, 7)
     assert_agree(
@@ -248,7 +248,7 @@ def test_a_warped_image_agrees_with_pytorch(align_corners):
     )
 
 
-def test_an_empty_batch_agrees_with_pytorch():
+def test_functional_agrees_with_pytorch_on_an_empty_batch():
     x = np.zeros((0, 3, 5, 4))
     for ours, theirs in [
         (lambda x: F.adaptive_avg_pool2d(x, (2, 3)), lambda x: TF.adaptive_avg_pool2d(x, (2, 3))),
@@ -260,8 +260,8 @@ def test_an_empty_batch_agrees_with_pytorch():
         assert_agree(ours, theirs, [x])
 
 
-def test_the_gradient_of_one_image_does_not_need_the_other():
-    """Whatever is asked for alone is what it is together with the rest."""
+def test_grid_sample_gradients_do_not_need_each_other():
+    """A gradient that is computed alone equals the one computed together with the other."""
     x, grid = normal(0, 2, 3, 4, 5), normal(1, 2, 3, 2, 2)
     together = [Tensor(x, requires_grad=True), Tensor(grid, requires_grad=True)]
     dy = normal(2, 2, 3, 3, 2)

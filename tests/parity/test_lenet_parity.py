@@ -61,7 +61,7 @@ def test_forward_and_backward_agree_with_pytorch(build, build_theirs, seed):
         assert_close(parameter.grad, their_parameters[name].grad, 1e-8)
 
 
-def test_weights_travel_back_to_pytorch_by_name():
+def test_weights_can_be_loaded_back_into_pytorch_by_name():
     manual_seed(0)
     net, other = lenet5(), theirs(2, 400, [120, 84])
     net.load_state_dict({name: value.numpy() for name, value in other.state_dict().items()})

@@ -40,7 +40,7 @@ def test_softmax_agrees_with_pytorch(ours, theirs, T, seed):
 
 
 def hard_targets(rng, N, K, ignore):
-    """Labels, of which some (never all) are to be ignored."""
+    """Labels, some of which (never all) are ignored."""
     targets = rng.integers(0, K, N)
     targets[1:][rng.random(N - 1) < 0.3] = ignore
     return targets
@@ -68,7 +68,7 @@ def test_cross_entropy_agrees_with_pytorch(N, K, seed, reduction, weighted, igno
 @pytest.mark.parametrize("weight", [None, np.array([1.0, 2.0, 0.5])], ids=["", "weighted"])
 @pytest.mark.parametrize("reduction", ["sum", "none"])
 @pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
-def test_a_batch_of_ignored_targets_gives_pytorchs_zeros(name, reduction, weight):
+def test_losses_of_ignored_targets_are_pytorchs_zeros(name, reduction, weight):
     targets, ours, theirs = np.full(2, -100), getattr(F, name), getattr(TF, name)
     assert_agree(
         lambda z: ours(z, targets, weight, reduction=reduction),
@@ -129,7 +129,7 @@ def test_mse_loss_agrees_with_pytorch(seed, reduction):
 
 
 @given(**batches, reduction=st.sampled_from(["mean", "sum"]))
-def test_kl_divergence_is_pytorchs_batchmean(N, K, seed, reduction):
+def test_kl_divergence_agrees_with_pytorchs_batchmean(N, K, seed, reduction):
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.ones(K), N)
     p[0, 0], p[0, 1] = 0.0, p[0, 0] + p[0, 1]
@@ -143,7 +143,7 @@ def test_kl_divergence_is_pytorchs_batchmean(N, K, seed, reduction):
 
 
 @given(**batches)
-def test_kl_divergence_of_each_row_is_pytorchs_summed_over_the_classes(N, K, seed):
+def test_kl_divergence_of_each_row_agrees_with_pytorchs_sum_over_the_classes(N, K, seed):
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.ones(K), N)
     assert_agree(
@@ -155,7 +155,7 @@ def test_kl_divergence_of_each_row_is_pytorchs_summed_over_the_classes(N, K, see
 
 
 @given(**batches, T=st.floats(0.5, 20))
-def test_the_distillation_loss_is_the_one_that_people_write_in_pytorch(N, K, seed, T):
+def test_distillation_loss_agrees_with_the_usual_pytorch_code(N, K, seed, T):
     """The two never agree, for where q = p nothing is left but rounding."""
     rng = np.random.default_rng(seed)
     student, teacher = rng.uniform(-0.5, 0.5, (2, N, K))

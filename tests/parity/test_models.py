@@ -211,7 +211,7 @@ def loaded(build, state):
 def assert_agree(triples, first=1e-10, others=1e-8, vanishing=()):
     """Within these tolerances, relative to the largest entry: logits, and everything else.
 
-    vanishing: gradients that are 0 but for rounding, beside that of the weight before them.
+    vanishing: gradients that are 0 except for rounding, compared with that of the previous weight.
     """
     for name, ours, theirs in triples:
         assert ours.shape == theirs.shape
@@ -311,7 +311,7 @@ def biases_before_batch_norm(model):
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_vgg_agrees_with_the_average_head(name):
+def test_vgg_networks_agree_with_the_average_head(name):
     """In training mode, so that batch statistics and their running means are compared as well."""
     ours = drawn(MODELS[name], head="average")
     triples = both(ours, lambda: their_vgg(name, "average"), (3, 64, 64), training=True)
@@ -330,7 +330,7 @@ def test_vgg_small_agrees(head, batch_norm, training):
 
 @pytest.mark.parametrize("size", [32, 29])
 @pytest.mark.parametrize("training", [False, True])
-def test_resnet20_agrees(size, training):
+def test_cifar_resnet_agrees(size, training):
     assert_agree(both(drawn(resnet20), TheirResNet20, (3, size, size), N=3, training=training))
 
 
@@ -340,7 +340,7 @@ def test_vgg_agrees_in_float32(name):
     assert_near_layer_by_layer(ours, lambda: their_vgg(name, "average"), (3, 64, 64))
 
 
-def test_resnet20s_logits_agree_in_float32():
+def test_cifar_resnet_logits_agree_in_float32():
     ours = drawn(resnet20).eval()
     theirs = loaded(TheirResNet20, ours.state_dict()).eval()
     images = np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
@@ -351,9 +351,7 @@ def test_resnet20s_logits_agree_in_float32():
 
 
 @pytest.mark.parametrize("which", ["vgg", "resnet"])
-def test_a_safetensors_file_that_pytorch_wrote_loads_by_name_and_the_other_way_round(
-    tmp_path, which
-):
+def test_load_weights_reads_pytorchs_safetensors_file_and_pytorch_reads_ours(tmp_path, which):
     from safetensors.torch import load_file, save_file
 
     ours, theirs = (

@@ -1,4 +1,4 @@
-"""Optimizers beside PyTorch's: the same gradients give the same weights, step after step."""
+"""Optimizers against PyTorch's: the same gradients give the same weights, step after step."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_twenty_steps_agree_with_pytorch(name):
+def test_optim_agrees_with_pytorch_over_twenty_steps(name):
     ours, theirs, settings = PAIRS[name]
     rng = np.random.default_rng(0)
     start = [rng.normal(size=(3, 4)), rng.normal(size=5)]
@@ -41,7 +41,7 @@ def test_twenty_steps_agree_with_pytorch(name):
 
 
 @pytest.mark.parametrize("max_norm", [0.5, 100.0])
-def test_clipping_agrees_with_pytorch(max_norm):
+def test_clip_grad_norm_agrees_with_pytorch(max_norm):
     rng = np.random.default_rng(1)
     a = [Parameter(np.zeros((3, 4))), Parameter(np.zeros(5))]
     b = [torch.nn.Parameter(torch.zeros(p.shape, dtype=torch.float64)) for p in a]

@@ -1,4 +1,4 @@
-"""Operations on light and moves of pixels beside Pillow's, byte for byte, on drawn images."""
+"""Operations on brightness and position against Pillow's, byte for byte, on random images."""
 
 import numpy as np
 import pytest
@@ -37,20 +37,20 @@ def theirs(image, operation):
 
 @pytest.mark.parametrize("name", ["brightness", "contrast", "color", "sharpness"])
 @given(image=images, factor=st.floats(0, 5))
-def test_blends_are_pillows_to_the_byte(name, image, factor):
+def test_light_blends_equal_pillow_to_the_byte(name, image, factor):
     enhance = getattr(ImageEnhance, name.capitalize())
     expected = theirs(image, lambda picture: enhance(picture).enhance(factor))
     np.testing.assert_array_equal(getattr(light, name)(image, factor), expected)
 
 
 @given(image=images)
-def test_smooth_is_pillows_to_the_byte(image):
+def test_smooth_equals_pillow_to_the_byte(image):
     expected = theirs(image, lambda picture: picture.filter(ImageFilter.SMOOTH))
     np.testing.assert_array_equal(light.smooth(image), expected)
 
 
 @given(image=images, bits=st.integers(1, 8), threshold=st.integers(0, 256))
-def test_tables_are_pillows_to_the_byte(image, bits, threshold):
+def test_tables_equal_pillow_to_the_byte(image, bits, threshold):
     for ours, operation in (
         (tables.invert(image), ImageOps.invert),
         (tables.autocontrast(image), ImageOps.autocontrast),
@@ -62,7 +62,7 @@ def test_tables_are_pillows_to_the_byte(image, bits, threshold):
 
 
 @given(image=images)
-def test_grey_is_pillows_to_the_byte(image):
+def test_grayscale_equals_pillow_to_the_byte(image):
     if image.shape[2] == 3:
         expected = np.asarray(Image.fromarray(image).convert("L"))
         np.testing.assert_array_equal(light.grayscale(image)[:, :, 0], expected)
@@ -72,7 +72,7 @@ matrices = st.tuples(*[st.floats(-2, 2) if i % 3 < 2 else st.floats(-30, 30) for
 
 
 @given(image=images, matrix=matrices, fill=st.integers(0, 255))
-def test_affine_moves_are_pillows_to_the_byte(image, matrix, fill):
+def test_affine_moves_equal_pillow_to_the_byte(image, matrix, fill):
     H, W, C = image.shape
     colour = fill if C == 1 else (fill,) * 3
     expected = theirs(
@@ -85,7 +85,7 @@ def test_affine_moves_are_pillows_to_the_byte(image, matrix, fill):
 
 
 @given(image=images, degrees=st.floats(-180, 180), fill=st.integers(0, 255))
-def test_rotations_are_pillows_to_the_byte(image, degrees, fill):
+def test_rotate_equals_pillow_to_the_byte(image, degrees, fill):
     colour = fill if image.shape[2] == 1 else (fill,) * 3
     expected = theirs(image, lambda picture: picture.rotate(degrees, fillcolor=colour))
     np.testing.assert_array_equal(nearest.rotate(image, degrees, fill), expected)

@@ -1,4 +1,4 @@
-"""What `fit` makes small where nothing else is said: the loss that a network brings with it."""
+"""The loss that `fit` minimizes by default: the network's own, or cross-entropy."""
 
 import numpy as np
 import pytest
@@ -23,17 +23,15 @@ def batch(*shape):
         (lenet5(), (1, 28, 28), F.cross_entropy),
         (Linear(5, 3), (5,), F.cross_entropy),
     ],
-    ids=["the paper's", "cross-entropy", "a module that brings none"],
+    ids=["the paper's", "cross-entropy", "a module without its own"],
 )
-def test_a_network_is_trained_with_its_own_loss_and_any_module_with_cross_entropy(
-    model, shape, loss
-):
+def test_classification_loss_is_the_networks_own_or_cross_entropy(model, shape, loss):
     given = batch(*shape)
     found, _ = classification_loss(model, given)
     assert found.item() == loss(model(given.images), given.targets).item()
 
 
-def test_the_two_losses_differ():
+def test_map_loss_differs_from_cross_entropy():
     given = batch(1, 32, 32)
     logits = lenet5_original()(given.images)
     map_value, cross = (loss(logits, given.targets).item() for loss in (map_loss, F.cross_entropy))

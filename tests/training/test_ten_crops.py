@@ -1,7 +1,6 @@
 """Ten-crop prediction: the mean of ten softmaxes, crop by crop."""
 
 import numpy as np
-import pytest
 
 from minivision import Tensor, manual_seed, no_grad
 from minivision import functional as F
@@ -22,7 +21,7 @@ def linear(H=6, W=8, K=4):
     return Sequential(Dropout(0.5), Flatten(), layer)
 
 
-def test_it_is_the_mean_of_ten_softmaxes_not_the_softmax_of_a_mean():
+def test_ten_crop_probabilities_are_the_mean_of_softmaxes_not_the_softmax_of_a_mean():
     model, x = linear(), images()
     found = ten_crop_probabilities(model, x, (6, 8))
     weight, bias = (parameter.data for parameter in model.parameters())
@@ -40,8 +39,8 @@ def test_it_is_the_mean_of_ten_softmaxes_not_the_softmax_of_a_mean():
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_the_crops_are_those_of_the_transforms():
-    """One byte image cut by `ten_crops` and the same image as an array: the same answers."""
+def test_ten_crop_probabilities_cut_the_crops_of_the_transforms():
+    """A uint8 image cut by `ten_crops` and the same image as an array give the same result."""
     picture = np.random.default_rng(2).integers(0, 256, (9, 11, 3), dtype=np.uint8)
     model = linear().eval()
     crops = ten_crops(picture, (6, 8)).transpose(0, 3, 1, 2).astype(np.float32) / 255
@@ -51,7 +50,7 @@ def test_the_crops_are_those_of_the_transforms():
     np.testing.assert_allclose(ten_crop_probabilities(model, x, (6, 8))[0], expected, rtol=1e-4)
 
 
-def test_the_model_is_left_in_its_mode_and_dropout_stays_silent():
+def test_ten_crop_probabilities_restore_the_mode_and_switch_dropout_off():
     model, x = linear(), images()
     assert model.training
     first = ten_crop_probabilities(model, x, (6, 8))
@@ -60,25 +59,11 @@ def test_the_model_is_left_in_its_mode_and_dropout_stays_silent():
     assert not model.training
 
 
-def test_a_mirrored_image_gets_the_same_answer():
-    """The ten crops of an image and of its mirror image are the same ten, where they can be."""
+def test_ten_crop_probabilities_of_a_mirrored_image_are_the_same():
+    """The ten crops of an image and of its mirror image are the same ten."""
     manual_seed(3)
     model, x = alexnet_small(width=0.25), images(2, 36, 40)
     one = ten_crop_probabilities(model, x, 32)
     other = ten_crop_probabilities(model, x[:, :, :, ::-1], 32)
     np.testing.assert_allclose(one, other, rtol=1e-4)
     assert abs(one - ten_crop_probabilities(model, x[:, :, ::-1], 32)).max() > 1e-4
-
-
-@pytest.mark.parametrize(
-    ("x", "size", "sentence"),
-    [
-        (images()[0], 6, r"images is \(3, 9, 11\); expected \(N, C, H, W\)"),
-        ("cat.png", 6, "images is str; expected"),
-        (images(), 10, r"size is \(10, 10\), larger than the image, \(9, 11\)"),
-        (images(), 0, "ten_crop_probabilities: size is 0"),
-    ],
-)
-def test_wrong_arguments_raise_a_sentence(x, size, sentence):
-    with pytest.raises((ValueError, TypeError), match=sentence):
-        ten_crop_probabilities(linear(), x, size)

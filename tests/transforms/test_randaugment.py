@@ -1,14 +1,14 @@
-"""RandAugment: what its strengths mean, what it draws, and that a draw can be done again."""
+"""RandAugment: what its strengths mean, what it draws, and its replay."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minivision.transforms import Compose, RandAugment, describe, from_description
+from minivision.transforms import RandAugment
 from minivision.transforms.randaugment import MONOTONE, NOISY_STUDENT, Step
 from tests.strategies import seeds
-from tests.transforms.test_light_and_tables import images, reference_image
+from tests.transforms.examples import images, reference_image
 
 # How far an operation of the monotone table is from changing nothing.
 DISTANCE = {"solarize": lambda amount: 256 - amount, "posterize": lambda amount: 8 - amount}
@@ -19,7 +19,7 @@ def amount(table, name, magnitude, length=32):
     return table[name].amount(magnitude, length)
 
 
-def test_the_papers_14_operations():
+def test_randaugment_has_the_14_operations_of_the_paper():
     assert set(MONOTONE) == {
         "identity", "autocontrast", "equalize", "rotate", "solarize", "color", "posterize",
         "contrast", "brightness", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y",
@@ -27,7 +27,7 @@ def test_the_papers_14_operations():
 
 
 @pytest.mark.parametrize("name", WITH_A_STRENGTH)
-def test_magnitude_0_changes_nothing_and_more_is_never_weaker(name):
+def test_randaugment_strength_grows_from_0_with_the_magnitude(name):
     distance = DISTANCE.get(name, lambda amount: amount)
     distances = [distance(amount(MONOTONE, name, M)) for M in range(31)]
     assert distances[0] == 0
@@ -37,7 +37,7 @@ def test_magnitude_0_changes_nothing_and_more_is_never_weaker(name):
 
 @pytest.mark.parametrize("name", WITH_A_STRENGTH)
 @given(image=images, seed=seeds)
-def test_at_magnitude_0_the_image_comes_out_as_it_was(name, image, seed):
+def test_randaugment_at_magnitude_0_changes_nothing(name, image, seed):
     transform = RandAugment(1, 0)
     rng = np.random.default_rng(seed)
     while (steps := transform.draw(image.shape[:2], rng))[0].name != name:
@@ -53,12 +53,12 @@ def test_at_magnitude_0_the_image_comes_out_as_it_was(name, image, seed):
         ("solarize", 179.2, 0), ("translate_x", 32 * 0.13595, 32 * 0.45317),
     ],
 )  # fmt: skip
-def test_the_strengths_are_torchvisions_but_for_solarize(name, at_9, at_30):
+def test_randaugment_has_the_strengths_of_torchvision_except_for_solarize(name, at_9, at_30):
     assert amount(MONOTONE, name, 9) == pytest.approx(at_9, rel=1e-4)
     assert amount(MONOTONE, name, 30) == pytest.approx(at_30, rel=1e-4)
 
 
-def test_the_bits_of_posterize_for_every_magnitude():
+def test_randaugment_removes_up_to_4_bits_by_posterize():
     bits = [amount(MONOTONE, "posterize", M) for M in range(31)]
     assert bits == [8] * 4 + [7] * 8 + [6] * 7 + [5] * 8 + [4] * 4
 
@@ -70,11 +70,11 @@ def test_the_bits_of_posterize_for_every_magnitude():
         ("posterize", 8), ("solarize", 691), ("solarize_add", 255), ("cutout", 108),
     ],
 )  # fmt: skip
-def test_noisy_students_strengths_at_27(name, at_27):
+def test_randaugment_has_the_strengths_of_noisy_student_at_27(name, at_27):
     assert amount(NOISY_STUDENT, name, 27, 224) == pytest.approx(at_27)
 
 
-def test_in_noisy_students_code_the_blends_do_nothing_at_5_and_contrast_has_a_strange_mean():
+def test_randaugment_copies_the_oddities_of_noisy_students_code():
     image = reference_image()
     for name in ("color", "brightness", "sharpness", "contrast"):
         assert amount(NOISY_STUDENT, name, 5) == pytest.approx(1)
@@ -82,7 +82,7 @@ def test_in_noisy_students_code_the_blends_do_nothing_at_5_and_contrast_has_a_st
     assert (flat == 16 * 20 // 256).all()  # the number of pixels / 256
 
 
-def test_every_operation_comes_equally_often_and_either_sign_half_of_the_times():
+def test_randaugment_draws_operations_and_signs_equally_often():
     rng, transform = np.random.default_rng(0), RandAugment(2, 15)
     steps = [step for _ in range(7_000) for step in transform.draw((32, 32), rng)]
     for name in MONOTONE:
@@ -99,9 +99,7 @@ def test_every_operation_comes_equally_often_and_either_sign_half_of_the_times()
     image=images, count=st.integers(0, 4), magnitude=st.floats(0, 30), seed=seeds,
     preset=st.sampled_from(["monotone", "noisy_student"]),
 )  # fmt: skip
-def test_a_draw_can_be_done_again_and_the_image_that_came_stays(
-    image, count, magnitude, seed, preset
-):
+def test_randaugment_can_be_replayed_and_keeps_its_input(image, count, magnitude, seed, preset):
     image.flags.writeable = False
     transform = RandAugment(count, magnitude, preset)
     steps = transform.draw(image.shape[:2], np.random.default_rng(seed))
@@ -112,7 +110,7 @@ def test_a_draw_can_be_done_again_and_the_image_that_came_stays(
     assert not np.shares_memory(y, image)
 
 
-def test_the_operations_are_done_in_the_order_they_were_drawn_in():
+def test_randaugment_applies_operations_in_the_order_drawn():
     image = reference_image()
     dark, inverted = Step("brightness", 0.5), Step("solarize", 0.0)
     transform = RandAugment()
@@ -120,7 +118,7 @@ def test_the_operations_are_done_in_the_order_they_were_drawn_in():
     assert transform.apply(image, [inverted, dark]).max() <= 127
 
 
-def test_cutout_fills_a_square_around_its_place():
+def test_randaugment_cutout_fills_a_square_around_its_position():
     image = np.zeros((9, 9, 3), np.uint8)
     y = RandAugment(1, 1, "noisy_student", fill=5).apply(image, [Step("cutout", 2, (1, 6))])
     expected = image.copy()
@@ -128,7 +126,7 @@ def test_cutout_fills_a_square_around_its_place():
     np.testing.assert_array_equal(y, expected)
 
 
-def test_it_says_what_it_will_do_and_what_it_did():
+def test_randaugment_describes_what_it_will_do_and_what_it_did():
     lines = RandAugment(2, 15).describe((20, 40)).splitlines()
     assert lines[0] == "identity"
     assert "solarize       128 and above" in lines
@@ -137,35 +135,3 @@ def test_it_says_what_it_will_do_and_what_it_did():
     steps = RandAugment(2, 9).draw((32, 32), np.random.default_rng(2))
     assert str(steps) == "shear_y -0.09, rotate 9"
     assert str(RandAugment(0).draw((4, 4), np.random.default_rng(0))) == "nothing"
-
-
-def test_it_has_a_name_in_the_settings_of_a_run():
-    transform = Compose([RandAugment(3, 5.0, "noisy_student", fill=0)])
-    assert from_description(describe(transform)) == transform
-
-
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        ({"count": -1}, r"count is -1; expected a whole number"),
-        ({"magnitude": 31}, r"magnitude is 31; expected a number from 0 to 30"),
-        ({"magnitude": -1}, r"magnitude is -1"),
-        ({"magnitude": "9"}, r"magnitude is '9'"),
-        ({"magnitude": float("nan")}, r"magnitude is nan"),
-        ({"preset": "timm"}, r"preset is 'timm'; expected one of monotone, noisy_student"),
-        ({"fill": 256}, r"fill is 256"),
-    ],
-)
-def test_settings_that_do_not_fit_are_named(settings, sentence):
-    with pytest.raises(ValueError, match="^RandAugment: " + sentence):
-        RandAugment(**settings)
-
-
-def test_a_step_of_another_preset_is_named():
-    with pytest.raises(ValueError, match=r"^RandAugment: preset 'monotone' has no operation 'inv"):
-        RandAugment().apply(reference_image(), [Step("invert")])
-
-
-def test_without_a_generator_it_says_where_chance_comes_from():
-    with pytest.raises(ValueError, match=r"^RandAugment: no rng came"):
-        RandAugment()(reference_image())

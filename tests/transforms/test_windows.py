@@ -7,16 +7,11 @@ from hypothesis import strategies as st
 
 from minivision.transforms import CenterCrop, RandomResizedCrop, Resize
 from tests.strategies import seeds
-
-sides = st.integers(1, 12)
-
-
-def random_image(H, W, C=3, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (H, W, C), dtype=np.uint8)
+from tests.transforms.examples import random_image, sides
 
 
 @given(H=sides, W=sides, below=st.integers(0, 5), right=st.integers(0, 5), seed=seeds)
-def test_the_middle_has_as_much_on_both_sides_or_one_more_below_and_right(H, W, below, right, seed):
+def test_center_crop_leaves_an_odd_remainder_below_and_right(H, W, below, right, seed):
     image = random_image(H + below, W + right, seed=seed)
     middle = CenterCrop((H, W))(image)
     top, left = below // 2, right // 2
@@ -24,13 +19,8 @@ def test_the_middle_has_as_much_on_both_sides_or_one_more_below_and_right(H, W, 
     assert not np.shares_memory(middle, image)
 
 
-def test_a_centre_crop_larger_than_the_image_is_refused():
-    with pytest.raises(ValueError, match=r"^CenterCrop: size is \(5, 4\), larger than the image"):
-        CenterCrop((5, 4))(random_image(4, 4))
-
-
 @given(H=sides, W=sides, OH=sides, OW=sides, seed=seeds)
-def test_a_resized_crop_is_a_window_of_the_image_resized(H, W, OH, OW, seed):
+def test_random_resized_crop_resizes_a_window_of_the_image(H, W, OH, OW, seed):
     image = random_image(H, W, seed=seed)
     transform = RandomResizedCrop((OH, OW))
     drawn = transform.draw((H, W), np.random.default_rng(seed))
@@ -46,7 +36,7 @@ def test_a_resized_crop_is_a_window_of_the_image_resized(H, W, OH, OW, seed):
     np.testing.assert_array_equal(transform.apply(image, drawn), expected)
 
 
-def test_areas_and_shapes_are_as_uniform_as_they_should_be():
+def test_random_resized_crop_draws_uniform_areas_and_shapes():
     transform, rng = RandomResizedCrop((10, 10), (0.2, 0.4), (0.5, 2.0)), np.random.default_rng(0)
     drawn = [transform.draw((400, 400), rng) for _ in range(4_000)]
     height, width = (np.array([10 / getattr(d, f"scale_{axis}") for d in drawn]) for axis in "yx")
@@ -60,7 +50,7 @@ def test_areas_and_shapes_are_as_uniform_as_they_should_be():
 
 
 @pytest.mark.parametrize(("size", "window"), [((2, 90), (2, 3)), ((90, 2), (3, 2))])
-def test_where_no_window_fits_the_largest_in_the_middle_is_taken(size, window):
+def test_random_resized_crop_takes_the_largest_central_window_if_none_fits(size, window):
     transform = RandomResizedCrop((6, 6), scale=(1.0, 1.0))
     drawn = transform.draw(size, np.random.default_rng(0))
     assert (6 / drawn.scale_y, 6 / drawn.scale_x) == pytest.approx(window)
@@ -69,7 +59,7 @@ def test_where_no_window_fits_the_largest_in_the_middle_is_taken(size, window):
     assert abs(middle - 2.5).max() <= 1.0  # half a pixel of the image, for an odd rest
 
 
-def test_points_follow_the_pixel_they_mark():
+def test_random_resized_crop_moves_points_with_the_pixels_they_mark():
     for seed in range(40):
         image = np.zeros((20, 30, 1), np.uint8)
         image[8:12, 13:17] = 255
@@ -81,23 +71,3 @@ def test_points_follow_the_pixel_they_mark():
             continue  # cut through
         centre = np.array([(x * result).sum(), (y * result).sum()]) / result.sum()
         assert abs(transform.apply_points(np.array([[14.5, 9.5]]), drawn)[0] - centre).max() < 0.3
-
-
-@pytest.mark.parametrize(
-    ("make", "sentence"),
-    [
-        (lambda: CenterCrop(5), r"CenterCrop: size is 5; expected a tuple"),
-        (lambda: RandomResizedCrop((0, 4)), r"RandomResizedCrop: size is \(0, 4\)"),
-        (lambda: RandomResizedCrop((4, 4), (0, 1)), r"RandomResizedCrop: scale is \(0, 1\)"),
-        (lambda: RandomResizedCrop((4, 4), (0.5, 2)), r"RandomResizedCrop: scale is \(0.5, 2\)"),
-        (lambda: RandomResizedCrop((4, 4), ratio=(2, 1)), r"RandomResizedCrop: ratio is \(2, 1\)"),
-    ],
-)
-def test_settings_that_do_not_fit_are_named(make, sentence):
-    with pytest.raises(ValueError, match="^" + sentence):
-        make()
-
-
-def test_a_random_crop_needs_a_generator():
-    with pytest.raises(ValueError, match=r"^RandomResizedCrop: no rng came"):
-        RandomResizedCrop((4, 4))(random_image(8, 8))

@@ -119,7 +119,10 @@ def batch_norm_case(rng: Rng) -> Case:
         running = RunningStatistics(mean.astype(x.dtype), var.astype(x.dtype), np.array(0))
         return F.batch_norm(x, weight, bias, running, training)
 
-    inputs = [rng.normal(size=size), rng.uniform(0.5, 2.0, C), rng.normal(size=C)]
+    x = rng.normal(size=size)
+    # Where a channel's values nearly agree, the function is too curved for the step of gradcheck.
+    x[0] += x.var(axis=(0, *range(2, x.ndim)), keepdims=True)[0] < 0.001
+    inputs = [x, rng.uniform(0.5, 2.0, C), rng.normal(size=C)]
     return function, inputs if rng.random() < 0.8 else inputs[:1]
 
 

@@ -46,7 +46,9 @@ class DeepFeatures:
                 "expected a Network or a ResNet"
             )
         if not any(isinstance(part, Conv2d) for part in backbone.modules()):
-            raise ValueError("DeepFeatures: the model has no convolution, so no local features")
+            raise ValueError(
+                "DeepFeatures: the model has no convolution, so it has no local features"
+            )
         self.backbone, self.prepare, self.channels = backbone, prepare, channels
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Parts:

@@ -48,7 +48,7 @@ def index_folder(folder: str | Path, features: Any) -> FolderIndex:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"index_folder: there is no folder {folder}")
+        raise FileNotFoundError(f"index_folder: the folder {folder} does not exist")
     files = images_below(folder)
     description = json.dumps(features.describe(), sort_keys=True)
     kept, notes = _read(index_file(folder, features), description)
@@ -76,8 +76,8 @@ def index_folder(folder: str | Path, features: Any) -> FolderIndex:
     if not names:
         told = "; ".join(f"{name} {reason}" for name, reason in list(skipped.items())[:3])
         raise ValueError(
-            f"index_folder: {folder} has no image that can be described"
-            + (f": {told}" if told else f"; expected {', '.join(SUFFIXES)}, in it or below it")
+            f"index_folder: {folder} contains no image that can be described"
+            + (f": {told}" if told else f"; expected {', '.join(SUFFIXES)} files")
         )
     rows = [known[name][1] for name in names]
     stacked = {part: np.stack([row[part] for row in rows]) for part in ("local", "global")}
@@ -113,7 +113,7 @@ def _read(path: Path, description: str) -> tuple[dict[str, Any], list[str]]:
         }
         return kept, []
     except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
-        return {}, [f"the index could not be read and is made anew: {error}"]
+        return {}, [f"the index could not be read and is rebuilt: {error}"]
 
 
 def _write(path: Path, description: str, known: dict[str, Any]) -> list[str]:
@@ -131,5 +131,5 @@ def _write(path: Path, description: str, known: dict[str, Any]) -> list[str]:
             {"features": description, "files": files},
         )
     except OSError as error:
-        return [f"the index is not kept, so the next search starts from scratch: {error}"]
+        return [f"the index could not be saved, so the next search starts from scratch: {error}"]
     return []

@@ -45,7 +45,7 @@ def precision_at_k(relevant: np.ndarray, k: int) -> float:
     _check("precision_at_k", relevant)
     if not 1 <= k <= relevant.shape[1]:
         raise ValueError(
-            f"precision_at_k: k is {k}; expected 1 to {relevant.shape[1]}, as images are ranked"
+            f"precision_at_k: k is {k}; expected 1 to {relevant.shape[1]} (the ranked images)"
         )
     return float(relevant[:, :k].mean())
 
@@ -65,7 +65,7 @@ def average_precision(relevant: np.ndarray) -> np.ndarray:
     if not total.all():
         raise ValueError(
             f"average_precision: query {int(np.argmin(total))} has no relevant image among {N}, "
-            "so its average precision means nothing; leave it out"
+            "so its average precision is undefined; leave it out"
         )
     precision = relevant.cumsum(axis=1) / np.arange(1, N + 1)
     return (precision * relevant).sum(axis=1) / total
