@@ -87,7 +87,7 @@ def trained():
 
 for layers in (1, 2, 3):
     backbone, head, features = models.cut(source, layers)
-    print(f"{layers} layers removed: the backbone has {backbone.parameter_count():>6,} parameters "
+    print(f"layers removed: {layers}; the backbone has {backbone.parameter_count():>6,} parameters "
           f"and makes {features} features, the head has {head.parameter_count():>6,}")  # fmt: skip
 
 # %%
@@ -296,7 +296,8 @@ def gain(values, others):
 
 def in_words(approach):
     """A recorded name in the words of this lesson."""
-    return approach.replace("body", "backbone").replace("layers away", "layers removed")
+    words = approach.replace("body", "backbone").replace("layers away", "layers removed")
+    return words.replace("1 layers", "1 layer")
 
 
 def report(part, approaches, counts, base):
@@ -409,7 +410,7 @@ for name in ("AlexNet", "VGG"):
 for n in (1, 2):
     frozen = f"frozen, {n} layers away"
     pair = [recorded(f"features, {name}", frozen, 50) for name in ("VGG", "AlexNet")]
-    print(f"VGG against AlexNet, {n} layers removed: {gain(*pair)}")
+    print(f"VGG against AlexNet, layers removed {n}: {gain(*pair)}")
 
 # %%
 # Labels are not always right

@@ -467,8 +467,9 @@ for which in dict.fromkeys(row["which"] for row in of("omitted")):
                     in_percent(column(found, f"{when}_{name}_accuracy"))
                     for name in ("omitted", "test")
                 )
-                shown[f"{which}: {source}, {when}"] = column(found, f"{when}_omitted_accuracy")
-                print(f"{which:<12} {source:<7} {when:<9} never seen {unseen},",
+                taught = source.replace("answers", "outputs")
+                shown[f"{which}: {taught}, {when}"] = column(found, f"{when}_omitted_accuracy")
+                print(f"{which:<12} {taught:<7} {when:<9} never seen {unseen},",
                       f"all digits {everything} ({len(found)} seeds)")  # fmt: skip
     pair = [of("omitted", which=which, source=source) for source in ("answers", "labels")]
     if min(map(len, pair)) > 1:
@@ -479,7 +480,7 @@ for which in dict.fromkeys(row["which"] for row in of("omitted")):
 if shown:
     figure, axes = plt.subplots(figsize=(7.6, 2.9), layout="constrained")
     for place, (name, values) in enumerate(shown.items()):
-        colour = BLUE if "answers" in name else GREY
+        colour = BLUE if "outputs" in name else GREY
         axes.plot(values, np.full(len(values), place), "o", color=colour, alpha=0.5)
         axes.plot(values.mean(), place, "|", color=colour, markersize=18, markeredgewidth=2)
     axes.set_yticks(range(len(shown)), list(shown))
@@ -509,7 +510,8 @@ for count in counts:
             by_backbone[backbone][count] = values = column(found)
             rival = by_backbone["fresh"].get(count)
             against = f"  {compared(values, rival)}" if backbone != "fresh" else ""
-            print(f"{count:>3} labels per class, backbone: {backbone:<20} "
+            words = backbone.replace("answers", "outputs")
+            print(f"{count:>3} labels per class, backbone: {words:<20} "
                   f"test {in_percent(values)}{against}")  # fmt: skip
     pair = [by_backbone[name].get(count) for name in ("imitates the teacher", "shuffled answers")
             if name in by_backbone]  # fmt: skip
@@ -522,7 +524,13 @@ if backbones:
         means = [values.mean() for values in found.values()]
         spread = [values.std(ddof=1) for values in found.values()]
         axes.errorbar(
-            list(found), means, spread, fmt=style, color=colour, label=backbone, capsize=3
+            list(found),
+            means,
+            spread,
+            fmt=style,
+            color=colour,
+            capsize=3,
+            label=backbone.replace("answers", "outputs"),
         )
     axes.set_xscale("log")
     axes.set_xticks(counts, [f"{count}" for count in counts])

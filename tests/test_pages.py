@@ -94,7 +94,7 @@ def test_page_with_a_broken_gradient_is_caught_although_a_fast_form_serves(
     command = [sys.executable, "-m", "minivision", "gradcheck", function]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 1
-    assert f"WRONG: {function}, geometry " in result.stdout
+    assert f"FAILED: {function}, geometry " in result.stdout
 
 
 def test_check_all_reports_a_broken_fast_form_as_fast(monkeypatch):

@@ -29,6 +29,11 @@ def dotted(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def short(path):
+    """functional.convolution of functional/convolution.py, for the narrow sidebar."""
+    return dotted(path).removeprefix("minivision.")
+
+
 def module_html(text, link):
     """Two columns: each paragraph's prose, and its code with the file's own line numbers."""
     shown = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).split("\n")
@@ -85,7 +90,13 @@ def contents(order):
             lines += ["A first reading may skip these:", ""]
             lines += [f"* :doc:`{dotted(path)}`: {first_sentence(path)}" for path in chapter.doors]
             lines.append("")
-    lines += [".. toctree::", "   :hidden:", "", *(f"   {dotted(path)}" for path in order), ""]
+    lines += [
+        ".. toctree::",
+        "   :hidden:",
+        "",
+        *(f"   {short(path)} <{dotted(path)}>" for path in order),
+        "",
+    ]
     return "\n".join(lines)
 
 

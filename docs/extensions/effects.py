@@ -99,7 +99,11 @@ def told(found):
 
     >>> told(Effect(3.214, 0.7, 3))
     '+3.2 ± 0.7 points, 3 seeds: seen'
+    >>> told(Effect(1.6, 0.04, 5))
+    '+1.60 ± 0.04 points, 5 seeds: seen'
     """
     if found is None:
         return "not recorded"
-    return f"{found.mean:+.1f} ± {found.error:.1f} points, {found.seeds} seeds: {found.verdict}"
+    digits = 1 if found.error >= 0.05 else 2
+    size = f"{found.mean:+.{digits}f} ± {found.error:.{digits}f}"
+    return f"{size} points, {found.seeds} seeds: {found.verdict}"

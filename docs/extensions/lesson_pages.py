@@ -129,7 +129,7 @@ def lesson_page(text, script, lessons, source_pages):
 
     lessons: {number: document} of all lessons; source_pages: {module: document}.
     """
-    text = fold_answers(text)
+    text = fold_answers(re.sub(r"  # fmt: skip$", "", text, flags=re.M))  # a note to ruff
     used = [name for name in modules_used(script) if name in source_pages]
     links = ", ".join(f":doc:`{name} </{source_pages[name]}>`" for name in used)
 
@@ -148,7 +148,7 @@ def cards(scripts, pages):
 
     scripts: {document: text of the script}, in order; pages: {document: text of its page}.
     """
-    lines = [".. grid:: 1 2 3 3", "   :gutter: 3", "   :class-container: lessons", ""]
+    lines = [".. grid:: 1 1 2 2", "   :gutter: 3", "   :class-container: lessons", ""]
     minutes = 0
     for name, script in scripts.items():
         title, question, needed, needs, picture = head(script)
@@ -157,7 +157,8 @@ def cards(scripts, pages):
         takes = f"{needed} minutes"
         if needs:
             *others, last = map(str, needs)
-            takes += f", after {', '.join(others)} and {last}" if others else f", after {last}"
+            takes += f", after lessons {', '.join(others)} and " if others else ", after lesson "
+            takes += last
         lines += [
             f"   .. grid-item-card:: {title}",
             f"      :img-top: {path}",
@@ -167,8 +168,9 @@ def cards(scripts, pages):
             "",
             f"      {question}",
             "",
-            "      +++",
-            f"      {takes}",
+            "      .. card-footer::",
+            "",
+            f"         {takes}",
             "",
         ]
     told = f"About {minutes / 60:.0f} hours of reading, without the things to try."

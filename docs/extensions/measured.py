@@ -96,9 +96,11 @@ class Claims(SphinxDirective):
                 lessons += [self.link(str(number), lesson_page(number)), nodes.Text(" ")]
             where = self.effects(found) if found else [self.shown(claim)]
             body.append([str(claim["number"]), claim["claim"], [lessons], where])
-        told_all = "; ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
+        shown = counts.pop("shown")
+        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
         summary = nodes.paragraph(
-            text=f"{len(body)} claims. Effects and demonstrations: {told_all}."
+            text=f"{shown} of the {len(body)} claims are shown in a lesson. For the others, "
+            f"{counts.total()} effects were measured: {verdicts}."
         )
         return [summary, table(["#", "claim", "lesson", "what was measured"], body, ["claims"])]
 

@@ -11,6 +11,7 @@ from minivision import functional as F
 from minivision.autograd import no_grad
 from minivision.backend import device_of, to_device, to_host
 from minivision.datasets import DataLoader
+from minivision.errors import kind
 from minivision.fast import one_blas_thread
 from minivision.nn import Module
 from minivision.tensor import Tensor
@@ -59,7 +60,7 @@ def predict_logits(model: Module, batches: Iterable[Any]) -> tuple[np.ndarray, n
                 answer = model(Tensor(to_device(images, where)))
                 if not isinstance(answer, Tensor):
                     raise TypeError(
-                        f"predict_logits: the model returned a {type(answer).__name__}; expected "
+                        f"predict_logits: the model returned {kind(answer)}; expected "
                         "logits (for a MultiHead, pass one of its tasks: model.task(name))"
                     )
                 logits.append(to_host(answer.data))

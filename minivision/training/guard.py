@@ -13,6 +13,7 @@ import numpy as np
 
 from minivision.anomaly import detect_anomaly
 from minivision.backend import array_module
+from minivision.errors import kind
 from minivision.nn import Module
 from minivision.optim import Optimizer
 from minivision.tensor import Tensor
@@ -53,8 +54,8 @@ class Guard:
         result = self.loss(model, batch)
         value, report = result if isinstance(result, tuple) else (result, {})
         if not isinstance(value, Tensor) or value.size != 1:
-            came = f"of shape {value.shape}" if isinstance(value, Tensor) else type(value).__name__
-            raise TypeError(f"fit: loss returned a {came}; expected a Tensor with one number")
+            came = f"a Tensor of shape {value.shape}" if isinstance(value, Tensor) else kind(value)
+            raise TypeError(f"fit: loss returned {came}; expected a Tensor with one number")
         for name in report:
             if name in RESERVED or name.startswith("validation_"):
                 raise ValueError(

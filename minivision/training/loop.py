@@ -17,6 +17,7 @@ import numpy as np
 
 from minivision import functional as F
 from minivision.backend import Array, array_module, resolve_device, to_device
+from minivision.errors import kind
 from minivision.fast import one_blas_thread
 from minivision.nn import Module
 from minivision.optim import Optimizer, WeightAverage
@@ -125,8 +126,9 @@ def fit(
     always restored at the end, even after an error or Ctrl-C.
     """
     if not callable(batches):
-        came = type(batches).__name__
-        raise TypeError(f"fit: batches is a {came}; expected batches(epoch), such as a DataLoader")
+        raise TypeError(
+            f"fit: batches is {kind(batches)}; expected batches(epoch), such as a DataLoader"
+        )
     where = resolve_device(device)
     model.to(where)
     optimizer.load_state_dict(optimizer.state_dict())  # velocities follow the weights to the device

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minivision.errors import kind
+
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """The share of images whose highest score belongs to the true class.
@@ -129,7 +131,7 @@ def expected_calibration_error(
 def _host(where: str, name: str, value: np.ndarray) -> np.ndarray:
     if not isinstance(value, np.ndarray):
         raise TypeError(
-            f"{where}: {name} is a {type(value).__name__}; expected a NumPy array "
+            f"{where}: {name} is {kind(value)}; expected a NumPy array "
             "(minivision.backend.to_host brings an array from the GPU)"
         )
     return value

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from minivision.errors import kind
 from minivision.nn.weights import plain_file, write_atomically
 
 
@@ -120,6 +121,6 @@ def _plain(where: str, value: Any, null: bool) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(
-        f"{where} is a {type(value).__name__}; expected numbers, strings, True, False, None, "
+        f"{where} is {kind(value)}; expected numbers, strings, True, False, None, "
         "or lists and dictionaries of them"
     )

@@ -12,6 +12,7 @@ import numpy as np
 from minivision import functional as F
 from minivision.autograd import no_grad
 from minivision.backend import Array, device_of, to_device, to_host
+from minivision.errors import kind
 from minivision.fast import one_blas_thread
 from minivision.functional.inputs import pair
 from minivision.nn import Module
@@ -34,7 +35,7 @@ def ten_crop_probabilities(model: Module, images: Array, size: int | tuple[int, 
     array([[0.2, 0.2, 0.2, 0.2, 0.2]], dtype=float32)
     """
     if getattr(images, "ndim", None) != 4:
-        came = getattr(images, "shape", type(images).__name__)
+        came = getattr(images, "shape", kind(images))
         raise ValueError(f"ten_crop_probabilities: images is {came}; expected (N, C, H, W)")
     OH, OW = pair("ten_crop_probabilities", "size", size, least=1)
     first = next(iter(model.parameters()), None)

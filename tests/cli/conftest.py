@@ -5,10 +5,19 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from minivision.cli import main
 from minivision.datasets import digits
 from tests.cli.command_lines import edit
+
+SAVEFIG = Figure.savefig
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Pictures are not drawn, which takes most of the time of a short command."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(b"PNG"))
 
 
 def trained_in(folder, *options):
@@ -113,7 +122,9 @@ def done(lines, tmp_path_factory):
 
     def finished(name):
         if not (place / name).exists():
-            assert main([*lines[name], "--out", str(place / name)]) == 0
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Figure, "savefig", SAVEFIG)  # also in tests with `no_pictures`
+                assert main([*lines[name], "--out", str(place / name)]) == 0
         return place / name
 
     return finished

@@ -31,6 +31,8 @@ from tests.cli.command_lines import (
 )
 from tests.cli.conftest import write_images
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 COMMANDS = (
     "train", "transfer", "distill", "forget-less", "pseudo-label", "self-train",
     "search-augmentation",

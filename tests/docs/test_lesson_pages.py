@@ -89,6 +89,11 @@ def test_lesson_page_links_the_next_lesson_and_the_source():
     assert "**Next lesson:** 3 · :doc:`Is the gradient right? </course/plot_03>`" in page
 
 
+def test_lesson_page_shows_code_without_notes_to_the_formatter():
+    code = "   print(1,\n         2)  # fmt: skip\n   x = 1  # kept\n"
+    assert lesson_page(code, "", {}, {}) == "   print(1,\n         2)\n   x = 1  # kept\n"
+
+
 def test_with_picture_puts_the_figure_that_tells_the_lesson_below_the_question():
     page = with_picture(PAGE, head(SCRIPT).picture)
     picture = ".. image:: /course/images/sphx_glr_plot_02_a_002.png\n   :alt: the second\n"
@@ -108,7 +113,7 @@ def test_cards_show_picture_title_question_and_what_a_lesson_takes():
         ":img-top: /course/images/sphx_glr_plot_02_a_002.png",
         ":link: /course/plot_02_a",
         "What is it about?",
-        "20 minutes, after 0 and 1",
+        "20 minutes, after lessons 0 and 1",
     ):
         assert part in shown, part
 

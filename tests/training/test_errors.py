@@ -40,7 +40,7 @@ def reporting(name):
     # fit
     (lambda: fitted([1, 2]), TypeError, "fit: batches", "list", "batches(epoch)"),
     (lambda: fitted(lambda epoch: []), ValueError, "fit: batches", "smaller than one batch"),
-    (lambda: fitted(loss=lambda *_: None), TypeError, "fit: loss", "NoneType", "Tensor"),
+    (lambda: fitted(loss=lambda *_: None), TypeError, "fit: loss", "None", "Tensor"),
     (lambda: fitted(loss=lambda *_: Tensor(np.ones((8, 2)))), TypeError, "fit: loss", "(8, 2)"),
     (lambda: fitted(loss=reporting("epoch")), ValueError, "fit: loss", "'epoch'"),
     (lambda: fitted(loss=reporting("seconds")), ValueError, "fit: loss", "'seconds'"),

@@ -18,6 +18,7 @@ import numpy as np
 
 from minivision.autograd import no_grad
 from minivision.backend import device_of, to_device, to_host
+from minivision.errors import kind
 from minivision.functional import relu
 from minivision.methods.features.classic import Parts
 from minivision.models import Network, ResNet, cut
@@ -42,7 +43,7 @@ class DeepFeatures:
         backbone = cut(model).backbone
         if not isinstance(backbone, Network | ResNet):
             raise TypeError(
-                f"DeepFeatures: the backbone of the model is a {type(backbone).__name__}; "
+                f"DeepFeatures: the backbone of the model is {kind(backbone)}; "
                 "expected a Network or a ResNet"
             )
         if not any(isinstance(part, Conv2d) for part in backbone.modules()):
