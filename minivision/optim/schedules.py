@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from minivision.errors import kind
+
 Schedule: TypeAlias = Callable[[float], float]
 
 
@@ -127,7 +129,7 @@ def warm_up(epochs: float, then: Schedule | None = None) -> Schedule:
         raise ValueError(f"warm_up: epochs is {epochs}; expected a number above 0")
     if isinstance(then, FollowsResults):
         raise TypeError(
-            f"warm_up: then is a {type(then).__name__}, which follows the results; "
+            f"warm_up: then is {kind(then)}, which follows the results; "
             "expected a schedule that depends only on the time"
         )
 

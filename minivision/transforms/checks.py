@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from minivision.errors import kind
+
 LARGEST = 1e9  # limit for numbers: beyond it, floats cannot distinguish nearby pixels or angles
 MAX_PIXELS = 64_000_000  # of an image, the same limit as for image files
 
@@ -123,5 +125,4 @@ def kind_of(value: Any) -> str:
     """
     if isinstance(value, np.ndarray):
         return f"{value.dtype} {value.shape}"
-    name = type(value).__name__
-    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+    return kind(value)
