@@ -1,4 +1,4 @@
-"""Find the first value or gradient that is NaN or infinite. A first reading may skip this file."""
+"""Find the first value or gradient that is NaN or infinite. You can skip this file on a first reading."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ operators of its arrays, and calls `array_module(x)` when it needs a function su
 Nothing moves between host and GPU unless `to_device` or `to_host` is called. This file also counts
 the CPU cores available to us.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

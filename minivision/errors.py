@@ -1,4 +1,4 @@
-"""What the engine checks, and the error messages it writes. A first reading may skip this file.
+"""What the engine checks, and the error messages it writes. You can skip this file on a first reading.
 
 `autograd.py`, which holds the chain rule, and `tensor.py` call these functions.
 """

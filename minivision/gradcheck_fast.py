@@ -1,6 +1,6 @@
 """The second half of `gradcheck`: compare the fast forms with functional/.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ A run that was stopped and resumed must draw the same numbers as a run that was 
 random numbers therefore come from separate generators, `keyed(purpose, …)`, which depend only on
 whole numbers: a seed, an epoch, a step, the index of an image.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def page(path, order):
 def first_sentence(path):
     document = ast.get_docstring(ast.parse((PACKAGE / path).read_text("utf-8"))) or ""
     text = " ".join(document.split("\n\n")[0].split()).replace("*", r"\*").replace("`", "")
-    return text.removesuffix(" A first reading may skip this file.")
+    return text.removesuffix(" You can skip this file on a first reading.")
 
 
 def contents(order):
@@ -87,7 +87,7 @@ def contents(order):
         lines += [f"* :doc:`{dotted(path)}`: {first_sentence(path)}" for path in chapter.files]
         lines.append("")
         if chapter.doors:
-            lines += ["A first reading may skip these:", ""]
+            lines += ["You can skip these on a first reading:", ""]
             lines += [f"* :doc:`{dotted(path)}`: {first_sentence(path)}" for path in chapter.doors]
             lines.append("")
     lines += [

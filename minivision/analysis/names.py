@@ -1,6 +1,6 @@
 """Names of classes and files in figures: in any script, and shortened to fit.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

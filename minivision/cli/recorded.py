@@ -3,7 +3,7 @@
 People edit these files. An error names a missing entry, or one of the wrong type, before
 anything is trained or printed with it.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

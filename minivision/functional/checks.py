@@ -1,6 +1,6 @@
 """Argument checks beyond those of `inputs.py`, and their error messages.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Argument checks of the losses: logits, labels, distributions and temperatures.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

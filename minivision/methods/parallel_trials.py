@@ -4,7 +4,7 @@ A training step on small images gains little from several threads; several train
 keep every core busy. loky, the part of joblib that starts the workers, closes its pool if one of
 them dies; a new pool then tries the unfinished trials.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

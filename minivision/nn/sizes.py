@@ -1,6 +1,6 @@
 """The sizes of an image as it passes through a network, and the error if it does not fit.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a Module is copied, loaded, moved and shown, and how its calls are listed.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ the bytes of the arrays; unlike loading a pickle, reading one runs no code. Ever
 project that must survive a crash is written by `write_atomically`: readers see the old file or
 the new one, never half of one.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

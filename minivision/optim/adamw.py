@@ -1,6 +1,6 @@
 """AdamW: Adam with a weight decay that is equally strong for every weight.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

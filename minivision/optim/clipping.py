@@ -1,6 +1,6 @@
 """Gradient clipping: scale all gradients down together if their common norm is too large.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A schedule is a function of the time in epochs (2.5 is the middle of the third e
 a factor for every group's initial learning rate. It depends only on the time or on the records of
 the epochs so far, so a resumed run gets the same learning rate as an uninterrupted one.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Check an optimizer's arguments, and save and load its state.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A running average of the weights: a steadier network than the latest weights alone.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

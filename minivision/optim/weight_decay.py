@@ -1,6 +1,6 @@
 """Which parameters weight decay pulls towards 0: those that multiply a layer's input.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ epoch and the progress of the run. It has no random-generator state, because eve
 keyed by seed, epoch and step. The file is replaced in one step, so a run killed at any moment
 leaves either the old one or the new one.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Sooner or later a network memorises its training images: their loss keeps fallin
 the validation images rises again. The weights to keep are those from before the rise. (Prechelt
 1998 compares rules for when to stop.)
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

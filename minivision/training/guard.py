@@ -1,6 +1,6 @@
 """A guard for `fit`: a step that fails changes nothing, and the error says what went wrong.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

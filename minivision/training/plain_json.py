@@ -6,7 +6,7 @@ express infinity, "not a number", tuples, or NumPy values.
 A file of *JSON lines* holds one object per line and grows line by line, so a program that is
 killed loses at most the line it was writing.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

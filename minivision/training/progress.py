@@ -1,6 +1,6 @@
 """Progress of a training run: its batches, means over an epoch, the history, a progress bar.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

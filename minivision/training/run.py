@@ -10,7 +10,7 @@ Both people and programs can read these files. JSON cannot express infinity or "
 metrics and results, where a measurement may fail, such a number is written as null and read as
 None; in settings, where it would silently change the run when resumed, it is an error.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations

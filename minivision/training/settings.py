@@ -1,6 +1,6 @@
 """The settings of a run: everything needed to repeat it, as stored in its settings.json.
 
-A first reading may skip this file.
+You can skip this file on a first reading.
 """
 
 from __future__ import annotations
