@@ -37,13 +37,13 @@ def head(script):
     ... **What is
     ... a convolution?**
     ...
-    ... **Prerequisites:** lessons 1 (nearest neighbours) and 4.
+    ... **Prerequisites:** lessons 1 (nearest neighbours) and 6 (LeNet-5).
     ...
     ... **Minutes:** 20 to read.
     ... \"\"\"
     ... # sphinx_gallery_thumbnail_number = 3
     ... ''')
-    Head(title='5 · Convolution', question='What is a convolution?', minutes=20, needs=[1, 4], picture=3)
+    Head(title='5 · Convolution', question='What is a convolution?', minutes=20, needs=[1, 6], picture=3)
     """  # noqa: E501
     text = ast.get_docstring(ast.parse(script))
     question = " ".join(QUESTION.search(text)[1].strip("*\n").split())
@@ -52,7 +52,7 @@ def head(script):
         text.splitlines()[0],
         question,
         int(re.search(r"\*\*Minutes:\*\* (\d+)", text)[1]),
-        sorted({int(number) for number in re.findall(r"\b\d+\b", needs)}),
+        sorted({int(number) for number in re.findall(r"(?<!-)\b\d+\b", needs)}),
         int(re.search(r"^# sphinx_gallery_thumbnail_number = (\d+)", script, re.M)[1]),
     )
 

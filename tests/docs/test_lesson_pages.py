@@ -47,7 +47,7 @@ SCRIPT = '''"""
 **What is
 it about?**
 
-**Prerequisites:** lessons 0 (seeing) and 1.
+**Prerequisites:** lessons 0 (a LeNet-5) and 1.
 
 **Minutes:** 20 to read.
 """
