@@ -1,4 +1,7 @@
-"""Find the first value or gradient that is NaN or infinite. You can skip this file on a first reading."""
+"""Find the first value or gradient that is NaN or infinite.
+
+You can skip this file on a first reading.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The table of contents: in which order to read the source, and why.
 
 The first five chapters are the *spine*: three evenings, from the first array to a network
-that learns. The others follow the lessons, and each can be read alone. A *door* is a file that a
-first reading may skip: argument checks, devices, files, fast forms, lists of names.
+that learns. The others follow the lessons, and each can be read alone. A *door* is a file that
+you can skip on a first reading: argument checks, devices, files, fast forms, lists of names.
 """
 
 from __future__ import annotations

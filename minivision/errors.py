@@ -1,6 +1,7 @@
-"""What the engine checks, and the error messages it writes. You can skip this file on a first reading.
+"""What the engine checks, and the error messages it writes.
 
-`autograd.py`, which holds the chain rule, and `tensor.py` call these functions.
+You can skip this file on a first reading. `autograd.py`, which holds the chain rule, and
+`tensor.py` call these functions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The machine room: the same functions, faster, for NumPy on a CPU.
 
-The pages of `functional/` are complete; this package computes the same sums tile by tile, and a
-first reading may skip it. Its functions have the same names as the pages, take arrays and return
+The pages of `functional/` are complete; this package computes the same sums tile by tile, and you
+can skip it on a first reading. Its functions have the names of the pages, take arrays and return
 `(y, backward)`. A page first calls `fast.serves(...)`; if that is True, **its own code below is
 not reached**: to use a `print` or a `breakpoint()` there, run with `MINIVISION_FAST=0` or inside
 `with fast.off():`.

@@ -1,6 +1,6 @@
 """The first lines of every function: check the arguments, or say what is wrong with them.
 
-You can skip this file on a first reading. `tensors` wraps arrays, `sizes` names the sizes of the axes.
+You can skip this file on a first reading. `tensors` wraps arrays; `sizes` names the axis sizes.
 
 Each check runs before anything is computed; its error names the function and the argument, the
 value given and the value expected.

@@ -229,11 +229,7 @@ class SaysNothing:
     (lambda: ClassicFeatures()([np.zeros((20, 30, 3))]), ValueError, "float64", "uint8"),
     (
         lambda: ClassicFeatures()([np.zeros((20, 30, 4), np.uint8)]),
-<<<<<<< HEAD
         ValueError, "(20, 30, 4)", "alpha",
-=======
-        ValueError, "(20, 30, 4)", "1 or 3 channels",
->>>>>>> hD
     ),
     (
         lambda: DeepFeatures(softmax_regression(), ToArray()),
