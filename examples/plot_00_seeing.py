@@ -191,7 +191,7 @@ figure.suptitle("The network's predictions and its confidence; wrong predictions
 # %%
 # Read the table one column at a time. You recognise most of these digits at a glance, but the
 # network does not. And its confidence falls far less than its accuracy: it has to judge every image
-# by what it has learned, even if it has never learned anything similar.
+# by what it has learned, even if it has never seen anything like it.
 #
 # One of the errors is not the network's fault: a six rotated by half a turn *is* a nine.
 
@@ -203,8 +203,8 @@ for before, after in ((6, 9), (9, 6), (0, 0), (8, 8)):
 # %%
 # Step by step
 # ------------
-# How much can the network tolerate? We rotate all test digits further and further, and we hide more
-# and more of them, starting from the right.
+# How much can the network tolerate? We rotate all test digits further and further, and we hide a
+# growing part of every digit, starting from the right.
 
 
 def turned(images, degrees):

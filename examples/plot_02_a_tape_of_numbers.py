@@ -77,11 +77,11 @@ print(f"L grew by {pushed - L:.6f}; dw predicted {0.001 * dw:.6f}")
 # The same with a graph
 # ---------------------
 # A :class:`minivision.Tensor` is an array (here a single number) with a *node*. The node stores its
-# *parents*, the nodes of the values that this value was computed from, and a *backward function*,
-# which turns the gradient of the value into the gradients of the parents. All nodes together form
-# the *graph*. You write the formula as before, and the engine records the graph while it computes
-# the values. (This record is sometimes called a *tape*, because it is written in one direction and
-# read in the other. Hence the title; from here on we call it the graph.)
+# *parents*, which are the nodes of the values that this value was computed from, and a *backward
+# function*, which turns the gradient of the value into the gradients of its parents. All nodes
+# together form the *graph*. You write the formula as before, and the engine records the graph while
+# it computes the values. (This record is sometimes called a *tape*, because it is written in one
+# direction and read in the other. Hence the title; from here on we call it the graph.)
 
 w, x, b = (Tensor(value, requires_grad=True) for value in (2.0, 3.0, 1.0))
 p = w * x
@@ -234,10 +234,10 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %%
-# You can pass the gradient to start with yourself. This *upstream gradient* has one weight for each
-# output, and the result is the gradient of the weighted sum of the outputs. If all weights are 1,
-# that is the plain sum. (Lesson 3 checks gradients with *random* weights, and shows a mistake that
-# a check with ones would never find.)
+# You can also pass a starting gradient of your own to ``backward``. This *upstream gradient* has
+# one weight for each output, and the result is the gradient of the weighted sum of the outputs. If
+# all weights are 1, that is the plain sum. (Lesson 3 checks gradients with *random* weights, and
+# shows a mistake that a check with ones would never find.)
 
 for weights in ([1, 1, 1], [0, 1, 0], [0.3, -1.2, 0.7]):
     z.grad = None
@@ -311,8 +311,8 @@ axes.spines[["top", "right"]].set_visible(False)
 # ------------------------
 # In 1929 Edwin Hubble listed 24 "nebulae" with their distances and the speeds at which they move
 # away from us. (Proceedings of the National Academy of Sciences 15, table 1. Distances are in
-# millions of parsecs, speeds in km/s; a negative speed means that the nebula approaches.) We fit
-# speed = w·distance + b.
+# millions of parsecs, speeds in km/s; a negative speed means that the nebula is approaching.) We
+# fit speed = w·distance + b.
 
 distance = np.float32(
     [0.032, 0.034, 0.214, 0.263, 0.275, 0.275, 0.45, 0.5, 0.5, 0.63, 0.8, 0.9,

@@ -534,10 +534,10 @@ figure.suptitle("Seven networks with wrong gradients (orange), and seven losses 
 # only one of these rows, you would not look for a mistake; at most you would try a different
 # learning rate.
 #
-# The controls explain why. In the network with frozen filters, the gradient of the convolutions is
-# not used at all, and it still reads nearly as well: its last layer learns to make do with random
-# filters. So a convolution that learns nothing costs only a few points. An accuracy far above
-# guessing, or far above that with shuffled labels, proves nothing about the gradient of the
+# The controls explain why. The network with frozen filters does not use the gradient of the
+# convolutions at all, and yet it reads nearly as well, because its last layer learns to make do
+# with random filters. So a convolution that learns nothing costs only a few points. An accuracy far
+# above guessing, or far above that with shuffled labels, proves nothing about the gradient of the
 # convolutions.
 #
 # The controls also show what the accuracy hides. Exhibit 1 is no better than the network with
@@ -587,9 +587,10 @@ for name, (part, function) in WRONG.items():
 # %%
 # A check that passes too easily
 # ------------------------------
-# Not every check would have found these mistakes. Here is one in a common form. It takes a single
-# image of random numbers from 0 to 1 (``rng.random``), uses the sum of the outputs as the loss, and
-# changes one entry of each input, the one in the middle. We improve this check one step at a time:
+# Not every check would have found these mistakes. The following one has a common form. It takes a
+# single image of random numbers from 0 to 1 (``rng.random``), uses the sum of the outputs as the
+# loss, and changes one entry of each input, the one in the middle. We improve this check one step
+# at a time:
 #
 # 1. three images instead of one,
 # 2. numbers of both signs,

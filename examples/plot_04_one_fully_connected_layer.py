@@ -2,7 +2,7 @@
 4 · One fully connected layer
 =============================
 
-**What can a network know if it has a single layer?**
+**What can a network know if it has only a single layer?**
 
 *The smallest possible network has one weight for every pixel and class. Everything it knows fits
 into ten pictures that you can look at. They explain why it reads most digits, and why it is enough
@@ -32,7 +32,7 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, to_device
 # %%
 # Scores from pixels
 # ------------------
-# The nearest neighbours of lesson 1 had to keep every image. Now we allow ourselves only ten
+# The nearest-neighbour classifier of lesson 1 keeps every image. Now we allow ourselves only ten
 # pictures and ten numbers. Each class k gets a picture W_k of 28x28 weights and a number b_k. Its
 # score for an image x is the sum of all pixels, each multiplied by the weight at its position, plus
 # b_k:
@@ -42,8 +42,8 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, to_device
 #    score_k = Σ_ij W_k[i, j] · x[i, j] + b_k
 #
 # The class with the highest score is the prediction, and softmax turns the ten scores into
-# probabilities. This is a *fully connected layer*; used as a classifier on its own, it is called
-# softmax regression.
+# probabilities. Such a layer is called *fully connected*. Used as a classifier on its own, it is
+# called softmax regression.
 
 train, validation, test = datasets.load_dataset("digits")
 mean, std = train.images.mean() / 255, train.images.std() / 255
@@ -247,9 +247,10 @@ figure.suptitle(
 #
 # Compared with a convolutional network
 # -------------------------------------
-# Is the task too hard, then? To find out, we trained the layer and LeNet-5, the network of lesson
-# 6, on the same images in the same way. These runs were made beforehand on the 55,000 training
-# digits of MNIST, with three seeds and two epochs each (``examples/measure_shift_and_scale.py``).
+# Is the task too hard, then? To find out, we trained the single layer and LeNet-5, the network of
+# lesson 6, on the same images in the same way. These runs were made beforehand on the 55,000
+# training digits of MNIST, with three seeds and two epochs each
+# (``examples/measure_shift_and_scale.py``).
 
 rows = recorded_rows("shift_and_scale.json")
 

@@ -103,7 +103,7 @@ print(
 # Three networks go by this name. ``lenet5`` pads the image by two pixels on each side, so that the
 # first convolution gets 32x32 pixels, as in 1998. ``lenet5_lecture`` is the version in many lecture
 # notes: Conv-Pool-Conv-Pool-FC-FC, without padding and with one hidden layer. The third is the
-# original network of LeCun et al. 1998, ``lenet5_original``, to which we come back at the end.
+# original network from LeCun et al. 1998, ``lenet5_original``, to which we come back at the end.
 #
 # =================  =====================  =====================  ================================
 # part               ``lenet5``             ``lenet5_lecture``     LeCun et al. 1998
@@ -221,8 +221,8 @@ axes.set(xlabel="predicted class", ylabel="true class", title="Errors are off th
 # The first convolution has six filters of 5x5 weights. A filter responds strongly where the image
 # resembles it. Below each filter is its feature map for one test digit, after ReLU and pooling; the
 # map is bright where the filter found its pattern. The last row shows seven of the sixteen maps
-# after the second convolution and pooling. The deeper the layer, the coarser the position and the
-# more specific the pattern.
+# after the second convolution and pooling. The deeper the layer, the more specific the pattern and
+# the less precise its position.
 
 filters = to_host(model.features[0].weight.data)[:, 0]
 chosen = int(np.flatnonzero(labels == 4)[0])
@@ -252,7 +252,7 @@ figure.colorbar(picture, ax=grid, label="weight", shrink=0.3, anchor=(0, 0.95))
 # ------------------
 # Softmax turns the ten scores into probabilities. We sort the test digits by the probability of the
 # predicted class and look at the twelve digits about which the network is least certain. Would you
-# have known them?
+# have recognised them?
 
 probabilities = F.softmax(logits).numpy()
 confidence = probabilities.max(axis=1)

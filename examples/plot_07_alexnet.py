@@ -37,10 +37,10 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, to_device
 # The network of 2012
 # -------------------
 # AlexNet (Krizhevsky, Sutskever & Hinton 2012) sorts photographs into 1,000 classes. It is LeNet-5
-# grown up: its convolution and pooling layers see, and its fully connected layers decide. Five
-# convolutions and two hidden fully connected layers make seven hidden layers; the eighth layer
-# computes the scores. Drawing random weights would take a few seconds, and a table does not need
-# them, so we skip it.
+# grown up: its convolution and pooling layers look for patterns, and its fully connected layers
+# decide. Five convolutions and two hidden fully connected layers make seven hidden layers; the
+# eighth layer computes the scores. Initialising the weights at random would take a few seconds, and
+# a table does not need them, so we skip that step.
 
 with nn.skip_init():
     whole = models.alexnet()
@@ -59,7 +59,7 @@ print(" + ".join(f"{n:,}" for n in neurons), f"= {sum(neurons):,} neurons")
 print(f"{table.parameters:,} parameters, {table.multiply_adds:,} multiply-adds for one image")
 
 # %%
-# Where in the network are they? The answer depends on whether you count neurons, parameters or
+# In which layers are they? The answer depends on whether you count neurons, parameters or
 # operations.
 
 figure, panels = plt.subplots(1, 3, figsize=(9.2, 3.4), layout="constrained", sharey=True)
@@ -89,13 +89,14 @@ figure.suptitle("Convolutions (blue) do the work, fully connected layers (orange
 # Runs made beforehand
 # --------------------
 # We tested most of the ideas below by adding them to, or removing them from, a small AlexNet for
-# images of 32x32 pixels (``alexnet_small``: the same layers with fewer maps). It was trained on a
-# few thousand images from CIFAR-10 (``examples/measure_network_choices.py``). Every variant has its
-# own learning rate: the one with the best validation accuracy in trial runs, whose seed is not used
-# again. In the other runs, the seed determines the images, the initial weights and the order of the
-# images, so the variants can be compared seed by seed. Each of these runs uses the test images
-# once. (A validation accuracy of 0 means that the loss was not finite.) These are small networks,
-# trained for a short time; the results need not hold for 1.2 million photographs.
+# images of 32x32 pixels (``alexnet_small``: the same layers with fewer maps). All variants were
+# trained on a few thousand images from CIFAR-10 (``examples/measure_network_choices.py``). Every
+# variant has its own learning rate: the one with the best validation accuracy in trial runs, whose
+# seed is not used again. In the other runs, the seed determines the images, the initial weights and
+# the order of the images, so the variants can be compared seed by seed. Each of these runs uses the
+# test images once. (A validation accuracy of 0 means that the loss was not finite.) These are small
+# networks, trained for a short time; the results need not hold for the 1.2 million photographs of
+# ImageNet.
 
 rows = recorded_rows("network_choices.json")
 CHOOSING = 100  # the seed of the trial runs, which chose the rates
@@ -224,12 +225,12 @@ report("activation")
 
 # %%
 # Look at the learning rates, too: above which rate does the accuracy fall? Each variant is judged
-# at the rate that suits it best. The table below shows one thing that may matter: how large the
+# at the rate that suits it best. Next we measure one thing that may matter, namely how large the
 # scores are before anything has been learned. Max pooling picks the largest value of each window,
 # which is larger than the mean. The tanh function compresses it again, whereas ReLU passes it on,
 # and the effect grows from layer to layer. (Whether this explains the accuracies is a different
-# question, which the third thing to try takes up.) The sixfold speed in the paper was measured with
-# a different network, trained differently.
+# question; see the third thing to try below.) The sixfold speed in the paper was measured with a
+# different network, trained differently.
 
 noise = Tensor(np.random.default_rng(1).normal(size=(16, 3, 32, 32)).astype(np.float32))
 for name in VARIANTS["activation"]:
@@ -340,8 +341,8 @@ with no_grad():
 #
 # Before the pooling or after it?
 # -------------------------------
-# The paper has Conv-LRN-Pool. The lecture course that this project accompanies has Conv-Pool-LRN,
-# which is the order in CaffeNet, a later version of AlexNet. Both are available here. They have the
+# In the paper the order is Conv-LRN-Pool. In the lecture course that this project accompanies it is
+# Conv-Pool-LRN, as in CaffeNet, a later version of AlexNet. Both are available here. They have the
 # same parameters, but a pooled map is smaller, so in the second order LRN has less to do, and it
 # computes something different.
 
@@ -368,9 +369,9 @@ with no_grad():
 # --------------------------
 # LRN compares a unit with other channels at the same position. *Batch normalisation* (Ioffe &
 # Szegedy 2015) compares it with the same channel at all positions in all images of the batch: every
-# channel is scaled to mean 0 and variance 1, and is then given a learned scale and shift. Here are
-# four channels with very different standard deviations. The last column shows how much the output
-# for image 0 changes if we change image 1.
+# channel is standardised to mean 0 and variance 1, and is then given a learned scale and shift.
+# Here are four channels with very different standard deviations. The last column shows how much the
+# output for image 0 changes if we change image 1.
 
 batch = rng.normal(size=(32, 4, 6, 6)) * np.array([0.1, 1, 5, 20]).reshape(4, 1, 1) + 3
 other = batch.copy()
@@ -566,11 +567,12 @@ for variant in VARIANTS["dropout"]:
 # More images from each
 # ---------------------
 # The other remedy for overfitting is to show every image differently each time. AlexNet was trained
-# on random crops, some of them mirrored, with random changes of the light. Real light varies along
-# certain colours, the *principal components* of the pixels. In ImageNet, the strongest component
-# runs from dark to bright; a single photograph, such as this orange flower in front of dark leaves,
-# has its own components. The augmentation adds a random multiple of each of ImageNet's components
-# to all pixels: α·λ, with α drawn from N(0, 0.1²) and λ the variance along the component.
+# on random crops, some of them mirrored, with random changes to the lighting. Real lighting varies
+# along certain colours, the *principal components* of the pixels. In ImageNet, the strongest
+# component runs from dark to bright; a single photograph, such as this orange flower in front of
+# dark leaves, has its own components. The augmentation adds a random multiple of each of ImageNet's
+# components to all pixels: α·λ, with α drawn from N(0, 0.1²) and λ the variance along the
+# component.
 
 usual = transforms.PCAColor()
 for where, (values, vectors) in (
@@ -599,7 +601,7 @@ figure.suptitle("PCA colour: what is added to red, green and blue (out of 255)")
 # With the paper's σ of 0.1, you have to look twice to see a change. In the second row, σ is ten
 # times as large.
 #
-# AlexNet looks more than once at each test image, too: at the four corners, the centre, and the
+# AlexNet also looks at each test image more than once: at the four corners, the centre, and the
 # mirror images of all five. The ten outputs are averaged. The paper reports that this reduced the
 # error from 39.0 % to 37.5 %, at ten times the work.
 
@@ -659,7 +661,7 @@ else:
 # 1. Give ``survives`` a depth of 20. What is left of the gradient with ReLU, and with
 #    ``F.leaky_relu``? Expect each layer to halve the squared gradient, which leaves about one
 #    millionth at every scale, and expect hardly any difference between the two functions.
-# 2. In the figure of lateral inhibition, set ``size=9``; then go back to size 5 and set
+# 2. In the figure on lateral inhibition, set ``size=9``; then go back to size 5 and set
 #    ``alpha=2``. Expect the larger window to lower four neighbours on each side (the colours show
 #    only two). With the larger α, the excited channel hardly stands out any more.
 # 3. Compare the learning rates in the two tables of activations. Does the ReLU network tolerate a
