@@ -1,7 +1,7 @@
-"""What the lessons share: their colours, the results measured beforehand, and the device.
+"""What the lessons share: colours, recorded results, and the choice of device.
 
-This is not a lesson. Each lesson imports what it uses from here, so a downloaded lesson needs this
-file in its folder.
+This is not a lesson, but every lesson imports from it, so a lesson that you download needs this
+file in the same folder.
 """
 
 import argparse
@@ -16,7 +16,7 @@ __all__ = [
     "device", "to_device", "to_host", "recorded_rows",
 ]  # fmt: skip
 
-# Five colours of Okabe and Ito's palette, which colour-blind readers can tell apart, and two greys.
+# Five colours from Okabe and Ito's palette, which colour-blind readers can tell apart; two greys.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 YELLOW, PURPLE = "#E69F00", "#CC79A7"
 GREY, PALE = "#666666", "#E8E8E8"
@@ -25,15 +25,15 @@ RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 
 def recorded_rows(name):
-    """The rows that a measuring script recorded in this file; none if the file is missing."""
+    """The rows of the named file in docs/results; an empty list if the file is missing."""
     path = RESULTS / name
     if not path.exists():
-        print(f"{path} is missing; it is part of a clone of the repository")
+        print(f"{path} is missing; clone the repository to get it")
         return []
     return json.loads(path.read_text("utf-8"))
 
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--device", default="auto", help="cpu, gpu or auto")
-# Jupyter, pytest and the measuring scripts have their own arguments, which are ignored here.
+# Jupyter, pytest and the measuring scripts have arguments of their own, which are ignored here.
 device = resolve_device(parser.parse_known_args()[0].device)

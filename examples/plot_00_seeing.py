@@ -4,18 +4,18 @@
 
 **You see at once what an image shows. How sure can you be, and how sure can a network be?**
 
-*You look at three figures that deceive you, and then show a trained network what deceives it. No
-mathematics yet.*
+*First you look at three figures that deceive you; then you find out what deceives a trained
+network. There is no mathematics yet.*
 
-**Prerequisites:** none. Every line of code is explained in later lessons; here, only look.
+**Prerequisites:** none. Later lessons explain every line of code; here, just look.
 
 **Minutes:** 15 to read, about 10 seconds to run.
 
 **You will be able to**
 
-* explain why seeing is harder than drawing, although both concern the same pictures,
-* show that your perception is a guess, and that a network makes different guesses,
-* test a classifier on images unlike those it learned from, and read its confidence with suspicion.
+* explain why it is harder to get from an image to a scene than from a scene to an image,
+* show that your perception is a guess, and that a network guesses differently,
+* test a classifier on images unlike its training images, and treat its confidence with caution.
 """
 
 # sphinx_gallery_thumbnail_number = 3
@@ -32,14 +32,14 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, to_device
 # %%
 # Drawing is easy, seeing is not
 # ------------------------------
-# Computer graphics goes from a scene to an image: given a ball, its size and its distance, the
-# pixels follow. Vision goes the other way, from the image to the scene. But many scenes make the
-# same image. Here are three balls, of different sizes and at different distances, and the pictures
-# that a camera takes of them.
+# Computer graphics goes from a scene to an image: once you know the size of a ball and its
+# distance, you can compute the pixels. Vision goes the other way, from the image to the scene. But
+# many different scenes produce the same image. Here are three balls of different sizes at different
+# distances, as a camera photographs them.
 
 
 def photograph(radius, distance, side=120):
-    """A ball as a pinhole camera sees it: its picture shrinks in proportion to the distance."""
+    """A ball as a pinhole camera sees it: the size of its picture is radius / distance."""
     v, u = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     r = radius / distance
     height = np.sqrt(np.clip(r**2 - u**2 - v**2, 0, None)) / r
@@ -47,9 +47,9 @@ def photograph(radius, distance, side=120):
 
 
 scenes = {  # radius and distance, in metres
-    "a marble of 1 cm radius,\n2 cm away": (0.01, 0.02),
-    "a football of 11 cm,\n22 cm away": (0.11, 0.22),
-    "the moon, of 1,737 km,\n3,474 km away": (1_737e3, 3_474e3),
+    "a marble, radius 1 cm,\n2 cm away": (0.01, 0.02),
+    "a football, radius 11 cm,\n22 cm away": (0.11, 0.22),
+    "the moon, radius 1,737 km,\n3,474 km away": (1_737e3, 3_474e3),
 }
 figure, grid = plt.subplots(1, 3, figsize=(7, 2.7), layout="constrained")
 pictures = [photograph(*scene) for scene in scenes.values()]
@@ -61,16 +61,16 @@ print("largest difference between the three pictures:",
       f"{max(abs(picture - pictures[0]).max() for picture in pictures):.0e}")  # fmt: skip
 
 # %%
-# The pictures are identical, number for number. No program, and no eye, can tell from this image
-# alone which scene it shows. Any answer is a *guess* from experience, and that is what perception
-# is, in animals and in machines. There are several questions one can ask about an image: is
-# something there (detection), where (localisation), which pixels belong to it (segmentation), what
-# is it (classification). This course is about the last.
+# The three pictures are identical, pixel by pixel. Neither a program nor an eye can tell from such
+# an image alone which scene it shows. Any answer is a *guess* based on experience, and that is what
+# perception is, in animals and in machines. There are several questions that you can ask about an
+# image: is something there (detection), where is it (localisation), which pixels belong to it
+# (segmentation), and what is it (classification)? This course is about the last one.
 #
 # Our own guesses
 # ---------------
 # Your visual system guesses so well that you rarely notice it guessing. Here are three figures in
-# which the guess is wrong:
+# which it guesses wrong:
 
 grey = 0.5
 contrast = np.tile(np.linspace(0.1, 0.9, 300), (120, 1))
@@ -87,7 +87,7 @@ for y, direction in ((1, 1), (0, -1)):
         fin = x + side * direction * 0.5
         middle.plot([fin, x, fin], [y + 0.22, y, y - 0.22], color="black", linewidth=2)
 middle.set(xlim=(-1, 5), ylim=(-0.6, 1.6))
-middle.set_title("Which line is the longest?", fontsize=10)
+middle.set_title("Which line is longer?", fontsize=10)
 corners = np.exp(1j * (np.pi / 2 + 2 * np.pi / 3 * np.arange(3)))
 for corner in corners:
     right.add_patch(plt.Circle((corner.real, corner.imag), 0.42, color="black"))
@@ -96,18 +96,19 @@ right.set(xlim=(-1.6, 1.6), ylim=(-1.1, 1.6), aspect="equal")
 right.set_title("Do you see a triangle?", fontsize=10)
 for axes in (left, middle, right):
     axes.set_axis_off()
-print("the grey of the four squares:", [float(contrast[60, patch].mean()) for patch in patches])
+print("grey levels of the four squares:", [float(contrast[60, patch].mean()) for patch in patches])
 
 # %%
-# All four squares are the same grey, the lines are equally long, and no triangle is drawn: its
-# sides run through blank paper. Your visual system reports a square relative to its surroundings, a
-# line relative to its ends, and completes shapes that seem to be partly hidden. In the real world
-# these are good rules: light varies, corners have depth, and objects hide one another.
+# All four squares are the same grey, the two lines have the same length, and the triangle has no
+# outline: between the discs, its sides run through blank paper. Your visual system judges the
+# brightness of a square relative to its surroundings and the length of a line relative to the fins
+# at its ends, and it completes shapes that seem to be partly hidden. In the real world these are
+# good rules, because lighting varies, corners have depth, and objects hide one another.
 #
 # A network's guesses
 # -------------------
-# Now the other observer. We let a small network, LeNet-5 of lesson 6, learn from 1,257 handwritten
-# digits. How it learns is the subject of the next lessons.
+# Now for the other observer: a small network, LeNet-5 (the subject of lesson 6), which we train on
+# 1,257 handwritten digits. The next lessons explain how it learns.
 
 train, validation, test = datasets.load_dataset("digits")
 prepare = transforms.Compose(
@@ -131,14 +132,15 @@ model.eval()
 
 
 def probabilities(images):
-    """The probabilities (N, 10) that the network gives to the ten digits; images uint8."""
+    """The network's probabilities (N, 10) for the ten digits; the images are uint8."""
     with no_grad():
         return F.softmax(model(Tensor(to_device(prepare(images), device)))).numpy()
 
 
 # %%
-# We test it on 360 digits that it has never seen: as they are; with black and white swapped;
-# rotated by a quarter and by half a turn; with the lower or the right half hidden; behind bars.
+# We test the network on 360 digits that it has never seen: as they are, with black and white
+# swapped, rotated by a quarter turn and by half a turn, with the lower or the right half hidden,
+# and behind bars.
 
 digits, labels = test.images, test.labels
 N, H, W, _ = digits.shape
@@ -184,12 +186,12 @@ for row, i in zip(grid, chosen, strict=True):
         axes.set(xticks=[], yticks=[])
         if row is grid[-1]:
             axes.set_xlabel(name.replace(" hidden", "\nhidden"), fontsize=9)
-figure.suptitle("The network's predictions and their confidence; wrong ones in orange")
+figure.suptitle("The network's predictions and its confidence; wrong predictions in orange")
 
 # %%
-# Read the table twice, once for each column. You recognise most of these digits at once; the
-# network does not. And its confidence falls far less than its accuracy: it compares every image
-# with what it has learned, even if it has learned nothing similar.
+# Read the table one column at a time. You recognise most of these digits at a glance, but the
+# network does not. And its confidence falls far less than its accuracy: it has to judge every image
+# by what it has learned, even if it has never seen anything like it.
 #
 # One of the errors is not the network's fault: a six rotated by half a turn *is* a nine.
 
@@ -201,8 +203,8 @@ for before, after in ((6, 9), (9, 6), (0, 0), (8, 8)):
 # %%
 # Step by step
 # ------------
-# How much can it tolerate? We rotate all test digits by more and more degrees, and hide more and
-# more of them from the right.
+# How much can the network tolerate? We rotate all test digits further and further, and we hide a
+# growing part of every digit, starting from the right.
 
 
 def turned(images, degrees):
@@ -217,11 +219,11 @@ def share_correct(images):
 angles, columns = range(0, 181, 15), range(0, W + 1, 2)
 by_angle = [share_correct(turned(digits, angle)) for angle in angles]
 by_columns = [share_correct(hidden(digits, columns=slice(W - n, None))) for n in columns]
-print("turned by (degrees):", {a: f"{s:.0%}" for a, s in zip(angles, by_angle, strict=True)})
+print("rotated by (degrees):", {a: f"{s:.0%}" for a, s in zip(angles, by_angle, strict=True)})
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.3), layout="constrained", sharey=True)
 left.plot(angles, by_angle, "o-", color=BLUE)
-left.set(xlabel="turned by (degrees)", ylabel="correct predictions", ylim=(0, 1.02))
+left.set(xlabel="rotated by (degrees)", ylabel="correct predictions", ylim=(0, 1.02))
 left.set_xticks(range(0, 181, 45))
 right.plot([100 * n / W for n in columns], by_columns, "s-", color=VERMILION)
 right.set(xlabel="hidden from the right (% of the image)")
@@ -233,23 +235,23 @@ left.text(90, 0.13, "guessing", color=GREY, fontsize=9)
 left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 # %%
-# The network copes with small rotations, because handwriting leans to both sides anyway; it has
-# never been trained on larger ones. This is one network, trained once: a demonstration, not a
-# measurement. But you will see the pattern again. A classifier learns only from the images it was
-# shown, and the question of this course is how it can learn more from them: by better networks
-# (lessons 1 to 9), and by more, and more varied, images (lessons 10 to 19).
+# The network copes with small rotations, because handwriting leans to either side anyway; it has
+# never been trained on larger ones. We trained a single network once, so this is a demonstration,
+# not a measurement. But you will see the pattern again. A classifier learns only from the images
+# that it is shown, and this course asks how it can learn more from them: with better networks
+# (lessons 1 to 9), and with more images and more varied ones (lessons 10 to 19).
 #
 # Three things to try
 # -------------------
-# 1. Put your hand over the lower half of this page's digits and read them yourself, then compare
-#    your guesses with the fifth column. When you are unsure, is the network unsure too? Expect it
-#    to be far too sure: in the table, its confidence in half-hidden digits is much higher than its
-#    accuracy, while you probably hesitated more often than you were wrong.
-# 2. Hide the *upper* half instead of the lower: ``rows=slice(None, H // 2)``. Expect far more
-#    correct predictions: the lower half of a digit says more about its class.
-# 3. In the call of ``fit``, train for one epoch instead of six. Expect a lower accuracy on the
-#    digits as they are, and lower confidence everywhere: a network that knows less is also less
-#    sure, but not in the same places.
+# 1. Cover the lower half of the digits on this page with your hand and read them yourself; then
+#    compare your guesses with the fifth column. When you are unsure, is the network unsure, too?
+#    Expect it to be far too confident: in the table, its confidence on half-hidden digits is much
+#    higher than its accuracy, whereas you probably hesitated more often than you were wrong.
+# 2. Hide the *upper* half instead of the lower one: ``rows=slice(None, H // 2)``. Expect far more
+#    correct predictions, because the lower half of a digit says more about its class.
+# 3. In the call to ``fit``, train for one epoch instead of six. Expect lower accuracy on the
+#    unchanged digits and lower confidence everywhere: a network that knows less is also less
+#    confident, but not about the same images.
 #
 # **Next lesson:** 1 · Memorise everything
 

@@ -4,9 +4,9 @@
 
 **Could you recognise digits by remembering every one that you have ever seen?**
 
-*Predict the label of the most similar image that you have stored. This reads digits without any
-training, and shows what training is for: accuracy grows with the data, but so do
-the time per prediction and the memory, without limit.*
+*Store every image, and label a new one like the stored image that it resembles most. This reads
+digits without any training, and it shows what training is for: accuracy grows with the amount of
+data, but so do the time per prediction and the memory, without limit.*
 
 **Prerequisites:** Python and NumPy arrays. No earlier lesson is needed.
 
@@ -15,8 +15,8 @@ the time per prediction and the memory, without limit.*
 **You will be able to**
 
 * classify images with k nearest neighbours, and choose k without touching the test set,
-* compute all distances with one matrix product, and say why float32 is not enough for it,
-* say what more data cost such a classifier in time and in bytes, compared with a small network.
+* compute all distances with one matrix product, and say why float32 is not precise enough for it,
+* say what more data cost such a classifier in time and memory, compared with a small network.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -33,27 +33,30 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, to_device
 # %%
 # A function from images to categories
 # ------------------------------------
-# That is all a *classifier* is: an image goes in, one of K categories comes out. Here the image is
-# 28x28 grey pixels, each a number from 0 to 255, and the categories are the ten digits. The digits
-# come with scikit-learn, written by 43 people; they are split into three parts. The first is for
-# learning, the second for choosing settings, and the third stays untouched until the end.
+# A *classifier* is a function: an image goes in, and one of K categories comes out. Here the image
+# has 28x28 grey pixels, each a number from 0 to 255, and the categories are the ten digits. The
+# images come with scikit-learn and were written by 13 people. They are divided into three sets: a
+# training set to learn from, a validation set for choosing settings, and a test set that stays
+# untouched until the end.
 
 train, validation, test = datasets.load_dataset("digits")
-print(f"{len(train)} digits to remember, {len(validation)} to choose by, {len(test)} to test")
+print(f"{len(train)} training, {len(validation)} validation and {len(test)} test digits")
 print(f"one image: {train[0][0].shape} {train[0][0].dtype}, {train[0][0].size} numbers")
 
 # %%
-# How would you write that function? Nobody can say which pixels make a 4. But we have many 4s. So
-# we remember them all, find the most similar, and answer with their label: *nearest neighbours*.
+# How would you write that function? Nobody can say which pixels make a 4. But we have many examples
+# of a 4. So we remember all training digits, find the one that is most similar to the new image,
+# and predict its label. This method is called *nearest neighbours*.
 #
 # How far are two images apart?
 # -----------------------------
-# The simplest way is to treat an image as a point with 784 coordinates and measure along a straight
-# line. Subtract pixel from pixel, square, add up, and take the root.
+# The simplest way to measure this is to treat each image as a point with 784 coordinates and take
+# the straight-line distance between the two points: subtract pixel from pixel, square the
+# differences, add them up, and take the square root.
 
 
 def distance(x, y):
-    """Euclidean distance of two images, pixel by pixel."""
+    """Euclidean distance between two images, pixel by pixel."""
     total = 0.0
     for a, b in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True):
         total += (a - b) ** 2
@@ -67,13 +70,14 @@ print(f"this {validation[0][1]} is nearest to image {nearest}, a {train[nearest]
       f"at a distance of {by_loop[nearest]:.1f} grey levels")  # fmt: skip
 
 # %%
-# ``KNearestNeighbors`` gives the same answer, much faster. It is used as in scikit-learn: ``fit``
-# remembers, ``predict`` predicts, ``neighbors`` returns the neighbours that decided.
+# ``KNearestNeighbors`` gives the same answer much faster. It is used like a classifier in
+# scikit-learn: ``fit`` stores the images, and ``predict`` returns labels. In addition,
+# ``neighbors`` returns the neighbours that each prediction is based on.
 
 model = models.KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
 distances, indices = model.neighbors(to_device(validation.images, device))
 distances, indices = to_host(distances), to_host(indices)
-print(f"its three neighbours are the images {indices[0].tolist()}, the first at",
+print(f"its three nearest neighbours are images {indices[0].tolist()}, the first at a distance of",
       f"{distances[0, 0]:.1f}")  # fmt: skip
 assert indices[0, 0] == nearest
 
@@ -99,25 +103,25 @@ figure.suptitle(
 print(f"{len(wrong)} of {len(predictions)} predictions are wrong")
 
 # %%
-# Three neighbours vote. If all three disagree, the nearest decides. And if two images are at
-# exactly the same distance, the one that was remembered first counts as nearer. Such rules do not
-# matter much, but without them the prediction would depend on the machine.
+# The three neighbours vote. If all three disagree, the nearest one decides. And if two images are
+# at exactly the same distance, the one that was stored first counts as nearer. Such rules seldom
+# matter, but without them a prediction could differ from one machine to the next.
 #
 # All distances at once
 # ---------------------
-# The loop above visited the pixels one by one. With n stored images and m queries there are n·m
-# distances. Multiply out the square:
+# The loop above visits the pixels one by one. With n stored images and m queries, it would have to
+# do so for n·m pairs of images. There is a faster way: multiply out the square.
 #
 # .. code-block:: none
 #
 #    |x - y|² = |x|² - 2 x·y + |y|²
 #
-# Each pair of images only needs the product x·y, and for all pairs together that is one matrix
-# product, which is what computers do fastest.
+# The only term that involves both images is the product x·y. For all pairs together these products
+# form a single matrix product, and that is what computers do fastest.
 #
-# The formula has a catch: it subtracts large numbers to find a small one. In float32, which has
-# 24 binary digits, whole numbers beyond 2²⁴ = 16,777,216 have gaps. Two bright images that differ
-# in one pixel by one grey level show it:
+# The formula has a catch: it subtracts large numbers to obtain a small one. A float32 number has 24
+# binary digits, so beyond 2²⁴ = 16,777,216 it can no longer represent every whole number. Two
+# bright images that differ by one grey level in a single pixel show the effect:
 
 x = np.full(784, 250.0)
 y = x.copy()
@@ -128,14 +132,15 @@ for dtype in (np.float32, np.float64):
     print(f"{dtype.__name__}: |x|² = {a @ a:,.0f}, and by the formula |x - y|² = {formula:g}")
 
 # %%
-# The true answer is 1. So the class works in float64, in which every sum of whole numbers up to
-# 9,007,199,254,740,992 is exact: for bytes, neighbours and ties are always the true ones. And it
-# takes queries and images in blocks, so that the search fits into the memory you allow it.
+# The true answer is 1. So ``KNearestNeighbors`` computes in float64, in which every sum of whole
+# numbers up to 9,007,199,254,740,992 is exact: if the pixels are bytes, it always finds the true
+# neighbours and the true ties. It also processes queries and images in blocks, so that the search
+# fits into the memory you allow it.
 #
 # How many neighbours?
 # --------------------
-# A single neighbour trusts every odd image; a large number of neighbours includes other digits. The
-# validation digits decide.
+# With a single neighbour, one odd image is enough to mislead the prediction; with too many
+# neighbours, other digits get a vote, too. We let the validation digits decide.
 
 print("k   validation accuracy")
 for k in (1, 3, 5, 9, 15, 51):
@@ -144,22 +149,22 @@ for k in (1, 3, 5, 9, 15, 51):
     print(f"{k:<3} {right.mean():>8.1%}")
 
 # %%
-# With 180 digits, one digit is half a percent, so the small k cannot be told apart. We take 3. Now
-# the test digits, once:
+# One of the 180 validation digits is worth about half a percentage point, so they cannot tell the
+# small values of k apart. We choose k = 3 and use the test digits, once:
 
 model = models.KNearestNeighbors(k=3).fit(to_device(train.images, device), train.labels)
 right = model.predict(to_device(test.images, device)) == test.labels
 print(f"test accuracy {right.mean():.1%}: {right.sum()} of {len(test)}")
 
 # %%
-# Not bad for a method that has learned nothing. (It benefits from the way these digits were split:
-# the writer of a test digit has most likely written some of the stored ones, too.)
+# That is not bad for a method that has learned nothing. (It benefits from the random split of the
+# digits: the person who wrote a test digit most likely wrote some of the stored digits, too.)
 #
 # What does it cost?
 # ------------------
-# A query is compared with every stored image, and each of their pixels is multiplied once.
-# So time and memory should both be proportional to n. We measure it here, on your machine. (Beyond
-# 1,257 the digits are repeated: the search does not know that they are.)
+# A query is compared with every stored image, which takes one multiplication per pixel. So time and
+# memory should both be proportional to n. We measure them here, while the lesson runs. (Beyond
+# 1,257 images we store copies, which cost the search as much as new images would.)
 
 queries = to_device(test.images, device)
 sizes = [157, 314, 628, 1257, 2514, 5028, 10056]
@@ -200,16 +205,16 @@ right_axes.yaxis.set_minor_formatter("")
 figure.suptitle("Twice the data: twice the time and twice the memory", fontsize=11)
 
 # %%
-# All the data of the world?
+# All the data in the world?
 # --------------------------
-# What would more data give? To find out, we need a larger set: MNIST has 70,000 digits. The search
-# below was run beforehand, with the first 100 to 60,000 of the digits stored, in three different
-# orders (``examples/measure_knn_mnist.py``; its numbers are read from ``docs/results``). All 60,000
-# are the same in any order, so the last line has no spread.
+# What would more data bring? To find out, we need a larger data set, and MNIST has 70,000 digits.
+# We ran the search beforehand, storing the first 100 to 60,000 training digits in each of three
+# random orders (``examples/measure_knn_mnist.py``; the numbers are read from ``docs/results``). The
+# full set of 60,000 is the same in any order, so the last line shows no spread.
 
 recorded = recorded_rows("knn_mnist.json")
 trained = recorded_rows("lenet5_mnist.json")
-# The file has other networks and settings, too; `chosen` marks the best on the validation digits.
+# The file has other networks and settings, too; `chosen` marks the best on validation digits.
 lenet = [row for row in trained if row["model"] == "lenet5" and row["chosen"]]
 stored = np.array(sorted({row["stored"] for row in recorded}))
 
@@ -231,21 +236,21 @@ for n, a, s, t, b in zip(stored, accuracy, spread, seconds, size, strict=True):
 print(f"from n = 10,000 on, time grew as n to the power {recorded_slope:.2f}")
 
 # %%
-# Accuracy goes up with every step, and does not seem to stop. So with all the data in the world,
-# nearest neighbours would be enough, would they not? Look at the *errors*, on logarithmic axes.
-# They fall along a nearly straight line: every tenfold increase of the data removes the same share
-# of them. Follow the line to the error of LeNet-5, the small network of lesson 6.
+# Accuracy rises with every step and shows no sign of stopping. So with all the data in the world,
+# would nearest neighbours be enough? Look at the *errors* on logarithmic axes. They fall along a
+# nearly straight line: every tenfold increase in the data removes the same share of the errors.
+# Follow the line down to the error rate of LeNet-5, the small network of lesson 6.
 
 errors = 1 - accuracy
 lenet_error = 1 - np.mean([row["test_accuracy"] for row in lenet])
 steepness, height = np.polyfit(np.log(stored[-4:]), np.log(errors[-4:]), 1)
 needed = float(np.exp((np.log(lenet_error) - height) / steepness))
 lenet_bytes = 4 * models.lenet5().parameter_count()
-print(f"ten times the digits leave {10**steepness:.0%} of the errors")
+print(f"with ten times as many digits, {10**steepness:.0%} of the errors remain")
 print(f"LeNet-5: {lenet_error:.2%} errors, {lenet_bytes:,} bytes of weights")
 print(f"60,000 neighbours: {errors[-1]:.2%} errors, {size[-1]:,.0f} bytes,",
       f"{size[-1] / lenet_bytes:.0f} times as many")  # fmt: skip
-print(f"as few errors as LeNet-5, if the line continued: {needed:,.0f} digits,",
+print(f"needed to match LeNet-5, if the line continued: {needed:,.0f} digits,",
       f"{needed * size[-1] / stored[-1] / 1e9:.1f} GB")  # fmt: skip
 
 # %%
@@ -273,33 +278,36 @@ right_axes.legend(frameon=False, fontsize=9)
 figure.suptitle("MNIST: errors against stored digits and against memory", fontsize=11)
 
 # %%
-# That is the bargain of learning. LeNet-5 has seen the same digits (moved about by up to a pixel)
-# and kept none of them. It packs what they have in common into 61,706 numbers, a complexity fixed
-# in advance: more data make the numbers better, not more numerous. It is also faster, with
-# 416,520 multiply-adds per image; the neighbours need 47,040,000. (The dotted line is an
-# extrapolation, of course: nobody has measured there.)
+# That is the bargain that learning offers. LeNet-5 has seen 55,000 of the same digits (shifted at
+# random by up to one pixel) and has stored none of them. It packs what they have in common into
+# 61,706 numbers, a size that is fixed in advance: more data make the numbers better, not more
+# numerous. LeNet-5 is also faster: it needs 416,520 multiply-adds per image, the neighbours
+# 47,040,000. (The dotted line is an extrapolation, of course; nothing was measured there.)
 #
-# And digits are a friendly case. For the 1,281,167 photographs of ImageNet at 224x224 pixels:
+# And digits are an easy case. For ImageNet, with its 1,281,167 training photographs at 224x224
+# pixels, nearest neighbours would need:
 
 numbers = 1_281_167 * 224 * 224 * 3
 print(f"{numbers / 1e9:.0f} GB as bytes, {4 * numbers / 1e9:.0f} GB as float32,",
       f"and {numbers / 1e9:.0f} billion multiply-adds for one prediction")  # fmt: skip
 
 # %%
-# And a cat on a sofa may have more pixels in common with a dog on that sofa than with another cat.
-# We need a better idea of *similar* than pixel against pixel. The rest of this course looks for it.
+# Besides, a cat on a sofa may have more pixels in common with a dog on the same sofa than with a
+# different cat. We need a better notion of *similar* than a comparison pixel by pixel. The rest of
+# this course looks for one.
 #
 # Three things to try
 # -------------------
 # 1. Build ``models.KNearestNeighbors(3, metric="cosine")``, which ignores how bright an image is.
-#    Compare both metrics on the test digits, and on ``test.images // 4``. Expect nearly the same
-#    accuracy on the test digits; on the dark ones, Euclidean distance fails and cosine hardly
-#    changes.
-# 2. Give it ``memory_budget=20_000`` bytes, and then 10_000. Expect the same predictions from the
-#    first, a hundred times as slowly: images are compared almost one by one. The second is too
-#    little for a single comparison, and the message says how much is needed.
-# 3. Move the test digits by two pixels: ``np.roll(test.images, 2, axis=2)``. To you nothing has
-#    changed. Expect far more errors: no pixel is where it was. Lesson 4 looks at that.
+#    Compare the two metrics on the test digits and on darkened ones, ``test.images // 4``. Expect
+#    nearly the same accuracy on the test digits. On the darkened ones, the Euclidean distance
+#    fails, while the cosine metric hardly changes.
+# 2. Construct ``KNearestNeighbors`` with ``memory_budget=20_000`` (bytes), and then with 10_000.
+#    Expect the first budget to give the same predictions a hundred times more slowly, because
+#    images are compared almost one by one. The second is too small for even one comparison, and the
+#    error message says how much is needed.
+# 3. Shift the test digits by two pixels: ``np.roll(test.images, 2, axis=2)``. To you they look the
+#    same. Expect far more errors, because no pixel is where it was. Lesson 4 looks into this.
 #
 # **Next lesson:** :doc:`2 · A tape of numbers <plot_02_a_tape_of_numbers>`
 

@@ -4,8 +4,8 @@
 
 **How does a network know in which direction to change each of its weights?**
 
-*A network learns because every number it computes remembers how it was made. Here you watch that
-record being written, follow it backwards, and use it to fit a line to 24 galaxies.*
+*A network can learn because every number that it computes remembers how it was made. Here you watch
+that record being written, follow it backwards, and use it to fit a line to 24 galaxies.*
 
 **Prerequisites:** Python, NumPy arrays, and what a derivative is. No earlier lesson is needed.
 
@@ -13,8 +13,8 @@ record being written, follow it backwards, and use it to fit a line to 24 galaxi
 
 **You will be able to**
 
-* compute the gradient of a small formula by hand and find the same numbers in a graph,
-* give the engine a function of your own, with its backward function,
+* compute the gradient of a small formula by hand, and get the same numbers from a graph,
+* add a function of your own to the engine, together with its backward function,
 * write gradient descent in fifteen lines and say what each of them is for.
 """
 
@@ -34,20 +34,21 @@ from lesson import BLUE, GREY, PALE, VERMILION
 # -------------
 # A neuron with one input computes y = w·x + b. We want its output to be 5, so we measure how wrong
 # it is by the loss L = (y - 5)². Four small steps lead from w, x and b to L. For each step we can
-# say at what *rate* its result changes when an input changes a little:
+# say at what *rate* its result changes if an input changes a little:
 #
 # ============  ==================================================
 # value         rate
 # ============  ==================================================
-# p = w·x       one more w makes x more p; one more x makes w more
-# y = p + b     one more p, or one more b, makes one more y
-# e = y - 5     one more y makes one more e
-# L = e²        one more e makes 2e more L
+# p = w·x       p grows x times as fast as w, w times as fast as x
+# y = p + b     y grows as fast as p, and as fast as b
+# e = y - 5     e grows as fast as y
+# L = e²        L grows 2e times as fast as e
 # ============  ==================================================
 #
 # The *chain rule* says that such rates multiply along a path: if L changes twice as fast as e, and
-# e as fast as y, then L changes twice as fast as y. So we compute the values from left to right,
-# and the rates of L from right to left, starting with the rate of L against itself, which is 1.
+# e as fast as y, then L changes twice as fast as y. So we compute the values from left to right.
+# Then we compute the rates of L from right to left, starting with the rate of L with respect to
+# itself, which is 1.
 
 w, x, b = 2.0, 3.0, 1.0
 
@@ -57,7 +58,7 @@ e = y - 5
 L = e**2
 print(f"values     p = {p:g}   y = {y:g}   e = {e:g}   L = {L:g}")
 
-start = 1.0  # L against itself
+start = 1.0  # L with respect to itself
 de = start * 2 * e
 dy = de * 1
 dp, db = dy * 1, dy * 1
@@ -65,21 +66,22 @@ dw, dx = dp * x, dp * w
 print(f"gradients  de = {de:g}  dy = {dy:g}  dp = {dp:g}  dw = {dw:g}  dx = {dx:g}  db = {db:g}")
 
 # %%
-# We write dw for ∂L/∂w, the *gradient* of w: how fast L grows when w grows. It is a prediction
-# that you can test. Increase w by a thousandth, and L should grow by about dw thousandths:
+# We write dw for ∂L/∂w, the *gradient* of L with respect to w, or "the gradient of w" for short. It
+# says how fast L grows as w grows, and you can test this prediction: if you increase w by a
+# thousandth, L should grow by about dw thousandths.
 
 pushed = ((w + 0.001) * x + b - 5) ** 2
-print(f"L grew by {pushed - L:.6f}; dw promised {0.001 * dw:.6f}")
+print(f"L grew by {pushed - L:.6f}; dw predicted {0.001 * dw:.6f}")
 
 # %%
 # The same with a graph
 # ---------------------
-# A :class:`minivision.Tensor` is an array (here of a single number) with a *node*. The node knows
-# the nodes that the value was computed from, its *parents*, and the *backward function*, which
-# turns the gradient of the value into the gradients of the parents. All nodes together are the
-# *graph*. You write the formula as before, and the engine records the graph while it computes the
-# values. (Some call this record a *tape*, because it is written in one direction and read in the
-# other. That is the tape of the title; from here on we say graph.)
+# A :class:`minivision.Tensor` is an array (here a single number) with a *node*. The node stores its
+# *parents*, which are the nodes of the values that this value was computed from, and a *backward
+# function*, which turns the gradient of the value into the gradients of its parents. All nodes
+# together form the *graph*. You write the formula as before, and the engine records the graph while
+# it computes the values. (This record is sometimes called a *tape*, because it is written in one
+# direction and read in the other. Hence the title; from here on we call it the graph.)
 
 w, x, b = (Tensor(value, requires_grad=True) for value in (2.0, 3.0, 1.0))
 p = w * x
@@ -93,8 +95,8 @@ print("its parent is number", L.node.parents[0].number, "and belongs to e:",
 
 # %%
 # That is all we need to draw the graph: start at the last node and follow ``node.parents``. Nodes
-# are numbered as they are made, so if we sort them by number, every value comes after the values
-# that it was computed from.
+# are numbered in the order in which they are made, so if we sort them by number, every value comes
+# after the values that it was computed from.
 
 
 def nodes_of(last):
@@ -109,7 +111,7 @@ def nodes_of(last):
 
 
 def place(nodes):
-    """Columns from left to right; in a column, one node below the other."""
+    """Lay the nodes out in columns from left to right, one below the other in each column."""
     column = {}
     for node in nodes:
         column[node] = 1 + max((column[parent] for parent in node.parents), default=-1)
@@ -155,20 +157,20 @@ def draw_graph(last, labels, gradients):
 
 
 # %%
-# Now the *backward pass*. It takes the nodes in the opposite order, the highest number first, calls
-# the backward function of each, and passes the gradients on to the parents. When a node's turn
-# comes, every operation that used its value has already had its own, so its gradient is complete.
-# The loop that does this is ``_chain_rule`` in ``minivision/autograd.py``.
+# Now for the *backward pass*. It visits the nodes in reverse order, the highest number first, calls
+# the backward function of each, and passes the gradients on to the parents. By the time it reaches
+# a node, it has visited every operation that used the node's value, so the node's gradient is
+# complete. The loop that does this is ``_chain_rule`` in ``minivision/autograd.py``.
 #
-# ``backward_steps`` runs the pass one backward function at a time. Each step yields the name of the
-# function, the gradient dy that arrived at its value, and the gradients that it passes on, one for
+# ``backward_steps`` runs the backward pass one function at a time. Each step yields the name of the
+# function, the gradient dy that arrived at its output, and the gradients that it passes on, one for
 # each input (None for the constant 5, which needs no gradient). We keep the gradient of every node
-# for the picture. Normally the pass frees the graph as it goes; we want to draw the graph
-# afterwards, so we ask for ``retain_graph=True``.
+# for the picture. Normally the backward pass frees the graph as it goes, but we want to draw the
+# graph afterwards, so we pass ``retain_graph=True``.
 
 for tensor in (p, y, e, L):
-    tensor.retain_grad()  # keep their gradients too, not only those of w, x and b
-print(f"{'function':<10} {'dy arrives':>10}   passes on")
+    tensor.retain_grad()  # keep their gradients, too, not only those of w, x and b
+print(f"{'function':<10} {'receives':>10}   passes on")
 for name, arrived, handed_on in backward_steps(L, retain_graph=True):
     shown = [None if gradient is None else float(gradient) for gradient in handed_on]
     print(f"{name:<10} {float(arrived):>10g}   {shown}")
@@ -188,16 +190,17 @@ figure.suptitle(
 )
 
 # %%
-# Read the picture from the right. The gradient is 1 at L and 2e at e. The subtraction and the
-# addition pass it on unchanged. The product multiplies it by x for w, and by w for x. That is all
-# of *backpropagation*. A network of a hundred layers has a larger graph and the same backward pass.
+# Read the picture from right to left. The gradient is 1 at L and 2e at e. The subtraction and the
+# addition pass it on unchanged. The product multiplies it by x on the way to w, and by w on the way
+# to x. That is all there is to *backpropagation*: a network with a hundred layers has a larger
+# graph, but the backward pass is the same.
 #
 # Where two paths meet, gradients add
 # -----------------------------------
-# In a² + 3a the number a is used three times, twice in the same product. A small change of a
-# reaches the sum along each of these paths, and the effects add up. So do the gradients: by hand
-# the derivative is 2a + 3. (``minivision backward "a * a + 3 * a" a=2`` makes a page with a slider
-# that shows the gradients arrive.)
+# In a·a + 3·a the number a is used three times, twice in the same product. A small change in a
+# reaches the sum along each of these paths, and the effects add up. So do the gradients: by hand,
+# the derivative is 2a + 3. (The command ``minivision backward "a * a + 3 * a" a=2`` makes a web
+# page with a slider, on which you can watch the gradients arrive.)
 
 a = Tensor(2.0, requires_grad=True)
 square = a * a
@@ -218,10 +221,11 @@ figure = draw_graph(total, labels, gradients)
 figure.suptitle("Three arrows leave a; three gradients flow back and are added", fontsize=11)
 
 # %%
-# The first gradient
-# ------------------
-# The backward pass began with 1, because ∂L/∂L = 1. This only works if L is a single number. For
-# three numbers there is no such thing as *the* gradient, and the engine says so:
+# The upstream gradient
+# ---------------------
+# The backward pass above started with 1, because ∂L/∂L = 1. This works only if L is a single
+# number. If there are three outputs, there is no such thing as *the* gradient, and the engine says
+# so:
 
 z = Tensor([0.5, 1.0, 2.0], requires_grad=True)
 try:
@@ -230,10 +234,10 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %%
-# You can pass the first gradient yourself: one weight for each output. The result is the gradient
-# of the weighted sum of the outputs. Ones give the gradient of the plain sum, other weights that of
-# another mixture. (Lesson 3 checks gradients with *random* weights, and shows a mistake that ones
-# would never have found.)
+# You can also pass a starting gradient of your own to ``backward``. This *upstream gradient* has
+# one weight for each output, and the result is the gradient of the weighted sum of the outputs. If
+# all weights are 1, that is the plain sum. (Lesson 3 checks gradients with *random* weights, and
+# shows a mistake that a check with ones would never find.)
 
 for weights in ([1, 1, 1], [0, 1, 0], [0.3, -1.2, 0.7]):
     z.grad = None
@@ -242,7 +246,7 @@ for weights in ([1, 1, 1], [0, 1, 0], [0.3, -1.2, 0.7]):
 
 # %%
 # Note the line ``z.grad = None``. The gradients of several backward passes add up, just as those of
-# several paths do, until you start a new sum. In training that is ``zero_grad()``.
+# several paths do, until you reset them. In training, ``zero_grad()`` does that.
 #
 # No graph where none is needed
 # -----------------------------
@@ -256,16 +260,17 @@ print("requires_grad:", squares.requires_grad, "  parents:", squares.node.parent
 # %%
 # A function of your own
 # ----------------------
-# LeNet-5 did not use tanh as it is, but the *squash* function f(a) = 1.7159·tanh(2a/3) (LeCun et
-# al. 1998, appendix A). Its derivative is 1.7159 · 2/3 · (1 - tanh²(2a/3)).
+# LeNet-5 did not use tanh itself but a scaled version, the *squashing function* f(a) =
+# 1.7159·tanh(2a/3) (LeCun et al. 1998, appendix A). Its derivative is 1.7159 · 2/3 · (1 -
+# tanh²(2a/3)).
 #
-# To give the engine a new function, write a Python function that computes the value, defines
+# To add a function to the engine, write a Python function that computes the value, defines
 # ``backward(dy)``, and passes both to ``record``. A backward function works on arrays, not on
-# Tensors, and returns a tuple with one gradient for each input. That is the whole interface: the
-# functions in ``minivision/functional`` are written this way, conv2d included. (If you put a
+# Tensors, and returns a tuple with one gradient for each input. That is the whole interface: all
+# functions in ``minivision/functional`` are written this way, including conv2d. (If you put a
 # ``print`` or a ``breakpoint()`` into one of them, also set ``MINIVISION_FAST=0`` in the
-# environment or work inside ``with fast.off():``. Otherwise the larger functions may hand their
-# work to faster code before they reach your line. Lesson 21 is about that code.)
+# environment or work inside ``with fast.off():``. Otherwise the larger functions may switch to a
+# faster implementation before they reach your line. Lesson 21 is about these implementations.)
 
 
 def squash(x):
@@ -280,7 +285,7 @@ def squash(x):
 
 inputs = Tensor(np.linspace(-4, 4, 161), requires_grad=True)
 outputs = squash(inputs)
-outputs.backward(np.ones(161))  # each output depends on its own input only: ones give each slope
+outputs.backward(np.ones(161))  # output i depends only on input i: ones give every slope
 print(squash(Tensor([-1.0, 0.0, 1.0])))
 
 # %%
@@ -293,20 +298,21 @@ axes.annotate("f(1) = 1", (1, 1), (1.15, 0.72), color=BLUE)
 axes.annotate("f(-1) = -1", (-1, -1), (-0.85, -1.1), color=BLUE)
 axes.text(2.6, 1.78, "value", color=BLUE)
 axes.text(2.6, 0.3, "gradient", color=VERMILION)
-axes.set(xlabel="x", xlim=(-4, 4), ylim=(-2, 2.1), title="squash, and its slope by backward()")
+axes.set(xlabel="x", xlim=(-4, 4), ylim=(-2, 2.1), title="squash, and its slope from backward()")
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# The odd constants make f(1) = 1 and f(-1) = -1 to the accuracy printed above; these were the two
-# target values of the old networks. Look also at the ends of the dashed curve: where f is flat,
-# hardly any gradient comes back, and a network whose values are there learns slowly. Lesson 7 uses
-# a function that does not have this problem.
+# The odd constants make f(1) = 1 and f(-1) = -1 to the accuracy printed above; 1 and -1 were the
+# target values for the outputs of networks at the time. Look also at the ends of the dashed curve:
+# where f is flat, hardly any gradient gets through, and a network whose values lie there learns
+# slowly. Lesson 7 uses a function that does not have this problem.
 #
 # Fifteen lines that learn
 # ------------------------
-# In 1929 Edwin Hubble listed 24 "nebulae" with their distance and the speed at which they move
-# away. (Proceedings of the National Academy of Sciences 15, table 1. Distances in millions of
-# parsecs, speeds in km/s; negative means approaching.) We fit speed = w·distance + b.
+# In 1929 Edwin Hubble listed 24 "nebulae" with their distances and the speeds at which they move
+# away from us. (Proceedings of the National Academy of Sciences 15, table 1. Distances are in
+# millions of parsecs, speeds in km/s; a negative speed means that the nebula is approaching.) We
+# fit speed = w·distance + b.
 
 distance = np.float32(
     [0.032, 0.034, 0.214, 0.263, 0.275, 0.275, 0.45, 0.5, 0.5, 0.63, 0.8, 0.9,
@@ -317,14 +323,14 @@ speed = np.float32(
      650, 150, 500, 920, 450, 500, 500, 960, 500, 850, 800, 1090]
 )  # fmt: skip
 
-w = Tensor(0.0, requires_grad=True)  # we begin with the line that is 0 everywhere
+w = Tensor(0.0, requires_grad=True)  # we start with the line that is 0 everywhere
 b = Tensor(0.0, requires_grad=True)
 rate = 0.2  # how far to go along the gradient
 losses = []
 for _ in range(150):
     loss = F.mean((w * distance + b - speed) ** 2)  # how wrong is the line, as one number?
     losses.append(loss.item())
-    loss.backward()  # which way do w and b make it worse?
+    loss.backward()  # in which direction do w and b make it worse?
     for parameter in (w, b):
         parameter.data -= rate * parameter.grad  # a small step the other way
         parameter.grad = None  # the next step starts a new sum
@@ -353,16 +359,16 @@ for axes in (left, right):
     axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# The formula for least squares finds the line at once, so nobody needs gradient descent for a line.
-# But there is no such formula for a network of many thousand weights, while the fifteen lines stay
-# as they are: only the expression for the loss gets longer. (The slope is six to seven times the
-# value measured today, about 70. The arithmetic is right; the distances of 1929 were not.)
+# The least-squares formula finds the line directly, so nobody needs gradient descent to fit a line.
+# But there is no such formula for a network with many thousands of weights, while the fifteen lines
+# remain as they are: only the expression for the loss gets longer. (The slope is six to seven times
+# today's value of about 70. The arithmetic is right; the distances measured in 1929 were not.)
 #
-# What backward refuses
-# ---------------------
-# A wrong gradient looks like any other array. So if the engine can tell that a backward pass would
-# give a wrong one, it raises an error instead. Here is a second backward pass through a graph that
-# the first one has freed:
+# When backward raises an error
+# -----------------------------
+# A wrong gradient looks like any other array. So whenever the engine can tell that a backward pass
+# would give a wrong gradient, it raises an error instead. The first example is a second backward
+# pass through a graph that the first one has freed:
 
 loss = F.mean((w * distance + b - speed) ** 2)
 loss.backward()
@@ -372,8 +378,9 @@ except RuntimeError as error:
     print("RuntimeError:", error)
 
 # %%
-# Here a weight changes between the forward and the backward pass. A backward function may have kept
-# the array of w, which no longer holds the number that the loss was computed from:
+# In the second example, a weight changes between the forward pass and the backward pass. A backward
+# function may have kept the array of w, which no longer holds the number that the loss was computed
+# from:
 
 loss = F.mean((w * distance + b - speed) ** 2)
 w.data -= 1.0
@@ -383,7 +390,8 @@ except RuntimeError as error:
     print("RuntimeError:", error)
 
 # %%
-# This operator would change a value in place, although a backward function may have kept it:
+# In the third, an operator would change a value in place, although a backward function may still
+# need the old one:
 
 try:
     w += 1.0
@@ -391,12 +399,12 @@ except TypeError as error:
     print("TypeError:", error)
 
 # %%
-# And this backward function returns a gradient of the wrong shape. The message names the function
-# and the argument, so you know which lines to read:
+# In the last example, a backward function returns a gradient of the wrong shape. The error message
+# names the function and the argument, so you know where to look:
 
 
 def careless_scale(x, factor):
-    """x·factor, for one factor; its gradient forgets to sum over x."""
+    """x·factor for a single factor; its backward function forgets to sum over x."""
     a, f = x.data, factor.data
 
     def backward(dy):
@@ -411,20 +419,20 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %%
-# The engine cannot recognise a gradient that has the right shape and the wrong numbers. That is the
-# subject of the next lesson.
+# What the engine cannot recognise is a gradient with the right shape and the wrong numbers. How to
+# find such a gradient is the subject of the next lesson.
 #
 # Three things to try
 # -------------------
-# 1. Set ``rate = 0.2`` to ``0.6``. At which rate does the loss start to grow? Expect it to grow
-#    with every step at 0.6, because a step of this size jumps over the valley and lands higher on
-#    the other side. The limit is 1 divided by the larger eigenvalue of the matrix of means
-#    [[mean(x²), mean(x)], [mean(x), 1]], x being the distance.
+# 1. Change ``rate = 0.2`` to ``rate = 0.6``. At what rate does the loss start to grow? Expect it to
+#    grow at every step with 0.6, because a step of this size jumps over the valley and lands higher
+#    on the other side. The limit is 1 divided by the larger eigenvalue of the matrix of means
+#    [[mean(x²), mean(x)], [mean(x), 1]], where x is the distance.
 # 2. Delete ``parameter.grad = None``. Expect a loss that swings up and down and does not settle:
-#    each step now follows the sum of all gradients so far, like a ball without friction.
+#    each step now follows the sum of all gradients so far, like a ball that rolls without friction.
 # 3. In ``squash``, forget the inner derivative: leave ``(2 / 3)`` out of ``backward``. Expect no
-#    error, since every shape is right, and a dashed curve that is higher by a half. Keep the broken
-#    function for lesson 3.
+#    error, since every shape is right, but a dashed curve that is one and a half times as high.
+#    Keep the broken function for lesson 3.
 #
 # **Next lesson:** :doc:`3 · Is the gradient right? <plot_03_is_the_gradient_right>`
 

@@ -2,10 +2,10 @@
 3 · Is the gradient right?
 ==========================
 
-**A network learns, and reads nine digits of ten. Does that prove that its gradients are right?**
+**A network learns to read nine digits out of ten. Does that prove that its gradients are right?**
 
-*A wrong gradient raises no error. First you meet a check of a few lines, then a museum of wrong
-gradients that it catches and an accuracy does not.*
+*A wrong gradient raises no error. First you meet a check that takes a few lines; then you visit a
+museum of wrong gradients, which this check catches although the accuracy looks fine.*
 
 **Prerequisites:** lesson 2 (a tape of numbers).
 
@@ -13,8 +13,8 @@ gradients that it catches and an accuracy does not.*
 
 **You will be able to**
 
-* compare any gradient with the function it belongs to, and choose the size of the step,
-* say why such a check needs float64, random directions and a random first gradient,
+* check any gradient against the function it belongs to, and choose a suitable step size,
+* say why such a check needs float64, random directions and a random upstream gradient,
 * use controls to show why a plausible accuracy proves nothing about a gradient.
 """
 
@@ -33,11 +33,11 @@ from lesson import BLUE, GREY, PALE, VERMILION, recorded_rows
 # %%
 # A promise about small steps
 # ---------------------------
-# A gradient promises: if x grows by a small step ε, f changes by about ε times the gradient. To
-# find out whether a backward function keeps that promise, take the step and look. There are two
-# ways to look. The *forward* difference compares f(x + ε) with f(x). The *central* difference
-# compares f(x + ε) with f(x - ε), so that the bend of the curve, which is the same on both sides,
-# cancels.
+# A gradient makes a promise: if x grows by a small step ε, f changes by about ε times the gradient.
+# To find out whether a backward function keeps this promise, take the step and measure the change.
+# There are two ways to do so. The *forward* difference compares f(x + ε) with f(x). The *central*
+# difference compares f(x + ε) with f(x - ε); the effect of the curvature is the same on both sides
+# of x, so it cancels out.
 
 
 def f(x):
@@ -69,12 +69,12 @@ axes.spines[["top", "right"]].set_visible(False)
 # %%
 # How small is small?
 # -------------------
-# The smaller ε, the straighter the curve looks, and the better the promise should be kept. But a
-# computer stores f with a fixed number of digits. When ε is tiny, f(x + ε) and f(x - ε) agree in
-# nearly all of them, and their difference consists of rounding errors.
+# The smaller ε is, the straighter the curve looks, and the better the promise should hold. But a
+# computer stores f with a fixed number of digits. If ε is tiny, f(x + ε) and f(x - ε) agree in
+# nearly all of them, and little but rounding error is left of their difference.
 #
 # We measure both effects on a real loss: the cross-entropy of a small linear classifier. A weight
-# matrix has many entries, so a step needs a direction v, and the promise reads
+# matrix has many entries, so a step needs a direction v, and the promise becomes
 # L(w + ε·v) - L(w - ε·v) ≈ 2ε·⟨dw, v⟩.
 
 rng = np.random.default_rng(0)
@@ -132,24 +132,26 @@ axes.text(1e-5, 2e-12, "gradcheck's ε", ha="center", color=GREY, fontsize=9)
 axes.set(xlabel="step ε (from large to small)", ylabel="relative error", ylim=(1e-12, 30))
 axes.set_xlim(2, 1e-13)
 axes.legend(frameon=False, loc="lower right", fontsize=9)
-axes.set_title("Too large a step meets the bend; too small a step meets rounding", fontsize=11)
+axes.set_title("Large steps suffer from curvature, small steps from rounding", fontsize=11)
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# Each curve is a V. On the left, where steps are large, the error is the bend of the function; the
-# dashed forward differences fall in proportion to ε, the central ones with ε², twice as steep. On
-# the right it is rounding, and grows as ε shrinks.
+# Each curve has the shape of a V. On the left, where the steps are large, the error comes from the
+# curvature of the function: it falls in proportion to ε for forward differences (dashed) and in
+# proportion to ε² for central ones (solid), which are therefore twice as steep. On the right, the
+# error comes from rounding and grows as ε shrinks.
 #
-# In float32 the two sides meet high up, and a mistake that is smaller than the error at the best
-# step would pass. In float64 there is a deep valley around ε = 1e-5, and even the dotted line, a
-# mistake of one percent, is above it by many powers of ten. That is why ``gradcheck`` computes in
-# float64, takes central differences and steps of 1e-5, and can afford a tolerance of one millionth.
+# In float32 the two sides of the V meet high up, so a mistake smaller than the error at the best
+# step would pass unnoticed. In float64 there is a deep valley around ε = 1e-5, and even a gradient
+# that is wrong by one percent (the dotted line) is above it by many powers of ten. That is why
+# ``gradcheck`` uses float64 and central differences with a step of 1e-5, and can afford a tolerance
+# of one millionth.
 #
-# Why directions at random
-# ------------------------
-# One could move each weight on its own. A direction moves all of them together, so that two
-# evaluations put the whole gradient to the test; a wrong entry anywhere spoils the sum, except
-# by a coincidence that a second random direction will not repeat.
+# Why random directions
+# ---------------------
+# You could change one weight at a time. A random direction changes all of them at once, so two
+# evaluations put the whole gradient to the test. A wrong entry anywhere makes the result wrong,
+# except by a coincidence that a second random direction will not repeat.
 
 entries, drawn = weights.size, 3
 print(f"one by one: {2 * entries} evaluations for {entries} weights")
@@ -158,10 +160,10 @@ print(f"along {drawn} random directions: {2 * drawn} evaluations for any number 
 # %%
 # Why ones are a trap
 # -------------------
-# Softmax turns scores into probabilities, and these sum to 1 whatever the scores. So the gradient
-# of their *sum* is zero. Here is a backward function with a mistake that is easy to make: the
-# gradient of softmax is q·(dy - Σ dy·q), but this one subtracts the plain mean of dy instead of the
-# mean weighted by q.
+# Softmax turns scores into probabilities, which sum to 1 whatever the scores are. So the gradient
+# of their *sum* is zero. The backward function below has a mistake that is easy to make: the
+# gradient of softmax is q·(dy - Σ dy·q), but this function subtracts the plain mean of dy instead
+# of the mean weighted by q.
 
 
 def mean_softmax(z):
@@ -181,17 +183,18 @@ for name, first in (("ones", np.ones((2, 5))), ("random", rng.normal(size=(2, 5)
         leaf = Tensor(scores, requires_grad=True)
         function(leaf).backward(first)
         gradients.append(leaf.grad)
-    print(f"first gradient: {name}")
+    print(f"upstream gradient: {name}")
     print(f"    right gradient, first row {gradients[0][0].round(4) + 0}")
     print(f"    wrong gradient, first row {gradients[1][0].round(4) + 0}")
 
 # %%
-# With ones both gradients are zero, which is correct, and a check that starts from ones passes.
-# With a random first gradient they differ. ``gradcheck`` draws one:
+# If the upstream gradient consists of ones, both functions return zero. That is correct, so a check
+# that uses ones lets the mistake pass. With a random upstream gradient the results differ.
+# ``gradcheck`` always draws a random one:
 
 
 def verdict(name, function, inputs):
-    """What gradcheck says about a function at these inputs."""
+    """Print what gradcheck says about a function at the given inputs."""
     try:
         report = gradcheck(function, inputs, rng=np.random.default_rng(0))
     except GradientError as error:
@@ -206,8 +209,8 @@ verdict("softmax with a plain mean", mean_softmax, [scores])
 # %%
 # Kinks: where no promise can be kept
 # -----------------------------------
-# At 0, relu has a corner. To the right its slope is 1, to the left it is 0. The engine chooses 0,
-# as PyTorch does; the central difference finds the mean of both sides, for every ε.
+# At 0, relu has a corner: its slope is 1 on the right and 0 on the left. The engine uses 0, as
+# PyTorch does; the central difference is the mean of the two slopes, for every ε.
 
 corner = Tensor(np.zeros(1), requires_grad=True)
 F.relu(corner).backward(np.ones(1))
@@ -217,21 +220,22 @@ for eps in (1e-2, 1e-5):
           f"{(ahead - behind) / (2 * eps):g}")  # fmt: skip
 
 # %%
-# Neither is wrong, because at 0 relu has no gradient. The same happens if two pixels tie for the
-# maximum of a window. A check at such a point would reject a correct backward function, so
-# ``gradcheck`` looks for a kink within the step and says what to do:
+# Neither value is wrong, because relu has no gradient at 0. Max pooling has the same problem if two
+# pixels tie for the maximum of a window. A check at such a point would reject a correct backward
+# function, so ``gradcheck`` looks for a kink within the step, and if there is one, its error
+# message says what to do:
 
 verdict("relu at 0", F.relu, [np.zeros(1)])
 verdict("max pooling of equal pixels", lambda x: F.max_pool2d(x, 2), [np.zeros((1, 1, 4, 4))])
 
 # %%
-# In training kinks do no harm: values rarely land on one exactly, and either slope will do.
+# In training, kinks do no harm: a value rarely lies exactly on one, and either slope will do.
 #
 # The whole engine
 # ----------------
-# For every function of minivision there is a recipe that draws shapes, strides and paddings at
-# random and inputs away from kinks. The command ``minivision gradcheck`` runs them all. Here with
-# three geometries for each function:
+# For every function in minivision there is a recipe that draws random shapes, strides and paddings,
+# and inputs away from kinks. The command ``minivision gradcheck`` checks all functions in this way.
+# Here we do the same with three random geometries per function:
 
 print(f"{'function':<14} {'worst relative error':>20}")
 for row in check_all(geometries=3):
@@ -240,23 +244,24 @@ for row in check_all(geometries=3):
 # %%
 # The museum of wrong gradients
 # -----------------------------
-# So much for the check. But is it needed? "It trains, so it must be right." The museum shows six
-# backward functions, each with a mistake that is easy to make. All of them return gradients of the
-# right shape, so the engine accepts them without an error, and all of them train a network that
-# reads digits.
+# So much for the check. But do we need it? Some would say: "It trains, so it must be right." The
+# museum shows six backward functions, each with a mistake that is easy to make. All of them return
+# gradients of the right shape, so the engine raises no error, and with any of them a network learns
+# to read digits.
 #
-# The first three share a room: convolution, the subject of lesson 5. For now it is enough to know
-# that it places a small *kernel* of weights at every position of an image and sums the products.
-# (Come back to this room later if you like.) With a stride of 1 its gradients are convolutions
-# again: dx runs over dy with the kernel *turned* by 180 degrees, with filters and channels swapped;
-# dW slides dy over the image as if dy were a kernel.
+# The first three exhibits are about convolution, the subject of lesson 5. For now it is enough to
+# know that a convolution places a small *kernel* of weights at every position of an image and sums
+# the products. (You can also skip these three and come back after lesson 5.) With a stride of 1,
+# both gradients are convolutions again. For dx, a kernel runs over dy: the original one *turned* by
+# 180 degrees, with filters and channels swapped. For dW, dy itself slides over the image as if it
+# were a kernel.
 
 PADDING = 2  # a 5x5 kernel then keeps the size of the image
 SWAPPED = (1, 0, 2, 3)
 
 
 def conv(x, weight, bias):
-    """The right one: the engine's convolution."""
+    """The engine's convolution, whose gradients are right."""
     return F.conv2d(x, weight, bias, padding=PADDING)
 
 
@@ -271,8 +276,8 @@ def right_dw(dy, x):
 
 
 # %%
-# **Exhibit 1.** In mathematics a convolution turns its kernel. If you follow a textbook, you may
-# turn dW, although the forward pass did not turn W.
+# **Exhibit 1.** In mathematics, a convolution turns its kernel. If you follow a mathematics
+# textbook, you may turn dW as well, although the forward pass did not turn W.
 
 
 def conv_turning_dw(x, weight, bias):
@@ -286,7 +291,7 @@ def conv_turning_dw(x, weight, bias):
 
 
 # %%
-# **Exhibit 2.** In dx the kernel has to be turned, which is easy to forget.
+# **Exhibit 2.** For dx the kernel has to be turned, which is easy to forget.
 
 
 def conv_not_turning_dx(x, weight, bias):
@@ -301,13 +306,13 @@ def conv_not_turning_dx(x, weight, bias):
 
 
 # %%
-# **Exhibit 3.** Every image of the batch uses the weights, so their gradient is a sum over the
-# images. Here the loop has ``=`` instead of ``+=``, and only the last image counts.
+# **Exhibit 3.** All images in the batch use the same weights, so the gradient of the weights is a
+# sum over the images. Here the loop has ``=`` instead of ``+=``, so only the last image counts.
 
 
 def conv_of_last_image(x, weight, bias):
     y = conv(x.data, weight.data, bias.data).data
-    columns = F.unfold(x.data, weight.shape[2:], padding=PADDING).data  # a window in every column
+    columns = F.unfold(x.data, weight.shape[2:], padding=PADDING).data  # each column is a window
 
     def backward(dy):
         dw = np.zeros_like(weight.data)
@@ -320,7 +325,7 @@ def conv_of_last_image(x, weight, bias):
 
 
 # %%
-# **Exhibit 4.** relu without its mask: the gradient also passes where x was negative.
+# **Exhibit 4.** This relu lacks its mask: the gradient passes even where x was negative.
 
 
 def maskless_relu(x):
@@ -331,8 +336,8 @@ def maskless_relu(x):
 
 
 # %%
-# **Exhibit 5.** Max pooling with the gradient of average pooling, copied from the function next to
-# it: all pixels of a window share the gradient.
+# **Exhibit 5.** This max pooling has the gradient of average pooling, copied from the function next
+# to it: all pixels of a window share the gradient.
 
 
 def sharing_max_pool(x, size):
@@ -346,8 +351,8 @@ def sharing_max_pool(x, size):
 
 
 # %%
-# **Exhibit 6.** The loss is a mean over N images, but its gradient is that of a sum: every gradient
-# of the network is N times too large.
+# **Exhibit 6.** The loss is the mean over N images, but its backward function returns the gradient
+# of their sum. So every gradient in the network is N times too large.
 
 
 def undivided_cross_entropy(logits, labels):
@@ -361,8 +366,8 @@ def undivided_cross_entropy(logits, labels):
 
 
 # %%
-# And a seventh room for 3, 4, 5 and 6 at once. (They sit in different functions, so one network can
-# have them all.)
+# The seventh exhibit combines mistakes 3, 4, 5 and 6. (They are in different functions, so one
+# network can have them all.)
 
 RIGHT = {"conv": conv, "relu": F.relu, "pool": F.max_pool2d, "loss": F.cross_entropy}
 EXHIBITS = {
@@ -383,8 +388,8 @@ EXHIBITS = {
 # %%
 # Do they train?
 # --------------
-# The network is small: two convolutions of 5x5, each with relu and pooling, and one fully connected
-# layer. Its functions can be replaced.
+# The network is small: two 5x5 convolutions, each followed by relu and pooling, and one fully
+# connected layer. Its functions are arguments, so that we can replace any of them by an exhibit.
 
 
 class SmallNetwork(nn.Module):
@@ -403,22 +408,22 @@ class SmallNetwork(nn.Module):
 
 
 # %%
-# An accuracy on its own says little. Next to the exhibits are three *controls*, networks for which
-# we know what they can and cannot have learned. All their gradients are right:
+# On its own, an accuracy says little. So besides the exhibits we train three *controls*, networks
+# for which we know what they can and cannot have learned. All their gradients are right:
 #
-# * *all rules right* (so called in the recorded results): trained like the exhibits. It shows the
-#   accuracy without a mistake.
-# * *frozen filters*: the convolutions keep their random initial weights, and only the last layer is
-#   trained. It shows the accuracy without any gradient for the convolutions.
-# * *shuffled labels*: the labels are assigned to the training images at random. It shows the
-#   accuracy when there is nothing to learn.
+# * *all rules right* is trained like the exhibits, but all its backward functions (its "rules") are
+#   right. It shows the accuracy without any mistake.
+# * In *frozen filters*, the convolutions keep their random initial weights, and only the last layer
+#   is trained. This control shows the accuracy without any gradient for the convolutions.
+# * In *shuffled labels*, the labels are assigned to the training images at random. This control
+#   shows the accuracy if there is nothing to learn.
 
 CONTROLS = ("all rules right", "frozen filters", "shuffled labels")
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 5, 32, 3e-3
 
 
 def trained(name, data, seed):
-    """An exhibit or a control, trained: the network and its history."""
+    """Train an exhibit or a control; return the network and its history."""
     with manual_seed(seed) as rng:
         network = SmallNetwork(**{**RIGHT, **EXHIBITS.get(name, {})})
     learning = network.output if name == "frozen filters" else network
@@ -432,9 +437,8 @@ def trained(name, data, seed):
     return network, history
 
 
-train, validation, _ = datasets.load_dataset(
-    "digits"
-)  # the third part is for testing: lesson 6 opens it
+# The third set, the test digits, is not used here.
+train, validation, _ = datasets.load_dataset("digits")
 losses = {}
 for name in (*CONTROLS, *EXHIBITS):
     network, history = trained(name, train, seed=0)
@@ -444,11 +448,11 @@ for name in (*CONTROLS, *EXHIBITS):
           f"  accuracy on {len(validation)} held-out digits {accuracy:.1%}")  # fmt: skip
 
 # %%
-# That was one seed. Beforehand we ran the same with five seeds and evaluated on the 360 test digits
-# (``examples/measure_wrong_gradients.py``, which takes the functions from this file). The exhibits
-# and the size of the network were chosen by trials on the validation digits. We subtract the
-# controls seed by seed, because networks with the same seed start from the same weights. We do not
-# count a difference below two standard errors.
+# That was a single seed. We ran the same experiment beforehand with five seeds and evaluated it on
+# the 360 test digits (``examples/measure_wrong_gradients.py``, which takes its functions from this
+# file). The exhibits and the size of the network were chosen by trials on the validation digits. We
+# subtract the accuracies of the controls seed by seed, because networks with the same seed start
+# from the same weights. We do not count a difference of less than two standard errors.
 
 rows = recorded_rows("wrong_gradients.json")
 tests = {
@@ -458,7 +462,7 @@ tests = {
 
 
 def difference(name, control):
-    """The mean difference of two networks in percentage points, and in its standard errors."""
+    """The mean difference between two networks in percentage points, and in standard errors."""
     points = 100 * (tests[name] - tests[control])
     error = points.std(ddof=1) / np.sqrt(len(points))
     return f"{points.mean():+6.1f} ({abs(points.mean()) / error:.1f})"
@@ -470,7 +474,9 @@ for name, values in tests.items():
     if name in EXHIBITS:
         line += f"{difference(name, CONTROLS[0]):>24}{difference(name, CONTROLS[1]):>23}"
     print(line)
-print(f"points (standard errors), {len(values)} seeds; ± is the standard deviation over the seeds")
+print(
+    f"points (and standard errors), {len(values)} seeds; ± is the standard deviation over the seeds"
+)
 
 # %%
 figure, (whole, end) = plt.subplots(
@@ -498,7 +504,7 @@ end.set_xlabel("the right end, enlarged: one point per seed, a line at the mean"
 for name, label in zip(CONTROLS, ("all rules\nright", "frozen\nfilters"), strict=False):
     end.text(tests[name].mean(), -0.75, label, ha="center", va="center", color=bands[name],
              fontsize=9)  # fmt: skip
-figure.suptitle("All seven are wrong. (Bands: lowest to highest seed of a control)")
+figure.suptitle("All seven have wrong gradients. (Bands: lowest to highest accuracy of a control)")
 
 # %%
 figure, grid = plt.subplots(
@@ -524,28 +530,30 @@ figure.supylabel("training loss (seed 0)", fontsize=10)
 figure.suptitle("Seven networks with wrong gradients (orange), and seven losses that fall")
 
 # %%
-# Each of them reads about nine digits out of ten or more, and its loss fell. If you saw only one of
-# these rows, you would not look for a mistake; at most you would try another learning rate.
+# Each of these networks reads more than nine test digits out of ten, and its loss fell. If you saw
+# only one of these rows, you would not look for a mistake; at most you would try a different
+# learning rate.
 #
-# The controls explain why. With frozen filters the gradient of the convolutions is not used at all,
-# and the network still reads nearly as well: the last layer learns to make do with random filters.
-# So a convolution that learns nothing costs only a few points. An accuracy far above guessing, or
-# above shuffled labels, proves nothing about the convolution's gradient.
+# The controls explain why. The network with frozen filters does not use the gradient of the
+# convolutions at all, and yet it reads nearly as well, because its last layer learns to make do
+# with random filters. So a convolution that learns nothing costs only a few points. An accuracy far
+# above guessing, or far above that with shuffled labels, proves nothing about the gradient of the
+# convolutions.
 #
-# They also show what the accuracy hides. Exhibit 1 is not better than the network with frozen
-# filters, and neither is the room with four mistakes: training the filters gained nothing. Exhibit
-# 6, on the other hand, follows the curve of the right gradients. Adam divides every gradient by its
-# typical size, so a constant factor makes next to no difference. The mistake only shows up with
-# another optimizer.
+# The controls also show what the accuracy hides. Exhibit 1 is no better than the network with
+# frozen filters, and neither is the exhibit with four mistakes: training the filters gained
+# nothing. Exhibit 6, on the other hand, learns just like the network with the right gradients. Adam
+# divides every gradient by its typical size, so a constant factor makes next to no difference. This
+# mistake shows up only with a different optimizer.
 #
-# These seven were chosen because they train. Mistakes that stop the learning are not shown; you
-# would notice them anyway.
+# We chose these seven because they train. Mistakes that prevent learning are not shown; you would
+# notice them anyway.
 #
 # What catches them
 # -----------------
-# We give ``gradcheck`` one small random example for each. Its message names the input (a
-# convolution has three, numbered from 0), what the gradient promised along a direction, and what
-# the function did. First come the right gradients, then the exhibits.
+# We give ``gradcheck`` one small random example for each function. Its error message names the
+# input (a convolution has three, numbered from 0) and says what the gradient promised along a
+# direction and what the function did. The right functions come first, then the exhibits.
 
 
 def example(part, draw, images):
@@ -560,7 +568,7 @@ def example(part, draw, images):
 
 
 def checkable(part, function):
-    """The same function, with its other arguments filled in."""
+    """The same function with its other arguments filled in."""
     if part == "pool":
         return lambda x: function(x, 2)
     if part == "loss":
@@ -579,18 +587,19 @@ for name, (part, function) in WRONG.items():
 # %%
 # A check that passes too easily
 # ------------------------------
-# Not every check would have found them. Here is one in a common form. It takes one image,
-# fills it with ``rng.random`` (numbers from 0 to 1), uses the sum of the outputs as the loss, and
-# moves one entry of each input, the one in the middle. We repair it, one thing at a time:
+# Not every check would have found these mistakes. The following one has a common form. It takes a
+# single image of random numbers from 0 to 1 (``rng.random``), uses the sum of the outputs as the
+# loss, and changes one entry of each input, the one in the middle. We improve this check one step
+# at a time:
 #
 # 1. three images instead of one,
 # 2. numbers of both signs,
-# 3. a random first gradient dy instead of the ones that ``sum()`` gives,
-# 4. all entries at once along random directions, which is ``gradcheck``.
+# 3. a random upstream gradient dy instead of the ones that ``sum()`` gives,
+# 4. all entries at once along random directions, as in ``gradcheck``.
 
 
 def middle_check(function, inputs, first):
-    """Move one entry of each input, the one in the middle; `first` draws the first gradient."""
+    """Change the middle entry of each input; `first` draws the upstream gradient."""
     leaves = [Tensor(a, requires_grad=True) for a in inputs]
     y = function(*leaves)
     dy = np.asarray(first(y.shape))
@@ -609,7 +618,7 @@ CHECKS = ("common form", "+ three images", "+ both signs", "+ random dy", "gradc
 
 
 def passes(level, part, function, seed):
-    """Whether a function passes the check with this many repairs, on one random example."""
+    """Whether a function passes the check of this level (0 to 4) on one random example."""
     rng = np.random.default_rng(seed)
     inputs = example(
         part, rng.standard_normal if level >= 2 else rng.random, 3 if level >= 1 else 1
@@ -640,41 +649,44 @@ axes.set_xticks(range(len(CHECKS)), CHECKS)
 axes.set_yticks(range(len(suspects)), list(suspects))
 axes.tick_params(length=0)
 axes.spines[:].set_visible(False)
-axes.set_title("Share of 20 random examples in which the check fails", fontsize=11)
+axes.set_title("Share of 20 random examples on which the check rejects the function", fontsize=11)
 for level, check in enumerate(CHECKS):
     missed = [name for name, row in zip(suspects, accused, strict=True) if row[level] == 0]
     print(f"{check:<16} misses: {'; '.join(name for name in missed if name in WRONG) or 'none'}")
 
 # %%
-# No check rejects a right gradient, so each of them looks trustworthy. But the first lets five of
-# the six wrong gradients pass, and every repair catches one or two that passed before:
+# None of the checks rejects a right gradient, so each of them looks trustworthy. But the first lets
+# five of the six wrong gradients pass, and every improvement catches one or two that passed before:
 #
-# * For *one image*, the mean is the sum, and the last image is the only one (exhibits 6 and 3).
-# * If all *numbers are positive*, relu changes nothing and needs no mask (exhibit 4). With both
-#   signs, the one entry that is moved still has to be negative, which is a matter of luck.
-# * With *ones*, a pixel away from the border gets the sum of the kernel, turned or not (exhibit 2).
+# * With *one image*, the mean is the sum, and the last image is the only one (exhibits 6 and 3).
+# * If all *numbers are positive*, relu changes nothing and needs no mask (exhibit 4). Even with
+#   both signs, the check catches the mistake only if the one entry that it changes happens to be
+#   negative.
+# * With *ones* as the upstream gradient, each pixel away from the border gets the sum of the
+#   kernel, turned or not (exhibit 2).
 # * The *middle* of a kernel stays where it is when the kernel is turned (exhibit 1).
 #
-# So: several images, numbers of both signs, a random first gradient, all entries.
+# So a good check uses several images, numbers of both signs, a random upstream gradient, and all
+# entries.
 #
-# An accuracy tells you how good a network is. Only a check of the gradient tells you whether it is
-# the network you meant to train.
+# An accuracy tells you how good a network is. Only a check of the gradient tells you whether you
+# trained it the way you meant to.
 #
 # Three things to try
 # -------------------
-# 1. Take the broken ``squash`` from the end of lesson 2 and write
-#    ``verdict("squash", squash, [rng.normal(size=(3, 4))])``. Expect it to be caught: the gradient
-#    promises one and a half times what the function does.
-# 2. Run the museum with another optimizer: in ``trained`` replace ``optim.Adam(…, LEARNING_RATE)``
-#    with ``optim.SGD(learning.parameters(), 0.02, momentum=0.9)``, and let the loop below it visit
-#    ``("all rules right", "1 dW turned", "6 not divided by N", "4 relu, no mask")``. Expect the
-#    control to learn and exhibit 1 to fall far behind. Exhibit 6, whose steps are now 32 times too
-#    long, learns nothing, and exhibit 4 grows beyond all bounds: ``fit`` stops and names the
-#    function that produced the first number that is not finite.
+# 1. Take the broken ``squash`` from the end of lesson 2 and write ``verdict("squash", squash,
+#    [rng.normal(size=(3, 4))])``. Expect ``gradcheck`` to reject it: the gradient promises one and
+#    a half times the change that the function makes.
+# 2. Run the museum with a different optimizer: in ``trained`` replace
+#    ``optim.Adam(…, LEARNING_RATE)`` with ``optim.SGD(learning.parameters(), 0.02, momentum=0.9)``,
+#    and let the loop below it run over ``("all rules right", "1 dW turned", "6 not divided by N",
+#    "4 relu, no mask")``. Expect the control to learn and exhibit 1 to fall far behind. Exhibit 6,
+#    whose steps are now 32 times too long, learns nothing. Exhibit 4 diverges: ``fit`` stops and
+#    names the function that produced the first number that is not finite.
 # 3. Add an exhibit of your own: max pooling whose gradient goes to the lower right corner of every
 #    window, wherever the largest value was. It takes two lines, ``dx = np.zeros_like(x.data)`` and
-#    ``dx[:, :, 1::2, 1::2] = dy``. Expect a network that reads more than nine digits of ten, and a
-#    ``gradcheck`` that rejects the function.
+#    ``dx[:, :, 1::2, 1::2] = dy``. Expect a network that reads more than nine digits out of ten,
+#    and a ``gradcheck`` that rejects the function.
 #
 # **Next lesson:** :doc:`4 · One fully connected layer <plot_04_one_fully_connected_layer>`
 

@@ -2,11 +2,11 @@
 4 · One fully connected layer
 =============================
 
-**What can a network know if it has a single layer?**
+**What can a network know if it has only a single layer?**
 
-*The smallest network there is gives every pixel one weight for every class. You can look at
-everything it knows: ten pictures. They explain why it reads most digits, and why moving a digit by
-three pixels is enough to confuse it.*
+*The smallest possible network has one weight for every pixel and class. Everything it knows fits
+into ten pictures that you can look at. They explain why it reads most digits, and why it is enough
+to move a digit by three pixels to confuse it.*
 
 **Prerequisites:** lessons 1 (nearest neighbours) and 2 (gradients).
 
@@ -15,8 +15,9 @@ three pixels is enough to confuse it.*
 **You will be able to**
 
 * show the weights of a layer as images and say what they measure,
-* prove that comparing with mean images is itself a fully connected layer,
-* measure how a classifier copes with shifts and scaling, and say why one template is too few.
+* prove that choosing the nearest mean image is itself a fully connected layer,
+* measure how a classifier copes with shifts and scaling, and say why one template per class is not
+  enough.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -31,16 +32,18 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, to_device
 # %%
 # Scores from pixels
 # ------------------
-# Nearest neighbours kept every image. Now we allow ourselves only ten pictures and ten numbers.
-# Each class gets a picture W_k of 28x28 weights, and its score for an image x is the sum of all
-# pixels, each multiplied by the weight at its position, plus one number b_k:
+# The nearest-neighbour classifier of lesson 1 keeps every image. Now we allow ourselves only ten
+# pictures and ten numbers. Each class k gets a picture W_k of 28x28 weights and a number b_k. Its
+# score for an image x is the sum of all pixels, each multiplied by the weight at its position, plus
+# b_k:
 #
 # .. code-block:: none
 #
 #    score_k = Σ_ij W_k[i, j] · x[i, j] + b_k
 #
-# The highest score is the prediction; softmax turns the ten into probabilities. This is a *fully
-# connected layer*, and as a classifier it is called softmax regression.
+# The class with the highest score is the prediction, and softmax turns the ten scores into
+# probabilities. Such a layer is called *fully connected*. Used as a classifier on its own, it is
+# called softmax regression.
 
 train, validation, test = datasets.load_dataset("digits")
 mean, std = train.images.mean() / 255, train.images.std() / 255
@@ -52,16 +55,17 @@ print(model)
 print(f"10·28·28 + 10 = {10 * 28 * 28 + 10:,}, counted {model.parameter_count():,} parameters")
 
 # %%
-# The loss to minimise is the *cross-entropy*: softmax turns the ten scores, called logits, into
-# probabilities q, and the loss is the mean surprise, -log q of the right class. Its gradient with
-# respect to the logits is q - p, with p 1 at the right class and 0 elsewhere, divided by the number
-# of images. For one layer this loss has a single valley, so the starting point does not matter:
-# inside ``skip_init`` no weights are drawn, and all are 0. We use the gradient descent of lesson 2,
-# with Adam's steps.
+# The loss to minimise is the *cross-entropy*. Softmax turns the ten scores, also called logits,
+# into probabilities q. The loss is the mean of -log q_y over the images, where q_y is the
+# probability of the right class y: the more surprising the right class, the larger the loss. The
+# gradient of the loss with respect to the logits is (q - p) / N for N images, where p is 1 for the
+# right class and 0 for all others. For a single layer, this loss has only one valley, so the
+# starting point does not matter: inside ``skip_init`` no weights are drawn, and all are 0. We use
+# gradient descent as in lesson 2, but Adam chooses the steps.
 
 
 def trained(transform, epochs):
-    """A single layer trained on the training digits after these transforms."""
+    """Train a single layer on the training digits with the given transform."""
     with nn.skip_init():
         model = models.softmax_regression()
     training.fit(
@@ -76,7 +80,7 @@ def trained(transform, epochs):
 
 
 def accuracy(model, data, change=None):
-    """The share of correct predictions, after a change of every image."""
+    """The share of correct predictions, after applying `change` (if given) to every image."""
     steps = [*([change] if change else []), transforms.ToArray(), transforms.Normalize(mean, std)]
     return training.evaluate(
         model, datasets.DataLoader(data, 256, transform=transforms.Compose(steps))
@@ -89,12 +93,13 @@ print(f"validation accuracy {accuracy(model, validation):.1%}, test {accuracy(mo
 # %%
 # All it knows
 # ------------
-# Here are the ten pictures. If a weight is positive (orange), ink is evidence for the class; if it
-# is negative (violet), against it. A picture that is multiplied by an image pixel by pixel and
-# summed up is a *template*: the better the two agree, the higher the score.
+# Here are the ten pictures. Where a weight is positive (orange), ink is evidence for the class;
+# where it is negative (violet), ink is evidence against it. Such a picture is called a *template*.
+# It is multiplied by the image pixel by pixel, and the products are summed, so the better the two
+# agree, the higher the score.
 #
-# Above each is the mean of all training images of that class, minus the mean of all classes. It
-# involved no training at all.
+# Above each template is the mean of all training images of its class, minus the mean over all
+# classes. These mean images involve no training at all.
 
 learned = models.templates(model)[:, 0]
 images = prepare(train.images)[:, 0]
@@ -123,17 +128,17 @@ print(
 )
 
 # %%
-# They look much alike. How much of what the layer knows is in the means alone? There is no need to
-# guess, because a classifier that picks the nearest mean image m_k *is* a fully connected layer.
-# Multiply out the distance, as in lesson 1:
+# The two rows look much alike. How much of what the layer knows is in the mean images alone? There
+# is no need to guess, because a classifier that picks the nearest mean image m_k *is* a fully
+# connected layer. Multiply out the distance, as in lesson 1:
 #
 # .. code-block:: none
 #
 #    -|x - m_k|² = 2 m_k·x - |m_k|² - |x|²
 #
-# The last term is the same for all classes, so the nearest mean has the highest score
-# ``2 m_k·x - |m_k|²``: the weights are ``2 m_k``, the bias is ``-|m_k|²``. Put these into the
-# layer, without any training:
+# The last term is the same for all classes, so the nearest mean image is the one with the highest
+# score ``2 m_k·x - |m_k|²``: the weights are ``2 m_k``, and the bias is ``-|m_k|²``. We put these
+# into a layer, without any training:
 
 by_means = models.softmax_regression()
 layer = by_means.classifier[0]
@@ -151,14 +156,14 @@ print(f"test accuracy: mean images {accuracy(by_means, test):.1%}, learned templ
       f"{accuracy(model, test):.1%}")  # fmt: skip
 
 # %%
-# So mean images already do most of what the layer can do. Training adds the rest: it strengthens
-# the weights where classes are confused, and ignores places where all classes look alike. That is
-# also why r is not 1.
+# So the mean images alone do most of what the layer can do. Training adds the rest: it strengthens
+# the weights at pixels where similar classes differ, and it ignores pixels where all classes look
+# alike. That is also why the correlation r is not 1.
 #
 # A digit moves
 # -------------
-# A template has its ink at one place. What if the digit's is elsewhere? We move one digit to the
-# right, overlay it on the template of its own class, and read the ten scores.
+# A template expects its ink at certain pixels. What if the digit is somewhere else? We move one
+# digit to the right, overlay it on the template of its own class, and look at the ten scores.
 
 chosen = int(np.flatnonzero(test.labels == 3)[0])
 digit, own = test[chosen][0], learned[3]
@@ -187,8 +192,9 @@ grid[1, 0].set_ylabel("score", fontsize=8)
 figure.suptitle("A 3 slides over the template of class 3 (blue: the score of class 3)", fontsize=11)
 
 # %%
-# Its strokes leave the orange and enter the violet. To the layer a moved digit is not the same
-# digit in another place, just different pixels. Now all test digits, with shifts and with scaling:
+# As the digit moves, its strokes leave the orange regions and enter the violet ones. To the layer,
+# a digit that has moved is not the same digit in a different position, but simply different pixels.
+# Next we shift and scale all test digits:
 
 shifts, scales = range(7), (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 print("shift (px)  " + "".join(f"{s:>8}" for s in shifts))
@@ -204,8 +210,8 @@ print(
 # %%
 # Can it be taught?
 # -----------------
-# The obvious cure is to show it moved digits in training. With the same number of epochs and random
-# shifts of up to three pixels:
+# The obvious remedy is to show the layer shifted digits during training. We train it for the same
+# number of epochs, with random shifts of up to three pixels:
 
 taught = trained(
     transforms.Compose(
@@ -232,24 +238,25 @@ for k in range(10):
 grid[0, 0].set_ylabel("as they are", fontsize=9)
 grid[1, 0].set_ylabel("with shifts", fontsize=9)
 figure.suptitle(
-    "Templates learned from digits as they are, and from digits in 49 positions", fontsize=11
+    "Templates learned from digits as they are and from digits in 49 positions", fontsize=11
 )
 
 # %%
-# It gets better on moved digits, and worse on unmoved ones. There is one picture per class, and a
-# picture that must suit a digit in 49 places suits it well in none.
+# The layer gets better on shifted digits and worse on unshifted ones. It has one picture per class,
+# and a picture that has to match a digit in 49 positions matches it well in none.
 #
 # Compared with a convolutional network
 # -------------------------------------
-# Is the task too hard, then? LeNet-5, the network of lesson 6, was trained on the same images in
-# the same way. We ran this beforehand on the 55,000 training digits of MNIST, with three seeds
-# (``examples/measure_shift_and_scale.py``; two epochs each).
+# Is the task too hard, then? To find out, we trained the single layer and LeNet-5, the network of
+# lesson 6, on the same images in the same way. These runs were made beforehand on the 55,000
+# training digits of MNIST, with three seeds and two epochs each
+# (``examples/measure_shift_and_scale.py``).
 
 rows = recorded_rows("shift_and_scale.json")
 
 
 def recorded(name, augmentation, kind):
-    """Shifts or scales, and the accuracy's mean and standard deviation over the seeds."""
+    """The shifts or scales, and the mean and standard deviation of the accuracy over seeds."""
     found = [
         row[f"test_accuracy_by_{kind}"]
         for row in rows
@@ -280,29 +287,33 @@ for axes, kind, label in zip(
 panels[0].set_ylabel("test accuracy")
 panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 panels[1].legend(frameon=False, fontsize=8, loc="lower center")
-figure.suptitle("MNIST, moved and scaled: mean and standard deviation of 3 seeds", fontsize=11)
+figure.suptitle("MNIST, shifted and scaled: mean and standard deviation over 3 seeds", fontsize=11)
 
 # %%
-# The figure shows three things. Without shifts in training both fall, the layer much sooner. With
-# shifts LeNet-5 learns to read moved digits at hardly any cost; the layer loses many of the digits
-# that have not moved. Scaling is a separate matter: neither network was trained on it, LeNet-5
-# tolerates it far better, and training with shifts hardly changes that.
+# The figure shows three things. Without shifts in training, the accuracy of both networks falls as
+# the digits move, but that of the single layer falls much sooner. With shifts in training, LeNet-5
+# learns to read shifted digits at hardly any cost, whereas the single layer now misreads many of
+# the digits that have not moved. Scaling is a separate matter. Neither network was trained on it,
+# but LeNet-5 tolerates it far better. Training with shifts hardly changes how LeNet-5 copes with
+# scaling, but it makes the single layer much worse at reading small digits.
 #
-# What does LeNet-5 have that the layer lacks? It looks for small parts, in the same way everywhere,
-# before it decides on a digit. The next lesson builds such a layer.
+# What does LeNet-5 have that the single layer lacks? It looks for small patterns, in the same way
+# everywhere in the image, before it decides on a digit. The next lesson builds a layer that does
+# this.
 #
 # Three things to try
 # -------------------
-# 1. ``minivision train --model softmax_regression --dataset digits`` does the same on the command
-#    line. By default it shifts training digits by up to 2 pixels; compare with ``--shift 0``.
-#    Expect a slightly higher accuracy without the shifts: the test digits have not moved, and as
-#    above one picture per class cannot suit a digit in many places.
-# 2. In ``trained`` leave out ``with nn.skip_init()``: then the layer begins with random weights.
-#    Expect nearly the same accuracy, and templates full of noise: pixels that are dark in
-#    all images all get the same gradient, so their weights stay as different as they were drawn.
-# 3. Give ``by_means`` the means of *moved* digits, ten of each image, and measure its accuracy on
-#    unmoved ones. Expect about the accuracy of the layer trained with shifts: nothing is left of
-#    its advantage over mean images.
+# 1. Run ``minivision train --model softmax_regression --dataset digits``, which trains the same
+#    network from the command line. By default it shifts the training digits by up to 2 pixels;
+#    compare the result with ``--shift 0``. Expect a slightly higher accuracy without the shifts:
+#    the test digits have not moved, and, as above, one picture per class cannot match a digit in
+#    many positions.
+# 2. In ``trained``, leave out ``with nn.skip_init()``, so that the layer starts with random
+#    weights. Expect nearly the same accuracy, but noisy templates: pixels that are dark in all
+#    images all get the same gradient, so the random differences between their weights remain.
+# 3. Compute the means for ``by_means`` from *shifted* digits, ten for each image, and measure its
+#    accuracy on unshifted ones. Expect about the accuracy of the layer trained with shifts, which
+#    has lost its advantage over the mean images.
 #
 # **Next lesson:** :doc:`5 · Convolution <plot_05_convolution>`
 

@@ -4,9 +4,9 @@
 
 **An edge is an edge wherever it is. How does a layer make use of that?**
 
-*Take a fully connected layer of fourteen million weights. Let every unit look only at a small
-window: 357,504 are left. Let all windows share their weights: 456. The result is a convolution, and
-it knows something about images that the others have to learn.*
+*Start from a fully connected layer with fourteen million weights. If every unit looks only at a
+small window, 357,504 weights are left. If all windows share their weights, only 456 remain. The
+result is a convolution, and it knows something about images that the other layers have to learn.*
 
 **Prerequisites:** lesson 4 (one fully connected layer).
 
@@ -15,8 +15,9 @@ it knows something about images that the others have to learn.*
 **You will be able to**
 
 * count the weights and the multiply-adds of dense, locally connected and convolutional layers,
-* write a convolution as a fully connected layer, and show where its weights are zero and equal,
-* show what shift-equivariance is, and what it is not.
+* write a convolution as a fully connected layer, and show which of its weights are fixed at zero
+  and which are shared,
+* explain what shift-equivariance is, and what it is not.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -32,14 +33,14 @@ from lesson import BLUE, PALE, VERMILION, device, recorded_rows, to_device, to_h
 # %%
 # Fourteen million weights
 # ------------------------
-# We want six maps of 28x28 units from a colour image of 32x32 pixels. If every unit sees every
-# number of the image, as in lesson 4, each has 32·32·3 = 3,072 weights and a bias. That is the
-# *dense* layer. Now two ideas, one after the other:
+# We want to compute six feature maps of 28x28 units from a colour image of 32x32 pixels. If every
+# unit sees every number in the image, as in lesson 4, it has 32·32·3 = 3,072 weights and a bias.
+# That is the *dense* layer. Two ideas make it smaller:
 #
-# * *Local connectivity*: a unit looks at a window of 5x5 pixels and nothing else. An edge or a
-#   corner is no larger than that.
+# * *Local connectivity*: a unit looks only at a window of 5x5 pixels. That is large enough for an
+#   edge or a corner.
 # * *Shared weights*: an edge is an edge wherever it is, so all units of a map use the same 5x5x3
-#   weights and one bias. Now a map needs one *filter*, whatever its size.
+#   weights and the same bias. Such a map needs only one *filter*, however large it is.
 
 units, window, image = 6 * 28 * 28, 5 * 5 * 3, 32 * 32 * 3
 multiply_adds = {"dense": units * image, "local": units * window, "convolution": units * window}
@@ -51,20 +52,20 @@ for kind, work in multiply_adds.items():
 print(f"by hand: {units * (image + 1):,}, {units * (window + 1):,}, {6 * (window + 1):,}")
 
 # %%
-# The first idea saves a factor of forty in both weights and work. The second saves only weights:
-# each window is still multiplied by its filter, but there are six filters instead of 4,704.
+# The first idea divides both the weights and the work by forty. The second saves only weights: each
+# window is still multiplied by a filter, but there are six filters instead of 4,704.
 #
 # Three matrices
 # --------------
-# All three layers are linear, so each is a matrix: one row per unit, one column per pixel. To see
-# all of it we take a smaller case, an image of 6x6 and one map of 4x4 units that look at windows of
-# 3x3. A column of the matrix is the layer's output for a single bright pixel, so we feed it all 36
-# images that have one bright pixel.
+# All three layers are linear apart from their biases, so each can be written as a matrix, with one
+# row per unit and one column per pixel. To see the whole matrix we take a smaller case: an image of
+# 6x6 pixels, and one map of 4x4 units that look at windows of 3x3 pixels. A column of the matrix is
+# the output of the layer for an image with a single bright pixel, so we feed it all 36 such images.
 
 rng = np.random.default_rng(3)
 pixels = np.eye(36, dtype=np.float32).reshape(36, 1, 6, 6)
-every_place = rng.normal(size=(4, 4, 1, 1, 3, 3)).astype(np.float32)  # a filter for each place
-one_filter = every_place[1, 1]  # one for all
+every_place = rng.normal(size=(4, 4, 1, 1, 3, 3)).astype(np.float32)  # one per position
+one_filter = every_place[1, 1]  # the same everywhere
 
 matrices = {
     "dense": rng.normal(size=(16, 36)).astype(np.float32),
@@ -73,7 +74,7 @@ matrices = {
 }
 figure, panels = plt.subplots(3, 1, figsize=(7.4, 9.2), layout="constrained")
 for axes, (name, matrix) in zip(panels, matrices.items(), strict=True):
-    shown = np.ma.masked_equal(matrix, 0)  # what is not there is left white
+    shown = np.ma.masked_equal(matrix, 0)  # leave zeros white
     picture = axes.imshow(shown, cmap="PuOr_r", vmin=-2.5, vmax=2.5)
     different = len(np.unique(matrix[matrix != 0]))
     print(f"{name:<12} {np.count_nonzero(matrix):>3} of {matrix.size} weights are not zero,",
@@ -84,37 +85,39 @@ for axes, (name, matrix) in zip(panels, matrices.items(), strict=True):
     axes.set_yticks(np.arange(-0.5, 16, 4), [""] * 5)
     axes.grid(color=PALE)
     axes.tick_params(length=0)
-panels[2].set_xlabel("pixel of the image, row after row")
+panels[2].set_xlabel("pixel of the image, row by row")
 figure.colorbar(picture, ax=panels, label="weight", shrink=0.4)
-figure.suptitle("From every pixel, from a window, from a window with shared weights", fontsize=11)
+figure.suptitle("Each layer as a matrix: a row is a unit, a column is a pixel", fontsize=11)
 
 # %%
-# Read a row: the weights of one unit. Dense: it has them all. Local: nine, in three groups of
-# three, because the window covers three rows of the image; one unit further, they are one pixel
-# further. Convolution: the same, and each diagonal of a block has a single colour. (A matrix with
-# equal diagonals is called *Toeplitz*; this one is made of Toeplitz blocks.)
+# Each row contains the weights of one unit. In the dense layer all 36 are there. In the local layer
+# there are nine, in three groups of three, because the window covers three rows of the image; for
+# the next unit to the right they are one pixel further to the right. The convolution has the same
+# pattern, but along each diagonal of a block all weights are the same. (A matrix in which each
+# diagonal is constant is called a *Toeplitz* matrix; this one consists of Toeplitz blocks.)
 #
-# So a convolution is nothing new. It is a fully connected layer in which most weights are fixed at
-# zero and the others are tied together. The outputs agree to the last digits:
+# So a convolution is nothing new: it is a fully connected layer in which most weights are fixed at
+# zero and the others are shared. We compute the same outputs with all three kinds of layer, and
+# they agree up to rounding:
 
 x = rng.normal(size=(5, 1, 6, 6)).astype(np.float32)
 by_convolution = F.conv2d(x, one_filter).numpy()
 shared = np.broadcast_to(one_filter, (4, 4, 1, 1, 3, 3)).copy()
 by_local = F.locally_connected2d(x, shared).numpy()
 by_dense = (x.reshape(5, 36) @ matrices["convolution"].T).reshape(5, 1, 4, 4)
-print(f"largest value {abs(by_convolution).max():.2f}; difference from the local layer with equal",
+print(f"largest output {abs(by_convolution).max():.2f}; difference from the local layer with equal",
       f"weights {abs(by_local - by_convolution).max():.1e},")  # fmt: skip
 print(f"from the dense layer with that matrix {abs(by_dense - by_convolution).max():.1e}")
 
 # %%
 # The map moves with the image
 # ----------------------------
-# What do shared weights buy besides memory? Move the image, and every window finds what its
-# neighbour found before: the map moves along, otherwise unchanged. This is *shift-equivariance*. It
-# is built in, not learned. A locally connected layer, with a filter of its own at every place, does
-# not have it.
+# What do shared weights gain besides memory? If the image moves, every window finds what one of its
+# neighbours found before, so the map moves along and is otherwise unchanged. This property is
+# called *shift-equivariance*. In a convolution it is built in, not learned. A locally connected
+# layer, which has a different filter at every position, does not have it.
 #
-# Our filter responds where the image is bright on the right and dark on the left.
+# The filter in our example responds where the image is bright on the right and dark on the left.
 
 _, _, test = datasets.load_dataset("digits")
 digit = test[int(np.flatnonzero(test.labels == 4)[0])][0]
@@ -124,13 +127,13 @@ DOWN, RIGHT = 3, 2
 
 
 def convolve(image):
-    """The edge filter's outputs (26, 26) for an image uint8 (28, 28, 1)."""
+    """The edge filter's outputs (26, 26) for a uint8 image (28, 28, 1)."""
     x = to_device(np.float32(image.transpose(2, 0, 1)[None] / 255), device)
     return to_host(F.conv2d(x, to_device(edge, device)).data)[0, 0]
 
 
 def connect_locally(image):
-    """Those of a layer with 676 filters, one for each place."""
+    """The outputs (26, 26) of a layer with 676 filters, one for each position."""
     x = to_device(np.float32(image.transpose(2, 0, 1)[None] / 255), device)
     return to_host(F.locally_connected2d(x, to_device(places, device)).data)[0, 0]
 
@@ -148,23 +151,24 @@ for column, layer, title in (
     before, after = layer(digit), layer(moved)
     carried = np.zeros_like(before)
     carried[DOWN:, RIGHT:] = before[:-DOWN, :-RIGHT]
-    difference = (after - carried)[DOWN:, RIGHT:]  # where both have an output
+    difference = (after - carried)[DOWN:, RIGHT:]  # where both maps have values
     for axes, values in zip(grid[:, column], (before, after, after - carried), strict=True):
         axes.imshow(values, cmap="PuOr_r", vmin=-2, vmax=2)
     grid[0, column].set_title(title, fontsize=10)
-    print(f"{title:<18} largest output {abs(before).max():.2f}, map of the moved digit minus",
-          f"moved map: at most {abs(difference).max():.2g}")  # fmt: skip
+    print(f"{title:<18} largest output {abs(before).max():.2f}; from the moved map, the map of the",
+          f"moved digit differs by at most {abs(difference).max():.2g}")  # fmt: skip
 grid[0, 0].set_title("image", fontsize=10)
-grid[2, 1].set_ylabel("difference after moving back", fontsize=9)
+grid[2, 1].set_ylabel("difference from the moved map", fontsize=9)
 for axes in grid.flat:
     axes.set(xticks=[], yticks=[])
 figure.suptitle(f"Move the digit {DOWN} px down and {RIGHT} px right: does the map move along?",
                 fontsize=11)  # fmt: skip
 
 # %%
-# It is not *invariance*. The map has moved, too; nothing in this layer says "a 4, wherever it is".
-# Pooling (lesson 6) takes the first step there. And it holds only for shifts. Mirror the image, and
-# the map is not mirrored: our filter wants brightness on the right.
+# Equivariance is not *invariance*. The map has moved, too; nothing in this layer says "a 4,
+# wherever it is". Pooling (lesson 6) takes the first step in that direction. And a convolution is
+# equivariant only to shifts. If we mirror the image, the map is not simply mirrored, because our
+# filter looks for brightness on the right.
 
 mirrored = abs(convolve(digit[:, ::-1]) - convolve(digit)[:, ::-1]).max()
 print(f"mirrored image: the maps differ by up to {mirrored:.2f}")
@@ -172,10 +176,11 @@ print(f"mirrored image: the maps differ by up to {mirrored:.2f}")
 # %%
 # Do fewer weights learn better?
 # ------------------------------
-# A layer with less freedom can also learn less nonsense. We put the three kinds of first layer in
-# front of the same rest (ReLU, 2x2 pooling, one fully connected layer) and trained them on 1,000
-# digits of MNIST for 30 epochs (``examples/measure_first_layers.py``, run beforehand). First, six
-# learning rates for each, with three seeds, on the validation digits:
+# A layer with less freedom can also learn less nonsense. We put each of the three kinds of first
+# layer in front of the same remaining layers (ReLU, 2x2 pooling, one fully connected layer) and
+# trained the networks on 1,000 MNIST digits for 30 epochs (``examples/measure_first_layers.py``,
+# run beforehand). First we tried six learning rates for each network, with three seeds, and
+# compared them on the validation digits:
 
 rows = recorded_rows("first_layers.json")
 counted = [row for row in rows if "test_accuracy" in row]
@@ -189,9 +194,9 @@ for kind in kinds:
     print(f"{kind:<27}" + "".join(f"{np.mean(values):>8.1%}" for values in tried))
 
 # %%
-# The fewer the weights, the larger the best rate. At a rate that suits the dense layer, that layer
-# would have looked like the best of the three: a comparison is only as fair as its settings. Now
-# each at its own best rate, on the test digits:
+# The fewer the weights, the larger the best learning rate. At the best rate for the dense layer,
+# the dense layer would have looked like the best of the three: a comparison is only as fair as its
+# settings. Now we compare the networks on the test digits, each at its own best rate:
 
 table = {}
 for kind in kinds:
@@ -225,29 +230,31 @@ axes.grid(axis="x", color=PALE)
 axes.spines[["top", "right", "left"]].set_visible(False)
 
 # %%
-# All three know their 1,000 digits by heart, and the fewer weights the first layer has, the smaller
-# the gap to the test digits. So the claim holds, but do not make too much of it: most of the gap
-# remains. A dense layer of millions of weights does not fail on a thousand digits; it does a little
-# worse. (The standard errors show whether two rows differ at all. A difference below two of them
-# does not count; and over five seeds they are rough themselves.)
+# All three networks know their 1,000 digits by heart, and the fewer weights the first layer has,
+# the smaller the gap between training and test accuracy. So fewer weights do learn better, but do
+# not make too much of it: most of the gap remains. A dense layer with millions of weights does not
+# fail on a thousand digits; it only does a little worse. (The standard errors show whether two
+# networks differ at all. A difference of less than two standard errors does not count. With five
+# seeds, the standard errors themselves are only rough estimates.)
 #
-# More remarkable is that 156 weights, used everywhere, see at least as well as 2.7 million. Their
-# findings are still judged by a dense layer, the same in all three networks, and in the
-# convolutional one it now has nearly all of the weights. LeNet-5 goes on from here: pool, look for
-# patterns among the patterns, pool again, and only then judge.
+# It is more remarkable that 156 weights, used everywhere, see at least as well as 2.7 million. In
+# all three networks the decision is still left to the same dense layer, which in the convolutional
+# network now holds nearly all of the weights. LeNet-5 goes further: it pools, looks for patterns
+# among the patterns, pools again, and only then decides.
 #
 # Three things to try
 # -------------------
-# 1. Make the small case with a stride: ``F.conv2d(pixels, one_filter, stride=2)`` has 4 units,
-#    so 4 rows. Before you look: by how many pixels do the weights move from one row to the next?
-#    Expect 2 from the first to the second row, where the window moves two pixels to the right, and
-#    10 from the second to the third: two rows of 6 pixels further down, and 2 pixels back.
-# 2. In ``convolve`` pad the image, ``F.conv2d(…, padding=2)``, and set ``RIGHT = 8``, so that the
-#    digit leaves the image. Expect a difference: at the border equivariance ends.
-# 3. Replace ``edge`` with a filter that ignores mirroring, such as the same nine numbers turned by
-#    90°, ``edge.transpose(0, 1, 3, 2)``. What would a filter look like that ignores quarter turns,
-#    too? Expect the mirrored maps to agree. A filter ignores quarter turns if it looks the same
-#    from all four sides, such as a bright centre in a dark surround.
+# 1. Give the small case a stride: with ``F.conv2d(pixels, one_filter, stride=2)`` it has 4 units,
+#    so its matrix has 4 rows. Before you look: by how many pixels do the weights move from one row
+#    to the next? Expect 2 from the first row to the second, where the window moves two pixels to
+#    the right, and 10 from the second to the third, where it moves two rows of 6 pixels down and 2
+#    pixels back.
+# 2. In ``convolve``, pad the image with ``F.conv2d(…, padding=2)``, and set ``RIGHT = 8``, so that
+#    part of the digit leaves the image. Expect a difference: equivariance ends at the border.
+# 3. Replace ``edge`` with a filter that ignores mirroring, such as its transpose,
+#    ``edge.transpose(0, 1, 3, 2)``. What would a filter look like that ignores quarter turns as
+#    well? Expect the mirrored maps to agree. A filter ignores quarter turns if it looks the same
+#    from all four sides, like a bright centre on a dark background.
 #
 # **Next lesson:** :doc:`6 · LeNet-5 reads digits <plot_06_lenet5_reads_digits>`
 

@@ -4,8 +4,8 @@
 
 **How does LeNet-5 read digits, and what does it not understand?**
 
-*The network that read cheques in the nineties learns to read digits in seconds. Then you look
-inside it, and change the digits until it fails.*
+*You train a network that read cheques in the 1990s; today it learns to read digits in seconds. Then
+you look inside it and change the digits until it fails.*
 
 **Prerequisites:** lessons 2 and 3 (gradients), 4 (fully connected layers), 5 (convolution).
 
@@ -15,7 +15,7 @@ inside it, and change the digits until it fails.*
 
 * account for every size and every parameter of LeNet-5,
 * train it, read its learning curves and its confusion matrix, and use a test set properly,
-* show where such a network fails although its accuracy is high, and repair one of the failures.
+* show where such a network fails despite its high accuracy, and repair one of the failures.
 """
 
 # sphinx_gallery_thumbnail_number = 4
@@ -34,9 +34,10 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, to_device, to_host
 # %%
 # The data
 # --------
-# The digits come with scikit-learn: real handwriting of 43 people, stored in 8x8 pixels, which we
-# enlarge to 28x28. They are split into three parts with equal class proportions. The network learns
-# from the first; we monitor it on the second; the third stays untouched until the end.
+# The digits come with scikit-learn: real handwriting from 13 people, stored as 8x8 pixels, which we
+# enlarge to 28x28. They are divided into three sets with the same class proportions. The network
+# learns from the training set, and we monitor it on the validation set. The test set stays
+# untouched until the end.
 
 train, validation, test = datasets.load_dataset("digits")
 print(f"{len(train)} training, {len(validation)} validation and {len(test)} test images,",
@@ -48,12 +49,13 @@ for k in range(10):
         grid[row, k].imshow(train[i][0], cmap="gray")
         grid[row, k].set_axis_off()
     grid[0, k].set_title(train.classes[k])
-figure.suptitle("Four training images of every class")
+figure.suptitle("Four training images from each class")
 
 # %%
-# A network learns best from numbers around 0 with a spread around 1. So we subtract the mean and
-# divide by the standard deviation of all training pixels. (Of the *training* pixels: taking
-# anything from the test set, even a mean, is peeking at the exam paper.)
+# A network learns best from numbers with a mean near 0 and a standard deviation near 1. So we
+# subtract the mean of all training pixels and divide by their standard deviation. (We use only the
+# *training* pixels: taking anything from the test set, even a mean, would be peeking at the exam
+# paper.)
 
 mean, std = train.images.mean() / 255, train.images.std() / 255
 prepare = transforms.Compose([transforms.ToArray(), transforms.Normalize(mean, std)])
@@ -64,9 +66,9 @@ print(f"a batch {images.shape}: mean {images.mean():.2f}, standard deviation {im
 # %%
 # The network, layer by layer
 # ---------------------------
-# LeNet-5 is a table: convolutions of 5x5 pixels look for patterns, max pooling keeps the strongest
-# response of every 2x2 pixels, and three fully connected layers decide. Sending one image through
-# it shows the sizes along the way.
+# We can write LeNet-5 as a table. Its 5x5 convolutions look for patterns, max pooling keeps the
+# strongest response in every 2x2 window, and three fully connected layers decide. To see the sizes
+# along the way, we send one image through the network.
 
 manual_seed(0)
 model = models.lenet5()
@@ -81,12 +83,12 @@ with no_grad():
         if isinstance(layer, Conv2d | MaxPool2d):
             sides.append(x.shape[2])
 print(f"{'total':<25} {model.parameter_count():>10,}")
-print("side of the maps:", " -> ".join(map(str, sides)))
+print("side length of the maps:", " -> ".join(map(str, sides)))
 
 # %%
-# Check one line by hand. The second convolution has 16 filters; each looks at 5x5 pixels of all 6
-# maps and has one bias: 16·(6·5·5 + 1). And look where the parameters are: the convolutions, which
-# do the seeing, have only a few of them.
+# Let us check one line by hand. The second convolution has 16 filters, each of which looks at 5x5
+# pixels in all 6 maps and has one bias: 16·(6·5·5 + 1). And look where the parameters are: the
+# convolutions, which do the seeing, have only a few of them.
 
 by_hand = 16 * (6 * 5 * 5 + 1)
 first_linear = model.classifier[0].parameter_count()
@@ -98,9 +100,10 @@ print(
 # %%
 # Which LeNet-5?
 # --------------
-# Three networks go by this name. ``lenet5`` pads the image by two pixels, which gives the first
-# convolution the 32x32 pixels of 1998. ``lenet5_lecture`` is the version of many lecture notes:
-# Conv-Pool-Conv-Pool-FC-FC, no padding, one hidden layer.
+# Three networks go by this name. ``lenet5`` pads the image by two pixels on each side, so that the
+# first convolution gets 32x32 pixels, as in 1998. ``lenet5_lecture`` is the version in many lecture
+# notes: Conv-Pool-Conv-Pool-FC-FC, without padding and with one hidden layer. The third is the
+# original network from LeCun et al. 1998, ``lenet5_original``, to which we come back at the end.
 #
 # =================  =====================  =====================  ================================
 # part               ``lenet5``             ``lenet5_lecture``     LeCun et al. 1998
@@ -114,8 +117,6 @@ print(
 # output             softmax of 10 scores   softmax of 10 scores   distance to ten drawn 7x12 images
 # =================  =====================  =====================  ================================
 
-# The third is ``lenet5_original``; we come back to it at the end.
-
 c1, s2, s4 = 6 * (25 + 1), 6 * 2, 16 * 2
 c3 = 6 * (3 * 25 + 1) + 9 * (4 * 25 + 1) + 1 * (6 * 25 + 1)  # six filters see 3 maps, nine 4, one 6
 c5, f6 = 120 * (16 * 25 + 1), 84 * (120 + 1)
@@ -127,13 +128,13 @@ for build in (models.lenet5, models.lenet5_lecture, models.lenet5_original):
 # %%
 # Training
 # --------
-# ``fit`` is the fifteen lines of lesson 2 with batches, a progress line and a validation after
-# every epoch. The optimizer is Adam; the learning rate falls along half a cosine from its first
-# value to zero.
+# ``fit`` is the fifteen lines from lesson 2, plus batches, a progress line, and an evaluation on
+# the validation set after every epoch. The optimizer is Adam. The learning rate falls from its
+# initial value to zero along half a cosine.
 
 
 def trained(model, transform, unchanged, epochs=8):
-    """Train on the training images after these transforms; returns the model and the history.
+    """Train on the training images with this transform; return the model and its history.
 
     unchanged: the transform for validation, without shifts.
     """
@@ -175,14 +176,15 @@ left.legend(frameon=False)
 
 # %%
 # At the beginning the validation curve is *better* than the training curve. There is nothing
-# strange about that: the training numbers are means over an epoch during which the network was
-# still worse. Later the training loss keeps falling after the validation loss has all but stopped.
-# From then on the network learns the training images rather than digits.
+# strange about that: the training values are averages over an epoch, and for most of the epoch the
+# network was worse than at its end. Later, the training loss keeps falling although the validation
+# loss has all but stopped. From then on the network learns the training images rather than digits.
 #
 # The test, once
 # --------------
-# Now, and only now, the third part. If we looked, changed a setting, and looked again, the settings
-# would be fitted to these 360 images, and the number would be too optimistic.
+# Now, and only now, we use the test set. If we looked at the result, changed a setting, and looked
+# again, we would be fitting the settings to these 360 images, and the accuracy would be too
+# optimistic.
 
 test_batches = datasets.DataLoader(test, 256, transform=prepare)
 logits, labels = training.predict_logits(model, test_batches)
@@ -193,8 +195,9 @@ print(f"test accuracy {accuracy(logits, labels):.2%}: {correct} of {len(labels)}
       f"standard error {error:.2%}")  # fmt: skip
 
 # %%
-# The standard error says how much the number would vary with other test images. If the accuracies
-# of two networks differ by less than two or three of these, the test does not tell them apart.
+# The standard error says how much the accuracy would vary from one set of test images to another.
+# If the accuracies of two networks differ by less than two or three standard errors, the test
+# cannot tell them apart.
 
 confusion = confusion_matrix(predictions, labels, 10)
 worst = per_class_accuracy(confusion).argmin()
@@ -216,10 +219,10 @@ axes.set(xlabel="predicted class", ylabel="true class", title="Errors are off th
 # What does it look at?
 # ---------------------
 # The first convolution has six filters of 5x5 weights. A filter responds strongly where the image
-# resembles it. Below each filter is the feature map of one test digit after that convolution, ReLU
-# and pooling: it is bright where the filter found something. The last row shows seven of the
-# sixteen maps after the second convolution and pooling. The deeper the layer, the coarser the
-# position and the more specific the pattern.
+# resembles it. Below each filter is its feature map for one test digit, after ReLU and pooling; the
+# map is bright where the filter found its pattern. The last row shows seven of the sixteen maps
+# after the second convolution and pooling. The deeper the layer, the more specific the pattern and
+# the less precise its position.
 
 filters = to_host(model.features[0].weight.data)[:, 0]
 chosen = int(np.flatnonzero(labels == 4)[0])
@@ -248,7 +251,8 @@ figure.colorbar(picture, ax=grid, label="weight", shrink=0.3, anchor=(0, 0.95))
 # When is it unsure?
 # ------------------
 # Softmax turns the ten scores into probabilities. We sort the test digits by the probability of the
-# predicted class and look at the twelve least certain. Would you have known?
+# predicted class and look at the twelve digits about which the network is least certain. Would you
+# have recognised them?
 
 probabilities = F.softmax(logits).numpy()
 confidence = probabilities.max(axis=1)
@@ -260,18 +264,19 @@ for i, axes in zip(unsure, grid.flat, strict=True):
     title = f"{predictions[i]} ({confidence[i]:.0%})" + ("" if right else f", is {labels[i]}")
     axes.set_title(title, fontsize=10, color="black" if right else VERMILION)
     axes.set_axis_off()
-figure.suptitle("The least certain predictions; wrong ones in orange")
+figure.suptitle("The least certain predictions; wrong predictions in orange")
 wrong = predictions != labels
 print(f"of the {wrong.sum()} errors, {wrong[unsure].sum()} are among these twelve")
 
 # %%
-# So the probability is useful: a machine that sorts letters can pass the uncertain ones to a human
-# and avoid many of its errors. But see how it does on images unlike those it learned from.
+# So the probability is useful: a machine that sorts letters can pass the doubtful ones on to a
+# human and avoid many of its errors. But see what happens with images unlike those that the network
+# learned from.
 #
 # The same digit, changed
 # -----------------------
-# To you a digit is still a digit when it is dark on bright, or a few pixels to the side. The
-# network has never seen such images.
+# To you, a digit is still the same digit if it is dark on a bright background, or a few pixels to
+# the side. The network has never seen such images.
 
 
 def predict(model, images):
@@ -298,13 +303,13 @@ print(f"accuracy on inverted test digits {accuracy(inverted, labels):.1%} (guess
       f"with a mean confidence of {inverted.max(axis=1).mean():.0%}")  # fmt: skip
 
 # %%
-# On inverted digits it is nearly always wrong, and does not know it. Its probabilities are only
-# meaningful for digits like the training images.
+# On inverted digits the network is nearly always wrong, and it does not know it. Its probabilities
+# are meaningful only for digits that resemble the training images.
 #
-# Convolutions are said to make a network indifferent to the position of a pattern. We measure this
-# with all test digits, moved left and right by up to six pixels. We also train a second network,
-# the same but on images shifted at random by up to two pixels, differently in every epoch. (We
-# choose nothing by these curves, so we may look at the test set again.)
+# Convolutions are said to make a network insensitive to the position of a pattern. To test this, we
+# move all test digits left and right by up to six pixels. We also train a second network of the
+# same kind on images that are shifted at random by up to two pixels, differently in every epoch.
+# (We do not choose anything based on these curves, so we may use the test set again.)
 
 shifting = transforms.Compose(
     [transforms.RandomTranslate(2), transforms.ToArray(), transforms.Normalize(mean, std)]
@@ -341,31 +346,34 @@ axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.16), fontsiz
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# The convolutions and poolings do move with the digit. But the fully connected layer behind them
-# has a separate weight for every position of the last maps, and it learned where digits usually
-# are. So the first network fails after a few pixels. Training with shifts teaches it more
-# positions, and it holds out longer, even a little beyond those it saw. The dotted line is a
-# control: hardly any ink has left the image, so the digits can still be read. You would read them.
+# The feature maps of the convolution and pooling layers do move with the digit. But the fully
+# connected layer after them has a separate weight for every position in the last maps, and it has
+# learned where digits usually are. So the first network fails after a few pixels. Training with
+# shifts taught the second network more positions, and it holds out longer, even a little beyond the
+# shifts that it saw. The dotted line is a control: hardly any ink has left the image, so you could
+# still read the digits.
 #
-# This was one network with one seed each: a demonstration. The tables of results repeat such
-# comparisons with several seeds.
+# Each of the two networks was trained once, with one seed, so this is a demonstration. The tables
+# of results repeat such comparisons with several seeds.
 #
 # The network of 1998
 # -------------------
-# Now the original. Three of its ideas have gone out of use, and each is worth a look. The maps of
-# its second convolution do not see all six previous maps, but only those listed in a *table*: this
-# saves computation, and forces different maps to find different things. Its sub-sampling has a
-# trained weight and bias for every map. And it does not output scores: its last layer, F6, has 84
-# units because 84 = 7·12, and learns to *draw* the digit in 7x12 pixels. It predicts the digit
-# whose ideal picture is nearest. (We drew our own; the paper shows its pictures in a figure.)
+# Now for the original network. Three of its ideas have gone out of use, but each is worth a look.
+# First, the maps of its second convolution do not see all six previous maps, but only those listed
+# in a *table*. This saves computation, and it forces different maps to find different things.
+# Second, its sub-sampling layers have a trained weight and bias for every map. Third, the network
+# does not output scores. Its last layer, F6, has 84 units because 84 = 7·12, and it learns to
+# *draw* the digit in 7x12 pixels. The network predicts the digit whose ideal picture is nearest to
+# this drawing. (We drew our own ideal pictures; the paper shows its pictures in a figure.)
 #
-# We train it twice: with the loss of the paper, which is the squared distance between F6 and the
-# ideal picture of the right digit as long as that is large, and with cross-entropy, for which the
-# right picture only needs to be nearer than the others.
+# We train it twice. The first time we use the loss from the paper, which is essentially the squared
+# distance between F6 and the ideal picture of the right digit as long as that distance is large.
+# The second time we use cross-entropy, for which the right picture only needs to be nearer than the
+# others.
 
 paper = transforms.Compose(
     [transforms.Pad((32, 32)), transforms.ToArray(), transforms.Normalize(0.1 / 1.275, 1 / 1.275)]
-)  # -0.1 to 1.175
+)  # pixels from -0.1 to 1.175
 shown = [int(np.flatnonzero(labels == k)[0]) for k in range(10)]
 x = Tensor(to_device(np.stack([paper(test[i][0]) for i in shown]), device))
 drawings = {}
@@ -401,9 +409,10 @@ for row, (name, images) in zip(grid, rows.items(), strict=True):
 figure.suptitle("What the 84 units of F6 make of ten test digits")
 
 # %%
-# With the loss of the paper F6 draws, and when it is sure it draws the ideal almost pixel by pixel.
-# With cross-entropy it is right about as often, but draws next to nothing: faint differences are
-# enough. A network learns only what its loss rewards.
+# With the loss from the paper, F6 does draw the digit, and when the network is sure, the drawing
+# matches the ideal picture almost pixel by pixel. With cross-entropy, the network is right about as
+# often, but F6 draws next to nothing: faint differences are enough. A network learns only what its
+# loss rewards.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 2.6), layout="constrained")
 left.imshow(original.features[4].connected.T, cmap="gray_r", vmax=1.6)
@@ -420,9 +429,9 @@ near = np.sort(distances[np.triu_indices(10, 1)])
 print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 
 # %%
-# Similar digits have similar pictures: a doubtful 3 is drawn somewhere between a 3 and an 8, and a
-# program that reads whole words can use that. Softmax, which pushes one score up and all others
-# down, ignores which digits look alike.
+# Similar digits have similar ideal pictures: the drawing of a doubtful 3 lies somewhere between a 3
+# and an 8, and a program that reads whole words can use that. Softmax, which pushes one score up
+# and all others down, ignores which digits look alike.
 #
 # The same on the command line
 # ----------------------------
@@ -432,20 +441,20 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 #    minivision evaluate runs/lenet5-digits-1
 #    minivision predict runs/lenet5-digits-1 my_digit.png
 #
-# ``train`` writes a folder under ``runs/`` with the settings, one line per epoch, the weights
-# and the curves, and prints its name. ``predict`` first frames your picture as the training images
-# are framed: it finds the ink, whether dark or bright, scales it and puts it into the middle. After
-# this lesson you know why.
+# ``train`` creates a folder under ``runs/`` for the settings, a log with one line per epoch, the
+# weights and the learning curves, and prints its name. ``predict`` first makes your picture look
+# like the training images: it finds the ink, whether dark or bright, scales it, and moves it to the
+# centre. After this lesson you know why.
 #
 # Three things to try
 # -------------------
 # 1. Train ``models.lenet5_lecture()`` instead of ``models.lenet5()``. Expect a test accuracy within
-#    two standard errors of the one above, with little more than half the parameters.
+#    two standard errors of the one above, with only a little more than half the parameters.
 # 2. Replace ``transforms.RandomTranslate(2)`` with ``transforms.RandomTranslate(4)``. Expect the
 #    blue curve to stay high up to about four pixels, and its left end to drop a little: the same
 #    network has more to learn in the same eight epochs.
-# 3. Train on inverted images, too: add a transform in front that returns ``255 - image`` with
-#    probability one half,
+# 3. Train on inverted images as well: put a transform first that returns ``255 - image`` with
+#    probability one half:
 #
 #    .. code-block:: python
 #
@@ -455,8 +464,8 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 #           def __call__(self, image, rng):
 #               return 255 - image if rng.random() < 0.5 else image
 #
-#    Expect the accuracy on inverted digits to rise to nearly that of the others. What you want a
-#    network to ignore, you must show it.
+#    Expect the accuracy on inverted digits to rise nearly to that on the others. If you want a
+#    network to ignore something, you have to show it examples.
 #
 # **Next lesson:** 7 · AlexNet
 

@@ -4,8 +4,9 @@
 
 **Which of AlexNet's ideas helped, and by how much?**
 
-*In 2012 one network won the ImageNet contest by a margin that changed the field. Take it apart:
-every idea in it is a few lines here, and each one has been measured, whether or not it helped.*
+*In 2012 one network won the ImageNet contest by a margin that changed the field. Here you take it
+apart: each of its ideas needs only a few lines of code, and most have been measured, whether or not
+they helped.*
 
 **Prerequisites:** lessons 2 (gradients), 5 (convolution) and 6 (LeNet-5).
 
@@ -15,7 +16,7 @@ every idea in it is a few lines here, and each one has been measured, whether or
 
 * account for the neurons, parameters and operations of AlexNet, and say where they are,
 * show what ReLU, local response normalisation, overlapping pooling and dropout do,
-* say what crosses between the two towers, and why so little does.
+* say what the two towers exchange, and why it is so little.
 """
 
 # sphinx_gallery_thumbnail_number = 8
@@ -36,9 +37,10 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, to_device
 # The network of 2012
 # -------------------
 # AlexNet (Krizhevsky, Sutskever & Hinton 2012) sorts photographs into 1,000 classes. It is LeNet-5
-# grown up: convolutions and poolings that see, fully connected layers that decide. Five
-# convolutions and two hidden fully connected layers make seven hidden layers; the eighth computes
-# the scores. Drawing its weights would take some seconds, and a table does not need them.
+# grown up: its convolution and pooling layers look for patterns, and its fully connected layers
+# decide. Five convolutions and two hidden fully connected layers make seven hidden layers; the
+# eighth layer computes the scores. Initialising the weights at random would take a few seconds, and
+# a table does not need them, so we skip that step.
 
 with nn.skip_init():
     whole = models.alexnet()
@@ -46,9 +48,9 @@ table = summary(whole)
 print(table)
 
 # %%
-# How many neurons is that? Every number that a convolution or a fully connected layer outputs is
-# one. The paper's abstract says 650,000. Lectures sometimes say 605,000, perhaps because two digits
-# were swapped. We can simply count:
+# How many neurons does the network have? Every number that a convolution or a fully connected layer
+# outputs counts as one. The paper's abstract says 650,000. Lectures sometimes say 605,000, perhaps
+# because two digits were swapped. We can simply count:
 
 layers = [row for row in table.rows if row.kind in ("Conv2d", "Linear")]
 names = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
@@ -57,7 +59,8 @@ print(" + ".join(f"{n:,}" for n in neurons), f"= {sum(neurons):,} neurons")
 print(f"{table.parameters:,} parameters, {table.multiply_adds:,} multiply-adds for one image")
 
 # %%
-# Where are they? It depends on what you count.
+# In which layers are they? The answer depends on whether you count neurons, parameters or
+# operations.
 
 figure, panels = plt.subplots(1, 3, figsize=(9.2, 3.4), layout="constrained", sharey=True)
 for axes, counts, what in zip(
@@ -76,24 +79,27 @@ for axes, counts, what in zip(
     print(f"{what:<14} {shares[:5].sum():6.1%} in convolutions,",
           f"{shares[5:].sum():6.1%} in fully connected layers")  # fmt: skip
 panels[0].invert_yaxis()
-figure.suptitle("Convolutions (blue) do the work, fully connected layers (orange) own the weights")
+figure.suptitle("Convolutions (blue) do the work, fully connected layers (orange) hold the weights")
 
 # %%
-# The convolutions use each weight at every position of the image. That is why a few weights cause
-# most of the work, while nearly all weights are in the layers that use each of them once.
+# A convolution uses each of its weights at every position in the image. That is why few weights
+# cause most of the work, while nearly all weights are in the fully connected layers, which use each
+# of them only once.
 #
 # Runs made beforehand
 # --------------------
-# Each idea below was removed from, or added to, a small AlexNet for images of 32x32 pixels
-# (``alexnet_small``: the same layers with fewer maps), on a few thousand images of CIFAR-10
-# (``examples/measure_network_choices.py``). Every variant got its own learning rate: the best on
-# the validation images, in runs with a seed that is not used again. The other seeds determine the
-# images, the initial weights and the order, and use the test images once. So the variants can be
-# compared seed by seed. (A validation accuracy of 0 means that the loss became infinite.) These are
-# small networks, trained for a short time; the results need not hold for 1.2 million photographs.
+# We tested most of the ideas below by adding them to, or removing them from, a small AlexNet for
+# images of 32x32 pixels (``alexnet_small``: the same layers with fewer maps). All variants were
+# trained on a few thousand images from CIFAR-10 (``examples/measure_network_choices.py``). Every
+# variant has its own learning rate: the one with the best validation accuracy in trial runs, whose
+# seed is not used again. In the other runs, the seed determines the images, the initial weights and
+# the order of the images, so the variants can be compared seed by seed. Each of these runs uses the
+# test images once. (A validation accuracy of 0 means that the loss was not finite.) These are small
+# networks, trained for a short time; the results need not hold for the 1.2 million photographs of
+# ImageNet.
 
 rows = recorded_rows("network_choices.json")
-CHOOSING = 100  # the seed whose runs chose the rates
+CHOOSING = 100  # the seed of the trial runs, which chose the rates
 VARIANTS = {
     "activation": ["tanh", "relu"],
     "activation, calm start": ["tanh", "relu"],
@@ -102,14 +108,14 @@ VARIANTS = {
     "head": ["flatten", "average"],
     "dropout": ["none", "0.5"],
 }
-# One network, recorded under one of these names.
+# These are one and the same network, recorded under only one of the names.
 SAME = {
     ("activation", "relu"), ("normalization", "none"), ("pooling", "3 by 2"), ("head", "flatten")
 }  # fmt: skip
 
 
 def recorded(comparison, variant):
-    """The rows that chose a variant's rate, by rate, and those that count at that rate, by seed."""
+    """A variant's trial runs, by rate, and its runs at the best of these rates, by seed."""
     names = {(comparison, variant)}
     names = SAME if names <= SAME else names
     mine = [row for row in rows if (row["comparison"], row["variant"]) in names]
@@ -121,19 +127,19 @@ def recorded(comparison, variant):
 
 
 def mean_and_spread(found, quantity):
-    """Mean and standard deviation over the seeds of `recorded`'s rows."""
+    """Mean and standard deviation of a quantity over the seeds that `recorded` found."""
     values = np.array([row[quantity] for row in found.values()])
     return values.mean(), values.std(ddof=1) if len(values) > 1 else 0.0
 
 
 def report(comparison):
-    """Print what was recorded, and every variant against the first one, seed by seed."""
+    """Print what was recorded, and compare every variant with the first, seed by seed."""
     first = VARIANTS[comparison][0]
     base = recorded(comparison, first)[1]
     for variant in VARIANTS[comparison]:
         tried, found = recorded(comparison, variant)
         if not found:
-            print(f"{variant}: not recorded yet; examples/measure_network_choices.py does it")
+            print(f"{variant}: not recorded yet; run examples/measure_network_choices.py")
             continue
         one = next(iter(found.values()))
         print(f"{variant}: {one['parameters']:,} parameters")
@@ -154,17 +160,17 @@ print(f"{len(rows)} recorded runs")
 # %%
 # ReLU instead of tanh
 # --------------------
-# A neuron of the nineties passed its sum through tanh, or a function of that shape. For large sums
-# such a curve is flat: the unit is *saturated*, and hardly any gradient passes. ReLU, max(0, a),
-# passes all of the gradient or none.
+# In the 1990s, a neuron passed its sum through tanh or a function of similar shape. For large sums
+# such a function is flat: the unit is *saturated*, and hardly any gradient passes. ReLU, max(0, a),
+# passes either all of the gradient or none.
 #
-# How much survives several layers? We send random numbers through five layers whose sums have the
-# standard deviation s, and a random gradient through each activation. What fraction of its squared
-# length is left after all five?
+# How much of the gradient survives several layers? We send random numbers through five layers, in
+# which we scale the sums to a standard deviation of s, and we send a random gradient back through
+# each activation. What fraction of its squared length is left after all five?
 
 
 def survives(activation, s, depth=5, units=400):
-    """The share of the squared gradient that passes the activations, and of nearly closed units."""
+    """The share of the squared gradient that passes, and the share of nearly closed units."""
     rng = np.random.default_rng(0)
     y, share, closed = rng.normal(size=(50, units)), 1.0, []
     for _ in range(depth):
@@ -195,7 +201,9 @@ for name, function, colour, style in (
     print(f"{name}: survives" + " " * 10 + "".join(f"{v:>9.1e}" for v in results[::2, 0]))
     print(f"{name}: closed units" + " " * 6 + "".join(f"{v:>9.0%}" for v in results[::2, 1]))
 left.set(xlabel="sum a", title="derivative of the activation")
-right.set(xlabel="standard deviation s of the sums", title="gradient² that passes five layers")
+right.set(
+    xlabel="standard deviation s of the sums", title="share of gradient² left after five layers"
+)
 right.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
 for axes in (left, right):
     axes.grid(color=PALE)
@@ -203,24 +211,26 @@ for axes in (left, right):
     axes.legend(frameon=False)
 
 # %%
-# Be fair to both. While the sums are small, tanh passes everything, and ReLU loses half at every
-# layer, because half of the units are off. But that half is the same at every scale, so the initial
-# weights can make up for it: He's variance is 2 over the number of inputs, not 1. What tanh passes
-# depends on how large the sums have become, and in training they grow. (These are the activations
-# alone; the weights between them multiply the gradient, too.)
+# Let us be fair to both. As long as the sums are small, tanh passes nearly everything, and ReLU
+# loses half at every layer, because half of the units are off. But ReLU loses the same half at
+# every scale, so the initial weights can make up for it: He initialization uses a variance of 2
+# divided by the number of inputs, instead of 1 divided by that number. What tanh passes depends on
+# how large the sums are, and they grow during training. (These are the activations alone; the
+# weights between them multiply the gradient, too.)
 #
 # The paper reports that on CIFAR-10 a network reached 25 % training error six times as fast with
-# ReLU as with tanh. And the small AlexNet?
+# ReLU as with tanh. How does the small AlexNet do?
 
 report("activation")
 
 # %%
-# Look at the learning rates, too: above which one does accuracy fall? Each variant is judged at the
-# rate that suits it best. Here is one thing that may matter, measured on fresh weights: how large
-# are the scores before anything has been learned? The largest of overlapping windows is larger than
-# the mean; tanh bends it back, ReLU passes it on, and the layers add up. (Whether this explains the
-# table is another question; the third thing to try below asks it.) The paper's six-fold speed was
-# measured with another network, trained differently.
+# Look at the learning rates, too: above which rate does the accuracy fall? Each variant is judged
+# at the rate that suits it best. Next we measure one thing that may matter, namely how large the
+# scores are before anything has been learned. Max pooling picks the largest value of each window,
+# which is larger than the mean. The tanh function compresses it again, whereas ReLU passes it on,
+# and the effect grows from layer to layer. (Whether this explains the accuracies is a different
+# question; see the third thing to try below.) The sixfold speed in the paper was measured with a
+# different network, trained differently.
 
 noise = Tensor(np.random.default_rng(1).normal(size=(16, 3, 32, 32)).astype(np.float32))
 for name in VARIANTS["activation"]:
@@ -240,7 +250,9 @@ if all(curves.values()):
         epochs = np.arange(1, losses.shape[1] + 1)
         axes.plot(epochs, losses.mean(axis=0), style, color=colour, markersize=5, label=variant)
         axes.fill_between(epochs, losses.min(axis=0), losses.max(axis=0), color=colour, alpha=0.2)
-    axes.set(xlabel="epoch", ylabel="training loss", title="tanh and ReLU, all seeds of each")
+    axes.set(
+        xlabel="epoch", ylabel="training loss", title="tanh and ReLU: mean and range over the seeds"
+    )
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
@@ -248,23 +260,24 @@ else:
     print("The curves are not recorded yet.")
 
 # %%
-# So we try again, without what might have held ReLU back: the last layer's weights begin ten times
-# smaller, so both networks start with small scores; the learning rate rises during the first epoch;
-# and training takes twice as long.
+# So we try again, with a *calm start* that avoids what might have held ReLU back: the weights of
+# the last layer start ten times smaller, so that both networks begin with small scores; the
+# learning rate rises during the first epoch; and training takes twice as long.
 
 report("activation, calm start")
 
 # %%
-# Whichever is ahead, this table is the fairer comparison of the two, though still one of small
-# networks trained for minutes. In the paper the network is deeper and wider, and it is trained
-# until it fits.
+# Whichever activation is ahead, this is the fairer of the two comparisons, though still one between
+# small networks trained for minutes. The network in the paper is much wider and is trained for
+# days.
 #
 # Neighbours that inhibit each other
 # ----------------------------------
-# A neuron that fires strongly quiets its neighbours: *lateral inhibition*, as in the retina. Local
-# response normalisation (LRN) does it between maps. Each activation is divided by a power of
-# k + α·(sum of squares of the five maps around it), at its own place in the image. Here is a row of
-# 21 channels, one of them excited. (With an α large enough to see the effect.)
+# In the retina, a neuron that fires strongly quiets its neighbours; this is called *lateral
+# inhibition*. Local response normalisation (LRN) does the same between maps. It divides each
+# activation by a power of k + α·(sum of squares), where the sum runs over the map itself and the
+# two maps on either side, at the same position in the image. Here is a row of 21 channels, one of
+# them excited, with an α that is large enough to see the effect.
 
 rng = np.random.default_rng(0)
 channels = rng.uniform(0.8, 1.2, 21)
@@ -289,19 +302,19 @@ figure.suptitle("Orange: the excited channel. Blue: the channels whose window co
 after = y.numpy().ravel()
 near, far = [8, 9, 11, 12], [0, 1, 19, 20]
 for what, which in (("the excited channel", [10]), ("its neighbours", near)):
-    print(f"{what} in units of the quiet ones:",
+    print(f"{what} relative to the quiet channels:",
           f"{channels[which].mean() / channels[far].mean():.2f} before,",
           f"{after[which].mean() / after[far].mean():.2f} after")  # fmt: skip
 
 # %%
-# The neighbours are pressed down, and so is the excited channel, but it still stands out. The right
+# The neighbours are suppressed, and so is the excited channel, but it still stands out. The right
 # panel shows the inhibition as a gradient: raising channel 10 lowers channel 12.
 #
-# The paper's α is 1e-4. Is that much? It depends on the pixels. In 2012 they went from 0 to 255,
+# The paper's α is 1e-4. Is that a lot? It depends on the pixels. In 2012 they ranged from 0 to 255,
 # minus their mean. Today nearly everybody divides by the standard deviation, too, which makes the
-# squares thousands of times smaller. We measure the inhibition: the fraction of an activation that
-# LRN removes beyond the constant k^-β that all activations share. The filters are random, drawn as
-# in the paper.
+# squares thousands of times smaller. To see the difference, we measure the inhibition: the fraction
+# of an activation that LRN removes beyond the constant factor k^-β, which all activations share.
+# The filters are random, drawn as in the paper.
 
 photo = transforms.Resize((256, 256))(load_sample_image("flower.jpg")[:, 100:527])
 crop = photo[14:241, 14:241] / 255
@@ -319,18 +332,19 @@ with no_grad():
             kept = F.local_response_norm(x, alpha=alpha).numpy()[x.numpy() > 0]
             taken = 1 - kept / (x.numpy()[x.numpy() > 0] * 2**-0.75)
             print(f"{name:<14} α = {alpha:<7g} removes {taken.mean():7.3%} on average,",
-                  f"{np.quantile(taken, 0.99):7.3%} or more of one activation in 100")  # fmt: skip
+                  f"{np.quantile(taken, 0.99):7.3%} or more from 1 activation in 100")  # fmt: skip
 
 # %%
-# On standardised pixels the paper's α does almost nothing but divide by a constant. Switching LRN
-# off there and finding no difference is not a test of LRN. The comparison below therefore includes
-# an α of 0.1.
+# On standardised pixels, LRN with the paper's α does almost nothing but divide by a constant.
+# Switching it off and finding no difference would not be a test of LRN. The comparison below
+# therefore uses an α of 0.1.
 #
 # Before the pooling or after it?
 # -------------------------------
-# The paper has Conv-LRN-Pool. The lecture has Conv-Pool-LRN, which is the order of CaffeNet, a
-# later copy. Both are here. They have the same parameters, but a pooled map is smaller, so LRN has
-# less to do, and it computes something different.
+# In the paper the order is Conv-LRN-Pool. In the lecture course that this project accompanies it is
+# Conv-Pool-LRN, as in CaffeNet, a later version of AlexNet. Both are available here. They have the
+# same parameters, but a pooled map is smaller, so in the second order LRN has less to do, and it
+# computes something different.
 
 counts = {}
 for build in (models.alexnet, models.alexnet_caffenet):
@@ -353,10 +367,11 @@ with no_grad():
 # %%
 # Today: batch normalisation
 # --------------------------
-# LRN compares a unit with other channels at the same place. *Batch normalisation* (Ioffe & Szegedy
-# 2015) compares it with the same channel at all places and in all images of the batch: every
-# channel gets mean 0 and variance 1, and then a learned scale and shift. Here are four channels of
-# very different sizes. The last column changes image 1 and looks at image 0.
+# LRN compares a unit with other channels at the same position. *Batch normalisation* (Ioffe &
+# Szegedy 2015) compares it with the same channel at all positions in all images of the batch: every
+# channel is standardised to mean 0 and variance 1, and is then given a learned scale and shift.
+# Here are four channels with very different standard deviations. The last column shows how much the
+# output for image 0 changes if we change image 1.
 
 batch = rng.normal(size=(32, 4, 6, 6)) * np.array([0.1, 1, 5, 20]).reshape(4, 1, 1) + 3
 other = batch.copy()
@@ -373,10 +388,11 @@ for name, layer in (
           + f"{abs(layer(other).numpy()[0] - out[0]).max():>14.3f}")  # fmt: skip
 
 # %%
-# So batch normalisation keeps every channel in a range where the next layer can learn. The price:
-# in training, the output for one image depends on the others in the batch, and for inference it
-# needs running means from training. The small AlexNet without normalisation, with LRN (with α =
-# 0.1, as these pixels are standardised) and with batch normalisation at the same places:
+# So batch normalisation keeps every channel in a range where the next layer can learn. This has a
+# price: in training, the output for one image depends on the other images in the batch, and
+# inference needs running means and variances from training. We compare the small AlexNet without
+# normalisation, with LRN (with α = 0.1, because the pixels are standardised), and with batch
+# normalisation in the same places:
 
 report("normalization")
 seconds = {
@@ -386,14 +402,15 @@ seconds = {
 }
 if "none" in seconds:
     ratios = (f"{name} {t / seconds['none']:.2f}" for name, t in seconds.items())
-    print("approximate time per epoch, in units of none: " + ", ".join(ratios))
+    print("approximate time per epoch, relative to none: " + ", ".join(ratios))
 
 # %%
 # Windows that overlap
 # --------------------
-# LeNet-5 pooled windows of 2x2, side by side. AlexNet's are 3x3 with a stride of 2, so neighbours
-# share a row. The sizes are the same; but each window sees more, and a strong activation at a
-# border can count in two of them. The paper reports an error 0.4 points lower.
+# LeNet-5 pooled windows of 2x2, side by side. AlexNet's windows are 3x3 with a stride of 2, so
+# neighbouring windows share a row or a column. The output sizes are the same, but each window sees
+# more, and a strong activation at the edge of one window can count in the next window, too. The
+# paper reports that this reduced the error by 0.4 points.
 
 row = Tensor(np.array([0, 1, 0, 0, 5, 0, 2, 0, 0], np.float64).reshape(1, 1, 1, 9))
 print("a row of units      ", row.numpy().ravel().astype(int))
@@ -406,12 +423,12 @@ report("pooling")
 # %%
 # Two towers
 # ----------
-# A GPU of 2012 had 3 GB, and the network was too large to train on one. So the maps were split
-# between two GPUs, half on each, and so were the hidden layers: 4096 units are 2 x 2048. The GPUs
-# exchange maps only before the third convolution and in the fully connected layers, because
-# transfers are slow. ``alexnet_two_tower`` is that arrangement; here it is a quarter as wide, with
-# the same weights as the whole network. (Each tower normalises with the two nearest maps of the
-# other, as the paper's formula says.)
+# A GPU in 2012 had 3 GB of memory, and the network was too large to train on one. So the maps were
+# split between two GPUs, half on each, and so were the hidden layers: 4096 units became 2 x 2048.
+# Because transfers are slow, the GPUs exchange maps only before the third convolution and in the
+# fully connected layers. ``alexnet_two_tower`` has this arrangement; here it is a quarter as wide,
+# and it has the same weights as the undivided network. (There is one more small exchange: each
+# tower normalises with the two nearest maps of the other tower, as the formula in the paper says.)
 
 manual_seed(0)
 narrow = models.alexnet(10, width=0.25).to(device).eval()
@@ -420,11 +437,11 @@ towers = models.alexnet_two_tower(10, width=0.25).to(device).eval()
 image = Tensor(to_device(centred / np.float32(crop.std()), device))
 with no_grad():
     difference = abs(narrow(image).numpy() - towers(image).numpy()).max()
-print(f"the largest difference of the ten scores: {difference:.1e}")
+print(f"largest difference between the ten scores of both networks: {difference:.1e}")
 
 # %%
-# Is it true that nothing crosses in the second convolution? We take the maps of both towers after
-# ``pool1``, change all maps of tower 2, and look at what changes in tower 1.
+# Is it true that nothing crosses over in the second convolution? We take the maps of both towers
+# after ``pool1``, change all maps of tower 2, and look at what changes in tower 1.
 
 KINDS = {"Conv2d": "conv", "LocalResponseNorm": "norm", "MaxPool2d": "pool"}
 with no_grad():
@@ -442,9 +459,10 @@ with no_grad():
             )
 
 # %%
-# ``conv2`` of tower 1 does not notice. The normalisation after it changes the two maps at the
-# border, and ``conv3`` sees everything. Here is the same as a picture: change one input map of a
-# convolution, and colour every output map that changes. Each row is one input map.
+# ``conv2`` in tower 1 is not affected. The normalisation after it changes only the two maps next to
+# tower 2, and ``conv3`` sees everything. The next figure shows the same thing as a picture: we
+# change one input map of a convolution at a time, and colour every output map that changes. Each
+# row is one input map.
 
 reach = {}
 with no_grad():
@@ -452,7 +470,7 @@ with no_grad():
         half = towers.towers[0].features[i].in_channels // (2 if name == "conv3" else 1)
         C = 2 * half
         base = np.repeat(rng.uniform(size=(1, C, 5, 5)), C + 1, axis=0).astype(np.float32)
-        base[np.arange(C), np.arange(C)] += 1  # image c has map c raised; the last is unchanged
+        base[np.arange(C), np.arange(C)] += 1  # map c is raised in image c; the last is unchanged
         x = to_device(base, device)
         out = towers.through((Tensor(x[:, :half]), Tensor(x[:, half:])), i, i + 1)
         out = np.concatenate([part.numpy() for part in out], axis=1)
@@ -475,9 +493,10 @@ figure.supylabel("input maps", fontsize=10)
 figure.suptitle("Which output map (across) depends on which input map (down)")
 
 # %%
-# Pale quarters are weights that do not exist; a *grouped* convolution gives such a picture, and
-# that is how one GPU computes it today. It halves the weights of these layers. Now the traffic of
-# the network at full width, for one image and one forward pass; training sends as much back.
+# The pale quarters are weights that do not exist. A *grouped* convolution produces the same
+# picture, and that is how a single GPU computes these layers today. It halves the number of their
+# weights. Next we count what the towers of the full-width network exchange, for one image and one
+# forward pass; in training, the backward pass sends as much back.
 
 with nn.skip_init():
     full = models.alexnet_two_tower().eval()
@@ -489,7 +508,7 @@ for name, count in sent.items():
 entering = {"conv2": "features.3", "conv4": "features.9", "conv5": "features.11"}
 outputs = {row.name: math.prod(row.output) for row in table.rows}
 more = {name: 4 * outputs[layer] for name, layer in entering.items()}
-print(f"total {sum(sent.values()):,}; if conv2, conv4 and conv5 crossed, too,",
+print(f"total {sum(sent.values()):,}; if conv2, conv4 and conv5 exchanged maps, too,",
       f"{sum(sent.values()) + sum(more.values()):,}")  # fmt: skip
 print("units of fc6 in each tower:", full.towers[0].classifier[0].out_features)
 del full
@@ -497,9 +516,9 @@ del full
 # %%
 # From maps to a vector
 # ---------------------
-# A linear layer takes a vector; maps must be *vectorised*. AlexNet puts all numbers of all maps in
-# a row: 256·6·6 = 9,216, and each has a weight to every hidden unit. The alternative is to keep
-# only the mean of every map, 256 numbers.
+# A fully connected layer takes a vector, so the maps must be *vectorised*. AlexNet puts all numbers
+# from all maps in a row: 256·6·6 = 9,216, each of which has a weight for every hidden unit. The
+# alternative is to keep only the mean of every map, which gives 256 numbers.
 
 fc6 = {name: (numbers + 1) * 4096 for name, numbers in (("flatten", 9216), ("average", 256))}
 print("fc6: " + ", ".join(f"{name} {count:,}" for name, count in fc6.items()), "parameters")
@@ -516,9 +535,10 @@ for head in ("flatten", "average"):
             print(f"  images of {side}x{side}: {error}")
 
 # %%
-# Flattening fixes the size of the images; a mean does not, but it forgets where in the image
-# something was. (The paper itself says that its images are 224x224. Windows of 11 at a stride of 4
-# do not fit those: ask ``alexnet`` for 224, and it raises an error like the line above.)
+# Flattening fixes the size of the images. Averaging does not, but it forgets where in the image
+# something was. (The paper itself says that its images are 224x224 pixels, but windows of 11x11
+# with a stride of 4 do not fit that size. If you give ``alexnet`` such an image, it raises an error
+# like the one above.)
 
 try:
     with no_grad():
@@ -530,11 +550,11 @@ report("head")
 # %%
 # Dropout
 # -------
-# In each training step every hidden unit is switched off with probability one half, so that no unit
-# can rely on another one. It is meant to reduce overfitting: the gap between the accuracy on
-# training images and on test images. With 1,000 images and many epochs a network can learn them by
-# heart, so we measured it there. A smaller gap does not by itself mean a better network; look at
-# both.
+# In each training step, *dropout* switches off every hidden unit with probability one half, so that
+# no unit can rely on another. It is meant to reduce overfitting, which you can see in the gap
+# between the accuracy on training images and on test images. We measured it with 1,000 images and
+# many epochs, because then a network can learn its images by heart. A smaller gap does not in
+# itself mean a better network, so look at the test accuracy, too.
 
 report("dropout")
 for variant in VARIANTS["dropout"]:
@@ -546,11 +566,13 @@ for variant in VARIANTS["dropout"]:
 # %%
 # More images from each
 # ---------------------
-# The other remedy for overfitting is to show every image differently each time. AlexNet took random
-# crops, mirrored them, and changed the light. Real light varies along certain colours, the
-# *principal components* of the pixels. In ImageNet that is mostly from dark to bright; a single
-# photograph, such as this orange flower before dark leaves, has its own. The image is moved at
-# random along ImageNet's components, by α·λ for each, with α from N(0, 0.1²) and λ the variance.
+# The other remedy for overfitting is to show every image differently each time. AlexNet was trained
+# on random crops, some of them mirrored, with random changes to the lighting. Real lighting varies
+# along certain colours, the *principal components* of the pixels. In ImageNet, the strongest
+# component runs from dark to bright; a single photograph, such as this orange flower in front of
+# dark leaves, has its own components. The augmentation adds a random multiple of each of ImageNet's
+# components to all pixels: α·λ, with α drawn from N(0, 0.1²) and λ the variance along the
+# component.
 
 usual = transforms.PCAColor()
 for where, (values, vectors) in (
@@ -573,14 +595,15 @@ for line, sigma in zip(grid, (0.1, 1.0), strict=True):
         axes.set_title(f"σ = {sigma:g}: {numbers}", fontsize=10)
 for axes in grid.flat:
     axes.set_axis_off()
-figure.suptitle("PCA colour: what is added to red, green and blue (of 255)")
+figure.suptitle("PCA colour: what is added to red, green and blue (out of 255)")
 
 # %%
-# With the paper's 0.1 you have to look twice. The second row has ten times as much.
+# With the paper's σ of 0.1, you have to look twice to see a change. In the second row, σ is ten
+# times as large.
 #
-# At test time, too, AlexNet looks more than once: at ten crops, the four corners, the centre and
-# all five mirrored. The ten outputs are averaged. The paper reports that this reduced its error
-# from 39.0 % to 37.5 %, at ten times the work.
+# AlexNet also looks at each test image more than once: at the four corners, the centre, and the
+# mirror images of all five. The ten outputs are averaged. The paper reports that this reduced the
+# error from 39.0 % to 37.5 %, at ten times the work.
 
 figure = plt.figure(figsize=(9.2, 3.3), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=[1, 2])
@@ -603,9 +626,9 @@ figure.suptitle("Ten crops (smaller than the paper's, so that the frames can be 
 # %%
 # What each idea contributed here
 # -------------------------------
-# All recorded comparisons side by side: each point is the mean over the seeds, its bar their
-# standard deviation. If bars overlap, these runs do not distinguish the variants. Look at what was
-# confirmed and at what was not; both are results.
+# The figure shows all recorded comparisons side by side. Each point is the mean over the seeds, and
+# its bar is the standard deviation. If the bars overlap, these runs do not distinguish the
+# variants. Look at what was confirmed and at what was not; both are results.
 
 found = {
     comparison: {v: got for v in variants if (got := recorded(comparison, v)[1])}
@@ -627,23 +650,24 @@ if any(found.values()):
     figure.supylabel("test accuracy")
     figure.suptitle("CIFAR-10, small AlexNet: mean and standard deviation over the seeds")
 else:
-    print("Nothing is recorded; examples/measure_network_choices.py would fill this figure.")
+    print("Nothing is recorded yet; run examples/measure_network_choices.py for this figure.")
 
 # %%
-# Dropout was measured on fewer images than the others, so it has its own panel.
+# Dropout was measured on fewer images than the others, so compare its two points only with each
+# other.
 #
 # Three things to try
 # -------------------
-# 1. Give ``survives`` a depth of 20. What is left of ReLU's gradient, and of that of
-#    ``F.leaky_relu``? Expect half of the squares at every layer, so about one millionth at every
-#    scale, and hardly any difference between the two.
-# 2. In the picture of lateral inhibition take ``size=9``; then size 5 again and ``alpha=2``. Expect
-#    four lower neighbours on each side for the larger window (the colours show only two). With the
-#    larger α the excited channel hardly stands out any more.
+# 1. Give ``survives`` a depth of 20. What is left of the gradient with ReLU, and with
+#    ``F.leaky_relu``? Expect each layer to halve the squared gradient, which leaves about one
+#    millionth at every scale, and expect hardly any difference between the two functions.
+# 2. In the figure on lateral inhibition, set ``size=9``; then go back to size 5 and set
+#    ``alpha=2``. Expect the larger window to lower four neighbours on each side (the colours show
+#    only two). With the larger α, the excited channel hardly stands out any more.
 # 3. Compare the learning rates in the two tables of activations. Does the ReLU network tolerate a
-#    larger one after the calm start? Expect it to: its validation accuracy collapsed at 0.02
-#    before, and holds at 0.04 now. Which of the three changes did that, these runs cannot say; to
-#    find out, make one of them at a time in ``measure_network_choices.py``.
+#    larger rate with the calm start? Expect it to: without the calm start its validation accuracy
+#    collapsed at 0.02; with it, the accuracy holds at 0.04. These runs cannot tell which of the
+#    three changes did that. To find out, make them one at a time in ``measure_network_choices.py``.
 #
 # **Next lesson:** :doc:`8 · Receptive fields <plot_08_receptive_fields>`
 
