@@ -91,10 +91,10 @@ axes.set(xticks=[], yticks=[], title="What one unit in each layer sees")
 # always the same distance apart. So three numbers, all in pixels, describe a layer: the size r of
 # each window, the jump j from one unit's window to the next, and the centre c of the first unit's
 # window, measured from the edge of the image. The image itself has r = 1, j = 1 and c = 0.5: each
-# pixel sees only itself, and the centre of the first pixel is half a pixel from the edge. A unit of
-# a layer with kernel size k looks at k units of the layer below in each direction, and their
-# windows are j pixels apart. So a layer with kernel size k, stride s and padding p changes the
-# three numbers like this:
+# pixel sees only itself, and the centre of the first pixel is half a pixel from the edge. Now take
+# a layer with kernel size k, stride s and padding p. Each of its units looks at k units of the
+# layer below in each direction, whose windows are j pixels apart. So the layer changes the three
+# numbers like this:
 
 n, r, j, c = 227, 1, 1, 0.5
 print(f"{'layer':<7}{'k':>4}{'s':>4}{'p':>4}{'units':>8}{'sees r':>8}{'jump j':>8}{'centre c':>10}")
@@ -183,7 +183,7 @@ for pixel in ((0, 0), (14, 14)):
 # %%
 # Large filters or many layers
 # ----------------------------
-# Early networks matched the size of their first filters to the size of their images.
+# Early networks matched the size of their first filters to the size of their images:
 
 for name, size, kernel in (("LeNet-5", 28, 5), ("AlexNet", 227, 11)):
     print(f"{name}: {kernel}x{kernel} filters on {size}x{size} pixels,",
@@ -212,9 +212,9 @@ for name, network in (("one 7x7", one), ("three 3x3", three)):
 # %%
 # Both see 7x7 pixels, but the three 3x3 layers need only 27·C² weights instead of 49·C², and the
 # number of multiply-adds falls by the same factor. They also have three ReLUs instead of one. The
-# last column shows the price: every layer keeps its output for the backward pass. Because small
-# filters are cheaper, large ones became rare. VGG, the subject of the next lesson, is built from
-# 3x3 filters.
+# last column shows the price: every layer keeps its output for the backward pass. Because stacks of
+# small filters are cheaper, large filters became rare. VGG, the subject of the next lesson, is
+# built from 3x3 filters.
 #
 # What a unit really looks at
 # ---------------------------

@@ -113,10 +113,10 @@ figure.suptitle("VGG-16 (D): convolutions blue, fully connected layers orange")
 # used only once. So most of the weights are in the fully connected layers (the *head*), and most of
 # the work is in the convolutions (the *backbone*).
 #
-# A linear layer needs a vector as its input, so the feature maps must become one. The paper
-# **flattens** them into 512·7·7 numbers, one for each channel and position. The alternative is to
-# take the **average** of each map, which leaves 512 numbers, and to follow it with a single linear
-# layer. What difference does this make?
+# A linear layer needs a vector as its input, so the feature maps have to be turned into one. The
+# paper **flattens** them into 512·7·7 numbers, one for each channel and position. The alternative
+# is to take the **average** of each map, which leaves 512 numbers, and to follow it with a single
+# linear layer. What difference does this make?
 
 for head in ("flatten", "average"):
     with nn.skip_init():
@@ -290,7 +290,7 @@ for name, kernels in (("three 3x3", [3, 3, 3]), ("one 7x7", [7])):
 compare("kernels", ("three 3x3", "one 7x7"))
 
 # %%
-# What was left out
+# What VGG left out
 # -----------------
 # AlexNet normalises across neighbouring channels (LRN). The VGG paper compared A with A-LRN, found
 # no gain, and dropped LRN from the deeper networks. LRN has no weights, so A and A-LRN have the
@@ -332,9 +332,9 @@ else:
 # ------------------
 # Each unit sums n inputs, each multiplied by a weight with standard deviation σ, and ReLU removes
 # half of the signal's energy. So a layer multiplies the size of the signal by about σ·√(n/2). For a
-# 3x3 convolution, n is 9 times the number of input channels. If σ = √(2/n), which is He's rule, the
+# 3x3 convolution, n is 9 times the number of input maps. If σ = √(2/n), which is He's rule, the
 # factor is 1. Any other factor is raised to the power of the depth. To see this, we send noise
-# through 32 convolutions with 16 channels each.
+# through 32 convolutions with 16 maps each.
 
 RULES = {
     "0.01": nn.initializers.normal(0.01),
@@ -366,11 +366,11 @@ for rule, draw in RULES.items():
           f"{measured:.2f} measured")  # fmt: skip
 
 # %%
-# The measured factors differ slightly from the formula, because sixteen channels are few and
-# padding adds zeros. The first panel shows this stack. The other two show recorded values for the
-# sixteen convolutions of VGG-E at the paper's widths: the size of the outputs in the forward pass
-# and of the gradients in the backward pass (``examples/measure_initialization.py``; the thin lines
-# are three seeds).
+# The measured factors differ slightly from the formula, because sixteen maps are few and padding
+# adds zeros. The first panel of the figure shows this stack. The other two show recorded values for
+# the sixteen convolutions of VGG-E at the paper's widths: the size of the outputs in the forward
+# pass and of the gradients in the backward pass (``examples/measure_initialization.py``; each thin
+# line is one of three seeds).
 
 recorded = recorded_rows("initialization.json")
 figure, grid = plt.subplots(1, 3, figsize=(9.8, 3.5), layout="constrained", sharey=True)
@@ -383,7 +383,7 @@ for rule, (colour, style) in STYLES.items():
                 axes.semilogy(range(1, 17), row[quantity], style, color=colour, markersize=3,
                               linewidth=0.8)  # fmt: skip
 for axes, title in zip(
-    grid, ("32 convolutions, 16 channels", "VGG-E: outputs", "VGG-E: gradients"), strict=True
+    grid, ("32 convolutions, 16 maps", "VGG-E: outputs", "VGG-E: gradients"), strict=True
 ):
     axes.set(xlabel="convolution", title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -403,10 +403,9 @@ for name in dict.fromkeys(row["network"] for row in recorded if row["kind"] == "
             print(f"{name:<8} {rule:>5} {forward:>9.1e} {back:>9.1e}  ({len(rows)} seeds)")
 
 # %%
-# A fixed σ is right for only one width: compare σ = 0.1 in the stack with 16 channels and in the
-# much wider VGG-E. The paper drew its weights with "10⁻² variance". As printed, this means σ = 0.1,
-# but it is often read as σ = 0.01. In He's rule, published a few months later, σ depends on the
-# width.
+# A fixed σ is right for only one width: compare σ = 0.1 in the stack with 16 maps and in the much
+# wider VGG-E. The paper drew its weights with "10⁻² variance". As printed, this means σ = 0.1, but
+# it is often read as σ = 0.01. In He's rule, published a few months later, σ depends on the width.
 #
 # Which networks learn?
 # ---------------------
@@ -434,8 +433,8 @@ if not runs:
 # them. Even A does not learn with it, and then it has no weights worth borrowing. Where A does
 # learn, compare E with and without the borrowed layers. He's rule preserves the signal, which is
 # necessary but may not be sufficient; its row shows whether sixteen convolutions can learn in so
-# few steps. Deep networks became reliable to train with batch normalisation (lesson 7), and later
-# with the shortcut connections of residual networks.
+# few steps. Batch normalisation (lesson 7), and later the shortcut connections of residual
+# networks, made deep networks reliable to train.
 #
 # The same on the command line
 # ----------------------------
@@ -449,9 +448,9 @@ if not runs:
 # 1. Print the receptive fields of ``models.vgg_network("C")`` and ``models.vgg_network("D")`` and
 #    compare what their last pooling layers see. Expect 156 and 212 pixels: 1x1 convolutions do not
 #    enlarge the receptive field.
-# 2. Use 64 channels instead of 16 in the stack of 32 convolutions, with σ = 0.1. By what factor
-#    does each layer multiply the signal? Expect 0.1·√(9·64/2), about 1.7, so that the signal grows
-#    about ten million times on its way through the stack.
+# 2. Use 64 maps instead of 16 in the stack of 32 convolutions, with σ = 0.1. By what factor does
+#    each layer multiply the signal? Expect 0.1·√(9·64/2), about 1.7, so that the signal grows about
+#    ten million times on its way through the stack.
 # 3. Train the network for shapes with ``head="average"`` and draw its predictions again. Expect
 #    12x16 positions, one for every 8x8 pixels: now only the pooling layers reduce the resolution.
 #

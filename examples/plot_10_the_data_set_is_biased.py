@@ -47,7 +47,7 @@ print(f"training images: {len(train):,}")
 # and time, with a particular camera. Most photographs on the web are taken by day, with the object
 # in the middle and the right way up. But the model may be used at dusk.
 #
-# This lesson studies one such bias, because it is easy to see: **brightness**.
+# This lesson studies one such bias that is easy to see: **brightness**.
 #
 # Five lines with two bugs
 # ------------------------
@@ -265,10 +265,11 @@ print(f"correlation of the first direction with the mean brightness: {first:.2f}
 #
 # What the layer has learned
 # --------------------------
-# A single layer is simple enough to explain why augmentation works. The score of class k is Σ
-# W_k[i, j]·x[i, j] + b_k, where W_k is the template of the class. If we add c to all pixels, the
-# score changes by c·ΣW_k: the sum of the template's weights decides how strongly brightness favours
-# the class. In bright images the bias b_k makes up for this; in dark ones it does not.
+# A single layer is simple enough to explain why augmentation works. For class k it computes the
+# score Σ W_k[i, j]·x[i, j] + b_k, where W_k is the template of the class. If we add c to all
+# pixels, the score changes by c·ΣW_k: the sum of the template's weights decides how strongly
+# brightness favours the class. In bright images the bias b_k makes up for this; in dark ones it
+# does not.
 
 for name, model in (("bright digits only", plain), ("with augmentation", augmented)):
     sums = models.templates(model)[:, 0].sum(axis=(1, 2))
@@ -278,7 +279,7 @@ for name, model in (("bright digits only", plain), ("with augmentation", augment
 # Only *differences* between classes matter. Trained on one brightness, the layer had no reason to
 # make the sums equal; trained on many, it had to. Augmentation taught it, through examples alone,
 # that brightness says nothing about the digit. This is called an *invariance*. (We could have built
-# this invariance in by subtracting from each image its mean. For most changes in the world nobody
+# this invariance in, by subtracting its mean from every image. For most changes in the world nobody
 # knows such a formula, but examples are easy to make.)
 #
 # Photographs
@@ -350,13 +351,13 @@ else:
 # %%
 # The table shows three things. First, a classifier is only as good as the space that its training
 # images fill. Second, augmentation fills more of this space using images that we already have, at
-# no cost but computation. Third, as the last column shows, capacity spent on dark images is missing
-# elsewhere, so accuracy on bright images need not rise. Fill the space that the task *has*, not
-# every space there is.
+# no cost but computation. Third, as the last column shows, capacity spent on dark images is not
+# available for bright ones, so accuracy on bright images need not rise. Fill the space that the
+# task *has*, not every space there is.
 #
-# Now compare the two panels. Darkening a bright photograph is not the same as taking a photograph
-# in the dark, which has different subjects, different colours and more noise. Augmentation closes
-# only the part of the gap that we know how to simulate.
+# Now compare the two panels. Darkening a bright photograph is not the same as taking one in the
+# dark: dark photographs have different subjects, different colours and more noise. Augmentation
+# closes only the part of the gap that we know how to simulate.
 #
 # The same on the command line
 # ----------------------------
@@ -371,10 +372,10 @@ else:
 #    augmentation. At which end of the curve will the layer fail, and what range does
 #    ``RandomAddition`` need? Expect it to fail on the right, on digits brighter than any in
 #    training. With ``RandomAddition(0, 120)`` the curve is level.
-# 2. Less light multiplies the pixel values. Darken the test digits with ``cv2.multiply(image,
-#    0.3)`` instead of a sum and test both models on them. Does augmentation by *addition* help
-#    against a *multiplicative* bias? Expect it to help less than the curve above suggests.
-# 3. Subtract from every image its own mean, in training and in testing, and train without
+# 2. Less light multiplies the pixel values. Test both models on digits darkened by a factor, with
+#    ``cv2.multiply(image, 0.3)``. Does augmentation by *addition* help against a *multiplicative*
+#    bias? Expect it to help less than the curve above suggests.
+# 3. Subtract its own mean from every image, in training and in testing, and train without
 #    augmentation. Where does the curve still fall? Expect it to be nearly level, because an
 #    invariance that is built in needs no examples. It falls where bytes were clipped at 255,
 #    because subtracting a number does not restore the differences that were lost there.

@@ -79,11 +79,11 @@ turned = transforms.Rotate(180)(photo)
 half_pixel_off = transforms.Warp([[-1, 0, W], [0, -1, H], [0, 0, 1]])(
     photo
 )  # (x, y) -> (W - x, H - y)
-print("pixels that differ from an exact half turn: about ((W-1)/2, (H-1)/2)",
+print("pixels that differ from an exact half turn, rotating about ((W-1)/2, (H-1)/2):",
       f"{(turned != transforms.Rotate90(2)(photo)).any(axis=2).mean():.0%}")  # fmt: skip
-print("about (W/2, H/2)",
-      f"{(half_pixel_off != transforms.Rotate90(2)(photo)).any(axis=2).mean():.0%},",
-      "whose first row and column are empty:",
+print("rotating about (W/2, H/2):",
+      f"{(half_pixel_off != transforms.Rotate90(2)(photo)).any(axis=2).mean():.0%};",
+      "first row and column empty:",
       not half_pixel_off[0].any() and not half_pixel_off[:, 0].any())  # fmt: skip
 
 # %%
@@ -106,7 +106,7 @@ show([
 # A crop moves only the frame. ``draw`` chooses the frame, and ``apply`` cuts it out; the drawn
 # values can be printed and reused. Networks for photographs are often trained on windows of random
 # size and shape, which are resized to a fixed size (``RandomResizedCrop``), and tested on the
-# central crop. Here are four such windows.
+# central crop. Here are four random windows. A crop that is larger than the image raises an error.
 
 crop = transforms.RandomResizedCrop((96, 96), scale=(0.1, 0.6))
 drawn = [crop.draw((H, W), rng) for _ in range(4)]
@@ -371,9 +371,9 @@ axes.spines[["top", "right"]].set_visible(False)
 # %%
 # In each draw, all augmentations start from the same 50 digits; ± is the standard deviation of the
 # gain over the draws. Digits survive small shifts, rotations and distortions, so these
-# augmentations help. Rotations by 180 degrees add wrong labels: a "6" that is really a 9. Mirroring
-# adds wrong labels too, but fewer mirrored digits look like other digits, and the loss of accuracy
-# is small compared with its spread.
+# augmentations help. Rotations by 180 degrees add wrong labels: an image labelled 6 may show a 9.
+# Mirroring adds wrong labels too, but fewer mirrored digits look like other digits, and the loss of
+# accuracy is small compared with its spread.
 #
 # Three things to try
 # -------------------

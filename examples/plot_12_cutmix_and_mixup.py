@@ -85,15 +85,14 @@ for (title, (images, targets, *_)), column in zip(shown.items(), grid.T, strict=
 # -----------------
 # λ is drawn from the Beta(α, α) distribution. With α = 1, the authors' choice for CutMix, λ is
 # uniform from 0 to 1. With a small α, one of the two images usually dominates; with a large α, λ is
-# always close to one half.
+# nearly always close to one half.
 #
 # The box should cover a share 1 - λ of the image, so its sides are √(1-λ) times the sides of the
 # image. Its centre may be any pixel, so part of the box may lie outside the image. This part is
 # clipped, **and λ then has to be recomputed from the area that is really left**. Before this
 # correction the mean of λ is 1/2. What is it afterwards? Let the image have sides of length 1, and
-# write u = 1 - λ. A side of length √u, whose centre is uniform from 0 to 1, has √u - u/4 of its
-# length inside the image on average. The row and the column of the centre are drawn independently,
-# so
+# write u = 1 - λ. A side of length √u, whose centre is uniform from 0 to 1, has on average a length
+# of √u - u/4 inside the image. The row and the column of the centre are drawn independently, so:
 #
 # .. code-block:: none
 #
@@ -186,7 +185,7 @@ print(f"H(0.7) = {-0.7 * np.log(0.7) - 0.3 * np.log(0.3):.3f} nats;",
 # Between the training images
 # ---------------------------
 # What does a network learn from mixed images? We train LeNet-5 on the digits with and without
-# Mixup, which takes only the argument ``batch_transform``. Then we move in a straight line from one
+# Mixup, which needs only the argument ``batch_transform``. Then we move in a straight line from one
 # test digit to a test digit of a different class, through images that are neither, and watch the
 # outputs.
 
@@ -249,16 +248,16 @@ grid[1].legend(frameon=False, loc="center right", fontsize=9)
 # %%
 # Plain training does not constrain what the network does between the training images. Its
 # prediction flips halfway, and it is confident nearly everywhere: look at its largest output
-# halfway, on images that nobody would write. Mixup trains the network to follow the pale straight
+# halfway, on digits that nobody would write. Mixup trains the network to follow the pale straight
 # lines, and its outputs move towards them. It has become less confident everywhere, even at the two
 # ends, where the images are not mixed. The test accuracies printed above are for unmixed images.
 #
 # Does mixing raise accuracy?
 # ---------------------------
-# On digits there is nothing left to gain, but on photographs there is. We trained a small network
-# on 2,000 CIFAR-10 images with each augmentation, always for 18 epochs and at the learning rate
-# that was best on the validation images (``examples/measure_augmentation.py``). Each line below
-# ends with the difference from training without augmentation, in percentage points, ± its standard
+# On digits there is nothing left to gain; photographs are harder. We trained a small network on
+# 2,000 CIFAR-10 images with each augmentation, always for 18 epochs and at the learning rate that
+# was best on the validation images (``examples/measure_augmentation.py``). Each line below ends
+# with the difference from training without augmentation, in percentage points, ± its standard
 # error. We call a difference *clear* if it exceeds two standard errors.
 
 rows = recorded_rows("augmentation.json")
@@ -317,11 +316,11 @@ else:
 # at the rest. We have no boxes for the photographs, but the ``shapes`` dataset has exact ones, so
 # we test the claim there (``examples/measure_cutmix_localization.py``).
 #
-# A class activation map (lesson 20) shows which parts of the image speak for the true class. The
-# map is thresholded at a given share of the way from its smallest to its largest value, and a box
-# is drawn around the largest connected component. We compare this box with the true one: their
-# overlap is the area of their intersection divided by the area of their union. The figure shows how
-# the overlap depends on the threshold, for one image and a made-up map.
+# A class activation map (lesson 20) shows how strongly each part of the image supports the true
+# class. The map is thresholded at a given share of the way from its smallest to its largest value,
+# and a box is drawn around the largest connected component. We compare this box with the true one:
+# their overlap is the area of their intersection divided by the area of their union. The figure
+# shows how the overlap depends on the threshold, for one image and a made-up map.
 
 scene = datasets.load_dataset("shapes").validation
 y, x = np.mgrid[:32, :32]
@@ -358,12 +357,13 @@ for scene_name in dict.fromkeys(row["scene"] for row in rows):
         means = {key: np.mean([row[f"test_{key}"] for row in found])
                  for key in ("accuracy", "overlap", "boxes_right")}  # fmt: skip
         print(f"{scene_name:<8} {name:<7} test accuracy {means['accuracy']:.1%},",
-              f"mean overlap {means['overlap']:.1%}, overlap of at least one half",
-              f"in {means['boxes_right']:.1%} ({len(found)} seeds)")  # fmt: skip
+              f"mean overlap {means['overlap']:.1%}, correct boxes (overlap at least 0.5)",
+              f"{means['boxes_right']:.1%} ({len(found)} seeds)")  # fmt: skip
     for key in ("accuracy", "overlap", "boxes_right"):
         of = {n: np.array([row[f"test_{key}"] for row in found]) for n, found in both.items()}
         print(
-            f"{scene_name:<8} CutMix, {key.replace('_', ' ')}: {compared(of['CutMix'], of['none'])}"
+            f"{scene_name:<8} CutMix, {key.replace('boxes_right', 'correct boxes')}:",
+            compared(of["CutMix"], of["none"]),
         )
 if not rows:
     print("docs/results has no cutmix_localization.json yet")

@@ -43,8 +43,7 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # RandAugment (Cubuk et al. 2020) reduces the choice to two numbers. Each time an image is used,
 # **N** of fourteen operations are drawn, all equally likely, and applied at the same magnitude
 # **M**. Here M ranges from 0 to 30. At M = 0, no operation that has a strength changes the image,
-# and a larger M always means a stronger change. The figure shows each operation from M = 0 to M =
-# 30.
+# and a larger M always means a stronger change. The figure shows each operation at five magnitudes.
 
 photo = cv2.resize(load_sample_image("flower.jpg")[:, 100:527], (96, 96),
                    interpolation=cv2.INTER_AREA)  # fmt: skip
@@ -145,11 +144,11 @@ figure.suptitle(
 # Compare the dashed curves with the thin horizontal lines. A colour factor of 1 changes nothing, so
 # in the Noisy Student code the blending operations are strong at M = 0, do nothing at M = 5, and
 # then grow strong again. Posterize and solarize grow *weaker* with M. And Noisy Student was trained
-# with M = 27, which rotates an image by ±81 degrees and shifts it by ±270 pixels. An image that is
-# only 224 pixels wide moves completely out of view. A third library, timm, uses the same formulas
-# but limits M to 10 and skips each operation with probability one half. The FixMatch code has no M
-# at all: it draws every strength at random. So a magnitude means nothing unless you say which
-# library it belongs to. Record the table of strengths; ``describe`` prints it.
+# with M = 27, which rotates an image by ±81 degrees and shifts it by ±270 pixels, so that an image
+# 224 pixels wide moves completely out of view. A third library, timm, uses the same formulas but
+# limits M to 10 and skips each operation with probability one half. The FixMatch code has no M at
+# all: it draws every strength at random. So a magnitude means nothing unless you say which library
+# it belongs to. Record the table of strengths; ``describe`` prints it.
 #
 # A fair search
 # -------------
@@ -235,9 +234,9 @@ print(policy.describe(), policy.draw((96, 96), np.random.default_rng(0)), sep="\
 # Did the search help on the test images?
 # ---------------------------------------
 # ``examples/measure_augmentation_search.py`` runs both searches on 2,000 CIFAR-10 images. It then
-# trains again with new seeds and four policies: none, the best policy of each search, and, as a
-# control, the first policy of the grid, which was not chosen for its score. All runs include flips
-# and crops. Each run uses the test images once.
+# trains again with new seeds: with none, with the best policy of each search (which may be none),
+# and, as a control, with the first policy of the grid, which was not chosen for its score. All runs
+# include flips and crops. Each run uses the test images once.
 
 rows = recorded_rows("augmentation_search.json")
 tests = [row for row in rows if row["kind"] == "test"]

@@ -162,13 +162,13 @@ training.fit(again.head, features, training.classification_loss, rule, epochs, d
 once = time.perf_counter() - begun
 a, b = (network.head.state_dict()["0.weight"] for network in (model, again))
 print(f"the two heads differ by at most {np.abs(a - b).max():.1e};",
-      f"recording the features made it {in_every_epoch / once:.1f} times as fast")  # fmt: skip
+      f"recording features made training {in_every_epoch / once:.1f} times as fast")  # fmt: skip
 
 # %%
 # Approach 2: fine-tune everything
 # --------------------------------
 # Alternatively, we train all layers: the new head at the full learning rate, and the backbone at a
-# tenth of it, because fifty images should not undo what took many more to learn. `rate_groups`
+# tenth of it, because fifty images should not undo what was learned from many more. `rate_groups`
 # creates the parameter groups for the optimizer, optionally with learning rates that fall from
 # layer to layer towards the image.
 
@@ -264,7 +264,7 @@ axes.legend(frameon=False)
 # -------------
 # ``examples/measure_transfer.py`` makes the same comparison with more images and more care. The
 # learning rate of each approach was chosen on validation images with a seed that is not used again,
-# and the test images were used once. As in lesson 12, a difference is *clear* if it exceeds two
+# and each run used the test images once. As in lesson 12, a difference is *clear* if it exceeds two
 # standard errors; here the differences are paired by seed.
 
 rows = recorded_rows("transfer.json")
@@ -379,8 +379,8 @@ for approach in APPROACHES:
 # Where to cut
 # ------------
 # "Chop off the last layer" is the usual recipe. For LeNet-5 and five old digits it is a poor one:
-# the last 84 features were trained to tell 0 to 4 apart, and may have discarded what tells 5 to 9
-# apart. Here are the results with only the last layer removed:
+# the 84 features that are left were trained to tell 0 to 4 apart, and may have discarded what tells
+# 5 to 9 apart. Here are the results with only the last layer removed:
 
 literal = "digits, LeNet-5 without its last layer"
 report(literal, ("scratch", "frozen", "fine-tuned, body x0.1"), (2, 10, 50), "scratch")
@@ -402,11 +402,11 @@ for approach, base in TRIED.items():
 # %%
 # Photographs
 # -----------
-# For photographs we split CIFAR-10 into seven old classes and three new ones, and first repeat the
-# comparison above. Then we compare two backbones, from a small AlexNet and a small VGG. Both were
-# trained on the seven old classes (5,000 images) with the same number of multiply-adds, which takes
-# 7 epochs for AlexNet and 3 for VGG. A linear head was then trained on their frozen features for
-# the three new classes.
+# We split the photographs of CIFAR-10 into seven old classes and three new ones, and first repeat
+# the comparison above. Then we compare two backbones, from a small AlexNet and a small VGG. Both
+# networks were trained on the seven old classes (5,000 images) with the same number of
+# multiply-adds, which allows 7 epochs for AlexNet and 3 for VGG. Then a linear head was trained on
+# the frozen features of each to recognise the three new classes.
 
 report("photos", APPROACHES, (10, 50), "scratch")
 for name in ("AlexNet", "VGG"):
