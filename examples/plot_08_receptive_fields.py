@@ -2,10 +2,11 @@
 8 · Receptive fields
 ====================
 
-**How much of the image does a unit of a deep layer see, and where does it really look?**
+**How much of the image does a unit in a deep layer see, and where does it really look?**
 
-*A unit of a convolution sees a window of the image. Three numbers per layer say which; the gradient
-shows what it really looks at, and that turns out to be less.*
+*A unit of a convolutional layer sees a window of the image. Three numbers per layer tell us which
+window. The gradient shows which of its pixels really matter, and there are fewer than you might
+expect.*
 
 **Prerequisites:** lessons 5 (convolution) and 6 (LeNet-5).
 
@@ -14,8 +15,8 @@ shows what it really looks at, and that turns out to be less.*
 **You will be able to**
 
 * compute by hand which pixels a unit of any layer sees, and which units see a given pixel,
-* say why networks went from 11x11 filters to stacks of 3x3, in sizes, weights and operations,
-* measure the effective receptive field, and say how it differs from the full window.
+* explain why networks moved from 11x11 filters to stacks of 3x3 filters: what they see and cost,
+* measure the effective receptive field, and explain how it differs from the full window.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -34,11 +35,11 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, to_device, to_host
 # %%
 # What one unit sees
 # ------------------
-# Here are the convolutions and poolings of AlexNet, without the two things that make no difference
-# here (its groups and its local normalisation): on images of 227x227, a first filter of 11x11, then
-# smaller ones. The weights are random; what a unit can see does not depend on them. We draw the
-# windows of a unit in the middle of each layer, or next to it: ``pool5`` has 6x6 units, so none is
-# in the middle.
+# Here are AlexNet's convolutional and pooling layers, without two details that make no difference
+# here (grouped convolutions and local response normalisation). The images are 227x227 pixels; the
+# first filters are 11x11, the later ones smaller. The weights are random, because what a unit can
+# see does not depend on them. For each layer we draw the window of the middle unit, or of a unit
+# next to the middle if there is no middle unit: ``pool5``, for example, has 6x6 units.
 
 # (name, filters or "pool", kernel, stride, padding)
 ALEXNET = [
@@ -50,7 +51,7 @@ ALEXNET = [
 
 
 def build(table, channels=3):
-    """The layers of a table, and the position of each in the network."""
+    """Build the network of a table; also return the position of each layer in it."""
     layers, place = [], {}
     for name, filters, kernel, stride, padding in table:
         place[name] = str(len(layers))
@@ -81,17 +82,19 @@ for name, colour in colours.items():
                           edgecolor=colour, label=f"{name}: {side} x {side}")  # fmt: skip
     axes.add_patch(frame)
 figure.legend(loc="outside right upper", facecolor="#B0B0B0", edgecolor="none")
-axes.set(xticks=[], yticks=[], title="What one unit of each layer sees")
+axes.set(xticks=[], yticks=[], title="What one unit in each layer sees")
 
 # %%
 # Three numbers
 # -------------
-# All units of a layer see windows of the same size, and the windows of neighbours are always the
-# same distance apart. So three numbers describe a layer: the size r of what a unit sees, the jump j
-# from one unit's window to the next one's, and the centre c of the first unit's window, in pixels
-# from the edge. The image itself has r = 1, j = 1, c = 0.5: a pixel sees itself, and its middle is
-# half a pixel from the edge. A layer with kernel k, stride s and padding p looks at k units of the
-# layer below, which are j pixels apart:
+# All units in a layer see windows of the same size, and the windows of neighbouring units are
+# always the same distance apart. So three numbers, all in pixels, describe a layer: the size r of
+# each window, the jump j from one unit's window to the next, and the centre c of the first unit's
+# window, measured from the edge of the image. The image itself has r = 1, j = 1 and c = 0.5: each
+# pixel sees only itself, and the centre of the first pixel is half a pixel from the edge. Now take
+# a layer with kernel size k, stride s and padding p. Each of its units looks at k units of the
+# layer below in each direction, whose windows are j pixels apart. So the layer changes the three
+# numbers like this:
 
 n, r, j, c = 227, 1, 1, 0.5
 print(f"{'layer':<7}{'k':>4}{'s':>4}{'p':>4}{'units':>8}{'sees r':>8}{'jump j':>8}{'centre c':>10}")
@@ -105,30 +108,31 @@ for name, _, k, s, p in ALEXNET:
     assert (field.units, field.size, field.jump, field.start) == ((n, n), (r, r), (j, j), (c, c))
 
 # %%
-# The package computes the same numbers; the assertion compares them. Unit u of a
-# layer has its middle at c + u·j and sees r/2 to both sides. Follow the column of jumps: each
-# stride multiplies it, and from then on *every* layer adds that much more. Strides are how a
-# network comes to see far.
+# ``receptive_fields`` computes the same numbers, as the assertion checks. The window of unit u is
+# centred at c + u·j and extends r/2 pixels to each side. Follow the column of jumps: each stride
+# multiplies the jump, and from then on *every* layer enlarges the window by that much more. It is
+# mainly the strides that make receptive fields grow.
 #
 # Conv K, pool P
 # --------------
-# Lectures give a formula for the most common case: a pooling of P after a convolution of K sees
-# P + K - 1 pixels. With k - 1 steps of jump 1, that is what the recurrence says. It holds as long
-# as the convolution has stride 1. With a stride S the pooled windows are S pixels apart, and the
-# field is K + (P - 1)·S.
+# Lectures often give a formula for the most common case: a PxP pooling layer after a KxK
+# convolution sees P + K - 1 pixels in each direction. The recurrence above gives the same result if
+# the convolution has stride 1, so that the jump is 1. With stride S, the P pooled windows are S
+# pixels apart, and the receptive field is K + (P - 1)·S.
 
 for name, K, S, P in (("LeNet-5, conv 5, pool 2", 5, 1, 2), ("AlexNet, conv1, pool1", 11, 4, 3)):
     stack = nn.Sequential(nn.Conv2d(1, 1, K, S), nn.MaxPool2d(P))
     found = receptive_fields(stack, 64)["1"].size[0]
     print(f"{name:<24} P + K - 1 = {P + K - 1:>2}    K + (P - 1)·S = {K + (P - 1) * S:>2}"
-          f"    the network: {found:>2}")  # fmt: skip
+          f"    computed: {found:>2}")  # fmt: skip
 
 # %%
 # Is it true?
 # -----------
-# A formula about a program can be checked on the program: the pixels in the field of a unit should
-# be those with a nonzero gradient. (We use positive weights and average pooling, so that nothing
-# cancels.) Below, two units of LeNet-5's second convolution, in the middle and in the corner.
+# We can check the formula on a real network: the pixels in a unit's receptive field should be
+# exactly those with a nonzero gradient. (We use positive weights and average pooling, so that
+# nothing cancels.) Here are two units of LeNet-5's second convolution, one near the middle and one
+# in the corner.
 
 positive = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5)).to(
     device
@@ -139,7 +143,7 @@ field = receptive_fields(positive, 28)["2"]
 
 
 def gradient(row, column):
-    """∂unit/∂image of the second convolution's unit at this place."""
+    """∂unit/∂image for the unit of the second convolution at this row and column."""
     x = Tensor(to_device(np.ones((1, 1, 28, 28), np.float32), device), requires_grad=True)
     positive(x)[0, :, row, column].sum().backward()
     return to_host(x.grad)[0, 0]
@@ -160,35 +164,36 @@ for axes, (row, column) in zip(grid, ((4, 5), (0, 0)), strict=True):
     rows, columns = field.pixels(row, column)
     seen = np.zeros((28, 28), bool)
     seen[np.ix_(rows, columns)] = True
-    print(f"unit ({row}, {column}): {(dx > 0).sum()} pixels have a gradient,",
-          f"{seen.sum()} are in the field; the same ones: {((dx > 0) == seen).all()};",
+    print(f"unit ({row}, {column}): {(dx > 0).sum()} pixels have a nonzero gradient,",
+          f"{seen.sum()} are in the field; same pixels: {((dx > 0) == seen).all()};",
           f"padding: {box.padding(28, 28) or 'none'}")  # fmt: skip
-figure.suptitle("Coloured: the gradient is not zero. Blue: the formula")
+figure.suptitle("Orange: nonzero gradient. Blue: the window given by the formula")
 
 # %%
-# The unit in the corner sees two rows and two columns that do not exist: the padding of the first
-# layer, zeros. Near the edge of an image a network knows less, and it can detect the edge. The
-# question can be reversed, too: which units of the second convolution see a given pixel?
+# The window of the corner unit includes two rows and two columns outside the image, which are zeros
+# that the first layer adds as padding. So near the edge of an image a network has less information,
+# and the zeros can tell it where the edge is. We can also reverse the question: which units of the
+# second convolution see a given pixel?
 
 for pixel in ((0, 0), (14, 14)):
     rows, columns = field.units_seeing(*pixel)
-    print(f"pixel {pixel} is seen by units {rows[0]} to {rows[-1]} in both directions,",
+    print(f"pixel {pixel} is seen by units {rows[0]} to {rows[-1]} in each direction,",
           f"{len(rows) * len(columns)} of {field.units[0] * field.units[1]}")  # fmt: skip
 
 # %%
-# Large filters or many
-# ---------------------
-# Networks for small images had small first filters, networks for large images large ones.
+# Large filters or many layers
+# ----------------------------
+# Early networks matched the size of their first filters to the size of their images:
 
 for name, size, kernel in (("LeNet-5", 28, 5), ("AlexNet", 227, 11)):
-    print(f"{name}: filters of {kernel}x{kernel} on {size}x{size} pixels,",
+    print(f"{name}: {kernel}x{kernel} filters on {size}x{size} pixels,",
           f"{kernel / size:.0%} of the width")  # fmt: skip
 
 # %%
-# An image eight times as wide needs larger filters, though they did not grow as much as the images.
-# But the table above shows another way to a large field: more layers. Compare one layer of 7x7 with
-# three of 3x3, all with C maps in and out and without a bias. What do they see, and what do they
-# cost?
+# AlexNet's images are eight times as wide as LeNet-5's, but its first filters are only about twice
+# as wide. And the table above shows a different way to get a large receptive field: more layers.
+# Compare one 7x7 layer with three 3x3 layers, all with C input channels, C output channels and no
+# bias. What do they see, and what do they cost?
 
 C = 64
 one = nn.Sequential(nn.Conv2d(C, C, 7, padding=3, bias=False), nn.ReLU())
@@ -205,20 +210,22 @@ for name, network in (("one 7x7", one), ("three 3x3", three)):
           f" keeps {table.kept_bytes / 2**20:.2f} MB")  # fmt: skip
 
 # %%
-# The field is the same. The weights are 27·C² against 49·C², and the multiply-adds fall by the same
-# factor. There are three ReLUs instead of one. The last column is the price: every layer keeps its
-# output for the backward pass. This is why large filters are hardly used today: VGG, the next
-# lesson, is built of 3x3 filters.
+# Both see 7x7 pixels, but the three 3x3 layers need only 27·C² weights instead of 49·C², and the
+# number of multiply-adds falls by the same factor. They also have three ReLUs instead of one. The
+# last column shows the price: every layer keeps its output for the backward pass. Because stacks of
+# small filters are cheaper, large filters became rare. VGG, the subject of the next lesson, is
+# built from 3x3 filters.
 #
-# What it really looks at
-# -----------------------
-# Three 3x3 see the same 7x7 pixels as one 7x7. Do they look at all of them alike? The pixel in the
-# middle reaches the unit along many paths, one in the corner along a single one. We measure it:
-# the **effective receptive field** is the size of the gradient at every pixel, averaged over random
-# images and random combinations of the filters, divided by its sum. The networks are stacks of 3x3
-# convolutions and ReLUs with random weights. As the size of the effective field we take the number
-# of pixels, strongest first, that carry 90 % of it, and draw the root of that number, the side of
-# a square with as many pixels. (After Luo, Li, Urtasun & Zemel 2016.)
+# What a unit really looks at
+# ---------------------------
+# Three 3x3 layers see the same 7x7 pixels as one 7x7 layer. Do all of these pixels matter equally?
+# The pixel in the middle reaches the unit along many paths, a pixel in the corner along only one.
+# We can measure the difference. The **effective receptive field** is the magnitude of the gradient
+# at every pixel, averaged over random images and random combinations of the filters, and divided by
+# its sum. The networks here are stacks of 3x3 convolutions and ReLUs with random weights. To
+# measure the size of the effective field, we count the pixels, strongest first, that together carry
+# 90 % of the gradient. We plot the square root of this count, which is the side of a square with as
+# many pixels. (After Luo, Li, Urtasun & Zemel 2016.)
 
 DEPTHS = (1, 2, 4, 8, 12, 16, 20)
 SIZE, WIDTH, IMAGES = 45, 16, 4
@@ -246,8 +253,8 @@ print(
 )
 slope, _ = np.polyfit(np.log(DEPTHS[2:]), np.log(sides[2:]), 1)
 growth, _ = np.polyfit(np.log(DEPTHS[2:]), np.log(boxes[2:]), 1)
-print(f"from {DEPTHS[2]} layers on, the side grows like depth^{slope:.2f}, the box like",
-      f"depth^{growth:.2f}")  # fmt: skip
+print(f"from {DEPTHS[2]} layers on, the effective side grows like depth^{slope:.2f},",
+      f"the box like depth^{growth:.2f}")  # fmt: skip
 
 # %%
 figure = plt.figure(figsize=(9.4, 5.6), layout="constrained")
@@ -259,7 +266,7 @@ for axes, depth in zip(upper.subplots(1, 4), (2, 4, 8, 20), strict=True):
                           edgecolor=BLUE, linewidth=1.8)  # fmt: skip
     axes.add_patch(frame)
     axes.set(xticks=[], yticks=[])
-    axes.set_title(f"{depth} layers, box of {2 * depth + 1}", fontsize=10)
+    axes.set_title(f"{depth} layers, {2 * depth + 1}-pixel box", fontsize=10)
 left, right = lower.subplots(1, 2)
 left.plot(DEPTHS, boxes, "s--", color=BLUE, label="the box, 2·depth + 1")
 left.plot(DEPTHS, sides, "o-", color=VERMILION, label="90 % of the gradient")
@@ -275,25 +282,25 @@ right.legend(frameon=False)
 for axes in (left, right):
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
-upper.suptitle("Effective receptive fields (square root of the shares) in their boxes")
+upper.suptitle("Effective receptive fields (square roots of the shares) and their boxes")
 
 # %%
-# The figure shows two things. The field is a bell: strong in the middle, with hardly anything at
-# the rim of the box. And it grows more slowly than the box: a path through the layers is a sum of
-# small steps up, down, left and right, and a sum of n random steps spreads as the root of n. So "a
-# unit of pool5 sees 195x195 pixels" is true but misleading.
+# The figure shows two things. First, the effective field is bell-shaped: strong in the middle and
+# almost zero near the edge of the box. Second, it grows more slowly than the box. A path through
+# the layers is a sum of small steps up, down, left and right, and a sum of n random steps spreads
+# only as √n. So "a unit of pool5 sees 195x195 pixels" is true but misleading.
 #
-# These weights are random; training can change the field. Finally the same question for AlexNet's
-# last pooling, on the photograph and with random weights.
+# The weights here are random, and training can change the effective field. Finally, we measure the
+# effective field of AlexNet's last pooling layer on the photograph, again with random weights.
 
 standardised = (photo / 255 - (photo / 255).mean()) / (photo / 255).std()
 images = np.repeat(np.moveaxis(standardised, -1, 0)[None], 2, axis=0).astype(np.float32)
 field = fields[place["pool5"]]
 share = effective_field(alexnet, place["pool5"], 2, 2, images, rng=np.random.default_rng(0))
 box = field.box(2, 2)
-print(f"pool5, unit (2, 2): box of {field.size[0]}x{field.size[1]};",
+print(f"pool5, unit (2, 2): the box is {field.size[0]}x{field.size[1]};",
       f"90 % of the gradient is on {effective_size(share) ** 2:.0f} pixels,",
-      f"as many as {effective_size(share):.0f}x{effective_size(share):.0f}")  # fmt: skip
+      f"about {effective_size(share):.0f}x{effective_size(share):.0f}")  # fmt: skip
 
 figure, axes = plt.subplots(figsize=(5.4, 5.6), layout="constrained")
 axes.imshow(255 - (255 - photo.mean(axis=2)) * 0.5, cmap="gray", vmin=0, vmax=255)
@@ -304,7 +311,7 @@ axes.imshow(heat)
 frame = plt.Rectangle((box.left - 0.5, box.top - 0.5), *field.size[::-1], fill=False,
                       edgecolor=BLUE, linewidth=2.2)  # fmt: skip
 axes.add_patch(frame)
-axes.set(xticks=[], yticks=[], title=f"pool5: box of {field.size[0]}, and where the gradient is")
+axes.set(xticks=[], yticks=[], title=f"pool5: the {field.size[0]}-pixel box and the gradient")
 
 # %%
 # The same on the command line
@@ -321,14 +328,15 @@ for name, f in receptive_fields(models.lenet5()).items():
 # %%
 # Three things to try
 # -------------------
-# 1. Change the padding of ``conv1`` to 2 and the images to 224. What will change in the table?
-#    Expect only the centres to change, by two pixels: 224 + 2·2 - 11 leaves the same 55 units.
+# 1. Change the padding of ``conv1`` to 2 and the image size to 224x224. What will change in the
+#    table? Expect only the centres to change, by two pixels: (224 + 2·2 - 11) // 4 + 1 is still 55
+#    units.
 # 2. Replace the last three convolutions of ``ALEXNET`` with a single one. Which kernel and padding
-#    give ``pool5`` the same 195 pixels? Expect the 7x7 from above, with a padding of 3, and more
-#    weights.
-# 3. Four layers of 5x5 have the same box of 17 as eight of 3x3. Is their effective side the same,
-#    too? Give the stacks filters of 5 with padding 2 and ``DEPTHS`` up to 8, and compare with the
-#    numbers above. Expect it to be larger: fewer, longer steps spread more.
+#    give ``pool5`` the same 195 pixels? Expect the 7x7 kernel from above, with a padding of 3, and
+#    more weights.
+# 3. Four 5x5 layers have the same 17-pixel box as eight 3x3 layers. Is their effective side the
+#    same? Use 5x5 filters with padding 2 in the stacks, let ``DEPTHS`` end at 8, and compare with
+#    the numbers above. Expect a larger side: fewer but longer steps spread further.
 #
 # **Next lesson:** 9 · VGG
 

@@ -4,8 +4,8 @@
 
 **What does depth contribute to a network, and why were deep networks hard to train?**
 
-*One kind of filter, stacked ever deeper. You count what depth costs, slide a whole network over a
-larger image, and see a signal explode, vanish or survive on its way through sixteen layers.*
+*VGG stacks one kind of filter ever deeper. You count what depth costs, slide a whole network over a
+larger image, and watch a signal explode, vanish or survive as it passes through many layers.*
 
 **Prerequisites:** lessons 6 (training), 7 (AlexNet) and 8 (receptive fields).
 
@@ -13,8 +13,8 @@ larger image, and see a signal explode, vanish or survive on its way through six
 
 **You will be able to**
 
-* say where the weights and the multiplications of VGG are, and what each head costs,
-* turn fully connected layers into convolutions and read the map of scores that they output,
+* say where VGG's weights and multiplications are, and what each kind of head costs,
+* turn fully connected layers into convolutions and read the score maps that they output,
 * predict from the initial weights whether a deep network can train at all.
 """
 
@@ -38,11 +38,12 @@ from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, YELLOW, device, r
 # %%
 # Six networks in one table
 # -------------------------
-# AlexNet has filters of 11x11, 5x5 and 3x3, strides, overlapping pooling and a normalisation. VGG
-# (Simonyan & Zisserman 2014) has convolutions of 3x3 with padding 1 and poolings of 2x2, and asks
-# one question: what does depth contribute? Six networks give the answer. They differ only in the
-# number of convolutions in each of five blocks. ``CONFIGURATIONS`` is the paper's Table 1;
-# parameters and multiply-adds are counted on the networks, without drawing any weights.
+# AlexNet mixes 11x11, 5x5 and 3x3 filters, strided convolutions, overlapping pooling and local
+# response normalisation (LRN). VGG (Simonyan & Zisserman 2014) uses 3x3 convolutions with padding 1
+# and 2x2 pooling, and asks one question: what does depth contribute? The paper answers it with six
+# networks of five blocks each. They differ mainly in the number of convolutions per block; in
+# addition, A-LRN adds LRN to A, and C has some 1x1 convolutions. ``CONFIGURATIONS`` is the paper's
+# Table 1. We count the parameters and multiply-adds of each network without drawing any weights.
 
 with nn.skip_init():
     tables = {
@@ -74,8 +75,9 @@ axes.tick_params(length=0)
 axes.spines[:].set_visible(False)
 
 # %%
-# The names VGG-16 and VGG-19 count the layers with weights of D and E. From A to E the number of
-# convolutions doubles, the work grows with it, and the number of parameters hardly changes. Why?
+# The numbers in the names VGG-16 and VGG-19 count the layers with weights in D and E. From A to E
+# the number of convolutions doubles and the work grows with it, yet the number of parameters hardly
+# changes. Why?
 #
 # Where the weights are, and where the work is
 # --------------------------------------------
@@ -107,12 +109,14 @@ grid[1].set_xticks(range(len(shown)), [*names, "fc6", "fc7", "fc8"], fontsize=8)
 figure.suptitle("VGG-16 (D): convolutions blue, fully connected layers orange")
 
 # %%
-# A filter is used at every position of the image, a weight of a fully connected layer only once. So
-# the weights are in the head and the work is in the backbone.
+# A filter is used at every position of the image, but each weight of a fully connected layer is
+# used only once. So most of the weights are in the fully connected layers (the *head*), and most of
+# the work is in the convolutions (the *backbone*).
 #
-# Before a linear layer the maps must become a vector. The paper **flattens** them: all 512·7·7
-# numbers, each with its position. The alternative is the **average** of each map, 512 numbers, and
-# one linear layer. What does that change?
+# A linear layer needs a vector as its input, so the feature maps have to be turned into one. The
+# paper **flattens** them into 512·7·7 numbers, one for each channel and position. The alternative
+# is to take the **average** of each map, which leaves 512 numbers, and to follow it with a single
+# linear layer. What difference does this make?
 
 for head in ("flatten", "average"):
     with nn.skip_init():
@@ -127,18 +131,19 @@ for head in ("flatten", "average"):
     print()
 
 # %%
-# The flat head requires one image size. And the accuracy? The following function reads the results
-# of small networks on a few thousand images of CIFAR-10 (``examples/measure_network_choices.py``).
-# Each variant used the learning rate that was best on the validation images, in runs with a seed
-# that is not used again. ± is the standard deviation over the seeds.
+# The flattening head accepts only one image size. Which head is more accurate? The following
+# function prints recorded results of small networks trained on a few thousand CIFAR-10 images
+# (``examples/measure_network_choices.py``). Each variant uses the learning rate that was best on
+# the validation images in separate runs, whose seed is not used again. ± is the standard deviation
+# over the seeds.
 
 SAME = {("head", "flatten"), ("activation", "relu"), ("normalization", "none"),
-        ("pooling", "3 by 2")}  # fmt: skip  # one network, recorded under one of these names
+        ("pooling", "3 by 2")}  # fmt: skip  # one network, recorded under any of these names
 CHOOSING = 100
 
 
 def compare(comparison, variants):
-    """Print the recorded accuracies of the variants of one comparison."""
+    """Print the recorded accuracy of each variant in a comparison."""
     for variant in variants:
         name = (comparison, variant)
         names = SAME if name in SAME else {name}
@@ -148,24 +153,25 @@ def compare(comparison, variants):
         best = max(sorted(tried), key=tried.get, default=None)
         counted = [r for r in rows if r["lr"] == best and "test_accuracy" in r]
         if not counted:
-            print(f"{variant:<10} is not measured yet")
+            print(f"{variant:<10} has not been measured yet")
             continue
         test = np.array([r["test_accuracy"] for r in counted])
         spread = f" ± {test.std(ddof=1):.1%}" if len(test) > 1 else ""
         train = np.mean([r["train_accuracy"] for r in counted])
-        print(f"{variant:<10} {counted[0]['parameters']:>8,} parameters, rate {best:g}:",
+        print(f"{variant:<10} {counted[0]['parameters']:>8,} parameters, learning rate {best:g}:",
               f"train {train:.1%}, test {test.mean():.1%}{spread} ({len(test)} seeds)")  # fmt: skip
 
 
 compare("head", ("flatten", "average"))
 
 # %%
-# A network slid over a larger image
-# ----------------------------------
-# A linear layer on flattened maps takes an inner product with all of them. So does a convolution
-# with the same weights whose kernel is as large as the maps. ``fully_convolutional`` makes that
-# replacement, and the network no longer has linear layers. (The paper tests this way and calls it
-# *dense evaluation*.) We try it on a small network with a flat head that has learned shapes.
+# Sliding a network over a larger image
+# -------------------------------------
+# Each output of a linear layer on flattened maps is an inner product with all of their values. A
+# convolution whose kernel is as large as the maps computes the same product if it has the same
+# weights. ``fully_convolutional`` replaces every linear layer by such a convolution. (The paper
+# tests its networks this way and calls it *dense evaluation*.) We try it on a small network with a
+# flattening head, trained to recognise shapes.
 
 train = ShapeDataset(1500, clutter=(0, 2), angle=(-30.0, 30.0))
 validation = ShapeDataset(300, first=1500, clutter=(0, 2), angle=(-30.0, 30.0))
@@ -192,7 +198,7 @@ dense = models.fully_convolutional(model)
 
 
 def score_maps(images):
-    """The scores of the network without linear layers: one map per class."""
+    """The class scores of the fully convolutional network: one map per class."""
     with no_grad():
         return dense(Tensor(to_device(prepare(images), device)))
 
@@ -201,13 +207,14 @@ with no_grad():
     logits = model(Tensor(to_device(prepare(validation.images[:100]), device))).numpy()
 same = score_maps(validation.images[:100]).numpy()
 print(f"validation accuracy {accuracy:.1%}")
-print(f"32x32: scores {same.shape}, largest difference to the logits",
+print(f"32x32: scores {same.shape}, largest difference from the logits",
       f"{abs(same[:, :, 0, 0] - logits).max():.1e}")  # fmt: skip
 
 # %%
-# At the training size only rounding has changed. Now we take an image of 96x128 pixels with twelve
-# shapes, a size the network was never trained on. The kernel slides over the larger maps: each
-# position of the result is the network's output for another window of 32x32, eight pixels further.
+# At the training size the two networks differ only by rounding. Now we take a 96x128 image with
+# twelve shapes, a size that the network was never trained on. The kernel slides over the larger
+# maps, so each position in the output is the prediction for a different 32x32 window of the image.
+# Neighbouring windows are eight pixels apart.
 
 tiles = ShapeDataset(
     12, first=2000, clutter=(0, 0), angle=(-30.0, 30.0), background=(0.1, 0.1), position=(0.5, 0.5)
@@ -219,10 +226,8 @@ found, sure = probabilities.argmax(axis=0), probabilities.max(axis=0)
 right = (found[::4, ::4].ravel() == tiles.labels).sum()
 once = summary(dense, (3, 96, 128)).multiply_adds
 one = summary(dense, (3, 32, 32)).multiply_adds
-print(f"{OH}x{OW} predictions; where a window holds exactly one shape, {right} of 12 are right")
-print(
-    f"{once / 1e6:.0f} M multiply-adds; cutting out {OH * OW} windows: {OH * OW * one / 1e6:.0f} M"
-)
+print(f"{OH}x{OW} predictions; in windows that hold exactly one shape, {right} of 12 are right")
+print(f"{once / 1e6:.0f} M multiply-adds; {OH * OW} separate windows: {OH * OW * one / 1e6:.0f} M")
 
 figure, (left, middle) = plt.subplots(1, 2, figsize=(9.4, 3.5), layout="constrained")
 left.imshow(large)
@@ -240,15 +245,15 @@ for axes in (left, middle):
     axes.set(xticks=[], yticks=[])
 
 # %%
-# Between two shapes the window holds halves of both, and the network must still choose one of its
-# five classes; it was never shown "nothing". For the whole image the paper takes the mean over the
-# positions. (A window in the middle of a large image sees its neighbours where a small image has
-# padding, so the two are close but not equal.)
+# Between two shapes a window holds half of each, and the network must still choose one of its five
+# classes; it was never shown "nothing". To classify a whole image, the paper averages the scores
+# over all positions. (A window inside a large image has real pixels around it, whereas a window
+# that is cut out has zero padding, so the scores of the two are close but not equal.)
 #
-# Small filters, many of them
-# ---------------------------
-# Lesson 8 derived it: two 3x3 see 5x5, three see 7x7. We check it on the networks, with C maps in
-# and out.
+# Many small filters
+# ------------------
+# Lesson 8 showed that two 3x3 layers see 5x5 pixels and three see 7x7. We check this on layers with
+# C input and C output channels.
 
 C = 64
 for name, kernels in (
@@ -263,8 +268,9 @@ for name, kernels in (
           f"{stack.parameter_count() / C**2:g}·C² weights")  # fmt: skip
 
 # %%
-# They see the same pixels, but do they weight them equally? With random weights we measure the
-# effective receptive field of lesson 8, the number of pixels that carry 90 % of the gradient.
+# Three 3x3 layers see the same pixels as one 7x7 layer, but do they weight them equally? As in
+# lesson 8, we measure the effective receptive field with random weights: the number of pixels that
+# carry 90 % of the gradient.
 
 images = np.random.default_rng(1).normal(size=(4, 1, 15, 15)).astype(np.float32)
 for name, kernels in (("three 3x3", [3, 3, 3]), ("one 7x7", [7])):
@@ -279,27 +285,27 @@ for name, kernels in (("three 3x3", [3, 3, 3]), ("one 7x7", [7])):
     print(f"{name:<10} box of 49 pixels, 90 % of the gradient on {effective_size(share) ** 2:.0f}")
 
 # %%
-# And which of them learns better, all else being equal? The recorded comparison:
+# Which of the two learns better, all else being equal? Here is the recorded comparison:
 
 compare("kernels", ("three 3x3", "one 7x7"))
 
 # %%
-# What was left out
+# What VGG left out
 # -----------------
-# AlexNet normalises across neighbouring channels (LRN). The paper tried it once, A against A-LRN,
-# found no gain, and dropped it. LRN has no weights, so the counts in the table above are the same
-# for both. A narrow A and A-LRN on CIFAR-10:
+# AlexNet normalises across neighbouring channels (LRN). The VGG paper compared A with A-LRN, found
+# no gain, and dropped LRN from the deeper networks. LRN has no weights, so A and A-LRN have the
+# same counts in the table above. We compared narrow versions of both on CIFAR-10:
 
 compare("vgg", ("A", "A-LRN"))
 
 # %%
-# On ImageNet VGG was better than AlexNet, at many times the work. That its features also serve
-# other tasks is a separate claim: lesson 14 measures it.
+# On ImageNet, VGG was more accurate than AlexNet, at many times the computational cost. Whether its
+# features also serve other tasks better is a separate question, which lesson 14 measures.
 #
-# The idea at the size of CIFAR-10
-# --------------------------------
-# ``vgg_small`` has three blocks of two 3x3 convolutions. With batch normalisation and the average
-# head it was trained on all of CIFAR-10 (``examples/train_vgg_small_cifar10.py``).
+# VGG at the scale of CIFAR-10
+# ----------------------------
+# ``vgg_small`` has three blocks of two 3x3 convolutions. We trained it, with batch normalisation
+# and the averaging head, on all of CIFAR-10 (``examples/train_vgg_small_cifar10.py``).
 
 headline = recorded_rows("vgg_small_cifar10.json")
 if headline:
@@ -324,10 +330,11 @@ else:
 # %%
 # Why depth was hard
 # ------------------
-# Each unit adds up n inputs, each times a weight of standard deviation σ, and ReLU drops half of
-# the energy. So a layer multiplies the size of the signal by about σ·√(n/2). For a 3x3 convolution
-# n is 9 times the maps. The factor is 1 for σ = √(2/n): He's rule. Any other factor is raised to
-# the power of the depth. We send noise through 32 convolutions of 16 maps.
+# Each unit sums n inputs, each multiplied by a weight with standard deviation σ, and ReLU removes
+# half of the signal's energy. So a layer multiplies the size of the signal by about σ·√(n/2). For a
+# 3x3 convolution, n is 9 times the number of input maps. If σ = √(2/n), which is He's rule, the
+# factor is 1. Any other factor is raised to the power of the depth. To see this, we send noise
+# through 32 convolutions with 16 maps each.
 
 RULES = {
     "0.01": nn.initializers.normal(0.01),
@@ -355,13 +362,15 @@ for rule, draw in RULES.items():
     n = 9 * 16
     sigma = math.sqrt(2 / n) if rule == "He" else float(rule)
     measured = (signal[rule][-1] / signal[rule][0]) ** (1 / 31)
-    print(f"σ = {sigma:.3f}: a layer's factor, by the formula {sigma * math.sqrt(n / 2):.2f},",
-          f"measured {measured:.2f}")  # fmt: skip
+    print(f"σ = {sigma:.3f}: factor per layer {sigma * math.sqrt(n / 2):.2f} by the formula,",
+          f"{measured:.2f} measured")  # fmt: skip
 
 # %%
-# The measured factors differ a little: sixteen maps are few, and padding adds zeros. Next to this
-# stack, the picture shows what was recorded for the sixteen convolutions of VGG-E in the paper's
-# widths, forward and backward (``examples/measure_initialization.py``, thin lines: three seeds).
+# The measured factors differ slightly from the formula, because sixteen maps are few and padding
+# adds zeros. The first panel of the figure shows this stack. The other two show recorded values for
+# the sixteen convolutions of VGG-E at the paper's widths: the size of the outputs in the forward
+# pass and of the gradients in the backward pass (``examples/measure_initialization.py``; each thin
+# line is one of three seeds).
 
 recorded = recorded_rows("initialization.json")
 figure, grid = plt.subplots(1, 3, figsize=(9.8, 3.5), layout="constrained", sharey=True)
@@ -374,16 +383,16 @@ for rule, (colour, style) in STYLES.items():
                 axes.semilogy(range(1, 17), row[quantity], style, color=colour, markersize=3,
                               linewidth=0.8)  # fmt: skip
 for axes, title in zip(
-    grid, ("32 convolutions of 16 maps", "VGG-E: outputs", "VGG-E: gradients"), strict=True
+    grid, ("32 convolutions, 16 maps", "VGG-E: outputs", "VGG-E: gradients"), strict=True
 ):
     axes.set(xlabel="convolution", title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
-grid[0].set_ylabel("size (root of the mean square)")
+grid[0].set_ylabel("size (root mean square)")
 grid[0].legend(frameon=False, fontsize=9)
 
-print("size at the last convolution / at the first; gradient at the first / at the last")
+print("output size: last / first convolution; gradient size: first / last convolution")
 for name in dict.fromkeys(row["network"] for row in recorded if row["kind"] == "signal"):
     for rule in RULES:
         rows = [r for r in recorded if r["kind"] == "signal"
@@ -394,18 +403,19 @@ for name in dict.fromkeys(row["network"] for row in recorded if row["kind"] == "
             print(f"{name:<8} {rule:>5} {forward:>9.1e} {back:>9.1e}  ({len(rows)} seeds)")
 
 # %%
-# A fixed σ is right for only one width: compare 0.1 in the stack of 16 maps with 0.1 in the wide
-# network. The paper drew its weights with "10⁻² variance", which is σ = 0.1 as printed and is
-# often read as σ = 0.01. He's rule, published some months later, depends on the width.
+# A fixed σ is right for only one width: compare σ = 0.1 in the stack with 16 maps and in the much
+# wider VGG-E. The paper drew its weights with "10⁻² variance". As printed, this means σ = 0.1, but
+# it is often read as σ = 0.01. In He's rule, published a few months later, σ depends on the width.
 #
-# Who learns?
-# -----------
-# The paper trained A first. Then the deeper networks started from A's first four convolutions and
-# its fully connected layers (§3.1). We repeat that on a small scale: A and E with few maps, 320
-# steps on the digits. ``E from A`` borrows the four convolutions and the one linear layer of a
-# trained A. Guessing gives a loss of ln 10.
+# Which networks learn?
+# ---------------------
+# The paper trained A first, and then initialised the first four convolutions and the fully
+# connected layers of the deeper networks with A's weights (§3.1). We repeat this on a small scale,
+# with narrow versions of A and E trained on the digits for 320 steps. ``E from A`` starts with the
+# first four convolutions and the only linear layer of a trained A. Guessing gives a loss of ln 10;
+# we count a network as having learned if its loss is below 90 % of this value.
 
-print(f"ln 10 = {math.log(10):.3f}; final training loss, seed by seed")
+print(f"ln 10 = {math.log(10):.3f}; final training loss for each seed")
 runs = [row for row in recorded if row["kind"] == "training" and row["seed"] < CHOOSING]
 for rule, name in dict.fromkeys((row["rule"], row["network"]) for row in runs):
     rows = [row for row in runs if (row["rule"], row["network"]) == (rule, name)]
@@ -416,14 +426,15 @@ for rule, name in dict.fromkeys((row["rule"], row["network"]) for row in runs):
         f"{rule:>5} {name:<9} rate {rows[0]['lr']:<5g} {words}   {learned} of {len(rows)} learned"
     )
 if not runs:
-    print("nothing is recorded yet")
+    print("nothing has been recorded yet")
 
 # %%
-# Read the table against the figure. These networks are narrow, so 0.01 is much too small for them,
-# even for A, and then there is nothing worth borrowing. If A learns, compare E with and without the
-# borrowed layers. And He's rule preserves the signal, which is necessary; its line shows whether
-# that is enough for sixteen layers in so few steps. Deep networks became reliable to train with
-# batch normalisation (lesson 7), and later with the shortcuts of residual networks.
+# Compare the table with the figure. These networks are narrow, so σ = 0.01 is much too small for
+# them. Even A does not learn with it, and then it has no weights worth borrowing. Where A does
+# learn, compare E with and without the borrowed layers. He's rule preserves the signal, which is
+# necessary but may not be sufficient; its row shows whether sixteen convolutions can learn in so
+# few steps. Batch normalisation (lesson 7), and later the shortcut connections of residual
+# networks, made deep networks reliable to train.
 #
 # The same on the command line
 # ----------------------------
@@ -434,12 +445,14 @@ if not runs:
 #
 # Three things to try
 # -------------------
-# 1. Print the tables of ``models.vgg_network("C")`` and ``models.vgg_network("D")`` and compare
-#    what their last pooling sees. Expect 156 and 212 pixels: convolutions of 1x1 see nothing new.
-# 2. Give the stack of 32 convolutions 64 maps and σ = 0.1. What is the factor of a layer? Expect
-#    0.1·√(9·64/2), about 1.7, and a signal that has grown ten million times after 32 layers.
-# 3. Train the shapes with ``head="average"`` and draw the map of scores again. Expect a map of
-#    12x16 places, one for every 8x8 pixels: only the poolings make it coarser now.
+# 1. Print the receptive fields of ``models.vgg_network("C")`` and ``models.vgg_network("D")`` and
+#    compare what their last pooling layers see. Expect 156 and 212 pixels: 1x1 convolutions do not
+#    enlarge the receptive field.
+# 2. Use 64 maps instead of 16 in the stack of 32 convolutions, with σ = 0.1. By what factor does
+#    each layer multiply the signal? Expect 0.1·√(9·64/2), about 1.7, so that the signal grows about
+#    ten million times on its way through the stack.
+# 3. Train the network for shapes with ``head="average"`` and draw its predictions again. Expect
+#    12x16 positions, one for every 8x8 pixels: now only the pooling layers reduce the resolution.
 #
 # **Next lesson:** 10 · The data set is biased
 

@@ -2,7 +2,7 @@
 10 · The data set is biased
 ===========================
 
-**What if the images in use are darker than all the images a network learned from?**
+**What happens when a classifier meets images that are darker than any it learned from?**
 
 *Five lines make a photograph brighter, with two bugs that no error message reveals. Then a
 classifier that has only seen bright images meets dark ones, and images that nobody took fill the
@@ -14,7 +14,7 @@ gap.*
 
 **You will be able to**
 
-* brighten bytes without wrapping, mixing up channels or changing the caller's array,
+* brighten an image without overflowing bytes, mixing up channels or changing the caller's array,
 * say what is wrong with a training set by comparing its distribution with that of the real task,
 * write a random transform of your own, and measure how much of the gap it closes and what it costs.
 """
@@ -34,25 +34,26 @@ from lesson import BLUE, GREEN, GREY, PALE, VERMILION, device, recorded_rows
 # %%
 # A sample is not the world
 # -------------------------
-# A training set is a handful of points in a very large space. How large? We count the possible
-# images of 28x28 grey pixels, and the digits that we have.
+# A training set is a handful of points in a very large space. How large is this space? We count the
+# possible greyscale images of 28x28 pixels, and the digits that we have for training.
 
 train, _, test = datasets.load_dataset("digits")
-print(f"possible images: 256^784, a number of {int(784 * np.log10(256)) + 1:,} digits")
+print(f"possible images: 256^784, a number with {int(784 * np.log10(256)) + 1:,} digits")
 print(f"training images: {len(train):,}")
 
 # %%
-# So the sample is *sparse*. That alone need not hurt, because images of digits fill only a thin
-# part of that space. Worse, it is *biased*: it was collected at some place, at some hour, with some
-# camera. Photographs from the web are taken by day, with the object in the middle and the right
-# side up. The model will be used at dusk.
+# So the sample is *sparse*. That alone need not hurt, because images of digits fill only a small
+# part of this space. What is worse, the sample is *biased*: it was collected at a particular place
+# and time, with a particular camera. Most photographs on the web are taken by day, with the object
+# in the middle and the right way up. But the model may be used at dusk.
 #
-# This lesson takes one such bias that is easy to see: **brightness**.
+# This lesson studies one such bias that is easy to see: **brightness**.
 #
 # Five lines with two bugs
 # ------------------------
-# An image is bytes from 0 to 255, so it gets brighter if we add something. This is how lecture
-# notes do it, line by line:
+# An image is an array of bytes from 0 to 255, and adding a constant to every byte makes it
+# brighter. This is how the notes of the lecture course that this project accompanies do it, line by
+# line:
 
 
 def brighter_by_the_notes(img):
@@ -64,22 +65,24 @@ def brighter_by_the_notes(img):
 
 
 # %%
-# Find both bugs before you read on. (A hint: NumPy adds bytes and keeps them bytes.)
+# Find both bugs before you read on. (Hint: in NumPy, the sum of two bytes is again a byte.)
 
 byte = np.array([200], np.uint8)
 print(f"200 + 100 in bytes: {byte + 100}; is it above 255? {byte + 100 > 255}")
 
 # %%
-# **One.** A byte wraps: after 255 comes 0, so 200 + 100 is 300 - 256 = 44. No byte is ever above
-# 255, so the line that should cut off at 255 does nothing at all. **Two.** All three sums are
-# written into channel 0, each over the one before. Red becomes blue + 100, and green and blue stay.
+# **Bug 1.** Bytes wrap around: after 255 comes 0, so 200 + 100 becomes 300 - 256 = 44. No byte is
+# ever above 255, so the line that should clip the values at 255 does nothing at all. **Bug 2.** All
+# three sums are written into channel 0, each overwriting the one before. Red becomes blue + 100,
+# while green and blue stay as they are.
 #
-# And a third thing, which is harmless until somebody trips over it: the caller's array is changed.
-# Here is the fix, one idea per line: room for sums up to 355, clipping, back to bytes.
+# There is a third problem, which is harmless until somebody trips over it: the function changes the
+# caller's array. Here is a fix in three steps: convert to a type with room for sums up to 355,
+# clip, and convert back to bytes.
 
 
 def brighter(image, addition=100):
-    """All bytes plus the addition, clipped to 0 and 255; the image itself is not changed."""
+    """Add a number to every byte and clip to 0..255; the image itself is not changed."""
     wide = image.astype(np.int16) + addition
     return np.clip(wide, 0, 255).astype(np.uint8)
 
@@ -88,10 +91,10 @@ photo = transforms.Resize((256, 256))(load_sample_image("china.jpg")[:, :427])
 before = photo.copy()
 spoiled = photo.copy()
 by_the_notes = brighter_by_the_notes(spoiled)
-print("the notes change the array passed to them:", not np.array_equal(spoiled, before))
+print("the notes' function changes its input:    ", not np.array_equal(spoiled, before))
 fixed = brighter(photo)
-print("our function leaves it unchanged:         ", np.array_equal(photo, before))
-print("and it equals OpenCV's cv2.add:           ",
+print("our function leaves its input unchanged:  ", np.array_equal(photo, before))
+print("our function agrees with OpenCV's cv2.add:",
       np.array_equal(fixed, cv2.add(photo, np.full_like(photo, 100))))  # fmt: skip
 
 pictures = {
@@ -112,23 +115,25 @@ for (title, picture), (above, below) in zip(pictures.items(), grid.T, strict=Tru
 grid[1, 0].set_ylabel("pixels")
 
 # %%
-# Read the histograms from left to right (orange is red, then green and blue; smoothed over five
-# values). With both bugs two of the channels have not moved, and the third holds blue, moved and
-# wrapped. With bytes that wrap, the bright sky starts again from black. In the last, everything has
-# moved by 100, and what would exceed 255 is piled up there: the sky is blank. That information is
-# lost, and no later step restores it. Always *look* at what augmentation does.
+# Read the histograms from left to right. (The red channel is drawn in orange, and the counts are
+# smoothed over five values.) With both bugs, green and blue have not moved, and the red channel
+# holds blue, shifted and wrapped around. With only the channels fixed, the bright sky wraps around
+# and starts again from black. With both bugs fixed, everything has moved up by 100, and all values
+# that would exceed 255 are piled up there: the sky is blank. Its detail is lost, and no later step
+# restores it. Always *look* at what an augmentation does.
 #
 # A sample taken at noon
 # ----------------------
-# Now we make a biased sample on purpose, so that we know its bias. Somebody scanned the digits with
-# the lamp on: every byte is brighter by 100. The digits to be read later are unchanged.
+# Now we make a biased sample on purpose, so that we know its bias. Suppose that somebody scanned
+# the training digits with a lamp on, so that every byte is brighter by 100. The digits that the
+# model will have to read are unchanged.
 
 noon = datasets.ArrayDataset(brighter(train.images), train.labels, train.classes)
 mean, std = noon.images.mean() / 255, noon.images.std() / 255
 numbers = [
     transforms.ToArray(),
     transforms.Normalize(mean, std),
-]  # of the images we have; others we do not know
+]  # the statistics of the training images; we do not know any others
 
 figure, grid = plt.subplots(2, 8, figsize=(8.4, 2.3), layout="constrained")
 for i, (above, below) in enumerate(grid.T):
@@ -141,8 +146,9 @@ grid[1, 0].set_ylabel("in use")
 figure.suptitle("The training sample, and the digits in use", fontsize=11)
 
 # %%
-# For us these are the same digits. For the layer of lesson 4? We train it on the bright ones, and
-# test it on the test digits plus 100, plus 80, and so on down to the digits as they are.
+# To us these are the same digits. Are they the same to the single layer of lesson 4? We train it on
+# the bright digits and test it on the unchanged test digits, on the test digits plus 20, plus 40,
+# and so on up to 120.
 
 ADDITIONS = range(0, 121, 20)
 
@@ -165,7 +171,7 @@ def trained(augmentation, epochs=20):
 
 
 def curve(model):
-    """The accuracy on the test digits for each of the additions."""
+    """The accuracy on the test digits, for each number added to their bytes."""
     found = []
     for addition in ADDITIONS:
         changed = datasets.ArrayDataset(brighter(test.images, addition), test.labels, test.classes)
@@ -179,18 +185,20 @@ print("added to each byte      " + "".join(f"{a:>8}" for a in ADDITIONS))
 print("bright digits only      " + "".join(f"{a:>8.1%}" for a in curve(plain)))
 
 # %%
-# The further from the training sample, the worse. And no number measured on bright digits would
-# have told us: a validation set has the bias of the sample it was split from.
+# The further the test digits are from the training sample, the lower the accuracy. And no number
+# measured on bright digits would have warned us: a validation set has the same bias as the sample
+# it was split from.
 #
 # Images that nobody took
 # -----------------------
 # We cannot scan the digits again. But we can *compute* what they would look like in less light, and
-# show the layer a different amount each time. That is **augmentation**. A custom transform has two
-# halves (``transforms/pipeline.py``): ``draw`` chooses, ``apply`` does.
+# darken each digit by a different amount every time the layer sees it. That is **augmentation**. A
+# custom transform has two methods (see ``minivision/transforms/pipeline.py``): ``draw`` chooses the
+# random parameters, and ``apply`` uses them.
 
 
 class RandomAddition(transforms.Transform):
-    """Add one whole number to all bytes, drawn from low to high for every image."""
+    """Add a whole number to all bytes of an image, drawn from low to high for each image."""
 
     random = True
 
@@ -213,8 +221,9 @@ for name, model in (("bright digits only", plain), ("with augmentation", augment
     print(f"{name:<24}" + "".join(f"{a:>8.1%}" for a in curve(model)))
 
 # %%
-# Where have the images gone? We cannot plot 784 numbers, but we can plot two. Principal component
-# analysis finds the two directions along which the images differ most, and projects them there.
+# Where are the augmented images? We cannot plot 784 dimensions, but we can plot two. Principal
+# component analysis finds the two directions along which the images vary most and projects the
+# images onto them.
 
 sample = noon.images[:300]
 made = np.stack([darker(image, np.random.default_rng((1, i))) for i, image in enumerate(sample)])
@@ -230,7 +239,7 @@ for images, name, colour, marker in (
 left.set(xlabel="first direction", ylabel="second direction", xticks=[], yticks=[])
 left.legend(frameon=False, fontsize=9, loc="upper center", ncols=3, handletextpad=0.1)
 left.margins(y=0.2)
-right.plot(ADDITIONS, curve(plain), "o-", color=VERMILION, label="the sample as it is")
+right.plot(ADDITIONS, curve(plain), "o-", color=VERMILION, label="without augmentation")
 right.plot(ADDITIONS, curve(augmented), "x--", color=GREEN, label="with augmentation")
 right.axvline(100, color=GREY, linewidth=0.8, linestyle=":")
 right.text(99, right.get_ylim()[0], "the sample ", ha="right", va="bottom", color=GREY)
@@ -250,15 +259,17 @@ first = np.abs(
 print(f"correlation of the first direction with the mean brightness: {first:.2f}")
 
 # %%
-# Two clouds with empty space between them: that is the gap. The augmented images are between the
-# clouds and reach the second. They do not cover it exactly: what was clipped at 255 when the lamp
-# was on is lost, and subtracting 100 does not bring it back. Near is enough.
+# The empty space between the two clouds is the gap. The augmented images fill it and reach the
+# cloud of the digits in use. They do not match this cloud exactly: whatever was clipped at 255 when
+# the lamp was on is lost, and subtracting 100 does not bring it back. But a near match is enough.
 #
 # What the layer has learned
 # --------------------------
-# A single layer is simple enough to explain this. Each score is Σ W_k[i, j]·x[i, j] + b_k. Add c to
-# all pixels, and the score changes by c·ΣW_k: the sum of all weights of the template decides how
-# strongly brightness favours a class. In bright images b_k balances that; in dark ones it does not.
+# A single layer is simple enough to explain why augmentation works. For class k it computes the
+# score Σ W_k[i, j]·x[i, j] + b_k, where W_k is the template of the class. If we add c to all
+# pixels, the score changes by c·ΣW_k: the sum of the template's weights decides how strongly
+# brightness favours the class. In bright images the bias b_k makes up for this; in dark ones it
+# does not.
 
 for name, model in (("bright digits only", plain), ("with augmentation", augmented)):
     sums = models.templates(model)[:, 0].sum(axis=(1, 2))
@@ -266,31 +277,32 @@ for name, model in (("bright digits only", plain), ("with augmentation", augment
 
 # %%
 # Only *differences* between classes matter. Trained on one brightness, the layer had no reason to
-# make the sums equal; shown many, it had to. Augmentation taught it, by examples alone, that
-# brightness says nothing about the digit: an *invariance*. (We could have built that one in, by
-# subtracting the mean of each image. For most changes in the world nobody knows such a formula, but
-# examples are easy to make.)
+# make the sums equal; trained on many, it had to. Augmentation taught it, through examples alone,
+# that brightness says nothing about the digit. This is called an *invariance*. (We could have built
+# this invariance in, by subtracting its mean from every image. For most changes in the world nobody
+# knows such a formula, but examples are easy to make.)
 #
 # Photographs
 # -----------
-# Digits are easy. We measured the same beforehand with photographs of CIFAR-10
-# (``examples/measure_brightness_gap.py``). A small convolutional network learned from 8,000 images
-# of the brightest third only, as they are, or with every image times a factor from 0.15 to 1.1
-# (``ColorJitter``). Less light multiplies what a sensor counts, so darkness is a factor here. We
-# then darkened the bright third of the test images; the other two thirds really are darker.
+# Digits are easy. We ran the same experiment beforehand on photographs from CIFAR-10
+# (``examples/measure_brightness_gap.py``). A small convolutional network was trained on 8,000
+# images, all from the brightest third, either unchanged or with every image multiplied by a random
+# factor from 0.15 to 1.1 (``ColorJitter``). We multiply here because less light scales down
+# everything that a camera sensor records. The network was then tested on the bright third of the
+# test images, darkened by several factors, and on the other two thirds, which really are darker.
 
 rows = recorded_rows("brightness_gap.json")
 NAMES = {"none": "bright photographs only", "brightness": "with augmentation"}
 
 
 def recorded(name, kind):
-    """{factor or third: the accuracies of the seeds}, at the rate that validation chose."""
+    """{factor or third: one accuracy per seed}, at the rate chosen on validation images."""
     found = [row[f"test_accuracy_by_{kind}"] for row in counted(name)]
     return {cell: np.array([one[cell] for one in found]) for cell in (found[0] if found else ())}
 
 
 def counted(name):
-    """The rows that looked at the test images, at the best rate on bright validation images."""
+    """The rows with test accuracies, at the best rate on bright validation images."""
     mine = [row for row in rows if row["augmentation"] == name]
     tried = {row["lr"]: row["validation_accuracy"] for row in mine if row["seed"] == 100}
     best = max(sorted(tried), key=tried.get, default=None)
@@ -318,7 +330,7 @@ if all(len(counted(name)) > 1 for name in NAMES):
     left.set(xlabel="factor applied to the bright test photographs", ylim=(0, None))
     left.legend(frameon=False, loc="lower right")
     right.set_xticks(range(3), list(recorded("none", "third")))
-    right.set_xlabel("test photographs as taken, by third of brightness")
+    right.set_xlabel("unchanged test photographs, by third of brightness")
     left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     for axes in (left, right):
         axes.grid(color=PALE)
@@ -331,20 +343,21 @@ if all(len(counted(name)) > 1 for name in NAMES):
         gain = with_it.mean() - without.mean()
         error = np.hypot(*(v.std(ddof=1) / len(v) ** 0.5 for v in (without, with_it)))
         seen = "more than" if abs(gain) > 2 * error else "not more than"
-        print(f"{words:<10} augmentation changes {100 * gain:+5.1f} points,",
+        print(f"{words:<10} augmentation changes accuracy by {100 * gain:+5.1f} points,",
               f"{seen} two standard errors ({100 * error:.1f})")  # fmt: skip
 else:
     print("docs/results has no brightness_gap.json with two seeds yet")
 
 # %%
-# The table shows three things. A classifier is only as good as the space its training images fill.
-# Augmentation fills more of it, from images that we have, at no cost but computation. And look at
-# the last column too: capacity spent on darkness is missing elsewhere, so accuracy on the bright
-# images need not rise. Fill the space that the task *has*, not every space there is.
+# The table shows three things. First, a classifier is only as good as the space that its training
+# images fill. Second, augmentation fills more of this space using images that we already have, at
+# no cost but computation. Third, as the last column shows, capacity spent on dark images is not
+# available for bright ones, so accuracy on bright images need not rise. Fill the space that the
+# task *has*, not every space there is.
 #
-# And compare the two panels: making a bright photograph dark is not the same as a photograph taken
-# in the dark, where there are other things to see, other colours, and noise. Augmentation closes
-# the part of the gap that we know how to draw.
+# Now compare the two panels. Darkening a bright photograph is not the same as taking one in the
+# dark: dark photographs have different subjects, different colours and more noise. Augmentation
+# closes only the part of the gap that we know how to simulate.
 #
 # The same on the command line
 # ----------------------------
@@ -355,17 +368,17 @@ else:
 #
 # Three things to try
 # -------------------
-# 1. Reverse the bias: train on the digits as they are (``brighter(train.images, 0)``) without
-#    augmentation. On which side of the curve will it fail, and what range does ``RandomAddition``
-#    need? Expect it to fail on the right, on digits brighter than any in training. With
-#    ``RandomAddition(0, 120)`` the curve is level.
-# 2. Less light multiplies. Test both models on ``cv2.multiply(image, 0.3)`` instead of sums: does
-#    the augmentation by *addition* help against a bias by *multiplication*? Expect less than the
-#    curve above promises.
-# 3. Subtract from every image its own mean, in training and in testing, and train without
-#    augmentation. Where does the curve still fall? Expect it to be nearly level: an invariance that
-#    is built in needs no examples. It falls where bytes were cut off at 255, because subtracting a
-#    number does not restore the differences that were lost there.
+# 1. Reverse the bias: train on the unchanged digits (``brighter(train.images, 0)``) without
+#    augmentation. At which end of the curve will the layer fail, and what range does
+#    ``RandomAddition`` need? Expect it to fail on the right, on digits brighter than any in
+#    training. With ``RandomAddition(0, 120)`` the curve is level.
+# 2. Less light multiplies the pixel values. Test both models on digits darkened by a factor, with
+#    ``cv2.multiply(image, 0.3)``. Does augmentation by *addition* help against a *multiplicative*
+#    bias? Expect it to help less than the curve above suggests.
+# 3. Subtract its own mean from every image, in training and in testing, and train without
+#    augmentation. Where does the curve still fall? Expect it to be nearly level, because an
+#    invariance that is built in needs no examples. It falls where bytes were clipped at 255,
+#    because subtracting a number does not restore the differences that were lost there.
 #
 # **Next lesson:** 11 · Geometry
 

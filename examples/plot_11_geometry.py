@@ -2,10 +2,11 @@
 11 · Geometry
 =============
 
-**Which changes of an image leave its label right?**
+**Which changes to an image leave its label correct?**
 
-*Rotate, mirror, crop, shear, tilt and stretch an image, along with whatever is marked on it. All
-but the last are one small matrix. Then find out which of these an image's label survives.*
+*You rotate, mirror, crop, shear, tilt and stretch an image, together with its boxes and masks. Each
+of these changes except the last is one small matrix. Then you find out which of them preserve the
+label.*
 
 **Prerequisites:** lessons 1 (nearest neighbours) and 10 (augmentation).
 
@@ -13,9 +14,9 @@ but the last are one small matrix. Then find out which of these an image's label
 
 **You will be able to**
 
-* say where a pixel goes under a rotation, a crop, an affine map and a perspective,
-* find an affine map from three points and a perspective from four,
-* choose augmentations that a label survives, and move boxes, masks and points with the image.
+* compute where a rotation, a crop, an affine map or a perspective map moves a pixel,
+* find an affine map from three points and a perspective map from four,
+* choose augmentations that preserve the label, and move boxes, masks and points with the image.
 """
 
 # sphinx_gallery_thumbnail_number = 8
@@ -30,7 +31,7 @@ from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, to_device
 
 
 def show(pictures, width=9.4, height=2.5):
-    """A row of images (title, image); the axes of each, to draw on."""
+    """Show a row of (title, image) pairs and return their axes, to draw on."""
     figure, grid = plt.subplots(1, len(pictures), figsize=(width, height), layout="constrained")
     for axes, (title, image) in zip(grid, pictures, strict=True):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
@@ -40,12 +41,13 @@ def show(pictures, width=9.4, height=2.5):
 
 
 # %%
-# Turned and mirrored
+# Rotations and flips
 # -------------------
-# A quarter turn moves whole pixels and loses nothing. NumPy counts turns counter-clockwise, so
-# ``np.rot90(image, -1)`` turns to the right; ``Rotate90`` counts the same way. A *flip* reverses
-# one axis. Reverse both and you get not a flip but a turn by 180 degrees: that is what the
-# lecture's "flip" does. Any writing tells them apart, or a house that leans.
+# A quarter turn moves whole pixels and loses nothing. NumPy counts quarter turns counter-clockwise,
+# so ``np.rot90(image, -1)`` turns the image to the right; ``Rotate90`` counts in the same
+# direction. A *flip* reverses one axis. If you reverse both axes, you do not get a flip but a
+# rotation by 180 degrees. The notes of the lecture course that this project accompanies do this and
+# call it a "flip". Any text in the image would show the difference, and so does a house that leans.
 
 photo = transforms.Resize((214, 320))(load_sample_image("china.jpg"))
 rng = np.random.default_rng(0)
@@ -57,37 +59,38 @@ show([
     ("[::-1, ::-1], the “flip”", photo[::-1, ::-1]),
 ])  # fmt: skip
 print(
-    "both axes reversed = turned twice:",
+    "both axes reversed = two quarter turns:",
     np.array_equal(photo[::-1, ::-1], transforms.Rotate90(2)(photo)),
 )
 quarters = [transforms.Rotate90(turns)(photo) for turns in range(4)]
-print("flipped = turned by some quarters:", any(np.array_equal(mirrored, q) for q in quarters))
+print("flipped = any number of quarter turns:", any(np.array_equal(mirrored, q) for q in quarters))
 
 # %%
 # Where is the middle?
 # --------------------
-# Number the pixels of a row 0 to W-1, and let these be the positions of their *centres*. The row
-# then spans -½ to W-½, and its middle is (W-1)/2: for four pixels 1.5, between pixels 1 and
-# 2. Rotations are often written about W/2. That is half a pixel off, and a turn by 180 degrees
-# doubles the error. We do both, on the same photograph.
+# Number the pixels in a row from 0 to W-1, and let these numbers be the positions of the pixels'
+# *centres*. The row then extends from -½ to W-½, and its middle is (W-1)/2. For four pixels the
+# middle is 1.5, halfway between the second and the third. Many programs rotate about W/2 instead.
+# That point is half a pixel off, and a rotation by 180 degrees doubles the error. We try both on
+# the same photograph.
 
 H, W = photo.shape[:2]
 turned = transforms.Rotate(180)(photo)
 half_pixel_off = transforms.Warp([[-1, 0, W], [0, -1, H], [0, 0, 1]])(
     photo
 )  # (x, y) -> (W - x, H - y)
-print("turned about ((W-1)/2, (H-1)/2): pixels that differ from the exact half turn:",
+print("pixels that differ from an exact half turn, rotating about ((W-1)/2, (H-1)/2):",
       f"{(turned != transforms.Rotate90(2)(photo)).any(axis=2).mean():.0%}")  # fmt: skip
-print("turned about (W/2, H/2):        ",
-      f"{(half_pixel_off != transforms.Rotate90(2)(photo)).any(axis=2).mean():.0%},",
-      "and the first row and column are empty:",
+print("rotating about (W/2, H/2):",
+      f"{(half_pixel_off != transforms.Rotate90(2)(photo)).any(axis=2).mean():.0%};",
+      "first row and column empty:",
       not half_pixel_off[0].any() and not half_pixel_off[:, 0].any())  # fmt: skip
 
 # %%
-# Any other angle moves a pixel's centre to a position between pixels. So we go backwards: for each
-# pixel of the *result* we compute its position in the original image, and read there the weighted
-# mean of the four neighbours (bilinear) or the nearest pixel. Some positions are outside the image;
-# the border rule fills them.
+# Most other angles move the centre of a pixel to a position between pixels. So we work backwards:
+# for each pixel of the *result* we compute its position in the original image, and read off the
+# weighted mean of the four pixels around this position (bilinear) or the nearest pixel. If the
+# position is outside the image, the border rule supplies a value.
 
 small = transforms.Resize((54, 80))(photo)
 show([
@@ -98,11 +101,12 @@ show([
 ], height=2.0)  # fmt: skip
 
 # %%
-# Cut out
-# -------
-# A crop moves only the frame. ``draw`` chooses it, ``apply`` cuts it out; the drawn values can be
-# printed and reused. Networks for photographs learn from windows of random size and shape, resized
-# (``RandomResizedCrop``), and are tested on the middle. Which windows? Four are drawn here.
+# Crops
+# -----
+# A crop moves only the frame. ``draw`` chooses the frame, and ``apply`` cuts it out; the drawn
+# values can be printed and reused. Networks for photographs are often trained on windows of random
+# size and shape, which are resized to a fixed size (``RandomResizedCrop``), and tested on the
+# central crop. Here are four random windows. A crop that is larger than the image raises an error.
 
 crop = transforms.RandomResizedCrop((96, 96), scale=(0.1, 0.6))
 drawn = [crop.draw((H, W), rng) for _ in range(4)]
@@ -122,10 +126,11 @@ except ValueError as error:
     print(error)
 
 # %%
-# Three points make an affine map
-# -------------------------------
-# Rotate, shift, scale, shear: each moves (x, y) to (a x + b y + c, d x + e y + f). Six numbers, and
-# one pair of points gives two equations. So three pairs determine the map. The lecture's example:
+# Three points determine an affine map
+# ------------------------------------
+# Rotating, shifting, scaling and shearing all move (x, y) to (a x + b y + c, d x + e y + f). Such
+# an *affine map* has six numbers. A point and its target give two equations, so three points and
+# their targets determine the map. Here is the example from the lecture notes:
 
 source = [[50, 50], [200, 50], [50, 200]]
 target = [[10, 100], [200, 50], [100, 250]]
@@ -133,8 +138,9 @@ matrix = transforms.affine_from_points(source, target)
 print(matrix.round(5))
 
 # %%
-# What does such a map preserve? Lines, parallels, and the ratio of lengths along parallels, but
-# neither angles nor lengths themselves. The chessboard has 8 by 6 squares before and after.
+# What does an affine map preserve? Straight lines stay straight, parallel lines stay parallel, and
+# the ratio of lengths along parallel lines does not change; angles and the lengths themselves may.
+# The chessboard has 8 by 6 squares before and after the map.
 
 board = np.indices((240, 320)).astype(int) // 40
 board = (70 + 110 * (board.sum(axis=0) % 2)).astype(np.uint8)[:, :, None]
@@ -146,9 +152,9 @@ tilt = transforms.perspective_from_points(
 )
 grid = show([
     ("a board", board),
-    ("the lecture's three points", transforms.Warp(matrix, (330, 330))(board)),
+    ("the notes' three points", transforms.Warp(matrix, (330, 330))(board)),
     ("a shear from three points", transforms.Warp(lean)(board)),
-    ("a perspective from four", transforms.Warp(tilt)(board)),
+    ("a perspective from four points", transforms.Warp(tilt)(board)),
 ], height=2.3)  # fmt: skip
 for axes, points in ((grid[0], source), (grid[1], target)):
     axes.scatter(*np.transpose(points), color=VERMILION, s=30)
@@ -161,14 +167,15 @@ for name, m in (("three points", matrix), ("shear", lean), ("perspective", tilt)
     ab, cd, half = (np.linalg.norm(v) for v in (q - p, s - r, middle - p))
     print(f"{name:<13} lengths ab/cd {ab / cd:.3f},",
           f"directions {angles[0]:6.2f} and {angles[1]:6.2f} degrees,",
-          f"the middle of ab at {half / ab:.3f} of it")  # fmt: skip
+          f"midpoint of ab at {half / ab:.3f} of its length")  # fmt: skip
 
 # %%
-# The ratio of the lengths stays 2, the parallels stay parallel, and a midpoint stays a midpoint. A
-# perspective preserves none of this: columns converge in the distance, and the far half of each
-# looks shorter. It only preserves straight lines.
+# Under both affine maps the ratio of the lengths is still 2, parallel lines are still parallel, and
+# the midpoint is still the midpoint. A perspective map preserves none of these: columns converge in
+# the distance, and the far half of each column looks shorter. It preserves only straight lines.
 #
-# Three points on one line do not determine a map. The message says how close to a line they are:
+# Three points on a line do not determine a map. The error message says how close to a line they
+# are:
 
 try:
     transforms.affine_from_points([[0, 0], [10, 10], [20, 20]], target)
@@ -176,11 +183,12 @@ except ValueError as error:
     print(error)
 
 # %%
-# Four points make a perspective
-# ------------------------------
-# A page on a table is photographed from the side. Its far edge looks shorter: no affine map does
-# that. We put a page of digits on the table ourselves. The same map moves the page's mask, which
-# says which pixels belong to the page.
+# Four points determine a perspective map
+# ---------------------------------------
+# If you photograph a page on a table from the side, its far edge looks shorter than its near edge,
+# which no affine map can reproduce. We make such a photograph ourselves by placing a page of digits
+# on a picture of a table. The same map also moves the page's mask, which says which pixels belong
+# to the page.
 
 train, validation, test = datasets.load_dataset("digits")
 page = 255 - train.images[:24].reshape(4, 6, 28, 28).swapaxes(1, 2).reshape(112, 168, 1)
@@ -196,8 +204,9 @@ there = lay.apply_mask(np.ones((132, 188), np.uint8), drawn)
 photograph = np.where(there[:, :, None] == 1, lay.apply(page, drawn), table)
 
 # %%
-# To straighten it, click on its four corners. Three corners and an affine map are not enough: it
-# moves those three to the right places, and the fourth to a wrong one.
+# To straighten the page, an app would ask you to click on its four corners. Three corners and an
+# affine map are not enough: the map moves these three corners to the right places, but not the
+# fourth.
 
 by_four = transforms.Perspective(seen, corners, size=(132, 188))(photograph)
 by_three = transforms.Warp(
@@ -210,16 +219,17 @@ grid = show([
 ], height=2.4)  # fmt: skip
 grid[0].plot(*seen[[0, 1, 2, 3, 0]].T, "o-", color=VERMILION, linewidth=1, markersize=4)
 for name, straight in (("four", by_four), ("three", by_three)):
-    print(f"{name:<5} corners: mean difference to the page",
+    print(f"{name:<5} corners: mean difference from the page",
           f"{abs(straight.astype(int) - page).mean():.1f} grey levels")  # fmt: skip
 
 # %%
-# Annotations move along
-# ----------------------
-# An annotated image comes with boxes, masks or points. Move the image alone, and they are wrong.
-# Every geometric transform moves all of them with the values it drew: points by the matrix; a mask
-# by its nearest pixels, so that no label is invented between two; a box to the box around its four
-# moved corners, which is larger if the box was rotated.
+# Annotations move with the image
+# -------------------------------
+# An annotated image comes with boxes, masks or points. If we moved only the image, its annotations
+# would be wrong. So every geometric transform moves all of them with the values that it drew.
+# Points are moved by the matrix. A mask takes the nearest pixel, so that no new label is invented
+# between two labels. A box becomes the box around its four moved corners, which is larger if the
+# box was rotated.
 
 data = datasets.ShapeDataset(
     4,
@@ -234,10 +244,10 @@ mask = (abs(star.astype(int) - star[0, 0]).max(axis=2) > 3).astype(np.uint8)
 top = np.flatnonzero(mask.any(axis=1))[0]
 tip = np.array([[np.flatnonzero(mask[top]).mean(), top]])
 moves = {
-    "as it was": transforms.Affine(),
-    "a flip": transforms.RandomHorizontalFlip(1.0),
+    "unchanged": transforms.Affine(),
+    "flipped": transforms.RandomHorizontalFlip(1.0),
     "cropped": transforms.RandomCrop((80, 80), padding=8),
-    "turned by 35°": transforms.Rotate(35),
+    "rotated by 35°": transforms.Rotate(35),
     "perspective": transforms.Perspective(
         [[0, 0], [95, 0], [95, 95], [0, 95]], [[25, 5], [80, 20], [95, 90], [0, 75]]
     ),
@@ -247,7 +257,7 @@ drawn = {name: move.draw((96, 96), rng) for name, move in moves.items()}
 grid = show([(name, move.apply(star, drawn[name])) for name, move in moves.items()], height=1.9)
 for axes, (name, move) in zip(grid, moves.items(), strict=True):
     [[x0, y0, x1, y1]] = move.apply_boxes([box], drawn[name])
-    # The box's edges are between pixels; matplotlib has centres at whole numbers, as we do.
+    # The edges of a box lie between pixels, whose centres are whole numbers, as in matplotlib.
     axes.add_patch(plt.Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False,
                                  edgecolor=YELLOW, linewidth=1.5))  # fmt: skip
     axes.contour(move.apply_mask(mask, drawn[name]), [0.5], colors=[BLUE], linewidths=1.5)
@@ -257,12 +267,13 @@ for axes, (name, move) in zip(grid, moves.items(), strict=True):
           f"the mask fills {share:.0%} of it")  # fmt: skip
 
 # %%
-# On rubber
-# ---------
-# No matrix makes one handwritten 2 into another. *Elastic distortion* gives every pixel its own
-# random direction, smooths these over σ pixels so that neighbours move the same way, and multiplies
-# the result by α (Simard, Steinkraus & Platt 2003). Everything follows from one drawn number, the
-# seed: the same seed with a growing α stretches the same rubber further.
+# Elastic distortion
+# ------------------
+# No matrix turns one handwritten 2 into a different one. *Elastic distortion* treats the image as a
+# sheet of rubber. It draws a random displacement for every pixel, smooths the displacements over σ
+# pixels so that neighbours move the same way, and multiplies the result by α (Simard, Steinkraus &
+# Platt 2003). The whole distortion follows from one drawn number, the seed: with the same seed and
+# a larger α, the same sheet is stretched further.
 
 digit = train.images[np.flatnonzero(train.labels == 2)[1]]
 lines = np.zeros((28, 28, 1), np.uint8)
@@ -284,19 +295,20 @@ for alpha in strengths:
     )
 
 # %%
-# With the paper's α = 34, the digit seems written by another hand. Above about 2σ² (32) some images
-# fold: the rubber overlaps itself, and parts of the stroke are seen twice.
+# With the paper's α = 34, the digit looks as if somebody else had written it. Above about α = 2σ²,
+# here 32, some images fold: the rubber overlaps itself, and parts of the stroke appear twice.
 #
-# What does a label survive?
-# --------------------------
-# A mirrored cat is a cat. And digits? Nearest neighbours remember the training digits unchanged and
-# read the test digits unchanged, mirrored, and rotated by 180 degrees.
+# Which changes preserve the label?
+# ---------------------------------
+# A mirrored cat is still a cat. Is a mirrored digit still the same digit? A nearest-neighbour
+# classifier memorises the unchanged training digits. It then reads the test digits unchanged,
+# mirrored, and rotated by 180 degrees.
 
 knn = models.KNearestNeighbors(k=1).fit(to_device(train.images, device), train.labels)
 views = {
     "as written": test.images,
     "mirrored": test.images[:, :, ::-1],
-    "turned by 180°": test.images[:, ::-1, ::-1],
+    "rotated by 180°": test.images[:, ::-1, ::-1],
 }
 figure, grid = plt.subplots(1, 3, figsize=(9.4, 3.9), layout="constrained", sharey=True)
 for axes, (name, images) in zip(grid, views.items(), strict=True):
@@ -308,23 +320,23 @@ for axes, (name, images) in zip(grid, views.items(), strict=True):
     axes.set(xticks=range(10), yticks=range(10), xlabel="read as", title=name)
     survivors = [c for c in range(10) if table[c, c] > 0.5]
     print(f"{name:<15} accuracy {np.trace(table) / 10:.0%};",
-          f"digits that mostly survive: {' '.join(map(str, survivors))};",
+          f"digits mostly read correctly: {' '.join(map(str, survivors))};",
           f"6 is read as 9: {table[6, 9]:.0%}, 9 as 6: {table[9, 6]:.0%}")  # fmt: skip
 grid[0].set_ylabel("true digit")
 
 # %%
-# Most of the rotated 6s are 9s now, and few of the mirrored digits are read correctly. So to
-# augment is to claim: "this change does not change the label". If that is false it costs accuracy.
-# We keep five examples of each digit, remember ten changed copies of each as well, and read the
-# test digits.
+# Most of the rotated 6s are now read as 9s, and few of the mirrored digits are read correctly.
+# Every augmentation makes a claim: "this change does not change the label". If the claim is false,
+# the augmentation costs accuracy. To see how much, we keep only five examples of each digit, add
+# ten changed copies of each example, and read the test digits again.
 
 SEEDS, COPIES = 5, 10
 ideas = {
     "no copies": None,
-    "turned by 180°": transforms.Rotate90(2),
+    "rotated by 180°": transforms.Rotate90(2),
     "mirrored": transforms.RandomHorizontalFlip(1.0),
     "elastic": transforms.ElasticDistortion(20.0, 4.0),
-    "moved": transforms.RandomTranslate(2),
+    "shifted": transforms.RandomTranslate(2),
     "affine": transforms.RandomAffine(10, 1.5, (0.9, 1.1), 0.2),
 }
 accuracy = {}
@@ -357,21 +369,24 @@ axes.set_title(f"test accuracy, 50 labelled digits: {SEEDS} draws and their mean
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# Each augmentation got the same 50 digits; ± is the standard deviation of the gain over the draws.
-# Digits survive small moves, so these help. Half turns store wrong labels: a "6" that is a 9. So do
-# mirrors, but fewer mirrored digits look like other ones, and the loss is small compared with its
-# spread.
+# In each draw, all augmentations start from the same 50 digits; ± is the standard deviation of the
+# gain over the draws. Digits survive small shifts, rotations and distortions, so these
+# augmentations help. Rotations by 180 degrees add wrong labels: an image labelled 6 may show a 9.
+# Mirroring adds wrong labels too, but fewer mirrored digits look like other digits, and the loss of
+# accuracy is small compared with its spread.
 #
 # Three things to try
 # -------------------
-# 1. Turn the photograph full circle, by ``transforms.Rotate(180)`` twice and by
-#    ``transforms.Rotate(30)`` twelve times. Expect no difference to the original in the first, and
-#    a blurred disc in the second.
+# 1. Rotate the photograph by a full circle in two ways: apply ``transforms.Rotate(180)`` twice, and
+#    ``transforms.Rotate(30)`` twelve times. Expect no difference from the original in the first
+#    case, and a blurred disc in the second.
 # 2. Straighten the page with two corners swapped in ``seen``. What would such a map have to do?
-#    Expect an error: the target would cross itself, and the map would have to send the points on a
-#    line between the corners, its horizon, to infinity. No photograph of a page looks like that.
-# 3. Give ``elastic`` the strengths 5, 20 and 60 in the last experiment. Predict which helps most.
-#    Expect the middle one: 5 adds hardly anything, 60 bends digits beyond recognition.
+#    Expect an error: the outline of the page would cross itself, and the map would have to send a
+#    line of points between the corners, its horizon, to infinity. No photograph of a page looks
+#    like that.
+# 3. In the last experiment, give ``elastic`` an α of 5, 20 and 60. Predict which one helps most.
+#    Expect it to be 20: with 5 the copies hardly differ from the originals, and with 60 the digits
+#    are distorted beyond recognition.
 #
 # **Next lesson:** 12 · CutMix and Mixup
 

@@ -4,8 +4,8 @@
 
 **Half a flower and half a tower: what can a network learn from an image with two labels?**
 
-*You mix images and their labels, prove a law that makes the mixed loss simple, and see where it
-helps on photographs and where it does not.*
+*You mix images and their labels, prove an identity that makes the loss of a mixed label easy to
+compute, and see where mixing helps on photographs and where it does not.*
 
 **Prerequisites:** lessons 6 (training) and 10 (augmentation).
 
@@ -14,8 +14,8 @@ helps on photographs and where it does not.*
 **You will be able to**
 
 * write down what Mixup, CutMix and Cutout do to two images and their labels,
-* prove that the loss of a mixed label is the mixture of two losses, and say why it never reaches 0,
-* predict how much of an image CutMix leaves on average, including at the border.
+* prove that the loss for a mixed label is a mixture of two losses, and say why it never reaches 0,
+* predict how much of an image CutMix keeps on average, allowing for the image border.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -33,18 +33,20 @@ from lesson import BLUE, GREEN, GREY, PALE, VERMILION, YELLOW, device, recorded_
 # %%
 # Two images in one
 # -----------------
-# The augmentation of lesson 10 changes one image and keeps its label. These three work on a whole
-# batch of numbers, (N, C, H, W), and two of them change the labels as well. Every image x gets a
-# partner x' from the same batch, and a number λ says how much of x stays.
+# The augmentation in lesson 10 changes one image and keeps its label. Mixup, CutMix and Cutout work
+# on a whole batch of images, an array of shape (N, C, H, W), and Mixup and CutMix change the labels
+# as well. In these two, every image x gets a partner x' from the same batch, and a number λ says
+# how much of x is kept.
 #
 # .. code-block:: none
 #
 #    Mixup    x̃ = λ·x + (1 - λ)·x'             ỹ = λ·y + (1 - λ)·y'       every pixel is blended
-#    CutMix   x̃ = x, but x' inside a box        ỹ = λ·y + (1 - λ)·y'       λ: the area that is left
+#    CutMix   x̃ = x, but x' inside a box        ỹ = λ·y + (1 - λ)·y'       λ: how much of x is left
 #    Cutout   x̃ = x, but grey inside a box      ỹ = y
 #
-# (Zhang et al. 2018; Yun et al. 2019; DeVries & Taylor 2017.) A label is now a row of
-# probabilities. Usually ``draw`` chooses λ, partners and box; here we choose them.
+# (Zhang et al. 2018; Yun et al. 2019; DeVries & Taylor 2017.) A label y is now a row of
+# probabilities. Normally ``draw`` chooses λ, the partners and the box at random; here we choose
+# them ourselves.
 
 names = ("flower", "tower")
 cuts = (load_sample_image("flower.jpg")[:, 100:527], load_sample_image("china.jpg")[:, :427])
@@ -71,36 +73,39 @@ for (title, (images, targets, *_)), column in zip(shown.items(), grid.T, strict=
 
 # %%
 # Mixup's images look like two slides on top of each other; no camera takes such a photograph.
-# CutMix's are locally real: every small window that a filter sees contains real pixels, except
-# along the edge of the box. Cutout makes the network look beyond its favourite part of the object,
-# but throws pixels away; CutMix pastes another image where Cutout puts grey.
+# CutMix's images look real locally: except along the edge of the box, every small window that a
+# filter sees comes from a single photograph. Cutout makes the network look beyond its favourite
+# part of the object, but it throws pixels away. CutMix fills the box with pixels from a different
+# image instead of grey.
 #
-# Is the label right? It says what was *pasted*, not what can be *seen*. A box full of sky counts as
-# a third of a tower. That is noise in the labels, and it is the price.
+# Is the label right? The label of a CutMix image says what was *pasted*, not what can be *seen*: a
+# box full of sky counts as a third of a tower. This noise in the labels is the price of the method.
 #
 # How much is left?
 # -----------------
-# λ is drawn from the Beta(α, α) distribution. With α = 1, the authors' choice for CutMix, it is
-# uniform from 0 to 1. Small α: one image dominates. Large α: always half and half.
+# λ is drawn from the Beta(α, α) distribution. With α = 1, the authors' choice for CutMix, λ is
+# uniform from 0 to 1. With a small α, one of the two images usually dominates; with a large α, λ is
+# nearly always close to one half.
 #
-# CutMix wants a box with the share 1 - λ of the area, so its sides are √(1-λ) of the image's. Its
-# centre may be any pixel, so at the border the box is cut off, **and then λ has to be corrected to
-# what is really left**. Before the correction the mean of λ is 1/2. After it? Write u = 1 - λ. A
-# side of √u, with its centre anywhere from 0 to 1, keeps √u - u/4 of its length on average, and
-# height and width are drawn independently:
+# The box should cover a share 1 - λ of the image, so its sides are √(1-λ) times the sides of the
+# image. Its centre may be any pixel, so part of the box may lie outside the image. This part is
+# clipped, **and λ then has to be recomputed from the area that is really left**. Before this
+# correction the mean of λ is 1/2. What is it afterwards? Let the image have sides of length 1, and
+# write u = 1 - λ. A side of length √u, whose centre is uniform from 0 to 1, has on average a length
+# of √u - u/4 inside the image. The row and the column of the centre are drawn independently, so:
 #
 # .. code-block:: none
 #
 #    mean of λ = 1 - ∫₀¹ (√u - u/4)² du = 1 - (1/2 - 1/5 + 1/48) = 0.679…
 
-print(f"in the limit of fine pixels {1 - (1 / 2 - 1 / 5 + 1 / 48):.4f}")
+print(f"in the limit of infinitely small pixels: {1 - (1 / 2 - 1 / 5 + 1 / 48):.4f}")
 rng, drawn = np.random.default_rng(0), {}
 for side in (28, 32, 224):
     drawn[side] = [
         transforms.CutMix(classes=10).draw((2, 3, side, side), rng) for _ in range(30_000)
     ]
     mean = np.mean([mixing.lam for mixing in drawn[side]])
-    print(f"{side}x{side}: mean λ of 30,000 draws {mean:.3f}")
+    print(f"{side}x{side}: mean λ over 30,000 draws {mean:.3f}")
 
 covered = np.zeros((224, 224))
 for mixing in drawn[224]:
@@ -118,7 +123,7 @@ first.legend(frameon=False)
 second.hist([m.lam for m in drawn[224]], 40, range=(0, 1), density=True, color=BLUE)
 second.axhline(1, color=GREY, linestyle="--", linewidth=1)
 second.text(0.02, 1.05, "before the\ncorrection", color=GREY, va="bottom")
-second.set(title="CutMix: λ after the border", xlabel="λ")
+second.set(title="CutMix: λ after the correction", xlabel="λ")
 for axes in (first, second):
     axes.set_yticks([])
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -127,16 +132,17 @@ third.set(title="how often a pixel is replaced", xticks=[], yticks=[])
 figure.colorbar(heat, ax=third, format=lambda value, _: f"{value:.0%}", shrink=0.9)
 
 # %%
-# The authors' code rounds sides down to even numbers, so on small images a little more is left, as
-# the lines for 28 and 32 show. The third picture shows that even if the centre may be anywhere, not
-# all pixels are pasted equally often: the corners are pasted least.
+# The authors' code rounds the sides of the box down to even numbers, so in small images slightly
+# more is left, as the results for 28x28 and 32x32 pixels show. The third panel shows that although
+# the centre may be any pixel, not all pixels are replaced equally often: the corners are replaced
+# least.
 #
-# The loss of a mixed label
-# -------------------------
-# Cross-entropy with a row of probabilities y is ``-Σ_k y_k log p_k``. It is *linear in y*, so for a
-# label that is a mixture the loss is the same mixture of two ordinary losses. Its gradient with
-# respect to the logits is ``p - y``, so the gradient mixes in the same way. A check on random
-# numbers:
+# The loss for a mixed label
+# --------------------------
+# For a label y that is a row of probabilities, the cross-entropy is ``-Σ_k y_k log p_k``. This is
+# *linear in y*, so the loss for a mixed label is the same mixture of two ordinary losses. The
+# gradient with respect to the logits is ``p - y``, so it is mixed in the same way. We check this
+# identity on random numbers:
 
 logits = rng.normal(size=(6, 10))
 own, other, lam = rng.integers(0, 10, 6), rng.integers(0, 10, 6), 0.7
@@ -152,17 +158,19 @@ def loss_and_gradient(targets):
 
 mixed, mixed_gradient = loss_and_gradient(lam * np.eye(10)[own] + (1 - lam) * np.eye(10)[other])
 (a, gradient_a), (b, gradient_b) = loss_and_gradient(own), loss_and_gradient(other)
-print(f"loss of the mixed label        {mixed:.12f}")
-print(f"mixture of the two losses      {lam * a + (1 - lam) * b:.12f}")
+print(f"loss for the mixed label        {mixed:.12f}")
+print(f"mixture of the two losses       {lam * a + (1 - lam) * b:.12f}")
 difference = mixed_gradient - (lam * gradient_a + (1 - lam) * gradient_b)
-print(f"largest difference of gradients {abs(difference).max():.1e}")
+print(f"largest gradient difference     {abs(difference).max():.1e}")
 
 # %%
-# So a program without soft labels can train with CutMix: it computes the loss twice. (Many do.) The
-# law is about *labels* only: the images are mixed before the network, which is not linear.
+# So a program can train with CutMix even if it supports only hard labels: it computes the loss once
+# for each of the two labels and mixes the results. (Many programs do.) The identity is about
+# *labels* only: the images are mixed before they enter the network, and the network is not linear.
 #
-# One more consequence. The smallest cross-entropy that any prediction can reach is the entropy of
-# the label, H(λ) = -λ log λ - (1-λ) log(1-λ), and that is 0 only for an unmixed one.
+# There is one more consequence. The smallest cross-entropy that any prediction can reach is the
+# entropy of the label, H(λ) = -λ log λ - (1-λ) log(1-λ), and this is 0 only if the label is not
+# mixed.
 
 uniform = np.linspace(0, 1, 100_001)[1:-1]
 entropy = -uniform * np.log(uniform) - (1 - uniform) * np.log(1 - uniform)
@@ -170,15 +178,16 @@ print(f"H(0.7) = {-0.7 * np.log(0.7) - 0.3 * np.log(0.3):.3f} nats;",
       f"mean over λ from 0 to 1: {entropy.mean():.3f} nats")  # fmt: skip
 
 # %%
-# A training loss that stops at half a nat has not failed. And the training *accuracy* that ``fit``
-# reports counts the more likely of the two classes; compare networks on validation images, which
-# are never mixed.
+# So if the training loss levels off at half a nat, training has not failed. And the training
+# *accuracy* that ``fit`` reports counts only the class with the larger share of the label as
+# correct. Compare networks on validation images, which are never mixed.
 #
 # Between the training images
 # ---------------------------
-# What does a network learn from this? We train LeNet-5 on the digits with and without Mixup, which
-# takes one argument, ``batch_transform``. Then we walk in a straight line from one test digit to
-# another of a different class, through images that are neither, and watch the outputs.
+# What does a network learn from mixed images? We train LeNet-5 on the digits with and without
+# Mixup, which needs only the argument ``batch_transform``. Then we move in a straight line from one
+# test digit to a test digit of a different class, through images that are neither, and watch the
+# outputs.
 
 train, validation, test = datasets.load_dataset("digits")
 numbers = transforms.Compose(
@@ -190,7 +199,7 @@ numbers = transforms.Compose(
 
 
 def trained(mixing, epochs=10):
-    """LeNet-5 on the digits."""
+    """Train LeNet-5 on the digits, mixing each batch if asked to."""
     manual_seed(0)
     model = models.lenet5()
     training.fit(
@@ -224,38 +233,39 @@ for axes, (name, model) in zip(grid, networks.items(), strict=True):
     one, two, rest, surest = np.array(walk).T
     axes.plot(steps, one, color=BLUE, label="the first digit")
     axes.plot(steps, two, color=VERMILION, linestyle="--", label="the second digit")
-    axes.plot(steps, rest, color=GREY, linestyle=":", label="the eight others")
+    axes.plot(steps, rest, color=GREY, linestyle=":", label="the other eight digits")
     axes.plot((0, 1), (1, 0), color=PALE, linewidth=4, zorder=0)
     axes.plot((0, 1), (0, 1), color=PALE, linewidth=4, zorder=0)
     axes.set(title=name, xlabel="share of the second digit in the image")
     axes.spines[["top", "right"]].set_visible(False)
     batches = datasets.DataLoader(test, 180, transform=numbers)
     accuracy = training.evaluate(model, batches)["accuracy"]
-    print(f"{name:<6} test accuracy {accuracy:.1%}; halfway: the two {one[10]:.2f} and",
-          f"{two[10]:.2f}, any other {rest[10]:.2f}, the largest {surest[10]:.2f}")  # fmt: skip
+    print(f"{name:<6} test accuracy {accuracy:.1%}; halfway: the two digits {one[10]:.2f},",
+          f"{two[10]:.2f}, the others {rest[10]:.2f}, largest output {surest[10]:.2f}")  # fmt: skip
 grid[0].set_ylabel("mean probability")
 grid[1].legend(frameon=False, loc="center right", fontsize=9)
 
 # %%
-# Plain training does not constrain the space between the images. The prediction flips in the
-# middle, and is confident nearly everywhere; compare the most confident outputs halfway, where the
-# image is not a digit that anybody would write. Mixup trains for the pale straight lines, and the
-# outputs bend towards them. The network has become less confident everywhere, at the two ends too;
-# its accuracy there, on unmixed images, is printed above.
+# Plain training does not constrain what the network does between the training images. Its
+# prediction flips halfway, and it is confident nearly everywhere: look at its largest output
+# halfway, on digits that nobody would write. Mixup trains the network to follow the pale straight
+# lines, and its outputs move towards them. It has become less confident everywhere, even at the two
+# ends, where the images are not mixed. The test accuracies printed above are for unmixed images.
 #
-# Does it raise accuracy?
-# -----------------------
-# On digits there is nothing left to gain. On 2,000 photographs of CIFAR-10 there is
-# (``examples/measure_augmentation.py``: a small network, 18 epochs for all, the learning rate of
-# each chosen on validation images). The end of each line compares with no augmentation; its ± is
-# the standard error of the difference.
+# Does mixing raise accuracy?
+# ---------------------------
+# On digits there is nothing left to gain; photographs are harder. We trained a small network on
+# 2,000 CIFAR-10 images with each augmentation, always for 18 epochs and at the learning rate that
+# was best on the validation images (``examples/measure_augmentation.py``). Each line below ends
+# with the difference from training without augmentation, in percentage points, ± its standard
+# error. We call a difference *clear* if it exceeds two standard errors.
 
 rows = recorded_rows("augmentation.json")
 CHOOSING = 100
 
 
 def counted(rows, **wanted):
-    """The rows with test images, at the rate that was best on validation images."""
+    """The rows with test accuracies, at the rate that was best on validation images."""
     mine = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
     tried = {row["lr"]: row["validation_accuracy"] for row in mine if row["seed"] == CHOOSING}
     best = max(sorted(tried), key=tried.get, default=None)
@@ -263,10 +273,10 @@ def counted(rows, **wanted):
 
 
 def compared(values, others):
-    """How much larger the mean of values is, in points, and whether by two standard errors."""
+    """The difference of the two means in points, its standard error, and whether it is clear."""
     gain = values.mean() - others.mean()
     error = np.hypot(*(v.std(ddof=1) / len(v) ** 0.5 for v in (values, others)))
-    seen = "seen" if abs(gain) > 2 * error else "not seen: within two standard errors"
+    seen = "clear" if abs(gain) > 2 * error else "within two standard errors"
     return f"{100 * gain:+.1f} points ± {100 * error:.1f}, {seen}"
 
 
@@ -288,7 +298,7 @@ if measured:
     axes.axvline(measured["none"].mean(), color=GREY, linestyle=":", linewidth=1)
     axes.set_yticks(range(len(measured)), list(measured))
     axes.invert_yaxis()
-    axes.set(title="2,000 photographs of CIFAR-10: test accuracy, seeds and mean")
+    axes.set(title="2,000 images from CIFAR-10: test accuracy, seeds and mean")
     axes.grid(color=PALE, axis="x")
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     axes.spines[["top", "right"]].set_visible(False)
@@ -296,19 +306,21 @@ else:
     print("docs/results has no augmentation.json with two seeds yet")
 
 # %%
-# A network this small, trained for so few steps, is the hard case: in the paper CutMix trains large
-# networks for 300 epochs, and they have the capacity for more images.
+# A network this small, trained for so few steps, is a hard case. The CutMix paper trains large
+# networks for 300 epochs, and they have the capacity to learn from more varied images.
 #
-# Does it see more of the object?
-# -------------------------------
-# The paper's other claim: a network trained with CutMix knows better *where* the object is. As with
-# Cutout, a part that gives the class away is often missing, so the network must look at the rest.
-# For photographs we have no boxes. For ``shapes`` we have them to the pixel
-# (``examples/measure_cutmix_localization.py``).
+# Does the network look at more of the object?
+# --------------------------------------------
+# The CutMix paper also claims that a network trained with CutMix knows better *where* the object
+# is. As with Cutout, the part that gives the class away is often missing, so the network must look
+# at the rest. We have no boxes for the photographs, but the ``shapes`` dataset has exact ones, so
+# we test the claim there (``examples/measure_cutmix_localization.py``).
 #
-# A class activation map (lesson 20) for the true class is cut off at a threshold, and a box is
-# drawn around the largest part of what is left; its overlap with the true box is their
-# intersection over their union. By hand, for one image and an invented map:
+# A class activation map (lesson 20) shows how strongly each part of the image supports the true
+# class. The map is thresholded at a given share of the way from its smallest to its largest value,
+# and a box is drawn around the largest connected component. We compare this box with the true one:
+# their overlap is the area of their intersection divided by the area of their union. The figure
+# shows how the overlap depends on the threshold, for one image and a made-up map.
 
 scene = datasets.load_dataset("shapes").validation
 y, x = np.mgrid[:32, :32]
@@ -330,10 +342,11 @@ for axes, share in zip(grid, (0.2, 0.4, 0.6, 0.8), strict=True):
     axes.set(xticks=[], yticks=[], title=f"share {share}: overlap {overlap:.2f}")
 
 # %%
-# Dashed is the true box. The threshold matters as much as the map, so each network is measured
-# at the threshold that suits it best on validation images. The networks know two collections: the
-# plain shapes, and shapes with a coloured spot that alone gives the class away. There a network may
-# look only at the spot, and there CutMix has the most to teach.
+# The true box is dashed. The threshold matters as much as the map, so each network is measured at
+# the threshold that suits it best on the validation images. We use two versions of the dataset: in
+# one the shapes are plain, and in the other each shape has a coloured spot that is enough to give
+# the class away. On spotted shapes a network may look only at the spot, so this is where CutMix has
+# the most to teach.
 
 rows = recorded_rows("cutmix_localization.json")
 for scene_name in dict.fromkeys(row["scene"] for row in rows):
@@ -344,31 +357,33 @@ for scene_name in dict.fromkeys(row["scene"] for row in rows):
         means = {key: np.mean([row[f"test_{key}"] for row in found])
                  for key in ("accuracy", "overlap", "boxes_right")}  # fmt: skip
         print(f"{scene_name:<8} {name:<7} test accuracy {means['accuracy']:.1%},",
-              f"mean overlap {means['overlap']:.1%}, boxes with at least one half",
+              f"mean overlap {means['overlap']:.1%}, correct boxes (overlap at least 0.5)",
               f"{means['boxes_right']:.1%} ({len(found)} seeds)")  # fmt: skip
     for key in ("accuracy", "overlap", "boxes_right"):
         of = {n: np.array([row[f"test_{key}"] for row in found]) for n, found in both.items()}
         print(
-            f"{scene_name:<8} CutMix, {key.replace('_', ' ')}: {compared(of['CutMix'], of['none'])}"
+            f"{scene_name:<8} CutMix, {key.replace('boxes_right', 'correct boxes')}:",
+            compared(of["CutMix"], of["none"]),
         )
 if not rows:
     print("docs/results has no cutmix_localization.json yet")
 
 # %%
-# Read each line to its end before you believe the claim. The paper measures it on photographs of
-# birds and of ImageNet, with far larger networks. An effect that a small experiment does not show
-# may be real in a large one; but then it has to be measured there.
+# Check whether each difference is clear before you believe the claim. The paper measures it on
+# photographs of birds and on ImageNet, with far larger networks. An effect that a small experiment
+# does not show may be real in a large one, but then it has to be measured there.
 #
 # Three things to try
 # -------------------
-# 1. Print the mean λ of ``transforms.CutMix(classes=10, alpha=0.2)`` for 224x224. Is it above or
-#    below 0.68? Expect about 0.70: with a small α the box is nothing, or nearly the whole image,
-#    and it is the largest boxes that lose most at the border.
-# 2. Train the digits with ``transforms.CutMix(classes=10)`` and walk along the same straight lines.
-#    Expect low confidence again, but more probability for the eight other classes: CutMix blends no
-#    pixels, so these images are as new to it as to plain training.
-# 3. Forget the correction: paste the box of a drawn ``Mixing`` but label with the λ of the Beta
-#    distribution. How wrong are the labels on average? Expect a mean of 0.5 where 0.68 is shown.
+# 1. Print the mean λ of ``transforms.CutMix(classes=10, alpha=0.2)`` for 224x224 images. Is it
+#    above or below 0.68? Expect about 0.70: with a small α the box is either tiny or nearly as
+#    large as the image, and the largest boxes lose most at the border.
+# 2. Train on the digits with ``transforms.CutMix(classes=10)`` and move along the same straight
+#    lines. Expect low confidence again, but more probability for the other eight classes: CutMix
+#    does not blend pixels, so the blended images are as new to this network as to the plain one.
+# 3. Leave out the correction: paste the box of a drawn ``Mixing``, but label the image with the λ
+#    drawn from the Beta distribution. How wrong are the labels on average? Expect labels with a
+#    mean λ of 0.5 for images that keep 0.68 of their pixels.
 #
 # **Next lesson:** 13 · RandAugment
 

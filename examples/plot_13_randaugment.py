@@ -2,10 +2,10 @@
 13 · RandAugment
 ================
 
-**Which augmentation, and how strong: can a search decide?**
+**Can a search decide which augmentations to use, and how strong to make them?**
 
 *You see fourteen operations from weak to strong, learn why "magnitude 9" means different things in
-different libraries, let a search choose, and doubt it.*
+different libraries, let a search choose a policy, and learn to doubt its choice.*
 
 **Prerequisites:** lessons 6 (training), 10 and 11 (augmentation).
 
@@ -15,7 +15,7 @@ different libraries, let a search choose, and doubt it.*
 
 * describe an augmentation policy by two numbers, N and M, and say what each operation does at M,
 * recognise which operations of other libraries grow weaker with M, and translate between them,
-* search for a policy fairly: same weights, a validation split, "none" among the candidates.
+* run a fair search: the same initial weights, a validation split, "none" among the candidates.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -36,13 +36,14 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # %%
 # Fourteen operations
 # -------------------
-# Lessons 10 and 11 changed the light and moved the pixels. There are many such operations, each
-# with a strength, and they can be done one after the other. Nobody can try them all by hand.
+# Lesson 10 changed the brightness of images, and lesson 11 moved their pixels. There are many such
+# operations, each with its own strength, and they can be applied one after the other. Nobody can
+# try all the combinations by hand.
 #
-# RandAugment (Cubuk et al. 2020) reduces this to two numbers. Each time an image is seen, **N** of
-# fourteen operations are drawn, all equally likely, and applied at one magnitude **M**. Here M goes
-# from 0 to 30. At 0 nothing that has a strength changes the image, and more is always stronger.
-# Each row below is an operation, from M = 0 to M = 30.
+# RandAugment (Cubuk et al. 2020) reduces the choice to two numbers. Each time an image is used,
+# **N** of fourteen operations are drawn, all equally likely, and applied at the same magnitude
+# **M**. Here M ranges from 0 to 30. At M = 0, no operation that has a strength changes the image,
+# and a larger M always means a stronger change. The figure shows each operation at five magnitudes.
 
 photo = cv2.resize(load_sample_image("flower.jpg")[:, 100:527], (96, 96),
                    interpolation=cv2.INTER_AREA)  # fmt: skip
@@ -50,7 +51,7 @@ MAGNITUDES = (0, 7.5, 15, 22.5, 30)
 
 
 def at(name, magnitude, table=MONOTONE, preset="monotone"):
-    """The photograph after one operation, with the positive sign where it may have either."""
+    """The photograph after one operation; an amount with a random sign is taken as positive."""
     operation, amount = table[name], None
     if operation.amount is not None:
         amount = operation.amount(magnitude, 96) + (operation.sign == "1 ±")
@@ -72,13 +73,14 @@ for i, name in enumerate(MONOTONE):
     grid[row, first].set_ylabel(name, fontsize=8)
 
 # %%
-# Three of them have no strength: ``identity``, ``autocontrast`` and ``equalize``. In numbers:
+# Three operations have no strength: ``identity``, ``autocontrast`` and ``equalize``. Here are the
+# strengths of the others at M = 15:
 
 print(transforms.RandAugment(2, 15).describe(size=(96, 96)))
 
 # %%
-# "±" means that the sign is random each time. Here are eight draws with N = 2 and M = 9; the drawn
-# values are above each image, and ``apply`` repeats them exactly.
+# "±" means that the sign is drawn each time. Here are eight draws with N = 2 and M = 9. The drawn
+# values are shown above each image, and ``apply`` repeats them exactly.
 
 transform = transforms.RandAugment(count=2, magnitude=9)
 figure, grid = plt.subplots(2, 4, figsize=(8.4, 4.8), layout="constrained")
@@ -92,13 +94,14 @@ for seed, axes in enumerate(grid.flat):
 print(f"{len(MONOTONE)} operations, N = 2: {len(MONOTONE) ** 2} sequences")
 
 # %%
-# "M = 9"
-# -------
-# The paper never gives the ranges exactly, and the existing implementations disagree. The fourteen
-# of ``"monotone"`` have torchvision's ranges (but for solarize: its threshold begins at 256, where
-# it changes nothing). TensorFlow's code, with which Noisy Student was trained, divides M by 10 and
-# does not stop at 10. It is here as the preset ``"noisy_student"``. The same M in both, on 224
-# pixels:
+# What does "M = 9" mean?
+# -----------------------
+# The paper does not specify the ranges exactly, and the existing implementations disagree. The
+# fourteen operations of the ``"monotone"`` preset have torchvision's ranges (except that the
+# threshold of solarize begins at 256, where it changes nothing). The TensorFlow code that was used
+# to train Noisy Student divides M by 10 but does not limit M to 10. It is available here as the
+# preset ``"noisy_student"``. The table shows what the same M means in the two presets for images of
+# 224x224 pixels:
 
 print(f"{'':<14}{'monotone':^30}{'noisy_student':^30}")
 print(f"{'':<14}{'M = 9':>14}{'M = 27':>14}  {'M = 9':>14}{'M = 27':>14}")
@@ -133,31 +136,34 @@ grid[1].axhline(1, color=GREY, linewidth=0.8)
 grid[2].axhline(8, color=GREY, linewidth=0.8)
 grid[3].axhline(256, color=GREY, linewidth=0.8)
 figure.suptitle(
-    "solid: monotone, dashed: noisy_student; a value on the thin line changes nothing", fontsize=10
+    "solid: monotone, dashed: noisy_student; a value on a thin horizontal line changes nothing",
+    fontsize=10,
 )
 
 # %%
-# Read the dashed curves against the thin lines. A colour factor of 1 changes nothing, so in that
-# code the blends are strong at M = 0, do nothing at M = 5, and grow strong again. Posterize and
-# solarize grow *weaker* with M. And at the M = 27 of Noisy Student the image is rotated by up to 81
-# degrees and moved by 270 pixels, although it is only 224 wide: out of sight. A third library,
-# timm, uses the same formulas but stops at 10 and skips each operation with probability one half.
-# The FixMatch code has no M at all: it draws each strength. So a magnitude without its library
-# means nothing. Write down the table: ``describe`` prints it.
+# Compare the dashed curves with the thin horizontal lines. A colour factor of 1 changes nothing, so
+# in the Noisy Student code the blending operations are strong at M = 0, do nothing at M = 5, and
+# then grow strong again. Posterize and solarize grow *weaker* with M. And Noisy Student was trained
+# with M = 27, which rotates an image by ±81 degrees and shifts it by ±270 pixels, so that an image
+# 224 pixels wide moves completely out of view. A third library, timm, uses the same formulas but
+# limits M to 10 and skips each operation with probability one half. The FixMatch code has no M at
+# all: it draws every strength at random. So a magnitude means nothing unless you say which library
+# it belongs to. Record the table of strengths; ``describe`` prints it.
 #
 # A fair search
 # -------------
-# Which N and M? The authors tried a grid on the real task: **sample a policy, train with it,
-# evaluate it, keep the best.** Four rules make that fair.
+# Which N and M should we use? The authors searched a grid on the real task: **sample a policy,
+# train with it, evaluate it, keep the best.** Four rules make such a search fair.
 #
-# 1. Everything but the policy is the same: initial weights, order of the images, number of steps.
-# 2. It is judged on validation images. The test images are not used in a search.
-# 3. One candidate is *none*, and all include an undisputed baseline (flips and crops; here
-#    nothing).
-# 4. Ties go to the earlier candidate, so "none" loses only to a better one, never by a tie.
+# 1. Everything but the policy is the same: the initial weights, the order of the images, the number
+#    of steps.
+# 2. Policies are judged on validation images. The test images are not used in a search.
+# 3. One candidate is *none*, and all candidates include the same undisputed baseline (flips and
+#    crops, say; here it is empty).
+# 4. Ties go to the earlier candidate. "None" comes first, so only a better policy can beat it.
 #
-# ``search`` follows them. We have 120 digits to learn from and four pairs of N and M, and search
-# twice, with two seeds.
+# ``search`` follows these rules. We train on 120 digits, try four pairs of N and M, and run the
+# search twice, with two seeds.
 
 train, validation, _ = datasets.load_dataset("digits")
 (few,) = datasets.stratified_split(train, (120,))
@@ -189,7 +195,7 @@ for seed, axes in enumerate(panels):
     axes.set_xticks(range(2), GRID.magnitudes)
     axes.set_yticks(range(2), GRID.counts)
     axes.set(xlabel="magnitude M", ylabel="operations N",
-             title=f"seed {seed}: points above none ({none[seed]:.1%})")  # fmt: skip
+             title=f"seed {seed}: points gained over none ({none[seed]:.1%})")  # fmt: skip
     axes.title.set_fontsize(10)
     best = methods.best_of(found[seed])
     print(f"seed {seed}: best {methods.policy_name(best.policy)} with {best.score:.1%},",
@@ -199,19 +205,21 @@ error = standard_error(np.mean(none), len(validation))
 scores = [{methods.policy_name(c.policy): c.score - none[s] for c in found[s]} for s in (0, 1)]
 gaps = [abs(scores[0][name] - scores[1][name]) for name in scores[0] if name != "none"]
 print(f"one standard error of an accuracy on {len(validation)} images: {error:.1%}")
-print(f"the same policy, seed 0 against seed 1: the gain differs by {np.mean(gaps):.1%} on average")
+print(f"same policy, seed 0 or seed 1: the gains differ by {np.mean(gaps):.1%} on average")
 
 # %%
-# Compare the two maps before you believe either. They differ in nothing but the seed. The best of
-# several noisy numbers is also the luckiest: its validation accuracy is too optimistic, and more so
-# the more candidates there were. An independent grid on ImageNet (ResNet-50, nine pairs) found
-# errors from 22.6 to 23.2 %, differences that are mostly noise as well.
+# Compare the two panels before you believe either. They differ only in the seed. The best of
+# several noisy numbers is also the luckiest, so its validation accuracy is too optimistic, and the
+# more candidates there were, the more optimistic it is. An independent grid search on ImageNet
+# (ResNet-50, nine pairs) found errors between 22.6 and 23.2 %; these differences are mostly noise
+# as well.
 #
 # Sequences instead of a grid
 # ---------------------------
-# The lecture's view is wider: a policy is a list of operations with magnitudes of their own. The
-# same search handles it; only the sampler differs. Each operation is applied half of the time, or
-# the network would never see unchanged images.
+# The lecture course that this project accompanies defines a policy more generally, as a list of
+# operations, each with its own magnitude. The same search can handle such policies; only the
+# sampler is different. Each operation is applied with probability one half; otherwise the network
+# would never see unchanged images.
 
 sampler = methods.RandomSequences(fill=0)
 for number in range(1, 6):
@@ -220,15 +228,15 @@ policy = transforms.OperationSequence([("rotate", 15), ("color", 20), ("equalize
 print(policy.describe(), policy.draw((96, 96), np.random.default_rng(0)), sep="\n")
 
 # %%
-# There are far more of these than cells in a grid, and each still costs a training run. That is the
-# argument for N and M: a space so small that a grid covers it.
+# There are far more such sequences than cells in a grid, and each of them still costs a training
+# run. This is the argument for N and M: they define a space so small that a grid can cover it.
 #
-# Did it help on the test images?
-# -------------------------------
-# ``examples/measure_augmentation_search.py`` does both searches on 2,000 images of CIFAR-10, then
-# trains again with new seeds: none, the best of each search, and as a control the first policy of
-# the grid, which was not selected. All of them include flips and crops. The test images are used
-# once per run.
+# Did the search help on the test images?
+# ---------------------------------------
+# ``examples/measure_augmentation_search.py`` runs both searches on 2,000 CIFAR-10 images. It then
+# trains again with new seeds: with none, with the best policy of each search (which may be none),
+# and, as a control, with the first policy of the grid, which was not chosen for its score. All runs
+# include flips and crops. Each run uses the test images once.
 
 rows = recorded_rows("augmentation_search.json")
 tests = [row for row in rows if row["kind"] == "test"]
@@ -236,9 +244,9 @@ searches = [row for row in rows if row["kind"] == "search"]
 for space in dict.fromkeys(row["space"] for row in searches):
     tried = [row for row in searches if row["space"] == space]
     best = next(row for row in tried if row["best"])
-    print(f"search over the {space}: {len(tried)} candidates, none "
-          f"{tried[0]['validation_accuracy']:.1%}, best {best['name']} "
-          f"{best['validation_accuracy']:.1%} of the validation images")  # fmt: skip
+    print(f"search over the {space}: {len(tried)} candidates, validation accuracy of none "
+          f"{tried[0]['validation_accuracy']:.1%}, of the best ({best['name']}) "
+          f"{best['validation_accuracy']:.1%}")  # fmt: skip
 plain = {row["seed"]: row["test_accuracy"] for row in tests if not row["policy"]}
 for name in dict.fromkeys(row["name"] for row in tests):
     accuracy = {row["seed"]: row["test_accuracy"] for row in tests if row["name"] == name}
@@ -247,7 +255,9 @@ for name in dict.fromkeys(row["name"] for row in tests):
     if name != "none" and len(gain) > 2:
         spread = gain.std(ddof=1) / len(gain) ** 0.5
         verdict = "more than" if abs(gain.mean()) > 2 * spread else "within"
-        words += f", against none {gain.mean():+.1%}: {verdict} two standard errors of {spread:.1%}"
+        words += (
+            f", gain over none {gain.mean():+.1%}: {verdict} two standard errors of {spread:.1%}"
+        )
     print(words)
 if not tests:
     print("not recorded yet: python examples/measure_augmentation_search.py")
@@ -267,11 +277,12 @@ if searches:
     axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# Whatever the table says, read three things in it: whether the searched policy beats *none* by more
-# than two standard errors; whether it beats the unselected policy, for otherwise the search itself
-# has gained nothing; and how much of the gain on the validation images is left on the test images.
-# A gain that is not seen here may appear with a larger network and longer training: an augmented
-# training set is harder, and a small network with few steps may not benefit.
+# Whatever the numbers are, ask three questions about them. Does the best policy beat *none* by more
+# than two standard errors? Does it also beat the unselected policy? If not, the search itself has
+# gained nothing. And how much of the gain on the validation images is left on the test images? A
+# gain that does not show here may appear with a larger network and longer training: an augmented
+# training set is harder to learn, and a small network trained for few steps may not benefit from
+# it.
 #
 # The same on the command line
 # ----------------------------
@@ -281,18 +292,18 @@ if searches:
 #    minivision search-augmentation --dataset my_photos --limit 1000 --out searches/photos
 #    minivision train --dataset my_photos --augment searches/photos/best.json
 #
-# It trains one candidate per core, writes one line per finished candidate, and after an
-# interruption the same command resumes it.
+# The search trains one candidate per core and writes one line for each finished candidate. After an
+# interruption, run the same command again to resume it.
 #
 # Three things to try
 # -------------------
-# 1. Draw ``at("color", M, NOISY_STUDENT, "noisy_student")`` for M = 0, 5 and 10. Expect a grey
-#    flower, the flower itself, and a gaudy one.
-# 2. Search with ``baseline=[RandomCrop((28, 28), padding=3)]``. Expect RandAugment to help less:
-#    the digits are moved already, and the harder images would need more epochs.
+# 1. Show ``at("color", M, NOISY_STUDENT, "noisy_student")`` for M = 0, 5 and 10. Expect a grey
+#    flower, the unchanged flower, and a garish one.
+# 2. Search with ``baseline=[transforms.RandomCrop((28, 28), padding=3)]``. Expect RandAugment to
+#    help less: the baseline already shifts the digits, and harder images would need more epochs.
 # 3. Run the search with other seeds and count how often each pair wins. Expect several winners:
 #    on 180 validation images the pairs differ by less than the noise.
 #
-# **Next lesson:** 14 · Transfer
+# **Next lesson:** 14 · Transfer learning
 
 plt.show()

@@ -2,20 +2,20 @@
 14 · Transfer learning
 ======================
 
-**With two labelled images per class, does a network trained on other classes help?**
+**If we have only two labelled images per class, does a network trained on other classes help?**
 
-*Most of what a network knows is not specific to its classes, so part of it can be used for others;
-but it has to know enough.*
+*Much of what a network learns is not specific to its classes, so part of the network can be reused
+for other classes, provided that it has learned enough.*
 
-**Prerequisites:** lessons 6 (training), 8 (what layers see); 12 for how recorded runs are shown.
+**Prerequisites:** lessons 6 (training), 8 (what layers see) and 12 (comparing recorded runs).
 
 **Minutes:** 25 to read, about 15 seconds to run.
 
 **You will be able to**
 
-* cut a network into backbone and head, and put another head on the backbone,
+* cut a network into a backbone and a head, and put a new head on the backbone,
 * choose between a frozen backbone and fine-tuning, and give layers their own learning rates,
-* say when transfer helps, how much, and where to cut.
+* say when transfer helps, by how much, and where to cut the network.
 """
 
 # sphinx_gallery_thumbnail_number = 4
@@ -32,10 +32,10 @@ from minivision.methods.transfer import layers_with_weights
 from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
 # %%
-# An old network
-# --------------
-# It has learned the digits 0 to 4 from the bundled images. The digits 5 to 9 are the new task, and
-# the network has seen none of them.
+# A trained network
+# -----------------
+# We start with a network that is trained on the bundled images of the digits 0 to 4, the *old
+# task*. The *new task* is to recognise the digits 5 to 9, none of which the network has seen.
 
 splits = datasets.load_dataset("digits")
 old, new = ([datasets.OnlyClasses(part, names) for part in splits] for names in ("01234", "56789"))
@@ -46,7 +46,7 @@ numbers = transforms.Compose(
 
 
 def batches(data, size=32, seed=0, shuffle=True):
-    """Shuffled batches for training; all images in order for measuring."""
+    """Shuffled batches for training; with shuffle=False, images in order for evaluation."""
     return datasets.DataLoader(data, size, shuffle=shuffle, seed=seed, transform=numbers)
 
 
@@ -71,7 +71,7 @@ weights = source.state_dict()
 
 
 def trained():
-    """A copy of the old network, as it was after its training."""
+    """A copy of the network as it was after training on the old task."""
     with nn.skip_init():
         model = models.lenet5(5)
     model.load_state_dict(weights)
@@ -81,20 +81,21 @@ def trained():
 # %%
 # Backbone and head
 # -----------------
-# The last layer turns 84 numbers into the scores of 0 to 4. It is useless for other classes. The
-# layers before it, the *backbone*, compute features; the rest, the *head*, decides. Where does the
-# backbone end? `cut` removes as many fully connected layers as we choose, and copies nothing.
+# The last layer turns 84 numbers into scores for the digits 0 to 4, so it is useless for other
+# classes. The layers before it, the *backbone*, compute features; the rest, the *head*, decides on
+# a class. Where does the backbone end? That is up to us: `cut` removes as many fully connected
+# layers as we choose, and copies nothing.
 
 for layers in (1, 2, 3):
     backbone, head, features = models.cut(source, layers)
     print(f"layers removed: {layers}; the backbone has {backbone.parameter_count():>6,} parameters "
-          f"and makes {features} features, the head has {head.parameter_count():>6,}")  # fmt: skip
+          f"and {features} features, the head has {head.parameter_count():>6,}")  # fmt: skip
 
 # %%
-# Do the features of 0 to 4 tell 5 to 9 apart? We send the new digits, which the network has never
-# seen, through the backbone, and look at the two directions in which the features spread most
-# (lesson 20): with the last layer removed; with all three removed; and, for comparison, a backbone
-# with random weights.
+# Can features learned from 0 to 4 tell 5 to 9 apart? We send images of the new digits through three
+# backbones: with the last layer removed, with all three fully connected layers removed, and, for
+# comparison, a backbone with random weights. For each we plot the two directions in which the
+# features vary most, using principal component analysis as in lesson 10.
 
 figure, panels = plt.subplots(1, 3, figsize=(9.2, 3.2), layout="constrained")
 manual_seed(9)
@@ -113,18 +114,19 @@ for axes, (name, backbone) in zip(panels, backbones.items(), strict=True):
 panels[0].legend(frameon=False, ncols=5, fontsize=8, loc="lower center")
 
 # %%
-# A good backbone puts images of one new class near each other without being trained to. But two
-# directions out of hundreds prove little: the test is the head that we train on the features.
+# A good backbone places images of the same new class near each other, although it was never trained
+# to. But two directions out of so many prove little; the real test is a head that we train on the
+# features.
 #
 # Approach 1: freeze the backbone
 # -------------------------------
-# A frozen backbone does not change by a single bit: its weights get no gradient, and it runs in
-# evaluation mode, so dropout is off and the running statistics of batch normalisation are fixed.
-# Only the new head learns. Ten images per class:
+# A frozen backbone does not change at all: its weights get no gradient, and it runs in evaluation
+# mode, so dropout is off and the running statistics of batch normalisation are fixed. Only the new
+# head learns. We train it on ten images per class:
 
 
 def some(count, seed):
-    """This many images of each new class."""
+    """Draw this many images from each new class."""
     rng = np.random.default_rng((seed, count))
     mine = [np.flatnonzero(new[0].labels == k) for k in range(5)]
     return datasets.Subset(
@@ -142,12 +144,12 @@ begun = time.perf_counter()
 training.fit(model, batches(images), training.classification_loss, rule, epochs, device=device)
 in_every_epoch = time.perf_counter() - begun
 same = all(np.array_equal(a, before[n]) for n, a in model.backbone.state_dict().items())
-print(f"test accuracy {accuracy(model, new[2]):.1%}, the backbone is the same to the bit: {same}")
+print(f"test accuracy {accuracy(model, new[2]):.1%}; the backbone is bit-identical: {same}")
 
 # %%
-# A frozen backbone computes the same features of an image in every epoch. So it needs to see each
-# image only once, and what is left is softmax regression on features. With augmentation that would
-# be wrong: each epoch has different images.
+# A frozen backbone computes the same features for an image in every epoch. So it needs to process
+# each image only once, and the remaining work is softmax regression on the recorded features. (With
+# augmentation this would be wrong, because every epoch has different images.)
 
 manual_seed(1)
 again = models.with_new_head(trained(), 5, layers=3)
@@ -160,14 +162,15 @@ training.fit(again.head, features, training.classification_loss, rule, epochs, d
 once = time.perf_counter() - begun
 a, b = (network.head.state_dict()["0.weight"] for network in (model, again))
 print(f"the two heads differ by at most {np.abs(a - b).max():.1e};",
-      f"features recorded once were {in_every_epoch / once:.1f} times as fast")  # fmt: skip
+      f"recording features made training {in_every_epoch / once:.1f} times as fast")  # fmt: skip
 
 # %%
-# Approach 2: keep training everything
-# ------------------------------------
-# Or we train everything, the new head with the full learning rate, the old backbone with a tenth of
-# it: fifty images should not undo what took thousands to learn. `rate_groups` makes the optimizer's
-# groups, optionally with learning rates that fall from layer to layer towards the image.
+# Approach 2: fine-tune everything
+# --------------------------------
+# Alternatively, we train all layers: the new head at the full learning rate, and the backbone at a
+# tenth of it, because fifty images should not undo what was learned from many more. `rate_groups`
+# creates the parameter groups for the optimizer, optionally with learning rates that fall from
+# layer to layer towards the image.
 
 manual_seed(1)
 model = models.with_new_head(trained(), 5, layers=3)
@@ -179,7 +182,7 @@ for group in groups:
 RATES = {
     "one rate for all": {"backbone_rate": 1.0},
     "a tenth for the backbone": {"backbone_rate": 0.1},
-    "a tenth, halved by layers": {"backbone_rate": 0.1, "layer_decay": 0.5},
+    "a tenth, halved per layer": {"backbone_rate": 0.1, "layer_decay": 0.5},
 }
 moved = {}
 for name, rates in RATES.items():
@@ -208,8 +211,9 @@ axes.legend(frameon=False)
 # %%
 # How many labels?
 # ----------------
-# Now the comparison that matters, with 2, 5, 10 and 20 images per class, three seeds each.
-# *Scratch* is the same network from random weights: the fair baseline. All make 60 updates.
+# Now comes the comparison that matters, with 2, 5, 10 and 20 images per class and three seeds each.
+# *Scratch* is the same network trained from random weights, the fair baseline. Every run makes 60
+# updates.
 
 
 def compared(approach, count, seed):
@@ -244,27 +248,28 @@ for approach, colour in COLOURS.items():
 axes.set_xscale("log")
 axes.set_xticks(COUNTS, [str(n) for n in COUNTS])
 axes.minorticks_off()
-axes.set(xlabel="labelled images of each new class", title="digits 5 to 9: test accuracy")
+axes.set(xlabel="labelled images per new class", title="digits 5 to 9: test accuracy")
 axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 axes.grid(color=PALE)
 axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False)
 
 # %%
-# Is scratch level here, or even ahead? Then you have met the first rule of transfer: the old task
-# has to be richer than the new one. These digits of 8x8 pixels are easy, and a few hundred of them
-# taught the old network little that ten images per class would not. So the next comparison has
-# 20,000 old images.
+# If scratch is level with the others here, or even ahead, you have met the first rule of transfer:
+# the old task has to be richer than the new one. These digits, originally 8x8 pixels, are easy, and
+# the few hundred used for the old task taught the network little that ten images per class could
+# not. So the next comparison uses 20,000 images for the old task.
 #
-# Runs made beforehand
-# --------------------
-# The same with more images and more care, by ``examples/measure_transfer.py``: learning rates
-# chosen for each approach on validation images with a seed that is not used again, test images used
-# once. A difference counts as seen when it exceeds two standard errors, paired by seed.
+# Recorded runs
+# -------------
+# ``examples/measure_transfer.py`` makes the same comparison with more images and more care. The
+# learning rate of each approach was chosen on validation images with a seed that is not used again,
+# and each run used the test images once. As in lesson 12, a difference is *clear* if it exceeds two
+# standard errors; here the differences are paired by seed.
 
 rows = recorded_rows("transfer.json")
 CHOOSING, RATES = 100, (0.001, 0.004)
-WIDER = (*RATES, 0.016)  # for the comparison of two sources, which has all three
+WIDER = (*RATES, 0.016)  # all three were tried when comparing AlexNet and VGG
 
 
 def fits(row, wanted):
@@ -273,7 +278,7 @@ def fits(row, wanted):
 
 
 def recorded(part, approach, labels):
-    """Test accuracies by seed, at the rate that was best with the choosing seed."""
+    """Test accuracy by seed, at the learning rate that was best with the choosing seed."""
     wanted = {"part": part, "approach": approach, "labels": labels}
     rates = WIDER if part.startswith("features") else RATES
     mine = [r for r in rows if r.get("lr") in rates and fits(r, wanted)]
@@ -290,18 +295,18 @@ def gain(values, others):
         return "not recorded yet"
     gains = 100 * np.array([values[s] - others[s] for s in seeds])
     error = gains.std(ddof=1) / len(seeds) ** 0.5
-    seen = "seen" if abs(gains.mean()) > 2 * error else "not seen"
+    seen = "clear" if abs(gains.mean()) > 2 * error else "within two standard errors"
     return f"{gains.mean():+.1f} points ± {error:.1f}, {seen}"
 
 
 def in_words(approach):
-    """A recorded name in the words of this lesson."""
+    """Translate a recorded name into the terms of this lesson."""
     words = approach.replace("body", "backbone").replace("layers away", "layers removed")
     return words.replace("1 layers", "1 layer")
 
 
 def report(part, approaches, counts, base):
-    """One line per approach and number of labels; all against the base."""
+    """Print one line per approach and number of labels, each compared with the base."""
     for labels in counts:
         for approach in approaches:
             values = recorded(part, approach, labels)
@@ -337,17 +342,18 @@ if counts:
     axes.set_xscale("log")
     axes.set_xticks(counts, [str(n) for n in counts])
     axes.minorticks_off()
-    axes.set(xlabel="labelled images of each new class", title="MNIST 5 to 9: test accuracy")
+    axes.set(xlabel="labelled images per new class", title="MNIST 5 to 9: test accuracy")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
 else:
-    print("docs/results has no transfer.json yet; examples/measure_transfer.py makes it")
+    print("docs/results has no transfer.json yet; examples/measure_transfer.py writes it")
 
 # %%
-# Nearly every approach chose 0.004, the larger of the two rates, which is a warning: the list may
-# be too short. So we started a third rate, 0.016. The choosing seed would have picked it here:
+# For nearly every approach the best rate was 0.004, the larger of the two. This is a warning that
+# an even larger rate might be better, so we tried a third one, 0.016. The choosing seed would have
+# picked it in these cases:
 
 for approach in APPROACHES:
     for labels in counts:
@@ -359,31 +365,34 @@ for approach in APPROACHES:
         if best not in (None, *RATES) and len(larger) > 1:
             usual = np.mean(list(recorded("digits", approach, labels).values()))
             print(
-                f"{in_words(approach)}, {labels} per class: {np.mean(larger):.1%}, not {usual:.1%}"
+                f"{in_words(approach)}, {labels} per class:",
+                f"{np.mean(larger):.1%} instead of {usual:.1%}",
             )
 
 # %%
-# With two images per class a single seed chooses a rate by luck, however many validation images
-# there are. A better second round would choose among three rates with several seeds.
+# With two images per class, a single seed chooses a rate largely by luck, however many validation
+# images there are. A better second round would choose among the three rates with several seeds.
 #
-# The control is the frozen backbone with *random* weights: what it reaches is not due to the old
-# network. The more labels there are, the less an old network can contribute.
+# The control is the frozen backbone with *random* weights: any accuracy that it reaches owes
+# nothing to the old task. The more labels there are, the less a trained network can contribute.
 #
 # Where to cut
 # ------------
-# "Chop the last layer" is the usual recipe. With LeNet-5 and five old digits it is a poor one: its
-# 84 last features were trained to tell 0 to 4 apart, and may have discarded what tells 5 to 9
-# apart.
+# "Chop off the last layer" is the usual recipe. For LeNet-5 and five old digits it is a poor one:
+# the 84 features that are left were trained to tell 0 to 4 apart, and may have discarded what tells
+# 5 to 9 apart. Here are the results with only the last layer removed:
 
 literal = "digits, LeNet-5 without its last layer"
 report(literal, ("scratch", "frozen", "fine-tuned, body x0.1"), (2, 10, 50), "scratch")
 
 # %%
-# A thousand old classes need features of many kinds; five do not. That is why the recipe works for
-# networks trained on ImageNet, and why we cut lower here.
+# A network needs many kinds of features to tell a thousand classes apart, but not to tell five
+# apart. That is why the recipe works for networks trained on ImageNet, and why we remove more
+# layers here.
 #
-# Oquab et al. replaced the last layer with two "adaptation layers", the first with a ReLU
-# (``models.with_new_head(…, hidden=(128,))``). And do rates that fall from layer to layer help?
+# Oquab et al. (2014) replaced the last layer with two "adaptation layers", the first with a ReLU
+# (``models.with_new_head(…, hidden=(128,))``). Does this help here? And do learning rates that fall
+# from layer to layer help?
 
 TRIED = {"adaptation layers": "linear", "fine-tuned, decay 0.5": "fine-tuned"}
 for approach, base in TRIED.items():
@@ -393,9 +402,11 @@ for approach, base in TRIED.items():
 # %%
 # Photographs
 # -----------
-# Seven classes of CIFAR-10 are old, three are new. Then we compare two sources: the small AlexNet
-# and the small VGG, trained with equal multiply-adds on the seven classes (5,000 images, 7 and 3
-# epochs), and a linear head on their frozen features of the other three.
+# We split the photographs of CIFAR-10 into seven old classes and three new ones, and first repeat
+# the comparison above. Then we compare two backbones, from a small AlexNet and a small VGG. Both
+# networks were trained on the seven old classes (5,000 images) with the same number of
+# multiply-adds, which allows 7 epochs for AlexNet and 3 for VGG. Then a linear head was trained on
+# the frozen features of each to recognise the three new classes.
 
 report("photos", APPROACHES, (10, 50), "scratch")
 for name in ("AlexNet", "VGG"):
@@ -404,19 +415,19 @@ for name in ("AlexNet", "VGG"):
            and "test_accuracy" in r}  # fmt: skip
     if len(own) > 1:
         v = np.array(list(own.values()))
-        print(f"{name}: on its own seven classes {v.mean():.1%} ± {v.std(ddof=1):.1%}")
+        print(f"{name}: accuracy on the seven old classes {v.mean():.1%} ± {v.std(ddof=1):.1%}")
     report(f"features, {name}", [f"{a}, {n} layers away" for n in (1, 2) for a in
                                  ("frozen", "frozen, random body")], (50,), None)  # fmt: skip
 for n in (1, 2):
     frozen = f"frozen, {n} layers away"
     pair = [recorded(f"features, {name}", frozen, 50) for name in ("VGG", "AlexNet")]
-    print(f"VGG against AlexNet, layers removed {n}: {gain(*pair)}")
+    print(f"VGG against AlexNet (layers removed: {n}): {gain(*pair)}")
 
 # %%
 # Labels are not always right
 # ---------------------------
-# Labels cost work, and some are wrong. LeNet-5 learns 5,000 digits, some of which were given a
-# random wrong label:
+# Labelling takes work, and some labels are wrong. Here LeNet-5 was trained on 5,000 digits, some of
+# which had been given a random wrong label:
 
 for share in sorted({r["wrong_labels"] for r in rows if r["part"] == "labels"}):
     v = np.array([r["test_accuracy"] for r in rows if r.get("wrong_labels") == share])
@@ -424,7 +435,7 @@ for share in sorted({r["wrong_labels"] for r in rows if r["part"] == "labels"}):
         print(f"{share:.0%} wrong: test accuracy {v.mean():.1%} ± {v.std(ddof=1):.1%}")
 
 # %%
-# On your own images, the command line trains and compares all three:
+# On the command line, you can train and compare all three approaches on your own images:
 #
 # .. code-block:: none
 #
@@ -434,10 +445,11 @@ for share in sorted({r["wrong_labels"] for r in rows if r["part"] == "labels"}):
 # -------------------
 # 1. Change ``layers=3`` to ``layers=1`` in ``compared``. Expect the frozen backbone to lose more
 #    than fine-tuning does.
-# 2. Make 0 to 6 old and 7 to 9 new, and cut at ``layers=1``. Expect the last features to work
-#    better: the more classes a backbone had to tell apart, the more it sees.
-# 3. Use ``datasets.load_dataset("mnist")`` instead of the digits: then the old task has 28,000
-#    images. Expect the curves to swap places for few labels.
+# 2. Use 0 to 6 as the old classes and 7 to 9 as the new ones, and cut with ``layers=1``. Expect the
+#    last features to work better than above: the more classes a backbone has to tell apart, the
+#    more kinds of features it learns.
+# 3. Use ``datasets.load_dataset("mnist")`` instead of the digits, so that the old task has 28,000
+#    images. Expect the curves to swap places when there are few labels.
 #
 # **Next lesson:** 15 · Distillation
 
