@@ -75,9 +75,9 @@ def as_page(result: dict, reasons: dict[str, dict[str, str]]) -> str:
     page = [
         reasons.pop("about")["text"],
         f"Of {sum(counts.values()):,} mutants, {counts['killed']:,} were killed, "
-        f"{counts['survived']:,} survived, {counts['no tests']} are not called by any of the selected "
-        f"tests, and {counts['timeout']} timed out. Of those that were killed or survived, "
-        f"**{score:.1%}** were killed.",
+        f"{counts['survived']:,} survived, {counts['no tests']} are not called by any of the "
+        f"selected tests, and {counts['timeout']} timed out. Of those that were killed or "
+        f"survived, **{score:.1%}** were killed.",
         "| file | killed | survived |\n|---|---|---|",
     ]
     for module, found in sorted(result["by_file"].items()):
@@ -97,7 +97,7 @@ def as_page(result: dict, reasons: dict[str, dict[str, str]]) -> str:
 
 
 def _functions(source: Path) -> dict[str, list[str]]:
-    """The lines of every function in a mutated file, which contains all mutants one after another."""
+    """The lines of every function in a mutated file, which contains all the mutants."""
     text = source.read_text("utf-8")
     lines = text.splitlines()
     return {
