@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME` runs one measurement and writes docs/results/NAME.json."""
+"""`python -m benchmarks NAME` runs one measurement and writes it to docs/results/NAME.json."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ import benchmarks
 from benchmarks import growth, layers, leak, loader, memory, mutation, predict, rules, steps, tape
 from benchmarks.report import RESULTS
 
-# What is measured, and rounds by default; leak counts steps, not rounds.
+# The measurements and their default number of rounds; leak counts steps, not rounds.
 MEASUREMENTS = {
     "steps": (steps, 9),
     "predict": (predict, 9),
@@ -34,12 +34,12 @@ for name, (module, rounds) in MEASUREMENTS.items():
     command.set_defaults(measure=module.measure)
     command.add_argument(
         "--model", action="append", metavar="MODEL",
-        help=f"only this; can be repeated. One of: {', '.join(module.MODELS)}. Only its rows of "
-        "the results are replaced",
+        help=f"measure only this; can be repeated. One of: {', '.join(module.MODELS)}. Only its "
+        "rows of the results are replaced",
     )  # fmt: skip
     command.add_argument(
         "--peer", action="append", choices=module.PEERS, metavar="PEER",
-        help=f"compare with this peer only; can be repeated. One of: {', '.join(module.PEERS)}",
+        help=f"compare with only this peer; can be repeated. One of: {', '.join(module.PEERS)}",
     )  # fmt: skip
     if rounds:
         command.add_argument("--rounds", type=int, default=rounds, help="default: %(default)s")
@@ -49,7 +49,7 @@ for name, (module, rounds) in MEASUREMENTS.items():
         )  # fmt: skip
     command.add_argument(
         "--missing", action="store_true",
-        help="skip what was measured at this commit, to resume after an interruption",
+        help="skip what was already measured at this commit, to resume after an interruption",
     )  # fmt: skip
     command.add_argument(
         "--out", type=Path, default=RESULTS, metavar="DIR",

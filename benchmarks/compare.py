@@ -1,7 +1,8 @@
-"""Peers compared: the same numbers first, then times in turn, then ratios within a round.
+"""Compare peers: check that their numbers agree, time them in turn, and compute ratios.
 
-A ratio is minivision's time divided by the peer's in the same round, so a slowdown of the machine
-affects both. Below 1 minivision is faster. A peer whose numbers differ is not reported.
+A ratio is minivision's time divided by the peer's time in the same round, so a slowdown of the
+machine affects both. If it is below 1, minivision is faster. A peer whose numbers differ from
+minivision's is not timed.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from benchmarks.processes import PAUSE, alternate, prepare
 from benchmarks.report import Row
 
 OURS = ("minivision", "minivision-tuned")
-TOLERANCE = 1e-4  # relative, if a measurement names none
+TOLERANCE = 1e-4  # relative; used if a measurement does not set its own
 
 
 def print_nothing_more(rows: list[Row]) -> None:
-    """The default `conclude`: adds nothing."""
+    """The default for `conclude`, which adds nothing."""
 
 
 def compare(
@@ -34,11 +35,11 @@ def compare(
 ) -> None:
     """Measure one model (or layer) with the peers, print its table and write its rows.
 
-    conclude may add to the rows, and print, before they are written.
+    conclude may change the rows, and print, before they are written.
     """
     names = list(dict.fromkeys([OURS[0], *options.peer]))
     if options.missing and report.is_there(path, model=model):
-        print(f"{model}: measured at this commit already")
+        print(f"{model}: already measured at this commit")
         return
     settings = {"seconds": options.seconds, "least": 3, "tolerance": TOLERANCE, **settings}
     with contextlib.ExitStack() as stack:
@@ -58,20 +59,20 @@ def compare(
 def refuse_other_numbers(
     model: str, tolerance: float | list[float], processes: dict[str, Any], said: dict[str, Any]
 ) -> None:
-    """Remove every peer whose check differs from minivision's, and print both."""
+    """Remove every peer whose numbers differ from minivision's, and print both."""
     ours = said[OURS[0]]["check"]
     for name in list(processes):
         theirs = said[name]["check"]
         allowed = tolerance if isinstance(tolerance, list) else [tolerance] * len(ours)
         numbers = zip(ours, theirs, allowed, strict=True)
         if not all(math.isclose(a, b, rel_tol=t) for a, b, t in numbers):
-            said[name]["unavailable"] = f"other numbers: {theirs}; minivision has {ours}"
-            print(f"{model}: {name} is refused: {said[name]['unavailable']}")
+            said[name]["unavailable"] = f"different numbers: {theirs}; minivision has {ours}"
+            print(f"{model}: {name} is left out: {said[name]['unavailable']}")
             del processes[name]
 
 
 def row_of(model: str, name: str, facts: dict[str, Any], gave: dict[str, Any]) -> dict[str, Any]:
-    """One peer's times in ms, and minivision's ratios to them."""
+    """One peer's times in ms, and the ratios of minivision's times to them."""
     row = {"model": model, "peer": name, "check": report.shortened(facts.get("check", []))}
     if name not in gave:
         return row | {"unavailable": facts["unavailable"]}
@@ -88,7 +89,7 @@ def row_of(model: str, name: str, facts: dict[str, Any], gave: dict[str, Any]) -
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
-    """One line per peer, and the two ratios that have goals."""
+    """Print one line per peer, and the ratio to the faster of the tuned PyTorch peers."""
     print(f"\n{'model':<22} {'peer':<22} {'ms':>9} {'quartiles':>19} {'ratio':>7} {'upper':>6}")
     for row in rows:
         head = f"{row['model']:<22} {row['peer']:<22}"

@@ -1,7 +1,7 @@
-"""An environment for each library, made on first use, with the versions listed here.
+"""An environment for each library, created on first use, with the versions listed here.
 
-If the Python that runs the benchmarks has exactly these versions, no other is made. Environments
-are in .benchmark-environments/, which git ignores, and can be deleted at any time.
+If the Python that runs the benchmarks already has exactly these versions, it is used instead.
+Environments are in .benchmark-environments/, which git ignores, and can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".benchmark-environments"
 
-# The arguments of one `pip install` per line. DeZero and Chainer need a NumPy of their time.
+# The arguments of one `pip install` per line. DeZero and Chainer need a NumPy from their time.
 ENVIRONMENTS = {
     "pytorch": [["torch==2.13.0", "numpy==2.4.6"]],
     "torchvision": [["torch==2.13.0", "torchvision==0.28.0", "numpy==2.4.6", "pillow==13.0.0"]],
@@ -26,17 +26,17 @@ ENVIRONMENTS = {
     "dezero": [["dezero==0.0.13", "numpy==1.23.5", "matplotlib==3.8.4"]],
     "chainer": [
         ["setuptools==65.5.0", "wheel==0.48.0", "numpy==1.23.5"],
-        ["--no-build-isolation", "chainer==7.8.1"],  # its setup needs the line above
+        ["--no-build-isolation", "chainer==7.8.1"],  # its setup script needs the line above
     ],
 }
 
 
 class CannotInstallError(Exception):
-    """pip could not make an environment; the message says which and why."""
+    """pip could not create an environment; the message says which one and why."""
 
 
 def python_of(name: str | None) -> str:
-    """The Python that has this environment's libraries, which are installed if necessary."""
+    """The Python of this environment, whose libraries are installed first if necessary."""
     if name is None or _is_here(ENVIRONMENTS[name]):
         return sys.executable
     folder, installs = FOLDER / name, ENVIRONMENTS[name]
@@ -58,7 +58,7 @@ def python_of(name: str | None) -> str:
 
 
 def platform_tag() -> str:
-    """An environment made for another Python is made again."""
+    """The Python and the platform; if they change, the environment is created again."""
     return f"{sys.implementation.cache_tag} {sys.platform}"
 
 

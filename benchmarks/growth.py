@@ -1,9 +1,11 @@
-"""Time and memory of a training step as batch, image, channels and depth grow; only minivision.
+"""How time and memory of a training step grow with batch, image, channels and depth.
 
-Networks of 3x3 convolutions around vgg_small. Time should grow in proportion to the work, counted
-in multiply-adds, and memory to the numbers that a step has to keep. It prints the slopes of log
-time against log work and of log memory against log numbers, fitted over the upper half of the
-points: 1 is linear, more is growth without a reason.
+Only minivision is measured, on variations of vgg_small with 3x3 convolutions. Time should grow in
+proportion to the work, counted in multiply-adds, and memory in proportion to the numbers that a
+step has to keep. The benchmark prints the slopes of log time against log work and of log memory
+against log numbers, fitted to the larger half of the points. A slope of 1 means linear growth; a
+larger slope means that time or memory grows faster than it should.
+
 
     python -m benchmarks growth --model batch
 """
@@ -20,7 +22,7 @@ from benchmarks.growth_figure import draw
 from benchmarks.networks import stored, vgg, work
 from benchmarks.processes import running
 
-# The axis, its points, and what stays fixed (vgg's defaults if not listed).
+# The axis, its points, and the sizes that stay fixed (vgg's defaults if not listed).
 AXES: dict[str, tuple[tuple[int, ...], dict[str, int]]] = {
     "batch": ((4, 8, 16, 32, 64, 128, 256), {}),
     "image": ((16, 24, 32, 48, 64, 96, 128), {"batch": 16}),
@@ -31,11 +33,11 @@ MODELS, PEERS = list(AXES), ["minivision"]
 
 
 def measure(options: Namespace) -> None:
-    """Write growth.json after every axis, and the figure of all measured axes."""
+    """Write growth.json after every axis, and finally the figure of all measured axes."""
     path = options.out / "growth.json"
     for axis in options.model:
         if options.missing and report.is_there(path, axis=axis):
-            print(f"{axis}: measured at this commit already")
+            print(f"{axis}: already measured at this commit")
             continue
         points, others = AXES[axis]
         rows = []
@@ -59,7 +61,7 @@ def measure(options: Namespace) -> None:
 def measure_point(
     network: dict[str, Any], settings: dict[str, Any], rounds: int
 ) -> tuple[report.Row, report.Row]:
-    """Time, memory, work and stored numbers of one network, in its own process."""
+    """Time, memory, work and stored numbers for one network, in its own process."""
     with running("minivision", {**settings, "network": network}) as (process, facts):
         ms = [process.round()["ms"] for _ in range(rounds)]
     row = {
@@ -72,11 +74,11 @@ def measure_point(
 
 
 def slopes(rows: list[report.Row]) -> dict[str, float | None]:
-    """d log time / d log work, d log memory / d log numbers, over the upper half of the points."""
+    """The slopes of log time and log memory, fitted to the larger half of the points."""
     upper = rows[len(rows) // 2 :]
 
     def slope(y: list[float], x: list[float]) -> float | None:
-        # Memory that stays below the peak of the imports cannot be seen: 0 MB.
+        # If memory stays below the peak of the imports, it cannot be measured and counts as 0 MB.
         pairs = [(a, b) for a, b in zip(x, y, strict=True) if b > 0]
         if len(pairs) < 2:
             return None

@@ -1,4 +1,4 @@
-"""The figure of growth.json: per axis a panel of time above a panel of memory, log-log."""
+"""The figure of growth.json: for each axis, a log-log panel of time above one of memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LABELS = {
     "batch": "batch size N",
     "image": "height and width, pixels",
     "width": "channels of the first block",
-    "depth": "convolutions in a block",
+    "depth": "convolutions per block",
 }
 BLUE, GREY = "#0072B2", "#666666"
 
@@ -42,14 +42,14 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             if slopes.get(name) is not None:
                 panel.set_title(f"slope {slopes[name]:.2f}", fontsize=10)
         memory.set_xlabel(LABELS[axis])
-    panels[0, 0].set_ylabel("time of a step, ms")
-    panels[1, 0].set_ylabel("peak memory of a step, MB")
+    panels[0, 0].set_ylabel("time per step, ms")
+    panels[1, 0].set_ylabel("peak memory per step, MB")
     save_figure(figure, path)
     plt.close(figure)
 
 
 def curves(panel: Any, x: list[float], y: list[float], expected: list[float], word: str) -> None:
-    """The measured points, and a line linear in the work through the last one."""
+    """Draw the measured points, and a line through the last one that is linear in the work."""
     line = [y[-1] * value / expected[-1] for value in expected]
     panel.loglog(x, line, color=GREY, linestyle="--", label=f"linear in {word}")
     panel.loglog(x, y, color=BLUE, marker="o", markersize=4, label="measured")

@@ -1,8 +1,10 @@
 """Single layers, forward and backward, at their sizes in the networks, compared with PyTorch.
 
-All convolutions of the three networks, and one or two of every other kind. The input requires a
-gradient except in a network's first layer. minivision's activations have the batch innermost in
-memory, as inside a network; the first layer's images keep the layout in which they are loaded.
+The benchmark measures all convolutions of the three networks, and one or two layers of every other
+kind. The input requires a gradient except in the first layer of a network. minivision's activations
+have the batch innermost in memory, as inside a network; the images given to a first layer keep the
+layout in which they are loaded.
+
 
     python -m benchmarks layers --model alexnet.conv2 --model relu
 """
@@ -17,7 +19,7 @@ from benchmarks.networks import LRN, NETWORKS, P2, P3, RELU, walk
 
 
 def cases() -> dict[str, dict[str, Any]]:
-    """Networks of one layer, by name, and whether it is the first of its network."""
+    """Networks of a single layer, by name, and whether the layer is the first of its network."""
     found: dict[str, dict[str, Any]] = {}
     for name, network in NETWORKS.items():
         convolutions = [(row, shape) for row, shape, _ in walk(network) if row[0] == "conv"]
@@ -43,7 +45,7 @@ def cases() -> dict[str, dict[str, Any]]:
 def case(row: tuple, shape: tuple[int, ...]) -> dict[str, Any]:
     network = {"batch": shape, "classes": shape[1], "layers": [row]}
     if row == LRN:
-        # With inputs of size 1 the sum is tiny next to k, and a wrong alpha would go unnoticed.
+        # With inputs around 1 the sum is tiny compared with k, and would hide a wrong alpha.
         network["scale"] = 30
     return {"network": network, "first": False}
 

@@ -1,7 +1,8 @@
-"""Does memory grow while minivision trains? Resident memory, sampled along many steps.
+"""Does memory grow while minivision trains? Sample the resident memory over many steps.
 
-1,000 steps of LeNet-5 and 100 of vgg_small, sampled 20 times; the growth is the memory held at the
-end minus the memory held after the first tenth.
+LeNet-5 is trained for 1,000 steps and vgg_small for 100, and the memory is sampled 20 times. The
+growth is the memory held at the end minus the memory held after the first tenth of the steps.
+
 
     python -m benchmarks leak
 """
@@ -20,7 +21,7 @@ MODELS, PEERS = list(STEPS), ["minivision"]
 
 
 def measure(options: Namespace) -> None:
-    """Write leak.json and print the growth of every model."""
+    """Write leak.json and print the growth for every model."""
     for model in options.model:
         for peer in options.peer:
             every = STEPS[model] // LOOKS

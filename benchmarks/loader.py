@@ -1,12 +1,14 @@
-"""Images prepared for training, compared with torchvision: images per second and share of a step.
+"""Time preparing images for training, compared with torchvision and with a training step.
 
-    cifar-W       crop with padding, flip, RandAugment(2, 9), normalise; 2,048 images of 32x32
-    imagenet-W    decode a JPEG of 500x375, random window to 224, flip, jitter; 128 images
-    plain-0       grey 28x28 in memory without augmentation, next to a training step of LeNet-5
-    cifar-0       as cifar, in the training thread, next to a training step of the small VGG
+    cifar-W       crop with padding, flip, RandAugment(2, 9), normalise; 2,048 images, 32x32
+    imagenet-W    decode a 500x375 JPEG, random crop resized to 224, flip, jitter; 128 images
+    plain-0       grey 28x28 images in memory, no augmentation; compared with a step of LeNet-5
+    cifar-0       as cifar, in the training thread; compared with a step of the small VGG
 
-W is the number of workers: threads here, processes there; 0 is none. A time is that of one epoch,
-or for the last two of one batch; their ratio is preparation over training step, measured in turn.
+W is the number of workers, which are threads in minivision and processes in torchvision; 0 means
+none. Times are per epoch, and for the last two lines per batch; there the ratio is the time of the
+preparation divided by that of a training step, measured in turn.
+
 
     python -m benchmarks loader --model imagenet-2
 """
@@ -26,7 +28,7 @@ from benchmarks import report
 from benchmarks.networks import NETWORKS
 from benchmarks.processes import PAUSE, alternate, running
 
-# Pipeline, workers, and the network whose step it is compared with (or the peer).
+# Pipeline, workers, and the network whose step it is compared with (None: the peer).
 RUNS: dict[str, tuple[str, int, str | None]] = {
     "cifar-1": ("cifar", 1, None),
     "cifar-2": ("cifar", 2, None),
@@ -52,7 +54,7 @@ def measure(options: Namespace) -> None:
 
 
 def measure_one(model: str, folder: str, options: Namespace) -> tuple[list, dict, dict]:
-    """Rows, settings and versions of one line of RUNS; prints the ratio."""
+    """Measure one line of RUNS and print the ratio; return rows, settings and versions."""
     pipeline, workers, network = RUNS[model]
     batch_size = NETWORKS[network]["batch"][0] if network else LARGE_BATCH
     count = LARGE if pipeline == "imagenet" else SMALL
@@ -70,7 +72,7 @@ def measure_one(model: str, folder: str, options: Namespace) -> tuple[list, dict
         opened = {k: stack.enter_context(running(*v)) for k, v in started.items()}
         facts = {name: said for name, (_, said) in opened.items()}
         checks = [said["check"] for name, said in facts.items() if name != "training step"]
-        assert checks.count(checks[0]) == len(checks), f"other images: {checks}"
+        assert checks.count(checks[0]) == len(checks), f"different images: {checks}"
         gave = alternate({name: process for name, (process, _) in opened.items()}, options.rounds)
     batches = count / batch_size if network else 1
     times = {
@@ -94,7 +96,7 @@ def measure_one(model: str, folder: str, options: Namespace) -> tuple[list, dict
 
 
 def write_images(folder: Path) -> None:
-    """Clouds of colour with some grain, whose JPEGs are as large as those of photographs."""
+    """Write noisy clouds of colour, whose JPEG files are as large as those of photographs."""
     rng = np.random.default_rng(0)
     small = np.stack([clouds((32, 32), 8, rng) for _ in range(SMALL)])
     np.save(folder / "images.npy", small)

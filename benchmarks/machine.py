@@ -1,4 +1,4 @@
-"""The machine, the code and the date of a measurement, as recorded with its numbers."""
+"""Describe the machine, the code and the date of a measurement, to be recorded with it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def describe() -> dict[str, Any]:
 
 
 def provenance() -> dict[str, Any]:
-    """The date, the commit, and whether files (other than results) differed from it."""
+    """The date, the commit, and whether any files other than results had been changed since."""
     status = _git("status", "--porcelain", "--", ".", ":(exclude)docs/results")
     return {
         "date": datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -49,7 +49,7 @@ def _git(*words: str) -> str | None:
 
 
 def _field(file: str, name: str) -> str:
-    """The value of the first `name: value` in one of the kernel's files; "" if there is none."""
+    """The value in the first line `name: value` of a file in /proc; "" if there is none."""
     try:
         lines = Path(file).read_text().splitlines()
     except OSError:

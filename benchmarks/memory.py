@@ -1,9 +1,10 @@
-"""Peak memory of a training step, ours and PyTorch's, each time in a new process.
+"""Peak memory of a training step in minivision and PyTorch, each time in a new process.
 
-It is the largest resident memory after three steps (forward, backward, SGD with momentum, no
-dropout), minus the largest before the model was made: with the libraries imported, the batch
-loaded, and one matrix product computed, which makes the BLAS libraries allocate their workspaces.
-Each round starts new processes, in turn.
+The peak is the largest resident memory after three steps (forward, backward, SGD with momentum, no
+dropout) minus the largest before the model was created. By then the libraries have been imported,
+the batch has been loaded, and one matrix product has been computed, so that the BLAS libraries have
+allocated their workspaces. Each round starts new processes, in turn.
+
 
     python -m benchmarks memory --model lenet5
 """
@@ -25,7 +26,7 @@ def measure(options: Namespace) -> None:
     path = options.out / "memory.json"
     for model in options.model:
         if options.missing and report.is_there(path, model=model):
-            print(f"{model}: measured at this commit already")
+            print(f"{model}: already measured at this commit")
             continue
         network = MEASURED[model]
         settings = {"task": "steps", "network": network, "repeat": 1}

@@ -1,13 +1,15 @@
-"""Can the tests fail? What `mutmut run` found, as docs/results/mutation.json and mutation.md.
+"""Can the tests fail? Write what `mutmut run` found to mutation.json and mutation.md.
 
-mutmut changes the engine in one place at a time (a + for a -, a word of a message, an argument left
-out) and runs the tests, which should fail. Run it first; if interrupted, it resumes:
+mutmut changes the engine in one place at a time (it replaces a + with a -, changes a word in a
+message or leaves out an argument) and runs the tests, which should fail. Run it first; if it is
+interrupted, run it again and it resumes:
 
     HYPOTHESIS_PROFILE=ci mutmut run
     python -m benchmarks mutation
 
-A survivor is a change that no test noticed; each is recorded with its line before and after. The
-reasons are written by hand, by function, in docs/results/mutation_reasons.toml.
+A survivor is a change that no test noticed. Each is recorded with the line before and after the
+change. The reasons are written by hand for each function, in docs/results/mutation_reasons.toml.
+Both results are in docs/results.
 """
 
 import ast
@@ -64,7 +66,7 @@ def measure() -> None:
 
 
 def as_page(result: dict, reasons: dict[str, dict[str, str]]) -> str:
-    """The totals, the counts of every file, and every function with survivors and their reasons.
+    """The totals, the counts for every file, and the reasons for every function with survivors.
 
     reasons: {heading: {function: why}}; the introduction is {"about": {"text": …}}.
     """
@@ -72,10 +74,10 @@ def as_page(result: dict, reasons: dict[str, dict[str, str]]) -> str:
     reasons, waiting = dict(reasons), dict(result["survivors"])
     page = [
         reasons.pop("about")["text"],
-        f"Of {sum(counts.values()):,} mutants {counts['killed']:,} were killed, "
-        f"{counts['survived']:,} survived, {counts['no tests']} are called by no test of the "
-        f"selection and {counts['timeout']} ran past their time: **{score:.1%}** of killed and "
-        "survivors together were killed.",
+        f"Of {sum(counts.values()):,} mutants, {counts['killed']:,} were killed, "
+        f"{counts['survived']:,} survived, {counts['no tests']} are not called by any of the "
+        f"selected tests, and {counts['timeout']} timed out. Of those that were killed or "
+        f"survived, **{score:.1%}** were killed.",
         "| file | killed | survived |\n|---|---|---|",
     ]
     for module, found in sorted(result["by_file"].items()):
@@ -95,7 +97,7 @@ def as_page(result: dict, reasons: dict[str, dict[str, str]]) -> str:
 
 
 def _functions(source: Path) -> dict[str, list[str]]:
-    """The lines of every function in a mutated file, which holds all mutants side by side."""
+    """The lines of every function in a mutated file, which contains all the mutants."""
     text = source.read_text("utf-8")
     lines = text.splitlines()
     return {
@@ -106,7 +108,7 @@ def _functions(source: Path) -> dict[str, list[str]]:
 
 
 def _changes(before: list[str], after: list[str]) -> list[str]:
-    """The lines that differ, but for the functions' names, with - or + in front."""
+    """The lines that differ, each with - or + in front; lines with function names are left out."""
     lines = list(difflib.unified_diff(before, after, lineterm="", n=0))[2:]
     return [
         f"{line[0]} {line[1:].strip()}"

@@ -1,7 +1,8 @@
-"""The measured networks, as tables, with their weights and batches; needs only NumPy.
+"""The measured networks as tables, with their weights and batches. This module needs only NumPy.
 
-A layer is a row: its kind and its numbers. Every peer builds the table with its own library and
-starts from the same weights, so all must compute the same losses.
+Each layer is a row with its kind and its numbers. Every peer builds the network with its own
+library and starts from the same weights, so all of them must compute the same losses.
+
 
     ("conv", filters, kernel, stride, padding)    ("pool", kernel, stride)    ("relu",)
     ("lrn", size, alpha, beta, k)                 ("linear", units)           ("flatten",)
@@ -31,7 +32,7 @@ def convolution(filters: int, kernel: int, stride: int = 1, padding: int = 0) ->
 
 
 def vgg(batch: int = 64, image: int = 32, width: int = 32, depth: int = 2) -> dict[str, Any]:
-    """Three blocks of `depth` 3x3 convolutions, each block twice as wide and then pooled."""
+    """Three blocks of `depth` 3x3 convolutions, each twice as wide as the last, then pooled."""
     rows: list[Row] = []
     for filters in (width, 2 * width, 4 * width):
         rows += [row for _ in range(depth) for row in convolution(filters, 3, 1, 1)] + [P2]
@@ -99,7 +100,7 @@ def walk(network: dict[str, Any]) -> Iterator[tuple[Row, tuple[int, ...], tuple[
 
 
 def weight_shapes(network: dict[str, Any]) -> Iterator[tuple[int, ...]]:
-    """(F, C, K, K) of every convolution and (O, I) of every linear layer, in order."""
+    """The shapes (F, C, K, K) of all convolutions and (O, I) of all linear layers, in order."""
     for row, shape, _ in walk(network):
         if row[0] == "conv":
             yield (row[1], shape[1], row[2], row[2])
@@ -108,7 +109,7 @@ def weight_shapes(network: dict[str, Any]) -> Iterator[tuple[int, ...]]:
 
 
 def weights(network: dict[str, Any], seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (weight, bias) of every layer that has them: He-normal, and zeros."""
+    """Yield (weight, bias) for every layer that has them: He-normal weights, and zeros."""
     rng = np.random.default_rng(seed)
     for shape in weight_shapes(network):
         weight = rng.standard_normal(shape, np.float32)
@@ -117,7 +118,7 @@ def weights(network: dict[str, Any], seed: int = 0) -> Iterator[tuple[np.ndarray
 
 
 def batch(network: dict[str, Any], seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Random images (N, C, H, W), float32, times the network's "scale"; labels (N), int64."""
+    """Random float32 images (N, C, H, W) times the network's "scale", and int64 labels (N,)."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(network["batch"], np.float32)
     x *= np.float32(network.get("scale", 1))
@@ -125,7 +126,7 @@ def batch(network: dict[str, Any], seed: int = 1) -> tuple[np.ndarray, np.ndarra
 
 
 def work(network: dict[str, Any]) -> int:
-    """Multiply-adds of a forward pass; a training step takes about three times as many."""
+    """Multiply-adds in a forward pass; a training step needs about three times as many."""
     total = 0
     for row, before, after in walk(network):
         if row[0] == "conv":
@@ -136,6 +137,6 @@ def work(network: dict[str, Any]) -> int:
 
 
 def stored(network: dict[str, Any]) -> int:
-    """The count of numbers that a step keeps: activations, weights, gradients, velocities."""
+    """How many numbers a step keeps: activations, weights, gradients and velocities."""
     activations = sum(math.prod(after) for row, _, after in walk(network) if row[0] != "flatten")
     return activations + 3 * sum(math.prod(shape) + shape[0] for shape in weight_shapes(network))

@@ -1,4 +1,4 @@
-"""Inference of one image without a graph, compared with PyTorch.
+"""Inference for one image without a graph, compared with PyTorch.
 
 python -m benchmarks predict --model alexnet
 """

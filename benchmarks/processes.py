@@ -1,9 +1,9 @@
-"""Peers as processes that wait: one round of the first, one of the second, and so on, in turn.
+"""Run the peers as waiting processes: one round of the first, one of the second, and so on.
 
-Each library runs in its own process: inside one process the threads of one BLAS spin while the
-other is timed, and memory freed by one is reused by the other. All prepare before the first round;
-while one is timed the others wait for a line and use no core. The order rotates by one with every
-round, so that no peer always follows the same one.
+Each library runs in its own process, because within one process the threads of one BLAS would spin
+while another library is timed, and memory freed by one library would be reused by another. All
+peers prepare before the first round; while one is timed, the others wait for input and use no core.
+The order rotates by one in every round.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 from benchmarks.environments import ROOT, CannotInstallError, python_of
 from benchmarks.peers import PEERS
 
-PAUSE = 0.05  # seconds; the threads of OpenBLAS spin for about 26 ms after their last work
+PAUSE = 0.05  # seconds; OpenBLAS's threads keep spinning for about 26 ms after their last task
 TUNED = {
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
     "MALLOC_TOP_PAD_": "268435456",
 }
-# Variables that a shell may have set, which would override the defaults.
+# Variables that may be set in the shell and would override the defaults.
 FOREIGN = (
     "MALLOC_",
     "OMP_",
@@ -42,11 +42,11 @@ FOREIGN = (
 
 
 class PeerFailedError(Exception):
-    """A peer ended before replying; the message holds the end of its output."""
+    """A peer ended before replying; the message contains the end of its output."""
 
 
 class PeerProcess:
-    """One library at work in its own process: `ready` once, then `round` again and again."""
+    """One library working in its own process: first `ready`, then any number of `round`s."""
 
     def __init__(self, name: str, settings: dict[str, Any]):
         peer = PEERS[name]
@@ -74,16 +74,16 @@ class PeerProcess:
         return json.loads(line)
 
     def round(self) -> dict[str, Any]:
-        """Let it run one round, alone."""
+        """Run one round while all other peers wait."""
         assert self.process.stdin
         time.sleep(PAUSE)
-        with contextlib.suppress(BrokenPipeError):  # `answer` says why it ended
+        with contextlib.suppress(BrokenPipeError):  # `answer` reports why it ended
             self.process.stdin.write("go\n")
             self.process.stdin.flush()
         return self.answer()
 
     def close(self) -> None:
-        """Let it end; it does so at the end of its input."""
+        """Close the input of the process, which makes it end."""
         for stream in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()  # type: ignore[union-attr]
@@ -97,7 +97,7 @@ class PeerProcess:
 
 @contextlib.contextmanager
 def running(name: str, settings: dict[str, Any]) -> Iterator[tuple[PeerProcess, dict[str, Any]]]:
-    """A peer that is ready, with the facts it reported; it ends with the block."""
+    """A peer that is ready, with the facts it reported; it is stopped at the end of the block."""
     process = PeerProcess(name, settings)
     try:
         yield process, process.answer()
@@ -108,7 +108,7 @@ def running(name: str, settings: dict[str, Any]) -> Iterator[tuple[PeerProcess, 
 def prepare(
     names: list[str], settings: dict[str, Any], stack: contextlib.ExitStack
 ) -> tuple[dict[str, PeerProcess], dict[str, dict[str, Any]]]:
-    """Start the peers one after the other: the running ones, and what each reported.
+    """Start the peers one after the other; return those that run, and what each one reported.
 
     A peer that cannot take part reports {"unavailable": why}.
     """
@@ -127,7 +127,7 @@ def prepare(
 
 
 def alternate(processes: dict[str, PeerProcess], rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """The result of every round of every peer."""
+    """The results of all rounds of all peers."""
     names = list(processes)
     gave: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for i in range(rounds):

@@ -1,9 +1,9 @@
-"""Results as docs/results/NAME.json: every round, the summary, and where it was measured.
+"""Write results to docs/results/NAME.json: every round, a summary, and where it was measured.
 
-A file is {"rows": [...], "runs": {...}}. A row names what was measured and, as "run", the entry
-that holds machine, versions, settings, date and commit. New rows replace those of the same key and
-keep the rest; a run that no row names any more is removed. So a file grows one model at a time, and
-an interrupted measurement keeps its results. A ratio belongs to the run of its own row.
+A file is {"rows": [...], "runs": {...}}. A row says what was measured, and its "run" names the
+entry with the machine, versions, settings, date and commit. New rows replace rows with the same
+key, and all other rows are kept; a run to which no row refers any more is removed. A file can
+therefore be measured one model at a time, and an interrupted measurement keeps its results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def spread(values: list[float]) -> dict[str, Any]:
-    """The median, the quartiles and every value, to five digits."""
+    """The median, the quartiles and all values, rounded to five digits."""
     low, _, high = (
         statistics.quantiles(values, n=4, method="inclusive") if values[1:] else values * 3
     )
@@ -31,7 +31,7 @@ def spread(values: list[float]) -> dict[str, Any]:
 
 
 def shortened(number: float | list[float]) -> Any:
-    """Five digits, more than any measurement here is accurate to."""
+    """Round to five digits, more than the accuracy of any measurement here."""
     return [shortened(n) for n in number] if isinstance(number, list) else float(f"{number:.5g}")
 
 
@@ -40,7 +40,9 @@ def read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {"rows": [], "runs": {}}
     content = json.loads(path.read_text("utf-8"))
-    return content if "runs" in content else {"rows": [], "runs": {}}  # of an older measurement
+    return (
+        content if "runs" in content else {"rows": [], "runs": {}}
+    )  # in the format of an older measurement
 
 
 def merge(
@@ -62,7 +64,7 @@ def merge(
 
 
 def is_there(path: Path, **names: Any) -> bool:
-    """True if a row of these names was measured at the current commit, without changes."""
+    """True if such a row was measured at the current commit, without uncommitted changes."""
     content, now = read(path), provenance()
     runs = [
         content["runs"][row["run"]]

@@ -1,7 +1,8 @@
-"""The rules of fast/choice.py, each against its alternatives, on layers of the three networks.
+"""Compare each rule in fast/choice.py with its alternatives, on layers from the three networks.
 
-The options of a rule are measured in turn, in one process, round after round. The package's own
-choice is marked "*" in the table.
+The options of a rule are measured in turn, in one process, round after round. In the table, "*"
+marks the choice that the package makes.
+
 
     python -m benchmarks rules
     python -m benchmarks rules --model "tile bytes"
@@ -43,7 +44,7 @@ KB, MB = 2**10, 2**20
 
 
 class Convolution:
-    """The three passes of one convolution on random numbers."""
+    """The forward pass and both gradients of one convolution, on random numbers."""
 
     def __init__(self, N: int, C: int, H: int, F: int, kernel: int, padding: int):
         rng = np.random.default_rng(0)
@@ -66,12 +67,12 @@ class Convolution:
 
 
 def constant(name: str, *values: Any) -> dict[str, dict[str, Any]]:
-    """Options that set one name of choice.py to a value."""
+    """Options that set one constant in choice.py to a value."""
     return {str(value): {name: value} for value in values}
 
 
 def returned(name: str, **values: Any) -> dict[str, dict[str, Any]]:
-    """Options in which one function of choice.py always returns the same value."""
+    """Options in which one function in choice.py always returns the same value."""
     return {label: {name: lambda *a, _v=value, **k: _v} for label, value in values.items()}
 
 
@@ -81,13 +82,13 @@ def layers(passes: str, *names: str) -> Iterator[tuple[str, Run]]:
 
 
 def channels(passes: str) -> Iterator[tuple[str, Run]]:
-    """3x3 convolutions of 16x16 pixels that differ only in their channels."""
+    """3x3 convolutions of 16x16 pixels that differ only in the number of channels."""
     for C in (3, 8, 16, 32, 64):
         yield f"{C} channels, 64 filters", getattr(Convolution(64, C, 16, 64, 3, 1), passes)
 
 
 def few_images() -> Iterator[tuple[str, Run]]:
-    """The forward pass of one to eight images."""
+    """The forward pass for one to eight images."""
     for name in ("lenet5.conv2", "vgg_small.conv2", "vgg_small.conv4", "alexnet.conv2"):
         for N in (1, 2, 4, 8):
             _, *numbers = CONVOLUTIONS[name]
@@ -97,7 +98,7 @@ def few_images() -> Iterator[tuple[str, Run]]:
 
 
 def sizes(passes: str) -> Iterator[tuple[str, Run]]:
-    """3x3 convolutions, 16 channels and filters, of different batches."""
+    """3x3 convolutions with 16 channels and filters and batches of different sizes."""
     for N in (1, 4, 16, 64, 256):
         million = N * 16 * 16 * 16 * 16 * 9 / 1e6
         yield f"{million:.1f} M multiply-adds", getattr(Convolution(N, 16, 16, 16, 3, 1), passes)
@@ -110,7 +111,7 @@ def activations() -> Iterator[tuple[str, Run]]:
 
 
 def pools() -> Iterator[tuple[str, Run]]:
-    """Max pooling and its gradient, 2x2 as in the small networks and 3x3/2 as in AlexNet."""
+    """Max pooling and its gradient: 2x2 as in the small networks, and 3x3/2 as in AlexNet."""
     for name, shape, kernel in (
         ("lenet5", (128, 6, 28, 28), 2),
         ("vgg_small", (64, 32, 32, 32), 2),
@@ -189,7 +190,7 @@ def measure(options: Namespace) -> None:
 def alternate(
     run: Run, alternatives: dict[str, dict[str, Any]], rounds: int
 ) -> dict[str, list[float]]:
-    """Milliseconds per call under every option, `rounds` times in turn."""
+    """Milliseconds per call with every option, measured `rounds` times in turn."""
     times: dict[str, list[float]] = {name: [] for name in alternatives}
     for turn in range(-1, rounds):  # the first turn warms up
         for name, names in alternatives.items():

@@ -1,9 +1,11 @@
-"""Whole training steps (forward, softmax cross-entropy, backward, SGD with momentum), all peers.
+"""Time whole training steps (forward, cross-entropy, backward, SGD with momentum) of all peers.
 
-Every peer starts from the same weights and batch; the losses of three steps without dropout must be
-equal, then steps with dropout are timed. Peers: minivision, PyTorch, JAX, MyGrad, DeZero, Chainer;
-"tuned" is with a glibc malloc that keeps memory. A library that is not installed gets its own
-environment, once. A library that lacks a layer is reported as not available for that network.
+Every peer starts from the same weights and the same batch. The losses of three steps without
+dropout must agree before steps with dropout are timed. The peers are minivision, PyTorch, JAX,
+MyGrad, DeZero and Chainer; "tuned" means that glibc's malloc is set to keep freed memory. A library
+that is not installed gets its own environment once. A library that lacks a layer is reported as not
+available for that network.
+
 
     python -m benchmarks steps --model lenet5 --peer pytorch --peer jax
 """
@@ -18,8 +20,8 @@ from benchmarks.peers import TRAINING
 
 MODELS, PEERS = list(NETWORKS), TRAINING
 
-# Relative, for the losses of the first, second and third step. The first shows the forward pass
-# and is strict; then float32's rounding grows with every step.
+# Relative tolerances for the losses of the first, second and third step. The first is strict, as it
+# depends only on the forward pass; float32's rounding errors then grow with every step.
 TOLERANCES = [2e-5, 2e-4, 1e-3]
 
 

@@ -1,9 +1,9 @@
-"""Check a built site for what a reader stumbles over: python docs/check_site.py docs/build/html
+"""Check a built site for faults that readers notice: python docs/check_site.py docs/build/html
 
-Every link and anchor inside the site leads somewhere, every image has its alternative text, every
-page a language, a title and one main heading; nothing is loaded from elsewhere; the lessons show
-what they printed and drew, each claim links to its numbers, notebooks install what a reader has;
-and the text has enough contrast in the light and the dark theme.
+Every link inside the site must have a target, every image an alternative text, and every page a
+language, a title and one main heading. Nothing may be loaded from other sites. Lessons must show
+their output and figures, each claim must link to its numbers, and notebooks must install
+minivision from the clone. Text must have enough contrast in the light and the dark theme.
 """
 
 import json
@@ -23,7 +23,7 @@ LESSONS = 22
 
 
 class Page(HTMLParser):
-    """What a page links to, what can be linked in it, and what it lacks."""
+    """What a page links to, which anchors it has, and its faults."""
 
     def __init__(self, path):
         super().__init__()
@@ -54,22 +54,22 @@ class Page(HTMLParser):
 
 
 def check_links(page, pages):
-    """Faults of the links that stay inside the site."""
+    """Faults in the links inside the site."""
     for link in page.links:
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
             continue
         target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
         if not target.exists():
-            yield f"a link to a page that is missing: {link}"
+            yield f"a link to a missing page: {link}"
         elif (
             parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids
         ):
-            yield f"a link to an anchor that is missing: {link}"
+            yield f"a link to a missing anchor: {link}"
 
 
 def check_lessons(folder):
-    """Faults of the course: a lesson that is missing, or shows nothing of what it did."""
+    """Faults in the course: a missing lesson, or one that shows no output."""
     lessons = sorted(folder.glob("course/plot_*.html"))
     if len(lessons) != LESSONS:
         yield f"{len(lessons)} lessons; expected {LESSONS}"
@@ -87,7 +87,7 @@ def check_lessons(folder):
 
 
 def check_course(folder):
-    """Faults of the gallery of lessons: a card that is missing, or has no picture of its own."""
+    """Faults in the gallery of lessons: a missing card, or one without a picture of its lesson."""
     text = (folder / "course" / "index.html").read_text("utf-8")
     pictures = re.findall(r'<img[^>]*sd-card-img-top[^>]*src="([^"]+)"', text)
     pictures += re.findall(r'<img[^>]*src="([^"]+)"[^>]*sd-card-img-top', text)
@@ -97,7 +97,7 @@ def check_course(folder):
 
 
 def check_notebooks(folder):
-    """Faults of the notebooks: none, or one that does not install minivision from the clone."""
+    """Faults in the notebooks: a missing one, or one that does not install from the clone."""
     notebooks = sorted(folder.glob("_downloads/*/plot_*.ipynb"))
     if len(notebooks) != LESSONS:
         yield f"{len(notebooks)} notebooks; expected {LESSONS}"
@@ -108,7 +108,7 @@ def check_notebooks(folder):
 
 
 def check_claims(folder):
-    """Faults of the page of claims: a row that does not link to its numbers."""
+    """Faults in the page of claims: a row that does not link to its numbers."""
     text = (folder / "measured" / "claims.html").read_text("utf-8")
     rows = re.findall(r"<tr.*?</tr>", text, re.S)[1:]
     if not rows:
@@ -120,7 +120,7 @@ def check_claims(folder):
 
 
 def check_footer(folder):
-    """Faults of the copyright line: it names nobody, or not the holder in LICENSE."""
+    """Faults in the copyright line: it does not name the holder in LICENSE."""
     (holder,) = re.findall(r"Copyright \(c\) (.*)", (HERE.parent / "LICENSE").read_text("utf-8"))
     text = (folder / "index.html").read_text("utf-8")
     (line,) = re.findall(r"Copyright &#169;\s*([^<]*)", text)
@@ -129,10 +129,10 @@ def check_footer(folder):
 
 
 def check_backward(folder):
-    """Faults of the pages that step through a backward pass: none, or one without steps."""
+    """Faults in the pages that step through a backward pass: no page, or one without steps."""
     pages = sorted(folder.glob("pages/*-backward-*.html"))
     if not pages:
-        yield "there is no page of a backward pass"
+        yield "there is no page that steps through a backward pass"
     for path in pages:
         told = re.search(r'id="story"[^>]*>({.*?})</script>', path.read_text("utf-8"), re.DOTALL)
         if told is None or len(json.loads(told[1])["steps"]) < 2:
@@ -140,7 +140,7 @@ def check_backward(folder):
 
 
 def check(folder):
-    """All faults of a built site, as sentences."""
+    """Describe all faults of a built site."""
     paths = [path.resolve() for path in sorted(folder.rglob("*.html"))]
     pages = {path: Page(path) for path in paths if "_static" not in path.parts}
     checks = (check_lessons, check_course, check_notebooks, check_claims, check_footer)
@@ -154,5 +154,5 @@ def check(folder):
 
 if __name__ == "__main__":
     number, faults = check(Path(sys.argv[1]))
-    print("\n".join(faults) or f"{number} pages, no fault")
+    print("\n".join(faults) or f"{number} pages, no faults")
     sys.exit(bool(faults))

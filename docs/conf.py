@@ -1,8 +1,9 @@
-"""How the site is built: `sphinx-build -W docs docs/build/html`, offline, without outside assets.
+"""How the site is built: `sphinx-build -W docs docs/build/html`, offline, without external assets.
 
-The lessons are run by sphinx-gallery one after the other, each in its folder, where it finds
-`lesson.py`, and with names of its own (the tests run each in a fresh interpreter); formulas become
-MathML; the rest are the pages of this folder and what `extensions/` makes of the source.
+sphinx-gallery runs the lessons one after the other, each in its own namespace and in the folder
+that contains `lesson.py` (the tests run each lesson in a fresh interpreter). Formulas become
+MathML. The other pages are those in this folder and those that `extensions/` generates from the
+source.
 """
 
 import sys
@@ -45,7 +46,7 @@ html_show_sourcelink = False
 html_theme_options = {"top_of_page_buttons": []}
 pygments_style, pygments_dark_style = "a11y-light", "a11y-dark"
 
-# minivision is in no package index, and every lesson imports lesson.py.
+# minivision is not in any package index, and every lesson imports lesson.py.
 NOTEBOOK = """\
 # Open this notebook in the folder examples of a clone of the repository.
 %pip install -q -e .."""
@@ -55,7 +56,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "course",
     "filename_pattern": r"/plot_\d\d_",
     "ignore_pattern": r"^(?!plot_\d\d_)",
-    "copyfile_regex": r"lesson\.py$",  # for those who download a lesson; not a page
+    "copyfile_regex": r"lesson\.py$",  # for readers who download a lesson; not a page
     "within_subsection_order": "FileNameSortKey",
     "capture_repr": (),  # a lesson prints what it shows
     "show_memory": False,

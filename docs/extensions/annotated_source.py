@@ -1,7 +1,7 @@
-"""The annotated source: a page for every module, prose beside code, in reading order.
+"""The annotated source: a page for every module, with prose next to code, in reading order.
 
-The pages are written into docs/source before Sphinx reads it: reStructuredText with the two columns
-as HTML. A line is linked as source/minivision.autograd.html#L12.
+The pages are written to docs/source before Sphinx reads that folder. They are reStructuredText,
+with the two columns as HTML. The link to a line is source/minivision.autograd.html#L12.
 """
 
 import ast
@@ -20,7 +20,7 @@ from minivision.contents import CHAPTERS, SPINE, reading_order  # noqa: E402
 
 
 def dotted(path):
-    """minivision.nn.layers of nn/layers.py.
+    """The name of a module: minivision.nn.layers for nn/layers.py.
 
     >>> dotted("nn/__init__.py"), dotted("autograd.py")
     ('minivision.nn', 'minivision.autograd')
@@ -30,12 +30,12 @@ def dotted(path):
 
 
 def short(path):
-    """functional.convolution of functional/convolution.py, for the narrow sidebar."""
+    """A short name for the narrow sidebar: functional.convolution for functional/convolution.py."""
     return dotted(path).removeprefix("minivision.")
 
 
 def module_html(text, link):
-    """Two columns: each paragraph's prose, and its code with the file's own line numbers."""
+    """Two columns: the prose of each paragraph, and its code with the line numbers of the file."""
     shown = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).split("\n")
     rows = []
     for part in paragraphs(text):
@@ -51,7 +51,7 @@ def module_html(text, link):
 
 
 def page(path, order):
-    """A module's page as reStructuredText."""
+    """The page of a module, as reStructuredText."""
     name = dotted(path)
     pages = {other: f"{dotted(other)}.html" for other in order}
     body = module_html((PACKAGE / path).read_text("utf-8"), pages.get)
@@ -73,13 +73,14 @@ def first_sentence(path):
 
 
 def contents(order):
-    """The opening page: the chapters, and every module with its first sentence."""
+    """The first page: the chapters, and every module with its first sentence."""
     lines = [
         "Read the source", "===============", "",
-        "Every module of minivision, prose beside code, in the order in which to read it. The "
-        f"first {len(SPINE)} chapters, three evenings, lead from an array to a network that "
-        "learns; the others follow the lessons, and each can be read alone. Line numbers are those "
-        "of the files. :doc:`/guides/read_a_page` says what a page of the engine looks like.", "",
+        "These pages show every module of minivision in reading order, with the prose next to the "
+        f"code. The first {len(SPINE)} chapters take about three evenings to read and lead from "
+        "an array to a network that learns; the other chapters follow the lessons and can be read "
+        "in any order. Line numbers are those of the files. :doc:`/guides/read_a_page` explains "
+        "how a function is laid out.", "",
     ]  # fmt: skip
     for number, chapter in enumerate(CHAPTERS, 1):
         title = f"{number}. {chapter.title}"
@@ -87,7 +88,7 @@ def contents(order):
         lines += [f"* :doc:`{dotted(path)}`: {first_sentence(path)}" for path in chapter.files]
         lines.append("")
         if chapter.doors:
-            lines += ["You can skip these on a first reading:", ""]
+            lines += ["You can skip these files on a first reading:", ""]
             lines += [f"* :doc:`{dotted(path)}`: {first_sentence(path)}" for path in chapter.doors]
             lines.append("")
     lines += [
@@ -101,7 +102,7 @@ def contents(order):
 
 
 def write_pages(folder):
-    """All pages; a file whose text has not changed is not touched, so it is not built again."""
+    """Write all pages. Files whose text has not changed are left alone, so they are not rebuilt."""
     order = reading_order()
     wanted = {"index.rst": contents(order)}
     wanted |= {f"{dotted(path)}.rst": page(path, order) for path in order}

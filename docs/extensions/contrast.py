@@ -1,9 +1,10 @@
-"""Can the text of the site be read? The contrast of its colours, in the light and the dark theme.
+"""Is the text on the site legible? Check the contrast of its colours in the light and dark themes.
 
-The contrast of two colours is (a + 0.05) / (b + 0.05), a and b being the luminances of the lighter
-and the darker one; text needs 4.5 (Web Content Accessibility Guidelines 2.2, 1.4.3). The colours
-are those of built style sheets: the theme's variables, the highlighted code, and the rules of
-`docs/static`. It needs no Sphinx.
+The contrast of two colours is (a + 0.05) / (b + 0.05), where a is the luminance of the lighter
+colour and b that of the darker one; text needs a contrast of at least 4.5 (Web Content
+Accessibility Guidelines 2.2, 1.4.3). The colours are read from the style sheets of the built site:
+the variables of the theme, the highlighted code, and the rules in `docs/static`. This module does
+not need Sphinx.
 """
 
 import re
@@ -35,7 +36,7 @@ def contrast(one, other):
 
 
 def rules(css):
-    """The (selector, {property: value}) of a style sheet; those in @media blocks as well."""
+    """Every (selector, {property: value}) in a style sheet, including those in @media blocks."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
     for selector, body in re.findall(r"([^{}]+)\{([^{}]*)\}", css):
         pairs = (line.split(":", 1) for line in body.split(";") if ":" in line)
@@ -43,15 +44,15 @@ def rules(css):
 
 
 def is_of(theme, selector):
-    """Whether a rule holds in a theme: the light one is also that of all rules without a theme."""
+    """Whether a rule belongs to a theme; rules that name no theme belong to the light one."""
     dark = re.search(r"data-theme=\"?dark|not\(\[data-theme=\"?light", selector) is not None
     return dark == (theme == "dark")
 
 
 def variables(furo, pygments, theme):
-    """The theme's variables that are colours, with `--code` for the background of code."""
+    """The variables of the theme, with `--code` for the background of code."""
     found = {}
-    for part in THEMES[: THEMES.index(theme) + 1]:  # the dark theme changes some of the light one
+    for part in THEMES[: THEMES.index(theme) + 1]:  # the dark theme overrides some variables
         for selector, values in rules(furo):
             if selector.startswith("body") and is_of(part, selector):
                 found |= {name: value for name, value in values.items() if name.startswith("--")}
@@ -62,17 +63,18 @@ def variables(furo, pygments, theme):
 
 
 def resolved(value, known):
-    """A value as "#abc", through the variables; None if it is not such a colour."""
+    """A value with its variables replaced, as "#abc"; None if it is not such a colour."""
     while (name := re.match(r"var\(\s*(--[\w-]+)", value or "")) is not None:
         value = known.get(name[1])
     return value if re.fullmatch(r"#(\w{3}|\w{6})", value or "") else None
 
 
 def faults(furo, pygments, own):
-    """Every colour of text that is too faint, in words.
+    """Describe every text colour with too little contrast.
 
-    furo, pygments: the style sheets of the theme and of highlighted code; own: ours, by name. A
-    rule without a background has to be readable on the page, on a box and on code.
+    furo, pygments: the style sheets of the theme and of the highlighted code; own: our own style
+    sheets, by name. Text in a rule without a background must be legible on the background of the
+    page, of boxes and of code.
     """
     for theme in THEMES:
         known = variables(furo, pygments, theme)
@@ -94,7 +96,7 @@ def faults(furo, pygments, own):
 
 
 def site_faults(folder):
-    """The faults of a built site."""
+    """All faults in the colours of a built site."""
     static = folder / "_static"
     sheets = [(static / name).read_text("utf-8") for name in ("styles/furo.css", "pygments.css")]
     own = {path.name: path.read_text("utf-8") for path in sorted(OWN.glob("*.css"))}

@@ -1,10 +1,10 @@
-"""The directive `curve`: a record of docs/results as lines, the mean of the seeds and their spread.
+"""The directive `curve` plots a record in docs/results: the mean over the seeds and their spread.
 
 ```{curve} knn_mnist
-:by: …                   a line for each combination of these columns (may be left out)
-:show: test_accuracy     a number in each row; or a table {x: number}, or a list, one for each x
-:against: stored         the column that is x, where `show` is a number; else what to call x
-:logarithmic:            x on a logarithmic scale
+:by: …                   one line for each combination of these columns (optional)
+:show: test_accuracy     a number in each row, a table {x: number}, or a list
+:against: stored         the column for x if `show` is a number, otherwise its label
+:logarithmic:            use a logarithmic scale for x
 ```
 """
 
@@ -36,7 +36,7 @@ class Curve(SphinxDirective):
         picture = base64.b64encode(drawn(found, show, against, "logarithmic" in self.options))
         alt = in_words(found, show, against)
         uri = f"data:image/svg+xml;base64,{picture.decode()}"
-        said = f"docs/results/{name}.json: means and standard deviations of the seeds"
+        said = f"docs/results/{name}.json: mean and standard deviation over the seeds"
         return [nodes.image(uri=uri, alt=alt, classes=["curve"]), nodes.caption(said, said)]
 
 

@@ -1,8 +1,8 @@
-"""What the records of docs/results say about an effect: the rule for "seen", in one place.
+"""Compute effects from the records in docs/results, and decide whether an effect is "seen".
 
-An effect is a difference between two ways, paired by seed. Settings are chosen first, by the
-validation accuracy of the choosing seeds, for each way on its own; the effect is that of the other
-seeds. It is seen where three seeds or more put it above two standard errors.
+An effect is the mean difference between two variants, paired by seed. Some seeds are used only to
+choose the settings of each variant, by validation accuracy; the effect is computed from the other
+seeds. It is seen if there are at least three of them and it exceeds two standard errors.
 """
 
 import json
@@ -15,7 +15,7 @@ CHOOSING = (100, 101, 102)
 
 
 class Effect(NamedTuple):
-    """A mean difference in points, its standard error, and by how many seeds."""
+    """A mean difference in points, its standard error, and the number of seeds."""
 
     mean: float
     error: float
@@ -23,7 +23,7 @@ class Effect(NamedTuple):
 
     @property
     def verdict(self):
-        """Seen, not seen, or seen the other way round.
+        """Whether the effect is seen, not seen, or its opposite is seen.
 
         >>> Effect(3.0, 1.0, 3).verdict, Effect(1.9, 1.0, 3).verdict, Effect(9.0, 1.0, 2).verdict
         ('seen', 'not seen', 'not seen')
@@ -34,7 +34,7 @@ class Effect(NamedTuple):
 
 
 def read(name):
-    """The rows of docs/results/NAME.json; none where it is not recorded yet."""
+    """The rows of docs/results/NAME.json; none if it has not been recorded yet."""
     path = RESULTS / f"{name}.json"
     recorded = json.loads(path.read_text("utf-8")) if path.exists() else []
     return recorded["rows"] if isinstance(recorded, dict) else recorded
@@ -48,10 +48,11 @@ def at(row, path):
 
 
 def by_seed(rows, where, value, choose=None):
-    """{seed: value} of one way, at the setting that the choosing seeds prefer.
+    """{seed: value} for one variant, at the setting that is best on the choosing seeds.
 
-    choose: {"setting": its name, "by": what is compared, "among": settings, "deciding": entries in
-    which the rows that decide differ, "seeds": how many}; None where there is nothing to choose.
+    choose: {"setting": its name, "by": the column to compare, "among": the settings, "deciding":
+    the entries in which the deciding rows differ, "seeds": how many}; None if there is nothing
+    to choose.
     """
     mine = [row for row in rows if all(row.get(name) == v for name, v in where.items())]
     if choose:
@@ -79,7 +80,7 @@ def by_seed(rows, where, value, choose=None):
 
 
 def effect(specification, rows=None):
-    """The effect of one specification in points (hundredths); None where it is not recorded."""
+    """The effect of one specification in percentage points; None if it is not recorded."""
     rows = read(specification["file"]) if rows is None else rows
     value, choose = specification["value"], specification.get("choose")
     other = specification.get("other_choose", choose)

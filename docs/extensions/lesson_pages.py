@@ -1,8 +1,8 @@
-"""What a lesson gets on the site beyond its script: a picture at the top, folded answers, links.
+"""Add to the page of each lesson: a picture at the top, folded answers, links to the source.
 
-sphinx-gallery turns a script into a page; the functions here rewrite that page's text before
-Sphinx reads it, and turn the page of the course into a gallery of cards. Except for `setup` they
-need no Sphinx, so they can be tested without it.
+sphinx-gallery turns a script into a page. The functions here rewrite the text of that page before
+Sphinx reads it, and turn the first page of the course into a gallery of cards. All of them except
+`setup` can be tested without Sphinx.
 """
 
 import ast
@@ -18,17 +18,17 @@ NEXT = re.compile(r"^\*\*Next lesson:\*\* (.*)$", re.M)
 
 
 class Head(NamedTuple):
-    """What the first lines of a lesson say."""
+    """The information in the first lines of a lesson."""
 
     title: str
     question: str
     minutes: int
-    needs: list[int]  # the lessons to read before
-    picture: int  # which of its figures tells the lesson, from 1
+    needs: list[int]  # the lessons to read first
+    picture: int  # the figure that represents the lesson, counted from 1
 
 
 def head(script):
-    """The head of a lesson's script.
+    """Read the head of a lesson's script.
 
     >>> head('''\"\"\"
     ... 5 · Convolution
@@ -58,7 +58,7 @@ def head(script):
 
 
 def modules_used(script):
-    """Names of the minivision modules and packages that a script imports from, in its order.
+    """The minivision modules and packages that a script imports from, sorted by name.
 
     >>> modules_used("from minivision import nn\\nfrom minivision.optim import Adam, SGD")
     ['minivision.nn', 'minivision.optim']
@@ -78,9 +78,9 @@ def modules_used(script):
 
 
 def things_to_try(text):
-    """The (question, answer) of every thing to try, as they are written in a lesson's text.
+    """The (question, answer) of every thing to try, as written in the text of a lesson.
 
-    The answer begins with the sentence "Expect …".
+    The answer starts with the sentence "Expect …".
 
     >>> things_to_try(TRY + "1. Set it to 2. Does it\\n   grow? Expect a 4.\\n")
     [('Set it to 2. Does it\\n   grow?', 'Expect a 4.')]
@@ -92,7 +92,7 @@ def things_to_try(text):
 
 
 def fold_answers(text):
-    """Each thing to try as it is, its answer in a box that opens on a click."""
+    """Put the answer to each thing to try into a box that opens when clicked."""
     before, heading, after = text.partition(TRY)
     if not heading:
         return text
@@ -110,7 +110,7 @@ def fold_answers(text):
 
 
 def figure(text, number):
-    """Path and alternative text of a page's figure, counted from 1, as sphinx-gallery wrote it."""
+    """Path and alternative text of a figure that sphinx-gallery wrote; figures count from 1."""
     found = re.search(rf"image-sg:: (\S+_{number:03}\.png)\n +:alt: (.*)$", text, re.M)
     if found is None:
         raise ValueError(f"the page has no figure {number}")
@@ -118,16 +118,16 @@ def figure(text, number):
 
 
 def with_picture(text, number):
-    """The page with the figure that tells the lesson below its question."""
+    """The page, with the figure that represents the lesson inserted below its question."""
     path, alt = figure(text, number)
     picture = f"\n.. image:: {path}\n   :alt: {alt}\n   :class: lesson-picture\n"
     return QUESTION.sub(lambda found: found[0] + picture, text, 1)
 
 
 def lesson_page(text, script, lessons, source_pages):
-    """The page of a lesson: answers folded, its source and the next lesson linked.
+    """The page of a lesson, with folded answers and links to the source and the next lesson.
 
-    lessons: {number: document} of all lessons; source_pages: {module: document}.
+    lessons: {number: document} for all lessons; source_pages: {module: document}.
     """
     text = fold_answers(re.sub(r"  # fmt: skip$", "", text, flags=re.M))  # a note to ruff
     used = [name for name in modules_used(script) if name in source_pages]
@@ -144,7 +144,7 @@ def lesson_page(text, script, lessons, source_pages):
 
 
 def cards(scripts, pages):
-    """The course as cards, in reStructuredText: picture, title, question, and what it takes.
+    """The course as cards, in reStructuredText: picture, title, question, time and prerequisites.
 
     scripts: {document: text of the script}, in order; pages: {document: text of its page}.
     """
@@ -173,7 +173,7 @@ def cards(scripts, pages):
             f"         {takes}",
             "",
         ]
-    told = f"About {minutes / 60:.0f} hours of reading, without the things to try."
+    told = f"Reading all lessons takes about {minutes / 60:.0f} hours, without the things to try."
     return "\n".join([*lines, told, ""])
 
 

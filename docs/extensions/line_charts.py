@@ -1,4 +1,4 @@
-"""Lines of a record of docs/results, drawn, and told in words. It needs no Sphinx."""
+"""Draw a record in docs/results as lines, and describe them in words. It does not need Sphinx."""
 
 import io
 import statistics
@@ -6,7 +6,7 @@ import statistics
 from effects import CHOOSING, at
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, and markers, so that lines differ in grey print too
+# Okabe and Ito's colours, with markers so that the lines also differ when printed in grey
 STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#666666", "v")]
 
 
@@ -27,7 +27,7 @@ def points(row, show, against):
 
 
 def lines(rows, by, show, against):
-    """{label: {x: [y of every seed]}}, without the seeds that chose the settings."""
+    """{label: {x: [y for every seed]}}, without the seeds used to choose the settings."""
     found = {}
     for row in rows:
         if row.get("seed") not in CHOOSING and all(name in row for name in by):
@@ -67,7 +67,7 @@ def worded(column):
 
 
 def in_words(found, show, against):
-    """The picture for those who do not see it: where every line begins and ends."""
+    """A description for readers who cannot see the picture: where each line starts and ends."""
     told = []
     for label, line in found.items():
         first, last = min(line), max(line)

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw themselves: no script and no font from elsewhere."""
+"""Formulas as MathML, which browsers render natively, without external scripts or fonts."""
 
 from docutils import nodes
 from latex2mathml.converter import convert

@@ -1,12 +1,12 @@
-"""Directives that show the records of docs/results, so that no number is typed by hand.
+"""Directives that show the records in docs/results, so that no number is typed by hand.
 
-```{record} pseudo_labels           what the file holds: command, seeds, time, versions; and a
-:by: way, labels                    table of means ± standard deviations, one row for each
+```{record} pseudo_labels           what the file contains (time, versions) and a
+:by: way, labels                    table of means ± standard deviations, with a row for each
 :show: test_accuracy                combination of the columns in `by`
 ```
-{measured}`NAME test_accuracy model=lenet5`     one number in a sentence: the mean ± sd of the rows
+{measured}`NAME test_accuracy model=lenet5`     one number in a sentence: mean ± sd over the rows
                                     that have these entries
-```{claims}                         the lecture's claims and what was measured of each
+```{claims}                         the lecture course's claims, with our measurements
 ```
 """
 
@@ -26,7 +26,7 @@ DOCS = Path(__file__).resolve().parents[1]
 
 
 def table(header, body, classes=()):
-    """A docutils table of texts and nodes, in a box that scrolls."""
+    """A docutils table of texts and nodes, in a scrollable box."""
     whole = nodes.table(classes=["measured", *classes])
     group = nodes.tgroup(cols=len(header))
     group += [nodes.colspec(colwidth=1) for _ in header]
@@ -73,7 +73,7 @@ class Record(SphinxDirective):
 
 
 def measured(name, rawtext, text, lineno, inliner, options=None, content=None):
-    """The role: `NAME COLUMN KEY=VALUE …` becomes mean ± sd over the seeds."""
+    """The role `measured`: `NAME COLUMN KEY=VALUE …` becomes the mean ± sd over the seeds."""
     try:
         said = one_number(*shlex.split(text))
     except (ValueError, IndexError) as error:
@@ -105,12 +105,12 @@ class Claims(SphinxDirective):
         return [summary, table(["#", "claim", "lesson", "what was measured"], body, ["claims"])]
 
     def link(self, text, page, anchor=""):
-        """A link to a page of the site, given from its root."""
+        """A link to a page of the site, given by its path from the root."""
         depth = "../" * self.env.docname.count("/")
         return nodes.reference("", text, refuri=f"{depth}{page}{anchor and '#' + anchor}")
 
     def effects(self, found):
-        """A line for each effect: its name links to the table of its record."""
+        """One line per effect, with a link to the table of its record."""
         for specification, one in found:
             line = nodes.paragraph(
                 classes=[(one.verdict if one else "not recorded").replace(" ", "-")]
@@ -121,7 +121,7 @@ class Claims(SphinxDirective):
             yield line
 
     def shown(self, claim):
-        """A link to the part of a lesson that shows what the claim says."""
+        """A link to the section of a lesson that shows the claim."""
         line, title = nodes.paragraph(text="shown in "), claim["shown_in"]
         line += self.link(title, lesson_page(claim["lessons"][0]), nodes.make_id(title))
         return line

@@ -1,14 +1,14 @@
-"""The papers that the source cites, and where: the list for `reference/papers`.
+"""The papers that the source cites and the modules that cite them, listed by `reference/papers`.
 
-A citation is "Name et al. 2012", "Name & Name 2012" or alike; the first name and the year are its
-key. A test fails where the source cites a paper that is missing here, or the other way.
+A citation looks like "Name et al. 2012" or "Name & Name 2012"; the first name and the year are its
+key. A test fails if the source cites a paper that is missing here, or if a paper here is not cited.
 """
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Author, title and place of each; "in" is left out, and initials, as long as nobody is confused.
+# Authors, title and venue of each paper, without "in", and without initials unless ambiguous.
 PAPERS = {
     "Ahmed 2017": "Ahmed, Irtaza, Iqbal. Fusion of local and global features for effective image "
     "extraction. Applied Intelligence 2017",
@@ -129,7 +129,7 @@ CITATION = re.compile(
 
 
 def citations() -> dict[str, list[str]]:
-    """The modules that cite a paper, by its key, both sorted."""
+    """{key of a paper: the modules that cite it}, both sorted."""
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "minivision").rglob("*.py")):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -140,7 +140,7 @@ def citations() -> dict[str, list[str]]:
 
 
 def as_markdown() -> str:
-    """The list, for Markdown, with a link to every module that cites a paper."""
+    """The list in Markdown, with a link to every module that cites a paper."""
     cited, lines = citations(), []
     for key, paper in sorted(PAPERS.items()):
         authors, _, title = paper.partition(". ")

@@ -1,7 +1,7 @@
-"""A module's text as paragraphs: prose, and the numbered lines of code that it belongs to.
+"""Split a module into paragraphs of prose, each with the numbered lines of code it belongs to.
 
-Prose is a docstring or a comment that fills its line; code is all the rest. A docstring stands
-beside its function's body, and so do the equations in it.
+Docstrings and comments on lines of their own are prose; everything else is code. A docstring,
+including its equations, is shown next to the body of its function.
 """
 
 import ast
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Paragraph(NamedTuple):
-    """Prose, where it stood, and the code beside it: line numbers of the file, from 1."""
+    """Prose, its line numbers in the file, and those of the code next to it, counted from 1."""
 
     prose: str
     prose_lines: tuple[int, ...]
@@ -20,7 +20,7 @@ class Paragraph(NamedTuple):
 
 
 def paragraphs(text):
-    """The paragraphs of a module, in order; every line that is not blank is in just one of them.
+    """The paragraphs of a module, in order; every non-blank line belongs to exactly one of them.
 
     >>> for part in paragraphs('\"\"\"What it is.\"\"\"\\n\\nx = 1\\n# Why.\\ny = 2\\n'):
     ...     print(part.prose, part.code_lines)
@@ -62,7 +62,7 @@ def paragraphs(text):
 
 
 def docstrings(text):
-    """{line of a def: (first, last, text)}, and {where its paragraph starts: line of the def}."""
+    """{line of a def: (first, last, text)}, and {start of its paragraph: line of the def}."""
     documents, starts = {}, {}
     for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -80,7 +80,7 @@ def docstrings(text):
 
 
 def lines_inside_strings(text):
-    """Lines that a longer string runs through: a # there is no comment."""
+    """The lines inside multi-line strings, where a # does not start a comment."""
     return {
         n
         for node in ast.walk(ast.parse(text))
@@ -90,7 +90,7 @@ def lines_inside_strings(text):
 
 
 def trim(code, lines):
-    """Line numbers without the blank lines at both ends."""
+    """The line numbers, without blank lines at either end."""
     filled = [n for n in code if lines[n - 1].strip()]
     return [n for n in code if filled and filled[0] <= n <= filled[-1]]
 
@@ -103,7 +103,7 @@ def prose_as_html(prose, link=lambda path: None):
             kind = "doctest" if block.lstrip().startswith(">>>") else "equation"
             parts.append(f'<pre class="{kind}">{html.escape(dedented(block))}</pre>')
         else:
-            # An indented line goes on with the argument above it; others begin anew.
+            # An indented line continues the argument above it; any other line starts a new one.
             text = html.escape(block)
             text = re.sub(r"\n(?=\S+( \([^)]*\))?: )", "<br>", text)
             parts.append("<p>" + re.sub(r"``?([^`\n]+)``?", r"<code>\1</code>", text) + "</p>")
@@ -111,7 +111,7 @@ def prose_as_html(prose, link=lambda path: None):
 
 
 def dedented(block):
-    """A block without the indentation that all its lines share."""
+    """A block without the indentation common to all its lines."""
     lines = block.splitlines()
     indent = min(len(line) - len(line.lstrip()) for line in lines if line.strip())
     return "\n".join(line[indent:] for line in lines)

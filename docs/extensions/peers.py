@@ -1,6 +1,6 @@
 """The libraries that `python -m benchmarks steps` ran, with versions, dates and times, as a table.
 
-All of it is read from docs/results/steps.json; `reference/comparison` shows it.
+Everything is read from docs/results/steps.json; the page `reference/comparison` shows the table.
 """
 
 import json
@@ -11,11 +11,11 @@ STEPS = Path(__file__).resolve().parents[1] / "results" / "steps.json"
 
 
 def ran(model: str = "lenet5") -> list[dict[str, Any]]:
-    """One record for every library that was run on the model, the quickest first."""
+    """One record for every library that ran the model, the fastest first."""
     content = json.loads(STEPS.read_text("utf-8"))
     found = []
     for row in content["rows"]:
-        if row["model"] != model or "ms" not in row:  # the library lacks a layer of it
+        if row["model"] != model or "ms" not in row:  # the library lacks one of its layers
             continue
         run = content["runs"][row["run"]]
         versions = dict(run["versions"].get(row["peer"], {}))
@@ -32,8 +32,8 @@ def ran(model: str = "lenet5") -> list[dict[str, Any]]:
 
 
 def as_markdown(model: str = "lenet5") -> str:
-    """The records as a table, for Markdown."""
-    lines = ["| library | ran with | on | median of a step, ms |", "|---|---|---|--:|"]
+    """The records as a table in Markdown."""
+    lines = ["| library | versions | date | median time per step, ms |", "|---|---|---|--:|"]
     for r in ran(model):
         lines.append(f"| {r['peer']} | {r['versions']} | {r['date']} | {r['ms']:.3g} |")
     machines = "; ".join(sorted({r["machine"] for r in ran(model)}))

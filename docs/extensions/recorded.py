@@ -1,6 +1,6 @@
-"""The recorded results as a table for `guides/reproduce`: from the files, and from nothing else.
+"""A table of the recorded results for `guides/reproduce`, generated only from the files.
 
-The command is the first line of usage in the docstring of the script that says it writes the file.
+The command is the first usage line in the docstring of the script that says it writes the file.
 """
 
 import json
@@ -13,7 +13,7 @@ RESULTS = ROOT / "docs" / "results"
 
 
 def records() -> list[dict[str, Any]]:
-    """One record a file, sorted by name: name, command, rows, seconds (or None), versions."""
+    """One record per file, sorted by name: name, command, rows, seconds (or None), versions."""
     commands = commands_by_file()
     return [record(path, commands) for path in sorted(RESULTS.glob("*.json"))]
 
@@ -52,7 +52,7 @@ def commands_by_file() -> dict[str, str]:
 
 
 def versions_in(content: Any) -> dict[str, set[str]]:
-    """Every library named under a "versions" anywhere in the file, with all its versions."""
+    """Every library named in a "versions" entry anywhere in the file, with all its versions."""
     found: dict[str, set[str]] = {}
     waiting = [content]
     while waiting:
@@ -74,7 +74,7 @@ def _leaves(versions: Any) -> list[tuple[str, str]]:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it.
+    """A time in readable form.
 
     >>> duration(42), duration(600), duration(9000)
     ('42 s', '10 min', '2.5 h')
@@ -85,7 +85,7 @@ def duration(seconds: float) -> str:
 
 
 def as_markdown() -> str:
-    """The table, for Markdown. A time with a + is that of the rows that say one."""
+    """The table in Markdown. A + after a time means that some rows do not record their time."""
     lines = ["| results | command | rows | time | versions |", "|---|---|--:|--:|---|"]
     for r in records():
         time = "not recorded" if r["seconds"] is None else duration(r["seconds"])

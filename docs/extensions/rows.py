@@ -1,4 +1,4 @@
-"""The rows of docs/results as means and standard deviations over seeds. It needs no Sphinx."""
+"""Means and standard deviations over seeds of the rows in docs/results. It does not need Sphinx."""
 
 import statistics
 
@@ -10,7 +10,7 @@ def names(text):
 
 
 def grouped(rows, by, show):
-    """Rows of a table: the columns in `by`, mean ± sd of those in `show`, and how many seeds."""
+    """Table rows: the columns in `by`, mean ± sd of those in `show`, and the number of seeds."""
     groups = {}
     for row in rows:
         known = all(isinstance(at(row, value), int | float) for value in show)
@@ -26,7 +26,7 @@ def grouped(rows, by, show):
 
 
 def spread(found, percent):
-    """97.4 ± 0.2 % of shares, 41.2 ± 3.0 of other numbers; a number that does not vary has no ±.
+    """The mean ± sd of numbers, as in 97.4 ± 0.2 %; the ± is omitted if the numbers do not vary.
 
     >>> spread([0.97, 0.98], True), spread([0.9931, 0.9938], True), spread([80000, 80000], False)
     ('97.5 ± 0.7 %', '99.34 ± 0.05 %', '80,000')
@@ -41,7 +41,7 @@ def spread(found, percent):
 
 
 def provenance(name, rows):
-    """One line on where a table comes from."""
+    """One line that says where a table comes from."""
     seconds = sum(row["seconds"] for row in rows if isinstance(row.get("seconds"), int | float))
     versions = next((row["versions"] for row in rows if "versions" in row), {})
     said = ", ".join(f"{library} {version}" for library, version in versions.items())

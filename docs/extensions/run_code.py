@@ -1,19 +1,19 @@
-"""The directive `run`: a snippet is run when the site is built, and shown with what it printed.
+"""The directive `run`: run a snippet when the site is built, and show it with its output.
 
-    ```{run}                     Python; the snippets of a page share their names
-    :error: words                it has to raise an error that says these words; it is shown
+    ```{run}                     Python; the snippets on a page share one namespace
+    :error: words                it must raise an error containing these words, which is shown
     ```
     ```{run}
-    :command:                    command lines, run in a temporary folder of the page's own
-    :picture: runs/a/curves.png  show a picture that lies in that folder now
-    :alt: what is to be seen in it
-    :page: a.html                show a page that lies in that folder now, in a frame titled :alt:
-    :hidden:                     run it and show nothing (or the picture alone)
-    :needs: hypothesis           run it only where this package is there; else show the code alone
-    :markdown:                   what it prints becomes part of the page; the code is not shown
+    :command:                    command lines, run in a temporary folder for this page
+    :picture: runs/a/curves.png  show a picture that is now in that folder
+    :alt: what the picture shows
+    :page: a.html                show a page that is now in that folder, in a frame titled :alt:
+    :hidden:                     run it and show nothing (or only the picture)
+    :needs: hypothesis           run it only if this package is installed; else show only the code
+    :markdown:                   its output becomes part of the page; the code is not shown
     ```
 
-The build fails where a snippet fails without `:error:`, or does not fail with it.
+The build fails if a snippet without `:error:` fails, or if one with `:error:` does not.
 """
 
 import base64
@@ -30,11 +30,11 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-pages: dict[str, Page] = {}  # of the documents that are being read
+pages: dict[str, Page] = {}  # of the documents being read
 
 
 class Run(SphinxDirective):
-    """Runs its content; see above."""
+    """Run the content of the directive, as described above."""
 
     has_content = True
     option_spec: ClassVar[dict[str, Any]] = {
@@ -77,43 +77,43 @@ class Run(SphinxDirective):
         return found
 
     def framed(self, path: Path, title: str) -> nodes.Node:
-        """A page that a snippet made, copied into the site and shown in a frame, with a link."""
+        """Copy a page that a snippet made into the site, and show it in a frame, with a link."""
         place = f"pages/{self.env.docname.replace('/', '-')}-{path.name}"
         target = Path(self.env.app.outdir, place)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
         address, words = "../" * self.env.docname.count("/") + place, escape(title)
         frame = f'<iframe class="run-page" src="{address}" title="{words}"></iframe>'
-        link = f'<p><a href="{address}">Open {words} on a page of its own</a></p>'
+        link = f'<p><a href="{address}">Open {words} on a separate page</a></p>'
         return nodes.raw("", frame + link, format="html")
 
 
 def block(text: str, language: str, error: bool) -> nodes.Node:
-    """A block of code or, in a frame of its own, of what it printed."""
+    """A block of code, or of its output in a separate frame."""
     kind = {"python": "run-code", "text": "run-output", "console": "run-command"}[language]
     classes = [kind, "run-error"] if error and language != "python" else [kind]
     return nodes.literal_block(text, text, language=language, classes=classes)
 
 
 def picture(path: Path, alt: str | None) -> nodes.Node:
-    """A picture as part of the page itself, for its folder goes away."""
+    """A picture embedded in the page, because its folder will be deleted."""
     if alt is None:
         raise ExtensionError(f"run: the picture {path.name} has no :alt: text")
     if not path.exists():
-        raise ExtensionError(f"run: the snippets of this page made no {path.name}")
+        raise ExtensionError(f"run: the snippets on this page did not make {path.name}")
     encoded = base64.b64encode(path.read_bytes()).decode()
     return nodes.image(uri=f"data:image/png;base64,{encoded}", alt=alt, classes=["run-picture"])
 
 
 def close(app: Sphinx, doctree: nodes.document) -> None:
-    """The end of a page: its folder and its names go away."""
+    """At the end of a page, delete its folder and its namespace."""
     page = pages.pop(app.env.docname, None)
     if page is not None:
         page.__exit__()
 
 
 def outdated(app: Sphinx, env: Any, added: set, changed: set, removed: set) -> list[str]:
-    """The pages whose output may be old, because the package has changed since they were read."""
+    """The pages whose output may be outdated because the package has changed since."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "minivision").rglob("*.py")):
         digest.update(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Snippets of a page, run one after the other: Python in one namespace, commands in one folder.
+"""Run the snippets of a page in order: Python in one namespace, commands in one folder.
 
 `run_code` shows them on the site. Nothing here needs Sphinx, so that the tests can use it.
 """
@@ -15,7 +15,7 @@ from types import ModuleType
 
 NAME = "snippet.py"
 ROOT = Path(__file__).resolve().parents[2]
-# `minivision` and `python` are those that build the site, whatever else is installed.
+# `minivision` and `python` are the ones that build the site, whatever else is installed.
 SHELL = """\
 minivision() { "$PYTHON" -m minivision "$@"; }
 python() { "$PYTHON" "$@"; }
@@ -27,7 +27,7 @@ class SnippetError(Exception):
 
 
 class Page:
-    """The namespace and the folder that the snippets of one page share.
+    """The namespace and the folder shared by the snippets of one page.
 
     >>> with Page() as page:
     ...     page.python("x = 2")
@@ -39,7 +39,7 @@ class Page:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="minivision-page-")
         self.folder = Path(self._folder.name).resolve()
-        # A module of its own, for the engine looks up a function's arguments in its module.
+        # A separate module, because the engine looks up a function's arguments in its module.
         self.module = ModuleType(self.folder.name)
         sys.modules[self.module.__name__] = self.module
 
@@ -51,12 +51,13 @@ class Page:
         self._folder.cleanup()
 
     def python(self, code: str, error: str | None = None) -> str:
-        """What the code printed; and, where it shall raise, the type and message of that.
+        """What the code printed and, if it should raise, the type and message of the error.
 
-        error: words that the type and message must have, so that no other error is taken for the
-        one meant. Raises SnippetError if the code raises without it, or does not raise with it.
+        error: words that the type and message must contain, so that a different error is not
+        mistaken for the expected one. Raises SnippetError if the code raises although error is
+        None, or does not raise although it is given.
         """
-        linecache.cache[NAME] = (len(code), None, code.splitlines(True), NAME)  # for error traces
+        linecache.cache[NAME] = (len(code), None, code.splitlines(True), NAME)  # for tracebacks
         printed = io.StringIO()
         try:
             with redirect_stdout(printed), redirect_stderr(printed), chdir(self.folder):
@@ -72,17 +73,17 @@ class Page:
         return self.tidy(printed.getvalue())
 
     def command(self, line: str, error: str | None = None) -> str:
-        """What a command line printed, run by the shell in the page's folder.
+        """What a command line printed when the shell ran it in the folder of the page.
 
-        error: words that it prints when it fails, as for `python`. Raises SnippetError if the
-        exit code is not 0 without it, or 0 with it.
+        error: words that the command must print when it fails, as for `python`. Raises
+        SnippetError if the command fails although error is None, or succeeds although it is given.
         """
         paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         settings = {
             "PYTHON": sys.executable,
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
             "PYTHONIOENCODING": "utf-8",
-            "PYTHONUNBUFFERED": "1",  # so that what was printed stays in its order
+            "PYTHONUNBUFFERED": "1",  # so that the output stays in order
             "COLUMNS": "88",
             "MPLBACKEND": "Agg",
         }
@@ -104,20 +105,20 @@ class Page:
         return self.tidy(done.stdout)
 
     def tidy(self, printed: str) -> str:
-        """Without the paths of the folder and the package, which differ from build to build."""
+        """The text without the paths of the folder and the package, which differ between builds."""
         return printed.replace(f"{self.folder}/", "").replace(f"{ROOT}/", "").rstrip()
 
 
 def expect(words: str, printed: str) -> None:
-    """Raise SnippetError if the words are not among those printed."""
+    """Raise SnippetError if the words do not occur in what was printed."""
     if words not in printed:
         raise SnippetError(f"expected an error with {words!r}, but it says:\n{printed}")
 
 
 def each_command(page: Page, lines: str, error: str | None = None) -> str:
-    """The commands as on a terminal, each after a "$ " and with its output; the last may fail.
+    """The commands as in a terminal, each after a "$ " and with its output; the last may fail.
 
-    A line that ends in a backslash goes on in the next.
+    A line that ends in a backslash continues on the next line.
     """
     commands = [line for line in lines.replace("\\\n", "\0").splitlines() if line.strip()]
     shown = []
