@@ -52,7 +52,13 @@ def test_main_reports_a_limit_of_the_machine_in_one_line_or_with_its_traceback(
 def test_train_stopped_by_a_signal_says_how_to_continue(name, tmp_path):
     number = getattr(signal, name)
     line = ["-m", "minivision", "train", "--epochs", "500", "--out", str(tmp_path / "run")]
-    process = subprocess.Popen([sys.executable, *line], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, *line],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore it, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not (tmp_path / "run" / "checkpoint.safetensors").exists():
         assert process.poll() is None
