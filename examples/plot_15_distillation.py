@@ -146,8 +146,8 @@ for T in (1, 2, 4):
           f"{np.abs(student_logits.grad / T**2 - by_hand).max():.0e}")  # fmt: skip
 
 # %%
-# The gradients shrink as T grows. If T is large compared with the logits, then exp(v/T) is nearly 1
-# + v/T, and for logits with mean 0
+# The gradients shrink as T grows. If T is large compared with the logits, exp(v/T) is close to 1 +
+# v/T, and for logits with mean 0
 #
 # .. code-block:: none
 #
@@ -364,11 +364,11 @@ for axes in panels:
 # have two hidden layers of 100 units, and are trained on **1,800** of these images. Each student
 # uses the learning rate that was best on the validation images; the temperature was not chosen, and
 # all temperatures are shown. The ± after an accuracy is the standard deviation over the seeds. Each
-# line ends with the difference from the student that learned from labels alone. The difference is
-# paired by seed, because students with the same seed share their training images; its ± is the
-# standard error, which is only a rough estimate with three seeds. There is only one teacher, so the
-# spread says nothing about how results vary from teacher to teacher. As in the paper, the teacher
-# was trained on the students' images and their labels, among others.
+# line but the first ends with the difference from the student that learned from labels alone. The
+# difference is paired by seed, because students with the same seed share their training images; its
+# ± is the standard error, which is only a rough estimate with three seeds. There is only one
+# teacher, so the spread says nothing about how results vary from teacher to teacher. As in the
+# paper, the teacher was trained on the students' images and their labels, among others.
 
 rows = recorded_rows("distillation.json")
 CHOOSING = 100

@@ -89,8 +89,8 @@ for axes, (title, seed, weight) in zip(panels, CASES, strict=True):
 # are on the wrong side, and the network becomes confident about them. Pseudo-labels can help or
 # harm, and two labels are too few to tell which has happened.
 #
-# Why hard labels, and not soft ones?
-# -----------------------------------
+# Why hard labels rather than soft ones?
+# --------------------------------------
 # Could the network learn from its own probabilities, used as soft labels? For soft labels p and
 # predicted probabilities q, the gradient of cross-entropy is q - p, and here q equals p:
 

@@ -1,7 +1,7 @@
-"""Rows of results in docs/results: where they are, and what they record besides their numbers.
+"""Rows of results in docs/results: where they are stored, and what they record besides numbers.
 
 The measuring scripts in this folder write each row as soon as it is measured, so an interrupted
-script resumes where it was.
+script resumes where it stopped.
 """
 
 import json
