@@ -16,7 +16,7 @@ does not.*
 
 * write down the five steps of self-training with a noisy student,
 * say what each kind of noise does, and what a student can still learn without noise,
-* separate the effect of the unlabelled images from that of the noise alone.
+* separate the effect of the unlabelled images from the effect of the noise.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -81,13 +81,13 @@ for name, silenced, p in (("dropout", F.dropout, 0.5), ("stochastic depth", F.dr
 # -----------------------
 # Suppose that the student has become equal to the teacher, and sees the same image as the teacher.
 # With the teacher's probabilities p as soft labels and the student's probabilities q, the gradient
-# of cross-entropy is q - p, and now q equals p. Such a student cannot learn any more:
+# of cross-entropy is q - p, and now q equals p. Such a student has nothing left to learn:
 
 logits = np.array([[2.0, 0.5, -1.0]])
 for name, seen in (("the same view", logits), ("a different view", np.array([[0.5, 1.3, -0.9]]))):
     z = Tensor(seen, requires_grad=True)
     F.cross_entropy(z, F.softmax(Tensor(logits)).detach()).backward()
-    print(f"gradient on {name}:", z.grad.round(3))
+    print(f"gradient for {name}:", z.grad.round(3))
 
 # %%
 # With noise, the student's output differs from the teacher's, and there is something to learn: a
@@ -169,7 +169,7 @@ for axes, change in zip(panels, CHANGES, strict=True):
     for (name, generations), colour in zip(chains.items(), (BLUE, VERMILION), strict=True):
         found = [record[change] for _, record in generations]
         axes.plot(range(3), found, "o-", color=colour, label=name)
-    axes.set(title=change, xticks=range(3), xticklabels=("teacher", "student", "student 2"))
+    axes.set(title=change, xticks=range(3), xticklabels=("teacher", "student 1", "student 2"))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
@@ -230,10 +230,10 @@ print(f"all labels, with noise:                          {bound['as they are']:.
 # ``examples/measure_noisy_student.py`` has run the same experiment on MNIST with 100 labels and on
 # photographs (CIFAR-10) with 2,000, using a small residual network with dropout and stochastic
 # depth, and three seeds. Each chain uses the learning rate that was best on the validation images.
-# Network 0 of a chain is the teacher, and networks 1 and 2 are its students. *Hard labels* is the
-# chain with noise whose students learn from the teacher's predicted classes instead of its
-# probabilities. *Labels alone, same noise* is the baseline described above: the student's network,
-# with as many updates as the whole chain.
+# Network 0 is the teacher, or the only network, and networks 1 and 2 are the students. *Hard
+# labels* is the chain with noise whose students learn from the teacher's predicted classes instead
+# of its probabilities. *Labels alone, same noise* is the baseline described above: the student's
+# network, with as many updates as the whole chain.
 
 rows = recorded_rows("noisy_student.json")
 CHOOSING = 100
@@ -295,10 +295,10 @@ if not rows:
 
 # %%
 # On digits, noise matters: the students trained with it are far better than those trained without
-# it. The third and fourth lines above show how much of this gain is due to the unlabelled images,
-# by comparing the students with training on the labels alone, with the same noise and as many
-# updates: with soft labels, no measurable part of the gain, and with hard labels, a substantial
-# part.
+# it. The third and fourth lines above compare the last student with a network trained on the labels
+# alone, with the same noise and as many updates, and so show what the unlabelled images contribute.
+# With soft labels, they contribute nothing measurable; with hard labels, they account for a
+# substantial part of the gain.
 #
 # On photographs, the same recipe makes the students *worse*. RandAugment of this strength is too
 # hard for such a small network in so few updates: the teacher trained with noise is worse than the
@@ -320,7 +320,7 @@ if not rows:
 #    the rare digits, or an error message that names a digit with no images left.
 # 3. Learn from hard labels: pass ``soft=False`` to ``methods.self_train`` in ``chain``. On MNIST,
 #    hard labels do better than soft ones, because a student that imitates an uncertain teacher
-#    learns to be uncertain. Here, expect a difference smaller than that between two seeds.
+#    learns to be uncertain. Expect a smaller difference here than between two seeds.
 #
 # **Next lesson:** 19 · Local and global features
 

@@ -14,7 +14,7 @@ descriptions, and measure whether together they find more than either does alone
 
 **You will be able to**
 
-* tell corners, edges and noise apart by two eigenvalues,
+* tell corners, edges and noise apart with two eigenvalues,
 * say which changes in lighting and position leave a description of an image unchanged, and check
   it,
 * judge a list of search results by precision at k and by mean average precision.
@@ -88,10 +88,11 @@ second.set(title="√R: corners red, edges blue, noise white", xticks=[], yticks
 # ----------------------
 # How should we describe the surroundings of a point? The pixel values themselves are a poor choice:
 # a shift by one pixel or different lighting changes all of them. So the patch of 16x16 pixels
-# around the point is divided into 4x4 cells, and in each cell the slopes vote for one of eight
-# directions. A vote counts more if the slope is steep, and less if it is far from the centre of the
-# patch. The vector of all 4·4·8 = 128 votes is scaled to length 1, clipped at 0.2, and scaled to
-# length 1 again. This is the SIFT descriptor (Lowe 2004), computed as in OpenCV.
+# around the point is divided into 4x4 cells, and in each cell every pixel votes for one of eight
+# directions, that of its slope. A vote counts more if the slope is steep, and less if the pixel is
+# far from the centre of the patch. The vector of all 4·4·8 = 128 votes is scaled to length 1,
+# clipped at 0.2, and scaled to length 1 again. This is the SIFT descriptor (Lowe 2004), computed as
+# in OpenCV.
 
 best_point = points[:1]
 column, row = best_point[0]
@@ -166,8 +167,8 @@ for name, histogram in histograms.items():
 # %%
 # A change in lighting that keeps the order of the grey levels changes *no pattern at all*. A change
 # that makes different levels equal does change patterns, because "at least as bright" includes
-# equality. A quarter turn moves patterns to other bins, but only to bins with the same number of
-# ones, so the sums over all bins with the same number of ones do not change. The sky, which has no
+# equality. A quarter turn moves patterns to other bins, but the number of ones in a pattern stays
+# the same, so sums over all bins with the same number of ones do not change. The sky, which has no
 # corner at all, is full of patterns: a difference of one grey level counts as much as the edge of
 # the roof. The two parts fail on different images, so together they may do better.
 #
@@ -175,8 +176,8 @@ for name, histogram in histograms.items():
 # ---------------------
 # For each image, each part is scaled to length 1. Then the part's mean over all images is
 # subtracted, and the result is divided by its spread, so that both parts vary equally. The two
-# parts are weighted, with weights w and 1 - w, and concatenated to one vector. The squared distance
-# between two images is then
+# parts are weighted, with weights w and 1 - w, and concatenated into one vector. The squared
+# distance between two images is then
 #
 # .. code-block:: none
 #

@@ -4,8 +4,8 @@
 
 **A network is nearly always right. Is it right for the right reason?**
 
-*A network with an excellent validation accuracy has learned something absurd. You find out what by
-looking inside it in four ways, repair the network, and check the repair in the same four ways.*
+*A network with an excellent validation accuracy has learned something absurd. You look inside it in
+four ways to find out what, repair the network, and check the repair in the same four ways.*
 
 **Prerequisites:** lessons 2 (gradients), 5 (convolution), 6 (training and confusion) and 8
 (receptive fields).
@@ -270,11 +270,11 @@ play(suspect)
 
 # %%
 # In images of stars, Grad-CAM's maximum is hardly ever on the star. But look at the table for
-# random weights, too: those networks have learned nothing, and yet their maps often point at the
+# random weights, too: those networks have learned nothing, and yet Grad-CAM often points at the
 # mark, because it is the brightest thing in the image. So a map can raise a suspicion, but it
-# proves nothing. An experiment can prove it, because here we can change the cause: we show the
-# network stars without the mark, and other shapes with it. The images from the other camera have no
-# marks, so we use them as they are and with a mark added to every image.
+# proves nothing. An experiment can settle the question, because here we can change the cause: we
+# show the network stars without the mark, and other shapes with it. The images from the other
+# camera have no marks, so we use them as they are and with a mark added to every image.
 
 
 def share_read_as(model, data, true, predicted):

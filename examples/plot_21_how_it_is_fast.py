@@ -94,8 +94,8 @@ def textbook():
 # every window becomes a *column* of the matrix, the matrix consists of shifted images, and it can
 # be copied in runs of one image row, which is 16 numbers. This is what the code of ``conv2d`` in
 # ``functional/convolution.py`` does, and what runs on a GPU. On a CPU, ``conv2d`` normally calls a
-# faster implementation in ``fast/``, which is the subject of the rest of this lesson; inside ``with
-# fast.off():`` it runs its own code.
+# faster implementation in ``fast/``, which is the subject of the rest of this lesson;
+# ``fast.off()`` makes it run its own code instead.
 
 
 def im2col_page():
