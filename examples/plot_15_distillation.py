@@ -50,7 +50,7 @@ numbers = transforms.Compose(
 
 
 def whole(data):
-    """All images, in order."""
+    """A loader of all images, in order."""
     return datasets.DataLoader(data, 200, transform=numbers)
 
 
@@ -222,7 +222,7 @@ for T in (1, 4, 20, 200):
 
 
 class Unlabelled:
-    """Images alone. Asking for a label raises an error."""
+    """Images without labels: asking for the labels raises an error."""
 
     in_memory = True
 

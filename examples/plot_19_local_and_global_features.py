@@ -143,12 +143,12 @@ second.grid(color=PALE)
 grey = photo[:, :, 1:2] // 2 * 2  # only even levels, so that there is room to shift them
 level = np.arange(128)
 table = np.zeros(256, np.uint8)
-table[2 * level] = np.maximum(level, 255 * (level / 127) ** 4)  # grows from each level to the next
+table[2 * level] = np.maximum(level, 255 * (level / 127) ** 4)  # strictly increasing
 figure, grid = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
 pictures = {
     "grey": grey,
     "its patterns": features.lbp_codes(grey),
-    "different lighting, same order": table[grey],
+    "new lighting, same order": table[grey],
     "its patterns: the same": features.lbp_codes(table[grey]),
 }
 for axes, (title, picture) in zip(grid, pictures.items(), strict=True):
@@ -156,7 +156,7 @@ for axes, (title, picture) in zip(grid, pictures.items(), strict=True):
     axes.set(title=title, xticks=[], yticks=[])
 before = features.lbp_histogram(grey)
 histograms = {
-    "different lighting": features.lbp_histogram(table[grey]),
+    "new lighting": features.lbp_histogram(table[grey]),
     "sixteen levels of grey": features.lbp_histogram(grey // 16),
     "a quarter turn": features.lbp_histogram(np.rot90(grey)),
 }

@@ -268,7 +268,7 @@ axes.spines[["top", "right"]].set_visible(False)
 dy = rng.normal(size=(N, F, H, W)).astype(np.float32)
 choice.workers = alone
 for name, door, order in (
-    ("im2col", fast.off(), (0, 1, 2, 3)),  # each with the images in its own order
+    ("im2col", fast.off(), (0, 1, 2, 3)),  # each gets the images in its own memory order
     ("fast", nullcontext(), BATCH_INNERMOST),
 ):
     x = Tensor(in_order(images, order), requires_grad=True)

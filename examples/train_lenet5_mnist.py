@@ -1,4 +1,4 @@
-"""LeNet-5, the modern version and that of 1998, on the 60,000 digits of MNIST: three seeds each.
+"""The modern LeNet-5 and that of 1998 on the 60,000 digits of MNIST, with three seeds each.
 
     python examples/train_lenet5_mnist.py [--models lenet5 lenet5_original] [--seeds 0 1 2]
 
