@@ -51,7 +51,7 @@ class Table:
         self.path, self.rows = path, read_rows(path)
 
     def row(self, key, measure):
-        """The row whose entries match key; if there is none, it is made from measure()'s numbers."""
+        """The row whose entries match key; if there is none, measure() -> its numbers."""
         for row in self.rows:
             if all(row.get(name) == value for name, value in key.items()):
                 return row
