@@ -179,10 +179,11 @@ panels[0].set_ylabel("test accuracy")
 # %%
 # Look closely at the first panel: on unchanged images, the teacher trained without noise is far
 # better than the one trained with noise, and in this short training the students in the chain with
-# noise do not make up for that. The other panels show what noise is for: shifted and darkened
-# images are unfamiliar to the teacher trained without noise, and its students inherit this
-# weakness. With noise, the teacher's labels are right more often than its predictions for the test
-# images, because uncertain labels are left out. Without noise, the two fractions are similar.
+# noise do not make up for that. The next two panels show what noise is for: on shifted and darkened
+# images, the students trained with noise become far better than their teacher, and than the
+# students trained without noise. With noise, the teacher's labels are right more often than its
+# predictions for the test images, because uncertain labels are left out. Without noise, the two
+# fractions are similar.
 #
 # Which images are kept
 # ---------------------
