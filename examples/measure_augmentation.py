@@ -1,14 +1,15 @@
-"""What augmentation contributes when images are few: 2,000 images of CIFAR-10 (JPEG).
+"""What augmentation contributes if images are few: 2,000 images from CIFAR-10 (JPEG).
 
     python examples/measure_augmentation.py [--only NAME ...] [--seeds 0 1 2] [--device auto]
 
-One small network, trained with each of AUGMENTATIONS: nothing, flips and crops, CutMix, Mixup,
-RandAugment, and RandAugment after flips and crops. 18 epochs of Adam in batches of 64 along half a
-cosine; all get the same number of steps. Each is trained at each rate of RATES with the seed
-CHOOSING and uses the one with its best accuracy on the validation images; only the runs with that
-rate and the given seeds use the test images, once each. A seed determines the images, the initial
-weights, the order and the augmentation. Strengths are from the papers and an earlier experiment.
-Finished rows are kept, and those of other rates are not touched. Writes
+One small network is trained with each entry of AUGMENTATIONS: no augmentation, flips and crops,
+CutMix, Mixup, RandAugment, and flips and crops followed by RandAugment. Each training is 18 epochs
+of Adam with batches of 64 and a half-cosine schedule, so all make the same number of steps. Each
+augmentation is tried at each learning rate in RATES with the seed CHOOSING, and uses the rate with
+the best accuracy on the validation images. Only the runs with that rate and the given seeds use the
+test images, once each. A seed determines the images, the initial weights, the order of the images
+and the random augmentation. The strengths of the augmentations are from the papers and from an
+earlier experiment. Finished rows are kept, including those with other rates. Writes
 docs/results/augmentation.json.
 """
 

@@ -1,15 +1,16 @@
-"""Does a searched augmentation policy help on the test images? 2,000 images of CIFAR-10 (JPEG).
+"""Does a searched augmentation policy help on the test images? 2,000 images from CIFAR-10 (JPEG).
 
     python examples/measure_augmentation_search.py [--seeds 0 1 2] [--processes N]
 
-Two searches with the seed CHOOSING, one over a grid of RandAugment's N and M and one over random
-sequences of operations, each with the candidate "none"; they only see validation images. Then four
-policies are trained again with the given seeds, and use the test images, once each: none, the best
-of either search, and, as a control, the first policy of the grid, which was not selected. If a
-search finds nothing better than none, its best is none. Flips and crops are the baseline of all. A
-seed determines the 2,000 images, the initial weights, the order and the random draws. A small
-network, Adam in batches of 64 along half a cosine. Finished rows are kept; an interrupted search
-resumes in its folder. Writes docs/results/augmentation_search.json.
+There are two searches with the seed CHOOSING: one over a grid of RandAugment's N and M, and one
+over random sequences of operations. Both include the candidate "none", and see only the validation
+images. Then four policies are trained again with the given seeds and evaluated on the test images,
+once each: none, the best policy of each search, and, as a control, the first policy of the grid,
+which was not selected. If a search finds nothing better than "none", its best policy is "none".
+Flips and crops are part of every policy, including the baseline. A seed determines the 2,000
+images, the initial weights, the order of the images and the random augmentation. The network is
+small, and is trained by Adam with batches of 64 and a half-cosine schedule. Finished rows are kept;
+an interrupted search resumes in its folder. Writes docs/results/augmentation_search.json.
 """
 
 import os

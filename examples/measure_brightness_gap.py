@@ -2,15 +2,16 @@
 
     python examples/measure_brightness_gap.py [--seeds 0 1 2] [--device auto]
 
-CIFAR-10 (JPEG). The mean of an image's bytes is its brightness; two numbers cut the training images
-into thirds. A small network learns from 8,000 images of the brightest third, unchanged and with
-every image darkened or lightened by a factor from 0.15 to 1.1, drawn each time. Each of the two is
-trained at each rate of RATES with the seed CHOOSING and uses the one with the best accuracy on the
-*bright* validation images: dark images choose nothing. Only the runs with that rate and the given
-seeds use the test images, once each: the bright ones times each of FACTORS, and all three thirds as
-they were taken. A seed determines the images, the initial weights, the order and the factors. 6
-epochs of Adam in batches of 64 along half a cosine. Finished rows are kept, and those of other
-rates are not touched. Writes docs/results/brightness_gap.json.
+CIFAR-10 (JPEG). The brightness of an image is the mean of its bytes; two thresholds divide the
+training images into thirds. A small network is trained on 8,000 images from the brightest third in
+two ways: on the images as they are, and with every image darkened or lightened by a random factor
+from 0.15 to 1.1, drawn each time. Each way is tried at each learning rate in RATES with the seed
+CHOOSING, and uses the rate with the best accuracy on the *bright* validation images: dark images
+are not used for any choice. Only the runs with that rate and the given seeds use the test images,
+once each: the bright ones multiplied by each factor in FACTORS, and all three thirds as they were
+taken. A seed determines the images, the initial weights, the order of the images and the factors.
+Training takes 6 epochs of Adam with batches of 64 and a half-cosine schedule. Finished rows are
+kept, including those with other rates. Writes docs/results/brightness_gap.json.
 """
 
 import os

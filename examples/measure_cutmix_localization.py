@@ -3,20 +3,22 @@
     python examples/measure_cutmix_localization.py [--only NAME ...] [--seeds 0 1 2 3 4]
         [--device auto]
 
-A small network with global average pooling learns the five shapes from 2,000 images, with and
-without CutMix; it never learns where they are. In the scene "plain" only the outline gives the
-class away; in "spotted" there is also a spot of 4x4 pixels on every shape, in one of five colours,
-one per class: a small part that suffices, as a face does for a cat.
+A small network with global average pooling is trained on 2,000 images of the five shapes, with and
+without CutMix; it is never told where the shapes are. In the scene "plain", only the outline gives
+the class away. In "spotted", every shape also has a spot of 4x4 pixels whose colour gives the class
+away: a small part of the object that suffices to recognise it, like the face of a cat.
 
-The class activation map for the true class is cut off at a share of the way from its smallest to
-its largest value, and the box around the largest part is compared with the true one (Zhou et al.
-2016, §3.2): the mean overlap (intersection over union), and how many boxes overlap by at least a
-half. Both are trained at each rate of RATES with the seed CHOOSING and use the rate with the best
-*accuracy* on the validation images; every run uses the share of SHARES with the best mean overlap
-on the validation images, and the paper's 0.2 is recorded as well. Only the runs with that rate and
-the given seeds use the test images, once each. A seed determines the initial weights, the order and
-the boxes of CutMix. 20 epochs of Adam in batches of 50 along half a cosine. Finished rows are kept,
-and those of other rates are not touched. Writes docs/results/cutmix_localization.json.
+The class activation map for the true class is thresholded at a fraction of the way from its
+smallest to its largest value, and the box around the largest connected component is compared with
+the true box (Zhou et al. 2016, §3.2). Two numbers are recorded: the mean overlap (intersection over
+union), and the fraction of boxes with an overlap of at least one half. Both variants are trained at
+each learning rate in RATES with the seed CHOOSING, and use the rate with the best *accuracy* on the
+validation images. Every run uses the threshold in SHARES with the best mean overlap on the
+validation images; the results with the paper's 0.2 are recorded as well. Only the runs with the
+chosen rate and the given seeds use the test images, once each. A seed determines the initial
+weights, the order of the images and the boxes of CutMix. Training takes 20 epochs of Adam with
+batches of 50 and a half-cosine schedule. Finished rows are kept, including those with other rates.
+Writes docs/results/cutmix_localization.json.
 """
 
 import os

@@ -1,22 +1,24 @@
-"""What a small student learns from a large teacher's outputs, on MNIST: Hinton's table, smaller.
+"""What a small student learns from a large teacher's outputs, on MNIST: Hinton's tables, smaller.
 
     python examples/measure_distillation.py [--only PART ...] [--seeds 0 1 2] [--device auto]
 
-The teacher has two hidden layers of 1,200 units and dropout, and learns from all training images;
-the students have two layers without dropout. The parts:
+The teacher has two hidden layers of 1,200 units with dropout, and is trained on all training
+images; the students have two hidden layers without dropout. The measurements have these parts
+(recorded names call the teacher's outputs "answers"):
 
-    temperature   a student of 2 x 100, 1,800 images: labels alone; answers alone at several T;
-                  both, with several weights; the answers of other images (control)
-    unlabelled    the same student, T = 4, with more and more images that need no label
-    omitted       a student of 2 x 300 that sees no 3, or nothing but 7 and 8, from labels or from
-                  answers, before and after the biases are corrected
-    other classes a LeNet-5 that knows 0 to 4 labels images of 5 to 9; a new network
-                  imitates that, and its body gets a new head from a few labels
+    temperature   a student of 2 x 100 units, 1,800 images: labels alone; outputs alone at several
+                  temperatures T; both, with several weights; outputs for other images (control)
+    unlabelled    the same student, T = 4, with more and more images, which need no labels
+    omitted       a student of 2 x 300 units that sees no 3, or only 7s and 8s, with labels or with
+                  outputs, before and after its biases are corrected
+    other classes a LeNet-5 that knows 0 to 4 produces outputs for images of 5 to 9; a new network
+                  learns to imitate them, and its backbone gets a new head from a few labels
 
-If a rate is chosen, it is the one of RATES with the best accuracy on the validation images with the
-seed CHOOSING. Only the runs with the given seeds use the test images, once each; a seed determines
-images, initial weights and order. The teachers are kept in runs/, so that an interrupted run need
-not train them again. Finished rows are kept. Writes docs/results/distillation.json.
+If a learning rate is chosen, it is the one in RATES with the best accuracy on the validation images
+with the seed CHOOSING. Only the runs with the given seeds use the test images, once each; a seed
+determines the images, the initial weights and the order of the images. The teachers are saved in
+runs/, so an interrupted script does not train them again. Finished rows are kept. Writes
+docs/results/distillation.json.
 """
 
 import os

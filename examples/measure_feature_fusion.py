@@ -1,16 +1,17 @@
-"""Do local and global features together find more than either alone? Classic and deep ones.
+"""Do local and global features together find more than either alone? Classic and deep features.
 
     python examples/measure_feature_fusion.py [--only NAME ...] [--seeds 0 1 2 3 4] [--device auto]
 
-Three collections, each split by the seed into four disjoint parts: `train` for the network,
-`index`, the images that are searched, `validation` and `test`, the queries. A found image is right
-if it has the query's label. SOURCES of features: the classic recipe; the network that was trained
-on `train`; the same network with its initial weights, a control; all pixels, a control; random
-numbers, which show what guessing gives. If there are two parts, local alone, global alone and both
-are rows; the weight of both is the one of 0.1, 0.2, …, 0.9 with the largest mean average precision
-of the validation queries in the index. The test queries are searched once. Every vector of the
-first three is reduced to 64 principal components of the index, or as many as it has. Finished rows
-are kept. Writes docs/results/feature_fusion.json.
+There are three collections. The seed splits each into four disjoint parts: `train`, the images for
+training the network; `index`, the images that are searched; and `validation` and `test`, the
+queries. A search result is right if it has the query's label. SOURCES lists the sources of the
+features: the classic recipe; the network trained on `train`; and three controls, which are the same
+network with its initial weights, the raw pixels, and random numbers, which show what guessing
+gives. If a source has two parts, there is a row for the local part alone, the global part alone,
+and both. The weight for both is the one of 0.1, 0.2, …, 0.9 with the largest mean average precision
+for the validation queries in the index. The test queries are searched once. Every vector from the
+first three sources is reduced to 64 principal components of the index, or to as many as there are.
+Finished rows are kept. Writes docs/results/feature_fusion.json.
 """
 
 import os

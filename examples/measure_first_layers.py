@@ -1,14 +1,15 @@
-"""Dense, locally connected and convolutional first layers on 1,000 digits of MNIST.
+"""Dense, locally connected and convolutional first layers on 1,000 digits from MNIST.
 
     python examples/measure_first_layers.py [--seeds 0 1 2 3 4] [--device auto]
 
-The three networks differ only in the first layer (see models/softmax_regression.py): 6 maps of
-24x24 units, ReLU, 2x2 max pooling, one fully connected layer. Each learning rate of RATES is tried
-with the seeds of CHOOSING; every kind then uses the rate with its best mean validation accuracy.
-(RATES was widened upward until no kind was best at its end.) Only the runs with that rate and the
-given seeds use the test digits, once each. A seed determines the 1,000 digits, about 100 per class,
-the initial weights, and the order. Finished rows are kept. Writes docs/results/first_layers.json;
-`commit` is the one checked out when a row was written, `changed_since_commit` whether source files
+The three networks differ only in the first layer (see models/softmax_regression.py). It has 6 maps
+of 24x24 units, and is followed by ReLU, 2x2 max pooling and one fully connected layer. Each
+learning rate in RATES is tried with the seeds in CHOOSING, and every kind of layer then uses the
+rate with its best mean validation accuracy. (RATES was extended upwards until no kind was best at
+the highest rate.) Only the runs with that rate and the given seeds use the test digits, once each.
+A seed determines the 1,000 digits, about 100 per class, the initial weights, and the order of the
+digits. Finished rows are kept. Writes docs/results/first_layers.json; `commit` is the commit that
+was checked out when a row was written, and `changed_since_commit` says whether source files
 differed from it.
 """
 

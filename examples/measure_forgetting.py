@@ -1,15 +1,15 @@
-"""What an old network forgets while it learns a new task, and what keeps it from forgetting.
+"""What a network forgets about its old task while it learns a new one, and what prevents that.
 
     python examples/measure_forgetting.py [--only mnist cifar] [--seeds 0 1 2] [--device auto]
     python examples/measure_forgetting.py --only mnist --every-rate     SWEPT at all rates
 
-A network learns one half of the classes, and then the other half with a second head, from images of
-that half alone. METHODS says how. Every method makes the same number of updates, and all of a task
-use one rate: the one at which plain fine-tuning is best on the new task's validation images (seed
-CHOOSING). The old task's validation images play no part in the choice: in practice they are gone.
-Only the runs with the given seeds use the test images of both tasks, once each. A seed determines
-the images, the initial weights and the order. Finished rows are kept. Writes
-docs/results/forgetting.json.
+A network learns one half of the classes. Then it gets a second head and learns the other half, from
+images of that half alone. METHODS lists the ways to train it. All methods make the same number of
+updates, and on each data set all use the same learning rate: the one at which plain fine-tuning is
+best on the new task's validation images (seed CHOOSING). The old task's validation images are not
+used for the choice, because in practice they are no longer available. Only the runs with the given
+seeds use the test images of both tasks, once each. A seed determines the images, the initial
+weights and the order of the images. Finished rows are kept. Writes docs/results/forgetting.json.
 """
 
 import os

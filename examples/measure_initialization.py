@@ -2,19 +2,20 @@
 
     python examples/measure_initialization.py [--seeds 0 1 2] [--device auto]
 
-Signals: noise is sent through stacks of 32 convolutions of 3x3 with a ReLU after each, of 16 and
-of 64 maps, and through the 16 convolutions of VGG-E in the paper's widths. A row has for every
-convolution the root of the mean square of its output, before the ReLU, and of the gradient there,
-when noise is sent back from the last one.
+Signals: noise is sent through stacks of 32 convolutions of 3x3, each followed by a ReLU, with 16
+and with 64 maps, and through the 16 convolutions of VGG-E in the widths of the paper. Then noise is
+sent back from the last convolution. For every convolution, a row records the root mean square of
+its output, before the ReLU, and of the gradient with respect to that output.
 
-Training: VGG-A and VGG-E with few maps and the average head learn the digits, 320 steps of SGD
-with momentum 0.9. "E from A" is the paper's remedy (§3.1): E's weights are drawn like A's, then
-the first four convolutions and the linear layer of a trained A (of the same seed) replace E's in
-the same places. Each of RATES is tried with the seeds CHOOSING for A and for E; the rate with the
-lowest mean validation loss is taken, for "E from A" that of E. (The steps, the widths and the rates
-were fixed beforehand with seed 100: at 0.05 an E with He's weights did not learn.) A run whose loss
-is not finite is `diverged`. All biases are 0. Finished rows are kept, unless another rate has been
-chosen since. Writes docs/results/initialization.json.
+Training: VGG-A and VGG-E with few maps and the average head are trained on the digits, for 320
+steps of SGD with momentum 0.9. "E from A" is the remedy in the paper (§3.1): E's weights are drawn
+like A's, and then its first four convolutions and its linear layer are replaced by those of a
+trained A with the same seed. Each learning rate in RATES is tried with the seeds in CHOOSING for A
+and for E, and the rate with the lowest mean validation loss is used; "E from A" uses E's rate. (The
+number of steps, the widths and the rates were fixed beforehand with seed 100: at 0.05, an E with
+He's initialization did not learn.) A run whose loss is not finite is recorded as `diverged`. All
+biases are 0. Finished rows are kept, unless a different rate has been chosen since. Writes
+docs/results/initialization.json.
 """
 
 import os

@@ -2,13 +2,13 @@
 
     python examples/measure_knn_mnist.py [--seeds 0 1 2] [--device cpu]
 
-A seed shuffles the 60,000 digits (those for training and those for validation), and the first n of
-them are stored. k = 3 and the distance were fixed beforehand, so no digits are needed for choosing
-them. All 10,000 test digits are the queries. At n = 60,000 every seed stores the same digits, so
-accuracy has no spread there. Seconds are processor time in one thread, not wall-clock time, so that
-other programs disturb them little. Finished rows are kept. Writes docs/results/knn_mnist.json;
-`commit` is the one checked out when a row was written, `changed_since_commit` whether source files
-differed from it.
+A seed shuffles the 60,000 digits (the training and validation digits together), and the first n of
+them are stored. k = 3 and the distance were fixed beforehand, so no digits are needed to choose
+them. The queries are all 10,000 test digits. With n = 60,000, every seed stores the same digits, so
+the accuracy has no spread. The seconds are processor time in one thread, not wall-clock time, so
+other programs hardly affect them. Finished rows are kept. Writes docs/results/knn_mnist.json;
+`commit` is the commit that was checked out when a row was written, and `changed_since_commit` says
+whether source files differed from it.
 """
 
 import os

@@ -1,18 +1,20 @@
-"""What single choices in AlexNet and VGG contribute, on a few thousand images of CIFAR-10 (JPEG).
+"""What single choices in AlexNet and VGG contribute, on a few thousand images from CIFAR-10 (JPEG).
 
     python examples/measure_network_choices.py [--only NAME ...] [--seeds 0 1 2] [--device auto]
 
-Each comparison of COMPARISONS changes one thing in a small network: the activation, the
+Each comparison in COMPARISONS changes one thing in a small network: the activation, the
 normalisation, the pooling, dropout, the input of the classifier, one large kernel or three small
-ones, A or A-LRN. Every variant is trained at each rate of RATES with the seed CHOOSING and uses the
-one with its best validation accuracy; only the runs with that rate and the given seeds use the test
-images, once each. A seed determines the images, the initial weights and the order. Training is SGD
-with momentum 0.9 in batches of 64 along half a cosine, without augmentation. A run whose loss is
-not finite counts as a validation accuracy of 0. "activation, calm start" is a second look at the
-first comparison, because ReLU's untrained scores were sixteen times larger than tanh's there: the
-last layer begins ten times smaller, the rate rises during the first epoch, training takes twice as
-long and the rates reach further. Finished rows are kept, and those of other rates are not touched.
-Writes docs/results/network_choices.json.
+ones, A or A-LRN. Every variant is trained at each learning rate in RATES with the seed CHOOSING,
+and uses the rate with its best validation accuracy. Only the runs with that rate and the given
+seeds use the test images, once each. A seed determines the images, the initial weights and the
+order of the images. Training is SGD with momentum 0.9, batches of 64 and a half-cosine schedule,
+without augmentation. A run whose loss is not finite counts as a validation accuracy of 0.
+
+"activation, calm start" repeats the first comparison under different conditions, because the scores
+of the untrained ReLU network were sixteen times as large as those of the tanh network: the last
+layer starts with weights ten times smaller, the learning rate rises during the first epoch,
+training takes twice as long, and the range of rates is wider. Finished rows are kept, including
+those with other rates. Writes docs/results/network_choices.json.
 """
 
 import os

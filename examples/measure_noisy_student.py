@@ -3,15 +3,17 @@
     python examples/measure_noisy_student.py [--data mnist cifar10-jpeg] [--only CHAIN ...]
                                              [--seeds 0 1 2] [--device auto]
 
-DATA gives the number of labels and of unlabelled images; CHAINS says how networks are trained: a
-teacher and two wider students, with noise or without, on probabilities or decisions; and, for
-comparison, a student's network on the labels alone with the same noise for as many updates as the
-whole chain, and one on the labels of all these images. Noise is a shift, RandAugment(2, 9), dropout
-and stochastic depth. Each chain uses the rate of RATES whose last network has its best accuracy on
-the validation images with the seed CHOOSING (excluding rates at which the chain stops because a
-class gets no pseudo-labels); only the given seeds use the test images: unchanged, moved by 3 pixels
-each way, at 0.4 of their brightness, rotated by 20 degrees. A seed determines the labelled images,
-the initial weights and the order. There is one row per network; finished ones are kept. Writes
+DATA lists the data sets, each with its numbers of labelled and unlabelled images; CHAINS lists how
+the networks are trained. A chain is a teacher and two wider students, trained with or without
+noise, on soft or hard labels. For comparison there are two single networks of the student's size:
+one trained on the labelled images alone, with the same noise and as many updates as the whole
+chain, and one trained on all of these images with their labels. The noise consists of a shift,
+RandAugment(2, 9), dropout and stochastic depth. Each chain uses the learning rate in RATES at which
+its last network has the best accuracy on the validation images with the seed CHOOSING (excluding
+rates at which the chain stops because a class gets no pseudo-labels). Only the given seeds use the
+test images: unchanged, shifted by 3 pixels in both directions, darkened to 0.4 of their brightness,
+and rotated by 20 degrees. A seed determines the labelled images, the initial weights and the order
+of the images. There is one row per network; finished rows are kept. Writes
 docs/results/noisy_student.json.
 """
 

@@ -3,14 +3,16 @@
     python examples/measure_pseudo_labels.py [--only WAY ...] [--labels 100 600 1000]
                                              [--seeds 0 1 2] [--device auto]
 
-WAYS lists the methods: from the labels alone, with no, weak or strong augmentation; with
-all of the network's own decisions (Lee 2013), by LeNet-5 and by a hidden layer of 1,000 units with
-dropout; with its sure decisions for strongly augmented images (FixMatch). Weak is a shift by up to
-two pixels, strong RandAugment(2, 9) after it. All make STEPS updates of 32 labelled images, and, if
-used, 64 of 20,000 unlabelled ones. Each uses the rate of RATES that has its best accuracy on the
-validation images with the seed CHOOSING and 600 labels; only the runs with the given seeds use the
-test images, once each. A seed determines the labelled images, the initial weights and the order.
-Finished rows are kept. Writes docs/results/pseudo_labels.json.
+WAYS lists the methods: training on the labels alone, with no, weak or strong augmentation; with
+pseudo-labels for all unlabelled images (Lee 2013), using LeNet-5 or one hidden layer of 1,000 units
+with dropout; and with confident pseudo-labels for strongly augmented images (FixMatch). Weak
+augmentation is a shift by up to two pixels; strong augmentation is the same shift and then
+RandAugment(2, 9). All methods make STEPS updates, each with 32 labelled images and, if the method
+uses them, 64 of the 20,000 unlabelled images. Each method uses the learning rate in RATES with its
+best accuracy on the validation images with the seed CHOOSING and 600 labels. Only the runs with
+that rate and the given seeds use the test images, once each. A seed determines the labelled images,
+the initial weights and the order of the images. Finished rows are kept. Writes
+docs/results/pseudo_labels.json.
 """
 
 import os

@@ -2,12 +2,13 @@
 
     python examples/measure_shift_and_scale.py [--seeds 0 1 2] [--device auto]
 
-Both are trained on the 55,000 training digits, unchanged and shifted at random by up to 3 pixels:
-2 epochs, Adam, batches of 64. The settings were fixed beforehand; the validation accuracy is
-recorded, but neither it nor the test set chose anything. A shift of s pixels is the mean over left,
-right, up and down; a scale magnifies about the centre. Finished rows are kept. Writes
-docs/results/shift_and_scale.json; `commit` is the one checked out when a row was written,
-`changed_since_commit` whether source files differed from it.
+Both networks are trained on the 55,000 training digits, once on the digits as they are and once
+with random shifts by up to 3 pixels: 2 epochs of Adam with batches of 64. The settings were fixed
+beforehand; the validation accuracy is recorded, but neither the validation set nor the test set was
+used to choose anything. The accuracy for a shift of s pixels is the mean over shifts to the left,
+right, top and bottom; scaling magnifies the digit about the centre of the image. Finished rows are
+kept. Writes docs/results/shift_and_scale.json; `commit` is the commit that was checked out when a
+row was written, and `changed_since_commit` says whether source files differed from it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What an old network is worth to a new task, against the number of labels the new task has.
+"""What a trained network is worth for a new task, depending on how many labels the task has.
 
     python examples/measure_transfer.py [--only PART ...] [--seeds 0 1 2 3 4] [--device auto]
 
@@ -6,18 +6,19 @@ The parts:
 
     digits    MNIST 0 to 4 -> 5 to 9, 2 to 50 labels per class. A small network with batch
               normalisation, cut after its convolutions, and LeNet-5 without its last layer
-    head      the same, 10 labels per class: one linear layer against adaptation layers (Oquab et
-              al.), and fine-tuning with rates that fall from layer to layer
-    photos    CIFAR-10 (JPEG), seven classes -> the three others
-    features  the small AlexNet (7 epochs) against the small VGG (3 epochs), trained on 5,000 images
-              of the seven classes with equal multiply-adds, as sources of frozen features for the
-              others
+    head      the same with 10 labels per class: one linear layer against adaptation layers (Oquab
+              et al.), and fine-tuning with learning rates that fall from layer to layer
+    photos    CIFAR-10 (JPEG), seven classes -> the other three
+    features  the small AlexNet (7 epochs) against the small VGG (3 epochs) as sources of frozen
+              features for the other three classes; both are trained on 5,000 images of the seven
+              classes, with the same number of multiply-adds
     labels    LeNet-5 on 5,000 digits, some of them with a wrong label
 
-Every approach makes the same number of updates, and uses the rate of RATES with its best accuracy
-on the validation images with the seed CHOOSING. Only the runs with the given seeds use the test
-images, once each. A seed determines the source's weights, the images and the order. Frozen bodies
-see each image once (cached features). Finished rows are kept. Writes docs/results/transfer.json.
+All approaches make the same number of updates, and each uses the learning rate in RATES with its
+best accuracy on the validation images with the seed CHOOSING. Only the runs with the given seeds
+use the test images, once each. A seed determines the weights of the source network, the images and
+their order. A frozen backbone sees each image only once, because its features are cached. Finished
+rows are kept. Writes docs/results/transfer.json.
 """
 
 import os

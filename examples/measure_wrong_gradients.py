@@ -1,14 +1,15 @@
-"""The museum of lesson 3: wrong gradients and their controls, five seeds each, recorded.
+"""The museum of lesson 3: wrong gradients and their controls, recorded with five seeds each.
 
     python examples/measure_wrong_gradients.py [--seeds 0 1 2 3 4]
 
-The exhibits, the network and the settings are taken from the lesson, so that what is measured is
-what is shown: its imports, functions, classes and constants are run, its experiments are not. The
-exhibits (those that train) and the size of the network were chosen by trials on the validation
-digits; the other settings were not tuned. The test set is read once per run, after the last epoch,
-and chose nothing. Finished rows are kept: after changing the lesson's functions or settings, remove
-the file first. Writes docs/results/wrong_gradients.json; `commit` is the one checked out when a row
-was written, `changed_since_commit` whether source files differed from it.
+The exhibits, the network and the settings are taken from the lesson, so the script measures exactly
+what the lesson shows: it runs the lesson's imports, functions, classes and constants, but not its
+experiments. The exhibits (those that train) and the size of the network were chosen by trials on
+the validation digits; the other settings were not tuned. The test set is read once per run, after
+the last epoch, and was not used to choose anything. Finished rows are kept, so remove the file
+after changing the lesson's functions or settings. Writes docs/results/wrong_gradients.json;
+`commit` is the commit that was checked out when a row was written, and `changed_since_commit` says
+whether source files differed from it.
 """
 
 import os

@@ -4,8 +4,8 @@
 
 **What does a large network know that a label does not say?**
 
-*A label says: this is a 3. A large network says: a 3, perhaps an 8, never a 1. You make a small
-network learn from such outputs, without a single label, and see how much more they say.*
+*A label says: this is a 3. A large network says: a 3, perhaps an 8, never a 1. You train a small
+network on such outputs, without a single label, and see how much more they tell it.*
 
 **Prerequisites:** lessons 4 (softmax, cross-entropy) and 6 (training); 14 helps at the end.
 
@@ -13,9 +13,10 @@ network learn from such outputs, without a single label, and see how much more t
 
 **You will be able to**
 
-* say what a temperature does to probabilities, and why a high one shows what a teacher knows,
+* explain what a temperature does to probabilities, and why a high one reveals what a teacher knows,
 * derive the gradient of the distillation loss, (q - p)/T, and explain the factor T²,
-* train a small network on a large one's outputs with labels, without, and with other classes.
+* train a small network on a large one's outputs: with labels, without labels, and on classes that
+  the large one does not know.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -34,10 +35,11 @@ TEMPERATURES = (1, 2, 4, 8, 20)
 # %%
 # A teacher
 # ---------
-# Large networks are accurate but slow. To use one in a telephone, we would like a small network
-# that does the same (Hinton, Vinyals & Dean 2015). So first we need a teacher. LeNet-5 learns from
-# 657 of the bundled digits, with labels. The other 600 training images are kept for the student;
-# the teacher never sees them during training.
+# Large networks are accurate but slow. On a phone we would rather run a small network that does the
+# same job, and we can get one by training it to imitate a large one (Hinton, Vinyals & Dean 2015).
+# So first we need a large network, the *teacher*. Here it is LeNet-5, trained on 657 of the bundled
+# digits with their labels. The other 600 training images are kept for the small network, the
+# *student*; the teacher does not see them during training.
 
 train, validation, test = datasets.load_dataset("digits")
 teachers_images, students_images = datasets.stratified_split(train, (657, 600), seed=0)
@@ -48,7 +50,7 @@ numbers = transforms.Compose(
 
 
 def whole(data):
-    """All images, in order."""
+    """A loader of all images, in order."""
     return datasets.DataLoader(data, 200, transform=numbers)
 
 
@@ -70,14 +72,16 @@ print(f"teacher: {teacher.parameter_count():,} parameters,",
 # %%
 # What it knows, and what we see of it
 # ------------------------------------
-# We show it two test images: the one it is least sure of, and one it is sure of. A softmax turns
-# its logits v into probabilities; a **temperature** T divides them first:
+# We show the teacher two test images: the one it is least sure of, and the one it is surest of.
+# Softmax turns the teacher's logits v into probabilities; a **temperature** T divides the logits
+# first:
 #
 # .. code-block:: none
 #
 #    p_k = exp(v_k / T) / Σ_j exp(v_j / T)
 #
-# T = 1 is the softmax that you know. Read each row from left to right, as if you pushed a slider.
+# With T = 1 this is the softmax of lesson 4. Read each row of the figure from left to right, as if
+# you were moving a slider.
 
 
 def softened(logits, temperature):
@@ -109,25 +113,27 @@ for (words, i), (picture, *sliders) in zip(chosen.items(), grid, strict=True):
     print(f"image {i}, label {test.labels[i]}: at T = 4 the teacher gives {ranked}, …")
 
 # %%
-# At T = 1 the lower row is just a label: the probabilities of the other nine classes are too small
-# to see. Raise T, and an order appears among the *wrong* classes. It was in the logits all the
-# time. No label ever said how similar the digits are; the teacher discovered it, and Hinton calls
-# it dark knowledge. Raise T further and all bars approach the dotted line at 1/10, where
-# differences are small again, but still in the same order. As T goes to 0 the output becomes a hard
-# label: 1 for the most likely class.
+# At T = 1 the lower row is no more than a label: the probabilities of the other nine classes are
+# too small to see. As T rises, an order appears among the *wrong* classes. That order was in the
+# logits all along. No label ever told the teacher which digits look alike; it found out during
+# training, and Hinton calls this *dark knowledge*. As T rises further, all bars approach the dotted
+# line at 1/10: the differences become small again, but the order stays the same. As T goes to 0,
+# the output becomes a hard label: 1 for the most likely class and 0 for all others.
 #
 # The loss
 # --------
-# The student's logits z are softened in the same way, to q. The student should match the teacher,
-# so we minimise the Kullback-Leibler divergence between them:
+# Let p be the teacher's softened probabilities, and q those of the student, computed from its
+# logits z in the same way. The student should match the teacher, so we minimise the
+# Kullback-Leibler divergence between p and q:
 #
 # .. code-block:: none
 #
 #    KL(p‖q) = Σ_k p_k (log p_k - log q_k)         ∂KL/∂z = (q - p) / T
 #
-# The gradient is that of softmax and cross-entropy from lesson 4, with the teacher's p in place of
-# the label, and 1/T from the chain rule. Only z has a gradient: **the teacher is not trained**. Is
-# it true? The engine can check it. ``distillation_loss`` is T²·KL, so we divide.
+# This is the gradient of softmax and cross-entropy from lesson 4, with the teacher's p in place of
+# the label and a factor 1/T from the chain rule. Only z gets a gradient: **the teacher is not
+# trained**. We check the formula against the gradient that the framework computes.
+# ``distillation_loss`` returns T²·KL, so we divide by T².
 
 z, v = np.array([[1.0, 2.0, 3.0]]), np.array([[3.0, 2.0, 0.0]])
 for T in (1, 2, 4):
@@ -136,20 +142,22 @@ for T in (1, 2, 4):
     loss.backward()
     by_hand = (softened(z, T) - softened(v, T)) / T
     print(f"T = {T}: KL {loss.item() / T**2:.5f}, its gradient by hand",
-          f"{by_hand[0].round(8).tolist()}, the engine differs by at most",
+          f"{by_hand[0].round(8).tolist()}, largest difference from autograd",
           f"{np.abs(student_logits.grad / T**2 - by_hand).max():.0e}")  # fmt: skip
 
 # %%
-# The gradients shrink. For large T, exp(x) is nearly 1 + x, and for logits with mean 0
+# The gradients shrink as T grows. If T is large compared with the logits, exp(v/T) is close to 1 +
+# v/T, and for logits with mean 0
 #
 # .. code-block:: none
 #
 #    (q - p) / T  →  (z - v) / (K·T²)         K: the number of classes
 #
-# Two things follow. The student then matches *logits*: all of them, those of the unlikely classes
-# too. And the gradient falls as 1/T². Without a remedy, changing T also changes the learning rate,
-# and the weight of this loss relative to another one. The remedy is the factor **T²**. We look at
-# both on real logits, those of the teacher and of an untrained network.
+# Two things follow. First, the student then learns to match the teacher's *logits*, including those
+# of unlikely classes. Second, the gradient falls as 1/T². If nothing compensated for this, changing
+# T would also change the effective learning rate, and the weight of this loss in a sum of losses.
+# The factor **T²** compensates for it. We check both statements on real logits: those of the
+# teacher and those of an untrained network.
 
 
 def small(seed, hidden=24):
@@ -165,7 +173,7 @@ z, v = (x - x.mean(axis=1, keepdims=True) for x in (z, logits))
 
 
 def gradient_at(T):
-    """∂KL/∂z of every image: its length, and its length and direction relative to the limit."""
+    """The mean length of ∂KL/∂z, and its length and direction relative to the limit."""
     gradient = (softened(z, T) - softened(v, T)) / T
     limit = (z - v) / (10 * T**2)
     length, expected = (np.linalg.norm(x, axis=1) for x in (gradient, limit))
@@ -179,10 +187,10 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.1), layout="constrain
 left.loglog(many, lengths, color=VERMILION, label="KL")
 left.loglog(many, lengths * many**2, color=BLUE, linestyle="--", label="T²·KL")
 left.set(title="length of the gradient of z", xlabel="T")
-right.semilogx(many, ratios, color=BLUE, label="its length")
-right.semilogx(many, cosines, color=GREEN, linestyle="--", label="its direction (cosine)")
+right.semilogx(many, ratios, color=BLUE, label="ratio of lengths")
+right.semilogx(many, cosines, color=GREEN, linestyle="--", label="cosine of the angle")
 right.axhline(1, color=GREY, linestyle=":", linewidth=1)
-right.set(title="gradient against the limit (z - v)/(K·T²)", xlabel="T", ylim=(0, 1.7))
+right.set(title="gradient relative to the limit (z - v)/(K·T²)", xlabel="T", ylim=(0, 1.7))
 for axes in (left, right):
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -191,29 +199,30 @@ for T in (1, 4, 20, 200):
     print(f"T = {T:>3}: length / limit {ratio:.3f}, cosine {cosine_between:.3f}")
 
 # %%
-# The falling line has slope -2 on the right, and T² makes it level there. It does not make the
-# lengths equal, only comparable: T would have to be large compared with the logits, and real logits
-# are large. At T = 4 the gradient does not yet point in the direction of matching all logits.
+# In the left panel, the line for KL falls with slope -2 at high T, and the factor T² makes it level
+# there. At low T the factor makes the lengths comparable but not equal: the approximation needs a T
+# that is large compared with the logits, and real logits are large. At T = 4 the gradient does not
+# yet point towards matching all logits.
 #
-# With labels, the loss is a sum of two. The label is compared at T = 1, at which the student will
-# be used:
+# If labels are available, the loss is a sum of two terms. The term for the label y uses T = 1,
+# because the student will be used at T = 1:
 #
 # .. code-block:: none
 #
 #    L = α·CE(y, softmax(z)) + (1 - α)·T²·KL(softmax(v/T) ‖ softmax(z/T))
 #
-# ``distillation`` keeps the T² when α is 0 and no label is read, so both use the same learning
-# rate. (Libraries differ here, and in the mean: PyTorch's ``kl_div`` divides by N·K unless given
-# ``reduction="batchmean"``.)
+# ``distillation`` keeps the factor T² even if α is 0 and no label is read, so the same learning
+# rate suits training with and without labels. (Libraries differ in this, and in how they take the
+# mean: PyTorch's ``kl_div`` divides by N·K unless it is given ``reduction="batchmean"``.)
 #
 # Without a label
 # ---------------
-# The student has one hidden layer of 24 units. To be sure that no label is read, its images are in
-# a dataset that has none to read:
+# The student has one hidden layer of 24 units. To make sure that no label is read, we put its
+# images into a dataset that has no labels:
 
 
 class Unlabelled:
-    """Images alone. Asking for a label raises an error."""
+    """Images without labels: asking for the labels raises an error."""
 
     in_memory = True
 
@@ -239,31 +248,32 @@ except PermissionError as error:
     print("asked for labels:", error)
 outputs = {n: methods.record_responses(teacher, whole(images)) for n, images in unlabelled.items()}
 decisions = outputs["100"].argmax(axis=1)
-print(
-    f"the teacher's decisions on the 100 images: {(decisions == hundred.labels).mean():.0%} right"
-)
+print(f"the teacher is right on {(decisions == hundred.labels).mean():.0%} of the 100 images")
 
 # %%
-# The students differ only in their targets. Four of them get the same 100 images:
+# The students differ only in their training targets. Four of them are trained on the same 100
+# images:
 #
-# * **labels**: the true class, from a person. This control is always needed.
-# * **decisions**: the class that the teacher predicts. Such a label is called a pseudo-label, the
-#   subject of lesson 17.
-# * **outputs**: all ten logits, softened with T = 4.
-# * **shuffled outputs**: the same, but each for another image. If this helps, something is wrong.
+# * **labels**: the true class, given by a person. Every experiment of this kind needs this control.
+# * **hard labels**: only the class that the teacher predicts. Such a label is called a
+#   pseudo-label, the subject of lesson 17.
+# * **outputs**: the teacher's ten logits, softened with T = 4.
+# * **shuffled outputs**: the same outputs, each assigned to a random image. If this student learns
+#   to read digits, there is a mistake in the experiment.
 #
-# The last one gets **outputs, 600 images**: images without labels are cheap, so there can be more.
-# Each is trained for 480 steps, three times, with different initial weights and image orders.
+# The fifth student, **outputs, 600 images**, gets the teacher's outputs for more images, because
+# images without labels are cheap. Each student is trained three times for 480 steps, with different
+# initial weights and a different order of the images.
 
 STEPS, BATCH_SIZE = 480, 20
 
 
 def student(targets, seed):
-    """A student's history, with its accuracy on the test images and agreement with the teacher."""
+    """A student's history, with its test accuracy and its agreement with the teacher."""
     n = "600" if "600" in targets else "100"
     epochs = STEPS * BATCH_SIZE // int(n)
     model, shuffled = small(seed), np.random.default_rng(seed).permutation(outputs[n])
-    labels = {"labels": hundred.labels, "decisions": decisions}.get(targets)
+    labels = {"labels": hundred.labels, "hard labels": decisions}.get(targets)
 
     def look(model):
         decides = methods.record_responses(model, whole(test)).argmax(axis=1)
@@ -294,18 +304,18 @@ def in_percent(values):
 
 
 def compared(values, others):
-    """How much larger values are, in points by seed, and whether by two standard errors."""
-    pairs = zip(values, others, strict=False)  # a recording under way may lack the last seeds
+    """The mean difference, paired by seed, in points, and whether it is clear."""
+    pairs = zip(values, others, strict=False)  # an unfinished recording may lack the last seeds
     gains = np.array([value - other for value, other in pairs])
     error = gains.std(ddof=1) / len(gains) ** 0.5
-    seen = "seen" if abs(gains.mean()) > 2 * error else "not seen: within two standard errors"
+    seen = "clear" if abs(gains.mean()) > 2 * error else "within two standard errors"
     return f"{100 * gains.mean():+.1f} points ± {100 * error:.1f}, {seen}"
 
 
 print(f"student: {small(0).parameter_count():,} parameters")
 styles = {
     "labels": (GREY, "-"),
-    "decisions": (YELLOW, "-."),
+    "hard labels": (YELLOW, "-."),
     "outputs": (BLUE, "-"),
     "outputs, 600 images": (GREEN, "--"),
     "shuffled outputs": (VERMILION, ":"),
@@ -321,9 +331,9 @@ for name, (colour, style) in styles.items():
         last[name, number] = curves[:, -1]
     print(f"{name:<20} accuracy {in_percent(last[name, 'accuracy'])},",
           f"agreement with the teacher {in_percent(last[name, 'agreement'])}")  # fmt: skip
-for name in ("labels", "decisions"):
+for name in ("labels", "hard labels"):
     difference = compared(last["outputs", "accuracy"], last[name, "accuracy"])
-    print(f"accuracy, outputs against {name}: {difference}")
+    print(f"accuracy with outputs minus accuracy with {name}: {difference}")
 panels[0].set(title="test accuracy", xlabel="step")
 panels[1].set(title="agreement with the teacher", xlabel="step")
 panels[0].axhline(training.evaluate(teacher, whole(test))["accuracy"], color=GREY, linewidth=1)
@@ -337,35 +347,41 @@ for axes in panels:
     axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# No label was read, and the student reads digits. With the same outputs for the wrong images it
-# learns nothing. Compare *outputs* with *decisions*: both are the teacher's, but only the outputs
-# hold all it knows. One image of a 6 with the target "6, and somewhat an 8, hardly a 1" can teach
-# something about all ten classes. The last two lines show how much that is worth. We chose 100
-# images after trying several numbers, because a difference is easiest to see with few images;
-# the first thing to try, below, is all 600.
+# The student has learned to read digits without a single label. Given the same outputs for the
+# wrong images, it learns nothing. Compare *outputs* with *hard labels*: both come from the teacher,
+# but only the outputs contain everything that it knows. One image of a 6 with the target "a 6,
+# somewhat like an 8, hardly like a 1" can teach something about all ten classes. The last two
+# printed lines show how much that is worth. Each gives the mean difference in percentage points,
+# paired by seed, with its standard error; throughout this lesson a difference is called *clear* if
+# it exceeds two standard errors. We chose 100 images after trying several numbers, because the
+# difference is easiest to see with few images; the first thing to try, at the end of the lesson,
+# uses all 600.
 #
 # Hinton's experiment, smaller
 # ----------------------------
-# MNIST, ``examples/measure_distillation.py``: a teacher with two hidden layers of 1,200 units and
-# dropout, which learned from 55,000 labelled images; students with two layers of 100, and **1,800**
-# of these images. The learning rate of each was chosen on validation images; all temperatures are
-# shown. ± after an accuracy is the standard deviation of the seeds. Each line ends with the
-# difference to labels alone, seed by seed because a seed chooses the images of all; ± is its
-# standard error, and with three seeds a rough one. There is one teacher, so the spread says nothing
-# about others; and it was trained on the students' images with their labels, as in the paper.
+# ``examples/measure_distillation.py`` repeats the paper's experiment on MNIST. The teacher has two
+# hidden layers of 1,200 units with dropout, and was trained on 55,000 labelled images. The students
+# have two hidden layers of 100 units, and are trained on **1,800** of these images. Each student
+# uses the learning rate that was best on the validation images; the temperature was not chosen, and
+# all temperatures are shown. The ± after an accuracy is the standard deviation over the seeds. Each
+# line but the first ends with the difference from the student that learned from labels alone. The
+# difference is paired by seed, because students with the same seed share their training images; its
+# ± is the standard error, which is only a rough estimate with three seeds. There is only one
+# teacher, so the spread says nothing about how results vary from teacher to teacher. As in the
+# paper, the teacher was trained on the students' images and their labels, among others.
 
 rows = recorded_rows("distillation.json")
 CHOOSING = 100
 
 
 def of(part, **wanted):
-    """The recorded rows of a part, with these entries."""
+    """The recorded rows of one part of the measurements that have these entries."""
     wanted = {"part": part, **wanted}
     return [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
 
 
 def counted(part, variant):
-    """Rows with test images, at the rate that was best on validation images."""
+    """The rows with a test accuracy, at the rate that was best on the validation images."""
     mine = of(part, variant=variant)
     tried = {row["lr"]: row["validation_accuracy"] for row in mine if row["seed"] == CHOOSING}
     best = max(sorted(tried), key=tried.get, default=None)
@@ -385,7 +401,7 @@ measured = {name: column(found) for name, found in measured.items() if len(found
 for name, values in measured.items():
     agrees = column(counted("temperature", name), "test_agreement")
     against = f"  {compared(values, measured['labels'])}" if name != "labels" else ""
-    print(f"{name:<21} test {in_percent(values)},",
+    print(f"{name.replace('answers', 'outputs'):<21} test {in_percent(values)},",
           f"agrees with the teacher {in_percent(agrees)}{against}")  # fmt: skip
 
 at_temperature = {T: measured[f"T={T}"] for T in TEMPERATURES if f"T={T}" in measured}
@@ -410,22 +426,21 @@ if len(at_temperature) > 1 and len(by_alpha) > 1 and "labels" in measured:
     panels[0].set(title="outputs alone: temperature", xlabel="T", ylabel="test accuracy")
     panels[1].set(title="T = 8: weight of the labels", xlabel="α (1: labels alone)")
     first, *_, last = at_temperature
-    print(
-        f"T = {last} against T = {first}: {compared(at_temperature[last], at_temperature[first])}"
-    )
-    print(f"T = 8, α = 0.1 against no labels: {compared(by_alpha[0.1], by_alpha[0])}"
+    print(f"T = {last} minus T = {first}: {compared(at_temperature[last], at_temperature[first])}")
+    print(f"T = 8: α = 0.1 minus α = 0: {compared(by_alpha[0.1], by_alpha[0])}"
           if 0.1 in by_alpha else "")  # fmt: skip
 else:
-    print("docs/results has no distillation.json with two seeds yet")
+    print("docs/results/distillation.json does not have two seeds yet")
 
 # %%
-# α = 0 uses no label. The last line shows whether labels add anything to the outputs of a teacher
-# that has learned from them; the paper gives them "a considerably lower weight".
+# With α = 0, no label is used. The last printed line shows whether labels add anything to the
+# outputs of a teacher that has already learned from those labels; the paper gives them "a
+# considerably lower weight".
 #
 # More images, still no labels
 # ----------------------------
-# Labels cost a person's time; outputs only cost the teacher's. So give the student more images,
-# with outputs alone (T = 4, 6,000 steps for all):
+# Labels cost a person's time; outputs cost only computing time. So we give the student more images,
+# with the teacher's outputs alone (T = 4, and 6,000 steps whatever the number of images):
 
 student_of_1800 = measured.get("labels")
 for count in dict.fromkeys(row["variant"] for row in of("unlabelled")):
@@ -438,24 +453,26 @@ for count in dict.fromkeys(row["variant"] for row in of("unlabelled")):
               f"{closed:.0%} of the way from 1,800 labels to the teacher")  # fmt: skip
 
 # %%
-# We compare with *few* labels because there the gap to the teacher is large. With 55,000 labels the
-# student might come as close without any teacher; that is not measured here. (In the paper a
-# student that has all 60,000 images goes from 146 errors to 74. Its teacher makes 67; it saw
-# shifted images too, and more of them than ours, whose accuracy is printed above.)
+# The baseline has *few* labels because the gap between student and teacher is then large. With
+# 55,000 labels the student might come as close without any teacher; we have not measured that. (In
+# the paper a student with all 60,000 images makes 146 errors without the teacher and 74 with it.
+# The paper's teacher, which was also trained on shifted images, makes 67 errors; the accuracy of
+# ours is printed above.)
 #
 # A digit that the student has never seen
 # ---------------------------------------
-# The most surprising table of the paper. All images of a 3 are removed from the student's training
-# set. It has never seen one; but for many an 8 and many a 5 the teacher's outputs say how much of a
-# 3 is in them. The student (two layers of 300) then meets the 3s of the test images. A second one
-# has only seen 7s and 8s.
+# This is the paper's most surprising experiment. All images of a 3 are removed from the student's
+# training set, so the student never sees one. But for many of the 8s and 5s, the teacher's outputs
+# say how much they resemble a 3. The student (two hidden layers of 300 units) is then tested on
+# images that include 3s. A second student is trained on 7s and 8s only.
 #
-# Such a student rarely predicts classes that were never right, largely because of the bias of its
-# last layer. ``bias_for_share`` corrects it so that a class is predicted as often as it occurs: the
-# 3 more often; in the other case the 7 and the 8 less often. These frequencies must be known. The
-# correction counts the student's predictions for the *validation* images, without their labels, and
-# never looks at the test images, on which the paper chose its correction. The control is the same
-# student with labels, corrected in the same way. All use one learning rate, which was not tuned.
+# Such a student rarely predicts a class that was absent from its training set, largely because of
+# the biases in its last layer. ``bias_for_share`` corrects a bias so that the class is predicted as
+# often as it occurs: the first student then predicts 3 more often, and the second predicts 7 and 8
+# less often. The frequencies of the classes must be known. The correction uses the student's
+# predictions for the *validation* images, without their labels, and never looks at the test images;
+# the paper chose its correction on the test images. The control is a student trained on labels and
+# corrected in the same way. All students use the same learning rate, which was not tuned.
 
 shown = {}
 for which in dict.fromkeys(row["which"] for row in of("omitted")):
@@ -474,7 +491,7 @@ for which in dict.fromkeys(row["which"] for row in of("omitted")):
     pair = [of("omitted", which=which, source=source) for source in ("answers", "labels")]
     if min(map(len, pair)) > 1:
         answered, labelled = (column(found, "corrected_omitted_accuracy") for found in pair)
-        print(f"{which}, digits never seen, corrected, outputs against labels:",
+        print(f"{which}, digits never seen, corrected, outputs minus labels:",
               compared(answered, labelled))  # fmt: skip
 
 if shown:
@@ -485,20 +502,21 @@ if shown:
         axes.plot(values.mean(), place, "|", color=colour, markersize=18, markeredgewidth=2)
     axes.set_yticks(range(len(shown)), list(shown))
     axes.invert_yaxis()
-    axes.set(title="test images of digits never seen: accuracy, seeds and mean", xlim=(-0.03, 1))
+    axes.set(title="test accuracy on digits never seen: each seed, and the mean", xlim=(-0.03, 1))
     axes.grid(color=PALE, axis="x")
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     axes.spines[["top", "right"]].set_visible(False)
 else:
-    print("docs/results has no rows of omitted digits yet")
+    print("docs/results/distillation.json has no rows for omitted digits yet")
 
 # %%
 # Other classes
 # -------------
-# Must the teacher know the student's classes? A LeNet-5 that knows only the digits 0 to 4 is shown
-# images of 5 to 9. All of its outputs are wrong; none could be right. A new LeNet-5 imitates these
-# outputs, without a label. Then its backbone is frozen and gets a new head (``with_new_head``,
-# lesson 14) that learns 5 to 9 from a few labels per class.
+# Does the teacher have to know the student's classes? Here a LeNet-5 that was trained only on the
+# digits 0 to 4 is shown images of 5 to 9. All of its predictions are wrong, and none could be
+# right. A new LeNet-5 learns to imitate its outputs for these images, without labels. Then the new
+# network's backbone is frozen and gets a new head (``with_new_head``, lesson 14), which learns 5 to
+# 9 from a few labels per class.
 
 backbones = list(dict.fromkeys(row["body"] for row in of("other classes")))
 counts = sorted({row["labels"] for row in of("other classes")})
@@ -516,7 +534,7 @@ for count in counts:
     pair = [by_backbone[name].get(count) for name in ("imitates the teacher", "shuffled answers")
             if name in by_backbone]  # fmt: skip
     if len(pair) == 2 and all(values is not None for values in pair):
-        print(f"{count:>3} labels per class, outputs against shuffled ones: {compared(*pair)}")
+        print(f"{count:>3} labels per class, outputs minus shuffled outputs: {compared(*pair)}")
 if backbones:
     figure, axes = plt.subplots(figsize=(7, 3.3), layout="constrained")
     looks = ((GREY, "o-"), (VERMILION, "s:"), (BLUE, "o-"), (GREEN, "^--"))
@@ -541,12 +559,12 @@ if backbones:
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
 else:
-    print("docs/results has no rows of other classes yet")
+    print("docs/results/distillation.json has no rows for other classes yet")
 
 # %%
-# The end of each line compares with a frozen backbone of random weights, which is a stronger
-# baseline than it looks. The backbone that learned from shuffled outputs shows how much of an
-# effect comes from training as such, not from what the outputs say about their images.
+# Each line ends with the difference from *fresh*, a frozen backbone with random weights, which is a
+# stronger baseline than it sounds. The backbone trained on *shuffled outputs* shows how much of the
+# effect comes from training as such, and not from what the outputs say about the images.
 #
 # How much smaller?
 # -----------------
@@ -565,14 +583,14 @@ if len(sizes) == 2:
     ratio = {k.replace("_an_", " per ").replace("_", " "): n for k, n in ratio.items()}
     print("the teacher has", ", ".join(f"{n:.0f} times the {name}" for name, n in ratio.items()))
 else:
-    print("docs/results has no sizes yet")
+    print("docs/results/distillation.json has no rows for sizes yet")
 
 # %%
-# Parameters and multiply-adds are counted, and exact. Milliseconds are measured on one core of a
-# busy machine, image by image; they are accurate to a factor of two. The accuracy of the student is
-# that with the most unlabelled images.
+# The numbers of parameters and multiply-adds are exact. The milliseconds were measured on one core
+# of a busy machine, one image at a time, and are accurate only to within a factor of two. The
+# accuracy shown for the student is the one it reached with the most unlabelled images.
 #
-# On your own images, the command line does the same:
+# To distil a network on your own images, use the command line:
 #
 # .. code-block:: none
 #
@@ -580,15 +598,16 @@ else:
 #
 # Three things to try
 # -------------------
-# 1. Give all students the 600 images, and the first all the labels. Expect students that differ by
-#    less than their seeds do: with that many labels there is little left to teach them.
+# 1. Train all students on the 600 images, the first one with all 600 labels. Expect the students to
+#    differ less than the seeds do: with that many labels there is little left for a teacher to add.
 # 2. Remove the 3s from the 600 images (``students_images.images[students_images.labels != 3]``),
-#    and count how many 3s of the test images the student of the outputs finds. Then add
-#    ``bias_for_share(z, 3, 0.1)`` of the validation images' logits z to the bias of its last layer.
-#    Expect fewer than half of the 3s before, and most of them after.
-# 3. Forget the T²: multiply the learning rate by 1/16 at T = 4. Expect slower learning.
-#    With plain SGD a missing T² is exactly this. Adam divides each gradient by its usual size and
-#    would hardly notice, as long as α is 0.
+#    and count how many of the test set's 3s are recognised by the student that learns from outputs.
+#    Then add ``bias_for_share(z, 3, 0.1)``, where z are its logits for the validation images, to
+#    the bias of its last layer. Expect fewer than half of the 3s before the correction, and most of
+#    them after it.
+# 3. Imitate a loss without the factor T²: divide the learning rate by 16, at T = 4. Expect slower
+#    learning. With plain SGD, leaving out T² has exactly this effect. Adam divides each gradient by
+#    its usual size, so with α = 0 it would hardly notice a missing T².
 #
 # **Next lesson:** 16 · Learning without forgetting
 

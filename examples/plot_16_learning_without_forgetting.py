@@ -4,18 +4,18 @@
 
 **How can a network learn new classes without forgetting the old ones?**
 
-*A network knows the digits 0 to 4, and you teach it 5 to 9. Afterwards it knows the new digits, but
-has forgotten some of the old. You keep it from forgetting without a single old image.*
+*A network can read the digits 0 to 4, and you teach it 5 to 9. Afterwards it reads the new digits
+but has partly forgotten the old ones. You learn how to prevent that without a single old image.*
 
-**Prerequisites:** lessons 14 (backbone and head) and 15 (temperature, soft targets).
+**Prerequisites:** lessons 14 (backbone and head) and 15 (temperature, soft labels).
 
 **Minutes:** 20 to read, about 15 seconds to run.
 
 **You will be able to**
 
 * explain why a network forgets a task even if its head is left alone,
-* write down the loss of Li and Hoiem, and say where the temperature enters,
-* judge a method by both tasks, against fine-tuning, feature extraction and joint training.
+* write down Li and Hoiem's loss, and say where the temperature enters,
+* judge a method on both tasks, compared with fine-tuning, feature extraction and joint training.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -30,8 +30,8 @@ from minivision.nn import skip_init
 from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
 # %%
-# An old network and its opinion of new images
-# --------------------------------------------
+# What an old network says about new images
+# -----------------------------------------
 
 splits = datasets.load_dataset("digits")
 old, new = ([datasets.OnlyClasses(part, names) for part in splits] for names in ("01234", "56789"))
@@ -42,7 +42,7 @@ numbers = transforms.Compose(
 
 
 def batches(data, shuffle=True):
-    """Shuffled batches for training; all images in order for measuring."""
+    """Shuffled batches for training; all images in order for evaluation."""
     return datasets.DataLoader(
         data, 32 if shuffle else 250, shuffle=shuffle, transform=numbers, with_indices=True
     )
@@ -68,9 +68,10 @@ weights = source.state_dict()
 print(f"0 to 4, before: test accuracy {accuracy(source, old[2]):.1%}")
 
 # %%
-# It has never seen a 7. Yet it has an opinion of every 7: how similar it is to each of the digits
-# it knows. This opinion is knowledge about the old task, and needs no old image. Temperature 2
-# shows more of it than 1 (lesson 15).
+# This network has never seen a 7. Yet its output for a 7 says how similar the image is to each of
+# the digits that it knows. That output is knowledge about the old task, and we can record it
+# without a single old image. Temperature 2 reveals more of this knowledge than temperature 1
+# (lesson 15).
 
 responses = methods.record_responses(source, batches(new[0], shuffle=False))
 figure, panels = plt.subplots(2, 4, figsize=(8.4, 3.8), layout="constrained")
@@ -89,17 +90,19 @@ figure.suptitle("The old network's outputs for images of a 7")
 # %%
 # Forgetting
 # ----------
-# The new task gets its own head next to the old one; both share the same backbone. There are four
-# ways to train it, each with the same number of updates:
+# The new task gets its own head next to the old one, and both heads share the same backbone. We
+# train this network in four ways, each with the same number of updates:
 #
 # * *feature extraction*: only the new head is trained,
-# * *fine-tuning*: backbone and new head,
-# * *learning without forgetting*: backbone and both heads, with the old head's outputs held fixed,
-# * *joint training*: with the old images, which we have here but usually do not.
+# * *fine-tuning*: the backbone and the new head are trained,
+# * *learning without forgetting*: the backbone and both heads are trained, and the loss keeps the
+#   old head's outputs close to the recorded ones,
+# * *joint training*: everything is trained on the new and the old images. We have the old images
+#   here; in practice they are usually not available.
 #
-# After every epoch we measure both tasks. The steps are those of the paper: 1, the old outputs,
-# were recorded above; 2 is the new head; 3 trains it alone, with everything else frozen; 4 trains
-# all of the network.
+# After every epoch we measure the accuracy on both tasks. We follow the four steps of the paper:
+# step 1 records the old outputs, as we did above; step 2 adds the new head; step 3, the *warm-up*,
+# trains the new head alone, with everything else frozen; and step 4 trains the whole network.
 
 WARM_UP, EPOCHS, RATE = 2, 8, 0.01
 COLOURS = {
@@ -117,7 +120,7 @@ def old_network():
 
 
 def train(name, loader, loss, part, epochs):
-    """Train this part of the model, and record the validation accuracy on both tasks."""
+    """Train one part of the model, and record the validation accuracy on both tasks."""
 
     def both(_):
         accuracies = accuracy(model.task("old"), old[1]), accuracy(model.task("new"), new[1])
@@ -169,8 +172,8 @@ for name, model in trained.items():
 # %%
 # Nobody touched the old head
 # ---------------------------
-# Fine-tuning leaves the old head alone. Is it still the same? And what has happened to its input
-# features?
+# Fine-tuning does not train the old head. Has the head really stayed the same? And what has
+# happened to the features that it receives as input?
 
 tuned = trained["fine-tuning"]
 head, was = tuned.heads["old"].state_dict(), source.classifier[-1].state_dict()
@@ -180,45 +183,49 @@ features = [
     for backbone in (methods.with_new_task(old_network(), 5).backbone.to(device), tuned.backbone)
 ]
 moved = np.linalg.norm(features[1] - features[0]) / np.linalg.norm(features[0])
-print(f"the old head is the same to the bit: {same}")
-print(f"the features of the old test images have moved by {moved:.0%} of their length")
+print(f"the old head is unchanged, bit for bit: {same}")
+print(f"relative change of the features of the old test images: {moved:.0%}")
 
 # %%
-# The head is unchanged, but the backbone now computes different features of the same image. It is
-# as if the head got the right question in a language that has changed.
+# The head is unchanged, but the backbone now computes different features for the same image. The
+# head still reads them as it learned to, although they no longer mean the same thing.
 #
 # The loss
 # --------
-# Before anything changes, we record the old network's outputs v for the *new* images. Then the old
-# head has to keep producing them, while the new head learns the labels:
+# Before any weight changes, we record the old network's logits v for the *new* images. During
+# training the old head has to keep producing these outputs, while the new head learns the labels:
 #
 # L = λ·L_old + L_new, with L_old = -1/N Σ_n Σ_k y'_nk log ŷ'_nk, y' = softmax(v/T),
-# ŷ' = softmax(z/T), T = 2. (Li & Hoiem 2018.)
+# ŷ' = softmax(z/T) and T = 2 (Li & Hoiem 2018). Here z are the old head's current logits.
 #
-# It is distillation, with the old network as teacher; only the factor T² of lesson 15 is missing
-# here, so the gradient is (ŷ' - y')/T. The engine agrees:
+# This is distillation with the old network as the teacher. Only the factor T² of lesson 15 is
+# missing, so the gradient for one image is (ŷ' - y')/T. Autograd agrees:
 
 rng = np.random.default_rng(0)
 v, z, T = rng.normal(size=(4, 5)), Tensor(rng.normal(size=(4, 5)), requires_grad=True), 2.0
 wanted = F.softmax(v, temperature=T).data
 F.cross_entropy(z / T, wanted).backward()
 by_hand = (F.softmax(z.detach(), temperature=T).data - wanted) / (T * len(v))
-print(f"largest difference to (ŷ' - y')/T, divided by N: {np.abs(z.grad - by_hand).max():.1e}")
+print(f"largest difference from (ŷ' - y')/(T·N): {np.abs(z.grad - by_hand).max():.1e}")
 
 # %%
-# With λ = 0 this is exactly fine-tuning: the weights agree to the bit, because the old head then
-# gets no gradient. So the two curves above differ by only one term of the loss.
+# With λ = 0 the loss is exactly that of fine-tuning: the old head then gets no gradient, and the
+# trained weights are bit-identical. So only one term of the loss separates the curves of
+# fine-tuning and of learning without forgetting in the figure above.
 #
-# Runs made beforehand
-# --------------------
-# MNIST, 25,000 old and 10,000 new images, and CIFAR-10 (JPEG), five classes and five
-# (``examples/measure_forgetting.py``). All methods of a task use one learning rate, the best for
-# fine-tuning on the *new* validation images: in practice there are no old ones.
+# Recorded measurements
+# ---------------------
+# ``examples/measure_forgetting.py`` has compared the methods on MNIST, with 25,000 old and 10,000
+# new images, and on CIFAR-10 (JPEG), with five old and five new classes. On each data set all
+# methods use the same learning rate: the one at which fine-tuning is best on the *new* validation
+# images, because in practice there are no old ones. Each line ends with the differences from
+# fine-tuning, paired by seed, with their standard errors. A difference is *clear* if it exceeds two
+# standard errors.
 
 rows = recorded_rows("forgetting.json")
 
 
-CHOOSING = 100  # the seed whose runs chose the rates
+CHOOSING = 100  # the seed of the runs that chose the rates
 
 
 def chosen_rate(task):
@@ -236,16 +243,16 @@ def recorded(task, method, which, rate=None):
 
 
 def difference(task, method, base, which, rate=None):
-    """In points, paired by seed, with its standard error, and whether it exceeds two of them."""
+    """The mean difference in points, paired by seed, with its standard error."""
     one, other = (recorded(task, name, which, rate) for name in (method, base))
     gains = 100 * np.array([one[s] - other[s] for s in sorted(set(one) & set(other))])
     error = gains.std(ddof=1) / len(gains) ** 0.5
-    seen = "seen" if abs(gains.mean()) > 2 * error else "not seen"
+    seen = "clear" if abs(gains.mean()) > 2 * error else "not clear"
     return f"{which} {gains.mean():+5.1f} ± {error:.1f} points, {seen}"
 
 
 def in_words(method):
-    """A recorded name in the words of this lesson."""
+    """A method's recorded name, translated into the terms of this lesson."""
     return method.replace("body", "backbone").replace("answers", "outputs")
 
 
@@ -258,7 +265,7 @@ for task in tasks:
                 for w, v in zip(("old", "new"), pair, strict=True) if len(v) > 1]  # fmt: skip
         against = ""
         if method not in ("fine-tuning", "before") and len(pair[1]) > 1:
-            against = "  against fine-tuning: " + "; ".join(
+            against = "  minus fine-tuning: " + "; ".join(
                 difference(task, method, "fine-tuning", w) for w in ("old", "new"))  # fmt: skip
         if text:
             print(f"{task:<18}{in_words(method):<28}{', '.join(text)}{against}")
@@ -293,21 +300,23 @@ if drawn:
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3,
                   frameon=False, fontsize=8)  # fmt: skip
 else:
-    print("docs/results has no forgetting.json yet; examples/measure_forgetting.py makes it")
+    print("docs/results/forgetting.json is missing; examples/measure_forgetting.py writes it")
 
 # %%
-# Up and to the right is better; the dotted line is the old network before. Weights, temperatures
-# and shuffled outputs are only in the table. The control with shuffled outputs records for each
-# image the old network's output for *another* one. It shows whether the method works because of
-# what the outputs say, or because the old head gets any target at all.
+# In the figure, up and to the right is better, and the dotted line is the old network before it
+# learned the new task. The variants with other weights λ, other temperatures and shuffled outputs
+# are only in the table. In the control with shuffled outputs, the target for each image is the old
+# network's output for a *different* image. This control shows whether the method works because of
+# what the outputs say, or merely because the old head has a target.
 #
-# Two things to know when you read the paper. Warm-up, in which only the new head learns at first,
-# matters for fine-tuning: a fresh head sends large gradients into the backbone. And all this is for
-# tasks that are known to be separate, each with its own head. One softmax over all ten digits is a
-# much harder problem, and the method hardly helps there.
+# Keep two things in mind when you read the paper. First, warm-up matters for fine-tuning, because
+# an untrained head sends large gradients into the backbone. Second, everything here assumes that we
+# know which task an image belongs to, so that each task can have its own head. One softmax over all
+# ten digits is a much harder problem, and the method hardly helps there.
 #
-# And the learning rate? With a small one little is forgotten, whatever we do. Here are all rates on
-# MNIST, each with learning without forgetting against fine-tuning, both without warm-up:
+# The learning rate matters, too: with a small one, little is forgotten whichever method we use. The
+# next lines compare learning without forgetting with fine-tuning on MNIST at every learning rate,
+# both without warm-up:
 
 for rate in sorted({r["lr"] for r in rows if r["task"] == "mnist" and "lr" in r}):
     pair = "LwF, no warm-up", "fine-tuning, no warm-up"
@@ -316,10 +325,10 @@ for rate in sorted({r["lr"] for r in rows if r["task"] == "mnist" and "lr" in r}
         print(f"rate {rate:<6g}{text}")
 
 # %%
-# What batch normalisation adds is not measured here. Its running statistics follow the new images,
-# whatever the loss says.
+# We have not measured the effect of batch normalisation. Its running statistics follow the new
+# images, whatever the loss is.
 #
-# On your own images:
+# To apply the method to your own images, use the command line:
 #
 # .. code-block:: none
 #
@@ -328,11 +337,12 @@ for rate in sorted({r["lr"] for r in rows if r["task"] == "mnist" and "lr" in r}
 # Three things to try
 # -------------------
 # 1. Set ``WARM_UP`` to 0. Expect fine-tuning to lose more of the old task than before.
-# 2. Set ``old_weight`` to 10. Expect the old task to be kept, and the new one to be learned more
-#    slowly; at the same rate the steps may even become too large.
-# 3. Teach the network a third task (``with_new_task`` again, with ``new="third"``), and look at the
-#    first. Expect it to suffer most: its outputs are recorded from a network that has already
-#    changed once.
+# 2. Set ``old_weight``, the λ of ``methods.lwf_loss``, to 10. Expect the network to remember the
+#    old task and to learn the new one more slowly; at the same learning rate the steps may even
+#    become too large.
+# 3. Teach the network a third task (``with_new_task`` again, with ``new="third"``), and measure the
+#    first task again. Expect the first task to suffer most: the outputs recorded for it come from a
+#    network that has already changed once.
 #
 # **Next lesson:** 17 · Pseudo-labels
 

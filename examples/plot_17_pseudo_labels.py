@@ -4,16 +4,17 @@
 
 **Can a network learn from labels that it has given itself?**
 
-*You have fifty labelled images and a thousand without labels. The network labels those itself, and
-learns from that. When does it help, and when does it only repeat its errors?*
+*You have fifty labelled images and a thousand unlabelled ones. The network labels the thousand
+itself and learns from its own labels. When does that help, and when does the network only reinforce
+its errors?*
 
-**Prerequisites:** lessons 4 (cross-entropy), 13 (RandAugment) and 15 (soft and hard targets).
+**Prerequisites:** lessons 4 (cross-entropy), 13 (RandAugment) and 15 (soft and hard labels).
 
 **Minutes:** 20 to read, about 20 seconds to run.
 
 **You will be able to**
 
-* write down the loss of Lee's pseudo-labels and of FixMatch, and say what they share,
+* write down the losses of Lee's pseudo-labels and of FixMatch, and say what they have in common,
 * explain why a network cannot learn from its own soft labels,
 * recognise confirmation bias, and name the baseline that a method has to beat.
 """
@@ -30,19 +31,20 @@ from minivision.nn import Flatten, Linear, Sequential, Tanh
 from lesson import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION, device, recorded_rows
 
 # %%
-# Where to draw the border
-# ------------------------
-# There are two clusters of points, with one label in each. The labelled points are not in the
-# middle of their clusters, so a border half way between them is a poor one. But the unlabelled
-# points show where there is a gap, and a border there would cut neither cluster in two.
+# Where to draw the boundary
+# --------------------------
+# We start with two clusters of points, and only one labelled point in each. The labelled points are
+# not at the centres of their clusters, so a decision boundary half-way between them is a poor one.
+# But the unlabelled points show where the gap between the clusters is, and a boundary in the gap
+# would cut neither cluster in two.
 #
-# The network predicts a class for every unlabelled point, and that decision is its label at this
-# update: L = CE on the labels + α(t) · CE on the decisions. (Lee 2013.) With α = 0 it learns from
-# the two labels alone.
+# At every update the network predicts a class for every unlabelled point, and the predicted class
+# serves as the point's label, its *pseudo-label*, for this update: L = CE with the labels + α(t) ·
+# CE with the pseudo-labels (Lee 2013). With α = 0 the network learns from the two labels alone.
 
 
 def two_clusters(seed):
-    """150 points (N, 1, 1, 2) around (-1, 0), 150 around (1, 0), their classes, and two labels."""
+    """150 points around (-1, 0) and 150 around (1, 0), their classes, and the two labelled ones."""
     rng = np.random.default_rng(seed)
     truth = np.arange(300) % 2
     x, y = np.where(truth, 1, -1) + 0.35 * rng.normal(size=300), 0.8 * rng.normal(size=300)
@@ -51,11 +53,11 @@ def two_clusters(seed):
 
 
 def trained(clusters, weight):
-    """A small network after 600 updates with all points at once."""
+    """A small network after 600 updates, each on all points."""
     points, truth, few = clusters
     manual_seed(2)
     model = Sequential(Flatten(), Linear(2, 30), Tanh(), Linear(30, 2))
-    unknown = np.zeros(300, int)  # in place of labels; the loss does not look at them
+    unknown = np.zeros(300, int)  # placeholders for labels; the loss does not use them
     batches = [((points[few], truth[few]), (points, unknown))] * 600
     rule = optim.Adam(model.parameters(), 0.001)
     training.fit(
@@ -67,8 +69,8 @@ def trained(clusters, weight):
 figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.3), layout="constrained", sharey=True)
 x, y = np.meshgrid(np.linspace(-2.6, 2.4, 120), np.linspace(-2.4, 2.4, 90))
 grid = np.stack([x.ravel(), y.ravel()], 1).astype(np.float32).reshape(-1, 1, 1, 2)
-CASES = (("labels alone", 2, 0.0), ("labels and decisions", 2, methods.ramp(30, 300, 1.0)),
-         ("the same, other points", 0, methods.ramp(30, 300, 1.0)))  # fmt: skip
+CASES = (("labels alone", 2, 0.0), ("with pseudo-labels", 2, methods.ramp(30, 300, 1.0)),
+         ("the same, new points", 0, methods.ramp(30, 300, 1.0)))  # fmt: skip
 for axes, (title, seed, weight) in zip(panels, CASES, strict=True):
     points, truth, few = clusters = two_clusters(seed)
     model = trained(clusters, weight)
@@ -82,30 +84,33 @@ for axes, (title, seed, weight) in zip(panels, CASES, strict=True):
     print(f"{title:<24} {right:.1%} of the points are classified correctly")
 
 # %%
-# From left to middle the border moves to where few points are. The right panel only has newly drawn
-# points: too many of them are on the wrong side at first, and the network becomes sure of them.
-# Both happen, and the labels alone do not tell which.
+# From the left panel to the middle one, the boundary moves into the gap, where there are few
+# points. The right panel repeats the experiment with newly drawn points: at first too many of them
+# are on the wrong side, and the network becomes confident about them. Pseudo-labels can help or
+# harm, and two labels are too few to tell which has happened.
 #
-# Why decisions, and not probabilities
-# ------------------------------------
-# Could the network learn from its own probabilities p as soft labels? The gradient of cross-entropy
-# is q - p, and here q is p:
+# Why hard labels rather than soft ones?
+# --------------------------------------
+# Could the network learn from its own probabilities, used as soft labels? For soft labels p and
+# predicted probabilities q, the gradient of cross-entropy is q - p, and here q equals p:
 
 z = Tensor(np.array([[2.0, 0.5, -1.0]]), requires_grad=True)
 F.cross_entropy(z, F.softmax(z).detach()).backward()
-print("gradient with soft labels of its own:", z.grad.round(6))
+print("gradient with its own soft labels:", z.grad.round(6))
 z.grad = None
 F.cross_entropy(z, z.data.argmax(axis=1)).backward()
-print("gradient with its own decision:      ", z.grad.round(3))
+print("gradient with its own hard label: ", z.grad.round(3))
 
 # %%
-# A network's own soft labels teach it nothing. A decision does: it raises the leading class, so the
-# network becomes more confident. That is all it can do on its own, and a wrong network becomes more
-# confident in its error: *confirmation bias*. There are two remedies:
+# A network's own soft labels teach it nothing. A hard label does change it: it raises the score of
+# the most likely class, so the network becomes more confident. On its own, a hard label can do no
+# more than that, and a network that is wrong becomes more confident in its error. This is called
+# *confirmation bias*. There are two remedies:
 #
-# * trust late: α(t) is 0 at first and grows (Lee),
-# * trust what is sure, and learn it for *another* view: decide on a weakly augmented image, only if
-#   max p ≥ 0.95, and learn that for a strongly augmented one (FixMatch, Sohn et al. 2020).
+# * trust the pseudo-labels later: α(t) is 0 at first and then grows (Lee),
+# * trust only confident predictions, and learn them for a *different* view of the image: predict a
+#   class for a weakly augmented image, and, if max p ≥ 0.95, use it as the label of the same image
+#   under strong augmentation (FixMatch, Sohn et al. 2020).
 
 alpha = methods.ramp(100, 600)
 print("α at updates 0, 100, 350, 600, 1000:", [alpha(t) for t in (0, 100, 350, 600, 1000)])
@@ -113,9 +118,9 @@ print("α at updates 0, 100, 350, 600, 1000:", [alpha(t) for t in (0, 100, 350, 
 # %%
 # Fifty labels
 # ------------
-# Now digits: 50 with labels, 1,207 without. The baselines have the same updates and the same
-# augmentation, but use no unlabelled images. Without them we could mistake the effect of
-# augmentation for that of unlabelled images.
+# Now we turn to digits: 50 with labels and 1,207 without. The baselines make the same number of
+# updates with the same augmentation, but use no unlabelled images. Without these baselines we might
+# credit the unlabelled images with an effect of the augmentation.
 
 splits = datasets.load_dataset("digits")
 labelled, rest = datasets.stratified_split(splits.train, (50, 1_207), seed=0)
@@ -175,21 +180,25 @@ for axes in (left, right):
     axes.legend(frameon=False, fontsize=8)
 
 # %%
-# One seed is an anecdote. Look at the right panel in any case: the share of right labels among the
-# accepted ones decides whether a network teaches itself the truth or its errors. An accepted share
-# of 0 in the first epochs is normal: the network is not sure yet.
+# A single seed proves nothing. But the right panel is worth a look in any experiment: the fraction
+# of accepted labels that are right decides whether a network teaches itself the truth or its own
+# errors. It is normal that no labels are accepted in the first epochs, because the network is not
+# confident yet.
 #
-# Runs made beforehand
-# --------------------
-# MNIST with 100, 600 and 1,000 labels and 20,000 unlabelled images, three seeds
-# (``examples/measure_pseudo_labels.py``). Each learning rate was chosen on validation images.
+# Recorded measurements
+# ---------------------
+# ``examples/measure_pseudo_labels.py`` has compared these methods on MNIST with 100, 600 and 1,000
+# labels and 20,000 unlabelled images, with three seeds each. Each method uses the learning rate
+# that was best on the validation images. Where a line ends with a comparison, it gives the mean
+# difference from the baseline in points, paired by seed, with its standard error. A difference is
+# *clear* if it exceeds two standard errors.
 
 rows = recorded_rows("pseudo_labels.json")
 CHOOSING = 100
 
 
 def recorded(way, labels):
-    """Test accuracies by seed, at the rate that was best with the choosing seed."""
+    """Rows with a test accuracy by seed, at the rate that was best with the seed CHOOSING."""
     mine = [r for r in rows if r["way"] == way]
     tried = {r["lr"]: r["validation_accuracy"] for r in mine if r["seed"] == CHOOSING}
     best = max(sorted(tried), key=tried.get, default=None)
@@ -216,18 +225,19 @@ for labels in sorted({r["labels"] for r in rows}):
             gains = 100 * np.array([found[s]["test_accuracy"] - other[s]["test_accuracy"]
                                     for s in both])  # fmt: skip
             error = gains.std(ddof=1) / len(both) ** 0.5
-            seen = "seen" if abs(gains.mean()) > 2 * error else "not seen"
-            text += f"   against {BASELINES[way]}: {gains.mean():+.1f} ± {error:.1f}, {seen}"
+            seen = "clear" if abs(gains.mean()) > 2 * error else "not clear"
+            text += f"   minus {BASELINES[way]}: {gains.mean():+.1f} ± {error:.1f}, {seen}"
         print(text)
 if not rows:
-    print("docs/results has no pseudo_labels.json yet; examples/measure_pseudo_labels.py makes it")
+    print("docs/results/pseudo_labels.json is missing; examples/measure_pseudo_labels.py writes it")
 
 # %%
-# FixMatch is compared with the labels alone under *strong* augmentation, the strongest baseline:
-# its gain over plain training may come from the augmentation. And pseudo-labels without another
-# view are limited by the first decisions, and few labels make poor decisions.
+# FixMatch is compared with training on the labels alone under *strong* augmentation, because its
+# gain over training without augmentation might come from the augmentation itself. Lee's
+# pseudo-labels, which do not use a second view, are only as good as the network's first
+# predictions, and with few labels these predictions are poor.
 #
-# On your own images, this compares all methods:
+# The following command compares all methods on your own images:
 #
 # .. code-block:: none
 #
@@ -235,12 +245,12 @@ if not rows:
 #
 # Three things to try
 # -------------------
-# 1. Give the clusters 0.7 instead of 0.35. Expect the decisions to help less: without a gap between
-#    the classes, the border finds none.
-# 2. Set FixMatch's threshold to 0. Expect it to accept everything from the first update on, and
-#    more of it to be wrong.
-# 3. Take 10 labels instead of 50. Expect pseudo-labels to suffer most: the
-#    decisions of a network that is mostly wrong teach it its own errors.
+# 1. Increase the spread of the clusters in x from 0.35 to 0.7. Expect the pseudo-labels to help
+#    less: there is no longer a gap between the classes that the boundary could move into.
+# 2. Set FixMatch's threshold to 0. Expect FixMatch to accept every pseudo-label from the first
+#    update on, and more of them to be wrong.
+# 3. Use 10 labels instead of 50. Expect pseudo-labels to suffer most: a network that is mostly
+#    wrong teaches itself its own errors.
 #
 # **Next lesson:** 18 · Noisy student
 

@@ -2,10 +2,11 @@
 18 · Noisy student
 ==================
 
-**How can a student become better than the teacher who labels its images?**
+**How can a student become better than the teacher that labels its images?**
 
-*A network labels images for its successor, which sees them moved, rotated and darkened. You train
-such a chain, and measure when a student becomes better than its teacher and when it does not.*
+*A network labels images for its successor, which sees them shifted, rotated and darkened. You train
+a chain of such networks, and measure when a student becomes better than its teacher and when it
+does not.*
 
 **Prerequisites:** lessons 13 (RandAugment), 15 (soft labels) and 17 (pseudo-labels, baselines).
 
@@ -14,8 +15,8 @@ such a chain, and measure when a student becomes better than its teacher and whe
 **You will be able to**
 
 * write down the five steps of self-training with a noisy student,
-* say what each kind of noise does, and what is left to learn for a student without noise,
-* separate the effect of the unlabelled images from that of the noise alone.
+* say what each kind of noise does, and what a student can still learn without noise,
+* separate the effect of the unlabelled images from the effect of the noise.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -35,13 +36,15 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 # Five steps
 # ----------
 # 1. Train a teacher on the labelled images, with noise.
-# 2. Let it label the unlabelled images: clean images, with the teacher in evaluation mode.
-# 3. Keep what it is sure of, equally many images of every class.
-# 4. Train an equal or larger student on both, with noise.
-# 5. Make the student the teacher, and go back to 2.
+# 2. Let the teacher label the unlabelled images. The images are clean, and the teacher is in
+#    evaluation mode.
+# 3. Keep the images whose labels the teacher is confident about, the same number for every class.
+# 4. Train a student, of equal or larger size, on the labelled and the kept images, with noise.
+# 5. Make the student the new teacher, and go back to step 2.
 #
-# (Xie, Luong, Hovy & Le 2020, Algorithm 1.) The teacher sees an easy image; the student has to
-# predict the same for a hard one. That asymmetry is the method. First the hard images:
+# This is Algorithm 1 of Xie, Luong, Hovy & Le (2020). The teacher sees an easy image, and the
+# student has to predict the same for a hard version of it. That asymmetry is the core of the
+# method. First we look at the hard images:
 
 splits = datasets.load_dataset("digits")
 labelled, rest = datasets.stratified_split(splits.train, (50, 1_207), seed=0)
@@ -61,12 +64,12 @@ for column in range(8):
         panels[row, column].imshow(noisy[..., 0], cmap="gray", vmin=0, vmax=255)
 for axes in panels.ravel():
     axes.axis("off")
-figure.suptitle("above: the images that the teacher labels; below: what the student sees")
+figure.suptitle("Top row: the images that the teacher labels; below: what the student sees")
 
 # %%
-# The other two kinds of noise act inside the network: dropout silences units (lesson 7), stochastic
-# depth skips whole branches of a residual network, at random for every image. The rest is scaled,
-# so that the mean stays the same:
+# The other two kinds of noise act inside the network: dropout sets units to zero (lesson 7), and
+# stochastic depth skips whole branches of a residual network. Both choose at random for every
+# image. What remains is scaled up, so that the expected value stays the same:
 
 x = np.ones((10, 1), dtype=np.float32)
 for name, silenced, p in (("dropout", F.dropout, 0.5), ("stochastic depth", F.drop_path, 0.2)):
@@ -76,35 +79,37 @@ for name, silenced, p in (("dropout", F.dropout, 0.5), ("stochastic depth", F.dr
 # %%
 # A student without noise
 # -----------------------
-# Suppose that the student has become equal to the teacher, and sees what the teacher saw. With soft
-# labels q the gradient of cross-entropy is p - q, and now p is q. It cannot improve any further:
+# Suppose that the student has become equal to the teacher, and sees the same image as the teacher.
+# With the teacher's probabilities p as soft labels and the student's probabilities q, the gradient
+# of cross-entropy is q - p, and now q equals p. Such a student has nothing left to learn:
 
 logits = np.array([[2.0, 0.5, -1.0]])
-for name, seen in (("the same view", logits), ("another view", np.array([[0.5, 1.3, -0.9]]))):
+for name, seen in (("the same view", logits), ("a different view", np.array([[0.5, 1.3, -0.9]]))):
     z = Tensor(seen, requires_grad=True)
     F.cross_entropy(z, F.softmax(Tensor(logits)).detach()).backward()
-    print(f"gradient on {name}:", z.grad.round(3))
+    print(f"gradient for {name}:", z.grad.round(3))
 
 # %%
-# With noise the student's output differs from the teacher's, and there is something to learn: that
-# a shifted, rotated or inverted 7 is still the 7 that the teacher saw upright.
+# With noise, the student's output differs from the teacher's, and there is something to learn: a
+# shifted, rotated or inverted 7 is still the 7 that the teacher saw undistorted.
 #
 # A chain of three networks
 # -------------------------
-# We have fifty labels and 1,207 unlabelled images. The students have twice as many filters as the
-# teacher. Each network is measured on the test images and on three changes that none was trained
-# for as such. The chain without noise sees unchanged images, and `without_noise` turns dropout off.
+# We have fifty labelled and 1,207 unlabelled images. The students have twice as many filters as the
+# teacher. Each network is evaluated on the test images as they are, and on three altered versions
+# of them. We train one chain with noise and one without: the latter sees unchanged images, and
+# ``without_noise`` turns its dropout off.
 
 CHANGES = {
     "as they are": [],
-    "moved 3 pixels": [transforms.Translate(dx=3, dy=3)],
-    "darkened to 0.4": [transforms.ColorJitter(brightness=(0.4, 0.4))],
+    "shifted by 3 pixels": [transforms.Translate(dx=3, dy=3)],
+    "darkened to 40 %": [transforms.ColorJitter(brightness=(0.4, 0.4))],
     "rotated by 20°": [transforms.Rotate(20)],
 }
 
 
 def network(filters):
-    """Two convolutions, dropout, one linear layer: 28 -> 14 -> 7 pixels."""
+    """Two convolutions with pooling (28 -> 14 -> 7 pixels), dropout, one linear layer."""
     parts = []
     for channels, maps in ((1, filters), (filters, 2 * filters)):
         convolution = nn.Conv2d(channels, maps, 3, padding=1)
@@ -114,7 +119,7 @@ def network(filters):
 
 
 def measure(model):
-    """Test accuracy for every change."""
+    """The test accuracy on the unchanged images and on each altered version."""
     found = {}
     for name, change in CHANGES.items():
         batches = datasets.DataLoader(
@@ -125,7 +130,7 @@ def measure(model):
 
 
 def chain(noise, networks, few=labelled, batch_size=16, steps=35):
-    """A teacher and its students: each network with its measurements."""
+    """A teacher and its students: each network with its test accuracies."""
     shown = datasets.DataLoader(few, batch_size, shuffle=True, transform=noise)
     hidden = datasets.DataLoader(
         datasets.WithoutLabels(rest), 3 * batch_size, shuffle=True, transform=noise
@@ -164,7 +169,7 @@ for axes, change in zip(panels, CHANGES, strict=True):
     for (name, generations), colour in zip(chains.items(), (BLUE, VERMILION), strict=True):
         found = [record[change] for _, record in generations]
         axes.plot(range(3), found, "o-", color=colour, label=name)
-    axes.set(title=change, xticks=range(3), xticklabels=("teacher", "student", "student 2"))
+    axes.set(title=change, xticks=range(3), xticklabels=("teacher", "student 1", "student 2"))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(color=PALE)
     axes.spines[["top", "right"]].set_visible(False)
@@ -172,16 +177,19 @@ panels[0].legend(frameon=False)
 panels[0].set_ylabel("test accuracy")
 
 # %%
-# Look closely at the first panel: on unchanged images, the teacher without noise is far better
-# than the one with it, and this short training with noise does not make up for it. The other
-# panels show what noise is for: a moved or darkened image is new to the chain without it, and its
-# students inherit that. With noise, the labels are right more often than the teacher's predictions
-# on the test images, as unsure ones are left out; without noise the shares are similar.
+# Look closely at the first panel: on unchanged images, the teacher trained without noise is far
+# better than the one trained with noise, and in this short training the students in the chain with
+# noise do not make up for that. The next two panels show what noise is for: on shifted and darkened
+# images, the students trained with noise become far better than their teacher, and than the
+# students trained without noise. With noise, the teacher's labels are right more often than its
+# predictions for the test images, because uncertain labels are left out. Without noise, the two
+# fractions are similar.
 #
 # Which images are kept
 # ---------------------
-# Step 3 looks at the teacher's confidence. Images below the floor are left out, and the same number
-# is taken of each class: if the teacher found few, some are used twice.
+# Step 3 uses the teacher's confidence. Images whose confidence is below a threshold, the *floor*,
+# are left out, and the same number of images is kept for each class: if the teacher assigned few
+# images to a class, some of them are used twice.
 
 teacher = chains["with noise"][0][0]
 p = labelled_by(teacher, datasets.DataLoader(datasets.WithoutLabels(rest), 250, transform=clean))
@@ -197,30 +205,36 @@ axes.set(xlabel="the teacher's confidence", ylabel="unlabelled images")
 axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False)
 found = np.bincount(p.argmax(axis=1), minlength=10)
-print("images that the teacher labels 0 to 9:", found)
-print("images kept, with copies:             ", np.bincount(p[kept].argmax(axis=1)))
+print("images that the teacher assigns to 0 to 9:", found)
+print("images kept, including copies:            ", np.bincount(p[kept].argmax(axis=1)))
 print(f"left out {np.mean(copies == 0):.0%}, used more than once {np.mean(copies > 1):.0%}")
 
 # %%
 # What would noise alone have done?
 # ---------------------------------
-# The last student had the updates of three networks behind it. A fair baseline is the student's own
-# network, trained on the fifty labels with the same noise for as many updates; and the upper bound
-# is the network trained with all labels. Compare with the last line of "with noise" above, and do
-# not be surprised if the fifty labels alone win: on such a small set one run decides nothing.
+# Training the last student took the updates of three networks. A fair baseline is therefore the
+# student's network, trained on the fifty labelled images alone, with the same noise and as many
+# updates as the whole chain. An upper bound is the same network trained on all images with their
+# labels. Compare both with the last student of the chain with noise, printed above, and do not be
+# surprised if the fifty labels alone do better: on such a small data set, a single run decides
+# nothing.
 
 wide, everything = partial(network, 16), np.concatenate([labelled.indices, rest.indices])
 _, alone = chain(noise, [wide], steps=105)[0]
 _, bound = chain(noise, [wide], few=datasets.Subset(splits.train, everything), batch_size=64)[0]
-print(f"labels alone, with noise, as many updates: {alone['as they are']:.1%}")
-print(f"all labels:                                {bound['as they are']:.1%}")
+print(f"fifty labels alone, with noise, as many updates: {alone['as they are']:.1%}")
+print(f"all labels, with noise:                          {bound['as they are']:.1%}")
 
 # %%
-# Runs made beforehand
-# --------------------
-# The same on MNIST with 100 labels, and on photographs (CIFAR-10) with 2,000, by a small residual
-# network with dropout and stochastic depth, three seeds
-# (``examples/measure_noisy_student.py``). Each learning rate was chosen on validation images.
+# Recorded measurements
+# ---------------------
+# ``examples/measure_noisy_student.py`` has run the same experiment on MNIST with 100 labels and on
+# photographs (CIFAR-10) with 2,000, using a small residual network with dropout and stochastic
+# depth, and three seeds. Each chain uses the learning rate that was best on the validation images.
+# Network 0 is the teacher, or the only network, and networks 1 and 2 are the students. *Hard
+# labels* is the chain with noise whose students learn from the teacher's predicted classes instead
+# of its probabilities. *Labels alone, same noise* is the baseline described above: the student's
+# network, with as many updates as the whole chain.
 
 rows = recorded_rows("noisy_student.json")
 CHOOSING = 100
@@ -239,12 +253,13 @@ def recorded(data, chain):
 
 MEASURES = ("test", "shifted", "dark", "turned")
 for data in dict.fromkeys(r["data"] for r in rows):
-    print(f"{data:<44}" + "".join(f"{measure:>14}" for measure in MEASURES))
+    print(f"{data:<44}" + "".join(f"{m.replace('turned', 'rotated'):>14}" for m in MEASURES))
     for name in dict.fromkeys(r["chain"] for r in rows if r["data"] == data):
         for g, of_seeds in recorded(data, name).items():
             if len(of_seeds) < 3:
                 continue
-            text = f"  {name.replace('as long', 'as many updates')}, network {g}"
+            text = name.replace("noise, labels alone as long", "labels alone, same noise")
+            text = f"  {text}, network {g}"
             print(f"{text:<44}", end="")
             for measure in MEASURES:
                 found = 100 * np.array([r[f"{measure}_accuracy"] for r in of_seeds.values()])
@@ -252,13 +267,15 @@ for data in dict.fromkeys(r["data"] for r in rows):
             print()
 
 # %%
-# And the three questions, as differences between runs of the same seeds:
+# We can now ask four questions. Each is answered by a mean difference in test accuracy between runs
+# with the same seeds, with its standard error. A difference is *clear* if it exceeds two standard
+# errors:
 
 QUESTIONS = {
-    "the last student against its teacher": ("noise", "noise", 0),
-    "with noise against without": ("noise", "no noise", -1),
-    "against labels alone, as many updates": ("noise", "noise, labels alone as long", -1),
-    "decisions against labels alone, as many": ("hard labels", "noise, labels alone as long", -1),
+    "last student minus its teacher": ("noise", "noise", 0),
+    "noise minus no noise": ("noise", "no noise", -1),
+    "noise minus labels alone, same noise": ("noise", "noise, labels alone as long", -1),
+    "hard labels minus labels alone": ("hard labels", "noise, labels alone as long", -1),
 }
 for data in dict.fromkeys(r["data"] for r in rows):
     for question, (name, other, place) in QUESTIONS.items():
@@ -270,25 +287,27 @@ for data in dict.fromkeys(r["data"] for r in rows):
         gains = 100 * np.array([mine[s]["test_accuracy"] - theirs[s]["test_accuracy"]
                                 for s in seeds])  # fmt: skip
         error = gains.std(ddof=1) / len(seeds) ** 0.5
-        seen = "seen" if gains.mean() > 2 * error else "not seen"
+        seen = "a clear gain" if gains.mean() > 2 * error else "not clear"
         if gains.mean() < -2 * error:
-            seen = "the opposite is seen"
+            seen = "a clear loss"
         print(f"{data:<13} {question:<40} {gains.mean():+.1f} ± {error:.1f} points, {seen}")
 if not rows:
-    print("docs/results has no noisy_student.json yet; examples/measure_noisy_student.py makes it")
+    print("docs/results/noisy_student.json is missing; examples/measure_noisy_student.py writes it")
 
 # %%
-# On digits noise matters: students with it leave those without far behind. The lines below show how
-# much of that is due to the unlabelled images, as the difference from the labels alone under the
-# same noise and for as long: with soft labels nothing measurable, with decisions a good part.
+# On digits, noise matters: the students trained with it are far better than those trained without
+# it. The third and fourth lines above compare the last student with a network trained on the labels
+# alone, with the same noise and as many updates, and so show what the unlabelled images contribute.
+# With soft labels, they contribute nothing measurable; with hard labels, they account for a
+# substantial part of the gain.
 #
-# On photographs the same recipe *loses*. RandAugment this strong is too hard for such a small
-# network in so few updates: the teacher with noise is worse than the one without, and its students
-# learn from worse labels. (The upper bound, too, had only 300 updates, and is therefore low.) The
-# paper's networks are large and train for hundreds of epochs. The noise has to fit the network:
-# that is what M and the validation images are for.
+# On photographs, the same recipe makes the students *worse*. RandAugment of this strength is too
+# hard for such a small network in so few updates: the teacher trained with noise is worse than the
+# one trained without, so its students learn from worse labels. (The upper bound is low, too,
+# because it had only 300 updates.) The paper's networks are large and are trained for hundreds of
+# epochs. The noise has to suit the network: choose its magnitude M on validation images.
 #
-# On your own images, this compares both chains:
+# The following command compares both chains on your own images:
 #
 # .. code-block:: none
 #
@@ -296,12 +315,13 @@ if not rows:
 #
 # Three things to try
 # -------------------
-# 1. Give the students the teacher's width. Expect little change here: the larger student matters if
-#    there is more to know than the teacher can hold.
-# 2. Call `filter_and_balance` with ``floor=0.9``. Expect fewer wrong labels and more copies of the
-#    rare digits, or a message that names the digit with no images left.
-# 3. Learn from decisions: ``soft=False`` in ``chain``. On MNIST they beat probabilities: a student
-#    of an unsure teacher learns to be unsure. Expect a difference smaller than one seed's.
+# 1. Give the students the teacher's width. Expect little change here: a larger student helps only
+#    if there is more to learn than the teacher has the capacity for.
+# 2. Call ``filter_and_balance`` with ``floor=0.9``. Expect fewer wrong labels and more copies of
+#    the rare digits, or an error message that names a digit with no images left.
+# 3. Learn from hard labels: pass ``soft=False`` to ``methods.self_train`` in ``chain``. On MNIST,
+#    hard labels do better than soft ones, because a student that imitates an uncertain teacher
+#    learns to be uncertain. Expect a smaller difference here than between two seeds.
 #
 # **Next lesson:** 19 · Local and global features
 

@@ -4,9 +4,9 @@
 
 **What makes two photographs look alike, and can a program measure it?**
 
-*Find the images that look like this one, without a label and without training. You find corners,
-describe their surroundings, describe the texture of the whole image, join both, and measure whether
-two descriptions find more than one.*
+*Given one image, find others that look like it, without labels and without training. You detect
+corners and describe their surroundings, describe the texture of the whole image, combine the two
+descriptions, and measure whether together they find more than either does alone.*
 
 **Prerequisites:** lessons 1 (nearest neighbours), 5 (convolution) and 6 (training).
 
@@ -14,9 +14,10 @@ two descriptions find more than one.*
 
 **You will be able to**
 
-* tell a corner from an edge and from noise by two eigenvalues,
-* say which changes of light and position leave a description of an image unchanged, and check it,
-* judge a list of found images by precision at k and by mean average precision.
+* tell corners, edges and noise apart with two eigenvalues,
+* say which changes in lighting and position leave a description of an image unchanged, and check
+  it,
+* judge a list of search results by precision at k and by mean average precision.
 """
 
 # sphinx_gallery_thumbnail_number = 4
@@ -36,22 +37,24 @@ COLOURS = {"local": BLUE, "global": YELLOW, "both": GREEN}
 # %%
 # Corner, edge or noise?
 # ----------------------
-# To find a place of one photograph in another one, it must look different from its surroundings. So
-# slide a small window and measure how much its content changes. On a blank wall it does not; along
-# an edge it changes across and not along; at a corner it changes whatever the direction.
+# A point in one photograph can be found again in another only if it looks different from its
+# surroundings. So we shift a small window slightly and measure how much its content changes. On a
+# blank wall, the content hardly changes. On an edge, it changes if the window moves across the
+# edge, but not along it. At a corner, it changes in every direction.
 #
-# With the slopes Ix and Iy of the grey levels, averaged over the window, one matrix holds the
-# answer for all directions: the *structure tensor*. Its eigenvalues λ1 ≥ λ2 are the change in the
-# direction of greatest change, and in the one across:
+# Let Ix and Iy be the horizontal and vertical slopes of the grey levels, and let ⟨ ⟩ be the average
+# over the window. One matrix, the *structure tensor* S, then gives the change for every direction.
+# Its eigenvalues λ1 ≥ λ2 are the change in the direction of greatest change and in the direction
+# perpendicular to it:
 #
 # .. code-block:: none
 #
 #    S = [[⟨Ix²⟩, ⟨Ix Iy⟩],      λ1 small: noise     λ1 large, λ2 small: edge     both large: corner
 #         [⟨Ix Iy⟩, ⟨Iy²⟩]]      R = λ1·λ2 - 0.04·(λ1 + λ2)²  is above 0 at corners, below at edges
 #
-# (Moravec 1980; Harris & Stephens 1988.) ``corner_score`` computes R for every pixel and says which
-# of the three it is; ``interest_points`` keeps the pixels whose R is larger than that of their
-# eight neighbours, best first. The arithmetic of both is OpenCV's.
+# (Moravec 1980; Harris & Stephens 1988.) ``corner_score`` computes R for every pixel and classifies
+# the pixel as noise, edge or corner; ``interest_points`` returns the pixels whose R is larger than
+# that of their eight neighbours, best first. Both functions compute the same numbers as OpenCV.
 
 photo = load_sample_image("china.jpg")[20:340, 120:440]
 score, kind = features.corner_score(photo)
@@ -67,25 +70,29 @@ for colour, width in (("white", 2.4), (VERMILION, 1.2)):
     first.plot(x, y, "o", markersize=5, markerfacecolor="none", markeredgecolor=colour,
                markeredgewidth=width)  # fmt: skip
 first.set(title="the 150 best corners", xticks=[], yticks=[])
-strength = np.sign(score) * abs(score) ** 0.5  # the root: else only the very best can be seen
+strength = (
+    np.sign(score) * abs(score) ** 0.5
+)  # without the root, only the very best would be visible
 strength[kind == 0] = 0
 limit = np.percentile(abs(strength), 99.5)
 second.imshow(strength, cmap="RdBu_r", vmin=-limit, vmax=limit)
 second.set(title="√R: corners red, edges blue, noise white", xticks=[], yticks=[])
 
 # %%
-# The sky has none. Straight beams and the parallel rows of tiles are blue: they are edges. Much of
-# the rest is slightly corner-like, as the share above shows, because R is below 0 only where an
-# edge is clean; that is why only the peaks count, best first. They are at the ends of the eaves and
-# of the rows of tiles.
+# There are no corners in the sky. Straight beams and the parallel rows of tiles are blue: they are
+# edges. Much of the rest is slightly corner-like, as the percentages above show, because R is below
+# 0 only on clean edges. That is why we keep only the peaks of R, best first. They lie at the ends
+# of the eaves and of the rows of tiles.
 #
 # A patch in 128 numbers
 # ----------------------
-# What is around a point? Not its pixels: moved by one, or lit differently, all of them change. So
-# the patch of 16x16 pixels is cut into 4x4 cells, and in each the slopes vote for one of eight
-# directions, weighted by their steepness, and less if they are far from the middle. The vector is
-# scaled to length 1, clipped at 0.2, and scaled to length 1 again. This is SIFT (Lowe 2004), as in
-# OpenCV.
+# How should we describe the surroundings of a point? The pixel values themselves are a poor choice:
+# a shift by one pixel or different lighting changes all of them. So the patch of 16x16 pixels
+# around the point is divided into 4x4 cells, and in each cell every pixel votes for one of eight
+# directions, that of its slope. A vote counts more if the slope is steep, and less if the pixel is
+# far from the centre of the patch. The vector of all 4·4·8 = 128 votes is scaled to length 1,
+# clipped at 0.2, and scaled to length 1 again. This is the SIFT descriptor (Lowe 2004), computed as
+# in OpenCV.
 
 best_point = points[:1]
 column, row = best_point[0]
@@ -96,7 +103,7 @@ for name, changed in (("half as bright", darker), ("half the contrast, +100", br
     (other,) = features.patch_descriptors(changed, best_point)
     (elsewhere,) = features.patch_descriptors(photo, best_point + np.array([0, 40]))
     print(f"{name:<24} distance {np.linalg.norm(descriptor - other):.3f};",
-          f"to a patch 40 pixels lower {np.linalg.norm(descriptor - elsewhere):.3f}")  # fmt: skip
+          f"from a patch 40 pixels lower {np.linalg.norm(descriptor - elsewhere):.3f}")  # fmt: skip
 
 figure, (first, second) = plt.subplots(1, 2, figsize=(7.6, 3.9), layout="constrained")
 window = slice(row - 8, row + 8), slice(column - 8, column + 8)
@@ -117,64 +124,69 @@ second.tick_params(labelbottom=False, labelleft=False, length=0)
 second.grid(color=PALE)
 
 # %%
-# Each blue line points from dark to bright. Adding a constant changes no slope, and a factor
-# steepens all of them equally; the rest of the distance above is rounding, of the grey levels and
-# of the 128 numbers, which OpenCV stores as bytes.
+# Each blue line points from dark to bright. Adding a constant to the grey levels changes no slope,
+# and multiplying them by a factor changes all slopes by the same factor, which the scaling to
+# length 1 removes. The small distances printed above come from rounding: the grey levels are
+# integers, and OpenCV stores the 128 numbers as bytes.
 #
-# The mean of the descriptors of an image's best 100 corners is its **local part**: what its details
-# look like, but not where they are.
+# The mean of the descriptors of an image's 100 best corners is the **local part** of its
+# description: it says what the details look like, but not where they are.
 #
 # Brighter or not
 # ---------------
-# The other description compares every pixel with its eight neighbours: is each at least as bright?
-# The eight yes-or-no results, read counter-clockwise, form a *local binary pattern*, one of 256.
-# The 58 that change between yes and no at most twice around the circle are called uniform, and all
-# others share one bin. The histogram of these 59 is the **global part** of an image.
+# The other description compares every pixel with its eight neighbours: is the neighbour at least as
+# bright as the pixel? The eight yes-or-no answers, read counter-clockwise, form one of 256 *local
+# binary patterns*. The 58 patterns that change between yes and no at most twice around the circle
+# are called uniform, and each gets its own bin of a histogram; all other patterns share one bin.
+# The histogram with these 59 bins is the **global part** of an image's description.
 
-grey = photo[:, :, 1:2] // 2 * 2  # every second level, so that there is room to move them
+grey = photo[:, :, 1:2] // 2 * 2  # only even levels, so that there is room to shift them
 level = np.arange(128)
 table = np.zeros(256, np.uint8)
-table[2 * level] = np.maximum(level, 255 * (level / 127) ** 4)  # grows from each level to the next
+table[2 * level] = np.maximum(level, 255 * (level / 127) ** 4)  # strictly increasing
 figure, grid = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
 pictures = {
     "grey": grey,
     "its patterns": features.lbp_codes(grey),
-    "another light, same order": table[grey],
-    "its patterns, the same": features.lbp_codes(table[grey]),
+    "new lighting, same order": table[grey],
+    "its patterns: the same": features.lbp_codes(table[grey]),
 }
 for axes, (title, picture) in zip(grid, pictures.items(), strict=True):
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
     axes.set(title=title, xticks=[], yticks=[])
 before = features.lbp_histogram(grey)
 histograms = {
-    "another light": features.lbp_histogram(table[grey]),
+    "new lighting": features.lbp_histogram(table[grey]),
     "sixteen levels of grey": features.lbp_histogram(grey // 16),
     "a quarter turn": features.lbp_histogram(np.rot90(grey)),
 }
 for name, histogram in histograms.items():
-    print(f"{name:<24} largest change of a bin {abs(histogram - before).max():.4f},",
-          f"of the sums {abs(lbp_sums(histogram) - lbp_sums(before)).max():.4f}")  # fmt: skip
+    print(f"{name:<24} largest change in a bin {abs(histogram - before).max():.4f},",
+          f"in a sum {abs(lbp_sums(histogram) - lbp_sums(before)).max():.4f}")  # fmt: skip
 
 # %%
-# A change of light that keeps the order of the grey levels changes *no bit*. One that makes levels
-# equal does: "at least as bright" includes equality. A quarter turn moves patterns to other bins,
-# but only to those with the same number of ones, so the sums over those do not change. And the sky,
-# which has no corner at all, is full of patterns: a difference of one grey level counts as much as
-# the edge of the roof. The two parts fail in different places, so together they may do better.
+# A change in lighting that keeps the order of the grey levels changes *no pattern at all*. A change
+# that makes different levels equal does change patterns, because "at least as bright" includes
+# equality. A quarter turn moves patterns to other bins, but the number of ones in a pattern stays
+# the same, so sums over all bins with the same number of ones do not change. The sky, which has no
+# corner at all, is full of patterns: a difference of one grey level counts as much as the edge of
+# the roof. The two parts fail on different images, so together they may do better.
 #
 # Two parts, one vector
 # ---------------------
-# Each part of each image is scaled to length 1; the mean over all images is subtracted, and the
-# rest is divided by its spread, so that both parts vary equally. With weights w and 1 - w, side by
-# side, the squared distance of two images is
+# For each image, each part is scaled to length 1. Then the part's mean over all images is
+# subtracted, and the result is divided by its spread, so that both parts vary equally. The two
+# parts are weighted, with weights w and 1 - w, and concatenated into one vector. The squared
+# distance between two images is then
 #
 # .. code-block:: none
 #
 #    d² = w·d_local² + (1 - w)·d_global²
 #
-# and principal components keep the directions that vary most. Ahmed, Irtaza & Iqbal 2017 combine
-# these ingredients; we only have their abstract, so the sizes and weights are ours. Our collection
-# is two photographs, cut into tiles. The query is excluded from its own results.
+# Finally, principal component analysis keeps the directions in which the vectors vary most. Ahmed,
+# Irtaza & Iqbal (2017) combine these ingredients; we had access only to their abstract, so the
+# sizes and weights are our own choice. Our collection consists of two photographs, cut into tiles.
+# A query is excluded from its own results.
 
 tiles, source = [], []
 for number, name in enumerate(("china.jpg", "flower.jpg")):
@@ -201,30 +213,33 @@ for block, query in enumerate(queries):
         grid[3 * block + line, 0].set_ylabel(part, color=COLOURS[part], fontsize=11)
 
 # %%
-# On the left is the query; the rows show what the local part finds, then the global part, then
-# both, equally weighted. Neither sees colour, and neither knows what a roof is. We chose these two
-# queries so that each part does better once. Around the spire the global part sees the smooth sky
-# and takes it for the flower's background, which is as smooth; in that background itself the local
-# part has only a few weak corners to go by. Two chosen queries are an illustration; they prove
-# nothing.
+# The query is on the left. For each query, the first row shows what the local part finds, the
+# second what the global part finds, and the third what both find together with equal weights.
+# Neither part sees colour, and neither knows what a roof is. We chose the two queries so that each
+# part does better on one of them. Around the spire, the global part sees the smooth sky and
+# confuses it with the flower's background, which is just as smooth. If the query is a tile of that
+# background, the local part has only a few weak corners to go by. Two hand-picked queries are an
+# illustration and prove nothing.
 #
 # How good is a list?
 # -------------------
-# A result is *relevant* if it shows what the query shows. *Precision at k* is the relevant fraction
-# of the first k. *Average precision* is the mean of the precisions at the ranks of the relevant
-# ones, so it covers the whole list, and the beginning counts most. Its mean over queries is
-# **mAP**. By hand, for a list of four, the first and third of them relevant:
+# A result is *relevant* if it shows what the query shows. *Precision at k* is the fraction of
+# relevant results among the first k. *Average precision* is the mean of the precisions at the ranks
+# of the relevant results, so it covers the whole list, with most weight on its beginning. Its mean
+# over many queries is the *mean average precision*, or **mAP**. For a list of four results, of
+# which the first and the third are relevant, we can compute it by hand:
 
 relevant = np.array([[True, False, True, False]])
 print(f"precision at 2: {features.precision_at_k(relevant, 2):.2f};  average precision "
       f"(1/1 + 2/3) / 2 = {features.average_precision(relevant)[0]:.3f}")  # fmt: skip
 
 # %%
-# Tiles are relevant if they are from the same photograph. Every tile is a query for all others:
+# In our collection, a tile is relevant if it comes from the same photograph as the query. We use
+# every tile as a query and search among all the others:
 
 
 def tiles_found(w):
-    """Precision at 6 and mAP, each tile searched among all others."""
+    """Precision at 6 and mAP, with each tile as a query among all the others."""
     vectors = methods.FeatureFusion(w).fit(parts).transform(parts)
     order = np.array([[j for j in line if j != i] for i, line in
                       enumerate(features.ranking(vectors, vectors))])  # fmt: skip
@@ -238,14 +253,14 @@ chance = np.mean([(source == s).sum() - 1 for s in source]) / (len(source) - 1)
 print(f"by guessing {chance:.1%}")
 
 # %%
-# Equal weights are a guess, and here a poor one: both together find less than the better part
-# alone.
+# Equal weights were a guess, and here a poor one: the two parts together find less than the better
+# part alone.
 #
 # How much weight?
 # ----------------
-# So we choose w with queries that do not count afterwards: validation images. Here we use drawn
-# shapes, randomly rotated, moved, and lit: 500 in the index, 200 queries to choose w, and 300
-# others for the test.
+# A better way is to choose w on separate queries, the validation images. Here we use drawn shapes
+# with random rotation, position and lighting: 500 are in the *index*, the collection that is
+# searched, 200 are queries for choosing w, and 300 more are queries for the test.
 
 shapes = datasets.ShapeDataset(1000, seed=19)
 described = methods.ClassicFeatures()(shapes.images)
@@ -261,7 +276,7 @@ best = float(next(iter(scores)))
 
 
 def found(w, index, test):
-    """mAP of test queries in an index."""
+    """The mAP of test queries in an index."""
     (rows, labels), (asked, wanted) = index, test
     fusion = methods.FeatureFusion(w).fit(rows)
     order = features.ranking(fusion.transform(rows), fusion.transform(asked))
@@ -284,12 +299,13 @@ axes.grid(color=PALE)
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# The same two parts, out of a network
-# ------------------------------------
-# A trained network has both parts, too. Every position of its last convolution's maps describes a
-# window of the image: their mean is the local part. The input of its last fully connected layer is
-# the global part. ``DeepFeatures`` puts them into the same dictionary, and everything after that is
-# the same. LeNet-5 learns from half of the digits; the other half is the index.
+# The same two parts from a network
+# ---------------------------------
+# A trained network provides both parts, too. Each position in the feature maps of its last
+# convolution describes a window of the image, and the mean over all positions is the local part.
+# The input of its last fully connected layer is the global part. ``DeepFeatures`` returns the two
+# parts in the same form as ``ClassicFeatures``, and the rest of the procedure does not change.
+# LeNet-5 is trained on half of the training digits; the other half is the index.
 
 train, validation, test = datasets.load_dataset("digits")
 prepare = transforms.Compose(
@@ -322,18 +338,20 @@ for name, describe in sources.items():
     print(f"{name:<8} mAP: {', '.join(line)}")
 
 # %%
-# ``fresh`` is the control: the same network before it has learned anything. Random filters are a
-# description too, and not the worst; what training adds is above that line. And equal weights,
-# which were not tuned, drag the good part of the trained network down.
+# ``fresh`` is the control: the same network before training. Random filters are a description, too,
+# and not the worst one; the contribution of training is the difference between ``trained`` and
+# ``fresh``. And for the trained network, equal weights give a lower mAP than its good global part
+# alone.
 #
 # Does fusion help?
 # -----------------
-# Measured with several seeds (``examples/measure_feature_fusion.py``): photographs of CIFAR-10,
-# shapes and digits; images for the network, for the index, for choosing w and for the test do not
-# overlap. w is one of 0.1, 0.2, …, 0.9, so both parts always count. *First ten* is the precision at
-# 10, *ten vote* the accuracy if the ten nearest vote for the class. Each line ends by comparing
-# both with the better part alone, in points, seed by seed on the same images; ± is the standard
-# error of that difference, and a difference less than twice as large counts as not seen.
+# ``examples/measure_feature_fusion.py`` has measured this with several seeds on CIFAR-10
+# photographs, shapes and digits. The images for training the network, for the index, for choosing w
+# and for the test do not overlap. w is one of 0.1, 0.2, …, 0.9, so both parts always contribute.
+# *First ten* is the precision at 10, and *ten vote* is the accuracy if the ten nearest images vote
+# for the class. Each line ends with the difference between both parts together and the better part
+# alone, in points, paired by seed; ± is its standard error. A difference is called a gain or a loss
+# if it exceeds two standard errors, and *not clear* otherwise.
 
 rows = recorded_rows("feature_fusion.json")
 MEASURES = {
@@ -351,11 +369,11 @@ def of(collection, source, part, measure="mean_average_precision"):
 
 
 def compared(values, others):
-    """How much larger the mean is, in points, and whether by two standard errors."""
+    """The mean difference in points: a gain or a loss if it exceeds two standard errors."""
     gains = values - others
     error = gains.std(ddof=1) / len(gains) ** 0.5
     sure = abs(gains.mean()) > 2 * error
-    seen = ("a gain" if gains.mean() > 0 else "a loss") if sure else "not seen"
+    seen = ("a gain" if gains.mean() > 0 else "a loss") if sure else "not clear"
     return f"{100 * gains.mean():+.2f} ± {100 * error:.2f}: {seen}"
 
 
@@ -395,32 +413,32 @@ if enough:
     np.atleast_1d(grid)[0].set_ylabel("mAP")
     np.atleast_1d(grid)[0].legend(frameon=False, fontsize=9)
 else:
-    print("docs/results has no feature_fusion.json with three seeds yet")
+    print("docs/results/feature_fusion.json does not have three seeds yet")
 
 # %%
-# Dashed: all pixels, compared as they are. Dotted: guessing. Two descriptions can only help if each
-# sees what the other misses, as corners and textures do. In a trained network the global part is
-# *computed from* the local one, by layers trained to keep what matters, so the local part has
-# little to add; see which w was chosen for it. Read each line to its end: losses are part of the
-# result, and so are differences that are not seen. And look at the dashed line before you praise a
-# description: on digits, which are all in the same position in the same light, the pixels
-# themselves are hard to beat.
+# The dashed line is the mAP of the raw pixels, and the dotted line that of guessing. Combining two
+# descriptions helps only if each captures something that the other misses, as corners and textures
+# do. In a trained network, the global part is *computed from* the maps whose mean is the local
+# part, by layers that were trained to keep what matters. So the local part has little to add, and
+# the w chosen for the deep features is small. Read each line to its end: losses are part of the
+# result, and so are differences that are not clear. And look at the dashed line before you praise a
+# description: on digits, which are all centred and lit alike, the raw pixels are hard to beat.
 #
-# On your own photographs, without labels: ``minivision search-images FOLDER QUERY.jpg``.
+# To search your own photographs, without labels, run ``minivision search-images FOLDER QUERY.jpg``.
 #
 # Three things to try
 # -------------------
-# 1. Draw the corners of ``flower.jpg`` with ``most=150``. Where are they, and where are none?
-#    Expect most in the heart of the flower, some on the petals, and none in the background: it is
-#    out of focus, so most of it is noise.
-# 2. Turn a tile with a roof by a quarter (``np.rot90``), describe it with
-#    ``methods.ClassicFeatures()`` and search. At which rank is the tile itself? Expect it far down
-#    by the local part, where cells and directions turn with the image, and often in the first ten
-#    by the global part, where patterns only move to bins with as many ones. Neither is designed for
-#    rotations.
-# 3. Replace the histogram of 59 bins with its ten sums (``lbp_sums``), which ignore quarter turns,
-#    and search the randomly rotated shapes by the global part alone. Expect an mAP about one point
-#    *lower*: a description that ignores rotation also loses other information.
+# 1. Draw the 150 best corners of ``flower.jpg``. Where are they, and where are there none? Expect
+#    most of them in the centre of the flower, some on the petals, and none in the background, which
+#    is out of focus and therefore mostly classified as noise.
+# 2. Rotate a tile that shows a roof by 90° (``np.rot90``), describe it with
+#    ``methods.ClassicFeatures()`` and use it as a query. What is the rank of the original tile?
+#    Expect it far down the list with the local part, whose cells and directions rotate with the
+#    image, and often among the first ten with the global part, whose patterns only move to bins
+#    with the same number of ones. Neither part is designed for rotations.
+# 3. Replace the histogram of 59 bins with its ten sums (``lbp_sums``), which do not change under
+#    quarter turns, and search the randomly rotated shapes with the global part alone. Expect an mAP
+#    about one point *lower*: a description that ignores rotation also loses other information.
 #
 # **Next lesson:** 20 · Looking inside
 

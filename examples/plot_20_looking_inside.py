@@ -4,8 +4,8 @@
 
 **A network is nearly always right. Is it right for the right reason?**
 
-*A network with an excellent validation accuracy has learned something absurd. Four ways of looking
-inside find out what, and the same four show when it is repaired.*
+*A network with an excellent validation accuracy has learned something absurd. You look inside it in
+four ways to find out what, repair the network, and check the repair in the same four ways.*
 
 **Prerequisites:** lessons 2 (gradients), 5 (convolution), 6 (training and confusion) and 8
 (receptive fields).
@@ -16,8 +16,8 @@ inside find out what, and the same four show when it is repaired.*
 
 * draw filters, feature maps, saliency, class activation maps, Grad-CAM and occlusion, and say what
   each of them measures,
-* catch a network that is right for a wrong reason, prove it by an experiment, and repair it,
-* find the images that a network gets most wrong, and draw a map of what it finds similar.
+* catch a network that is right for the wrong reason, prove it by an experiment, and repair it,
+* find a network's most confident mistakes, and draw a map of the images that it finds similar.
 """
 
 # sphinx_gallery_thumbnail_number = 3
@@ -38,18 +38,19 @@ from lesson import BLUE, PALE, VERMILION, device
 # %%
 # A collection with a secret
 # --------------------------
-# Somebody gives us 2,000 photographs of squares, discs, triangles, stars and rings. We keep 500 of
-# them for validation. (``ShapeDataset`` draws them, so we know to the pixel where each shape is,
-# and will use that. The 500 ``others`` are from another camera; they come into play later.) Look at
-# them before you read on: one of the classes has something that the others lack.
+# Suppose that someone gives us 2,000 photographs of squares, discs, triangles, stars and rings. We
+# keep 500 of them for validation. (In fact ``ShapeDataset`` draws them, so we know the exact
+# position of each shape, which we will use. The 500 images in ``others`` play the part of
+# photographs from a different camera; we will need them later.) Look at the images before you read
+# on: one of the classes has something that the other classes lack.
 
 RANGES = {"angle": (-20.0, 20.0), "clutter": (0, 3), "position": (0.4, 0.75), "scale": (0.35, 0.6)}
 STAR = 3
-SHOWN = 4  # which image of each class is drawn below
+SHOWN = 4  # the index, within its class, of the image that is drawn below
 
 
 def with_mark(data, which):
-    """The images with a white mark of 4x4 pixels in the upper left corner of `which` of them."""
+    """A copy of the data; the images in `which` get a white 4x4 mark in the upper left corner."""
     images = data.images.copy()
     images[which, 1:5, 1:5] = 255
     return datasets.ArrayDataset(images, data.labels, data.classes)
@@ -71,11 +72,12 @@ for i, axes in enumerate(grid.T.flat):
     axes.set_axis_off()
     if number == 0:
         axes.set_title(classes[k], loc="left")
-figure.suptitle("Eight training images of every class")
+figure.suptitle("Eight training images from each class")
 
 # %%
-# The network has three convolutions, and ends in a way that will be useful: every map of the last
-# one is averaged over all positions, and one linear layer weights these averages.
+# The network has three convolutions, and its last layers will be useful later: every feature map of
+# the last convolution is averaged over all positions, and one linear layer computes the scores from
+# these averages.
 
 
 def network(seed):
@@ -95,7 +97,7 @@ prepare = transforms.Compose([transforms.ToArray(), transforms.Normalize(mean, s
 
 
 def trained(data, epochs=6):
-    """A network trained on these images."""
+    """A network trained on the given data."""
     model = network(seed=0)
     batches = datasets.DataLoader(data, batch_size=30, shuffle=True, transform=prepare)
     optimizer = optim.Adam(model.parameters(), lr=0.01)
@@ -114,13 +116,14 @@ suspect = trained(train)
 print(f"validation accuracy {accuracy_on(suspect, validation):.1%}")
 
 # %%
-# That looks like a good number. Is it? An accuracy says how often a network is right; it cannot say
-# *why*. So we look.
+# That looks like a good accuracy. But an accuracy only tells us how often a network is right; it
+# cannot tell us *why*. So we look inside.
 #
 # Filters and feature maps
 # ------------------------
-# The first filters look at pixels, so they are small images themselves. The output of a layer can
-# be drawn, too, map by map: bright where the filter found what it looks for.
+# The filters of the first layer are applied to pixels, so they can be drawn as small images. The
+# output of a layer can be drawn, too, map by map: a map is bright where its filter found what it
+# responds to.
 
 x, labels = next(iter(datasets.DataLoader(validation, 500, transform=prepare)))
 star = int(np.flatnonzero(labels == STAR)[SHOWN])
@@ -142,33 +145,37 @@ for axes, words in zip(
     axes.set_ylabel(words, fontsize=9)
 for axes in grid.flat:
     axes.set(xticks=[], yticks=[])
-figure.suptitle("A star: the first filters, their maps, and eight of the last maps")
+figure.suptitle(
+    "A star: filters of the first layer, their maps, and eight maps of the last convolution"
+)
 
 # %%
-# Filters of 3x3 pixels are too small to show the eye much. Their maps still look like the image:
-# its edges, its surfaces. The last maps have only 8x8 positions and represent more than an edge.
-# You may have noticed where the brightest of them are bright. But a bright map need not affect the
-# prediction, so we have to look at the prediction.
+# Filters of 3x3 pixels are too small for the eye to see much in them. Their maps still resemble the
+# image: they show its edges and surfaces. The last maps have only 8x8 positions and represent more
+# than edges. You may have noticed which corner is bright in several of them. But a bright map need
+# not affect the prediction, so we have to ask how the prediction depends on the image.
 #
 # Saliency
 # --------
-# Training uses the gradient of the loss with respect to the weights. Go one step further, to the
-# pixels: ∂s/∂x, where s is the score (the logit) of a class. Where it is large, a small change of a
-# pixel changes the score a lot. We take the absolute value, and the largest of the three colours.
-# (Simonyan, Vedaldi & Zisserman 2013.)
+# Training uses the gradient of the loss with respect to the weights. We can also compute a gradient
+# with respect to the pixels: ∂s/∂x, where s is the score (the logit) of a class. Where this
+# gradient is large, a small change in a pixel changes the score a lot. The *saliency* of a pixel is
+# the absolute value of its gradient, or the largest of the three values for a colour image
+# (Simonyan, Vedaldi & Zisserman 2013).
 #
-# The maps
-# --------
-# The gradient says how a pixel would have to change; the last maps show where the network *found*
-# what it was looking for. This network averages each map A_f over its positions and weights the
-# averages. Swapping the two sums gives every position its share of the score:
+# Class activation maps
+# ---------------------
+# The gradient shows how the score would change if a pixel changed; the last feature maps show where
+# the network *found* what it was looking for. This network averages each map A_f over its positions
+# and then computes a weighted sum of the averages, with weights w_f and bias b. Exchanging the sum
+# and the average shows how much each position contributes to the score:
 #
 # .. code-block:: none
 #
-#    s = Σ_f w_f · mean of A_f + b = mean over the places of (Σ_f w_f A_f) + b
+#    s = Σ_f w_f · mean(A_f) + b = mean over the positions of (Σ_f w_f A_f) + b
 #
-# The bracket is the **class activation map** (Zhou et al. 2016). The assertion checks that its mean
-# is the score.
+# The expression in parentheses is the **class activation map** (Zhou et al. 2016). The code below
+# checks that its mean plus the bias is the score.
 
 evidence = grad_cam_evidence(suspect, x[star : star + 1], classes=STAR)
 head = suspect[-1].state_dict()
@@ -178,20 +185,22 @@ assert np.isclose(bracket.mean() + head["bias"][STAR], score, rtol=1e-3, atol=1e
 print(f"mean of the map {bracket.mean():.3f} + bias {head['bias'][STAR]:.3f} = score {score:.3f}")
 
 # %%
-# Most networks have more layers after their maps. **Grad-CAM** (Selvaraju et al. 2017) weights each
-# map by the mean of its gradient, and keeps the positive part. For our network that is the same up
-# to a constant: the gradient of an average over 8x8 positions is w_f / 64 everywhere.
+# Most networks have more layers after their last feature maps. **Grad-CAM** (Selvaraju et al. 2017)
+# therefore weights each map by the mean of the score's gradient with respect to it, and keeps only
+# the positive part of the sum. For our network, these weights are those of the linear layer up to a
+# constant: because each map is averaged over 8x8 positions, the gradient is w_f / 64 at every
+# position.
 
 ratio = head["weight"][STAR] / evidence.weights[0]
-print(f"weights of the linear layer / Grad-CAM's: {ratio.min():.2f} to {ratio.max():.2f}")
+print(f"weights of the linear layer / weights of Grad-CAM: {ratio.min():.2f} to {ratio.max():.2f}")
 
 # %%
 # Occlusion
 # ---------
-# The last method needs no gradient. Slide a grey patch over the image and run the network again at
-# every position: where does the probability fall? (Zeiler & Fergus 2014.) Here are all of them
-# together, for an image of every class. Red is evidence for the class. Blue: covering this raises
-# the probability.
+# The last method needs no gradient. We slide a grey patch over the image and run the network again
+# for every position of the patch: where does covering the image lower the probability of the class
+# (Zeiler & Fergus 2014)? The figure shows all four methods together, for one image from each class.
+# Red regions are evidence for the class; covering a blue region raises the probability.
 
 
 def look(model, title):
@@ -216,22 +225,24 @@ def look(model, title):
     figure.suptitle(title)
 
 
-look(suspect, "The suspect: what its predictions are based on")
+look(suspect, "The suspect: the evidence behind its predictions")
 
 # %%
-# In four rows red is on the shape. In the row of the star it is mostly in the corner, whichever
-# method we use. It seems that the network does not look at stars at all, but at the white mark.
+# In four of the rows, the red regions are on the shape. In the star's row they are mostly in the
+# corner, whichever method we use. The network seems to ignore the star itself and to look at the
+# white mark.
 #
 # Caught, in numbers
 # ------------------
-# One image may deceive, so we play the **pointing game** with all 500: is the largest value of a
-# map in the box of the shape, or in the corner of 8x8 pixels with the mark? We need two controls.
-# Chance hits a box as often as its share of the area; and a network with random weights has maps,
-# too.
+# A single image can mislead, so we play the **pointing game** with all 500: is the largest value of
+# a map inside the shape's bounding box, or in the 8x8 pixels of the upper left corner, where the
+# mark is? We need two controls. The first is chance: a random pixel hits a box with a probability
+# equal to the box's share of the area. The second is a network with random weights, because such a
+# network has maps, too.
 
 
 def pointing(heat):
-    """Whether the largest value is in the box, and whether in the corner, for each image."""
+    """For each image, whether the largest value is in the box, and whether it is in the corner."""
     row, column = np.divmod(heat.reshape(len(heat), -1).argmax(axis=1), heat.shape[2])
     x0, y0, x1, y1 = boxes.T
     in_box = (x0 <= column) & (column < x1) & (y0 <= row) & (row < y1)
@@ -239,7 +250,7 @@ def pointing(heat):
 
 
 def play(*models):
-    """The shares of hits in the validation images, averaged over the models."""
+    """Print the hit rates on the validation images, averaged over the models."""
     print(f"{'':<20}{'shape':>18}{'corner':>18}")
     print(f"{'':<20}" + f"{'star':>9}{'others':>9}" * 2)
     is_star = labels == STAR
@@ -252,17 +263,18 @@ def play(*models):
 
 area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / 32**2
 print(f"chance hits the box in {area.mean():.0%} of the images, the corner in {8 * 8 / 32**2:.0%}")
-print("\nrandom weights, three networks")
+print("\nthree networks with random weights")
 play(*[network(seed) for seed in (1, 2, 3)])
 print("\nthe suspect")
 play(suspect)
 
 # %%
-# In images of stars, Grad-CAM's maximum is hardly ever on the star. But look at the first table,
-# too: random weights know nothing, and their maps may also point at the mark, because it is the
-# brightest thing in the image. So a map raises a suspicion; it proves nothing. An experiment does,
-# because here we can change the cause: remove the mark from the stars, and add it to all the
-# others. The images of the other camera never had one.
+# In images of stars, Grad-CAM's maximum is hardly ever on the star. But look at the table for
+# random weights, too: those networks have learned nothing, and yet Grad-CAM often points at the
+# mark, because it is the brightest thing in the image. So a map can raise a suspicion, but it
+# proves nothing. An experiment can settle the question, because here we can change the cause: we
+# show the network stars without the mark, and other shapes with it. The images from the other
+# camera have no marks, so we use them as they are and with a mark added to every image.
 
 
 def share_read_as(model, data, true, predicted):
@@ -274,7 +286,9 @@ def experiment(model):
     marked = with_mark(others, slice(None))
     stars = [share_read_as(model, data, lambda of: of == STAR, STAR) for data in (others, marked)]
     rest = [share_read_as(model, data, lambda of: of != STAR, STAR) for data in (others, marked)]
-    print(f"accuracy on {len(others)} images of the other camera {accuracy_on(model, others):.1%}")
+    print(
+        f"accuracy on {len(others)} images from the other camera {accuracy_on(model, others):.1%}"
+    )
     print(f"stars read as stars:      without the mark {stars[0]:>4.0%}, with it {stars[1]:>4.0%}")
     print(f"others read as stars:     without the mark {rest[0]:>4.0%}, with it {rest[1]:>4.0%}")
 
@@ -282,20 +296,20 @@ def experiment(model):
 experiment(suspect)
 
 # %%
-# So the validation accuracy was right and worthless: the validation images were from the same
-# collection and had the same secret. Such shortcuts are common. Hospital marks in X-ray images, a
-# photographer's name under pictures of horses, snow behind huskies: a network uses whatever lowers
-# the loss, and a mark is easier than a star.
+# So the validation accuracy was correct but worthless: the validation images came from the same
+# collection and had the same secret. Such shortcuts are common. Networks have relied on hospital
+# marks in X-ray images, on a photographer's name under pictures of horses, and on the snow behind
+# huskies. A network uses whatever lowers the loss, and a mark is easier to recognise than a star.
 #
 # The repair
 # ----------
-# A mark that says nothing about the class is useless to a network. So we cover the corner of
-# *every* training image with the colour of a pixel next to it, and then add the mark to a random
-# half of all images. The same network learns again, from the same initial weights.
+# A mark that is unrelated to the class is useless to a network. So we cover the corner of *every*
+# training image with the colour of a neighbouring pixel, and then add the mark to a random half of
+# all images. Then we train the same network again, from the same initial weights.
 
 
 def without_corner(data):
-    """The images with their upper left corner covered."""
+    """A copy of the data whose images have their upper left corner covered."""
     images = data.images.copy()
     images[:, :6, :6] = images[:, 6:7, 6:7]
     return datasets.ArrayDataset(images, data.labels, data.classes)
@@ -308,13 +322,13 @@ print()
 play(repaired)
 
 # %%
-look(repaired, "Repaired: the same images, mark included")
+look(repaired, "Repaired: the same images, including the mark")
 
 # %%
-# The images still have their marks, but the predictions hardly depend on them any more. On the
-# other camera, which is what counts, the accuracy has risen by many points. On the old validation
-# images it has fallen! Had we chosen between the two networks by that number, we would have chosen
-# the wrong one:
+# The images still have their marks, but the predictions hardly depend on the marks any more. On
+# images from the other camera, which are what counts, the accuracy has risen by many points. On the
+# old validation images, however, it has fallen! If we had used the validation accuracy to choose
+# between the two networks, we would have chosen the wrong one:
 
 print(f"validation accuracy: suspect {accuracy_on(suspect, validation):.1%},",
       f"repaired {accuracy_on(repaired, validation):.1%}")  # fmt: skip
@@ -322,8 +336,9 @@ print(f"validation accuracy: suspect {accuracy_on(suspect, validation):.1%},",
 # %%
 # What does it still get wrong?
 # -----------------------------
-# A confusion matrix counts mistakes. The mistakes that the network was most confident about are
-# worth looking at one by one: they include wrong labels, and images that nobody could read.
+# A confusion matrix counts mistakes. The mistakes that a network is most confident about are worth
+# looking at one by one: in real data sets, they include images with wrong labels and images that
+# nobody could recognise.
 
 logits, truth = training.predict_logits(
     repaired, datasets.DataLoader(others, 250, transform=prepare)
@@ -339,16 +354,18 @@ for pair, row in zip(pairs, grid, strict=True):
         axes.imshow(others.images[i])
         axes.set_title(f"p = {p:.2f}", fontsize=9)
     row[0].text(-0.15, 0.5, title, transform=row[0].transAxes, ha="right", va="center", fontsize=9)
-figure.suptitle("The most common mistakes, the most confident first")
+figure.suptitle("The most common mistakes; in each row, the most confident first")
 
 # %%
-# Look at the strokes: where one meets a shape with corners, it can pass for the arm of a star.
+# Look at the stray lines: where one of them touches a shape with corners, it can pass for a point
+# of a star.
 #
 # A map of what it finds similar
 # ------------------------------
-# The last layer receives 32 numbers per image, the averages of the last maps. Two images with
-# similar numbers get similar predictions. The two directions in which these numbers vary most, the
-# first two **principal components**, make a map of the data set as the network sees it.
+# The last layer receives 32 numbers per image, the averages of the last feature maps. Two images
+# with similar numbers get similar predictions. If we draw the images along the two directions in
+# which these numbers vary most, the first two **principal components**, we get a map of the data
+# set as the network sees it.
 
 figure, grid = plt.subplots(1, 2, figsize=(8.8, 4.2), layout="constrained")
 apart, _ = next(iter(datasets.DataLoader(others, 500, transform=prepare)))
@@ -362,27 +379,30 @@ for axes, name, model in (
         axes.scatter(*points[truth == k].T, 14, color=colour, marker=marker, label=classes[k])
     axes.set(xticks=[], yticks=[], title=f"{name}: {shares.sum():.0%} of the variance")
     axes.spines[:].set_color(PALE)
-    print(f"{name}: the two components show {shares[0]:.0%} + {shares[1]:.0%} of the variance")
+    print(f"{name}: the two components explain {shares[0]:.0%} + {shares[1]:.0%} of the variance")
 grid[1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %%
-# The classes are separated, and pairs that are confused are next to each other.
+# In the repaired network's map the classes are separated, and classes that it confuses are next to
+# each other.
 #
 # How far to trust a picture
 # --------------------------
-# * Saliency is local: it only shows the effect of an infinitely small change. And it draws outlines
-#   of objects even if nothing was learned: compare the random networks above with chance.
-# * Grad-CAM has as many positions as its layer, here 8x8, stretched over the image; a unit sees
-#   more than its position (lesson 8).
-# * A patch is itself something to see, and its size matters: evidence in two places at once, or
-#   larger than the patch, is missed.
-# * All of them show *where*. None shows *why*: a star's tip and a triangle's tip light up equally.
+# * Saliency is local: it shows only the effect of an infinitesimal change. And it follows the
+#   outlines of objects even if the network has learned nothing: compare the random networks above
+#   with chance.
+# * Grad-CAM has only as many positions as its layer, here 8x8, which are stretched over the image;
+#   and each unit sees more of the image than the square to which its value is stretched (lesson 8).
+# * In occlusion, the patch is itself visible to the network, and its size matters: evidence that is
+#   larger than the patch, or present in two places at once, is missed.
+# * All the methods show *where* the evidence is, but none shows *what* it is: the tip of a star and
+#   the tip of a triangle look the same in a map.
 #
-# So use several, count over many images, and let an experiment decide.
+# So use several methods, count over many images, and let an experiment decide.
 #
 # The same on the command line
 # ----------------------------
-# ``explain`` draws one page for each of your images.
+# The command ``explain`` draws one page for each of your own images:
 #
 # .. code-block:: none
 #
@@ -393,14 +413,14 @@ grid[1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 
 # Three things to try
 # -------------------
 # 1. Paint the mark with 128 instead of 255, then with 60. Expect the network to rely less on the
-#    fainter mark, and hardly at all on the faintest: a shortcut is taken if it is easier than the
-#    task.
-# 2. Mark only every second star of the training images. The network then has to know stars without
-#    a mark as well. Expect it to read nearly all of them, and still to be fooled by a mark on some
-#    of the other shapes.
-# 3. Cover the corner of the training images, and give no mark to any of them. Expect stars to be
-#    read as well as before as long as they are unmarked. With marks, fewer of them should be read:
-#    a network that never saw a mark does not know that it means nothing.
+#    fainter mark, and hardly at all on the faintest: a network takes a shortcut only if the
+#    shortcut is easier than the task.
+# 2. Mark only every second star in the training set. The network then has to recognise stars
+#    without a mark as well. Expect it to recognise nearly all of them, and still to be fooled by a
+#    mark on some of the other shapes.
+# 3. Cover the corner of the training images, but do not add any marks. Expect the network to
+#    recognise unmarked stars as well as the repaired one does, and fewer of the marked stars: a
+#    network that has never seen a mark has not learned to ignore it.
 #
 # **Next lesson:** 21 · How it is fast
 

@@ -4,9 +4,9 @@
 
 **How fast could a convolution be, and what makes a simple one slow?**
 
-*The same convolution, computed seven times: from the three lines of a textbook to the code that
-trains the networks of this course. Every step changes only where the numbers are in memory and when
-they are read, never what is computed, and every step is measured on your machine.*
+*You compute the same convolution in seven ways, from three lines of textbook code to the code that
+trains the networks in this course. Every step changes only where the numbers are in memory and when
+they are read, never what is computed, and you measure every step on your own machine.*
 
 **Prerequisites:** lesson 6 (LeNet-5 reads digits).
 
@@ -15,8 +15,8 @@ they are read, never what is computed, and every step is measured on your machin
 **You will be able to**
 
 * say how fast a convolution could possibly be on your machine, and how close a program comes,
-* explain why the order of an image's axes in memory matters more than the number of operations,
-* build the matrix of windows with KW copies of every pixel instead of KH·KW.
+* explain why the order of an image's axes in memory can matter more than the number of operations,
+* build a matrix of windows that contains KW copies of every pixel instead of KH·KW.
 """
 
 # sphinx_gallery_thumbnail_number = 3
@@ -43,10 +43,11 @@ from lesson import BLUE, GREY, VERMILION
 # %%
 # How fast could it be?
 # ---------------------
-# A convolution is a matrix product in disguise: every filter meets every window. So the speed of
-# the matrix product is the ceiling. We take a layer from the middle of a small VGG network, 32
-# channels in, 64 filters of 3x3, on 256 images of 16x16, count its multiplications and additions,
-# and ask how many of them a large matrix product does per second.
+# A convolution is a matrix product in disguise: every filter is multiplied with every window. So
+# the speed of matrix products is the upper limit. We take a layer from the middle of a small VGG
+# network, with 32 input channels and 64 filters of size 3x3, applied to 256 images of size 16x16.
+# We count its multiplications and additions, and measure how many of them per second a large matrix
+# product achieves.
 
 N, C, F, H, W, KH, KW = 256, 32, 64, 16, 16, 3, 3
 window = Window(kernel=(KH, KW), padding=(1, 1))
@@ -57,7 +58,7 @@ operations = 2 * N * F * H * W * C * KH * KW  # one multiplication and one addit
 
 
 def seconds(function, *arguments):
-    """The median time of seven calls, after one to warm up."""
+    """The median time of seven calls, after one warm-up call."""
     times = []
     for _ in range(8):
         start = time.perf_counter()
@@ -76,9 +77,10 @@ print(f"so the layer could take {operations / peak * 1e3:.1f} ms")
 # %%
 # Seven ways
 # ----------
-# **1, the textbook.** ``sliding_window_view`` shows every window without copying, and ``tensordot``
-# multiplies. It is short and right. Inside, tensordot copies all windows into a matrix, one window
-# after the other, and one row of a window is only three consecutive numbers in memory.
+# **1, the textbook.** ``sliding_window_view`` returns a view of all windows without copying them,
+# and ``tensordot`` multiplies. This code is short and correct. But internally, ``tensordot`` copies
+# all windows into a matrix, one window after the other, and a row of a window is a run of only
+# three consecutive numbers in memory.
 
 
 def textbook():
@@ -88,11 +90,12 @@ def textbook():
 
 
 # %%
-# **2, im2col.** For a fixed tap of the kernel, the pixels that it meets are a shifted image. So if
-# every window becomes a *column*, the matrix consists of shifted images, and it is filled in runs
-# of a row each: 16 numbers. This is what ``conv2d`` computes on its page,
-# ``functional/convolution.py``, and what a GPU runs. On a CPU the page hands the call to the
-# machine room, ``fast/``, the subject of the rest of this lesson; ``fast.off()`` closes its door.
+# **2, im2col.** Each weight of the kernel is multiplied with a shifted copy of the image. So if
+# every window becomes a *column* of the matrix, the matrix consists of shifted images, and it can
+# be copied in runs of one image row, which is 16 numbers. This is what the code of ``conv2d`` in
+# ``functional/convolution.py`` does, and what runs on a GPU. On a CPU, ``conv2d`` normally calls a
+# faster implementation in ``fast/``, which is the subject of the rest of this lesson;
+# ``fast.off()`` makes it run its own code instead.
 
 
 def im2col_page():
@@ -101,10 +104,10 @@ def im2col_page():
 
 
 # %%
-# **3, the batch innermost.** A row of 16 pixels is a short run. If the images are stored pixel by
-# pixel, each pixel with its value in all 256 images, a row is 16·256 numbers in one run. And the
-# product of filters and columns is the result in that same order, so that the next layer finds the
-# layout it needs. The array keeps its shape (N, C, H, W); only its strides differ. The code of the
+# **3, the batch innermost.** A row of 16 pixels is still a short run. If the 256 values that a
+# pixel has in the 256 images are stored next to each other, a row is a run of 16·256 numbers. The
+# product of filters and columns comes out in the same order, so the next layer receives the layout
+# it needs. The array keeps its shape (N, C, H, W); only its strides are different. The code of the
 # first AlexNet used this layout, and so do convolution and pooling in ``fast/``.
 
 pixels_first = in_order(images, BATCH_INNERMOST)
@@ -118,10 +121,11 @@ def batch_innermost():
 
 
 # %%
-# **4, stacked rows.** A window and the one below it share most of their rows. Expand the image
-# along the kernel's *width* only; the windows of an output row are then KH rows of the expanded
-# image, one after the other. Every pixel is copied KW times instead of KH·KW times. Here is the
-# idea on one image of 4x4 pixels, numbered from 1; 0 is the border.
+# **4, stacked rows.** A window and the one below it share most of their rows. So we copy pixels
+# only for the shifts along the kernel's *width*. The windows for one output row are then KH
+# consecutive rows of this expanded image, and every pixel is copied KW times instead of KH·KW
+# times. The figure shows the idea for one image of 4x4 pixels, numbered from 1, with a border of
+# zeros.
 
 small = np.arange(1.0, 17.0, dtype=np.float32).reshape(1, 4, 4, 1)  # (C, H, W, N)
 stacked = stack_rows(small, window, covered(window, range(4)), range(4))
@@ -140,19 +144,20 @@ for r, colour in ((0, VERMILION), (1, "black")):
     frame = {"fill": False, "edgecolor": colour, "linewidth": 2.5, "clip_on": False}
     axes[0].add_patch(plt.Rectangle((4 * r - 0.5, -0.5), 4, 9, **frame))
     axes[1].add_patch(plt.Rectangle((0.08 * r - 0.5, 3 * r - 0.5), 4 - 0.16 * r, 9, **frame))
-figure.suptitle("The windows of output row 0 (red) and row 1 (black) overlap in the stacked rows")
+figure.suptitle("The windows for output rows 0 (red) and 1 (black) overlap in the stacked rows")
 
 # %%
 # **5, tiles.** The more images there are, the more memory the columns take, stacked or not, and
-# soon more than a processor's cache has. So the layer is computed in *tiles*, each of some output
-# rows and columns, small enough that its stacked rows take a few megabytes however large the batch.
-# Tiles must not be too small, though: a matrix product has to be wide enough to be worth its call.
+# soon they no longer fit into a processor's cache. So the layer is computed in *tiles*. Each tile
+# covers some of the output rows and columns, so few that its stacked rows take a few megabytes
+# however large the batch is. Tiles must not be too small, though: a narrow matrix product does not
+# repay the cost of calling it.
 
 print(f"columns of the whole layer: {C * KH * KW * H * W * N * 4 / 2**20:.0f} MB")
 
 
 def many_products(columns, out):
-    for _ in range(8192 // columns.shape[1] + 1):  # long enough to be timed
+    for _ in range(8192 // columns.shape[1] + 1):  # long enough to time
         np.matmul(weight.reshape(F, -1), columns, out=out)
 
 
@@ -178,14 +183,14 @@ axes.set(
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# **6, memory that is used again.** The operating system provides memory page by page, at the first
-# write. A training step asks for the same sizes again and again, so the package keeps the blocks of
-# deleted arrays (``fast/free_list.py``).
+# **6, reused memory.** The operating system supplies memory page by page, when a page is first
+# written to, and that takes time. Training steps request blocks of the same sizes again and again,
+# so the package keeps the memory of deleted arrays and reuses it (``fast/free_list.py``).
 #
-# **7, all workers.** The tiles are dealt out to one thread per core.
+# **7, all workers.** The tiles are distributed to several threads, one per core.
 #
-# Now we measure the time and the memory that one call allocates. In steps 1 to 5 the free list
-# is switched off, and steps 1 to 6 run in one thread.
+# Now we measure the time that one call takes and the memory that it allocates. The free list is
+# switched off in steps 1 to 5, and steps 1 to 6 run in one thread.
 
 
 def stacked_rows():
@@ -193,7 +198,7 @@ def stacked_rows():
 
 
 def new_memory(function):
-    """The peak memory in megabytes that one call allocates, including its result."""
+    """The peak of the memory that one call allocates, including its result, in megabytes."""
     tracemalloc.start()
     function()
     _, most = tracemalloc.get_traced_memory()
@@ -205,11 +210,11 @@ settings = choice.TILE_BYTES, choice.workers, free_list.limit
 whole, alone = 2**40, lambda **size: 1  # one tile for all; one worker
 steps = {
     "1 textbook": (textbook, whole, alone, 0),
-    "2 im2col, the page": (im2col_page, whole, alone, 0),
+    "2 im2col": (im2col_page, whole, alone, 0),
     "3 batch innermost": (batch_innermost, whole, alone, 0),
     "4 stacked rows": (stacked_rows, whole, alone, 0),
     "5 tiles": (stacked_rows, settings[0], alone, 0),
-    "6 used memory": (stacked_rows, settings[0], alone, settings[2]),
+    "6 reused memory": (stacked_rows, settings[0], alone, settings[2]),
     f"7 workers ({worker_count()})": (stacked_rows, *settings),
 }
 expected = textbook()
@@ -221,7 +226,7 @@ with one_blas_thread():
         np.testing.assert_allclose(function(), expected, rtol=1e-3, atol=1e-3)
         measured[name], memory[name] = seconds(function), new_memory(function)
         rate = operations / measured[name] / 1e9
-        print(f"{name:<20} {measured[name] * 1e3:6.1f} ms   {rate:4.0f} billion operations a second"
+        print(f"{name:<20} {measured[name] * 1e3:6.1f} ms   {rate:4.0f} billion operations/s"
               f"   {memory[name]:4.0f} MB")  # fmt: skip
 choice.TILE_BYTES, choice.workers, free_list.limit = settings
 
@@ -230,7 +235,7 @@ names, times = list(measured), 1e3 * np.array(list(measured.values()))
 axes.barh(names, times, color=[GREY, GREY, GREY, BLUE, BLUE, BLUE, VERMILION], height=0.65)
 beside = {"textcoords": "offset points", "va": "center", "fontsize": 9}
 for name, milliseconds in zip(names, times, strict=True):
-    words = f"{milliseconds:.0f} ms, {times[0] / milliseconds:.1f} times as fast as 1"
+    words = f"{milliseconds:.0f} ms, {times[0] / milliseconds:.1f} times as fast as step 1"
     words += f", {memory[name]:.0f} MB"
     axes.annotate(words, (milliseconds, name), (4, 0), backgroundcolor="white", **beside)
 ceiling = operations / peak * 1e3
@@ -243,25 +248,27 @@ axes.set(xlabel="milliseconds for one forward pass")
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# Steps 2 to 4 save time, because each copies in longer runs, or copies less. Do not expect the same
-# of 5 and 6 in this loop. They are about memory: a tile bounds what a layer needs on top of its
-# result, and it is the unit of work that step 7 distributes. This loop requests the same few sizes
-# all the time, so the C library, too, keeps the blocks; a training step requests many sizes. How
-# much step 7 gains depends on what else your cores are doing.
+# Steps 2 to 4 save time because each of them copies in longer runs or copies less. Do not expect
+# the same from steps 5 and 6 in this loop. They are about memory: tiles limit how much memory a
+# layer needs in addition to its result, and they are the units of work that step 7 distributes.
+# Because this loop keeps requesting the same few sizes, the C library, too, keeps the blocks and
+# reuses them; a training step requests many different sizes. How much step 7 gains depends on what
+# else your cores are doing.
 #
 # What the backward pass does
 # ---------------------------
-# The gradient of the weights needs the windows again. They are *computed again*, on the page and in
-# the machine room, because keeping them would take KH·KW times the memory of the image. The
-# gradient of the image reverses the copying: col2im adds every number of a column to the pixel that
-# it was copied from, and the machine room can do that with stacked rows. With a stride of 1 there
-# is another way, a convolution of dy with kernels turned by 180 degrees; ``choice.flip_kernels``
-# uses it for layers with many channels, such as this one. Here are both gradients, in one thread.
+# The gradient with respect to the weights needs the windows again. Both the code in ``functional/``
+# and that in ``fast/`` *recompute* them, because storing them would take KH·KW times the memory of
+# the image. The gradient with respect to the image reverses the copying: col2im adds every number
+# in a column to the pixel that it was copied from, and ``fast/`` can do that with stacked rows.
+# With a stride of 1 there is a second way, a convolution of dy, the gradient of the output, with
+# kernels rotated by 180 degrees; ``choice.flip_kernels`` selects it for layers with many channels,
+# such as this one. We measure both gradients together, in one thread.
 
 dy = rng.normal(size=(N, F, H, W)).astype(np.float32)
 choice.workers = alone
 for name, door, order in (
-    ("page", fast.off(), (0, 1, 2, 3)),  # each with the images in its own order
+    ("im2col", fast.off(), (0, 1, 2, 3)),  # each gets the images in its own memory order
     ("fast", nullcontext(), BATCH_INNERMOST),
 ):
     x = Tensor(in_order(images, order), requires_grad=True)
@@ -270,29 +277,29 @@ for name, door, order in (
         forward = seconds(lambda x, w: conv2d(x, w, padding=1), x, w)
         node = conv2d(x, w, padding=1).node
         backward = seconds(node.backward, in_order(dy, order))
-    print(f"{name}   forward {forward * 1e3:5.1f} ms   both gradients {backward * 1e3:5.1f} ms")
+    print(f"{name:<6}   forward {forward * 1e3:5.1f} ms   both gradients {backward * 1e3:5.1f} ms")
 choice.workers = settings[1]
 
 # %%
 # Look back
 # ---------
-# Nothing here is a new formula. The seven results agree to rounding, and the fastest still does
-# every one of the multiplications that the textbook does. What changed is how the numbers move
-# through memory. There are cleverer algorithms that multiply less (Winograd's, for 3x3 kernels);
-# their gain would be additional.
+# No step changed the formula. The seven results agree up to rounding, and the fastest version still
+# performs all the multiplications of the textbook version. What changed is how the numbers move
+# through memory. There are algorithms that need fewer multiplications (Winograd's, for 3x3
+# kernels); their gain would come on top of this one.
 
 # %%
 # Three things to try
 # -------------------
-# 1. Change ``N`` to 1. Which steps become pointless? Expect step 3 to equal step 2, because with
-#    one image the batch is innermost in either order. Steps 4 to 7 copy columns as well: so few
-#    windows are not worth stacking (``choice.use_columns``).
-# 2. Make the kernel 1x1 without padding, and then 7x7 with a padding of 3: in ``KH``, ``KW`` and
-#    ``window``, in ``np.pad`` and in ``padding=1``. Expect stacked rows to save nothing for 1x1,
-#    and most for 7x7, above all memory.
+# 1. Change ``N`` to 1. Which steps become pointless? Expect step 3 to be the same as step 2,
+#    because with one image the two orders are the same. Steps 4 to 7 use im2col as well, because
+#    stacking does not pay off for so few windows (``choice.use_columns``).
+# 2. Use a 1x1 kernel without padding, and then a 7x7 kernel with a padding of 3: change ``KH``,
+#    ``KW``, ``window``, the arguments of ``np.pad``, and ``padding=1``. Expect stacked rows to save
+#    nothing for 1x1, and most for 7x7, especially in memory.
 # 3. Set ``choice.TILE_BYTES`` to 64 KB and to 64 MB before the measurement. Expect the memory of
-#    step 5 to follow, and the time to change far less.
+#    step 5 to change accordingly, and the time to change far less.
 #
-# **Next lesson:** the course ends here; begin again with lesson 2, and read ``fast/``
+# **Next lesson:** this is the last one; next, read ``minivision/fast/`` itself
 
 plt.show()

@@ -1,7 +1,7 @@
-"""Rows of results in docs/results: where they are, and what they record besides their numbers.
+"""Rows of results in docs/results: where they are stored, and what they record besides numbers.
 
 The measuring scripts in this folder write each row as soon as it is measured, so an interrupted
-script resumes where it was.
+script resumes where it stopped.
 """
 
 import json
@@ -27,7 +27,7 @@ def write_rows(path, rows):
 
 
 def provenance():
-    """What else is needed to repeat a row: the commit, whether it was changed, versions."""
+    """What is needed to repeat a row: the commit, whether files differed from it, and versions."""
     commit = _git("rev-parse", "HEAD").strip()
     changed = _git("status", "--porcelain", "minivision", "examples").strip()
     libraries = ("minivision", "numpy", "opencv-python-headless", "simplejpeg")
@@ -45,13 +45,13 @@ def _git(*words):
 
 
 class Table:
-    """The rows of one file of results. An existing row is not measured again."""
+    """The rows of one results file; a row that exists is not measured again."""
 
     def __init__(self, path):
         self.path, self.rows = path, read_rows(path)
 
     def row(self, key, measure):
-        """The row with these entries; measure() -> its numbers, if there is none yet."""
+        """The row whose entries match key; if there is none, measure() -> its numbers."""
         for row in self.rows:
             if all(row.get(name) == value for name, value in key.items()):
                 return row

@@ -1,15 +1,15 @@
-"""LeNet-5, modern and of 1998, on the 60,000 digits of MNIST: three seeds each, recorded.
+"""The modern LeNet-5 and that of 1998 on the 60,000 digits of MNIST, with three seeds each.
 
     python examples/train_lenet5_mnist.py [--models lenet5 lenet5_original] [--seeds 0 1 2]
 
-Every row is one `minivision train --dataset mnist …`. An interrupted run resumes; a finished one is
-not repeated. The first seed is trained with every candidate of a model, and the one with the best
-validation accuracy is trained with the others. Everything else is the command's default for MNIST:
-Adam, half a cosine, shifts of one pixel. The test set is read once per run, after the last epoch,
-and chooses nothing.
+Every row is the result of one `minivision train --dataset mnist …`. An interrupted run resumes; a
+finished run is not repeated. For each model, every candidate is trained with the first seed, and
+the one with the best validation accuracy is then trained with the other seeds. All other settings
+are the command's defaults for MNIST: Adam, a half-cosine schedule, shifts by one pixel. The test
+set is read once per run, after the last epoch, and is not used to choose anything.
 
-Writes docs/results/lenet5_mnist.json, where `commit` is the one checked out when a row was written
-and `chosen` says whether its candidate was selected.
+Writes docs/results/lenet5_mnist.json, where `commit` is the commit that was checked out when a row
+was written, and `chosen` says whether the row's candidate was selected.
 """
 
 import argparse

@@ -1,13 +1,14 @@
-"""A small VGG with batch normalisation on the 45,000 training images of CIFAR-10 (JPEG), recorded.
+"""A small VGG with batch normalisation, trained on the 45,000 training images of CIFAR-10 (JPEG).
 
     python examples/train_vgg_small_cifar10.py [--epochs 12] [--seed 0] [--workers 0]
 
-289,194 parameters: three blocks of two 3x3 convolutions with 32, 64 and 128 filters, each followed
-by batch normalisation and ReLU, the mean of every map, one linear layer. Flips and crops; SGD with
-Nesterov momentum 0.9 and weight decay 5e-4, a learning rate that rises to 0.1 in the first epoch
-and falls along half a cosine. Nothing was chosen by looking at an accuracy; the test images are
-read once, after the last epoch. The same command resumes an interrupted run. Adds a row to
-docs/results/vgg_small_cifar10.json, whose `training_seconds` is what the epochs took together.
+The network has 289,194 parameters: three blocks of two 3x3 convolutions with 32, 64 and 128
+filters, each convolution followed by batch normalisation and ReLU, then the mean of every map and
+one linear layer. Training uses flips and crops, and SGD with Nesterov momentum 0.9 and weight decay
+5e-4; the learning rate rises to 0.1 during the first epoch and then falls along half a cosine. No
+setting was chosen by looking at an accuracy, and the test images are read once, after the last
+epoch. Running the same command again resumes an interrupted run. Adds a row to
+docs/results/vgg_small_cifar10.json, whose `training_seconds` is the total time of all epochs.
 """
 
 import os
