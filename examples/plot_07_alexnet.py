@@ -86,8 +86,8 @@ figure.suptitle("Convolutions (blue) do the work, fully connected layers (orange
 # cause most of the work, while nearly all weights are in the fully connected layers, which use each
 # of them only once.
 #
-# Runs made beforehand
-# --------------------
+# Recorded measurements
+# ---------------------
 # We tested most of the ideas below by adding them to, or removing them from, a small AlexNet for
 # images of 32x32 pixels (``alexnet_small``: the same layers with fewer maps). All variants were
 # trained on a few thousand images from CIFAR-10 (``examples/measure_network_choices.py``). Every
