@@ -49,7 +49,9 @@ def check_fast(
     for i, (page, fast_form) in enumerate(zip(*results, strict=True)):
         what = "the value" if i == 0 else f"the gradient of {name_of(function, i - 1)}"
         if (page is None) != (fast_form is None):
-            raise GradientError(f"gradcheck: only one of functional/ and fast/ returns {what}")
+            raise GradientError(
+                f"gradcheck: only one of functional/ and its fast form returns {what}"
+            )
         if page is None or page.size == 0:
             continue
         size = float(abs(page).max())
@@ -57,8 +59,8 @@ def check_fast(
         worst = max(worst, error)
         if not error <= tolerance:
             raise GradientError(
-                f"gradcheck: {what} differs between functional/ and fast/ by {error:.1e} of "
-                f"its largest entry (tolerance {tolerance:.0e})"
+                f"gradcheck: {what} differs between functional/ and the fast form by {error:.1e} "
+                f"of its largest entry (tolerance {tolerance:.0e})"
             )
     return worst
 
@@ -84,7 +86,7 @@ def name_of(function: Callable, i: int) -> str:
 
 
 def float64_copy(i: int, x: Any) -> Array:
-    """A copy of input i; TypeError for another dtype."""
+    """A copy of input i; TypeError for any other dtype."""
     array = x.data if isinstance(x, Tensor) else x
     if getattr(array, "dtype", None) != np.float64:
         came = getattr(array, "dtype", kind(array))

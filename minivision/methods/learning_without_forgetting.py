@@ -62,7 +62,7 @@ def lwf_loss(
 
         L_old = -1/N Σ_n Σ_k y'_nk log ŷ'_nk,   y' = softmax(v/T),  ŷ' = softmax(z/T)
 
-    v are the recorded logits, z the current ones. (The paper writes y' = y^(1/T) / Σ y^(1/T) with
+    Here v are the recorded logits, z the current ones. (The paper has y' = y^(1/T) / Σ y^(1/T) with
     the probabilities y = softmax(v), which is equivalent.)      dz = λ_o·(ŷ' - y') / (T·N)
     Unlike the loss of distillation, this loss has no factor T².
 

@@ -3,7 +3,7 @@
     1. train a teacher on the labelled images, with noise
     2. let the teacher, in evaluation mode, label the unlabelled images, without noise
     3. keep the confident labels, the same number for each class       `filter_and_balance`
-    4. train a student, at least as large, on both sets of images, with noise
+    4. train a student at least as large as the teacher on all of these images, with noise
     5. make the student the new teacher, and return to step 2
 
 (Xie, Luong, Hovy & Le 2020, Algorithm 1.) The noise is augmentation, dropout and stochastic depth.
@@ -39,7 +39,7 @@ WEIGHTINGS = ("mean", "labelled")
 class Generation(NamedTuple):
     """A network to be trained, with its batches, its loss and its pseudo-labels."""
 
-    number: int  # 0 is the teacher
+    number: int  # 0 for the first teacher
     model: Module
     batches: JointBatches
     loss: Loss
@@ -47,9 +47,10 @@ class Generation(NamedTuple):
     chosen: np.ndarray | None = None  # indices of the unlabelled images used, perhaps repeated
 
     def report(self, truth: np.ndarray | None = None) -> dict[str, Any]:
-        """Numbers to record: the share of images used and, given the true labels, of correct ones.
+        """Numbers to record, such as the share of the unlabelled images that are used.
 
-        truth (M,): the true labels of the unlabelled images, if they are known.
+        truth (M,): the true labels of the unlabelled images, if known; they add the share of
+        pseudo-labels that are correct.
         """
         report: dict[str, Any] = {
             "generation": self.number,

@@ -83,7 +83,7 @@ def new_head(features: int, classes: int, hidden: Sequence[int] = ()) -> Sequent
 
 
 class OnBackbone(Module):
-    """A network that feeds the features of another network's backbone to a head of its own."""
+    """Base class of networks that add one or more new heads to the backbone of another network."""
 
     def __init__(self, backbone: Module):
         self.input_shape = getattr(backbone, "input_shape", None)

@@ -264,7 +264,7 @@ def test_history_refuses_epochs_that_do_not_rise_by_one(tmp_path, lines, fragmen
 @pytest.mark.parametrize("epoch", [0, 1, 3, 9])
 def test_run_log_refuses_an_epoch_that_does_not_follow_the_last(tmp_path, epoch):
     run = run_with_epochs(tmp_path, 1)
-    with refused(ValueError, "Run.log: the record", f"of epoch {epoch}", "expected epoch 2"):
+    with refused(ValueError, "Run.log: the record", f"for epoch {epoch}", "expected epoch 2"):
         run.log({"epoch": epoch})
     assert epochs(run) == [1]
 

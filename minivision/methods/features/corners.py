@@ -1,4 +1,4 @@
-"""Interest points: points that could be found again in another image of the scene; the corners.
+"""Interest points: the corners of an image, which can be found again in other images of the scene.
 
 Shift a small window over the image and measure how much its content changes. On a blank wall
 nothing changes; at an edge the content changes across the edge but not along it; at a corner it
