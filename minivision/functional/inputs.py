@@ -21,7 +21,7 @@ _NUMBERS = (int, float, np.generic)  # and bool, which is an int
 
 
 def tensors(function: str, optional: tuple[str, ...] = (), **arguments: Any) -> list[Any]:
-    """The named arguments as Tensors of one float dtype on one device.
+    """The named arguments as Tensors with the same float dtype, on the same device.
 
     Arrays are wrapped; None stays None for the names in `optional`. Raises TypeError for anything
     else and for mixed dtypes, ValueError for mixed devices.
