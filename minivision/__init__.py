@@ -1,10 +1,10 @@
 """minivision: a computer-vision course that runs.
 
 Read it in the order of `contents.py`: five chapters lead from the first array to a network that
-learns. In short:
+learns. These are the files and packages:
 
     backend.py     NumPy or CuPy
-    random.py      the generator that everybody shares, and keys
+    random.py      the random generator that layers share, and keyed generators
     autograd.py    the graph, and the backward pass
     tensor.py      Tensor and record
     errors.py      what the engine checks, and its error messages
@@ -13,14 +13,14 @@ learns. In short:
     gradcheck.py   is the gradient right?
     nn/            layers hold parameters and call one function
     optim/         SGD, Adam, schedules
-    models/        networks, written as they are drawn
+    models/        networks, written out as their figures show them
     transforms/    images to arrays; augmentation
     datasets/      digits, MNIST, your own folder; splits; the DataLoader
     training/      the loop, metrics, checkpoints, a run's folder
     analysis/      pictures and checks
     methods/       what to do with few images or few labels
     cli/           one file per command
-    fast/          the machine room: the same functions, faster
+    fast/          faster implementations of the same functions
 
 A training loop of your own, on a batch of noise (`training.fit` is one with everything around it):
 
@@ -39,7 +39,7 @@ A training loop of your own, on a batch of noise (`training.fit` is one with eve
     >>> bool(loss.item() < 0.5)
     True
 
-Importing minivision brings in the engine, nn and optim. The rooms that need OpenCV, matplotlib or
+`import minivision` brings in the engine, nn and optim. The packages that need OpenCV, matplotlib or
 scikit-learn are imported by name: `from minivision.datasets import digits`.
 """
 

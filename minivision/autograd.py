@@ -1,19 +1,21 @@
 """The graph, and the backward pass: how one loss becomes every gradient.
 
-A program computes many values and finally a loss L: one number that should become small. How much
-does L change if a value y changes a little? That is the gradient ∂L/∂y, written dy; it has y's
-shape. If y was computed from x, the chain rule gives dx from dy:
+A program computes many values and finally a loss L, the number that training should make small.
+How much does L change if a value y changes a little? The answer is the gradient ∂L/∂y, written dy,
+which has the same shape as y. If y was computed from x, the chain rule gives dx from dy:
 
-    dx = Σ dy · ∂y/∂x        over all functions that used x, and all entries of their results y
+    dx = Σ dy · ∂y/∂x        over all functions that use x, and all entries of their results y
 
-Every value has a *node*. It remembers its parents, the nodes of the values it was computed from,
-and its *backward function*, which multiplies dy by the derivatives of one function and returns one
-dx per parent. All nodes, from the loss back to the *leaves* (weights and inputs), form the *graph*.
-Nodes are numbered as they are made. Visited in descending order, each comes after all functions
-that used its value, so its dy is complete. A loop is enough; no recursion is needed.
+Every value has a *node*. The node remembers its parents, the nodes of the values it was computed
+from, and its *backward function*, which multiplies dy by the derivatives of one function and
+returns one dx per parent. All nodes, from the loss back to the *leaves* (weights and inputs), form
+the *graph*. Nodes are numbered as they are made. If we visit them in descending order, we reach
+each node after all the functions that used its value, so its dy is already complete. A simple loop
+is enough; no recursion is needed.
 
-A node holds no array except its gradient, and a backward function keeps only arrays, so there are
-no reference cycles and memory is freed as soon as a loss is dropped. Use each graph in one thread.
+A node holds no array except its gradient, and a backward function keeps only arrays. So there are
+no reference cycles, and memory is freed as soon as a loss is dropped. Use a graph in one thread
+only.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ mode = _Mode()
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Compute without a graph: nothing is kept for gradients. A context manager or a decorator.
+    """Compute without building a graph; works as a context manager and as a decorator.
 
     >>> from minivision import Tensor
     >>> w = Tensor([2.0], requires_grad=True)
@@ -62,11 +64,13 @@ def no_grad() -> Iterator[None]:
 class Node:
     """One value of the graph: how it was computed, and what has happened to it since.
 
-    A leaf (a weight, an input) has no backward function; its gradient is kept here. `number` is the
-    time at which the node was made and `changed[0]` the time of its array's last in-place change,
-    both from one clock. Backward functions keep their inputs; if one changes after the node was
-    made, the gradient would be wrong, so the backward pass refuses to compute it.
-    `window` (of a convolution or pooling) and `line` (of the program) only help to explain a graph.
+    A leaf (a weight or an input) has no backward function; its gradient is stored in its node.
+    `number` is the time at which the node was made and `changed[0]` is the time of the last
+    in-place change to its array, both read from the same clock. Backward functions keep their
+    inputs. If an input has changed since the node was made, the gradient would be wrong, so the
+    backward pass raises an error instead.
+    `window` (of a convolution or a pooling) and `line` (the line of the program that called the
+    function) only help to explain a graph.
     """
 
     __slots__ = (
@@ -98,7 +102,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        """The function that computed the value: as given, or the one that defines `backward`."""
+        """The name of the function that computed the value: given, or read from `backward`."""
         if self.backward is None or self.backward is errors.raise_freed:
             return "leaf"
         if self.given_name is not None:
@@ -112,8 +116,8 @@ def backward_steps(
 ) -> Iterator[tuple[str, Array, tuple]]:
     """Run the backward pass from y one function at a time: (function name, dy, gradients).
 
-    `y.backward()` exhausts this generator; you can also step through it to watch. The arrays that a
-    step yields are valid until the next one, so copy what you want to keep.
+    `y.backward()` exhausts this generator; you can also step through it to watch the pass. The
+    arrays that a step yields are valid only until the next step, so copy any that you want to keep.
 
     >>> from minivision import Tensor
     >>> x = Tensor([3.0], requires_grad=True)
@@ -134,19 +138,21 @@ def backward_steps(
     multiply [1.]
     multiply [19.]
 
-    Raises RuntimeError, before any gradient is written, if y requires no gradient, its graph has
-    been freed, or an input of a function has changed since; ValueError if y is not a scalar and no
-    gradient is given, or if the gradient's shape or dtype differs from y's.
+    Raises RuntimeError, before any gradient is written, if y does not require a gradient, if its
+    graph has been freed, or if an input of a function has changed since the forward pass. Raises
+    ValueError if y is not a scalar and no gradient is given, or if the gradient's shape or dtype
+    differs from y's.
     """
     dy = errors.first_gradient(y, gradient)
     return _chain_rule(_computed_before(y.node), y.node, dy, retain_graph)
 
 
 def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) -> Iterator:
-    """Call each backward function, last operation first, and pass its gradients on.
+    """Call each backward function, starting with the last operation, and pass its gradients on.
 
-    When a node's turn comes, every operation that used its value has already run, so its gradient
-    is complete. A leaf keeps it; a computed node passes it to its backward function.
+    When a node's turn comes, the backward function of every operation that used its value has
+    already run, so its gradient is complete. A leaf keeps the gradient; a computed node passes it
+    to its own backward function.
     """
     if root.backward is None:  # the loss is itself a leaf
         root.grad = dy.copy() if root.grad is None else root.grad + dy
@@ -174,13 +180,13 @@ def _chain_rule(order: list[Node], root: Node, dy: Array, retain_graph: bool) ->
                 parent.grad = errors.owned(dx, dy, gradients)  # a copy if others use the array
             elif parent.backward is None:
                 parent.grad += dx
-            else:  # not in place: the array may be shared, for example dy itself
+            else:  # not in place, because the array may be shared: it may be dy itself
                 arriving[parent] = arriving[parent] + dx if parent in arriving else dx
-        del backward, parents, parent, dy, gradients, dx  # before the next one allocates memory
+        del backward, parents, parent, dy, gradients, dx  # free them before the next step
 
 
 def _computed_before(root: Node) -> list[Node]:
-    """The computed nodes that root depends on (and root), in the order of their creation."""
+    """The computed nodes that root depends on, and root itself, in the order of creation."""
     order, seen = [root], {root}
     for node in order:  # the list grows as parents are found
         if node.backward is errors.raise_freed:

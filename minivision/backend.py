@@ -3,7 +3,7 @@
 Every function of the engine is written once and runs on both libraries: it uses the methods and
 operators of its arrays, and calls `array_module(x)` when it needs a function such as `xp.exp`.
 Nothing moves between host and GPU unless `to_device` or `to_host` is called. This file also counts
-the CPU cores available to us.
+the CPU cores that the process may use.
 
 You can skip this file on a first reading.
 """
@@ -23,7 +23,7 @@ Array: TypeAlias = Any
 
 @cache
 def find_cupy() -> ModuleType | None:
-    """CuPy, or None if it is not installed. The only place that imports it."""
+    """CuPy, or None if it is not installed. Only this function imports it."""
     try:
         import cupy  # optional, and slow to import (seconds)
     except ImportError:
@@ -47,7 +47,7 @@ def array_module(*arrays: Array) -> Any:
 
 
 def is_array(value: Any) -> bool:
-    """True for a NumPy or CuPy array, false for numbers, lists and everything else."""
+    """True for a NumPy or CuPy array; False for numbers, lists and everything else."""
     return isinstance(value, np.ndarray) or array_module(value) is not np
 
 
@@ -57,7 +57,7 @@ def device_of(array: Array) -> str:
 
 
 def resolve_device(device: str = "auto") -> str:
-    """The device meant by "cpu", "gpu", "gpu:N" or "auto" (a GPU if there is one).
+    """The full name of the device "cpu", "gpu", "gpu:N" or "auto" (a GPU if there is one).
 
     Raises ValueError if the name is unknown or there is no usable GPU.
 
@@ -82,9 +82,9 @@ def resolve_device(device: str = "auto") -> str:
 
 
 def to_device(array: Array, device: str) -> Array:
-    """Move the array to the named device (see `resolve_device`); unchanged if already there.
+    """Move the array to the named device (see `resolve_device`), unless it is already there.
 
-    CuPy uses one current GPU at a time; this call makes the target GPU current.
+    CuPy works on one GPU at a time, the current one; this call makes the target GPU current.
     """
     device = resolve_device(device)
     if device == "cpu":

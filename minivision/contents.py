@@ -1,8 +1,9 @@
-"""The table of contents: in which order to read the source, and why.
+"""The table of contents: the order in which to read the source.
 
-The first five chapters are the *spine*: three evenings, from the first array to a network
-that learns. The others follow the lessons, and each can be read alone. A *door* is a file that
-you can skip on a first reading: argument checks, devices, files, fast forms, lists of names.
+The first five chapters are the *spine*, about three evenings of reading that lead from the first
+array to a network that learns. The other chapters follow the lessons, and each can be read on its
+own. A *door* is a file that a first reading can do without: argument checks, devices, files, faster
+implementations, lists of names. You can skip this file on a first reading, too.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SPINE = [
         "__init__ contents backend random errors anomaly",
     ),
     chapter(
-        "The functions of LeNet",
+        "The functions LeNet needs",
         "Value and gradient side by side; a convolution as one matrix product.",
         "functional/arithmetic functional/activation functional/linear windows "
         "functional/convolution functional/pooling functional/softmax functional/losses",
@@ -82,7 +83,7 @@ CHAPTERS = [
     ),
     chapter(
         "Normalization, and AlexNet",
-        "What let a network of eight layers learn from photographs.",
+        "What made it possible to train a network of eight layers on photographs.",
         "functional/normalization functional/average_pooling functional/squashing "
         "functional/selection functional/joining functional/local nn/other_layers "
         "nn/normalization models/alexnet models/alexnet_small models/two_tower",
@@ -96,7 +97,7 @@ CHAPTERS = [
     ),
     chapter(
         "Images and augmentation",
-        "How a network never sees the same image twice.",
+        "How to show a network a new version of each image every time.",
         "pipeline resampling flips crops geometry random_geometry warps elastic light color jitter "
         "erasing mixing randaugment policy functional/warp",
         "__init__ checks windows tables nearest pixel_maps from_points random_warps handwriting",
@@ -125,7 +126,7 @@ CHAPTERS = [
     ),
     chapter(
         "Searching for a policy",
-        "Augmentation chosen by the validation images.",
+        "Augmentation chosen by its accuracy on the validation images.",
         "augmentation_search samplers trial",
         "parallel_trials",
         room="methods/",
@@ -150,7 +151,7 @@ CHAPTERS = [
     ),
     chapter(
         "The commands",
-        "The same things from the command line.",
+        "All of this from the command line.",
         "cli/train cli/evaluate cli/predict cli/explain cli/summary cli/receptive_field "
         "cli/gradcheck cli/backward cli/augment cli/transfer cli/distill cli/forget_less "
         "cli/pseudo_label cli/self_train cli/search_augmentation cli/search_images "
@@ -160,7 +161,7 @@ CHAPTERS = [
     ),
     chapter(
         "The machine room",
-        "The same functions again, as fast as NumPy can do them.",
+        "The same functions again, as fast as NumPy allows.",
         "__init__ door choice memory convolution stacked_rows columns weight_gradient "
         "input_gradient pooling blocks activation normalization batch_normalization products",
         "free_list workers",

@@ -1,7 +1,7 @@
-"""What the engine checks, and the error messages it writes.
+"""The engine's checks and their error messages.
 
-You can skip this file on a first reading. `autograd.py`, which holds the chain rule, and
-`tensor.py` call these functions.
+You can skip this file on a first reading. Its functions are called by `autograd.py`, which holds
+the chain rule, and by `tensor.py`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def as_array(data: Any) -> Array:
-    """The data of a new Tensor: arrays as they are, Python numbers and lists as float32."""
+    """The data of a new Tensor: arrays unchanged, Python numbers and lists as float32."""
     if hasattr(data, "node"):
-        raise TypeError("Tensor: data is already a Tensor; use detach() for a new handle on it")
+        raise TypeError("Tensor: data is already a Tensor; use detach() to share its array")
     array = data if is_array(data) else np.asarray(data)
     if array is not data and array.dtype.kind in "fiu":
         array = array.astype(np.float32)
@@ -64,7 +64,7 @@ def refuse_in_place(tensor: Any, other: Any) -> NoReturn:
 
 
 def check_grad(tensor: Any, array: Array | None) -> None:
-    """Raise TypeError or ValueError unless the array could be the Tensor's gradient."""
+    """Raise TypeError or ValueError if the array cannot be the Tensor's gradient."""
     if array is not None and not is_array(array):
         raise TypeError(f"grad is {kind(array)}; expected an array or None")
     if array is not None and (array.shape, array.dtype) != (tensor.shape, tensor.dtype):
@@ -72,7 +72,7 @@ def check_grad(tensor: Any, array: Array | None) -> None:
 
 
 def check_requires_grad(tensor: Any, wanted: bool) -> None:
-    """Raise unless this Tensor is a leaf, and holds floats if it is to require a gradient."""
+    """Raise unless the Tensor is a leaf and, if it is to require a gradient, holds floats."""
     if tensor.node.backward is not None:
         raise RuntimeError(
             "requires_grad can only be set on a leaf; use detach() on a computed Tensor"
@@ -82,7 +82,7 @@ def check_requires_grad(tensor: Any, wanted: bool) -> None:
 
 
 def first_gradient(y: Any, gradient: Any) -> Array:
-    """The gradient that a backward pass from the Tensor y starts with: 1 unless one is given."""
+    """The gradient from which a backward pass from the Tensor y starts; 1 by default."""
     if not y.requires_grad:
         raise RuntimeError(
             "backward: this Tensor was not computed from any Tensor with requires_grad=True"
@@ -138,10 +138,10 @@ def refuse_non_finite_gradients(node: Any, name: str, backward: Any, gradients: 
 
 
 def owned(dx: Array, dy: Array, gradients: tuple) -> Array:
-    """dx as the first gradient of a leaf: itself, or a copy if adding to it in place is not safe.
+    """The first gradient of a leaf: dx itself, or a copy if it is not safe to add to dx in place.
 
-    Later gradients are added in place. That is not safe if dx, one of these gradients, overlaps dy
-    or another gradient, or repeats one number (a broadcast view).
+    Later gradients are added in place. This is not safe if dx, which is one of `gradients`, shares
+    memory with dy or with another gradient, or if it repeats one number (a broadcast view).
     """
     xp = array_module(dx)
     repeated = dx.size > 1 and 0 in dx.strides
@@ -153,7 +153,7 @@ def owned(dx: Array, dy: Array, gradients: tuple) -> Array:
 
 
 def raise_freed(dy: Array | None = None) -> NoReturn:
-    """Replace each backward function after the backward pass: raise if it is called again."""
+    """Stand in for a backward function that has been freed: raise an error when called."""
     raise RuntimeError(
         "backward: this graph has already been freed by an earlier backward pass; compute the loss "
         "again, or call backward(retain_graph=True) the first time"
@@ -263,13 +263,13 @@ def require_alike(function: str, first_name: str, first: Any, name: str, value: 
 
 
 def require_probability(what: str, value: Any) -> None:
-    """ValueError if the value of `what`, an argument or an option, is not between 0 and 1."""
+    """Raise ValueError unless the value of `what`, an argument or option, is between 0 and 1."""
     if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value <= 1:
         raise ValueError(f"{what} is {value!r}; expected a number from 0 to 1")
 
 
 def require_one_of(what: str, value: Any, known: Iterable[Any]) -> None:
-    """ValueError if the value of `what`, an argument or an option, is not a known one."""
+    """Raise ValueError unless the value of `what`, an argument or option, is a known one."""
     known = list(known)
     if value not in known:
         raise ValueError(f"{what} is {value!r}; expected one of {', '.join(map(str, known))}")
@@ -286,7 +286,7 @@ INSTEAD = {
 
 
 def refuses_rng(build: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a builder of layers: for arguments that 0.1 had, say what to write instead."""
+    """Decorate a builder of layers: errors explain what replaces the arguments of version 0.1."""
 
     @wraps(build)
     def built(*arguments: P.args, **settings: P.kwargs) -> R:

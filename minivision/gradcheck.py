@@ -1,9 +1,9 @@
-"""Is the gradient right? Compare a backward function with numerical slopes of its function.
+"""Is the gradient right? Compare it with slopes of the function that are measured numerically.
 
 A gradient ∇f is a claim about small steps: f(x + ε·v) - f(x - ε·v) ≈ 2ε·⟨∇f, v⟩ for every
 direction v, where ⟨∇f, v⟩ is the sum of the products of their entries. `gradcheck` draws random
-directions, takes the steps in float64 and compares. It works on your own functions as well as on
-the engine's, and rejects vacuous checks.
+directions, takes the steps in float64 and compares the two sides. It works on your own functions as
+well as on the engine's, and it rejects a check that would prove nothing.
 """
 
 from __future__ import annotations
@@ -54,11 +54,12 @@ def gradcheck(
         numerical = ⟨f(x + ε·v) - f(x - ε·v), u⟩ / 2ε
         error     = |analytic - numerical| / max(|numerical|, ‖dx‖)
 
-    u is random, not ones: with ones the gradient of softmax is zero, and a wrong one would pass.
-    eps is ε in units of x; v has entries of about 1.
+    u is random rather than all ones: with ones the gradient of softmax is zero, and a wrong
+    gradient could pass. eps is ε in units of x; the entries of v are about 1 in size.
 
-    The code in functional/ is checked with the fast forms switched off. Then any fast forms that
-    handle these inputs are compared with it: see `check_fast`.
+    The code in functional/ is checked with the faster implementations of fast/, the fast forms,
+    switched off. Any fast form that handles these inputs is then compared with it: see
+    `check_fast`.
 
     Raises GradientError if an error exceeds the tolerance, or if the check would prove nothing:
     f does not depend on an input, changes its input, is random, is not finite, or has a kink
@@ -105,7 +106,7 @@ def _check_page(
         raise GradientError("gradcheck: the value of the function at these inputs is not finite")
     if not (middle == y.data).all():
         raise GradientError(
-            "gradcheck: two calls with the same inputs gave different values; fix its random seed"
+            "gradcheck: two calls with the same inputs gave different values; fix the random seed"
         )
     # float64 has 16 digits and values are sums: allow rounding errors of 1e-14 times the value.
     rounding = 1e-14 * float(xp.abs(middle).max()) / eps if middle.size else 0.0
@@ -147,9 +148,9 @@ def _slopes(
 ) -> Array:
     """∂f/∂v of every entry of f: the central difference over a step of ε on either side of a.
 
-    Raises if f has a kink there. Over a step of ε, a smooth function's slopes on the two sides
+    Raises GradientError if f has a kink there. The slopes of a smooth function on the two sides
     differ by about ε·f''; at a kink they differ by as much as the slopes themselves. The limit, a
-    hundredth of the slopes, is far from both.
+    hundredth of the slopes, is far from both values.
     """
     start = a.copy()
     a[...] = start + eps * v  # `value` reads a

@@ -1,4 +1,4 @@
-"""The second half of `gradcheck`: compare the fast forms with functional/.
+"""The second half of `gradcheck`: compare the faster implementations in fast/ with functional/.
 
 You can skip this file on a first reading.
 """
@@ -31,8 +31,8 @@ def check_fast(
 ) -> float:
     """Compare a function's fast forms with its code in functional/: the value and every gradient.
 
-    Returns the largest relative difference; 0 if no fast form was used or they are switched off.
-    Raises GradientError if it exceeds tolerance.
+    A fast form is a faster implementation in fast/. Returns the largest relative difference, or 0
+    if no fast form was used. Raises GradientError if the difference exceeds the tolerance.
     """
     results: list[list[Any]] = []
     for door in (fast.off, nullcontext):
@@ -49,7 +49,9 @@ def check_fast(
     for i, (page, fast_form) in enumerate(zip(*results, strict=True)):
         what = "the value" if i == 0 else f"the gradient of {name_of(function, i - 1)}"
         if (page is None) != (fast_form is None):
-            raise GradientError(f"gradcheck: only one of the page and the fast form returns {what}")
+            raise GradientError(
+                f"gradcheck: only one of functional/ and its fast form returns {what}"
+            )
         if page is None or page.size == 0:
             continue
         size = float(abs(page).max())
@@ -57,8 +59,8 @@ def check_fast(
         worst = max(worst, error)
         if not error <= tolerance:
             raise GradientError(
-                f"gradcheck: {what} differs between the page and the fast form by {error:.1e} of "
-                f"its largest entry (tolerance {tolerance:.0e})"
+                f"gradcheck: {what} differs between functional/ and the fast form by {error:.1e} "
+                f"of its largest entry (tolerance {tolerance:.0e})"
             )
     return worst
 
@@ -84,7 +86,7 @@ def name_of(function: Callable, i: int) -> str:
 
 
 def float64_copy(i: int, x: Any) -> Array:
-    """A copy of input i; TypeError for another dtype."""
+    """A copy of input i; TypeError for any other dtype."""
     array = x.data if isinstance(x, Tensor) else x
     if getattr(array, "dtype", None) != np.float64:
         came = getattr(array, "dtype", kind(array))

@@ -1,8 +1,8 @@
 """Random numbers: one shared generator, and keyed generators whose draws can be repeated.
 
 Layers draw their weights when they are built, and dropout draws its masks, from one generator.
-`manual_seed` sets it. It starts from seed 0, so a script prints the same numbers every time it
-runs. (PyTorch's starts from a different seed each time.)
+`manual_seed` sets it. The generator starts from seed 0, so a script prints the same numbers every
+time it runs. (PyTorch's generator starts from a different seed each time.)
 
 A run that was stopped and resumed must draw the same numbers as a run that was never stopped. Its
 random numbers therefore come from separate generators, `keyed(purpose, …)`, which depend only on
@@ -25,21 +25,21 @@ import numpy as np
 class Key(IntEnum):
     """The purpose of a keyed generator: the first number of its key. Comments list the others.
 
-    Without it, (seed, epoch) and (seed, epoch, 0) would give the same numbers: NumPy pads short
-    keys with zeros.
+    Without the purpose, the keys (seed, epoch) and (seed, epoch, 0) would draw the same numbers,
+    because NumPy pads short keys with zeros.
     """
 
     ORDER = 1  # seed, epoch: the order of the images
     IMAGE = 2  # seed, epoch, index: the augmentation of one image
     LAYER = 3  # seed, step, position, call: a layer's draws, such as dropout's mask
     MIXING = 4  # seed, step: how the images of a batch are mixed
-    SHAPE = 5  # seed, index: a drawn image
+    SHAPE = 5  # seed, index: a synthetic image
     GRID = 6  # seed: the order in which a grid of settings is tried
     SEQUENCE = 7  # seed, number: the settings of one trial
 
 
 def keyed(purpose: Key, *numbers: int) -> np.random.Generator:
-    """The generator for this purpose and these numbers: it always draws the same values.
+    """The generator for this purpose and these numbers, which always draws the same values.
 
     >>> float(keyed(Key.LAYER, 0, 3).random()) == float(keyed(Key.LAYER, 0, 3).random())
     True
@@ -59,9 +59,10 @@ def generator() -> np.random.Generator:
 class manual_seed:  # noqa: N801  (called like a function, as in PyTorch)
     """Set the generator that layers draw from to `np.random.default_rng(seed)`.
 
-    Further numbers give other generators for the same seed: `manual_seed(seed, generation)`; a
-    generation of 0 is the same as none. As a context manager it restores the previous generator
-    afterwards, so other draws are not affected:
+    Further numbers give different generators for the same seed, as in
+    `manual_seed(seed, generation)`; generation 0 gives the same generator as the seed alone. As a
+    context manager, `manual_seed` restores the previous generator at the end of the block, so that
+    other draws are not affected:
 
     >>> from minivision.nn import Linear
     >>> with manual_seed(3):
@@ -95,7 +96,7 @@ _skipping = _Skipping()
 
 @contextmanager
 def skip_init() -> Iterator[None]:
-    """Build layers in this thread with weights of 0, to be loaded or drawn later.
+    """Build layers whose weights are 0, to be loaded or drawn later; affects only this thread.
 
     >>> from minivision.nn import Linear
     >>> with skip_init():

@@ -1,8 +1,8 @@
 """Tensor: an array that remembers how it was computed, and `record`, which adds it to the graph.
 
-A Tensor is a handle on its array and on a node of the graph. A function of the engine computes its
-value, defines an inner `backward(dy)` and passes both to `record`. Backward functions compute with
-arrays, not with Tensors: there are only first-order gradients, which keeps the code easy to read.
+A Tensor holds an array and a node of the graph. A function of the engine computes a value, defines
+an inner `backward(dy)` and passes both to `record`. Backward functions compute with arrays, not
+with Tensors, so there are only first-order gradients; this keeps the code easy to read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The array itself. `t.data = …` and `t.data -= …` are detected; see `mark_changed`."""
+        """The array itself. `t.data = …` and `t.data -= …` call `mark_changed` automatically."""
         return self._data
 
     @data.setter
@@ -52,12 +52,15 @@ class Tensor:
         self.mark_changed()
 
     def replace(self, array: Array) -> None:
-        """Take another array of this shape, of any float dtype, on any device (Module.to)."""
+        """Replace the array by one with the same shape and any float dtype, on any device."""
         self._data, self.node.dtype = array, array.dtype
         self.mark_changed()
 
     def mark_changed(self) -> None:
-        """Report a change of the array, such as `t.data[i] = …`: older graphs refuse to use it."""
+        """Call this after changing the array in place, for example with `t.data[i] = …`.
+
+        A backward pass that needs the old values will then raise an error.
+        """
         self.node.changed[0] = next(clock)
 
     @property
@@ -80,12 +83,12 @@ class Tensor:
         self.node.requires_grad = wanted
 
     def retain_grad(self) -> Tensor:
-        """Keep this intermediate value's gradient in `.grad` too. Returns the Tensor."""
+        """Keep the gradient in `.grad` even if this Tensor is not a leaf. Returns the Tensor."""
         self.node.keeps_grad = True
         return self
 
     def detach(self) -> Tensor:
-        """The same array, cut off from the graph. A change made through it is still detected."""
+        """A Tensor that shares this array but not the graph. Changes to the array are detected."""
         detached = Tensor(self._data)
         detached.node.changed = self.node.changed
         return detached
@@ -93,7 +96,8 @@ class Tensor:
     def backward(self, gradient: Array | None = None, *, retain_graph: bool = False) -> None:
         """Add dy·∂self/∂leaf to `.grad` of every leaf that requires it, and free the graph.
 
-        gradient: dy, an array of this shape; 1 for a scalar. retain_graph: do not free the graph.
+        gradient: dy, an array with the shape of this Tensor; 1 by default if it is a scalar.
+        retain_graph: do not free the graph.
         """
         # Run all steps. A deque of length 0 drops each one as soon as it is done.
         deque(backward_steps(self, gradient, retain_graph=retain_graph), maxlen=0)
@@ -123,7 +127,7 @@ class Tensor:
 
     def __len__(self) -> int:
         if self.ndim == 0:
-            raise TypeError("a Tensor without axes has no length")
+            raise TypeError("a zero-dimensional Tensor has no length")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -239,15 +243,15 @@ class Tensor:
         return functional.var(self, axis, keepdims, correction)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The largest entry.  dx = dy there, shared equally if several are largest."""
+        """The largest entry.  dx = dy at that entry, split equally if several entries tie."""
         return functional.max(self, axis, keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The smallest entry.  dx = dy there, shared equally if several are smallest."""
+        """The smallest entry.  dx = dy at that entry, split equally if several entries tie."""
         return functional.min(self, axis, keepdims)
 
     def reshape(self, *shape: Any) -> Tensor:
-        """The same entries in another shape.  dx = dy in x's shape."""
+        """The same entries in a new shape.  dx = dy in x's shape."""
         return functional.reshape(self, *shape)
 
     def flatten(self, start_axis: int = 1) -> Tensor:
@@ -266,11 +270,11 @@ def record(
 ) -> Tensor:
     """Wrap the value y of a function in a Tensor and add its node to the graph.
 
-    inputs: the function's differentiable arguments, in the order of its signature: Tensors, or
-        None and arrays, which need no gradient.
-    backward: dy -> one array (or None) per input. It keeps no Tensor, changes nothing, and
-        returns dy, a view of dy or arrays of its own.
-    name: the function's name; by default that of the function in which `backward` is defined.
+    inputs: the arguments for which `backward` returns gradients, in the order of the function's
+        signature. Tensors can receive a gradient; None and arrays need none.
+    backward: dy -> one array (or None) per input. It may keep arrays, but no Tensors, and must not
+        modify dy or any array that it keeps. It returns dy, a view of dy, or new arrays.
+    name: the function's name; by default, the name of the function that defines `backward`.
     window: the `windows.Window` through which each entry of y sees the first input, if any.
 
     Under no_grad(), or if no input requires a gradient, `backward` is discarded.
@@ -283,7 +287,7 @@ def record(
     Tensor([6.], float32, from double)
     """
     if isinstance(y, np.generic):
-        y = np.asarray(y)  # NumPy turns results without axes into scalars
+        y = np.asarray(y)  # NumPy turns zero-dimensional results into scalars
     parents = tuple([x.node if isinstance(x, Tensor) else None for x in inputs])
     result = Tensor.__new__(Tensor)
     result._data = y

@@ -2,12 +2,13 @@
 
 Images are arrays (N, C, H, W): N images with C channels (colours, or feature maps), H pixels high
 and W wide. A *kernel* of KH x KW cells, called taps, is placed on the image and moved *stride*
-pixels at a time, over OH x OW positions. *Padding* is a border around the image, so the kernel
-can reach beyond its edge; with a *dilation* of 2 the taps are two pixels apart, with gaps between.
+pixels at a time, over OH x OW positions. *Padding* is a border around the image, which lets the
+kernel reach beyond the edge; with a *dilation* of 2 the taps are two pixels apart, with gaps in
+between.
 
-Consider one tap (i, j): the pixels it covers over all positions form a regular grid, a strided view
-of the image, which copies nothing. Convolution, pooling and their gradients are built from these
-views.
+Consider one tap (i, j). The pixels that it covers over all positions form a regular grid: a strided
+view of the image, which needs no copy. Convolution, pooling and their gradients are built from
+these views.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Window(NamedTuple):
 
 
 def with_border(x: Array, padding: tuple[int, int], value: float = 0) -> Array:
-    """x (N, C, H, W) with a border of this value around each map; x itself if padding is 0."""
+    """x (N, C, H, W) with a border of `value` around each map; x itself if padding is 0."""
     N, C, H, W = x.shape
     PH, PW = padding
     if PH == PW == 0:
@@ -78,7 +79,7 @@ def with_border(x: Array, padding: tuple[int, int], value: float = 0) -> Array:
 
 
 def without_border(padded: Array, padding: tuple[int, int]) -> Array:
-    """The inside of a bordered array, as a view: undoes `with_border`."""
+    """The interior of a padded array, as a view: the inverse of `with_border`."""
     N, C, H, W = padded.shape
     PH, PW = padding
     return padded[:, :, PH : H - PH, PW : W - PW]

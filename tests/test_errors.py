@@ -65,7 +65,7 @@ def checked(x, **settings):
     (lambda: np.add(ARRAY, ROW), TypeError, "'Tensor'", "ufuncs"),
     (lambda: ROW.__setitem__(0, 3.0), TypeError, "item assignment", "t.data[…]"),
     (lambda: len(NUMBER), TypeError, "Tensor", "no length"),
-    (lambda: iter(NUMBER), TypeError, "a Tensor", "no length"),
+    (lambda: iter(NUMBER), TypeError, "zero-dimensional", "no length"),
     (lambda: bool(ROW), ValueError, "truth value", "ambiguous"),
     (lambda: f"{ROW:.1f}", ValueError, "format code", "'f'"),
 

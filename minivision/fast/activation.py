@@ -27,13 +27,14 @@ def relu(x: Array) -> tuple[Array, Callable]:
 
 
 def _relu(x: Array, y: Array) -> None:
-    # Compare with an array of zeros: NumPy's loop for a single number is slower.
+    # Compare with an array of zeros, because NumPy's loop for a single number is slower.
     zeros = _zeros(choice.BLOCK, x.dtype)[: x.size] if x.ndim == 1 and x.size <= choice.BLOCK else 0
     np.maximum(x, zeros, out=y)
 
 
 def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
-    # dy's bits, as integers, times 1 or 0: as floats, ∞·0 would be NaN. np.where is slower.
+    # Multiply the bits of dy, as integers, by 1 or 0: with floats, ∞·0 would be NaN. (np.where is
+    # slower.)
     bits = bits_of(dx)
     np.not_equal(y, 0, out=bits, casting="unsafe")
     bits *= bits_of(dy)

@@ -1,8 +1,8 @@
 """Batch normalization, a few channels at a time, so that they stay in the cache for all passes.
 
-With the channels outermost in memory, a channel is one long row: its mean, its variance and the
-result need one pass over memory; the page needs seven. More threads would not speed it up: its
-calls are too short (fast/workers.py).
+With the channels outermost in memory, a channel is one long row. Its mean, its variance and the
+result need one pass over memory; the code in functional/ needs seven. More threads would not help,
+because the calls are too short (see fast/workers.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def batch_norm(
 ) -> tuple[Array, Callable, tuple[Array, Array]]:
     """y = γ (x - μ) / √(σ² + ε) + β, its backward function, and the μ (C) and σ² (C) used.
 
-    given: μ and σ²; None for those of the batch. wanted: which gradients, of x, γ and β.
+    given: μ and σ²; None: those of the batch. wanted: which of dx, dγ and dβ are needed.
     """
     y = empty_like(x)
     rows, out = channel_rows(x), channel_rows(y)
@@ -62,7 +62,7 @@ def _gradients(
 ) -> tuple[Array, Array, Array]:
     """dx like x, dγ = Σ dy·x̂ (C) and dβ = Σ dy (C), with x̂ recomputed rather than kept.
 
-    of_batch: whether the statistics were computed from x, and so depend on it.
+    of_batch: whether the statistics were computed from x, and therefore depend on x.
     """
     dx = empty_like(x)
     dy_rows, rows, out = (channel_rows(a) for a in (dy, x, dx))
@@ -87,7 +87,7 @@ def _gradients(
 
 
 def _few_channels(C: int, m: int) -> list[slice]:
-    """All channels, as many at a time as fit in the cache with m values each."""
+    """Slices of the channels; those of a slice, with m values each, fit in the cache together."""
     return [slice(few.start, few.stop) for few in cut(C, choice.BLOCK // m)]
 
 

@@ -1,7 +1,7 @@
 """Elementwise work in blocks that stay in the cache, distributed among the workers.
 
-A formula of three steps reads and writes a large array three times. Block by block, the array is
-read from memory once: the later steps find each block in the cache.
+A formula with three steps reads and writes a large array three times. If it is applied block by
+block, the array is read from memory only once: the later steps find each block in the cache.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from minivision.fast.workers import part, share
 
 
 def in_blocks(work: Callable[..., None], *arrays: Array) -> None:
-    """Call work(*blocks) for corresponding blocks of arrays of one shape.
+    """Call work(*blocks) for corresponding blocks of arrays that have the same shape.
 
-    work changes some of its blocks in place. Arrays with the same memory layout, without gaps, are
-    split into blocks; others are passed to work whole, in one call.
+    work changes some of its blocks in place. Arrays are split into blocks if they have the same
+    memory layout, without gaps; otherwise, whole arrays are passed to work in one call.
 
     >>> x, y = np.arange(4.0), np.empty(4)
     >>> in_blocks(lambda x, y: np.add(x, 1, out=y), x, y)

@@ -1,7 +1,7 @@
 """When the fast forms run, and how their work is split: every rule in one place.
 
-Each rule was chosen by measurement (`python -m benchmarks rules`, docs/results/rules.json); none
-measures time at run time, so the same settings compute the same numbers.
+Each rule was chosen by measurement (`python -m benchmarks rules`, docs/results/rules.json). No rule
+measures time at run time, so the same settings always give the same numbers.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ def use_fast(x: Array) -> bool:
 
 
 def serves(operation: str, x: Array, window: Window | None = None) -> bool:
-    """Whether this call uses a fast form: they are switched on and one implements it.
+    """Whether this call uses a fast form: fast forms are switched on and one supports the call.
 
-    The stacked rows of a convolution's window must be consecutive, so vertical dilation is not
-    supported.
+    The stacked rows under a window must be consecutive, so vertical dilation is not supported.
 
     >>> serves("local_response_norm", np.ones((1, 3, 2, 2)))
     True
@@ -42,10 +41,10 @@ ELEMENTS_TO_SHARE = 2 * 2**20
 
 
 def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
-    """How many workers share an operation with this many multiply-adds, or a pass over elements.
+    """How many workers share an operation of so many multiply-adds or a pass over so many elements.
 
     Threads exchange the GIL at every NumPy call, and a waiting thread wakes slowly. So each call
-    should take a while, and each worker's share should outweigh the cost of many calls.
+    should take a while, and each worker's share should outweigh the cost of the extra calls.
     """
     if not door.is_open():
         return 1
@@ -58,13 +57,13 @@ def workers(*, multiply_adds: int = 0, elements: int = 0) -> int:
 
 BLOCK = 128 * 1024  # elements of each array
 POOLING_BYTES = 2 * 2**20  # of the image
-LEAST = 8 * 1024  # elements; below this the page is as fast
+LEAST = 8 * 1024  # elements; below this the code in functional/ is as fast
 
 
 def use_channel_rows(x: Array) -> bool:
-    """Whether batch normalization takes each channel of x, (N, C) or (N, C, H, W), as one row.
+    """Whether batch normalization treats each channel of x, (N, C) or (N, C, H, W), as one row.
 
-    It does if the channels are outermost in memory and the batch innermost.
+    It does if the channels are outermost in memory and the batch is innermost.
     """
     return use_fast(x) and x.transpose(*range(1, x.ndim), 0).flags.c_contiguous
 
@@ -82,7 +81,7 @@ def pooling_tile(window: Window, OH: int, bytes_per_line: int) -> tuple[int, int
 
 TILE_BYTES = 8 * 2**20  # of stacked rows
 PRODUCT_WIDTH = 4096  # columns of one matrix product
-FEW_PLACES = 2048  # windows, in the whole batch
+FEW_PLACES = 2048  # windows in the whole batch
 NARROW_PRODUCT = 128  # columns
 ADJOINT_BYTES = 4 * 2**20  # of the windows' gradients, before they are summed
 GRADIENT_BYTES = 8 * 2**20  # of stacked rows, when summing the gradient of the weights
@@ -93,7 +92,7 @@ def tile(
 ) -> tuple[int, int]:
     """How many output rows and columns a tile of a convolution has; filters: (G, F, KH·C·KW).
 
-    The columns are chosen for the width of the product, the rows to fill TILE_BYTES.
+    The number of columns sets the width of the product; the number of rows then fills TILE_BYTES.
     """
     width = max(1, min(OW, PRODUCT_WIDTH // N))
     bytes_per_line = filters[2] // window.kernel[0] * width * N * itemsize
@@ -101,11 +100,11 @@ def tile(
 
 
 def use_columns(window: Window, rows: int, places_in_a_row: int) -> bool:
-    """Whether a convolution has so few windows that all are copied to columns at once.
+    """Whether a convolution has so few windows that all of them are copied to columns at once.
 
-    True for one image, or small maps of a few images, and also if each row has few positions: the
-    product of one row would be too narrow. (Flipped kernels may have negative padding, which crops
-    pixels; only stacked rows support that.)
+    True for a single image, for a few images with small maps, and if each row has so few positions
+    that the product for one row would be too narrow. (Flipped kernels may have negative padding,
+    which crops pixels; only stacked rows support it.)
     """
     few = rows * places_in_a_row <= FEW_PLACES or places_in_a_row < NARROW_PRODUCT
     return few and min(window.padding) >= 0
@@ -117,7 +116,7 @@ def column_rows(bytes_per_row: int) -> int:
 
 
 def adjoint_rows(bytes_per_row: int) -> int:
-    """How many output rows the adjoint form processes at once."""
+    """How many output rows `adjoint_work` processes at once."""
     return max(1, ADJOINT_BYTES // bytes_per_row)
 
 
@@ -127,7 +126,7 @@ def gradient_rows(stacked: int, summed: int, window: Window) -> int:
 
 
 def _rows_of(lines: int, window: Window) -> int:
-    """How many output rows this many image rows suffice for, at least one."""
+    """How many output rows can be computed from this many image rows; at least one."""
     return max(1, (lines - window.kernel[0]) // window.stride[0] + 1)
 
 

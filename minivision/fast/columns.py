@@ -1,13 +1,14 @@
 """Fast convolution for small outputs: im2col in one copy, and one matrix product.
 
-One image, or small maps of a few, have some hundred positions. Rearranging the weights for stacked
-rows would then take longer than the product. Here the weights are not rearranged, and all windows,
-a view of the padded image with six axes, are copied to columns at once:
+A single image, or a few images with small maps, have only a few hundred positions, so rearranging
+the weights for stacked rows would take longer than the product. Here the weights are not
+rearranged. All windows, which are a view of the padded image with six axes, are copied to columns
+at once:
 
     windows[c, i, j, r, s, n] = padded[c, r·stride + i·dilation, s·stride + j·dilation, n]
 
 The view repeats pixels instead of copying them: steps along i and along r move through the same
-memory, by different distances.
+memory, but by different distances.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def columns_work(
     window: Window,
     workers: int,
 ) -> Work:
-    """The work of each worker: fill its output rows of maps (G, F, OH, OW, N).
+    """The work of each worker: fill some output rows of maps (G, F, OH, OW, N).
 
     image (G, C, H, W, N), weight (G·F, C, KH, KW), bias (G·F).
     """

@@ -36,7 +36,7 @@ def conv2d(
     groups: int,
     wanted: Sequence[bool],
 ) -> tuple[Array, Callable]:
-    """The value of `functional.conv2d`, and its backward function: dx, dW and db as wanted."""
+    """The value of `functional.conv2d`, and its backward function: dx, dW and db if wanted."""
     order = memory_order(x) if wanted[0] else ()
     x = batch_innermost(x)
     y = convolve(x, weight, bias, window, groups)
@@ -108,7 +108,7 @@ def convolution_work(
     window: Window,
     workers: int,
 ) -> Work:
-    """The work of each worker: fill its part of maps (G, F, OH, OW, N).
+    """The work of each worker: fill one part of maps (G, F, OH, OW, N).
 
     image (G, C, H, W, N), weight (G·F, C, KH, KW), bias (G·F).
     """

@@ -1,14 +1,14 @@
-"""The door: the switch of the fast forms. While it is closed, only the code in functional/ runs.
+"""The door: the switch for the fast forms. While it is closed, only the code in functional/ runs.
 
-While the door is open, a function that has a fast form skips its page: a `print` or a
-`breakpoint()` there is not reached, and a mistake there has no effect.
+While the door is open, a function that has a fast form skips its page, the code in functional/: a
+`print` or a `breakpoint()` there is not reached, and a mistake there has no effect.
 
     with fast.off():        # closes it for this thread
         model(x)
 
 The environment variable `MINIVISION_FAST` sets the state at startup: 1 (open, the default) or 0
-(closed). `exact` excludes algorithms with larger rounding errors; there are none yet, so it means
-1. Fast forms may differ from the pages in the last digits.
+(closed). `exact` excludes algorithms with larger rounding errors; there are none yet, so it has the
+same effect as 1. The results of fast forms may differ from those of the pages in the last digits.
 """
 
 from __future__ import annotations

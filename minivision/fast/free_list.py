@@ -1,12 +1,12 @@
-"""Reused memory: when no array uses a block any more, the next array of its size gets it.
+"""Reused memory: once no array uses a block any more, the next array of the same size gets it.
 
-Memory fresh from the operating system is slow: its pages are assigned one by one, when first
-written, which noticeably slows a training step of a small network. Each step allocates the same
-sizes as the one before, so blocks are kept and reused.
+Fresh memory from the operating system is slow: its pages are assigned one by one when they are
+first written, which noticeably slows down a training step of a small network. Each step allocates
+the same sizes as the step before, so blocks are kept and reused.
 
-Nothing has to be returned. Every array made here, and every view of it, holds its block; when the
-list's own reference is the only one left, the block is free. CPython counts references, so the
-test is one comparison. If counts are unreliable, blocks are never reused.
+Blocks need not be returned explicitly. Every array made here, and every view of such an array,
+holds its block; when the list's own reference is the only one left, the block is free. CPython
+counts references, so the test is one comparison. If counts are unreliable, blocks are never reused.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FreeList(threading.local):
         self.held = 0
 
     def take(self, size: int) -> np.ndarray:
-        """A block of at least `size` bytes that no array uses; the most recently used, if any.
+        """A block of at least `size` bytes that no array uses: the last one used, or a new one.
 
         >>> blocks = FreeList()
         >>> block = blocks.take(2**20)

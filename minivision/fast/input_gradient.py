@@ -5,7 +5,8 @@ The adjoint form reverses the forward steps: Wᵀ · dy gives the gradient of ev
 
 The flipped form uses the fact that, with stride 1, a pixel's gradient is a sum over the positions
 around it: dx is dy convolved with the kernels rotated by 180°, with filters and channels swapped.
-It needs no summing, but its matrix has only C rows, so it pays off only with enough channels.
+This needs no separate summation, but the matrix has only C rows, so it pays off only with enough
+channels.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def flipped(weight: Array, window: Window, groups: int) -> tuple[Array, Window]:
 
 
 def adjoint_work(upstream: Array, filters: Array, dx: Array, window: Window, workers: int) -> Work:
-    """The work of each worker: fill dx (G, C, H, W, N) for its images.
+    """The work of each worker: fill dx (G, C, H, W, N) for some of the images.
 
     upstream (G, F, OH, OW, N), filters (G, F, KH·C·KW).
     """

@@ -42,7 +42,7 @@ def empty(shape: tuple[int, ...], like: Array, order: tuple[int, ...] | None = N
 
 
 def bits_of(x: Array) -> Array:
-    """The bits of floats as integers of the same size, a view: times 0 they give 0, even for ∞.
+    """A view of floats as integers of the same size. Multiplied by 0, even the bits of ∞ give 0.
 
     >>> (bits_of(np.array([np.inf, 2.0])) * [0, 1]).view(np.float64)
     array([0., 2.])
@@ -62,7 +62,7 @@ def memory_order(x: Array) -> tuple[int, ...]:
 
 
 def in_order(array: Array, order: tuple[int, ...]) -> Array:
-    """The array, copied unless its axes have this memory order, outermost first.
+    """The array, copied unless its axes already have this memory order, outermost first.
 
     >>> import numpy as np
     >>> in_order(np.zeros((2, 3, 4, 5)), BATCH_INNERMOST).strides
@@ -76,7 +76,7 @@ def in_order(array: Array, order: tuple[int, ...]) -> Array:
 
 
 def bordered(x: Array, padding: tuple[int, int], value: float = 0) -> Array:
-    """x (N, C, H, W) with a border of this value, batch innermost; x itself if it is that."""
+    """x (N, C, H, W) with a border of this value, batch innermost; copied only if necessary."""
     N, C, H, W = x.shape
     PH, PW = padding
     if PH == PW == 0:
@@ -88,5 +88,5 @@ def bordered(x: Array, padding: tuple[int, int], value: float = 0) -> Array:
 
 
 def batch_innermost(x: Array) -> Array:
-    """x (N, C, H, W), copied unless its batch is innermost in memory."""
+    """x (N, C, H, W), copied unless the batch is already innermost in memory."""
     return in_order(x, BATCH_INNERMOST)

@@ -1,6 +1,6 @@
-"""Local response normalization, a few pixels at a time, with all their channels.
+"""Local response normalization, for a few pixels at a time, with all their channels.
 
-The sum over neighbouring channels is a handful of shifted adds, and s^-0.75 is 1 / (√s·√√s),
+The sum over neighbouring channels is a handful of shifted additions, and s^-0.75 is 1 / (√s·√√s),
 which costs far less than a power.
 """
 
@@ -20,7 +20,7 @@ from minivision.fast.workers import part, share
 def local_response_norm(
     x: Array, size: int, alpha: float, beta: float, k: float
 ) -> tuple[Array, Callable]:
-    """y = x·s^-β and its backward function, which recomputes s and y rather than keep them."""
+    """y = x·s^-β and its backward function, which recomputes s and y instead of keeping them."""
 
     def value(x: Array, y: Array) -> None:
         scale = _scale(x, size, alpha, k)

@@ -3,8 +3,9 @@
 The maximum of a window is the maximum of the maxima of its columns: KH + KW steps instead of KH·KW.
 
 The gradient uses the maxima of the window's rows instead, so that the first maximum in reading
-order wins, as in PyTorch: first the row, then the column in it. Taps are tried in order; the first
-equal to the maximum takes the gradient, and the last tap takes what remains.
+order receives it, as in PyTorch: first the row is found, then the column within the row. Taps are
+tried in order; the first one equal to the maximum takes the gradient, and the last tap takes what
+remains.
 """
 
 from __future__ import annotations
@@ -84,13 +85,14 @@ def max_pool_gradient(dy: Array, x: Array, y: Array, window: Window) -> Array:
 
     The rows' maxima are recomputed, tile by tile, rather than kept.
     """
-    if np.isnan(y.max()):  # as on the page: NaN becomes ∞; the border is NaN, which never matches
+    # As in functional/pooling.py, NaN becomes ∞; the border is NaN, which never matches.
+    if np.isnan(y.max()):
         x, y = (np.where(np.isnan(a), np.inf, a) for a in (x, y))
     image = bordered(x, window.padding, np.nan).transpose(1, 2, 3, 0)
     maps, upstream = (batch_innermost(a).transpose(1, 2, 3, 0) for a in (y, dy))
     dimage = empty(image.shape, x)
     workers = choice.workers(elements=image.size)
-    # If windows tile the image without gaps, every pixel is covered once: no sums are needed.
+    # If windows tile the image without gaps, every pixel is covered once, so nothing is summed.
     (OH, OW), size = maps.shape[1:3], image.shape[1:3]
     disjoint = window.kernel == window.stride and size == (
         OH * window.kernel[0], OW * window.kernel[1],
@@ -166,7 +168,7 @@ def _peel(dy: Array, y: Array, taps: list[Array], dtaps: list[Array], disjoint: 
     """
     left, spare = bits_of(dy), bits_of(empty(dy.shape, dy))
     first, taken = empty(dy.shape, _MASK), None if disjoint else empty(dy.shape, dy)
-    rests = [spare] * (len(taps) - 1)  # where to write what is left
+    rests = [spare] * (len(taps) - 1)  # where to write the remaining gradient
     if disjoint and rests:
         rests[-1] = bits_of(dtaps[-1])
     for tap, dtap, rest in zip(taps[:-1], dtaps[:-1], rests, strict=True):

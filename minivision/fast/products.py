@@ -16,8 +16,8 @@ from minivision.fast.workers import one_blas_thread, share
 def linear(
     x: Array, weight: Array, bias: Array | None, wanted: Sequence[bool]
 ) -> tuple[Array, Callable]:
-    """The value of `functional.linear`, and its backward function: dx, dW and db as wanted."""
-    # (W xᵀ)ᵀ is x Wᵀ with the batch innermost in memory, as in the feature maps before it.
+    """The value of `functional.linear`, and its backward function: dx, dW and db if wanted."""
+    # (W xᵀ)ᵀ is x Wᵀ with the batch innermost in memory, as it is in the feature maps.
     y = multiply(weight, x.T).T
     if bias is not None:
         y += bias

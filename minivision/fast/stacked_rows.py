@@ -8,8 +8,9 @@ with the batch innermost. The windows of output row r are then the rows r·strid
 
     stacked[r·stride : r·stride + KH], seen as (KH·C·KW, OW·N), is the matrix of columns,
 
-a view. Consecutive output rows share KH - stride of these rows, so nothing is copied KH times, and
-no padded image is made. Weights must be laid out as (F, KH, C, KW) to match these columns.
+which is a view. Consecutive output rows share KH - stride of these rows, so nothing is copied KH
+times, and no padded image is made. Weights must be laid out as (F, KH, C, KW) to match these
+columns.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def stack_rows(
 def unstack_rows(stacked: Array, dx: Array, window: Window, lines: range, columns: range):
     """Add stacked (h, C, KW, w, N) to these rows of dx (C, H, W, N), all inside the image.
 
-    The adjoint of `stack_rows`: every number is added to the pixel it was copied from.
+    This is the adjoint of `stack_rows`: every number is added to the pixel it was copied from.
     """
     image = dx.transpose(1, 0, 2, 3)[_within(lines)]
     for j, met, pixels in taps(window, columns, dx.shape[2]):
@@ -72,7 +73,7 @@ def unstack_rows(stacked: Array, dx: Array, window: Window, lines: range, column
 
 
 def windows_of(stacked: Array, window: Window, rows: int) -> Array:
-    """stacked (h, C, KW, w, N) -> (rows, KH·C·KW, w·N): the columns of every output row, views."""
+    """stacked (h, C, KW, w, N) -> (rows, KH·C·KW, w·N): the columns of each output row, a view."""
     h, C, KW, w, N = stacked.shape
     KH, SH = window.kernel[0], window.stride[0]
     row, line, item = stacked.strides[0], w * N * stacked.itemsize, stacked.itemsize
@@ -86,9 +87,9 @@ def covered(window: Window, rows: range) -> range:
     return range(rows.start * SH - PH, (rows.stop - 1) * SH - PH + KH)
 
 
-@lru_cache(maxsize=4096)  # every step uses the same ones
+@lru_cache(maxsize=4096)  # every training step makes the same calls
 def taps(window: Window, columns: range, W: int) -> list[tuple[int, slice, slice]]:
-    """For each kernel column j: the places in a tile where it covers a pixel, and those pixels."""
+    """For each kernel column j: the tile columns where it covers a pixel, and these pixels."""
     found = []
     (_, KW), (_, SW), (_, PW), (_, DW) = window
     for j in range(KW):
@@ -100,7 +101,7 @@ def taps(window: Window, columns: range, W: int) -> list[tuple[int, slice, slice
 
 
 def inside(places: range, size: int) -> tuple[int, int]:
-    """The start and end of the part of a range that is valid as indices of an axis of this size.
+    """The start and end of the part of a range that lies within an axis of this size.
 
     >>> inside(range(-2, 8, 2), 5)
     (1, 4)
@@ -111,7 +112,7 @@ def inside(places: range, size: int) -> tuple[int, int]:
 
 
 def cut(n: int, size: int, workers: int = 1) -> list[range]:
-    """Split 0 to n into as few ranges of at most `size` as possible, as evenly as possible.
+    """Split 0 to n into as few ranges of at most `size` numbers as possible, of similar lengths.
 
     With several workers, each gets the same number of ranges, if n is large enough.
 

@@ -1,10 +1,10 @@
 """The gradient of the weights: every window times the gradient at its position, summed.
 
-    dW = Σ over all places: windows · dyᵀ        (KH·C·KW, places) · (places, F)
+    dW = Σ over all positions: windows · dyᵀ        (KH·C·KW, positions) · (positions, F)
 
-The windows are rebuilt, tile by tile, rather than kept from the forward pass: they are KH·KW times
-as large as the image. The product has its longer side first, which is faster in BLAS, and each
-worker sums its own tiles.
+The windows are rebuilt, tile by tile, rather than kept from the forward pass, because they are
+KH·KW times as large as the image. The product has its longer side first, which is faster in BLAS,
+and each worker sums its own tiles.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from minivision.windows import Window
 def weight_work(
     image: Array, upstream: Array, window: Window, workers: int
 ) -> tuple[list[Array], Work]:
-    """A sum (G, KH·C·KW, F) per worker, and the work of each worker: fill its own."""
+    """One sum (G, KH·C·KW, F) per worker, and the work of each worker: fill its own sum."""
     G, C, H, W, N = image.shape
     G, F, OH, OW, N = upstream.shape
     KH, KW = window.kernel
@@ -48,7 +48,7 @@ def weight_work(
 def _add_by_output_rows(
     total: Array, image: Array, dy: Array, window: Window, rows: range, columns: range
 ) -> None:
-    """For few channels: one product per output row, over all taps at once."""
+    """With few channels: one product per output row, over all taps at once."""
     stacked = stack_rows(image, window, covered(window, rows), columns)
     windows = windows_of(stacked, window, len(rows))
     R, M, places = windows.shape
@@ -60,9 +60,9 @@ def _add_by_output_rows(
 def _add_by_kernel_rows(
     total: Array, image: Array, dy: Array, window: Window, rows: range, columns: range
 ) -> None:
-    """For many channels: one product per kernel row i, over all output rows at once.
+    """With many channels: one product per kernel row i, over all output rows at once.
 
-    Summing large products costs as much as computing them, so there should be few.
+    Summing large products costs as much as computing them, so there should be few products.
     """
     KH, KW = window.kernel
     total = total.reshape(KH, -1, total.shape[1])
@@ -77,8 +77,8 @@ def _lines_of_kernel_rows(
 ) -> Iterator[tuple[int, Array]]:
     """Yield (i, lines): lines (C·KW, rows·OW·N) are the pixels that kernel row i covers.
 
-    With the channels outermost, consecutive rows are one long row. Kernel rows i, i + stride,
-    i + 2·stride, … cover the same image rows, shifted, so these are stacked once.
+    With the channels outermost, consecutive rows form one long row. Kernel rows i, i + stride,
+    i + 2·stride, … cover the same image rows, shifted, so these rows are stacked only once.
     """
     KH, KW = window.kernel
     SH, PH = window.stride[0], window.padding[0]

@@ -1,9 +1,9 @@
 """Workers: the calling thread and a few helpers share one operation.
 
 NumPy releases the GIL inside matrix products and long loops, so threads do run in parallel. An
-operation is split into parts that write to different memory; each worker gets its parts in
-advance, and the caller, which is worker 0, waits for all. A hand-over costs about as much as a
-small product, so the caller does small operations alone (fast/choice.py decides).
+operation is split into parts that write to different memory. Each worker is assigned its parts in
+advance, and the caller, which is worker 0, waits for the others. Handing work over costs about as
+much as a small product, so the caller does small operations alone (fast/choice.py decides).
 
 BLAS, the library behind `@`, has its own threads, which spin for a while after each product and
 slow down the helpers. It is limited to one thread while workers run.
@@ -36,7 +36,7 @@ SMALL_FOR_BLAS = 2**18  # multiply-adds; OpenBLAS computes smaller products in t
 def worker_count() -> int:
     """How many threads share an operation: MINIVISION_WORKERS, or one per usable core.
 
-    1 if no thread can be started, as in a browser.
+    The count is 1 if no thread can be started, as in a browser.
     """
     wanted = os.environ.get("MINIVISION_WORKERS", "")
     if wanted and not (wanted.isdecimal() and 1 <= int(wanted) <= LIMIT):
@@ -54,11 +54,11 @@ def worker_count() -> int:
 
 
 def share(work: Work, workers: int) -> None:
-    """Call work(0), …, work(workers - 1), each in its own thread, and wait for all.
+    """Call work(0), …, work(workers - 1), each in its own thread, and wait for all of them.
 
     The parts must write to different memory. An exception in one of them is raised here, after all
-    have ended. If called from inside a part, or while another thread's parts run, everything runs
-    in the calling thread: the same parts, so the same numbers.
+    parts have ended. If this function is called from inside a part, or while another thread's parts
+    are running, all parts run in the calling thread; they are the same, so the numbers are too.
     """
     if workers == 1:
         work(0)
@@ -84,7 +84,7 @@ def part(items: list, worker: int, workers: int) -> list:
 
 
 class _Helpers:
-    """Threads that wait for parts; started when first needed, they end with the program."""
+    """Threads that wait for work. They start when first needed and end with the program."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -112,7 +112,7 @@ class _Helpers:
             name = f"minivision-{len(self.inboxes) + 1}"
             try:
                 threading.Thread(target=_help, args=(inbox,), name=name, daemon=True).start()
-            except RuntimeError:  # no more threads: the caller does their parts
+            except RuntimeError:  # no more threads: the caller does the remaining parts
                 return
             self.inboxes.append(inbox)
 
@@ -125,13 +125,13 @@ def _help(inbox: SimpleQueue) -> None:
             run(work, worker)
         except BaseException as error:
             fault = error
-        del run, work  # before the caller continues: a free block must not look used
+        del run, work  # before the caller continues, so that free blocks do not look used
         ended.put(fault)
         del fault
 
 
 class _Blas:
-    """How many callers limit BLAS to one thread, and how many threads it had before."""
+    """How many callers limit BLAS to one thread, and how many threads BLAS had before."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -155,7 +155,7 @@ class _Blas:
 class one_blas_thread(ContextDecorator):  # noqa: N801
     """Limit BLAS to one thread, in all threads of the program; a context manager or decorator.
 
-    multiply_adds: the size of the product, if known; BLAS runs small ones in one thread anyway.
+    multiply_adds: the size of the product, if known; BLAS runs small products in one thread anyway.
     """
 
     def __init__(self, multiply_adds: float = math.inf):
@@ -185,7 +185,7 @@ def _set_threads(counts: list[int]) -> None:
 
 
 def _release(library: Any) -> None:
-    """Undo threadpoolctl's rule that only the first thread to set a number may set it again."""
+    """Lift threadpoolctl's rule that only the thread that set the number first may change it."""
     if hasattr(library, "clear_controlling_thread"):
         library.clear_controlling_thread(force=True)
 
@@ -194,7 +194,7 @@ _helpers, _blas = _Helpers(), _Blas()
 
 
 def _after_fork() -> None:
-    """A forked process has none of its parent's threads to release locks, so make new locks."""
+    """Make new locks: a forked process has none of the threads that could release the old ones."""
     global _helpers
     _helpers, _blas.lock = _Helpers(), threading.Lock()
 

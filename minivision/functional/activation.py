@@ -17,7 +17,7 @@ def relu(x: Tensor | Array) -> Tensor:
     Tensor([0., 2.], float32)
     """
     (x,) = tensors("relu", x=x)  # converts x to a Tensor, or raises
-    # By default a faster form in fast/ runs; the code below runs only inside `with fast.off():`.
+    # By default a faster version in fast/ runs; the code below runs only inside `with fast.off():`.
     if fast.serves("relu", x.data):
         y, backward = fast.relu(x.data)
         return record(y, (x,), backward)

@@ -1,7 +1,7 @@
 """Arithmetic, entry by entry, with broadcasting.
 
 Each function computes its value and defines `backward(dy)`, which turns ∂L/∂y into the gradients
-of the inputs. If an input was broadcast, its gradient is summed over the repeats.
+of the inputs. If an input was broadcast, its gradient is summed over the repeated entries.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def negative(x: Tensor | Array) -> Tensor:
 def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
     """Sum dy over the axes along which an array of this shape was repeated to give dy's shape.
 
-    A number that is used k times influences the loss along k paths, so its k gradients are added.
+    A number that is used k times influences the loss along k paths, so its k gradients are added
+    up.
 
     In other words, summing is the adjoint of repeating. The adjoint of a linear map A is the map
     Aᵀ for which ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for all x and y, where ⟨u, v⟩ is the sum of the products of

@@ -1,4 +1,4 @@
-"""Average pooling: the mean of each window, with a given window size or a given output size."""
+"""Average pooling: the mean of each window, for a given window size or a given output size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def avg_pool2d(
 
         y = Σ window / (KH·KW)        dx = dy / (KH·KW) at every pixel of the window
 
-    The border added by padding counts as zeros in the mean; with count_include_pad=False it is left
+    The border added by padding counts as zeros in the mean. With count_include_pad=False it is left
     out, and the sum is divided by the number of image pixels in the window.
     """
     x, window = pooling_window("avg_pool2d", x, kernel_size, stride, padding)
@@ -51,7 +51,7 @@ def avg_pool2d(
 
 
 def _counted(x: Array, window: Window, border: bool) -> Any:
-    """The number each window's sum is divided by; without the border, an array (1, 1, OH, OW)."""
+    """The divisor of each window's sum; if the border does not count, an array (1, 1, OH, OW)."""
     if border:
         return window.kernel[0] * window.kernel[1]
     ones = array_module(x).ones((1, 1, *x.shape[2:]), x.dtype)
@@ -66,7 +66,7 @@ def adaptive_avg_pool2d(x: Tensor | Array, output_size: Pair) -> Tensor:
         y[i, j] = mean of x over rows ⌊i·H/OH⌋ to ⌈(i+1)·H/OH⌉ and columns likewise
         dx = dy / (pixels of the window), summed over the windows that contain the pixel
 
-    With output_size=1 this is the mean of every map, "global average pooling" (Lin et al. 2014).
+    With output_size=1 this is the mean of every map, or "global average pooling" (Lin et al. 2014).
     """
     (x,) = tensors("adaptive_avg_pool2d", x=x)
     N, C, H, W = sizes("adaptive_avg_pool2d", "x", x, "N C H W")

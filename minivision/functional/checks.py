@@ -23,7 +23,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def normalized_axes(function: str, axis: Any, ndim: int, argument: str = "axis") -> tuple[int, ...]:
-    """axis=None, a number or a tuple, as a tuple of distinct numbers from 0 to ndim - 1."""
+    """The argument axis (None, a number or a tuple) as distinct numbers from 0 to ndim - 1."""
     if axis is None:
         return tuple(range(ndim))
     try:
@@ -79,7 +79,7 @@ def convolution_window(
 def make_window(
     function: str, kernel_size: Pair, stride: Pair, padding: Pair | str, dilation: Pair = 1
 ) -> Window:
-    """A checked Window. padding="same" is the border that keeps the size of the image."""
+    """A checked Window. padding="same" adds the border that preserves the size of the image."""
     window = Window(
         pair(function, "kernel_size", kernel_size, least=1),
         pair(function, "stride", stride, least=1),
@@ -123,7 +123,7 @@ def pooling_window(
 
 
 def constant(function: str, name: str, value: Any) -> Any:
-    """The array of an argument without a gradient; ValueError if it requires one."""
+    """The array of an argument that receives no gradient; ValueError if it requires one."""
     if isinstance(value, Tensor):
         if value.requires_grad:
             raise ValueError(f"{function}: {name} requires a gradient; pass {name}.detach()")
@@ -193,7 +193,7 @@ def new_shape(x: Tensor, shape: Any) -> tuple[int, ...]:
 
 
 def order_of_axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
-    """All axes in another order; reversed by default."""
+    """All axes in a new order; reversed by default."""
     if axes is None:
         return tuple(range(ndim))[::-1]
     order = normalized_axes(function, axes, ndim, "axes")
@@ -203,7 +203,7 @@ def order_of_axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
 
 
 def entries(function: str, x: Tensor, axes: tuple[int, ...], axis: Axis) -> int:
-    """How many entries are reduced to one; ValueError if there are none."""
+    """How many entries are combined into one; ValueError if there are none."""
     n = math.prod([x.shape[i] for i in axes])
     if n == 0:
         where = "" if axis is None else f" along axis {axis}"

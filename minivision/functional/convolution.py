@@ -1,7 +1,7 @@
 """Convolution: one small set of weights, applied at every position of the image.
 
-Copy every window of the image into a column of a matrix (im2col): convolution is then one matrix
-product, which is what a computer does best (Chellapilla et al. 2006). Both gradients are matrix
+Copy every window of the image into a column of a matrix (im2col). Convolution is then one matrix
+product, the operation that computers do best (Chellapilla et al. 2006). Both gradients are matrix
 products too, and col2im adds the columns of a gradient back to the pixels they were copied from.
 """
 
@@ -46,12 +46,12 @@ def conv2d(
 
     As in every deep-learning library, this is a correlation: the kernel is not flipped. Outside
     the image, x counts as 0. stride, padding and dilation are in pixels, one number or (vertical,
-    horizontal); padding="same" keeps the size of the image, for stride 1 and an odd kernel.
-    With groups, channels and filters are split into independent convolutions, as in
-    AlexNet's two towers (Krizhevsky et al. 2012, §3.5).
+    horizontal); padding="same" preserves the size of the image, for stride 1 and an odd kernel.
+    groups splits the channels and filters into independent convolutions, as in AlexNet's two
+    towers (Krizhevsky et al. 2012, §3.5).
 
-    Raises ValueError if ranks, channels or groups do not fit or the kernel is larger than the
-    padded image.
+    Raises ValueError if the shapes, channels or groups do not match or if the kernel is larger
+    than the padded image.
 
     >>> import numpy as np
     >>> image, edge = np.float32([[[[0, 0, 1, 1]]]]), np.float32([[[[-1, 1]]]])
@@ -65,7 +65,7 @@ def conv2d(
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
     a, w, b = x.data, weight.data, None if bias is None else bias.data
-    # By default a faster form in fast/ runs; the code below runs only inside `with fast.off():`.
+    # By default a faster version in fast/ runs; the code below runs only inside `with fast.off():`.
     if fast.serves("conv2d", a, window):
         y, backward = fast.conv2d(a, w, b, window, groups, wanted)
         return record(y, inputs, backward, window=window)
@@ -101,7 +101,7 @@ def conv2d(
 
 
 def im2col(x: Array, window: Window) -> Array:
-    """x (N, C, H, W) -> (C·KH·KW, N·OH·OW): every window becomes a column. One strided copy.
+    """x (N, C, H, W) -> (C·KH·KW, N·OH·OW): every window becomes a column, in one strided copy.
 
     >>> import numpy as np
     >>> im2col(np.arange(9.0).reshape(1, 1, 3, 3), Window(kernel=(2, 2)))[:, 0]
@@ -132,9 +132,10 @@ def col2im(columns: Array, shape: tuple[int, ...], window: Window) -> Array:
 
 
 def _parts(x: Array, filters: int, window: Window, groups: int) -> list[tuple[slice, slice, slice]]:
-    """The parts, as slices of (images, channels, filters): one matrix product per group.
+    """Split the work into slices of (images, channels, filters), each one matrix product.
 
-    A large batch is split so that the columns take at most MAX_COLUMN_BYTES at a time.
+    There is at least one part per group. A large batch is split so that the columns take at most
+    MAX_COLUMN_BYTES at a time.
     """
     N, C, H, W = x.shape
     positions = math.prod(window.output_size(H, W))

@@ -1,7 +1,8 @@
 """Comparing distributions: Kullback-Leibler divergence, the distillation loss, entropy.
 
-A trained network outputs a whole distribution, and how it ranks the wrong classes is knowledge too.
-These losses let one network learn from another's distributions. Means over the batch, in nats.
+A trained network outputs a whole distribution, and its ranking of the wrong classes is knowledge
+too. These losses let one network learn from another's distributions. They are means over the batch,
+in nats.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ def kl_divergence(log_q: Tensor | Array, p: Any, *, reduction: str = "mean") -> 
 
         KL = 1/N Σ_n Σ_k p_nk (log p_nk - log q_nk)        dlog_q = -p / N
 
-    p has no gradient; if an entry is 0, its term is 0. The mean is over the batch, as in PyTorch's
-    `kl_div(log_q, p, reduction="batchmean")`; its default "mean" divides by N·K, so it is not the
-    divergence. KL(p‖q) = CE(p, q) - H(p), so both have the same gradient.
+    p receives no gradient. Where an entry of p is 0, its term is 0. The mean is over the batch, as
+    in PyTorch's `kl_div(log_q, p, reduction="batchmean")`; PyTorch's default, "mean", divides by
+    N·K and so does not give the divergence. Since KL(p‖q) = CE(p, q) - H(p), KL and cross-entropy
+    have the same gradient.
 
-    Raises ValueError if the shapes differ, a row of p is not a distribution or log_q is above 0
-    (perhaps a probability was passed, not its logarithm).
+    Raises ValueError if the shapes differ, if a row of p is not a distribution, or if log_q is
+    above 0 (perhaps a probability was passed instead of its logarithm).
 
     >>> import numpy as np
     >>> kl_divergence(np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]])).item().__round__(4)
@@ -49,7 +51,7 @@ def kl_divergence(log_q: Tensor | Array, p: Any, *, reduction: str = "mean") -> 
     def backward(dy):
         return (-p * spread(dy, reduction, N),)
 
-    # Where p is 0 its term is 0, even if q is 0 too and its logarithm is -∞.
+    # Where p is 0, the term is 0, even if q is 0 too and its logarithm is -∞.
     losses = (p * (log_p - xp.where(p > 0, log_q.data, 0))).sum(axis=1)  # (N,)
     return record(reduced("kl_divergence", losses, reduction, N), (log_q,), backward)
 
@@ -63,11 +65,12 @@ def distillation_loss(
 
         L = T²/N Σ_n KL(p‖q),  q = softmax(z/T),  p = softmax(v/T)        dz = T·(q - p) / N
 
-    Hinton et al. 2015, §2: the gradient of KL shrinks as 1/T², and the factor T² keeps its share
-    in a mixed loss. For large T, dz tends to (z - v) / (K·N) with centred logits: the student
-    learns to match the teacher's logits. The teacher gets no gradient. Labels are not needed.
+    Hinton et al. 2015, §2: the gradient of KL shrinks as 1/T², and the factor T² compensates for
+    this, so that a mixture with another loss stays balanced. For large T, dz tends to
+    (z - v) / (K·N) with centred logits: the student learns to match the teacher's logits. The
+    teacher receives no gradient, and no labels are needed.
 
-    Raises ValueError if the shapes differ or T is not from 0.001 to 1000.
+    Raises ValueError if the shapes differ or if T is not between 0.001 and 1000.
     """
     (student_logits,) = tensors("distillation_loss", student_logits=student_logits)
     N, K = sizes("distillation_loss", "student_logits", student_logits, "N K")
@@ -88,19 +91,20 @@ def distillation_loss(
     def backward(dy):
         return ((xp.exp(log_q) - p) * (dy * (T / N)),)
 
-    # Where p is 0 its term is 0, even for a class masked out in both by a logit of -∞.
+    # Where p is 0, the term is 0, even for a class that both networks mask with a logit of -∞.
     divergence = (p * (xp.where(p > 0, log_p, 0) - xp.where(p > 0, log_q, 0))).sum() / N
     return record(divergence * T**2, (student_logits,), backward)
 
 
 def entropy(logits: Tensor | Array) -> Tensor:
-    """How undecided the predictions are: the mean of H(q) = -Σ_k q_k log q_k, q = softmax(logits).
+    """How uncertain the predictions are: the mean of H(q) = -Σ_k q_k log q_k, q = softmax(logits).
 
     logits (N, K) -> a scalar from 0 (certain) to log K (uniform)
 
         dz_i = -q_i (log q_i + H) / N
 
-    Added to a loss, it favours confident outputs on unlabelled images (Grandvalet & Bengio 2004).
+    As a term of a loss, it favours confident outputs on unlabelled images (Grandvalet & Bengio
+    2004).
     """
     (logits,) = tensors("entropy", logits=logits)
     N, K = sizes("entropy", "logits", logits, "N K")

@@ -26,15 +26,16 @@ def dropout(
 
         y = x·m / (1 - p),  m = 0 with probability p, else 1        dx = dy·m / (1 - p)
 
-    Srivastava et al. 2014; Krizhevsky et al. 2012, §4.2. The papers do not scale during
-    training; they multiply by the share kept at test time (Srivastava's p is that share).
-    Scaling during training ("inverted" dropout, as in PyTorch) has the same expectation and leaves
-    nothing to do at test time.
+    Srivastava et al. 2014; Krizhevsky et al. 2012, §4.2. The papers do not scale during training;
+    at test time they multiply by the probability of keeping a unit, 1 - p (which Srivastava et al.
+    call p). Scaling during training ("inverted" dropout, as in PyTorch) has the same expectation
+    and leaves nothing to do at test time.
 
-    The mask is drawn on the host from 16-bit numbers, so CPU and GPU agree; p is rounded to
-    a multiple of 1/65536, and the scaling uses exactly this p.
-    Returns x itself if training is False or p is 0. rng: the generator to draw the mask from;
-    by default the one that `manual_seed` sets.
+    The mask is drawn on the host from 16-bit numbers, so CPU and GPU agree; p is rounded to a
+    multiple of 1/65536, and the scaling uses the rounded p. Returns x itself if training is False
+    or p is 0.
+
+    rng: the generator to draw the mask from; by default the one that `manual_seed` sets.
     """
     (x,) = tensors("dropout", x=x)
     mask = dropout_mask("dropout", x, x.shape, p, training, rng)
@@ -55,7 +56,7 @@ def dropout_mask(
     training: bool,
     rng: np.random.Generator | None,
 ) -> Array | None:
-    """0 with probability p, else 1 / (kept share), on x's device; None if nothing is dropped."""
+    """0 with probability p, else 1 / (1 - p), on x's device; None if nothing is dropped."""
     check_probability(function, p)
     if not training or p == 0:
         return None

@@ -1,8 +1,8 @@
-"""The first lines of every function: check the arguments, or say what is wrong with them.
+"""The checks with which every function begins.
 
 You can skip this file on a first reading. `tensors` wraps arrays; `sizes` names the axis sizes.
 
-Each check runs before anything is computed; its error names the function and the argument, the
+Each check runs before anything is computed. Its error message names the function, the argument, the
 value given and the value expected.
 """
 
@@ -21,7 +21,7 @@ _NUMBERS = (int, float, np.generic)  # and bool, which is an int
 
 
 def tensors(function: str, optional: tuple[str, ...] = (), **arguments: Any) -> list[Any]:
-    """The named arguments as Tensors of one float dtype on one device.
+    """The named arguments as Tensors with the same float dtype, on the same device.
 
     Arrays are wrapped; None stays None for the names in `optional`. Raises TypeError for anything
     else and for mixed dtypes, ValueError for mixed devices.
@@ -47,13 +47,13 @@ def tensors(function: str, optional: tuple[str, ...] = (), **arguments: Any) -> 
 
 
 def operands(function: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """The two operands of an arithmetic function; either may be a number.
+    """The two operands of an arithmetic function; either of them may be a number.
 
-    A Python number or a NumPy scalar takes the other's dtype and device.
+    A Python number or a NumPy scalar takes the dtype and device of the other operand.
     """
     if not isinstance(a, Tensor):
         if not isinstance(b, Tensor) and is_array(b) and b.ndim:
-            b = Tensor(b)  # so that a number to the left of an array takes its dtype too
+            b = Tensor(b)  # so that a number on the left of an array takes its dtype too
         a = _operand(function, "a", a, b)
     if not isinstance(b, Tensor):
         b = _operand(function, "b", b, a)
@@ -76,11 +76,11 @@ def _operand(function: str, name: str, value: Any, other: Any) -> Tensor:
     if number or isinstance(value, np.ndarray):
         xp = array_module(other.data)
         return Tensor(xp.asarray(value, dtype=other.dtype))
-    return Tensor(value.astype(other.dtype))  # a CuPy number without axes stays on its GPU
+    return Tensor(value.astype(other.dtype))  # a zero-dimensional CuPy array stays on its GPU
 
 
 def broadcasts(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether two shapes broadcast: from the last axis on, sizes are equal or one of them is 1.
+    """Whether two shapes broadcast: from the last axis back, sizes are equal or one of them is 1.
 
     >>> broadcasts((4, 2, 3), (2, 1)), broadcasts((4, 2, 3), (4, 2))
     (True, False)
@@ -110,7 +110,7 @@ def sizes(function: str, argument: str, x: Tensor, names: str) -> tuple[int, ...
 
 
 def pair(function: str, argument: str, value: Any, least: int) -> tuple[int, int]:
-    """A size, given as one number or as (vertical, horizontal), as a pair; at least `least`."""
+    """A size as a pair, from one number or (vertical, horizontal), all at least `least`."""
     if type(value) is int and value >= least:  # the usual case; conv2d calls this three times
         return value, value
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)

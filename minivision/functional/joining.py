@@ -15,7 +15,7 @@ from minivision.tensor import Tensor, record
 
 
 def concatenate(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
-    """Join Tensors along an axis they already have.  Each gets its part of dy.
+    """Join Tensors along an existing axis.  Each gets its part of dy.
 
     >>> concatenate([Tensor([1.0]), Tensor([2.0, 3.0])])
     Tensor([1., 2., 3.], float32)
@@ -31,7 +31,7 @@ def concatenate(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
 
 
 def stack(parts: Sequence[Tensor | Array], axis: int = 0) -> Tensor:
-    """Join Tensors of one shape along a new axis.  Each gets its slice of dy."""
+    """Join Tensors of the same shape along a new axis.  Each gets its slice of dy."""
     tensors_, axis = check_parts("stack", parts, axis, 1)
     data = [part.data for part in tensors_]
     before, count = (slice(None),) * axis, len(data)

@@ -24,7 +24,7 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([5.0]))
     Tensor([[16.]], float32)
     """
-    # Convert all to Tensors (the bias may be None) and unpack the sizes of their axes.
+    # Convert all arguments to Tensors (the bias may be None) and unpack the sizes of their axes.
     x, weight, bias = tensors("linear", ("bias",), x=x, weight=weight, bias=bias)
     N, I = sizes("linear", "x", x, "N I")
     O, M = sizes("linear", "weight", weight, "O I")
@@ -35,7 +35,7 @@ def linear(x: Tensor | Array, weight: Tensor | Array, bias: Tensor | Array | Non
     inputs = x, weight, bias
     wanted = [part is not None and part.requires_grad for part in inputs]
     a, w, b = x.data, weight.data, None if bias is None else bias.data
-    # By default a faster form in fast/ runs; the code below runs only inside `with fast.off():`.
+    # By default a faster version in fast/ runs; the code below runs only inside `with fast.off():`.
     if fast.serves("linear", a):
         y, backward = fast.linear(a, w, b, wanted)
         return record(y, inputs, backward)

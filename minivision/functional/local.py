@@ -1,7 +1,7 @@
 """Local connectivity without weight sharing, and the windows themselves as differentiable columns.
 
-Convolution is two ideas: a unit looks at a small window, and all windows share their weights.
-`locally_connected2d` has the first without the second, which shows what each contributes.
+Convolution combines two ideas: a unit looks at a small window, and all windows share their weights.
+`locally_connected2d` uses the first idea without the second, to show what each contributes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def unfold(
 
     x (N, C, H, W) -> (N, C·KH·KW, OH·OW)        dx = fold(dy)
 
-    The arguments are in PyTorch's order. Convolution is one matrix product with these columns.
+    The arguments are in PyTorch's order. A convolution is one matrix product with these columns.
 
     >>> import numpy as np
     >>> unfold(np.arange(9.0).reshape(1, 1, 3, 3), 2).numpy()[0, :, 0]
@@ -80,13 +80,13 @@ def locally_connected2d(
     stride: Pair = 1,
     padding: Pair = 0,
 ) -> Tensor:
-    """A convolution whose weights are not shared: every position has its own filters.
+    """A convolution without weight sharing: every position has its own filters.
 
     x (N, C, H, W), weight (OH, OW, F, C, KH, KW), bias (F, OH, OW) -> (N, F, OH, OW)
 
         y[n,f,i,j] = b[f,i,j] + Σ_{c,u,v} W[i,j,f,c,u,v] · x[n, c, i·stride + u - padding, …]
 
-    If every W[i, j] is the same, it is conv2d. (cuda-convnet2 calls it an unshared `local` layer.)
+    If all W[i, j] are the same, this is conv2d. (cuda-convnet2 calls it an unshared `local` layer.)
     """
     x, weight, bias = tensors("locally_connected2d", ("bias",), x=x, weight=weight, bias=bias)
     N, C, H, W = sizes("locally_connected2d", "x", x, "N C H W")

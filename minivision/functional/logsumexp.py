@@ -12,8 +12,8 @@ from minivision.tensor import Tensor, record
 def logsumexp(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log Σ exp(x) over the axes, a smooth maximum.  dx = dy·softmax(x).
 
-    The largest entry is subtracted first so that exp does not overflow; not if it is infinite,
-    because ∞ - ∞ is NaN.
+    The largest entry is subtracted first so that exp does not overflow, unless that entry is
+    infinite: ∞ - ∞ would be NaN.
     """
     (x,) = tensors("logsumexp", x=x)
     axes = normalized_axes("logsumexp", axis, x.ndim)

@@ -1,4 +1,4 @@
-"""Argument checks of the losses: logits, labels, distributions and temperatures.
+"""Argument checks for the losses: logits, labels, distributions and temperatures.
 
 You can skip this file on a first reading.
 """
@@ -18,10 +18,11 @@ TEMPERATURES = 0.001, 1000
 
 
 def checked_temperature(what: str, temperature: Any) -> float:
-    """The value of `what`, an argument or an option, checked to be a number within TEMPERATURES.
+    """The value of `what`, an argument or option, if it is a number within TEMPERATURES.
 
     At T = 1000, softmax is uniform to within 0.1 % per unit of the logits. Distillation depends on
-    differences of that size; in float32 they vanish at T = 10⁸, and with them the gradient.
+    differences of this size. In float32 they vanish at T = 10⁸, and the gradient vanishes with
+    them.
     """
     low, high = TEMPERATURES
     number = isinstance(temperature, int | float | np.integer | np.floating)
@@ -31,7 +32,7 @@ def checked_temperature(what: str, temperature: Any) -> float:
 
 
 def classes_of_rows(function: str, name: str, x: Tensor) -> tuple[int, int]:
-    """The sizes of x (N, K); the error for (N, K, H, W) says how to turn it into rows."""
+    """The sizes of x (N, K); the error for (N, K, H, W) says how to reshape x into rows."""
     if x.ndim > 2:
         back = (0, *range(2, x.ndim), 1)
         raise ValueError(
@@ -49,7 +50,7 @@ def check_probabilities(function: str, name: str, p: Array) -> None:
     if not isinstance(p, np.ndarray) or not p.size:
         return
     totals = p.sum(axis=1, dtype=np.float64)
-    off = ~(np.abs(totals - 1) <= 1e-4)  # written so that NaN counts as off
+    off = ~(np.abs(totals - 1) <= 1e-4)  # written so that NaN fails too
     if off.any():
         n = int(np.flatnonzero(off)[0])
         raise ValueError(f"{function}: {name}[{n}] sums to {totals[n]:.6g}; expected 1")
@@ -61,7 +62,7 @@ def check_probabilities(function: str, name: str, p: Array) -> None:
 
 
 def check_log_probabilities(function: str, name: str, log_q: Array) -> None:
-    """Raise if an entry is above 0, beyond rounding; values are checked on the host only."""
+    """Raise if an entry is above 0 by more than rounding; values are checked on the host only."""
     if isinstance(log_q, np.ndarray) and log_q.size and log_q.max() > 1e-4:
         raise ValueError(
             f"{function}: {name} has the entry {log_q.max():.6g}; expected log probabilities, "
@@ -79,7 +80,7 @@ def target_distributions(
     ignore_index: int,
     label_smoothing: float,
 ) -> tuple[Array, Any]:
-    """Targets as weighted distributions p (N, K), and the divisor of the mean."""
+    """The targets as weighted distributions p (N, K), and the divisor for the mean."""
     targets = constant(function, "targets", targets)
     targets = targets if is_array(targets) else np.asarray(targets)
     xp = array_module(like)

@@ -1,7 +1,7 @@
-"""Losses: how wrong a prediction is, as one number. Means over the batch, in nats.
+"""Losses measure how wrong a prediction is, as one number: a mean over the batch, in nats.
 
-Surprise is -log of the probability that was assigned to what happened; with the natural logarithm
-its unit is the nat (1 nat = 1.44 bits).
+The surprise at an event is -log of the probability that was assigned to it. With the natural
+logarithm, its unit is the nat (1 nat = 1.44 bits).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from minivision.functional.loss_checks import classes_of_rows, target_distributi
 from minivision.functional.softmax import log_probabilities
 from minivision.tensor import Tensor, record
 
-IGNORED = -100  # PyTorch's label for "do not count this one"
+IGNORED = -100  # PyTorch's label for an example that should not count
 
 
 def cross_entropy(
@@ -32,15 +32,17 @@ def cross_entropy(
 
         L = -1/N Σ_n Σ_k p_nk log q_nk,  q = softmax(z)        dz = (q - p) / N,  z the logits
 
-    A hard target k means the distribution p that is 1 at k. To derive dz: with a hard target, the
-    loss of one row is -z_k + log Σ_j exp(z_j), and its derivative with respect to z_j is q_j, minus
-    1 if j = k; the mean divides by N. The loss is computed from log softmax, so large logits lose
-    no precision. Targets have no gradient.
+    A hard target k stands for the distribution p that is 1 at k. To derive dz: with a hard target,
+    the loss for one row is -z_k + log Σ_j exp(z_j), and its derivative with respect to z_j is q_j,
+    minus 1 if j = k; the mean divides by N. The loss is computed from log softmax, so large logits
+    lose no precision. Targets receive no gradient.
+
+    The settings work as in PyTorch:
 
     weight (K): multiplies each class's term; the mean over hard targets is then a weighted mean,
         divided by Σ_n weight[target]. ignore_index: rows with this label do not count.
     label_smoothing: ε; p becomes (1 - ε)·p + ε/K (Szegedy et al. 2016, §7).
-    reduction: "mean", "sum", or "none" for the losses (N) of all rows. All as in PyTorch.
+    reduction: "mean", "sum", or "none" for the losses (N) of all rows.
 
     Raises ValueError for labels outside 0..K-1, for soft targets that are negative or do not sum
     to 1 (values are checked on host arrays) and for a mean over zero rows (NaN in PyTorch);
@@ -68,13 +70,13 @@ def cross_entropy(
         dlosses = xp.where(total != 0, spread(dy, reduction, divisor), 0)
         return ((xp.exp(log_q) * total - p) * dlosses,)
 
-    # Where p is 0 its term is 0, even for a class masked out with a logit of -∞.
+    # Where p is 0, the term is 0, even for a class that is masked with a logit of -∞.
     losses = -(p * xp.where(p != 0, log_q, 0)).sum(axis=1)  # (N,)
     return record(reduced("cross_entropy", losses, reduction, divisor), (logits,), backward)
 
 
 def reduced(function: str, losses: Array, reduction: str, divisor: Any) -> Array:
-    """The losses themselves, their sum, or their sum over the divisor."""
+    """The losses themselves, their sum, or their sum divided by the divisor."""
     if reduction == "none":
         return losses
     if reduction not in ("mean", "sum"):

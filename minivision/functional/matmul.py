@@ -1,4 +1,4 @@
-"""Matmul: matrix products, following the rules of NumPy's `@`."""
+"""Matmul: matrix products that follow the rules of NumPy's `@`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minivision.tensor import Tensor, record
 
 
 def matmul(a: Tensor | Array, b: Tensor | Array) -> Tensor:
-    """a @ b by NumPy's rules: the last two axes are matrices, the ones before them broadcast.
+    """a @ b by NumPy's rules: the last two axes are matrices, and the axes before them broadcast.
 
     a (…, R, M), b (…, M, S) -> (…, R, S); a vector a counts as one row, a vector b as one column.
 

@@ -1,6 +1,6 @@
-"""Normalization: keep activations in a range in which learning works.
+"""Normalization: keep activations in a range in which a network learns well.
 
-Local response normalization, as in AlexNet, lets neighbouring channels inhibit one another; batch
+Local response normalization, used in AlexNet, lets neighbouring channels inhibit one another. Batch
 normalization, which has replaced it, gives every channel mean 0 and variance 1 over the batch.
 """
 
@@ -31,9 +31,9 @@ def local_response_norm(
         s_c  = k + α Σ_{|j-c| ≤ size//2} x_j²          y_c  = x_c s_c^-β
         dx_c = dy_c s_c^-β - 2αβ x_c Σ_{|j-c| ≤ size//2} dy_j y_j / s_j
 
-    Krizhevsky et al. 2012, §3.3, whose α multiplies the sum. PyTorch and Caffe divide α
-    by `size` and use k = 1: write `alpha_over_size=True, k=1`. size must be odd, so that the window
-    has a middle; PyTorch's even windows reach one channel further to the left.
+    Krizhevsky et al. 2012, §3.3; in the paper, α multiplies the sum. PyTorch and Caffe divide α by
+    `size` and use k = 1, which is `alpha_over_size=True, k=1` here. size must be odd, so that the
+    window has a middle; in PyTorch, an even window reaches one channel further to the left.
 
     >>> import numpy as np
     >>> x = np.arange(1.0, 8.0).reshape(1, 7, 1, 1)
@@ -56,7 +56,7 @@ def local_response_norm(
         # Recomputed: keeping s and s^-β would hold two more arrays as large as x.
         s = k + alpha * channel_window_sum(a * a, size)
         shrink = s**-beta
-        shared = channel_window_sum(dy * (a * shrink) / s, size)  # of dy·y/s
+        shared = channel_window_sum(dy * (a * shrink) / s, size)  # Σ dy·y/s
         return (dy * shrink - 2 * alpha * beta * a * shared,)
 
     return record(y, (x,), backward)
@@ -118,7 +118,7 @@ def batch_norm(
     constants: dx = γ / √(r + ε)·dy.
 
     Raises ValueError if shapes do not match, if there is only one value per channel in training, or
-    if there are no running statistics in evaluation; TypeError if their dtype is not x's.
+    if there are no running statistics in evaluation; TypeError if their dtype differs from x's.
     """
     x, weight, bias = tensors("batch_norm", ("weight", "bias"), x=x, weight=weight, bias=bias)
     _check_batch_norm(x, weight, bias, running, training)
@@ -161,7 +161,7 @@ def batch_norm(
 def _update(running: RunningStatistics, mean: Array, var: Array, m: int, momentum: float) -> None:
     """r ← (1 - momentum)·r + momentum·batch, with the unbiased variance of m values.
 
-    In place, so that the layer that owns the arrays sees the change.
+    The arrays are updated in place, so that the layer that owns them sees the change.
     """
     for statistic, seen in ((running.mean, mean), (running.var, var * (m / (m - 1)))):
         statistic *= 1 - momentum
@@ -195,6 +195,6 @@ def _check_batch_norm(
             raise TypeError(f"batch_norm: x is {x.dtype} but running.{name} is {part.dtype}")
     if training and x.size < 2 * max(C, 1):
         raise ValueError(
-            f"batch_norm: x has shape {x.shape}, one value per channel; expected at least two, to "
-            "have a variance (DataLoader(…, drop_last=True) drops a last batch of one image)"
+            f"batch_norm: x has shape {x.shape}, one value per channel; a variance needs at least "
+            "two (DataLoader(…, drop_last=True) drops a last batch of one image)"
         )

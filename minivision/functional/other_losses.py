@@ -1,4 +1,4 @@
-"""Two more losses: negative log-likelihood of given log probabilities, and mean squared error."""
+"""Two more losses: negative log-likelihood, from log probabilities, and mean squared error."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def nll_loss(
 def mse_loss(
     predictions: Tensor | Array, targets: Tensor | Array, *, reduction: str = "mean"
 ) -> Tensor:
-    """The mean squared difference of two Tensors of the same shape.
+    """The mean squared difference between two Tensors of the same shape.
 
     L = Σ (x - t)² / n        dx = 2·(x - t) / n = -dt
     """

@@ -20,19 +20,21 @@ def max_pool2d(
 
         y = max over the window        dx = dy at the first maximum of the window, 0 elsewhere
 
-    A small change to a pixel below the maximum does not change y, so its derivative is 0; that of
-    the maximum is 1. At a tie there is no derivative; as in PyTorch, the first takes all of dy.
+    A small change to a pixel below the maximum does not change y, so the derivative for this pixel
+    is 0; for the maximum it is 1. At a tie there is no derivative; as in PyTorch, the first of the
+    equal pixels, in reading order, receives all of dy.
 
-    stride defaults to the kernel's size; with smaller strides windows overlap (Krizhevsky et al.
-    2012, §3.4), and a pixel that wins in several gets the sum. "First" means in reading order.
-    The border added by padding (in pixels, at most half the kernel) never wins. A window with NaN
-    has the maximum NaN; its gradient treats NaN as ∞. (PyTorch's goes to the last NaN.)
+    stride defaults to the kernel's size. With a smaller stride the windows overlap (Krizhevsky et
+    al. 2012, §3.4), and a pixel that is the maximum of several windows receives the sum of their
+    gradients. The border added by padding (in pixels, at most half the kernel) is never the
+    maximum. The maximum of a window that contains NaN is NaN; the gradient treats NaN as ∞.
+    (PyTorch gives the gradient to the last NaN.)
 
     >>> max_pool2d(Tensor([[[[1.0, 3.0], [2.0, 0.0]]]]), 2)
     Tensor([[[[3.]]]], float32)
     """
     x, window = pooling_window("max_pool2d", x, kernel_size, stride, padding)
-    # By default a faster form in fast/ runs; the code below runs only inside `with fast.off():`.
+    # By default a faster version in fast/ runs; the code below runs only inside `with fast.off():`.
     if fast.serves("max_pool2d", x.data, window):
         y, backward = fast.max_pool2d(x.data, window)
         return record(y, (x,), backward, window=window)

@@ -42,7 +42,7 @@ def var(
 ) -> Tensor:
     """The variance over the axes, Σ (x - mean)² / m with m = n - correction.
 
-    dx = 2(x - mean)·dy / m. The mean depends on x too, but that term is 0 because Σ (x - mean) is.
+    dx = 2(x - mean)·dy / m. The mean depends on x too, but its term is 0 because Σ (x - mean) is 0.
 
     correction=1 is the unbiased estimate and PyTorch's default; 0 is NumPy's.
     """
@@ -65,9 +65,9 @@ def var(
 
 
 def max(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest entry over the axes.  dx = dy there, shared equally if several are largest.
+    """The largest entry over the axes.  dx = dy at that entry, split equally if several tie.
 
-    This is PyTorch's `amax`; its `max(dim)` gives the whole gradient to one of them.
+    This is PyTorch's `amax`; PyTorch's `max(dim)` gives the whole gradient to one of the entries.
     """
     (x,) = tensors("max", x=x)
     axes = normalized_axes("max", axis, x.ndim)
@@ -82,7 +82,7 @@ def max(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def min(x: Tensor | Array, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest entry over the axes.  dx = dy there, shared equally if several are."""
+    """The smallest entry over the axes.  dx = dy at that entry, split equally if several tie."""
     (x,) = tensors("min", x=x)
     axes = normalized_axes("min", axis, x.ndim)
     entries("min", x, axes, axis)

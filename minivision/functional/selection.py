@@ -1,8 +1,8 @@
 """Choosing between numbers: the larger, the smaller, one of two, or a value kept within bounds.
 
 Each entry of the result is a copy of one input entry, so that entry gets the gradient and the
-others get 0: `where(chosen, dy, 0)`, not dy·chosen, because an infinite dy times 0 would be NaN.
-At a tie there is no right choice; each docstring says which one is made.
+others get 0. The code is `where(chosen, dy, 0)` rather than dy·chosen, because an infinite dy times
+0 would be NaN. At a tie no choice is the right one; each docstring says what the function does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from minivision.tensor import Tensor, record
 
 
 def maximum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
-    """The larger of two, entry by entry.  dy goes to the larger; at a tie half to each.
+    """The larger of two, entry by entry.  dy goes to the larger; at a tie, half to each.
 
     >>> maximum(Tensor([1.0, 5.0]), 3.0)
     Tensor([3., 5.], float32)
@@ -35,7 +35,7 @@ def maximum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
 
 
 def minimum(a: Tensor | Array | float, b: Tensor | Array | float) -> Tensor:
-    """The smaller of two, entry by entry.  dy goes to the smaller; at a tie half to each."""
+    """The smaller of two, entry by entry.  dy goes to the smaller; at a tie, half to each."""
     a, b = operands("minimum", a, b)
     u, v, xp = a.data, b.data, array_module(a.data)
     want_da, want_db = a.requires_grad, b.requires_grad

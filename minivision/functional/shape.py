@@ -18,7 +18,7 @@ from minivision.windows import Window
 
 
 def reshape(x: Tensor | Array, *shape: int | tuple[int, ...]) -> Tensor:
-    """The same entries, in C order, in another shape; one size may be -1.  dx = dy in x's shape.
+    """The same entries, in C order, in a new shape; one size may be -1.  dx = dy in x's shape.
 
     >>> reshape(Tensor([[1.0, 2.0], [3.0, 4.0]]), 4)
     Tensor([1., 2., 3., 4.], float32)
@@ -61,7 +61,8 @@ def getitem(x: Tensor | Array, index: Any) -> Tensor:
     (x,) = tensors("getitem", x=x)
     parts = index if isinstance(index, tuple) else (index,)
     parts = tuple([part.data if isinstance(part, Tensor) else part for part in parts])
-    parts = tuple([part.copy() if is_array(part) else part for part in parts])  # it may change
+    # Copy index arrays: the caller may change them before backward runs.
+    parts = tuple([part.copy() if is_array(part) else part for part in parts])
     basic = all(part is None or isinstance(part, int | slice | type(...)) for part in parts)
     shape, xp = x.shape, array_module(x.data)
     if xp is not np and not basic and array_module(*parts) is np:

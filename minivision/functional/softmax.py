@@ -17,9 +17,9 @@ def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) ->
 
         q_i = exp(z_i / T) / Σ_j exp(z_j / T)        dz = q·(dy - Σ_j dy_j q_j) / T
 
-    because ∂q_i/∂z_j = q_i·([i = j] - q_j) / T. T > 1 smooths, T < 1 sharpens (Hinton et al. 2015,
-    §2); T may be 0.001 to 1000. The largest logit is subtracted first: this cancels in the fraction
-    and keeps exp from overflowing.
+    because ∂q_i/∂z_j = q_i·([i = j] - q_j) / T. T > 1 smooths the distribution, T < 1 sharpens it
+    (Hinton et al. 2015, §2); T may be between 0.001 and 1000. The largest logit is subtracted
+    first: this cancels in the fraction and keeps exp from overflowing.
 
     >>> softmax(Tensor([2.0, 1.0, 0.0])).numpy().round(4)
     array([0.6652, 0.2447, 0.09  ], dtype=float32)
@@ -37,7 +37,7 @@ def softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) ->
 
 
 def log_softmax(logits: Tensor | Array, axis: int = -1, temperature: float = 1.0) -> Tensor:
-    """log softmax, computed directly: probabilities might underflow to 0.
+    """log softmax, computed directly because probabilities might underflow to 0.
 
     y_i = z_i / T - log Σ_j exp(z_j / T)        dz = (dy - q·Σ_j dy_j) / T,  q = exp(y)
     """

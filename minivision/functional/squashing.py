@@ -33,8 +33,8 @@ def leaky_relu(x: Tensor | Array, negative_slope: float = 0.01) -> Tensor:
 def sigmoid(x: Tensor | Array) -> Tensor:
     """1 / (1 + e⁻ˣ).  dx = dy·y·(1 - y).
 
-    For x < 0 it is computed as eˣ / (1 + eˣ), which is equal: this way exp never overflows, and y
-    keeps all its digits when it is close to 0.
+    For x < 0 it is computed as eˣ / (1 + eˣ), which has the same value. This way exp never
+    overflows, and y keeps all its digits when it is close to 0.
     """
     (x,) = tensors("sigmoid", x=x)
     xp = array_module(x.data)
@@ -50,7 +50,8 @@ def sigmoid(x: Tensor | Array) -> Tensor:
 def scaled_tanh(x: Tensor | Array) -> Tensor:
     """1.7159·tanh(2x/3), LeNet-5's squashing function.  dx = dy·(2/3)·(1.7159 - y²/1.7159).
 
-    It passes close to (1, 1) and (-1, -1) and saturates at ±1.7159 (LeCun et al. 1998, §II-B).
+    The curve passes close to (1, 1) and (-1, -1) and saturates at ±1.7159 (LeCun et al. 1998,
+    §II-B).
     """
     amplitude, slope = 1.7159, 2 / 3
     (x,) = tensors("scaled_tanh", x=x)

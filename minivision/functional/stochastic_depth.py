@@ -17,9 +17,9 @@ def drop_path(
     *,
     rng: np.random.Generator | None = None,
 ) -> Tensor:
-    """Dropout of whole examples: stochastic depth, if x is the output of a residual branch.
+    """Dropout for whole examples: stochastic depth, if x is the output of a residual branch.
 
-    x (N, …) -> (N, …): each example is set to 0 with probability p, the others scaled up.
+    x (N, …) -> (N, …): each example is set to 0 with probability p, and the others are scaled up.
 
         y_n = x_n·m_n / (1 - p)        dx_n = dy_n·m_n / (1 - p)
 

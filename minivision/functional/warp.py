@@ -1,8 +1,8 @@
 """Warp an image by a grid of sampling points, differentiable in the image and in the grid.
 
 `affine_grid` computes the point that each output pixel samples; `grid_sample` interpolates there.
-Together they rotate, shift and zoom, and a network can learn by how much (Jaderberg et al. 2015,
-spatial transformer networks). Names, coordinates and align_corners are PyTorch's.
+Together they rotate, shift and zoom the image, and a network can learn by how much (Jaderberg et
+al. 2015, spatial transformer networks). Names, coordinates and align_corners follow PyTorch.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from minivision.tensor import Tensor, record
 def affine_grid(
     theta: Tensor | Array, size: tuple[int, int, int, int], align_corners: bool = False
 ) -> Tensor:
-    """The point of the input that each output pixel samples, with one affine map per image.
+    """The input point that each output pixel samples, under one affine map per image.
 
     theta (N, 2, 3), size = (N, C, H, W) of the output -> grid (N, H, W, 2), each (x, y)
 
         (x, y) = θ · (u, v, 1)        dθ = Σ_pixels d(x, y) · (u, v, 1)ᵀ
 
-    Coordinates run from -1 to 1 across the image: with align_corners from the centre of the first
-    pixel to that of the last, otherwise from edge to edge.
+    Coordinates run from -1 to 1 across the image: with align_corners, from the centre of the first
+    pixel to the centre of the last; otherwise, from edge to edge.
     """
     (theta,) = tensors("affine_grid", theta=theta)
     N, rows, columns = sizes("affine_grid", "theta", theta, "N 2 3")
@@ -48,14 +48,15 @@ def affine_grid(
 
 
 def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = False) -> Tensor:
-    """Interpolate an image bilinearly at the points of a grid; outside the image it counts as 0.
+    """Interpolate an image bilinearly at the points of a grid; outside the image, pixels are 0.
 
     x (N, C, H, W), grid (N, OH, OW, 2) with (x, y) in -1..1 -> (N, C, OH, OW)
 
         y = Σ over the four neighbours of weight · pixel, weight = (1 - |Δx|)·(1 - |Δy|)
         dx = every neighbour gets weight · dy        dgrid = Σ_c dy · ∂weight·pixel
 
-    As a function of the grid, the value has kinks where a point crosses a pixel's centre.
+    As a function of the grid, the value has a kink where a point passes a row or a column of pixel
+    centres.
     """
     x, grid = tensors("grid_sample", x=x, grid=grid)
     N, C, H, W = sizes("grid_sample", "x", x, "N C H W")
@@ -81,7 +82,8 @@ def grid_sample(x: Tensor | Array, grid: Tensor | Array, align_corners: bool = F
     channels_last = a.transpose(0, 2, 3, 1)  # (N, H, W, C)
 
     # For each neighbour: its index, whether it is inside, its weight, and the weight's slopes along
-    # x and y. Outside values are replaced, not multiplied by 0, which would turn ∞ into NaN.
+    # x and y. Pixels outside are replaced by 0 rather than multiplied by 0, which would turn ∞ into
+    # NaN.
     neighbours = []
     for row, wy, sy in ((top, 1 - fy, -1.0), (top + 1, fy, 1.0)):
         for column, wx, sx in ((left, 1 - fx, -1.0), (left + 1, fx, 1.0)):

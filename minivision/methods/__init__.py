@@ -1,19 +1,19 @@
-"""Methods: what to do with few images, few labels, or an old model.
+"""Methods for training with few images or few labels, and for reusing trained networks.
 
-A method is a loss for `fit`, and sometimes a way to make batches; each page begins with the code
-that trains with it.
+A method is a loss for `fit`, and sometimes a way to make batches. The file of a method begins with
+the code that trains a network with it.
 
 responses.py                    a network's outputs for every image, recorded once
-transfer.py                     a new head on an old backbone
+transfer.py                     a new head on a trained backbone
 distillation.py                 a student learns to reproduce a teacher's outputs
-joint_batches.py                batches of several datasets at once; joint training
+joint_batches.py                batches from several datasets at once; joint training
 learning_without_forgetting.py  a new task, without the old task's images
 pseudo_label.py                 the network's own predictions as labels; FixMatch
 noisy_student.py                teachers label images for students that train with noise
 checks.py                       does a dataset fit a head?
-features/                       an image's local and global features; how good a search is
-feature_fusion.py               find similar images by both parts together
-augmentation_search.py          which augmentation helps here? Try some, keep the best
+features/                       local and global features of an image; measures for a search
+feature_fusion.py               find similar images by local and global features together
+augmentation_search.py          which augmentation helps? Try several and keep the best
 samplers.py                     generate the policies to try
 trial.py                        one trial: train a new network, score it on validation images
 parallel_trials.py              several trials at once, in joblib's worker processes

@@ -1,14 +1,14 @@
-"""Augmentation search: sample a policy, train with it, score it, record it; keep the best.
+"""Augmentation search: sample policies, train with each, score it and record it; keep the best.
 
-Candidate 0 is "none": it adds nothing to the baseline that every candidate has. All candidates
-start from the same weights and see the same images in the same order, so that they differ only in
-the policy. They are compared on the validation images; the test images are not used in a search.
-(Cubuk et al. 2020, §3, search a grid over N and M on the real task in this way.)
+Candidate 0 is "none": it adds nothing to the baseline augmentation that all candidates share. All
+candidates start from the same weights and see the same images in the same order, so that they
+differ only in the policy. They are compared on the validation images; the test images are not used
+in a search. (In the same way, Cubuk et al. 2020, §3, search a grid of N and M on the actual task.)
 
-A search can have a folder, which makes it possible to stop and resume it:
+A search that has a folder can be stopped and resumed. The folder contains two files:
 
     settings.json      the settings that determine the scores
-    candidates.jsonl   one JSON object per line, written when the candidate is done
+    candidates.jsonl   one JSON object per candidate, on a line that is written when it is done
 """
 
 from __future__ import annotations
@@ -61,18 +61,19 @@ def search(
     settings: Mapping[str, Any] | None = None,
     processes: int | None = None,
 ) -> list[Candidate]:
-    """Train and score no augmentation and `budget - 1` policies; returns all, in order.
+    """Train and score `budget` candidates: "none" and `budget - 1` policies. Returns all, in order.
 
-    sampler(number, seed) -> the policy of this number, 1, 2, …: `Grid()` or `RandomSequences()`.
-    train_and_score(policy, seed) -> a number, the higher the better: a `Trial`.
-    folder: receives a line for every finished candidate; called again, the search does not repeat
-        them. settings: whatever determines a score; they must equal those already in the folder.
+    sampler(number, seed) -> the policy with this number (1, 2, …), such as `Grid()`.
+    train_and_score(policy, seed) -> a number, the higher the better, such as a `Trial`.
+    folder: receives a line for every finished candidate; a later call does not repeat these
+        candidates. settings: everything that determines a score; it must equal the settings that
+        are already in the folder.
     processes: how many candidates are trained at once, each in a process with one thread; the
         default is one per core. 0: one after the other in this process.
 
-    The scores do not depend on the number of processes, nor the policies on the budget. A process
-    that is killed is replaced and its candidate tried again; a candidate that fails stops the
-    search with an error that names it. Finished candidates are kept.
+    The scores do not depend on the number of processes, nor do the policies depend on the budget. A
+    process that is killed is replaced, and its candidate is tried again. If a candidate fails, the
+    search stops with an error that names it. Finished candidates are kept.
 
     >>> from minivision.methods import Grid
     >>> found = search(Grid(), lambda policy, seed: 0.5, 4, processes=0)
@@ -97,7 +98,7 @@ def search(
         bar = tqdm(total=budget, initial=len(found), desc="candidates", unit="policy", disable=None)
         stack.enter_context(bar)
         trials = stack.enter_context(closing(run_trials(train_and_score, waiting, seed, at_once)))
-        # The paper's loop. Several trials run at once; each is yielded when it is done.
+        # This is the paper's loop. Several trials run at once; each is yielded when it is done.
         for number, score, seconds in trials:
             found[number] = candidate = Candidate(number, policies[number], score, seconds)
             if lines is not None:
@@ -168,7 +169,7 @@ def _candidates_in(file: Path, policies: list[Any]) -> dict[int, Candidate]:
         if line["policy"] != json.loads(json.dumps(describe(policy))):
             raise ValueError(
                 f"search: candidate {number} of {file.parent} is {line['name']}, but would now be "
-                f"{policy_name(policy)}: the folder was started with another sampler"
+                f"{policy_name(policy)}: the folder was started with a different sampler"
             )
         found[number] = Candidate(number, policy, line["score"], line["seconds"])
     return found

@@ -23,5 +23,5 @@ def check_classes(function: str, model: Module, dataset: Any) -> None:
     if not images.all():
         empty = ", ".join(name for name, n in zip(classes, images, strict=True) if n == 0)
         raise ValueError(
-            f"{function}: the dataset has no image of {empty}; expected some of every class"
+            f"{function}: the dataset has no image of {empty}; expected at least one of every class"
         )

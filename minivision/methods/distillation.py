@@ -1,17 +1,18 @@
 """Distillation: a small student learns to reproduce the outputs of a large teacher.
 
 A hard label says "a 3". A teacher's soft label says "a 3, perhaps an 8, never a 1". This ranking of
-the wrong classes, the dark knowledge, tells more about how images resemble each other than a hard
+the wrong classes, the "dark knowledge", says more about how images resemble each other than a hard
 label can; a temperature above 1 brings it out. (Hinton, Vinyals & Dean 2015.)
 
     L = α·CE(y, softmax(z)) + (1 - α)·T²·KL(softmax(v/T) ‖ softmax(z/T))
 
-z are the student's logits, v the teacher's. Only the student is trained, and it is used at T = 1:
+Here z are the student's logits and v the teacher's. Only the student is trained, and after training
+it is used at T = 1:
 
     fit(student, loader, distillation(teacher, temperature=4, alpha=0.1), optimizer, epochs)
 
-With α = 0 labels are not read, so unlabelled images will do (`hide_labels(loader)`). The loss is
-still the same, including T², so the learning rate can stay. With α = 1 the teacher is not used.
+With α = 0 the labels are not read, so unlabelled images will do (`hide_labels(loader)`). The soft
+term keeps its factor T², so the learning rate need not change. With α = 1 the teacher is not used.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ def distillation(
 
     teacher: a network on the student's device, which is put in evaluation mode and sees the same
         batches as the student; or its logits (M, K) for the M images of the loader's dataset, from
-        `record_responses`, with a loader that has with_indices=True.
+        `record_responses`. The second form needs a loader with with_indices=True.
     temperature: T, from 0.001 to 1000.
     alpha: the weight of the labels, from 0 to 1; the paper advises "a considerably lower weight"
-        on them (§2).
+        for them (§2).
 
-    Reports hard_loss and train_accuracy if alpha > 0, soft_loss and agreement (how often student
+    Reports hard_loss and train_accuracy if alpha > 0; soft_loss and agreement (how often student
     and teacher choose the same class) if alpha < 1.
     """
     require_probability("distillation: alpha", alpha)
@@ -84,7 +85,7 @@ def teachers_logits(teacher: Module | np.ndarray, batch: Batch, z: Tensor) -> Ar
     if v.shape != z.shape:
         raise ValueError(
             f"distillation: the teacher has {v.shape[1]} classes, but the student has "
-            f"{z.shape[1]}; give the student as many, then replace its head (with_new_head)"
+            f"{z.shape[1]}; give both the same number and replace the head later (with_new_head)"
         )
     return v
 
@@ -92,9 +93,10 @@ def teachers_logits(teacher: Module | np.ndarray, batch: Batch, z: Tensor) -> Ar
 def bias_for_share(logits: Array, k: int, share: float) -> float:
     """The bias that makes class k's logit the largest for this share of the images, 0 to 1.
 
-    logits (N, K). A student that never saw a class has low recall for it, though it has learned
-    from the teacher what the class looks like. A bias in the last layer corrects that without any
-    label. (For the digit that Hinton et al. 2015, §3 left out it was 3.5, chosen on the test set.)
+    logits (N, K). A student that never saw a class has low recall for it, even though it has
+    learned from the teacher what the class looks like. A bias in the last layer corrects this
+    without any labels. (Hinton et al. 2015, §3, used a bias of 3.5 for the digit that they left
+    out; they chose it on the test set.)
 
     >>> round(bias_for_share(np.array([[0.0, 3.0], [0.0, 1.0]]), 0, 0.5), 6)
     2.0

@@ -1,23 +1,23 @@
 """Feature fusion: find similar images by combining local and global features.
 
-The local part describes the details of an image, the global part the image as a whole. Two
-photographs may agree in one and not in the other: the same tiles on a roof and on a floor, or two
-skies with different birds. Fusion uses both (Ahmed, Irtaza & Iqbal 2017; features/classic.py says
-which parts are theirs and which are ours):
+The local part of the features describes the details of an image, the global part the image as a
+whole. Two photographs may agree in one part but not in the other: the same tiles on a roof and on a
+floor, or two skies with different birds. Fusion uses both parts (Ahmed, Irtaza & Iqbal 2017;
+features/classic.py says what is theirs and what is ours):
 
-    1  make each part of each image a vector of length 1
+    1  scale each part of each image to a vector of length 1
     2  subtract the part's mean over the indexed images, and divide by its spread, the root of the
-       mean squared distance from that mean: now both parts vary equally
+       mean squared distance from that mean, so that both parts vary equally
     3  multiply by the root of the part's weight, and concatenate the parts
     4  keep the directions in which the indexed images vary most (principal components)
     5  return the nearest neighbours of a query
 
-The weights add up to 1. Before step 4 the squared distance of two images is therefore
+The weights add up to 1. Before step 4, the squared distance between two images is therefore
 
     d² = w·d_local² + (1 - w)·d_global²
 
-so w is the local part's share in the similarity. Steps 1 to 4 are the same for classic and for
-deep features.
+so w is the local part's share of the squared distance. Steps 1 to 4 are the same for classic and
+for deep features.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ COMPONENTS = 64
 class FeatureFusion:
     """Fuse two parts into one vector per image; `fit` learns from the images to be searched.
 
-    local_weight: w, from 0, the global part alone, to 1, the local part alone. A part of weight 0
-        is left out completely.
-    components: how many numbers to keep, fewer if there are fewer images or features. None keeps
-        all, without rotation.
+    local_weight: w, from 0 (only the global part) to 1 (only the local part). A part whose weight
+        is 0 is left out completely.
+    components: how many principal components to keep, fewer if there are fewer images or features.
+        None keeps the joined vectors as they are.
 
     >>> rng = np.random.default_rng(0)
     >>> parts = {"local": rng.random((50, 128)), "global": rng.random((50, 59))}
@@ -121,7 +121,7 @@ class FeatureFusion:
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:
-    """Every row (N, D) divided by its Euclidean length; a row of zeros stays one.
+    """Every row (N, D) divided by its Euclidean length; a row of zeros is left unchanged.
 
     >>> unit_length(np.array([[3.0, 4.0], [0.0, 0.0]]))
     array([[0.6, 0.8],
@@ -140,9 +140,9 @@ def choose_weight(
     weights: Iterable[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     components: int | None = COMPONENTS,
 ) -> dict[float, float]:
-    """The mean average precision of the queries for each local weight, best first.
+    """The mean average precision of the queries for each local weight, best weight first.
 
-    Use validation images as queries; the test images are for the chosen weight.
+    Use validation images as queries, and keep the test images for the weight that is chosen.
     """
     found = {}
     for weight in weights:

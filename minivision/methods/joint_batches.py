@@ -1,7 +1,7 @@
-"""Batches of several datasets at once, so that one step learns from all of them.
+"""Batches from several datasets at once, so that one step learns from all of them.
 
-The simplest use is joint training on several tasks; pseudo-labels and noisy student need a batch of
-labelled and one of unlabelled images in every step.
+The simplest use is joint training on several tasks. Pseudo-labels and noisy student training need a
+batch of labelled and a batch of unlabelled images in every step.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from minivision.training.loop import Batch, EpochBatches
 class JointBatches:
     """batches(epoch) -> tuples with a batch from each loader; the loss receives a tuple of `Batch`.
 
-    steps: batches per epoch; by default as many as the last loader has. A loader with fewer starts
-        again, in a new order and with new augmentation, as in a new epoch of its own.
+    steps: tuples per epoch; by default, the number of batches in the last loader. A loader with
+        fewer batches starts again, with a new order and new augmentation, as in an epoch of its
+        own.
     """
 
     def __init__(self, loaders: Sequence[DataLoader], steps: int | None = None):
@@ -69,13 +70,13 @@ def joined(batches: Sequence[Batch]) -> tuple[Tensor, list[slice]]:
 def joint_loss(model: Module, batches: Sequence[Batch]) -> Tensor:
     """Joint training on several tasks: the sum over tasks of the mean cross-entropy of its images.
 
-    model: a MultiHead, which passes each task's images to that task's head. There is one loader
-    for each head, in the order of the heads:
+    model: a MultiHead, with one loader for each head, in the order of the heads. The loss for a
+    task uses only the images and the head of that task:
 
         fit(model, JointBatches([old_loader, new_loader]), joint_loss, optimizer, epochs)
 
-    It needs the images of every task, and is the upper bound for methods that have only the new
-    task's (Li & Hoiem 2018).
+    Joint training needs the images of every task. It serves as an upper bound for methods that have
+    only the images of the new task (Li & Hoiem 2018).
     """
     images, rows = joined(batches)
     outputs = model(images)

@@ -1,8 +1,8 @@
-"""Learning without forgetting: a new task for an old network, without the old task's images.
+"""Learning without forgetting: teach a network a new task without the images of its old task.
 
 Training on new images pulls the shared weights away from what the old task needs. So the old
 network's outputs for the *new* images are recorded before training, and the old head is trained to
-keep reproducing them. (Li & Hoiem 2018, Figure 3.)
+keep reproducing these outputs. (Li & Hoiem 2018, Figure 3.)
 
     θ_s shared backbone, θ_o old head, θ_n new head; X_n, Y_n the new task's images and labels
 
@@ -25,10 +25,11 @@ keep reproducing them. (Li & Hoiem 2018, Figure 3.)
         model.unfreeze()
         fit(model, loader, lwf_loss(old_outputs), SGD(model.parameters(), lr), epochs)
 
-The baselines are simpler variants. With lwf_loss({}) it is fine-tuning, and the old head does not
-change; without step 4 it is feature extraction; `joint_loss` needs the old images. The method
-assumes that the task of an image is known: each task has its own head. (Whatever the loss, the
-running statistics of batch normalization follow the new images.)
+The baselines are variants of this method: lwf_loss({}) gives fine-tuning, which does not change the
+old head; leaving out step 4 gives feature extraction; and `joint_loss` gives joint training, which
+needs the old images. The method assumes that the task of each image is known, since each task has
+its own head. (Whatever the loss, the running statistics of batch normalization follow the new
+images.)
 """
 
 from __future__ import annotations
@@ -61,13 +62,14 @@ def lwf_loss(
 
         L_old = -1/N Σ_n Σ_k y'_nk log ŷ'_nk,   y' = softmax(v/T),  ŷ' = softmax(z/T)
 
-    v are the recorded logits, z the current ones. (The paper writes y' = y^(1/T) / Σ y^(1/T) with
-    the probabilities y = softmax(v), which is the same.)      dz = λ_o·(ŷ' - y') / (T·N)
-    Unlike distillation's, this loss has no factor T².
+    Here v are the recorded logits, z the current ones. (The paper has y' = y^(1/T) / Σ y^(1/T) with
+    the probabilities y = softmax(v), which is equivalent.)      dz = λ_o·(ŷ' - y') / (T·N)
+    Unlike the loss of distillation, this loss has no factor T².
 
-    old_outputs: {task: logits (M, K)} for the M images of the loader's dataset, which needs
-        with_indices=True; from `record_responses` without augmentation.
-    old_weight: λ_o; a larger one favours the old tasks. The losses of several tasks are added.
+    old_outputs: {task: logits (M, K)} for the M images of the loader's dataset, recorded by
+        `record_responses` without augmentation. The loader needs with_indices=True.
+    old_weight: λ_o; a larger value favours the old tasks. The losses for several old tasks are
+        added.
     """
     if not 0 <= old_weight < float("inf"):
         raise ValueError(f"lwf_loss: old_weight is {old_weight}; expected at least 0")
@@ -103,8 +105,8 @@ def with_new_task(
 ) -> MultiHead:
     """The model (shared, not copied) with a second head for the classes of a new task.
 
-    layers: the fully connected layers that form a head; both tasks share the layers below. A
-    MultiHead gets one more head, and `old` and `layers` are ignored.
+    layers: how many fully connected layers form a head; both tasks share the layers below. If the
+    model is a MultiHead, it gets one more head, and `old` and `layers` are ignored.
     """
     if isinstance(model, MultiHead):
         heads, backbone = dict(model.heads), model.backbone

@@ -1,14 +1,15 @@
-"""Noisy student: a teacher labels images for a student, which must learn them under noise.
+"""Noisy student training: a teacher labels images, and a student learns from them with added noise.
 
     1. train a teacher on the labelled images, with noise
-    2. label the unlabelled images with it: without noise, the teacher in evaluation mode
-    3. keep the confident ones, equally many of each class             `filter_and_balance`
-    4. train an equal or larger student on both, with noise
-    5. make the student the teacher, and go back to 2
+    2. let the teacher, in evaluation mode, label the unlabelled images, without noise
+    3. keep the confident labels, the same number for each class       `filter_and_balance`
+    4. train a student at least as large as the teacher on all of these images, with noise
+    5. make the student the new teacher, and return to step 2
 
 (Xie, Luong, Hovy & Le 2020, Algorithm 1.) The noise is augmentation, dropout and stochastic depth.
-Without it the student could match its teacher's labels perfectly and learn little. Part of a gain
-may come from the noise alone: compare with the first teacher, which is trained with noise too.
+Without noise, the student could reproduce the teacher's labels perfectly and learn little. Part of
+the improvement may come from the noise alone, so compare each student with the first teacher, which
+is trained with noise too.
 """
 
 from __future__ import annotations
@@ -38,15 +39,19 @@ WEIGHTINGS = ("mean", "labelled")
 class Generation(NamedTuple):
     """A network to be trained, with its batches, its loss and its pseudo-labels."""
 
-    number: int  # 0 is the teacher
+    number: int  # 0 for the first teacher
     model: Module
     batches: JointBatches
     loss: Loss
-    targets: np.ndarray | None = None  # (M, K): the teacher's probabilities or decisions
-    chosen: np.ndarray | None = None  # indices of the unlabelled images used; may repeat
+    targets: np.ndarray | None = None  # (M, K): the teacher's soft or hard labels
+    chosen: np.ndarray | None = None  # indices of the unlabelled images used, perhaps repeated
 
     def report(self, truth: np.ndarray | None = None) -> dict[str, Any]:
-        """Numbers to record: the share of images used and, given truth (M,), the share correct."""
+        """Numbers to record, such as the share of the unlabelled images that are used.
+
+        truth (M,): the true labels of the unlabelled images, if known; they add the share of
+        pseudo-labels that are correct.
+        """
         report: dict[str, Any] = {
             "generation": self.number,
             "parameters": self.model.parameter_count(),
@@ -70,7 +75,7 @@ def self_train(
     choose: Callable[[np.ndarray], np.ndarray] | None = None,
     weighting: str = "mean",
 ) -> Iterator[Generation]:
-    """Yield a teacher, then a student for each further network; the caller trains each one:
+    """Yield a teacher, and then one student for each further network; the caller trains each:
 
         for generation in self_train([teacher, student, student], labelled, unlabelled, clean):
             model = generation.model
@@ -78,11 +83,11 @@ def self_train(
 
     networks: functions that build a network, the teacher's first; the weights of network i are
         drawn from `manual_seed(labelled.seed, i)`.
-    labelled, unlabelled: loaders; every step has a batch of both. The transform of each is the
-        noise of its images; they may differ. The labels of `unlabelled` are never read.
-    clean: the transform of the images that a teacher labels; it must not be random.
-    steps: batches per epoch for every network; by default those of `unlabelled`.
-    soft: True for soft labels, the teacher's probabilities; False for hard ones, its decisions.
+    labelled, unlabelled: loaders; every step uses a batch from each. Their transforms, which may
+        differ, add the noise to the images. The labels of `unlabelled` are never read.
+    clean: the transform for the images that a teacher labels; it must not be random.
+    steps: batches per epoch for every network; by default, the number of batches in `unlabelled`.
+    soft: True for soft labels, which are the teacher's probabilities; False for hard labels.
     choose(p) -> the indices of the images to train on; by default `filter_and_balance`.
     weighting: see `self_training_loss`.
     """
@@ -114,7 +119,7 @@ def self_train(
 
 
 def without_noise(model: Module) -> Module:
-    """The model with dropout and stochastic depth permanently off, as in the paper's ablation."""
+    """Switch dropout and stochastic depth off permanently, as in the paper's ablation study."""
     for layer in model.modules():
         if layer.random:
             layer.freeze()
@@ -122,7 +127,7 @@ def without_noise(model: Module) -> Module:
 
 
 def labelled_by(teacher: Module, loader: DataLoader) -> np.ndarray:
-    """Step 2: the teacher's probabilities (M, K) for every image, clean, in evaluation mode."""
+    """Step 2: the teacher's probabilities (M, K) for all images, in evaluation mode."""
     return F.softmax(record_responses(teacher, loader)).data
 
 
@@ -134,17 +139,20 @@ def filter_and_balance(
     allow_missing: bool = False,
     classes: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """Step 3: which images to train on, as indices (n·K,); an image may occur several times.
+    """Step 3: choose the images to train on. Returns indices (n·K,), perhaps with repetitions.
 
-    p (M, K) probabilities. An image belongs to its most likely class if that has at least the
-    confidence threshold `floor`, from 0 to 1. From each class the per_class most confident images
-    are taken; if there are fewer they are repeated, the most confident first. per_class=None: as
-    many as the classes have on average. balance=False: every image above the floor, once.
-    allow_missing: continue if a class has no image above the floor; otherwise a ValueError names
-        the class (classes: their names). No image above the floor at all is always an error.
+    p (M, K): probabilities. An image is assigned to its most likely class if the probability of
+        that class is at least `floor`, the confidence threshold, from 0 to 1.
+    per_class: how many images to take from each class, the most confident first. If a class has
+        fewer, its images are repeated, the most confident first. None: the average number per
+        class.
+    balance: False takes every image above the floor once.
+    allow_missing: whether to continue if a class has no image above the floor; otherwise a
+        ValueError names the class. It is always an error if no image at all is above the floor.
+    classes: the names of the classes, for error messages.
 
     (The paper's code lowers the threshold in steps of 0.01 and rounds the number of copies at
-    random; here every class has exactly per_class.)
+    random; here every class gets exactly per_class images.)
 
     >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]])
     >>> filter_and_balance(p, per_class=2)
@@ -184,18 +192,18 @@ def filter_and_balance(
 
 
 def one_hot(p: np.ndarray) -> np.ndarray:
-    """Decisions as distributions: 1 for the most likely class, 0 for the others, (N, K)."""
+    """Hard labels as distributions (N, K): 1 for the most likely class, 0 for the others."""
     return np.eye(p.shape[1], dtype=p.dtype)[p.argmax(axis=1)]
 
 
 def self_training_loss(targets: np.ndarray | None, weighting: str = "mean") -> Loss:
-    """Cross-entropy of n labelled and m pseudo-labelled images, for `fit` on `JointBatches`.
+    """Cross-entropy over n labelled and m pseudo-labelled images, for `fit` on `JointBatches`.
 
         mean      (Σ CE(y, f(x)) + Σ CE(p, f(u))) / (n + m)       the paper's text
         labelled  (Σ CE(y, f(x)) + Σ CE(p, f(u))) / n             its code; 1 + m/n times as large
 
-    targets (M, K): the distributions p of the images of the second loader; None for a teacher,
-    which has labelled images only.
+    targets (M, K): the distribution p for each image of the second loader; None for a teacher that
+    is trained only on labelled images.
     """
 
     def loss(model: Module, batches: Sequence[Batch]) -> tuple[Tensor, dict[str, Any]]:

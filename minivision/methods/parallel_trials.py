@@ -1,8 +1,8 @@
 """Several trials at once, each in a worker process with one thread of its own.
 
-A training step on small images gains little from several threads; several training runs at once
+A training step on small images gains little from several threads, but several training runs at once
 keep every core busy. loky, the part of joblib that starts the workers, closes its pool if one of
-them dies; a new pool then tries the unfinished trials.
+them dies; a new pool then runs the unfinished trials.
 
 You can skip this file on a first reading.
 """
@@ -46,13 +46,13 @@ def run_trials(
     seed: int,
     processes: int,
 ) -> Generator[tuple[int, float, float]]:
-    """Yield the number, the score and the seconds of every policy, in the order they finish.
+    """Yield the number, the score and the seconds of every policy, in the order of completion.
 
-    processes: how many trials at once; 0: one after the other in this process. Leaving the loop
-    early, for example with Ctrl-C, ends the workers at once.
+    processes: how many trials run at once; 0: one after the other in this process. If the caller
+    leaves the loop early, for example with Ctrl-C, the workers end immediately.
 
-    Raises a trial's exception with the candidate's name, and ChildProcessError, with the names of
-    the candidates being tried, if workers died three times without finishing any trial.
+    Raises a trial's exception with the name of the candidate, and ChildProcessError, with the names
+    of the candidates being tried, if workers died three times without finishing any trial.
     """
     names = {n: f"search: candidate {n} ({policy_name(policy)})" for n, policy in policies.items()}
     if processes == 0:
@@ -81,7 +81,7 @@ def run_trials(
                 running = ", ".join([names[number] for number in waiting][:processes])
                 raise ChildProcessError(
                     f"{running} failed: a process died {ATTEMPTS} times; was it killed for lack of "
-                    "memory? With fewer processes, each has more"
+                    "memory? With fewer processes, each has more memory"
                 ) from error
         except (PicklingError, BrokenProcessPool) as error:
             raise TypeError(
@@ -116,7 +116,7 @@ def _run_trial(
     """The score and the seconds; an error is raised with the candidate's name."""
     begun = time.perf_counter()
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # no progress bars inside the search's own
+        with contextlib.redirect_stderr(io.StringIO()):  # hide the progress bars of the trial
             score = train_and_score(policy, seed)
     except Exception as error:
         kind = next((kind for kind in OF_THE_USER if isinstance(error, kind)), RuntimeError)

@@ -2,7 +2,8 @@
 
     L = 1/n Σ CE(y, f(x))  +  α(t) · 1/n' Σ [max p ≥ τ] · CE(argmax p, f(u')),     p = f(u)
 
-x, y are the n labelled images of a step, u the n' unlabelled ones; p is computed in every step.
+x and y are the n labelled images of a step and their labels, u the n' unlabelled images; p is
+computed in every step.
 
     Lee 2013                u' = u, τ = 0, and α(t) rises late, when predictions can be trusted
 
@@ -14,10 +15,11 @@ x, y are the n labelled images of a step, u the n' unlabelled ones; p is compute
         batches = pseudo_label_batches(labelled, unlabelled, strong)
         fit(model, batches, pseudo_label_loss(threshold=0.95), optimizer, epochs)
 
-The second mean is over *all* unlabelled images, so a few accepted ones have little weight.
-Pseudo-labels must be hard, or must come from another view: if p itself is the target for p, the
-gradient p - p is zero. A mostly wrong network reinforces its own errors, so always compare with the
-supervised baseline, which is pseudo_label_loss(0) on the same batches.
+The second mean is over *all* unlabelled images, so if only a few are accepted, they have little
+weight. Pseudo-labels must be hard, or must come from a different view of the image: if p itself is
+the target for p, the gradient p - p is zero. A network that is mostly wrong reinforces its own
+errors, so always compare with the supervised baseline, which is pseudo_label_loss(0) on the same
+batches.
 """
 
 from __future__ import annotations
@@ -48,12 +50,12 @@ def pseudo_label_batches(
     strong: Callable | None = None,
     steps: int | None = None,
 ) -> JointBatches:
-    """Batches of x, of u', and of u if that differs, for `pseudo_label_loss`.
+    """Batches of x, of u', and of u if it differs from u', for `pseudo_label_loss`.
 
     labelled, unlabelled: loaders; the labels of `unlabelled` are never read.
     strong: a second transform, for FixMatch's u'; the transform of `unlabelled` makes u.
         None: u' = u.
-    steps: batches per epoch; by default those of `unlabelled`.
+    steps: batches per epoch; by default, the number of batches in `unlabelled`.
     """
     u = hide_labels(unlabelled)
     if strong is None:
@@ -68,14 +70,15 @@ def pseudo_label_loss(
 ) -> Loss:
     """The loss L above, for `fit` on `pseudo_label_batches`.
 
-    weight: α, a number or a function of the step such as `ramp(…)`. While it is 0 the unlabelled
-        images are not used: weight=0 is the supervised baseline, with the same steps.
-    threshold: τ, the confidence threshold: predictions from this probability up are accepted.
-    truth: labels (M,) of the unlabelled images, only to measure how often pseudo-labels are right.
+    weight: α, a number or a function of the step such as `ramp(…)`. While α is 0, the unlabelled
+        images are not used: weight=0 gives the supervised baseline, with the same steps.
+    threshold: τ, the confidence threshold: predictions with at least this probability are accepted.
+    truth: labels (M,) of the unlabelled images, used only to measure how often pseudo-labels are
+        right.
 
-    Reports supervised_loss, unlabelled_loss, mask_rate (the accepted share), confidence (the
-    highest in a batch), train_accuracy and, given truth, pseudo_label_accuracy (of the accepted
-    ones; NaN if none was accepted).
+    Reports supervised_loss, unlabelled_loss, mask_rate (the share of accepted images), confidence
+    (the highest in a batch), train_accuracy and, if truth is given, pseudo_label_accuracy (among
+    the accepted images; NaN if none was accepted).
     """
     require_probability("pseudo_label_loss: threshold", threshold)
     alpha = weight if callable(weight) else (lambda step: weight)
@@ -115,7 +118,7 @@ def ramp(first: int, last: int, final: float = 3.0) -> Weight:
     """α(t): 0 before step `first`, `final` from step `last` on, and linear in between.
 
     t counts weight updates. Lee's values are first=100, last=600 and final=3; implementations
-    differ in whether these count updates or epochs.
+    differ in whether 100 and 600 count updates or epochs.
 
     >>> alpha = ramp(100, 600)
     >>> alpha(99), alpha(350), alpha(600), alpha(9999)
@@ -138,7 +141,8 @@ def ramp(first: int, last: int, final: float = 3.0) -> Weight:
 class OtherDraw:
     """A transform whose draws are independent of another transform's for the same image.
 
-    Both receive generators with the same key; this one derives its own generator from it.
+    Both transforms receive generators with the same key; this one derives a new generator from its
+    own.
     """
 
     def __init__(self, transform: Callable):

@@ -1,8 +1,8 @@
 """Responses: a network's outputs for every image of a dataset, recorded once.
 
-The outputs of a teacher, an old task's network or a frozen backbone contain more about an image
-than its label. The batches of a loader with_indices=True include the index of every image, so a
-loss can look up its recorded outputs, whatever the order of the batches.
+The outputs of a teacher, of a network for an old task or of a frozen backbone say more about an
+image than its label does. If a loader has with_indices=True, its batches include the index of every
+image, so a loss can look up the recorded outputs, whatever the order of the images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from minivision.training import predict_logits
 
 
 def hide_labels(loader: DataLoader) -> DataLoader:
-    """The same batches with indices; labels are not read but set to -1, which no loss accepts."""
+    """The same batches, with indices; labels are not read but set to -1, which no loss accepts."""
     loader = copy(loader)
     loader.dataset, loader.with_indices = WithoutLabels(loader.dataset), True
     return loader
@@ -28,8 +28,9 @@ def hide_labels(loader: DataLoader) -> DataLoader:
 def record_responses(model: Module, loader: DataLoader) -> np.ndarray:
     """The model's outputs for every image of the loader's dataset, (M, K), on the host.
 
-    In evaluation mode and in the dataset's order, whatever the order of the loader. Raises
-    ValueError if the loader's transform is random: only a single draw would be recorded.
+    The model is in evaluation mode, and the rows are in the dataset's order, whatever the order of
+    the loader. Raises ValueError if the loader's transform is random, because only a single draw
+    would be recorded.
     """
     if getattr(loader.transform, "random", True):
         raise ValueError(
@@ -42,7 +43,7 @@ def record_responses(model: Module, loader: DataLoader) -> np.ndarray:
 
 
 def looked_up(responses: np.ndarray, indices: np.ndarray | None, like: Array) -> Array:
-    """The rows of a record for these images, in the dtype and on the device of `like`."""
+    """The recorded rows for these images, with the dtype and on the device of `like`."""
     if indices is None:
         raise ValueError(
             "looked_up: the batch has no indices; use DataLoader(…, with_indices=True)"

@@ -1,7 +1,7 @@
 """Samplers of augmentation policies: a grid over RandAugment, or lists drawn at random.
 
-A sampler is called as sampler(number, seed) -> policy, for the numbers from 1 up. Its result
-depends on nothing else, so a search may be stopped, continued, and given a larger budget later.
+A sampler is called as sampler(number, seed) -> policy, with numbers from 1 up. Its result depends
+on nothing else, so a search can be stopped, resumed, and given a larger budget later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NONE = Compose([])
 
 @dataclass(frozen=True)
 class Grid:
-    """RandAugment with every pair of a count N and a magnitude M, in an order set by the seed.
+    """RandAugment with every combination of a count N and a magnitude M, in an order set by seed.
 
     >>> Grid()(1, seed=0)
     RandAugment(count=3, magnitude=9, preset='monotone', fill=128)
@@ -36,7 +36,7 @@ class Grid:
         if number > len(cells):
             raise ValueError(
                 f"Grid: number is {number}, but there are {len(cells)} pairs of N and M; expected "
-                f"a budget of at most {len(cells) + 1}, with the baseline"
+                f"a budget of at most {len(cells) + 1}, including the baseline"
             )
         order = keyed(Key.GRID, seed).permutation(len(cells))
         count, magnitude = cells[order[number - 1]]
@@ -47,8 +47,8 @@ class Grid:
 class RandomSequences:
     """One to `longest` operations with magnitudes from 1 to 30, all drawn at random.
 
-    probability: of each operation when the sequence is used. With one half, one image in 2, 4 or
-        8 is left unchanged.
+    probability: the probability that an operation is applied to an image. With one half, a sequence
+        of 1, 2 or 3 operations leaves one image in 2, 4 or 8 unchanged.
     """
 
     longest: int = 3

@@ -1,6 +1,6 @@
 """Transfer learning: use what a network learned from many images for a task that has few.
 
-Keep the backbone of the old network, attach a new head for the new classes, and train:
+Keep the backbone of the trained network, attach a new head for the new classes, and train:
 
     model = with_new_head(old_network, classes)
 
@@ -14,8 +14,9 @@ Keep the backbone of the old network, attach a new head for the new classes, and
         groups = rate_groups(model, lr, backbone_rate=0.1)
         fit(model, loader, classification_loss, Adam(groups, lr), epochs)
 
-A frozen backbone computes the same features for an image in every epoch. Without augmentation it
-need run only once per image, and approach 1 is softmax regression on its features, much faster:
+A frozen backbone computes the same features for an image in every epoch. Without augmentation, it
+need run only once per image. Approach 1 is then softmax regression on its features, which is much
+faster:
 
         features = RecordedBatches(record_responses(model.backbone, loader), loader)
         fit(model.head, features, classification_loss, Adam(model.head.parameters(), lr), epochs)
@@ -40,10 +41,10 @@ def rate_groups(
 
         lr · backbone_rate · layer_decay^(L - l)
 
-    A tenth for the backbone is usual in fine-tuning; layer_decay=0.75 is timm's default. A layer
-    is a module that owns weights, and a normalization belongs to the layer before it. Every
-    parameter is in one group, except that a layer with learning rate 0 is in none and keeps its
-    weights. (Its running statistics still follow the images; `freeze` keeps them too.)
+    A backbone_rate of a tenth is usual in fine-tuning; layer_decay=0.75 is timm's default. A layer
+    is a module that owns weights; batch normalization counts as part of the layer before it. Every
+    parameter is in one group, except that a layer whose learning rate is 0 is in no group and keeps
+    its weights. (Its running statistics still follow the images; `freeze` keeps them fixed, too.)
 
     >>> from minivision.models import lenet5, with_new_head
     >>> model = with_new_head(lenet5(), 5)

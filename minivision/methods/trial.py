@@ -22,8 +22,9 @@ class Trial:
 
     network() -> a new network, whose weights are drawn from `manual_seed(seed)`.
     train, validation: datasets. They are sent to other processes, so keep them in memory.
-    baseline: transforms of every training image before the policy, such as flips and crops.
-    numbers: transforms of all images after it: resizing, conversion to arrays, standardisation.
+    baseline: transforms applied to every training image before the policy: flips, crops, …
+    numbers: transforms applied to all images, after the policy: resizing, conversion to arrays,
+        standardisation.
     """
 
     network: Callable[..., Module]
@@ -57,5 +58,5 @@ class Trial:
         return model
 
     def score(self, model: Module, dataset: Any) -> float:
-        """The accuracy of a network on the images of a dataset, without augmentation."""
+        """The accuracy of a network on a dataset, without augmentation."""
         return evaluate(model, in_order(dataset, Compose(self.numbers)))["accuracy"]

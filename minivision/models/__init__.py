@@ -1,6 +1,6 @@
 """Models: from nearest neighbours to deep networks, each written out as its figure shows it.
 
-    nearest_neighbors.py   KNearestNeighbors: no training, no weights, all of the data
+    nearest_neighbors.py   KNearestNeighbors: no training and no weights, but it keeps all images
     softmax_regression.py  one fully connected layer; dense, local and convolutional first layers
     network.py             Network: features, flatten, classifier
     lenet.py               lenet5, lenet5_lecture
@@ -12,7 +12,7 @@
     vgg_small.py           vgg_small, for images of 32x32
     dense_evaluation.py    fully_convolutional: a network slid over a larger image
     resnet.py              resnet20, resnet32, resnet56 for images of 32x32
-    heads.py               split a network into backbone and head; attach other heads
+    heads.py               split a network into backbone and head; attach a new head
 
 `MODELS` names the networks for the command line.
 """

@@ -1,14 +1,15 @@
-"""AlexNet: the network that won ImageNet in 2012. Five convolutions see, three layers decide.
+"""AlexNet, the network that won the ImageNet competition in 2012.
 
-Large filters first, ReLU in place of tanh, lateral inhibition between maps, pooling windows that
-overlap, dropout, and two groups of maps that were computed on two graphics cards. (Krizhevsky,
-Sutskever & Hinton 2012, §3-5.) This file has the paper's network and two later variants that share
-its name; `alexnet_small.py` has one for small images, `two_tower.py` the two-card version.
+It has five convolutions, the first with large filters, and three fully connected layers. It uses
+ReLU in place of tanh, lateral inhibition between maps, pooling windows that overlap, dropout, and
+two groups of maps that were computed on two graphics cards. (Krizhevsky, Sutskever & Hinton 2012,
+§3-5.) This file has the paper's network and two later variants that share its name;
+`alexnet_small.py` has a version for small images, `two_tower.py` the two-card version.
 
 Differences from the paper: pixels are standardised (the paper only subtracts their mean); images
 are 227x227 (the paper says 224, but 11x11 windows at stride 4 would then give 54.25 units); dropout
-is scaled during training instead of at test time; any width but the full one is initialised
-He-normal.
+is scaled during training instead of at test time; networks that are narrower or wider than the
+paper's are initialised He-normal.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ def alexnet(classes: int = 1000, *, in_channels: int = 3, width: float = 1.0) ->
     half of the maps that was on the same card: groups=2.
 
     Weights are drawn from N(0, 0.01²); biases are 1 in the second, fourth and fifth convolutions
-    and in the hidden layers, so that ReLU gets positive inputs, and 0 elsewhere (§5).
+    and in the hidden layers, so that ReLU receives positive inputs, and 0 elsewhere (§5).
 
-    width: multiplies the numbers of filters and hidden units (rounded to even numbers). Any width
-    other than 1 starts He-normal with zero biases, because 0.01 suits only the full width's sums.
+    width: multiplies the numbers of filters and hidden units (rounded to even numbers). If it is
+    not 1, weights start He-normal and biases at 0, because σ = 0.01 suits only the full width.
 
     >>> with skip_init():
     ...     alexnet().parameter_count()
@@ -57,10 +58,12 @@ def alexnet(classes: int = 1000, *, in_channels: int = 3, width: float = 1.0) ->
 
 @refuses_rng
 def alexnet_caffenet(classes: int = 1000, *, in_channels: int = 3, width: float = 1.0) -> Network:
-    """The lecture's order, Conv-Pool-LRN: pooling before the normalization, as in CaffeNet.
+    """AlexNet with pooling before normalization (Conv-Pool-LRN), as in CaffeNet.
 
-    Otherwise identical to `alexnet`, so that the order is the only difference (Caffe's own has
-    other biases, and divides α by the window). It normalizes 27² pixels instead of 55².
+    This is the order taught in the lecture course that minivision accompanies. The network is
+    otherwise identical to `alexnet`, so that the order is the only difference. (Caffe's own version
+    has different biases, and divides α by the window size.) The first normalization sees maps of
+    27x27 pixels instead of 55x55.
 
     >>> with skip_init():
     ...     alexnet_caffenet().parameter_count()
@@ -109,7 +112,8 @@ def alexnet_one_weird_trick(classes: int = 1000, *, in_channels: int = 3) -> Net
 
     x (N, 3, 224, 224) -> logits (N, 1000); any size from 63x63 works, since the maps are averaged
     to 6x6. Dropout is applied before the hidden layers, not after them. Names and shapes match
-    torchvision's, so its weights can be loaded; ours start He-normal, with zero biases.
+    torchvision's, so torchvision's weights can be loaded. New weights are drawn He-normal, and
+    biases start at 0.
 
     >>> with skip_init():
     ...     alexnet_one_weird_trick().parameter_count()
@@ -134,7 +138,7 @@ def alexnet_one_weird_trick(classes: int = 1000, *, in_channels: int = 3) -> Net
 
 
 def times_width(name: str, width: float) -> Callable[[int], int]:
-    """A function that multiplies a number of filters or units by width, rounded to an even one."""
+    """A function that multiplies a number by width and rounds the result to an even number."""
     if not 0 < width < float("inf"):
         raise ValueError(f"{name}: width is {width!r}; expected a number above 0, such as 0.25")
     return lambda count: 2 * max(1, round(count * width / 2))

@@ -1,7 +1,7 @@
 """A small AlexNet whose ideas can be switched off one by one, to see what each contributes.
 
-It is for 32x32 images: the same five convolutions and three fully connected layers, with fewer
-channels and smaller kernels. The parts are those of `alexnet.py`. Not from a paper.
+The network takes 32x32 images. It has the same five convolutions and three fully connected layers
+as `alexnet.py`, with fewer channels and smaller kernels. It is not from a paper.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ def alexnet_small(
 ) -> Network:
     """AlexNet for small images: the same layers with fewer channels and smaller kernels.
 
-    x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> 4. Not from a paper. Each idea of the
-    AlexNet paper can be switched off, to see what it contributes:
+    x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> 4. Each idea from the AlexNet paper can be
+    switched off, to see what it contributes:
 
-    normalization: "lrn", "batch_norm" at the same two places, or None.
-    alpha: of LRN. The paper's value suits pixels from 0 to 255; standardised pixels have squares
-        thousands of times smaller, so the inhibition is as much weaker.
-    activation: "relu", He-normal; or "tanh", Glorot-uniform. Biases start at 0.
+    normalization: "lrn", "batch_norm" at the same two positions, or None.
+    alpha: α in "lrn". The paper's value suits pixels from 0 to 255; the squares of standardised
+        pixels are thousands of times smaller, so the inhibition is weaker by the same factor.
+    activation: "relu", with He-normal weights, or "tanh", with Glorot-uniform ones.
     pool: kernel and stride. (3, 2) overlaps, (2, 2) does not; both halve the maps, rounding
         down for even kernels and up for odd ones, which get padding.
-    dropout: the probability after each hidden layer.
+    dropout: the dropout probability after each hidden layer.
     head: "flatten" the maps into a vector, or take the "average" of each, for any image size.
 
     >>> alexnet_small().parameter_count()

@@ -1,11 +1,11 @@
 """Dense evaluation: slide a network over a larger image by turning linear layers into convolutions.
 
-A linear layer on flattened maps takes an inner product with all of them; a convolution whose
-kernel is as large as the maps takes the same inner product, with the same numbers. On an image of
-the training size nothing changes. On a larger one the kernel slides, and each position of the
-output scores a different part of the image. This is far cheaper than cropping out the parts, since
-neighbouring parts share their maps. (Simonyan & Zisserman 2014, §3.2; the idea is Sermanet et al.'s
-OverFeat, 2014.)
+A linear layer on flattened maps computes inner products with all of their values; a convolution
+whose kernel is as large as the maps computes the same inner products, with the same weights. On an
+image of the training size nothing changes. On a larger image the kernel slides, and each position
+of the output scores a different part of the image. This is far cheaper than cropping out the parts
+one by one, since neighbouring parts share their maps. (Simonyan & Zisserman 2014, §3.2; the idea
+comes from OverFeat, Sermanet et al. 2014.)
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from minivision.nn import (
 from minivision.nn.module import Parameter
 from minivision.nn.sizes import output_shape
 
-# Layers that treat a unit the same way at every position.
+# Layers that do the same at every position.
 EVERYWHERE_ALIKE = (ReLU, LeakyReLU, Tanh, ScaledTanh, Sigmoid, Dropout)
 
 
@@ -37,15 +37,15 @@ def fully_convolutional(model: Network) -> Sequential:
     For images of `model.input_shape` OH = OW = 1, and the scores are the logits. For larger images
     the paper takes the mean over all positions, `scores.mean(axis=(2, 3))`.
 
-    A global average pooling at the end of the features is left out. If a single linear layer
-    follows it, the mean of the scores equals the score of the mean: so the logits, for images of
-    any size, are the mean of a score map that shows where the evidence for a class is.
+    Global average pooling at the end of the features is left out. If it is followed by a single
+    linear layer, the mean of the scores equals the score of the mean. The logits, for images of any
+    size, are then the mean of a score map that shows where the evidence for a class lies.
 
     The result shares the model's layers and weights (nothing is copied) and its mode: call
-    `model.eval()` first, and call this again after training, loading or moving the model.
+    `model.eval()` first, and call this function again after training, loading or moving the model.
 
-    Raises ValueError if the classifier has a layer that needs vectors, or if the features end in
-    an adaptive pooling to a size other than one pixel or its input size.
+    Raises ValueError if the classifier has a layer that needs vectors, or if the features end with
+    adaptive pooling to a size other than one pixel or its input size.
 
     >>> import numpy as np
     >>> from minivision import Tensor

@@ -1,8 +1,8 @@
-"""Backbones and heads: cut a trained network in two, and attach another head to what it learned.
+"""Backbones and heads: cut a trained network in two, and attach a new head to its backbone.
 
-The backbone turns images into features, and the head turns features into the
-classes of one task. The backbone holds what the network has learned about images in general.
-Nothing is copied: the parts share their weights with the network they are cut from.
+The backbone turns images into features, and the head turns features into the scores of the classes
+of one task. The backbone holds what the network has learned about images in general. Nothing is
+copied: the parts share their weights with the network they are cut from.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class Cut(NamedTuple):
 def cut(model: Module, layers: int = 1) -> Cut:
     """Cut a network before the last `layers` of its fully connected layers.
 
-    layers=1 removes the last one, which scores the classes; in AlexNet 3 leaves the convolutions.
-    Raises ValueError if the network has fewer, TypeError if it is of an unknown kind.
+    layers=1 removes the last layer, which scores the classes; in AlexNet, layers=3 leaves only the
+    convolutions. Raises ValueError if the network has fewer layers, TypeError if it is not of a
+    known kind.
 
     >>> from minivision.models import alexnet
     >>> from minivision.nn import skip_init
@@ -71,7 +72,8 @@ def cut(model: Module, layers: int = 1) -> Cut:
 def new_head(features: int, classes: int, hidden: Sequence[int] = ()) -> Sequential:
     """A new head: features (N, D) -> logits (N, K), with a ReLU layer for each size in hidden.
 
-    One hidden layer makes it the adaptation layers FCa and FCb of Oquab et al. 2014.
+    With one hidden layer, the head consists of the adaptation layers FCa and FCb of Oquab et al.
+    2014.
     """
     parts: list[Module] = []
     for units in hidden:
@@ -81,7 +83,7 @@ def new_head(features: int, classes: int, hidden: Sequence[int] = ()) -> Sequent
 
 
 class OnBackbone(Module):
-    """A network that feeds the features of another network's backbone to a head of its own."""
+    """Base class of networks that add one or more new heads to the backbone of another network."""
 
     def __init__(self, backbone: Module):
         self.input_shape = getattr(backbone, "input_shape", None)
@@ -95,7 +97,7 @@ class OnBackbone(Module):
 
 
 class BackboneAndHead(OnBackbone):
-    """x (N, C, H, W) -> logits (N, K): another network's backbone with a head of its own."""
+    """x (N, C, H, W) -> logits (N, K): the backbone of another network with a new head."""
 
     def __init__(self, backbone: Module, head: Module):
         super().__init__(backbone)
@@ -108,8 +110,8 @@ class BackboneAndHead(OnBackbone):
 class MultiHead(OnBackbone):
     """x (N, C, H, W) -> {task: logits (N, K)}: one backbone, and a head for each task.
 
-    Every task has its own classes and its own head; `task` returns the network for one of them,
-    which shares its weights with this one.
+    Every task has its own classes and its own head. `task` returns the network for one task, which
+    shares its weights with this network.
     """
 
     def __init__(self, backbone: Module, heads: Mapping[str, Module]):
@@ -134,7 +136,7 @@ def with_new_head(
     layers: int = 1,
     hidden: Sequence[int] = (),
 ) -> BackboneAndHead:
-    """The model's backbone (shared, not copied) with a new head for other classes.
+    """The model's backbone (shared, not copied) with a new head for different classes.
 
     layers: how many fully connected layers are removed; hidden: see `new_head`.
 

@@ -1,9 +1,9 @@
-"""LeNet-5: the network that read cheques. Two convolutions find strokes and their arrangement.
+"""LeNet-5, the network that read cheques: two convolutions find strokes and their arrangement.
 
-This file has two modern versions; `lenet_original.py` has the original. Both replace the 1998
-network's trainable sub-sampling with max pooling, its squashing with ReLU, its sparse connection
-table with full connections, and its radial basis outputs with a linear layer; softmax is in the
-loss. (LeCun, Bottou, Bengio & Haffner 1998, §II-B.)
+This file has two modern versions; `lenet_original.py` has the original of 1998. The modern versions
+replace its trainable sub-sampling with max pooling, its squashing function with ReLU, its sparse
+connection table with full connections, and its radial basis outputs with a linear layer; softmax is
+part of the loss. (LeCun, Bottou, Bengio & Haffner 1998, §II-B.)
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from minivision.nn import Conv2d, Linear, MaxPool2d, ReLU, Sequential
 
 @refuses_rng
 def lenet5(classes: int = 10, *, in_channels: int = 1) -> Network:
-    """LeNet-5 for 28x28 images, 6-16-120-84-10, in 61,706 parameters.
+    """LeNet-5 for 28x28 images: 6-16-120-84-10, with 61,706 parameters.
 
-    x (N, 1, 28, 28) -> logits (N, 10). Padding 2 gives the first convolution the 32x32 pixels
-    that the 1998 network saw.
+    x (N, 1, 28, 28) -> logits (N, 10). A padding of 2 gives the first convolution the 32x32 pixels
+    that the network of 1998 saw.
 
     >>> lenet5().parameter_count()
     61706
@@ -39,9 +39,10 @@ def lenet5(classes: int = 10, *, in_channels: int = 1) -> Network:
 
 @refuses_rng
 def lenet5_lecture(classes: int = 10, *, in_channels: int = 1) -> Network:
-    """The lecture's Conv5-Pool-Conv5-Pool-FC-FC without padding, in 34,622 parameters.
+    """Conv5-Pool-Conv5-Pool-FC-FC without padding, with 34,622 parameters.
 
-    x (N, 1, 28, 28) -> logits (N, 10)
+    x (N, 1, 28, 28) -> logits (N, 10). This is the version shown in the lecture course that
+    minivision accompanies.
 
     >>> lenet5_lecture().parameter_count()
     34622

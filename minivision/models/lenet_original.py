@@ -6,8 +6,8 @@
 LeCun, Bottou, Bengio & Haffner 1998, §II-B: 60,000 trainable parameters, 340,908 connections.
 
 Differences from the paper: the ten pictures are redrawn (the paper shows its own only in a figure);
-the sub-sampling starts as an average; training uses this course's optimisers, not the paper's
-stochastic diagonal Levenberg-Marquardt.
+the sub-sampling starts as an average; training uses the optimisers of `minivision.optim`, not the
+paper's stochastic diagonal Levenberg-Marquardt method.
 """
 
 from __future__ import annotations
@@ -61,13 +61,14 @@ PICTURES = """
 
 @refuses_rng
 def lenet5_original(classes: int = 10, *, in_channels: int = 1) -> Network:
-    """The LeNet-5 of 1998, for grey images of digits, in 60,000 trainable parameters.
+    """The LeNet-5 of 1998, for grey images of digits, with 60,000 trainable parameters.
 
     x (N, 1, 32, 32) -> logits (N, 10), the negative squared distances of F6 to the ten pictures;
-    32 -> 28 -> 14 -> 10 -> 5 -> 1. The paper's background is -0.1, its ink 1.175.
+    32 -> 28 -> 14 -> 10 -> 5 -> 1. As in the paper, the background is -0.1 and the ink 1.175.
 
-    It is trained with `map_loss`, the paper's equation 9, which makes F6 draw the right picture.
-    Cross-entropy lacks the "rubbish" class, so F6 need only make the pictures distinguishable.
+    The network is trained with `map_loss`, the paper's equation 9, which makes F6 draw the right
+    picture. Cross-entropy has no "rubbish" class, so with it F6 need only make the pictures
+    distinguishable.
 
     Raises ValueError unless there are ten classes, one for each picture, and one channel.
 
@@ -103,7 +104,7 @@ def lenet5_original(classes: int = 10, *, in_channels: int = 1) -> Network:
 class Subsampling(Module):
     """The sum of 2x2 pixels, times one coefficient per map, plus one bias per map; stride 2.
 
-    x (N, C, H, W) -> (N, C, H/2, W/2). The coefficient starts at 1/4, an average.
+    x (N, C, H, W) -> (N, C, H/2, W/2). The coefficient starts at 1/4, which gives the average.
     """
 
     def __init__(self, channels: int):
@@ -136,7 +137,7 @@ class TableConv2d(Weighted):
     def draw(self, initializer: Initializer) -> None:
         """Draw as for a full convolution, but keep only the connected kernels.
 
-        A filter with fewer channels has a smaller fan-in; the rule 1 / fan-in makes its weights
+        A filter with fewer channels has a smaller fan-in, so the rule 1 / fan-in makes its weights
         correspondingly larger.
         """
 
@@ -179,8 +180,8 @@ def map_loss(logits: Tensor, targets: Array, j: float = 1.0) -> Tensor:
         E = mean over the batch of  y_D + log(e^-j + Σ_i e^-y_i),      y = -logits
 
     y_D is the distance to the right picture. As long as all pictures are farther away than j, E is
-    about y_D - j, which pulls F6 towards its picture; without the rubbish class (j = ∞), only the
-    differences between distances count. The paper gives no value for j > 0; 1 is ours.
+    about y_D - j, which pulls F6 towards the right picture. Without the rubbish class (j = ∞), only
+    the differences between distances count. The paper gives no value for j > 0; 1 is our choice.
     """
     rubbish = array_module(logits.data).full((len(logits), 1), -j, logits.dtype)
     return F.cross_entropy(F.concatenate([logits, rubbish], axis=1), targets)

@@ -1,15 +1,15 @@
 """Nearest neighbours: remember every image, and predict the label of the most similar ones.
 
-Nothing is learned, so fitting costs only a copy; the cost is in prediction. With n remembered
+Nothing is learned, so fitting costs only a copy; the cost lies in prediction. With n remembered
 images of D numbers, every query costs n·D multiply-adds, and all n·D numbers must be kept. (Fix &
 Hodges 1951; Cover & Hart 1967.)
 
-The search is exact. All distances of a block come from one matrix product,
-|x - y|² = |x|² - 2 x·y + |y|², which subtracts large numbers that are nearly equal. In float32 that
+The search is exact. All distances in a block come from one matrix product,
+|x - y|² = |x|² - 2 x·y + |y|², which subtracts large numbers that are nearly equal. In float32 this
 would lose the small distances, the very ones that matter: for MNIST the squares reach 5·10⁷, but
 float32 represents every integer only up to 1.7·10⁷. In float64 every sum of integers below 9·10¹⁵
-is exact, in whatever order it is added up, so for bytes the distances and their ties are exact.
-(For other numbers a distance is accurate to about 10⁻⁸ of the images' lengths.)
+is exact, whatever the order of addition, so for bytes the distances and their ties are exact. (For
+other numbers, a distance is accurate to about 10⁻⁸ of the images' lengths.)
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class KNearestNeighbors:
 
     metric: "l2", Euclidean distance, or "cosine", 1 - x·y / (|x| |y|), which ignores how bright
         an image is; an image of zeros is at distance 1 from every image.
-    memory_budget: working memory of a search in bytes, not counting the images and the result.
+    memory_budget: working memory for a search in bytes, not counting the images and the result.
 
     If two distances are equal, the image remembered first counts as nearer. If two classes have
-    equally many votes, the one with the nearest image wins.
+    the same number of votes, the class with the nearest image wins.
 
     Images may have any shape (N, …) and any numeric type, in NumPy or CuPy; labels are on the host.
-    PyTorch has no equivalent; the names are scikit-learn's.
+    PyTorch has no equivalent; the names follow scikit-learn.
 
     >>> images = np.array([[0, 0], [0, 1], [9, 9]], np.uint8)
     >>> model = KNearestNeighbors(k=1).fit(images, np.array([3, 3, 7]))
@@ -59,8 +59,8 @@ class KNearestNeighbors:
     def fit(self, images: Array, labels: Any) -> KNearestNeighbors:
         """Remember a copy of the images (N, …) and their labels (N,), integers; returns itself.
 
-        Raises ValueError, and remembers nothing, if they do not fit each other, k or the budget,
-        or if an image contains NaN or infinity.
+        Raises ValueError, and remembers nothing, if images and labels do not match, if k or the
+        memory budget does not fit, or if an image contains NaN or infinity.
         """
         name = "KNearestNeighbors.fit"
         rows = _rows(name, "images", images)
@@ -90,7 +90,7 @@ class KNearestNeighbors:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in memory: the images, and a label and a squared length for each."""
+        """Bytes in memory: the images, with a label and a squared length for each image."""
         return self._fitted("nbytes").nbytes + self.labels.nbytes + self.squares.nbytes
 
     @property
@@ -124,7 +124,7 @@ class KNearestNeighbors:
         if device_of(rows) != device_of(images):
             raise ValueError(
                 f"{name}: queries is on {device_of(rows)} but the remembered images are on "
-                f"{device_of(images)}; move either with minivision.backend.to_device"
+                f"{device_of(images)}; move one of them with minivision.backend.to_device"
             )
         xp = array_module(rows)
         M, (N, D) = len(rows), images.shape
@@ -140,7 +140,7 @@ class KNearestNeighbors:
         xp = array_module(queries)
         x = queries.astype(np.float64)
         squares = _squares("KNearestNeighbors.neighbors", "queries", x, first)
-        # The nearest so far: initially, images that are infinitely far away.
+        # The nearest images so far; initially, they are infinitely far away.
         best = xp.full((len(x), self.k), math.inf)
         indices = xp.zeros((len(x), self.k), np.int64)
         for j in range(0, len(self.images), S):
@@ -152,7 +152,7 @@ class KNearestNeighbors:
         return best, indices
 
     def _distances(self, x: Array, squares: Array, block: slice) -> Array:
-        """From queries x to a block of images: |x - y|², or 1 - x·y / (|x| |y|)."""
+        """Distances from queries x to a block of images: |x - y|², or 1 - x·y / (|x| |y|)."""
         xp = array_module(x)
         d = x @ self.images[block].astype(np.float64).T
         if self.metric == "l2":
@@ -168,14 +168,14 @@ class KNearestNeighbors:
         return xp.maximum(d, 0, out=d)
 
     def _bytes(self, Q: int, S: int, D: int) -> int:
-        """Working memory of a search: Q queries, S images, their distances, the nearest."""
+        """Working memory for a search: Q queries, S images, their distances, the nearest."""
         return 8 * (Q * D + S * D + Q * S + 3 * S + 16 * Q * self.k + 8 * Q)
 
     def _blocks(self, M: int, N: int, D: int) -> tuple[int, int]:
         """How many queries, and how many images, to compare at once within the budget.
 
-        A given amount of memory allows the most comparisons if both numbers are equal; if there
-        are fewer queries than that, there is room for more images.
+        A given amount of memory allows the most comparisons if both numbers are equal. If there are
+        fewer queries, more images fit.
         """
         Q = 1
         while 2 * Q <= M and self._bytes(2 * Q, 2 * Q, D) <= self.memory_budget:
@@ -190,10 +190,11 @@ class KNearestNeighbors:
 
 
 def smallest(values: Array, k: int) -> tuple[Array, Array]:
-    """The k smallest of each row, in order, and their indices; ties go to the first. Overwrites.
+    """The k smallest values of each row, in order, and their indices; ties go to the first.
 
-    values (M, S) -> two arrays (M, min(k, S)). k passes over the row are cheap compared with the D
-    multiply-adds behind each value, and argmin takes the first of equals; a partition takes any.
+    values (M, S), which is overwritten -> two arrays (M, min(k, S)). k passes over a row are cheap
+    compared with the D multiply-adds behind each value, and argmin takes the first of several equal
+    values; a partition could take any of them.
     """
     xp = array_module(values)
     M, S = values.shape
@@ -209,7 +210,7 @@ def smallest(values: Array, k: int) -> tuple[Array, Array]:
 
 
 def _rows(function: str, argument: str, images: Any) -> Array:
-    """Images (N, …) as rows (N, D), without a copy where that is possible."""
+    """Images (N, …) as rows (N, D), without a copy if possible."""
     if not is_array(images):
         came = type(images).__name__
         hint = " (pass x.numpy())" if hasattr(images, "numpy") else ""

@@ -1,9 +1,9 @@
-"""Network: convolutions that see, and fully connected layers that decide.
+"""Network: convolutions that extract features, and fully connected layers that classify them.
 
-Most networks of the course have these two parts, under PyTorch's names: `features`, whose output
-is flattened, and `classifier`. In all of them, `features.0.weight` is the first convolution's.
+Most networks in this package have these two parts, under PyTorch's names: `features`, whose output
+is flattened, and `classifier`. In all of them, `features.0.weight` belongs to the first layer.
 
-The pages that follow write a network as its figure shows it, one row for each stage: Python's star
+The other files write a network as its figure shows it, with one row for each stage: Python's star
 in `*(Conv2d(1, 6, 5), ReLU(), MaxPool2d(2))` passes three layers on one line.
 """
 
@@ -21,8 +21,8 @@ from minivision.tensor import Tensor
 class Network(Module):
     """x (N, C, H, W) -> logits (N, K): features, flatten, classifier.
 
-    input_shape: (C, H, W) of the images it is made for. For an image that does not fit, the error
-    message shows the chain of sizes that led there.
+    input_shape: (C, H, W) of the images that the network is made for. If an image does not fit, the
+    error message shows its size after each layer.
     pixel_range: the values that black and white pixels are mapped to, if the paper gives them;
     None if images are standardised to mean 0 and variance 1.
     loss: (logits, targets) -> Tensor, which training minimises.
@@ -42,7 +42,7 @@ class Network(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         layers = [*self.features, Flatten(), *self.classifier]
-        with explained(layers, x):  # if an image does not fit
+        with explained(layers, x):  # adds the sizes to the error if an image does not fit
             for layer in layers:
                 x = layer(x)
         return x

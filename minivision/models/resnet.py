@@ -1,14 +1,16 @@
 """ResNet: layers learn what to add to their input, which makes a hundred of them trainable.
 
 A block computes relu(x + branch(x)). If the branch is zero the block does nothing, and the gradient
-bypasses the branch and reaches x undiminished. These are the paper's networks for CIFAR: a 3x3
-convolution, three stages of n blocks of two 3x3 convolutions with 16, 32 and 64 filters on 32x32,
-16x16 and 8x8 pixels, the mean of every map, one linear layer: 6n + 2 layers with weights. (He,
-Zhang, Ren & Sun 2016, §4.2.)
+bypasses the branch and reaches x undiminished. The networks in this file are the paper's networks
+for CIFAR. They begin with a 3x3 convolution. Then come three stages, with 16, 32 and 64 filters on
+32x32, 16x16 and 8x8 pixels; each stage has n blocks of two 3x3 convolutions. The mean of every map
+goes into one linear layer. This makes 6n + 2 layers with weights. (He, Zhang, Ren & Sun 2016,
+§4.2.)
 
-At the start of a stage, x has twice the height and width and half the maps of the branch. Every
-second pixel is taken, and maps of zeros are added: option A, no parameters. The paper does not say
-where the zeros go; here half of them precede the maps of x and half follow.
+At the start of the second and third stages, x has twice the height and width of the branch's
+output, and half as many maps. So every second pixel of x is taken, and maps of zeros are added:
+this is the paper's option A, which needs no parameters. The paper does not say where the zeros go;
+here half of them precede the maps of x and half follow.
 """
 
 from __future__ import annotations
@@ -39,10 +41,11 @@ def cifar_resnet(
 
     x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> mean. Images of other sizes work too.
 
-    width: the filters of the first stage; the others have two and four times as many.
-    drop_path: the probability that training skips the last block's branch, drawn separately for
-        each image. For block l of L it is l / L times as large (Huang et al. 2016, "linear
-        decay"; there a whole batch skips it, and the scaling is done in evaluation).
+    width: the filters of the first stage; the other stages have two and four times as many.
+    drop_path: the probability that the branch of the last block is skipped during training, drawn
+        separately for each image. For block l of L the probability is l / L times as large (Huang
+        et al. 2016, "linear decay"; in their paper a whole batch skips the branch, and outputs are
+        scaled in evaluation).
 
     Weights are He-normal. Raises ValueError if depth is not 6n + 2.
 
@@ -112,12 +115,13 @@ class Block(Module):
 
 
 def shortcut(x: Tensor, stride: int = 2) -> Tensor:
-    """Every second pixel, plus as many maps of zeros as there are maps (option A).
+    """Every second pixel, plus as many maps of zeros as x has maps (option A).
 
-    x (N, C, H, W) -> (N, 2·C, H / stride, W / stride); an average over 1x1 picks the pixels.
+    x (N, C, H, W) -> (N, 2·C, H / stride, W / stride). Average pooling with 1x1 windows picks the
+    pixels.
     """
     x = F.avg_pool2d(x, 1, stride)
     C = x.shape[1]
-    # zeros_like keeps the memory layout of the maps it is joined to.
+    # zeros_like keeps the memory layout of x, to which the zeros are joined.
     zeros = array_module(x.data).zeros_like(x.data)
     return F.concatenate([zeros[:, : C // 2], x, zeros[:, C // 2 :]], axis=1)

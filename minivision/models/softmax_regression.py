@@ -1,8 +1,9 @@
-"""One fully connected layer, straight from the pixels, and three kinds of first layer.
+"""A fully connected layer on the pixels, and a small network with three kinds of first layer.
 
-A single layer has one weight for every pixel and class: the weights of a class, laid out as an
-image, are a template, and its score says how well the image matches it. The second half has the
-same small network with three kinds of first layer, which differ only in what each unit sees.
+A single layer has one weight for every pixel and class. The weights of a class, laid out as an
+image, form a template, and the score of the class says how well an image matches the template. The
+second half of the file builds the same small network with three kinds of first layer, which differ
+only in what each unit sees.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def softmax_regression(
 ) -> Network:
     """Logits = W x + b for the pixels x of an image; also called multinomial logistic regression.
 
-    x (N, C, H, W) -> logits (N, K), (H, W) = size. Cross-entropy is convex in W and b, so starting
-    from zero works as well as a random start, and leaves no noise in the templates.
+    x (N, C, H, W) -> logits (N, K), (H, W) = size. Cross-entropy is convex in W and b, so training
+    from zeros works as well as from random weights, and it leaves no noise in the templates.
 
     >>> softmax_regression().parameter_count()
     7850
@@ -56,7 +57,8 @@ def softmax_regression(
 def templates(model: Network) -> np.ndarray:
     """The weights of each class as an image, float (K, C, H, W), on the host.
 
-    Raises ValueError if the network has more than one layer: no weights then belong to pixels.
+    Raises ValueError if the network has more than one layer, because its weights then do not
+    correspond to pixels.
     """
     if len(model.features) or len(model.classifier) != 1:
         raise ValueError(
@@ -81,7 +83,7 @@ def first_layer_network(
     """A first layer of the given kind, ReLU, 2x2 max pooling and one fully connected layer.
 
     x (N, C, H, W) -> logits (N, K), (H, W) = size. Every kind makes F = `filters` maps of
-    (H - kernel_size + 1, W - kernel_size + 1) units, which differ in what a unit sees:
+    (H - kernel_size + 1, W - kernel_size + 1) units; the kinds differ in what a unit sees:
 
         dense        every pixel of the image, with its own weights
         local        a window of kernel_size², with its own weights
@@ -131,7 +133,7 @@ class DenseMaps(Module):
 
 
 class LocallyConnected2d(Weighted):
-    """A convolution with separate filters at every position, for images of one size.
+    """A convolution with separate filters at every position, for images of a fixed size.
 
     x (N, C, H, W) -> (N, F, OH, OW) with (H, W) = image_size; weight (OH, OW, F, C, KH, KW),
     bias (F, OH, OW).

@@ -1,17 +1,18 @@
 """AlexNet on two cards: two towers that form one network and exchange maps at only a few layers.
 
-A graphics card of 2012 had 3 GB, too little for the network and its activations. So each of two
-cards held half of the filters and half of the hidden units, and used the other's maps only in a
-few layers, because sending them is slow. (Krizhevsky, Sutskever & Hinton 2012, §3.5.) On one
-card the same thing is a convolution in two groups, as in `alexnet`.
+In 2012 a graphics card had 3 GB of memory, too little for the network and its activations. So each
+of two cards held half of the filters and half of the hidden units, and used the other card's maps
+in only a few layers, because sending them is slow. (Krizhevsky, Sutskever & Hinton 2012, §3.5.) On
+one card, a convolution in two groups does the same, as in `alexnet`.
 
     conv1, conv2, conv4, conv5   nothing crosses: a tower sees the image, or its own maps
     conv3, fc6, fc7              each tower sends everything to the other
     fc8                          the second tower sends its units to the first, which decides
     norm1, norm2                 the windows next to the border extend across it
 
-The paper's list of layers that cross lacks the last line. But its formula normalises over all maps
-of a layer, as `alexnet` does, and then a window of five needs two maps of the other tower.
+The paper's list of the layers in which the towers communicate does not include norm1 and norm2. But
+its formula normalises over all maps of a layer, as `alexnet` does, and a window of five maps at the
+border then needs two maps from the other tower.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ def alexnet_two_tower(
 ) -> TwoTower:
     """AlexNet in two towers: the same function as `alexnet`, with the same weights.
 
-    x (N, 3, 227, 227) -> logits (N, 1000). The same seed draws the same weights, and a
-    state_dict of either can be loaded into the other. Each tower draws its own dropout masks.
+    x (N, 3, 227, 227) -> logits (N, 1000). The same seed draws the same weights as for `alexnet`,
+    and a state_dict of either network can be loaded into the other. Each tower draws its own
+    dropout masks.
 
     norm_across: see `TwoTower`.
     """
@@ -62,9 +64,9 @@ def alexnet_two_tower(
 
 
 def tower(in_channels: int, n: Callable[[int], int]) -> Network:
-    """One card's part: half of the filters of each convolution, half of the hidden units.
+    """One card's half: half of the filters of each convolution and half of the hidden units.
 
-    n: see `times_width`. A layer at which the towers exchange maps sees those of both.
+    n: see `times_width`. Where the towers exchange maps, a layer sees the maps of both towers.
     """
 
     def half(count: int) -> int:
@@ -95,10 +97,11 @@ class TwoTower(Module):
     Everything that one tower sends to the other passes through `_send`: on two devices, this is
     where the transfer would happen.
 
-    crossed: the bytes that the last forward pass sent, by layer. The backward pass sends the
-    gradients of the same numbers back, which is as much again.
+    crossed: the bytes that the last forward pass sent, by layer. The backward pass sends back one
+    gradient for each number, which doubles the traffic.
     norm_across: False makes each tower normalise only its own maps. Then norm1 and norm2 send
-    nothing, and differ from the whole network's at the two maps on either side of the border.
+    nothing, and their results differ from the whole network's in the two maps on either side of
+    the border.
 
     state_dict() and load_state_dict() use the names and shapes of the whole network.
     """
@@ -137,7 +140,8 @@ class TwoTower(Module):
     ) -> tuple[Tensor, Tensor]:
         """The towers' halves of the maps, after the layers start to stop of `features`.
 
-        For the first layer both halves are the image. Layers are numbered as in the whole network.
+        Before the first layer, both halves are the image. Layers are numbered as in the whole
+        network.
         """
         first, second = halves
         one, other = (tower.features for tower in self.towers)
@@ -145,7 +149,7 @@ class TwoTower(Module):
         for i in range(start, stop):
             upper, lower = one[i], other[i]
             if isinstance(upper, LocalResponseNorm) and self.norm_across:
-                # The windows at the border need the nearest maps of the other tower.
+                # The windows at the border need the nearest maps from the other tower.
                 C, reach = first.shape[1], upper.size // 2
                 nearest = first[:, max(C - reach, 0) :], second[:, :reach]
                 above, below = self._send(_name(one, i, "norm"), *nearest)
@@ -164,7 +168,7 @@ class TwoTower(Module):
         return parts
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all weights in the names and shapes of the whole network."""
+        """Copies of all weights, with the names and shapes of the whole network."""
         one, other = (tower.state_dict() for tower in self.towers)
         return {
             name: np.concatenate([array, other[name]]) if name in other else array
@@ -172,7 +176,7 @@ class TwoTower(Module):
         }
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Load a state of the whole network: each tower takes its half of every array.
+        """Load a state_dict of the whole network: each tower takes its half of every array.
 
         Raises ValueError, and changes nothing, if the state does not fit.
         """
@@ -188,5 +192,5 @@ class TwoTower(Module):
 
 
 def _name(features: Sequential, i: int, kind: str) -> str:
-    """conv3 for the third convolution, norm1 for the first normalisation."""
+    """conv3 for the third convolution, norm1 for the first normalization layer."""
     return f"{kind}{sum(type(layer) is type(features[i]) for layer in features[: i + 1])}"

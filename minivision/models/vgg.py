@@ -2,12 +2,13 @@
 
 Two stacked 3x3 convolutions see 5x5 pixels and three see 7x7, with 27C² weights instead of the 49C²
 of one 7x7 convolution, and with a ReLU after each. The paper compares six networks that differ only
-in their convolutions: five blocks of them, a 2x2 pooling after each, then three fully connected
-layers. (Simonyan & Zisserman 2014, Table 1.)
+in their convolutions. Each network has five blocks of convolutions, each block followed by 2x2
+pooling, and then three fully connected layers. (Simonyan & Zisserman 2014, Table 1.)
 
 Not in the paper: batch normalization (the names with `_bn`), the head "average", and an
 initialization that trains the deep networks without pre-training a shallow one. Indices, names and
-this initialization are torchvision's, so weights load both ways; torchvision has no C or A-LRN.
+this initialization follow torchvision, so weights can be loaded in both directions; torchvision has
+no C or A-LRN.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from minivision.nn import (
 )
 from minivision.nn.initializers import fans, normal
 
-# Table 1: the kernel sizes of the convolutions of each block.
+# Table 1: the kernel sizes of the convolutions in each block.
 CONFIGURATIONS: dict[str, list[list[int | str]]] = {
     "A": [[3], [3], [3, 3], [3, 3], [3, 3]],
     "A-LRN": [[3, "LRN"], [3], [3, 3], [3, 3], [3, 3]],
@@ -45,10 +46,10 @@ CONFIGURATIONS: dict[str, list[list[int | str]]] = {
     "D": [[3, 3], [3, 3], [3, 3, 3], [3, 3, 3], [3, 3, 3]],
     "E": [[3, 3], [3, 3], [3, 3, 3, 3], [3, 3, 3, 3], [3, 3, 3, 3]],
 }
-WIDTHS = (64, 128, 256, 512, 512)  # the filters of every convolution of a block
+WIDTHS = (64, 128, 256, 512, 512)  # the filters of every convolution in a block
 HIDDEN, HEADS = 4096, ("flatten", "average")
 
-# "Normal distribution with zero mean and 10⁻² variance", as printed. Often read as σ = 0.01.
+# As printed: "normal distribution with zero mean and 10⁻² variance". Often read as σ = 0.01.
 PAPERS_START = normal(0.1)
 
 
@@ -67,14 +68,14 @@ def vgg_network(
     head: str = "flatten",
     batch_norm: bool = False,
 ) -> Network:
-    """A network of the paper's Table 1, by its letter: "A", "A-LRN", "B", "C", "D" or "E".
+    """A network from the paper's Table 1, by its letter: "A", "A-LRN", "B", "C", "D" or "E".
 
     x (N, 3, 224, 224) -> logits (N, 1000); 224 -> 112 -> 56 -> 28 -> 14 -> 7.
 
-    widths: the filters of every convolution of the five blocks; the paper's by default.
+    widths: the filters of the convolutions in each of the five blocks; the paper's by default.
     head: "flatten", the paper's, makes a vector of all 512·7·7 activations and has 123,642,856
-        weights, most of the network; "average" takes the mean of each map and applies one linear
-        layer, 513,000 weights, to images of any size from 32x32.
+        weights, most of the network; "average" applies one linear layer with 513,000 weights to the
+        mean of each map, for images of any size from 32x32.
     batch_norm: normalize after every convolution.
 
     Raises ValueError for an unknown configuration or head, and if there are not five widths.
@@ -119,7 +120,7 @@ def blocks(
     channels: int,
     batch_norm: bool,
 ) -> list[Module]:
-    """The layers of all blocks: convolution, ReLU, …, 2x2 max pooling."""
+    """The layers of all blocks: convolutions, each with a ReLU, and 2x2 max pooling."""
     layers: list[Module] = []
     for block, filters in zip(kernels, widths, strict=True):
         for kernel in block:

@@ -19,13 +19,13 @@ def vgg_small(
     head: str = "flatten",
     batch_norm: bool = False,
 ) -> Network:
-    """VGG's idea for 32x32 images: two 3x3 convolutions and a pooling for each width.
+    """VGG's idea for 32x32 images: two 3x3 convolutions and a 2x2 pooling for each width.
 
     x (N, 3, 32, 32) -> logits (N, 10); 32 -> 16 -> 8 -> 4. Weights are He-normal.
 
     widths: the filters of the blocks, one to five numbers.
-    head: "flatten" has a hidden layer of twice the last width; "average" takes the mean of each
-        map and one linear layer, for images of any size that leaves a pixel after all poolings.
+    head: "flatten" has a hidden layer of twice the last width; "average" applies one linear layer
+        to the mean of each map, for images large enough to leave a pixel after all pooling layers.
     batch_norm: normalize after every convolution.
 
     >>> vgg_small().parameter_count()

@@ -1,7 +1,7 @@
 """Layers: each holds parameters and calls one function; the mathematics is in `functional`.
 
 module.py          Module, Parameter, Buffer: how the parts of a network are found
-state.py           how they are saved, loaded and moved
+state.py           how modules are saved, loaded and moved
 initializers.py    random weights of the right size
 sizes.py           the sizes of an image as it passes through the layers
 layers.py          Sequential, Linear, Flatten, Conv2d, MaxPool2d, ReLU

@@ -1,8 +1,8 @@
 """Initializers: random weights scaled so that the signal neither grows nor vanishes.
 
-A unit adds up fan_in inputs, and variances of independent terms add up: Var(Σ w·x) is
+A unit adds up fan_in inputs, and the variances of independent terms add up, so Var(Σ w·x) is
 fan_in·Var(w)·Var(x). For the output to vary as much as the inputs, the weights' variance must be
-about 1 / fan_in; ReLU sets about half of the inputs to 0, hence He's factor 2. Every initializer
+about 1 / fan_in. ReLU sets about half of the inputs to 0, hence He's factor of 2. Every initializer
 takes a shape and a generator; the same generator state gives the same weights.
 """
 
@@ -52,7 +52,7 @@ def normal(standard_deviation: float) -> Initializer:
 
 
 class Weighted(Module):
-    """Base of the layers with weights: drawn He-normal when the layer is built; biases start at 0.
+    """Base class of layers with weights, which are drawn He-normal; biases start at 0.
 
     A subclass supplies the shapes; the bias shape is None for a layer without biases.
     """
@@ -85,9 +85,9 @@ class Weighted(Module):
 def initialize(model: Module, initializer: Initializer) -> None:
     """Draw all weights of a model, in order, with one initializer, and set the biases to 0.
 
-    For networks whose paper has its own scheme. Build them inside `skip_init`, so that nothing is
-    drawn twice, and call this outside: while `skip_init` is active it draws nothing either. The
-    scales and shifts of normalization layers are not changed.
+    This is for networks whose paper has its own scheme. Build the network inside `skip_init`, so
+    that nothing is drawn twice, and call this function outside; inside `skip_init` it does nothing.
+    The scales and shifts of normalization layers are not changed.
 
     >>> from minivision.nn import Linear
     >>> from minivision.random import skip_init

@@ -1,8 +1,9 @@
 """Layers: each holds its parameters and settings, and calls one function of `functional`.
 
-Arguments have PyTorch's names and order. A layer with weights draws them when it is built,
-He-normal, from the generator that `manual_seed` sets; its biases start at 0. (PyTorch draws both
-uniformly.) Inside `skip_init` all are 0; `initialize` draws them with another initializer.
+Arguments have PyTorch's names and order. When a layer is built, its weights are drawn from He's
+normal distribution, with the generator that `manual_seed` sets, and its biases start at 0. (PyTorch
+draws both uniformly.) Inside `skip_init` the weights start at 0, too; `initialize` draws them with
+a different initializer.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Sequential(Module):
         return ((str(i), module) for i, module in enumerate(self._modules))
 
     def forward(self, x: Tensor) -> Tensor:
-        with sizes.explained(self._modules, x):  # in the error if an image does not fit
+        with sizes.explained(self._modules, x):  # adds the sizes to the error if x does not fit
             for module in self._modules:
                 x = module(x)
         return x
@@ -96,7 +97,7 @@ class Conv2d(Weighted):
     OH = (H + 2·padding - dilation·(KH - 1) - 1) // stride + 1.
 
     kernel_size, stride, padding, dilation: a number, or a pair for height and width.
-    padding="same": keeps the size of the image, for stride 1 and odd kernels.
+    padding="same": preserves the size of the image, for stride 1 and odd kernels.
     groups: filters and channels are split into this many groups; each filter sees only the channels
         of its own group.
 
@@ -149,7 +150,7 @@ class Conv2d(Weighted):
 
 
 class Pool2d(Module):
-    """Base of max and average pooling: windows, and the function that reduces each to a number."""
+    """Base class of max and average pooling: a window, and a function that pools its pixels."""
 
     pool: Callable[..., Tensor]
 

@@ -1,4 +1,4 @@
-"""Losses as modules, for those who prefer objects; each calls its function."""
+"""Losses as modules, for those who prefer objects; each calls a function of `functional`."""
 
 from __future__ import annotations
 

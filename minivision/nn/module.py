@@ -1,8 +1,8 @@
 """Module: parameters, buffers and submodules, found by walking a module's own attributes.
 
 A layer holds parameters and calls one function of `functional`; a network holds layers. There is
-no registry: whatever is assigned to `self` is found in the order of assignment, under the name of
-its attribute, so `features.0.weight` means what it says.
+no registry: parts are found among the attributes of `self`, in the order of assignment, and named
+after them. So `features.0.weight` is the attribute `weight` of the first layer in `features`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from minivision.tensor import Tensor
 
 
 class Parameter(Tensor):
-    """A Tensor that training changes. `to()` replaces its array; the object stays the same."""
+    """A Tensor that training changes. `to()` replaces its array but keeps the object."""
 
     __slots__ = ()
 
@@ -27,14 +27,14 @@ class Parameter(Tensor):
 
 
 class Buffer:
-    """An array that belongs to a module's state but is not trained (a running mean)."""
+    """An array that belongs to a module's state but is not trained, such as a running mean."""
 
     def __init__(self, data: Array):
         self.data = data
 
 
 class Module:
-    """Base of layers and networks. A subclass assigns its parts in __init__ and writes forward."""
+    """Base class: a layer or network assigns its parts in `__init__` and defines `forward`."""
 
     training = True
     frozen = False  # set by `freeze`; `train()` does not override it
@@ -54,14 +54,14 @@ class Module:
         return result
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules assigned to this one, also inside lists, tuples and dicts."""
+        """The modules among this module's attributes, and in its lists, tuples and dicts."""
         return ((name, part) for name, part in _parts(vars(self)) if isinstance(part, Module))
 
     def children(self) -> Iterator[Module]:
         return (module for _, module in self.named_children())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with dotted names; its own is ""."""
+        """This module, whose name is "", and all modules below it, each once, with dotted names."""
         seen: set[int] = set()
         waiting = [(prefix, self)]
         while waiting:
@@ -113,7 +113,7 @@ class Module:
     def seed(self, seed: int, step: int) -> None:
         """Give every random layer its key for this step: (seed, step, position in the network).
 
-        The same key draws the same numbers, regardless of earlier draws; `fit` calls this.
+        The same key draws the same numbers, regardless of earlier draws; `fit` calls this method.
         """
         for position, module in enumerate(self.modules()):
             if module.random:
@@ -131,7 +131,7 @@ class Module:
         return self
 
     def freeze(self, frozen: bool = True) -> Module:
-        """Freeze this part while others are trained: weights, statistics and dropout.
+        """Freeze this part of a network (weights, statistics, dropout) while others are trained.
 
         Its parameters require no gradient, and it stays in evaluation mode when `train()` is
         called: batch normalization uses its running statistics without updating them, and dropout
@@ -143,22 +143,22 @@ class Module:
         return self.requires_grad_(not frozen)
 
     def unfreeze(self) -> Module:
-        """Undo `freeze`; the next `train()` takes effect on this part again."""
+        """Undo `freeze`; the next `train()` affects this part again."""
         return self.freeze(False)
 
     def to(self, device: str | None = None, dtype: Any = None) -> Module:
-        """Move to "cpu", "gpu" or "auto", or change to float32 or float64, in place."""
+        """Move to "cpu", "gpu" or "auto", or convert to float32 or float64, in place."""
         state.move(self, device, dtype)
         return self
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies, on the host, of every parameter and buffer by name."""
+        """A copy, on the host, of every parameter and buffer, by name."""
         return state.copies(self)
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
-        """Copy arrays into the parameters and buffers of the same names: all of them, or none.
+        """Copy arrays into the parameters and buffers with the same names: all of them, or none.
 
-        Raises ValueError if a name is missing or unknown or a shape differs.
+        Raises ValueError if a name is missing or unknown, or if a shape differs.
         """
         state.load(self, arrays)
 

@@ -16,7 +16,7 @@ from minivision.tensor import Tensor
 class LocalResponseNorm(Module):
     """Lateral inhibition between neighbouring channels, as in AlexNet: x (N, C, H, W) -> same.
 
-    The defaults are the paper's (k = 2, α on the sum); PyTorch's are k = 1 and α / size.
+    The defaults follow the paper: k = 2, and α multiplies the sum. PyTorch uses k = 1 and α / size.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Dropout(Module):
     """Set each unit to 0 with probability p during training; do nothing in evaluation.
 
     In your own training loop, masks are drawn from the generator that `manual_seed` sets. `fit`
-    calls `model.seed(seed, step)` before each step instead: then a mask depends only on the seed,
-    the step, the position of the layer and the call within the step, so a run that was stopped and
-    resumed draws the same masks.
+    instead calls `model.seed(seed, step)` before each step. A mask then depends only on the seed,
+    the step, the position of the layer and the number of the call within the step, so a run that
+    was stopped and resumed draws the same masks.
 
     >>> from minivision import manual_seed
     >>> with manual_seed(3):

@@ -13,8 +13,8 @@ from minivision.tensor import Tensor
 class AvgPool2d(Pool2d):
     """The mean of every window: x (N, C, H, W) -> (N, C, OH, OW).
 
-    stride: defaults to the kernel's size. count_include_pad: whether the border that padding adds
-    counts in the mean, as zeros.
+    stride: defaults to the kernel's size. count_include_pad: whether the zeros that padding adds
+    count in the mean.
     """
 
     pool = staticmethod(F.avg_pool2d)
@@ -41,7 +41,7 @@ class AvgPool2d(Pool2d):
 
 
 class AdaptiveAvgPool2d(Module):
-    """Average over windows chosen to give an output of this size: x (N, C, H, W) -> (N, C, OH, OW).
+    """Average over windows chosen for a given output size: x (N, C, H, W) -> (N, C, OH, OW).
 
     AdaptiveAvgPool2d(1) is global average pooling, which lets a network take images of any size.
     """

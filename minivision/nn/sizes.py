@@ -14,12 +14,12 @@ from minivision.nn.module import Module
 
 
 class SizeError(ValueError):
-    """An image that does not fit a network, with its sizes from layer to layer."""
+    """An image does not fit a network; the message lists its sizes from layer to layer."""
 
 
 @contextmanager
 def explained(layers: Iterable[Module], x: Any) -> Iterator[None]:
-    """If these layers, applied inside the block, reject x, add the chain of sizes to the error."""
+    """If these layers, called inside the block, reject x, add the chain of sizes to the error."""
     if not hasattr(x, "shape"):
         raise TypeError(f"the network was called with {kind(x)}; expected a Tensor")
     shape = x.shape
@@ -40,7 +40,8 @@ def output_shape(layers: Iterable[Module], shape: tuple[int, ...]) -> tuple[int,
     """The output shape (C, H, W) of these layers for an image of shape (C, H, W).
 
     Stops at the first Linear layer. Raises SizeError, with the chain of sizes and a size that
-    would fit, if no pixels are left at some layer or the Linear expects other features.
+    would fit, if no pixels are left at some layer or if the Linear layer expects a different number
+    of features.
 
     >>> from minivision.nn import Conv2d, MaxPool2d
     >>> output_shape([Conv2d(3, 6, 5), MaxPool2d(2)], (3, 32, 32))
@@ -62,7 +63,7 @@ def output_shape(layers: Iterable[Module], shape: tuple[int, ...]) -> tuple[int,
 def _follow(
     layers: Iterable[Module], shape: tuple[int, ...]
 ) -> tuple[list[tuple[int, ...]], str | None]:
-    """The shapes (C, H, W) up to the first Linear, and what goes wrong, if anything."""
+    """The shapes (C, H, W) up to the first Linear layer, and what goes wrong, if anything."""
     shapes = [shape]
     for layer in (leaf for module in layers for leaf in module.modules()):
         C, H, W = shapes[-1]

@@ -42,8 +42,8 @@ def load(module: Any, arrays: Mapping[str, Array]) -> None:
         for what, names in (
             ("missing", missing),
             ("not in this model", extra),
-            ("of another shape", misshaped),
-            ("of another type", mistyped),
+            ("with a different shape", misshaped),
+            ("with a different dtype", mistyped),
         )
         if names
     ]
@@ -126,7 +126,7 @@ _notes = _Notes()
 
 @contextmanager
 def note_calls() -> Iterator[list[tuple[Any, Any]]]:
-    """List (module, result) of each call in this thread inside the block, as the calls end."""
+    """A list of (module, result) for each call that ends in this thread inside the block."""
     before, _notes.calls = _notes.calls, []
     try:
         yield _notes.calls
@@ -135,6 +135,6 @@ def note_calls() -> Iterator[list[tuple[Any, Any]]]:
 
 
 def note(module: Any, result: Any) -> None:
-    """List this call, if `note_calls` is active in this thread."""
+    """Add this call to the list if `note_calls` is active in this thread."""
     if _notes.calls is not None:
         _notes.calls.append((module, result))

@@ -1,9 +1,9 @@
-"""Save and load named arrays: the safetensors format, written so that no crash can spoil it.
+"""Save and load named arrays in safetensors files, which a crash cannot leave half-written.
 
 A safetensors file is a JSON header (names, dtypes, shapes, and a dictionary of strings) followed by
-the bytes of the arrays; unlike loading a pickle, reading one runs no code. Every file of the
-project that must survive a crash is written by `write_atomically`: readers see the old file or
-the new one, never half of one.
+the bytes of the arrays. Unlike loading a pickle, reading such a file runs no code. Every file that
+must survive a crash is written by `write_atomically`: readers see the old file or the new one,
+never half of one.
 
 You can skip this file on a first reading.
 """
@@ -37,9 +37,10 @@ def save_weights(
 ) -> None:
     """Write named NumPy or CuPy arrays and a dictionary of strings to a safetensors file.
 
-    Arrays of any shape, memory layout and byte order load back equal; the file stores C order and
-    little-endian numbers. Booleans, integers, float16 to float64 and complex64 can be stored. The
-    folder must exist; an existing file is replaced (see `write_atomically`).
+    Arrays of any shape, memory layout and byte order are restored with the same values; the file
+    itself stores little-endian numbers in C order. Booleans, integers, float16 to float64 and
+    complex64 can be stored. The folder must exist; an existing file is replaced (see
+    `write_atomically`).
 
     Raises TypeError if a name or an entry of the metadata is not a string, ValueError for a dtype
     that the format does not support or a reserved name, OSError if the file cannot be written.
@@ -151,20 +152,21 @@ def plain_file(path: str | os.PathLike[str]) -> Path:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that a crash, a kill or a full disk leaves either the old file or the new.
+    """Write a file so that a failure at any moment leaves either the old file or the new one.
 
-    The bytes are written to a temporary file in the same folder and flushed to disk; that file is
-    then renamed over the old one, which is an atomic operation of the operating system. The new
-    file has the permissions that the umask gives to any new file. A link is kept: the file it
-    points to is the one replaced.
+    The failure may be a crash, a killed process or a full disk. The bytes are written to a
+    temporary file in the same folder and flushed to disk. The temporary file is then renamed to
+    replace the old one, which is an atomic operation of the operating system. The new file has the
+    permissions that the umask gives to any new file. If the path is a link, the link is kept and
+    the file that it points to is replaced.
 
-    If it fails, it raises the OSError, with the path in its message, and leaves nothing behind. A
-    folder, a device or a pipe is never replaced.
+    If writing fails, the OSError is raised with the path in its message, and nothing is left
+    behind. A folder, a device or a pipe is never replaced.
     """
     path = plain_file(path)
     if path.is_dir():
         raise IsADirectoryError(f"cannot write {path}: it is a folder; expected a file name")
-    # "x" refuses to open an existing file, and the random name keeps two writers from clashing.
+    # "x" fails if the file exists, and the random name keeps two writers from clashing.
     temporary = path.parent / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
         try:
@@ -174,7 +176,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)  # gone after the rename
+            temporary.unlink(missing_ok=True)  # already gone if it was renamed
     except OSError as error:
         raise type(error)(f"cannot write {path}: {error.strerror}") from error
     # The rename itself is on disk once the folder is flushed. Not every system can flush a folder

@@ -5,7 +5,7 @@ clipping.py        clip_grad_norm_
 sgd.py             SGD with momentum
 adam.py            Adam
 adamw.py           AdamW
-weight_decay.py    decay_groups: which parameters decay
+weight_decay.py    decay_groups: which parameters weight decay applies to
 state.py           checking an optimizer's arguments; saving and loading its state
 schedules.py       step_decay, cosine, warm_up, DivideWhenStalled: the learning rate over time
 weight_average.py  a running average of the weights

@@ -20,7 +20,7 @@ class Adam(Optimizer):
         m ← β₁·m + (1 - β₁)·g                v ← β₂·v + (1 - β₂)·g²
         w ← w - lr · m/(1 - β₁ᵗ) / (√(v/(1 - β₂ᵗ)) + eps)
 
-    m and v start at 0, and the divisions correct for this; t counts the updates of this parameter.
+    m and v start at 0, and the divisions correct for that; t counts the updates to the parameter.
     weight_decay adds w·weight_decay to the gradient, as in PyTorch's Adam.
     """
 
@@ -55,7 +55,7 @@ class Adam(Optimizer):
         t = int(state["t"])
         step_size, root = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
 
-        # in_blocks calls this for one slice of the arrays after another; slices are views.
+        # in_blocks calls this once for every slice of the arrays; slices are views.
         def rule(w, g, m, v):
             if decay and self.decoupled:
                 w *= 1 - lr * decay

@@ -16,7 +16,7 @@ class AdamW(Adam):
         w ← w - lr·weight_decay·w, then Adam's step with the gradient of the loss alone
 
     In Adam the decay is divided by √v like the rest of the gradient, so weights with large
-    gradients hardly decay; here all decay equally.
+    gradients hardly decay; in AdamW all weights decay equally.
     """
 
     decoupled = True

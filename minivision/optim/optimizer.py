@@ -1,8 +1,8 @@
 """Optimizer: parameter groups, their gradients, and the state kept between updates.
 
 An optimizer changes the parameters' arrays in place, in the order given. Each group has its own
-settings (e.g. a low learning rate for the backbone, a high one for the head). Schedules multiply a
-group's learning rate; its initial value is kept in `initial_lr`.
+settings (for example, a low learning rate for the backbone and a high one for the head). A schedule
+multiplies each group's learning rate by a factor; the initial rate is kept in `initial_lr`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from minivision.tensor import Tensor
 
 
 class Optimizer:
-    """Base of SGD and Adam: a subclass writes `update(parameter, gradient, state, group)`.
+    """Base class of SGD and Adam, which define `update(parameter, gradient, state, group)`.
 
     parameters: Tensors, or dicts {"params": Tensors, "lr": …} with their own settings.
-    Raises ValueError if there are none, one is listed twice or a setting is unknown or negative.
+    Raises ValueError if there are no parameters, if one is listed twice, or if a setting is unknown
+    or negative.
     """
 
-    carries: tuple[str, ...] = ()  # names of what an update keeps for the next: a velocity
+    carries: tuple[str, ...] = ()  # names of the arrays kept for the next update ("velocity")
 
     def __init__(self, parameters: Iterable, defaults: dict[str, Any]):
         self.param_groups = checked_groups(type(self).__name__, parameters, defaults)
@@ -59,7 +60,7 @@ class Optimizer:
     def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Load a state from `state_dict`.
 
-        Raises ValueError, and changes nothing, if the state is from another kind of optimizer or
-        belongs to other parameters.
+        Raises ValueError, and changes nothing, if the state is from a different kind of optimizer
+        or belongs to different parameters.
         """
         load(self, arrays)

@@ -31,7 +31,7 @@ def step_decay(every: float, factor: float = 0.1) -> Schedule:
 
 
 def cosine(epochs: float, lowest: float = 0.0) -> Schedule:
-    """Half a cosine from 1 down to `lowest` over the given epochs (Loshchilov & Hutter 2017).
+    """Half a cosine wave from 1 down to `lowest` over the epochs (Loshchilov & Hutter 2017).
 
         factor(t) = lowest + (1 - lowest)·(1 + cos(π·t / epochs)) / 2
 
@@ -52,8 +52,8 @@ def cosine(epochs: float, lowest: float = 0.0) -> Schedule:
 class FollowsResults:
     """A schedule that depends on how training goes; `fit` passes it the record of every epoch.
 
-    Its state follows from the records alone: `begin` resets it and reads the records of the epochs
-    that a resumed run has already completed.
+    Its state follows from the records alone: `begin` resets the state and reads the records of the
+    epochs that a resumed run has already completed.
     """
 
     def begin(self, records: Sequence[Mapping[str, Any]], validated: bool) -> None:
@@ -118,8 +118,8 @@ class DivideWhenStalled(FollowsResults):
 def warm_up(epochs: float, then: Schedule | None = None) -> Schedule:
     """Raise the learning rate linearly from 0 over the first epochs, then follow `then`.
 
-    Large steps from random weights can do lasting harm (Goyal et al. 2017, §2.2). For `then`, time
-    0 is the end of the warm-up.
+    Large steps from random weights can do lasting harm (Goyal et al. 2017, §2.2). The schedule
+    `then` counts its time from the end of the warm-up.
 
     >>> schedule = warm_up(2, then=cosine(8))
     >>> schedule(0.0), schedule(1.0), schedule(2.0)

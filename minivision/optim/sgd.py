@@ -14,16 +14,17 @@ from minivision.tensor import Tensor
 class SGD(Optimizer):
     """Step against the gradient, with a velocity that remembers earlier steps.
 
-    A small step -lr·g changes the loss by about -lr·‖g‖², where lr is the learning rate. g is
-    computed from one randomly chosen batch of images (hence "stochastic"), so it is noisy; v
-    averages the noise over many steps. weight_decay pulls weights towards 0.
+    A small step -lr·g changes the loss by about -lr·‖g‖², where lr is the learning rate and g the
+    gradient. The gradient is computed from one randomly chosen batch of images (hence
+    "stochastic"), so it is noisy; the velocity v averages out the noise over many steps.
+    weight_decay pulls weights towards 0.
 
         g ← g + weight_decay·w        v ← momentum·v + g        w ← w - lr·v
 
-    PyTorch's convention: v is a sum of gradients, and lr multiplies it as a whole. In the
-    papers (Krizhevsky et al. 2012, §5) lr is inside v; the two agree while lr is constant.
-    v starts at 0, so the first velocity is the first gradient. With nesterov=True the step is
-    g + momentum·v.
+    This is PyTorch's convention: v is a sum of gradients, and lr multiplies the whole sum. In the
+    papers (Krizhevsky et al. 2012, §5) lr multiplies each gradient in v; the two conventions agree
+    while lr is constant. v starts at 0, so the first velocity is the first gradient. With
+    nesterov=True the step is -lr·(g + momentum·v).
     """
 
     carries = ("velocity",)
@@ -55,7 +56,7 @@ class SGD(Optimizer):
                 state["velocity"] = array_module(gradient).zeros_like(parameter.data)
             arrays.append(state["velocity"])
 
-        # in_blocks calls this for one slice of the arrays after another; slices are views.
+        # in_blocks calls this once for every slice of the arrays; slices are views.
         def rule(w, g, v=None):
             if decay:
                 g = g + decay * w

@@ -17,7 +17,7 @@ from minivision.tensor import Tensor
 def checked_groups(
     name: str, parameters: Iterable, defaults: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Parameters, or groups of them, as groups with complete settings; see `Optimizer`."""
+    """Parameters, or groups of parameters, as groups with complete settings; see `Optimizer`."""
     if isinstance(parameters, Tensor):
         raise ValueError(f"{name}: parameters is one Tensor; expected a list, such as [weight]")
     given = list(parameters)
@@ -72,14 +72,14 @@ def load(optimizer: Any, arrays: Mapping[str, np.ndarray]) -> None:
         if name not in optimizer.carries:
             raise ValueError(
                 f"{type(optimizer).__name__}: the state has {key}, but expected only "
-                f"{', '.join(optimizer.carries)}; it belongs to another optimizer"
+                f"{', '.join(optimizer.carries)}; it belongs to a different optimizer"
             )
         i = int(index) if index.isdigit() else len(parameters)
         counter = name == "t"
         if i >= len(parameters) or array.shape != (() if counter else parameters[i].shape):
             raise ValueError(
                 f"{type(optimizer).__name__}: the state has {key} of shape {array.shape}, "
-                "which fits no parameter; it belongs to another model"
+                "which fits no parameter; it belongs to a different model"
             )
         kind = np.dtype(np.int64) if counter else parameters[i].dtype
         if not np.can_cast(array.dtype, kind, "same_kind") or (counter and array < 0):

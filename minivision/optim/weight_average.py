@@ -25,9 +25,9 @@ class WeightAverage:
     it, and evaluates and saves the averaged weights as well as the model's own.
 
     warm_up: update t, starting at t = 0, uses min(decay, (1 + t) / (10 + t)) as its decay, as
-        TensorFlow's ExponentialMovingAverage does with num_updates. With 0.999 alone, the random
-        initial weights still make up 37 % of the average after 1,000 steps. Off by default, as in
-        PyTorch's AveragedModel.
+        TensorFlow's ExponentialMovingAverage does with num_updates. With a constant decay of 0.999,
+        the random initial weights still make up 37 % of the average after 1,000 steps. The warm-up
+        is off by default, as in PyTorch's AveragedModel.
 
     >>> from minivision.nn import Linear
     >>> average = WeightAverage(Linear(2, 1), 0.999, warm_up=True)
@@ -75,13 +75,13 @@ class WeightAverage:
                 parameter.data = own[name]
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies, on the host, of the averaged parameters by name, and UPDATES with a warm-up."""
+        """Copies, on the host, of the averages by name; with a warm-up, also the UPDATES."""
         with self.applied():
             state = self.model.state_dict()
         return {**state, UPDATES: np.array(self.updates)} if self.warm_up else state
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Load a saved average; ValueError if only one of the two has a warm-up."""
+        """Load a saved average; ValueError unless both or neither of the averages has a warm-up."""
         if (UPDATES in state) != self.warm_up:
             saved = "with" if UPDATES in state else "without"
             raise ValueError(

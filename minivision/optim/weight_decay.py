@@ -14,9 +14,10 @@ from minivision.nn.initializers import Weighted
 def decay_groups(model: Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameter groups for an optimizer: the weights of layers decay, nothing else does.
 
-    Weights of convolutions, linear and locally connected layers get `weight_decay`. Biases and the
-    scales and shifts of normalization get 0; they are few, and hardly overfit. (He et al. 2019,
-    §3.1, "no bias decay".) Parameters that are frozen later do not change.
+    The weights of convolutions, linear layers and locally connected layers get `weight_decay`.
+    Biases and the scales and shifts of normalization layers get 0; there are few of them, and they
+    hardly overfit. (He et al. 2019, §3.1, "no bias decay".) Parameters that are frozen later do not
+    change.
 
     >>> from minivision.nn import BatchNorm2d, Conv2d, Sequential
     >>> groups = decay_groups(Sequential(Conv2d(1, 6, 5), BatchNorm2d(6)), 5e-4)

@@ -1,15 +1,16 @@
 """Training: the loop, its metrics, and the folder that records a run.
 
 metrics.py         how good is a classifier?
-plain_json.py      what may be written into it
+plain_json.py      what may be written to a run's folder
 run.py             a run's folder
-early_stopping.py  EarlyStopping: when to end, and which epoch's weights to keep
-checkpoint.py      everything a run needs to go on
-guard.py           a step that goes wrong changes nothing
+settings.py        the settings of a run
+early_stopping.py  EarlyStopping: when to stop, and which epoch's weights to keep
+checkpoint.py      everything a run needs to resume
+guard.py           a step that fails changes nothing
 progress.py        means over an epoch, and a progress bar
 loop.py            Batch, train_step, fit
-evaluation.py      evaluate, predict_logits, and in_order, batches for them
-ten_crops.py       ten_crop_probabilities, which needs OpenCV and is imported from there
+evaluation.py      evaluate, predict_logits, and in_order, which makes batches for both
+ten_crops.py       ten_crop_probabilities, imported from there because it needs OpenCV
 """
 
 from minivision.training.checkpoint import load_model, save_model

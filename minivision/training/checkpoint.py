@@ -2,8 +2,8 @@
 
 A checkpoint has the weights, the optimizer's state, the running average, the weights of the best
 epoch and the progress of the run. It has no random-generator state, because everything random is
-keyed by seed, epoch and step. The file is replaced in one step, so a run killed at any moment
-leaves either the old one or the new one.
+keyed by seed, epoch and step. The file is replaced in one step, so a run that is killed at any
+moment leaves either the old checkpoint or the new one.
 
 You can skip this file on a first reading.
 """
@@ -42,7 +42,7 @@ def save_checkpoint(
     progress: Progress,
     early_stopping: EarlyStopping | None = None,
 ) -> None:
-    """Write everything a run needs to resume to a safetensors file, atomically."""
+    """Write a checkpoint, everything needed to resume a run, to a safetensors file, atomically."""
     parts = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
     if average is not None:
         parts["average"] = average.state_dict()
@@ -67,8 +67,9 @@ def load_checkpoint(
 ) -> Progress:
     """Read a checkpoint back into the same objects; returns the progress saved in it.
 
-    Raises ValueError, and changes nothing, if the file is damaged, belongs to another model or was
-    begun with another seed, or if only one side has a running average or a best epoch.
+    Raises ValueError, and changes nothing, if the file is damaged or belongs to a different model,
+    if the run was started with a different seed, or if a running average or a best epoch is either
+    in the file or among the arguments, but not both.
     """
     parts, metadata = _read(path)
     progress = _progress(path, metadata)
@@ -93,7 +94,7 @@ def load_checkpoint(
         model.load_state_dict(before)
         if average is not None:
             average.load_state_dict(average_before)
-        raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
+        raise ValueError(f"{path} is a checkpoint of a different model: {error}") from error
     if early_stopping is not None:
         early_stopping.weights = parts["best"]
     return progress
@@ -105,19 +106,20 @@ def finished_epochs(path: str | os.PathLike[str]) -> int:
 
 
 def load_model(path: str | os.PathLike[str], model: Module) -> None:
-    """Load a checkpoint's weights for inference: the best epoch's or running average's, if kept.
+    """Load weights for inference: the best epoch's, the running average or the latest ones.
 
-    Raises ValueError if the file is damaged or belongs to another model.
+    The checkpoint may contain no best epoch and no average; the first that exists is used. Raises
+    ValueError if the file is damaged or belongs to a different model.
     """
     parts, _ = _read(path)
     try:
         model.load_state_dict(_for_use(parts))
     except ValueError as error:
-        raise ValueError(f"{path} is a checkpoint of another model: {error}") from error
+        raise ValueError(f"{path} is a checkpoint of a different model: {error}") from error
 
 
 def weights_in(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Weights by name: a run checkpoint's weights for inference, or all of any safetensors file."""
+    """Weights by name: those a checkpoint keeps for inference, or all of a safetensors file."""
     arrays, _ = load_weights(path)
     if all(name.partition(".")[0] in PARTS for name in arrays):
         return _for_use(_read(path)[0])
@@ -133,7 +135,7 @@ def _progress(path: str | os.PathLike[str], metadata: dict[str, str]) -> Progres
     try:
         progress = Progress(**parse_object("progress", metadata["progress"]))
         if any(type(number) is not int or number < 0 for number in progress):
-            raise ValueError(f"{progress} has other numbers than counts")
+            raise ValueError(f"{progress} contains values that are not counts")
         return progress
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(

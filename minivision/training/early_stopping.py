@@ -1,8 +1,8 @@
-"""Early stopping: end training when it no longer improves, and keep the best epoch.
+"""Early stopping: end training when the network no longer improves, and keep the best epoch.
 
-Sooner or later a network memorises its training images: their loss keeps falling, but the loss on
-the validation images rises again. The weights to keep are those from before the rise. (Prechelt
-1998 compares rules for when to stop.)
+Sooner or later a network memorises its training images: the loss on them keeps falling, but the
+loss on the validation images rises again. The weights to keep are those from before the rise.
+(Prechelt 1998 compares rules for when to stop.)
 
 You can skip this file on a first reading.
 """
@@ -21,10 +21,11 @@ from minivision.nn import Module
 class EarlyStopping:
     """Stop after `patience` epochs without a new lowest number, and keep the best epoch's weights.
 
-    watch: the recorded number that should fall. An epoch that only equals the best is not better.
+    watch: the recorded number that should fall. An epoch that only equals the best does not count
+    as better.
 
-    The records alone determine which epoch was the best; only its weights are state, and they are
-    part of a run's checkpoint. So a run that was killed and resumed stops at the same epoch.
+    The records alone determine which epoch was the best. The only state is its weights, which are
+    saved in a run's checkpoint. So a run that was killed and resumed stops at the same epoch.
 
     >>> stopping = EarlyStopping(patience=2)
     >>> records = [{"validation_loss": loss} for loss in (1.0, 0.9, 0.95, 0.92)]
@@ -45,7 +46,7 @@ class EarlyStopping:
         self.weights = {}
 
     def best_epoch(self, records: Sequence[Mapping[str, Any]]) -> int:
-        """The epoch with the lowest number, from 1; the first if several tie; 0 without records."""
+        """The epoch (from 1) with the lowest number; the first if several tie; 0 if no records."""
         numbers = [self.number(record) for record in records]
         return 1 + numbers.index(min(numbers)) if numbers else 0
 
@@ -59,10 +60,10 @@ class EarlyStopping:
         return math.inf if found is None or math.isnan(found) else found
 
     def stops(self, records: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether the last `patience` epochs were all without a new best."""
+        """Whether none of the last `patience` epochs was a new best."""
         return len(records) - self.best_epoch(records) >= self.patience
 
     def observe(self, records: Sequence[Mapping[str, Any]], model: Module) -> None:
-        """After an epoch: keep the model's weights if it is the best so far."""
+        """After an epoch, keep the model's weights if the epoch is the best so far."""
         if self.best_epoch(records) == len(records):
             self.weights = model.state_dict()

@@ -1,4 +1,4 @@
-"""How good is a trained classifier? Its logits for all batches, its loss and its accuracy."""
+"""How good is a trained classifier? Its logits for all images, its loss and its accuracy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from minivision.training import metrics
 from minivision.transforms import ToArray
 
 MOST = 250  # images in a batch, if they are small
-PIXELS = 1_000_000  # in a batch; a layer of 64 maps as large as its images makes 256 MB of them
+PIXELS = 1_000_000  # in a batch; 64 maps of the same size as the images then take 256 MB
 
 
 def images_at_once(H: int, W: int) -> int:
@@ -32,10 +32,10 @@ def images_at_once(H: int, W: int) -> int:
 
 
 def in_order(dataset: Any, transform: Any = None, workers: int = 0) -> DataLoader:
-    """All images of a dataset for `evaluate`, in batches suited to their size.
+    """Batches of all images of a dataset, for `evaluate`; their size depends on the image size.
 
-    transform: as for a DataLoader; it must not be random. The batch size affects the results only
-    by rounding; it limits the memory that the first layers' outputs need.
+    transform: as for a DataLoader; it must not be random. The batch size limits the memory that the
+    outputs of the first layers need; it affects the results only through rounding.
     """
     transform = ToArray() if transform is None else transform
     if len(dataset) == 0:

@@ -18,8 +18,8 @@ from minivision.nn import Module
 from minivision.optim import Optimizer
 from minivision.tensor import Tensor
 
-RESERVED = ("epoch", "train_loss", "seconds")  # names in a record that are ours
-HUGE = 1e4  # larger than any network's weights should be; usual ones are below 10
+RESERVED = ("epoch", "train_loss", "seconds")  # names that fit uses itself in a record
+HUGE = 1e4  # larger than any network's weights should be; they are usually below 10
 STEPS_BETWEEN_LOOKS = {"cpu": 1, "gpu": 50}  # reading the loss makes the host wait for a GPU
 
 
@@ -32,12 +32,12 @@ class Guard:
         self.loss, self.model, self.optimizer, self.seed = loss, model, optimizer, seed
         self.every = STEPS_BETWEEN_LOOKS[where[:3]]
         self.unread = step  # the first step whose loss has not been checked
-        # Batch normalisation updates its statistics in the forward pass, before the loss is known.
+        # Batch normalization updates its statistics in the forward pass, before the loss is known.
         self.buffers = [buffer for _, buffer in model.named_buffers()]
 
     @contextmanager
     def step(self, i: int, batches: int) -> Iterator[None]:
-        """Step i of an epoch of `batches`; if it fails, statistics and rates are restored."""
+        """Step i of the `batches` in an epoch; if it fails, statistics and rates are restored."""
         self.looks = i % self.every == 0 or i == batches - 1
         statistics = [buffer.data.copy() for buffer in self.buffers]
         rates = [group["lr"] for group in self.optimizer.param_groups]

@@ -1,8 +1,8 @@
 """The training loop: forward, backward, update.
 
-Every method of `methods/` is this loop with a different loss, different batches or a different
+Every method in `methods/` is this loop with a different loss, different batches or a different
 schedule. Everything random is keyed by (seed, epoch) or (seed, step), so a run that was killed and
-resumed ends with the same weights, bit for bit, as an uninterrupted one.
+resumed ends with the same weights, bit for bit, as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from minivision.training.run import Run
 
 @dataclass(frozen=True)
 class Batch:
-    """The input of a loss. Batches from several loaders are a tuple of these."""
+    """The input of a loss. With several loaders, the input is a tuple of these."""
 
     images: Tensor  # (N, C, H, W), on the device
     targets: Any  # labels (N,) on the host, or soft labels (N, K) on the device
@@ -63,7 +63,7 @@ def classification_loss(
 ) -> tuple[Tensor, dict[str, Any]]:
     """The model's own loss on its logits, or cross-entropy; reports train_accuracy.
 
-    weight (K): cross-entropy with these class weights, whatever the model's own loss.
+    weight (K): use cross-entropy with these class weights, whatever the model's own loss is.
     """
     logits = model(batch.images)
     if weight is None:
@@ -106,10 +106,10 @@ def fit(
 
     batches(epoch) -> an iterable of host arrays (images float32 (N, C, H, W), labels int64 (N,))
         with a length, such as a DataLoader. If indices (N,) follow the labels, the loss finds
-        them in batch.indices. Batches of several loaders are a tuple of these.
+        them in batch.indices. With several loaders, each item is a tuple of such batches.
     loss(model, batch) -> a scalar Tensor, or (Tensor, {name: scalar}); the named scalars are
         averaged over the epoch and recorded. A scalar that is a mean over something other than the
-        batch's images is given as (sum, count).
+        images of the batch is given as (sum, count).
     schedule: the factor on the initial learning rates as a function of the time in epochs; or
         DivideWhenStalled, which depends on the results.
     validate(model) -> numbers recorded as validation_…, for example from `evaluate`.
@@ -117,13 +117,13 @@ def fit(
     average: a WeightAverage of the model; `validate` uses its weights.
     early_stopping: an EarlyStopping; the model ends with the weights that were best in `validate`.
     run: the folder for metrics and checkpoint. If it has a checkpoint, training resumes from it
-        (ValueError if the metrics are not of the same epochs).
+        (ValueError if metrics and checkpoint do not cover the same epochs).
 
     Raises FloatingPointError if a loss is not finite, and names the function and the line that
     produced it. Weights, optimizer and buffers are then restored to the state before the step. On a
-    GPU the loss is checked only every 50 steps, so they may already be affected; the message names
-    the earliest step at which this may have happened. The model's mode, training or evaluation, is
-    always restored at the end, even after an error or Ctrl-C.
+    GPU the loss is checked only every 50 steps, so earlier steps may already have changed them; the
+    message names the earliest step that may be affected. The model's mode, training or evaluation,
+    is always restored at the end, even after an error or Ctrl-C.
     """
     if not callable(batches):
         raise TypeError(
@@ -200,7 +200,7 @@ def fit(
 def _on_device(
     host: tuple[Any, ...], where: str, transform: Callable | None, seed: int, step: int
 ) -> tuple[Batch | tuple[Batch, ...], int]:
-    """Host arrays as a Batch on the device, or a tuple of several; and the number of images."""
+    """Host arrays as a Batch, or a tuple of Batches, on the device; and the number of images."""
     if isinstance(host[0], tuple):
         if transform is not None:
             raise ValueError("fit: batch_transform needs a single loader, but batches has several")

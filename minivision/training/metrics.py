@@ -31,9 +31,9 @@ def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int = 5) -> float:
 
     logits (N, K), labels (N,) -> a number between 0 and 1
 
-    Among equal scores the class with the lower number ranks higher. So exactly k classes count for
-    every image, a network whose scores are all equal does no better than chance on balanced
-    data, and k = 1 is `accuracy`. Raises ValueError as `accuracy` does, and if k is not 1 … K.
+    Among equal scores, the class with the lower number ranks higher. So exactly k classes count for
+    every image, a network whose scores are all equal does no better than chance on balanced data,
+    and k = 1 gives `accuracy`. Raises ValueError as `accuracy` does, and if k is not in 1 … K.
 
     >>> top_k_accuracy(np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), np.array([1, 2]), k=2)
     0.5
@@ -52,8 +52,8 @@ def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, classes: int) 
 
     predictions (N,), labels (N,) -> int64 (K, K) with K = classes
 
-    The diagonal counts the correct predictions, and each row sums to the images of that class.
-    Raises ValueError if the two differ in length or a number is outside 0 … K-1.
+    The diagonal counts the correct predictions, and each row sums to the number of images of its
+    class. Raises ValueError if the arrays differ in length or a number is outside 0 … K-1.
 
     >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), classes=2)
     array([[1, 1],
@@ -98,11 +98,11 @@ def expected_calibration_error(
 
         ECE = Σ_m |B_m| / N · |accuracy(B_m) - confidence(B_m)|
 
-    An image's confidence is its highest probability; B_m holds the images whose confidence is in
-    the interval ((m-1)/M, m/M], m = 1 … M = `bins`. Guo et al. 2017, §2, eq. 3.
+    The confidence for an image is its highest probability; B_m holds the images whose confidence is
+    in the interval ((m-1)/M, m/M], m = 1 … M = `bins`. (Guo et al. 2017, §2, eq. 3.)
 
-    Raises ValueError as `accuracy` does, if `bins` is below 1, and if a row is not a distribution
-    (logits passed by mistake).
+    Raises ValueError as `accuracy` does, and also if `bins` is below 1 or if a row is not a
+    distribution (logits may have been passed by mistake).
 
     >>> expected_calibration_error(np.array([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1]))
     0.30000000000000004
@@ -132,7 +132,7 @@ def _host(where: str, name: str, value: np.ndarray) -> np.ndarray:
     if not isinstance(value, np.ndarray):
         raise TypeError(
             f"{where}: {name} is {kind(value)}; expected a NumPy array "
-            "(minivision.backend.to_host brings an array from the GPU)"
+            "(minivision.backend.to_host copies an array from the GPU)"
         )
     return value
 
@@ -156,7 +156,7 @@ def _classes(where: str, name: str, value: np.ndarray, K: int) -> np.ndarray:
 def _scores_and_labels(
     where: str, name: str, scores: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (N, K) and labels (N,), checked to belong together."""
+    """Scores (N, K) and labels (N,), checked to match each other."""
     scores = _host(where, name, scores)
     if scores.ndim != 2 or scores.dtype.kind not in "fiu" or 0 in scores.shape:
         raise ValueError(

@@ -1,10 +1,10 @@
-"""Plain JSON: the values allowed in a run's folder, and error messages for all others.
+"""Plain JSON: the values allowed in the files of a run, and error messages for all other values.
 
-JSON has numbers, strings, true, false, null, lists and objects with strings as keys. It cannot
-express infinity, "not a number", tuples, or NumPy values.
+JSON has numbers, strings, true, false, null, lists, and objects with strings as keys. It cannot
+express infinity, "not a number", tuples or NumPy values.
 
 A file of *JSON lines* holds one object per line and grows line by line, so a program that is
-killed loses at most the line it was writing.
+killed loses at most the line that it was writing.
 
 You can skip this file on a first reading.
 """
@@ -54,8 +54,8 @@ def read_object(path: Path) -> dict[str, Any]:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects in a file of JSON lines; an empty list if there is no file.
 
-    A last line that a kill left half-written is ignored. Any other line that is not a JSON object
-    raises ValueError with its number.
+    A half-written last line, left by a killed process, is ignored. Any other line that is not a
+    JSON object raises a ValueError that gives the line number.
     """
     return _read_lines(path)[0]
 
@@ -64,7 +64,7 @@ def append_line(path: Path, line: bytes) -> None:
     """Append a line made by `json_bytes`; it is on disk when this returns."""
     records, whole = _read_lines(path)
     if not whole:
-        write_lines(path, records)  # or the new line would continue the half-written one
+        write_lines(path, records)  # so that the new line does not continue the half-written one
     try:
         with plain_file(path).open("ab") as file:
             file.write(line)
@@ -88,8 +88,8 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], bool]:
     except OSError as error:
         raise type(error)(f"cannot read {path}: {error.strerror}") from error
     records = [parse_object(f"{path}, line {n}", line) for n, line in enumerate(lines, 1)]
-    # The last newline is followed by nothing, or by an incomplete line. The beginning of an object
-    # is never an object itself, so if that line can be parsed, it lacks only its newline.
+    # The last newline is followed by nothing, or by an incomplete line. A truncated object is never
+    # valid JSON, so if that line can be parsed, only its newline is missing.
     with contextlib.suppress(ValueError):
         records.append(parse_object("the rest", rest))
     return records, not rest

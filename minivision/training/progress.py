@@ -32,26 +32,26 @@ class History(list):
 
 
 def numbers_in(records: list[dict[str, Any]], file: Path) -> list[dict[str, Any]]:
-    """A file's records, to resume a run; ValueError if they are not numbers, as fit writes them."""
+    """The records in a file, for resuming a run; ValueError if an entry is not a number."""
     for record in records:
         for name, value in {"seconds": None, **record}.items():
             if not isinstance(value, int | float) and (value is not None or name == "seconds"):
                 raise ValueError(
-                    f"{file}: in the record of epoch {record['epoch']}, {name!r} is {value!r:.60}; "
-                    "expected a number, as fit writes it"
+                    f"{file}: in the record for epoch {record['epoch']}, {name!r} is "
+                    f"{value!r:.60}; expected a number"
                 )
     return records
 
 
 class Means:
-    """Means over an epoch, weighted by batch size, added up on the device."""
+    """Means over an epoch, weighted by batch size and accumulated on the device."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Any] = {}
         self.totals: dict[str, Any] = {}
 
     def add(self, n: int, values: Mapping[str, Any]) -> None:
-        """Add values of a batch of n images: means over them, or (sum, count) of something else."""
+        """Add values for a batch of n images: means over the images, or pairs (sum, count)."""
         for name, value in values.items():
             array = value.data if isinstance(value, Tensor) else value
             total, count = array if isinstance(array, tuple) else (_double(array) * n, n)
@@ -76,7 +76,7 @@ def bar(epoch: int, epochs: int, batches: int) -> Any:
 
 
 def tell(bar: Any, epoch: int, epochs: int, record: Mapping[str, float]) -> None:
-    """Show the most important numbers of an epoch, next to the bar or on a line."""
+    """Show the most important numbers of an epoch, next to the bar or on a line of their own."""
     names = {
         "train_loss": "loss",
         "train_accuracy": "accuracy",

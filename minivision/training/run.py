@@ -66,8 +66,8 @@ class Run:
     def create(cls, path: str | os.PathLike[str], settings: Mapping[str, Any]) -> Run:
         """Start a run: make the folder and its parents, and write settings.json.
 
-        Raises FileExistsError if the folder already contains a run, NotADirectoryError if a file is
-        in the way, TypeError or ValueError for settings that JSON cannot hold.
+        Raises FileExistsError if the folder already contains a run, NotADirectoryError if there is
+        a file at the path, TypeError or ValueError for settings that JSON cannot express.
         """
         path = Path(path)
         data = _with_digests("Run.create: settings", settings)
@@ -115,10 +115,11 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training in this folder; a kill releases the lock, too.
+        """Keep other processes from training in this folder.
 
-        Temporary files left by killed writes are removed. Raises BlockingIOError if another process
-        is using the folder. (On Windows, which has no fcntl, there is no lock.)
+        If the process is killed, the lock is released too. Temporary files that a killed process
+        left behind are removed. Raises BlockingIOError if another process is using the folder. (On
+        Windows, which has no fcntl, there is no lock.)
         """
         lock = self.path / ".lock"
         with lock.open("a+") as file:
@@ -142,10 +143,10 @@ class Run:
                 lock.unlink(missing_ok=True)
 
     def stage(self, name: str, settings: Mapping[str, Any] | None = None) -> Run:
-        """A separate run in a folder inside this one, for one stage of a longer method.
+        """A separate run in a subfolder, for one stage of a longer method.
 
-        It is created if it does not exist yet, and otherwise opened, unless its settings were
-        edited (ValueError).
+        The run is created if it does not exist yet and opened otherwise. Raises ValueError if its
+        settings were edited.
         """
         path = self.path / name
         if (path / "settings.json").exists():
@@ -155,10 +156,10 @@ class Run:
         return Run.create(path, {"stage": name} if settings is None else settings)
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Append an epoch's numbers to metrics.jsonl; they are on disk when this returns.
+        """Append the numbers of an epoch to metrics.jsonl; they are on disk when this returns.
 
-        The record needs an "epoch", one above the previous record's (ValueError). Infinite
-        numbers and NaN are written as null.
+        Raises ValueError unless the record has an "epoch" that is one above the previous record's.
+        Infinite numbers and NaN are written as null.
         """
         _check_epoch("Run.log: the record", record, len(self.history()) + 1)
         append_line(self.metrics_path, json_bytes("Run.log: record", record, null=True))
@@ -166,9 +167,9 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """The records logged so far, oldest first; an empty list before the first epoch.
 
-        A last line that a kill left half-written is ignored. Any other line that is not a JSON
-        object, or whose epoch does not follow the previous line's, raises ValueError with its
-        number.
+        A half-written last line, left by a killed process, is ignored. Any other line that is not a
+        JSON object, or whose epoch does not follow the previous line's, raises a ValueError that
+        gives the line number.
         """
         records = read_lines(self.metrics_path)
         for n, record in enumerate(records, 1):
@@ -176,10 +177,10 @@ class Run:
         return records
 
     def truncate(self, epoch: int) -> list[dict[str, Any]]:
-        """The records up to the checkpoint's epoch; one beyond it is removed from the file.
+        """The records up to the checkpoint's epoch; a record beyond it is removed from the file.
 
-        A killed run may have logged an epoch whose checkpoint was not written; resuming repeats
-        that epoch, and it must not appear twice. Anything else means that the checkpoint and
+        A killed run may have logged an epoch without writing its checkpoint. Resuming repeats that
+        epoch, which must not appear twice. Any other difference means that the checkpoint and
         metrics.jsonl do not belong together: a ValueError names both and says what to do.
         """
         records = self.history()
@@ -191,7 +192,7 @@ class Run:
                 "restore the missing lines, or start again in another folder"
             )
         if last > epoch + 1:
-            wrong, out = f"is of epoch {epoch}", f"the lines after epoch {epoch} to resume there"
+            wrong, out = f"is from epoch {epoch}", f"the lines after epoch {epoch} to resume there"
             if not self.checkpoint_path.exists():
                 wrong, out = "is missing", "the former to start again at epoch 1"
             raise ValueError(
@@ -217,10 +218,10 @@ class Run:
 
 
 def next_run_path(name: str, root: str | os.PathLike[str] = "runs") -> Path:
-    """A folder for a new run: the root, the name, and the next number after the highest in use.
+    """A folder for a new run: root/name-number, where the number is one above the highest in use.
 
-    Numbers of deleted runs below the highest are not reused, so a higher number always means a
-    later run. Characters that make poor folder names become hyphens.
+    If runs below the highest number are deleted, their numbers are not reused, so a higher number
+    always means a later run. Characters that do not belong in folder names become hyphens.
 
     >>> next_run_path("lenet5-digits", root="no such folder").as_posix()
     'no such folder/lenet5-digits-1'
@@ -257,4 +258,4 @@ def _check_epoch(where: str, record: Mapping[str, Any], expected: int) -> None:
     if not isinstance(epoch, int | np.integer) or isinstance(epoch, bool):
         raise ValueError(f'{where} needs an integer "epoch"; its "epoch" is {epoch!r}')
     if epoch != expected:
-        raise ValueError(f"{where} is of epoch {epoch}; expected epoch {expected}")
+        raise ValueError(f"{where} is for epoch {epoch}; expected epoch {expected}")

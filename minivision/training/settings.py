@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 PREPROCESSING = ("dataset", "training", "image")
 FREE = ("workers", "versions")  # entries that may change while a run is stopped
-# File locations may change too: the files found there are compared with this record of them.
+# File locations may change too: the files are compared with what this other entry records.
 PLACES = {
     "dataset": "images", "labelled": "images", "unlabelled": "unlabelled_images",
     "weights": "weights_sha256",
@@ -27,7 +27,7 @@ CHOICES = {
     "mixer": (None, "cutmix", "mixup"),
     "channels": (1, 3),
 }
-PLATEAU = 3  # the schedule "plateau" waits for more epochs than this before it divides the rate
+PLATEAU = 3  # epochs without a new best that the schedule "plateau" tolerates
 
 
 def digests(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -43,7 +43,7 @@ def digests(settings: Mapping[str, Any]) -> dict[str, str]:
 def check_unedited(file: Path, settings: Mapping[str, Any], begun: Mapping[str, str]) -> None:
     """Raise ValueError if an entry that affects the weights has changed since the run began.
 
-    begun: the digests from that time; if empty, nothing can be checked.
+    begun: the digests from the start of the run; if empty, nothing can be checked.
     """
     if not isinstance(begun, dict):
         begun = {"digests": "edited as well"}
@@ -59,7 +59,7 @@ def check_unedited(file: Path, settings: Mapping[str, Any], begun: Mapping[str, 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """The settings of one run, checked on creation: a wrong value is a ValueError that names it."""
+    """The settings of one run, checked on creation; a ValueError names the first wrong value."""
 
     model: str
     dataset: str  # a name or the path of class folders
@@ -72,8 +72,8 @@ class RunSettings:
     batch_size: int
     lr: int | float
     optimizer: str = "adam"
-    momentum: int | float | None = None  # of sgd; None: 0.9, as in runs older than this setting
-    weight_decay: int | float | None = None  # on weights only; None: sgd 5e-4 on all, adam none
+    momentum: int | float | None = None  # for sgd; None: 0.9, as in runs older than this setting
+    weight_decay: int | float | None = None  # on weights only; None: sgd 5e-4 on all, adam 0
     schedule: str = "cosine"
     class_weights: str | None = None
     patience: int | None = None  # epochs without a better validation loss before training ends
@@ -81,19 +81,19 @@ class RunSettings:
     weights_sha256: str | None = None  # of that file
     seed: int = 0
     start: str = "paper"  # how the initial weights are drawn
-    limit: int | None = None  # training images, if not all
+    limit: int | None = None  # the number of training images; None: all
     workers: int = 0
     shift: int | None = None  # options as given; the resulting transforms are in preprocessing
     augment: str | None = None
     skip_unreadable: bool = False
     mixer: str | None = None
-    # None for a network as its page builds it; otherwise that network's backbone with a new head:
+    # None for a network as its file builds it; otherwise its backbone gets a new head:
     # {"layers": how many are removed, "hidden": [units]}.
     head: dict | None = None
     skipped: dict = field(default_factory=dict)  # files left out: {name: what is wrong}
-    images: dict | None = None  # the fingerprint of the images, for images of the user's own
+    images: dict | None = None  # the fingerprint of the images, if they are the user's own
     unlabelled_images: dict | None = None
-    versions: dict = field(default_factory=dict)  # software the run was computed with
+    versions: dict = field(default_factory=dict)  # of the software used for the run
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
@@ -157,7 +157,7 @@ class RunSettings:
 
 
 def check_texts(where: str, entries: Any) -> None:
-    """Raise ValueError unless this is None or a dictionary from names to texts."""
+    """Raise ValueError unless `entries` is None or a dictionary that maps names to strings."""
     if not isinstance(entries, dict | None):
         raise ValueError(f"{where} is {entries!r:.60}; expected names with strings")
     for name, value in (entries or {}).items():

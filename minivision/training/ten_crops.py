@@ -1,8 +1,8 @@
 """Ten looks at every image: average the network's predictions for ten crops.
 
 The crops are the four corners and the centre, and the mirror images of all five. Probabilities are
-averaged, not scores: a confident crop counts as one vote, however large its scores are. (Krizhevsky
-et al. 2012, §4.1.)
+averaged rather than scores, so that a crop counts as one vote, however large its scores are.
+(Krizhevsky et al. 2012, §4.1.)
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def ten_crop_probabilities(model: Module, images: Array, size: int | tuple[int, 
 
     images float32 (N, C, H, W), larger than the crops -> probabilities (N, K)
 
-    size: of the crops, the size the network was trained on: one number, or (height, width). All
-    images are processed together, so pass one batch at a time.
+    size: the size of the crops, on which the network was trained: one number, or (height, width).
+    All images are processed together, so pass one batch at a time.
 
     >>> from minivision.nn import Flatten, Linear, Sequential
     >>> model = Sequential(Flatten(), Linear(12, 5))

@@ -373,9 +373,9 @@ def test_train_resumed_counts_the_epochs_of_the_checkpoint(unfinished, lines, ca
         ([], ("epochs 1 to 4", "checkpoint.safetensors")),
         ([1, 2], ("epochs 3 to 4", "checkpoint.safetensors")),
         ([1, 2, 3], ("epoch 4", "checkpoint.safetensors")),
-        ([1, 2, 4], ("line 3 is of epoch 4", "epoch 3")),
-        ([3, 4], ("line 1 is of epoch 3", "epoch 1")),
-        ([1, 2, 2, 3, 4], ("line 3 is of epoch 2", "epoch 3")),
+        ([1, 2, 4], ("line 3 is for epoch 4", "epoch 3")),
+        ([3, 4], ("line 1 is for epoch 3", "epoch 1")),
+        ([1, 2, 2, 3, 4], ("line 3 is for epoch 2", "epoch 3")),
     ],
 )
 def test_train_names_lost_and_repeated_records(unfinished, lines, capsys, kept, fragments):

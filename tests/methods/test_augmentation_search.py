@@ -473,7 +473,7 @@ def test_search_refuses_other_settings_another_seed_or_another_sampler(tmp_path)
             first(settings=settings)
     with refused(ValueError, folder, "search: seed is 4", "with 0"):
         first(seed=4, settings={"epochs": 2, "limit": None})
-    with refused(ValueError, folder, "search: candidate 1", "another sampler"):
+    with refused(ValueError, folder, "search: candidate 1", "different sampler"):
         search(
             RandomSequences(longest=2, fill=0), length_of, 3, folder=tmp_path / "s", processes=0,
             settings={"epochs": 2, "limit": None},

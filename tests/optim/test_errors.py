@@ -43,11 +43,12 @@ def load_adam(state):
     (lambda: SGD([W], 0.1, momentum=-1), ValueError, "SGD: momentum", "-1", ">= 0"),
     (lambda: Adam([W], betas=(1.0, 0.9)), ValueError, "Adam: betas", "(1.0, 0.9)", "below 1"),
     (lambda: clip_grad_norm_([W], 0), ValueError, "clip_grad_norm_: max_norm", "0", "above 0"),
-    # A state that was saved by another optimizer, or for another model.
+    # A state that was saved by a different optimizer, or for a different model.
     (lambda: load_sgd("0.m", np.ones(3)), ValueError, "SGD", "0.m", "velocity"),
     (lambda: load_sgd("0.velocity", np.ones(2)),
-     ValueError, "SGD", "0.velocity", "(2,)", "another model"),
-    (lambda: load_sgd("1.velocity", np.ones(3)), ValueError, "SGD", "1.velocity", "another model"),
+     ValueError, "SGD", "0.velocity", "(2,)", "different model"),
+    (lambda: load_sgd("1.velocity", np.ones(3)),
+     ValueError, "SGD", "1.velocity", "different model"),
     (lambda: load_adam({"0.m": np.ones(3)}), ValueError, "Adam", "parameter 0", "t, v"),
     (lambda: load_adam(ADAM | {"0.m": np.ones(3, np.complex64)}),
      ValueError, "Adam", "0.m", "complex64", "float64"),

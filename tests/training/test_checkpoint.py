@@ -86,7 +86,7 @@ def test_load_checkpoint_refuses_an_optimizer_of_another_kind(tmp_path):
     model, optimizer, _ = trained()
     save_checkpoint(path, model, optimizer, None, Progress(1, 1, 0))
     other = network(1)
-    with refused(ValueError, "c.safetensors", "another optimizer"):
+    with refused(ValueError, "c.safetensors", "different optimizer"):
         load_checkpoint(path, other, SGD(other.parameters(), 0.1, momentum=0.9), None, 0)
 
 

@@ -231,9 +231,9 @@ def test_fit_refuses_a_checkpoint_of_another_model_and_changes_nothing(tmp_path)
     manual_seed(0)
     other = Sequential(Linear(5, 3))
     before = weights(other)
-    with refused(ValueError, str(run.checkpoint_path), "another model"):
+    with refused(ValueError, str(run.checkpoint_path), "different model"):
         train(other, 2, Run.open(run.path))
-    with refused(ValueError, "another model", "0.weight", "(8, 5)", "(3, 5)"):
+    with refused(ValueError, "different model", "0.weight", "(8, 5)", "(3, 5)"):
         load_model(run.checkpoint_path, other)
     assert weights(other) == before
 

@@ -245,11 +245,11 @@ def test_truncate_refuses_records_that_no_kill_leaves_next_to_the_checkpoint(
 @pytest.mark.parametrize(
     ("lines", "fragments"),
     [
-        ([1, 2, 4], ("line 3 is of epoch 4", "epoch 3")),
-        ([1, 2, 2, 3], ("line 3 is of epoch 2", "epoch 3")),
-        ([2, 3], ("line 1 is of epoch 2", "epoch 1")),
-        ([1, 3, 2], ("line 2 is of epoch 3", "epoch 2")),
-        ([0, 1], ("line 1 is of epoch 0", "epoch 1")),
+        ([1, 2, 4], ("line 3 is for epoch 4", "epoch 3")),
+        ([1, 2, 2, 3], ("line 3 is for epoch 2", "epoch 3")),
+        ([2, 3], ("line 1 is for epoch 2", "epoch 1")),
+        ([1, 3, 2], ("line 2 is for epoch 3", "epoch 2")),
+        ([0, 1], ("line 1 is for epoch 0", "epoch 1")),
         ([1, None], ("line 2", '"epoch"', "None", "integer")),
     ],
 )
@@ -264,7 +264,7 @@ def test_history_refuses_epochs_that_do_not_rise_by_one(tmp_path, lines, fragmen
 @pytest.mark.parametrize("epoch", [0, 1, 3, 9])
 def test_run_log_refuses_an_epoch_that_does_not_follow_the_last(tmp_path, epoch):
     run = run_with_epochs(tmp_path, 1)
-    with refused(ValueError, "Run.log: the record", f"of epoch {epoch}", "expected epoch 2"):
+    with refused(ValueError, "Run.log: the record", f"for epoch {epoch}", "expected epoch 2"):
         run.log({"epoch": epoch})
     assert epochs(run) == [1]
 

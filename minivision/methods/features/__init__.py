@@ -3,9 +3,9 @@
     corners.py                 interest points, and why an edge is not a corner
     patches.py                 what the image looks like around a point, in 128 numbers
     local_binary_patterns.py   the texture of a whole image, in 59 numbers
-    classic.py                 both, without training: the local and the global part of an image
+    classic.py                 both, without training: a local and a global part for each image
     deep.py                    the same two parts, from a trained network
-    retrieval.py               how good a list of found images is
+    retrieval.py               how good a list of retrieved images is
     folder_index.py            the features of a folder of images, computed once
 
 `methods/feature_fusion.py` joins the two parts.

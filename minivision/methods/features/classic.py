@@ -1,14 +1,15 @@
 """Classic features: a local and a global description of an image, without any training.
 
-*Local*: the best corners, and the mean of their patch descriptors. *Global*: the histogram of local
-binary patterns of the whole image.
+The *local* part is the mean of the patch descriptors at the best corners. The *global* part is the
+histogram of local binary patterns over the whole image.
 
 This is **inspired by** Ahmed, Irtaza & Iqbal 2017, "Fusion of local and global features for
-effective image extraction"; we know only its abstract. It fixes the ingredients: interest points
-with a score for corner, edge and noise from the covariance matrix of local slopes; features from
-windows around them; uniform local binary patterns; principal components. Our choices are the
-structure tensor as that score, SIFT descriptors as the features of a window, their mean, all sizes,
-and the weights. Its keywords also name a support vector machine; we use nearest neighbours.
+effective image extraction"; we know only its abstract. The abstract names the ingredients: interest
+points with a score for corner, edge and noise from the covariance matrix of local slopes; features
+from windows around these points; uniform local binary patterns; principal components. Our own
+choices are the structure tensor for the score, SIFT descriptors as the features of a window, the
+mean of the descriptors, all sizes, and the weights. The paper's keywords also name a support vector
+machine; we use nearest neighbours.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ Parts = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class ClassicFeatures:
-    """images -> {"local": (N, 128), "global": (N, 59)}, of images uint8 (H, W, C) of any sizes.
+    """images -> {"local": (N, 128), "global": (N, 59)}, for images uint8 (H, W, C) of any sizes.
 
-    points: corners per image, at most. patch: the side of the windows, in pixels.
+    points: the largest number of corners per image. patch: the side of the windows, in pixels.
     longest: a larger image is first reduced until its longer side has this length, so that a
-        window covers about as much of the scene whatever the camera's resolution.
+        window covers about the same part of the scene, whatever the camera's resolution.
 
-    A blank image has no corners; its local part is 0. Raises ValueError below 3x3 pixels.
+    A blank image has no corners; its local part is 0. Raises ValueError for images of fewer than
+    3x3 pixels.
 
     >>> photos = [np.zeros((20, 30, 3), np.uint8), np.zeros((9, 9, 1), np.uint8)]
     >>> {name: part.shape for name, part in ClassicFeatures()(photos).items()}
@@ -48,7 +50,7 @@ class ClassicFeatures:
     patch: int = 16
     longest: int = 256
 
-    channels = 3  # how the files of a folder are read; each part converts to grey
+    channels = 3  # how image files are read; each part converts them to grey
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Parts:
         if len(images) == 0:
@@ -71,7 +73,7 @@ class ClassicFeatures:
         return smaller.reshape(size[1], size[0], image.shape[2])
 
     def local(self, image: np.ndarray) -> np.ndarray:
-        """The mean of the descriptors of the best corners, (128,)."""
+        """The mean (128,) of the descriptors at the best corners."""
         points = interest_points(image, self.points)
         descriptors = patch_descriptors(image, points, self.patch)
         return descriptors.sum(axis=0) / max(1, len(descriptors))

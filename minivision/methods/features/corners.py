@@ -1,13 +1,15 @@
-"""Interest points: the points of an image that could be found again, which are its corners.
+"""Interest points: the corners of an image, which can be found again in other images of the scene.
 
-Shift a small window over the image and measure how much its content changes. On a blank wall it
-does not; at an edge it changes across but not along it; at a corner it changes in every direction.
-Moravec 1980 tried eight directions. The structure tensor covers them all: with the slopes Ix, Iy
+Shift a small window over the image and measure how much its content changes. On a blank wall
+nothing changes; at an edge the content changes across the edge but not along it; at a corner it
+changes in every direction. Moravec 1980 tried eight directions. The structure tensor covers all
+directions: with the slopes Ix and Iy,
 
     S = [[⟨Ix²⟩, ⟨Ix Iy⟩], [⟨Ix Iy⟩, ⟨Iy²⟩]]            ⟨ ⟩: the average in a small window
 
 is the covariance matrix of the slopes (about 0), and the content changes by vᵀSv if the window
-moves by v. Its eigenvalues λ1 ≥ λ2 are the changes along the direction of most change and across:
+moves by v. Its eigenvalues λ1 ≥ λ2 are the changes in the direction of most change and at right
+angles to it:
 
     λ1 small             only noise
     λ1 large, λ2 small   an edge
@@ -17,7 +19,7 @@ Harris & Stephens 1988 need no eigenvalues: R = det S - 0.04·(trace S)² = λ1�
 positive at corners and negative at edges. Ahmed et al. 2017, whose abstract we follow, say that
 they score corner, edge and noise from the covariance matrix of local slopes, but not how.
 
-The arithmetic is OpenCV's. Its Ix is the difference between the right and the left neighbour, with
+OpenCV does the computing. Its Ix is the difference between the right and the left neighbour, with
 white as 1 and black as 0, averaged over three rows with the weights 1, 2, 1 (Sobel); Iy likewise.
 """
 
@@ -32,9 +34,11 @@ from minivision.transforms.checks import check_count, check_light
 
 NOISE, EDGE, CORNER = 0, 1, 2
 HARRIS = 0.04
-WINDOW, SOBEL = 3, 3  # pixels: the sides of the window of ⟨ ⟩ and of Sobel's
-FLATTEST = 0.01  # noise: λ1 below this share of the image's largest,
-ROUNDING = (2 / 255) ** 2  # or below two grey levels, squared: bytes are rounded
+WINDOW, SOBEL = 3, 3  # the sides of the window for ⟨ ⟩ and of Sobel's, in pixels
+# A pixel is noise if λ1 is below this share of the largest λ1 in the image, or below two grey
+# levels, squared, because bytes are rounded.
+FLATTEST = 0.01
+ROUNDING = (2 / 255) ** 2
 
 
 class Corners(NamedTuple):
@@ -65,9 +69,9 @@ def corner_score(image: np.ndarray) -> Corners:
 def interest_points(image: np.ndarray, most: int = 100) -> np.ndarray:
     """The best corners of an image uint8 (H, W, C), at most `most`: int64 (n, 2), x and y.
 
-    A point is a corner whose score is the largest among its eight neighbours (non-maximum
-    suppression), and none of these is a point already. The best are first. The outermost pixels
-    of an image are never points, and a blank image has none.
+    A point is a corner whose score is at least that of its eight neighbours (non-maximum
+    suppression), none of which is a point already. The best points come first. The outermost
+    pixels of an image are never points, and a blank image has no points.
 
     >>> image = np.zeros((40, 40, 1), np.uint8)
     >>> image[20:, 12:] = 200

@@ -1,9 +1,9 @@
 """Deep features: the same two parts of an image, from any trained network.
 
-*Local*: every position of the last convolution's maps describes a window of the image, its
-receptive field, with one number per map; the mean over all positions discards location, as the mean
-of patch descriptors does. *Global*: the input of the last fully connected layer, which combines
-the whole image.
+The *local* part comes from the maps of the last convolution. Every position of the maps describes a
+window of the image, its receptive field, with one number per map; the mean over all positions
+discards location, as the mean of patch descriptors does. The *global* part is the input of the last
+fully connected layer, which combines information from the whole image.
 
 A ResNet has only one fully connected layer. Its input, the mean over the feature maps, is the
 global part; the local part is the mean one stage earlier, where receptive fields are smaller.
@@ -30,11 +30,11 @@ BATCH = 100
 
 
 class DeepFeatures:
-    """images -> {"local": (N, F), "global": (N, D)}, of images uint8 (H, W, C).
+    """images -> {"local": (N, F), "global": (N, D)}, for images uint8 (H, W, C).
 
-    model: a Network with convolutions, a ResNet, or a new head on the backbone of one.
+    model: a Network with convolutions, a ResNet, or a new head on the backbone of either.
     prepare: image -> float32 (C, H, W), as in the network's training; ends with `ToArray`.
-    channels: 3 or 1, how the files of a folder are read.
+    channels: 3 or 1, how image files are read.
 
     Raises TypeError for any other kind of model, ValueError for one without convolutions.
     """

@@ -1,7 +1,7 @@
 """A folder's index: the features of all its images, computed once and kept in a file.
 
-Files whose size or modification time has changed, and new files, are described again; the features
-of all others are read from the index. The index is a hidden file in the folder itself, and may be
+Features are computed for new files and for files whose size or modification time has changed; for
+all others they are read from the index. The index is a hidden file in the folder itself, and may be
 deleted at any time.
 """
 
@@ -24,10 +24,10 @@ Stamp = list[int]  # a file's size in bytes, and its modification time in nanose
 
 
 class FolderIndex(NamedTuple):
-    """The images of a folder, by their names in it, sorted, and their features.
+    """The names of the images in a folder, sorted, and their features.
 
-    described: how many had to be described this time. skipped: maps each unusable file to what is
-    wrong with it. notes: problems with the index file, if any.
+    described: how many images had to be described this time. skipped: maps each unusable file to
+    what is wrong with it. notes: problems with the index file, if any.
     """
 
     names: list[str]
@@ -40,8 +40,8 @@ class FolderIndex(NamedTuple):
 def index_folder(folder: str | Path, features: Any) -> FolderIndex:
     """Describe all images in and below a folder by ClassicFeatures or DeepFeatures.
 
-    If it is interrupted, the features computed so far are kept. A folder that cannot be written to
-    is indexed all the same, and a damaged index is rebuilt; `notes` says so.
+    If the function is interrupted, the features computed so far are kept. A folder that cannot be
+    written to is described all the same, and a damaged index is rebuilt; `notes` says so.
 
     Raises FileNotFoundError if there is no such folder, and ValueError if none of its images can
     be described.
@@ -117,7 +117,7 @@ def _read(path: Path, description: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _write(path: Path, description: str, known: dict[str, Any]) -> list[str]:
-    """Write an index; returns a note if that is not possible."""
+    """Write an index; returns a note if this is not possible."""
     names = sorted(known)
     rows = [known[name][1] for name in names]
     files = json.dumps([[name, known[name][0]] for name in names])

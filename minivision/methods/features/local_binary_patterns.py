@@ -1,22 +1,24 @@
 """Local binary patterns: the texture of an image, from nothing but "brighter or not".
 
-Every pixel has eight neighbours. Going round once, each gives a 1 if it is at least as bright as
-the pixel, else a 0: a pattern of eight bits, 256 kinds (Ojala, Pietikäinen & Harwood 1996).
+Every pixel has eight neighbours. Going round once, each neighbour gives a 1 if it is at least as
+bright as the pixel, else a 0. This makes a pattern of eight bits, of which there are 256 (Ojala,
+Pietikäinen & Harwood 1996).
 
     code = Σ_p [g_p ≥ g_c]·2^p            p = 0 to the right, then counter-clockwise
 
-Most patterns of real images change between 0 and 1 at most twice on the way round: a spot, a line
-end, a corner, an edge, a flat area. These are the *uniform* ones, 58 of the 256; all others share
-one bin, so an image is a histogram of 59 numbers (Ojala, Pietikäinen & Mäenpää 2002).
+Most patterns in real images change between 0 and 1 at most twice on the way round: a spot, a line
+end, a corner, an edge, a flat area. These 58 of the 256 patterns are called *uniform*; all others
+share one bin, so an image is described by a histogram of 59 numbers (Ojala, Pietikäinen & Mäenpää
+2002).
 
-**What it ignores.** Any change of light that keeps the order of the grey levels (gamma, contrast,
-brightness without clipping) leaves every bit unchanged, and so the histogram. That is why we use
-the eight neighbours on the grid: the circle of 2002 interpolates its diagonals between pixels, and
-interpolated values do not keep that order.
+**What the histogram ignores.** Any change of lighting that preserves the order of the grey levels
+(gamma, contrast, brightness without clipping) leaves every bit, and so the histogram, unchanged.
+That is why we use the eight neighbours on the grid: the circle of the paper of 2002 interpolates
+its diagonal points between pixels, and interpolated values do not preserve the order.
 
-**What it responds to.** Rotating the image rotates the patterns: a quarter turn moves each to
-another bin with the same number of ones. A quarter turn or a reflection keeps only the sums over
-the uniform patterns with 0, 1, …, 8 ones, and the last bin: `lbp_sums`.
+**What it responds to.** Rotating the image rotates the patterns: a quarter turn moves each pattern
+to a different bin with the same number of ones. A quarter turn or a reflection preserves only the
+last bin and the sums over the uniform patterns with 0, 1, …, 8 ones, which are `lbp_sums`.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ BIN[UNIFORM] = np.arange(BINS - 1)
 def lbp_codes(image: np.ndarray) -> np.ndarray:
     """The pattern of every pixel that has eight neighbours.
 
-    image uint8 (H, W, C) -> codes uint8 (H-2, W-2). Raises ValueError below 3x3 pixels.
+    image uint8 (H, W, C) -> codes uint8 (H-2, W-2). Raises ValueError for an image of fewer than
+    3x3 pixels.
     """
     grey = grey_levels("lbp_codes", image)
     H, W = grey.shape
@@ -63,7 +66,7 @@ def lbp_codes(image: np.ndarray) -> np.ndarray:
 
 
 def lbp_histogram(image: np.ndarray) -> np.ndarray:
-    """The share of pixels with each uniform pattern, and the rest: (H, W, C) -> float64 (59,).
+    """The share of pixels with each uniform pattern and of all others: (H, W, C) -> float64 (59,).
 
     >>> flat = np.full((5, 5, 1), 80, np.uint8)  # all neighbours are as bright: eight ones
     >>> int(lbp_histogram(flat).argmax())
@@ -74,6 +77,6 @@ def lbp_histogram(image: np.ndarray) -> np.ndarray:
 
 
 def lbp_sums(histogram: np.ndarray) -> np.ndarray:
-    """The histogram (59,) summed by number of ones, (10,); the last entry is for non-uniform."""
+    """The histogram (59,) summed by number of ones (10,); the last entry is the non-uniform bin."""
     ones = [code.bit_count() for code in UNIFORM]
     return np.bincount([*ones, 9], weights=histogram, minlength=10)

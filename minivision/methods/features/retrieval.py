@@ -1,15 +1,15 @@
-"""Retrieval: how good is a list of found images, nearest first?
+"""Retrieval: how good is a list of retrieved images, nearest first?
 
-An image of the list is *relevant* if it shows what the query shows; here, if it has the query's
+An image in the list is *relevant* if it shows what the query shows; here, if it has the query's
 label. The order among the relevant images does not matter.
 
-    precision at k      the share of relevant images among the first k of the list
+    precision at k      the share of relevant images among the first k in the list
     average precision   the mean of the precision at k over the ranks k of the relevant images
-    mAP                 mean average precision: its mean over the queries
+    mAP                 mean average precision: the mean of average precision over the queries
 
-Precision at k rates the first page that a user sees; average precision rates the whole list, and
-weights its beginning most. Both are 1 if all relevant images are ranked first; for random lists,
-both are about the share of relevant images.
+Precision at k rates the first page of results that a user sees; average precision rates the whole
+list, and its beginning counts most. Both are 1 if all relevant images are ranked first; for random
+lists, both are about equal to the share of relevant images.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 def ranking(features: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """The order of the images (N, D) for each query (M, D), nearest first: int64 (M, N).
 
-    By Euclidean distance; the earlier image is first if distances are equal.
+    Images are ranked by Euclidean distance; if distances are equal, the earlier image comes first.
 
     >>> ranking(np.array([[0.0], [5.0], [2.0]]), np.array([[1.9], [4.0]]))
     array([[2, 0, 1],
@@ -37,7 +37,7 @@ def ranking(features: np.ndarray, queries: np.ndarray) -> np.ndarray:
 
 
 def precision_at_k(relevant: np.ndarray, k: int) -> float:
-    """The relevant share of the first k, averaged over the queries; relevant: bool (M, N).
+    """The share of relevant images among the first k, averaged over queries; relevant: bool (M, N).
 
     >>> precision_at_k(np.array([[True, False, True, False]]), k=2)
     0.5
@@ -51,10 +51,11 @@ def precision_at_k(relevant: np.ndarray, k: int) -> float:
 
 
 def average_precision(relevant: np.ndarray) -> np.ndarray:
-    """For each query: bool (M, N), in the order of the ranking -> float64 (M,).
+    """The average precision of each query: bool (M, N), in ranked order -> float64 (M,).
 
-    All N images are ranked, so every relevant one is counted; for a truncated list one would need
-    the number of those missing. Raises ValueError if a query has no relevant image.
+    All N images are ranked, so every relevant image is counted; for a truncated list, we would also
+    need the number of relevant images missing from it. Raises ValueError if a query has no relevant
+    image.
 
     >>> average_precision(np.array([[True, False, True, False]]))  # (1/1 + 2/3) / 2
     array([0.83333333])
