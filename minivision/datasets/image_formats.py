@@ -25,7 +25,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImageP
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
 BMP = b"BM"
-# The formats that Pillow reads for us, and other kinds of files that people take for images.
+# The formats that Pillow reads for us, and other files that are mistaken for images.
 OTHER_FORMATS = {
     "WEBP": rb"RIFF....WEBP",
     "TIFF": rb"II\*\0|MM\0\*",
