@@ -127,7 +127,7 @@ def report(arrays: Mapping[str, np.ndarray], model: Module, name: str) -> int:
     faults = {
         "missing": [key for key in expected if key not in arrays],
         f"not in {name}": [key for key in arrays if key not in expected],
-        "with another shape": [
+        "with a different shape": [
             f"{key} is {arrays[key].shape}, expected {expected[key]}"
             for key in shared
             if key not in fitting

@@ -166,8 +166,8 @@ def named_splits(dataset: str, channels: int | None) -> Splits:
     found = splits.train[0][0].shape[2]
     if channels not in (None, found):
         raise ValueError(
-            f"the images of {dataset} have {found} channels, but the network was trained on "
-            f"images with {channels} (1: grey, 3: red, green and blue)"
+            f"the images of {dataset} have {found} channel{'s' if found > 1 else ''}, but the "
+            f"network was trained on images with {channels} (1: grey, 3: red, green and blue)"
         )
     return splits
 

@@ -159,7 +159,7 @@ def check_beginning(settings: RunSettings, labels: np.ndarray) -> None:
     if settings.class_weights and getattr(model, "loss", cross_entropy) is not cross_entropy:
         raise ValueError(
             f"--class-weights is for cross-entropy, but {settings.model} is trained with the loss "
-            "of its paper; choose another --model, or leave the option out"
+            "in its paper; choose a different --model, or leave the option out"
         )
     make_loss(settings, labels)
     if settings.weights is not None:

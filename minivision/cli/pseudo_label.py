@@ -105,4 +105,4 @@ def run(arguments: argparse.Namespace) -> None:
     }
     title = f"{settings.model}, {len(splits.train):,} labels"
     compare(folder, variants, settings, measure, title, tests=[splits.test])
-    print(f"each is a run; try: minivision predict {folder.path}/fixmatch IMAGE")
+    print(f"each is saved as a run; try: minivision predict {folder.path}/fixmatch IMAGE")

@@ -101,7 +101,7 @@ def from_black_to_white(x: np.ndarray) -> np.ndarray:
 
 def in_a_table(fields: dict[str, ReceptiveField]) -> str:
     """The table of receptive fields, with one line per layer."""
-    head = ("layer", "kind", "units", "sees", "apart", "first middle")
+    head = ("layer", "kind", "units", "sees", "apart", "first centre")
     rows = [
         (name, f.kind, *(_pair(p) for p in (f.units, f.size, f.jump, f.start)))
         for name, f in fields.items()

@@ -140,7 +140,8 @@ def run(arguments: argparse.Namespace) -> None:
     folder.write_result(rows)
     print()
     print_table(rows, [data.splits.test])
-    print(f"each student is a run; try: minivision predict {folder.path}/student-with-noise IMAGE")
+    print("each student is saved as a run; try: "
+          f"minivision predict {folder.path}/student-with-noise IMAGE")  # fmt: skip
 
 
 def robustness(data: FewLabels, model: Any) -> dict[str, float]:

@@ -243,7 +243,7 @@ def same_options(path: Path, given: Mapping[str, Any], begun: Mapping[str, Any])
             option = "RUN" if name == "run_folder" else f"--{name.replace('_', '-')}"
             raise ValueError(
                 f"{option} is {in_words(value)}, but for {path} it was {in_words(begun[name])}; "
-                "leave it out to continue with --resume, or start again in another folder"
+                "leave it out to continue with --resume, or start again in a new folder"
             )
 
 

@@ -144,4 +144,6 @@ def run(arguments: argparse.Namespace) -> None:
         variants = {name: variants[name] for name in ("scratch", options["approach"])}
     title = f"{old.model} on {Path(options['dataset']).name}"
     compare(folder, variants, settings, measure, title, tests=[splits.test])
-    print(f"each is a run; try: minivision predict {folder.path}/{list(variants)[-1]} IMAGE")
+    print(
+        f"each is saved as a run; try: minivision predict {folder.path}/{list(variants)[-1]} IMAGE"
+    )

@@ -125,7 +125,7 @@ class StrictHeader(tarfile.TarInfo):
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
                 raise
             raise tarfile.ReadError(
-                f"it is damaged, truncated or of another format ({error})"
+                f"it is damaged or truncated, or has a different format ({error})"
             ) from error
 
 

@@ -68,7 +68,7 @@ def unpacked_files(data_dir: str | Path | None) -> dict[str, bytes] | None:
                 return {str(path): path.read_bytes() for path in paths}
             if len(missing) < len(paths):
                 raise FileNotFoundError(
-                    f"cifar10: {folder} has some of the files of CIFAR-10, but lacks "
+                    f"cifar10: {folder} has some of CIFAR-10's files, but lacks "
                     + ", ".join(missing)
                 )
     return None

@@ -59,7 +59,7 @@ def load_file(collection: str, file: RemoteFile, data_dir: str | Path | None = N
         raise ValueError(
             f"{path} is not the {file.name} of {collection}: its uncompressed content has the MD5 "
             f"checksum {md5}; expected {file.md5}. Replace it, or move it into a folder of its own "
-            "if it belongs to another collection"
+            "if it belongs to a different collection"
         )
     return content
 

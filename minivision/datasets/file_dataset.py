@@ -90,7 +90,7 @@ class FileDataset:
 
 
 def bytes_of(file: File) -> bytes:
-    """The bytes of a file of either kind."""
+    """The bytes of a file, whether it is a path or a Member."""
     return file.data if isinstance(file, Member) else read_bytes(file)
 
 

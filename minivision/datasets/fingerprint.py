@@ -25,7 +25,7 @@ NAMED = 5  # images listed in one message
 
 
 def stamps(files: Mapping[str, File], contents: bool = True) -> dict[str, str]:
-    """For each image, its size in bytes and, if `contents`, the CRC-32 of its bytes.
+    """The stamp of each image: its size in bytes and, if `contents`, the CRC-32 of its bytes.
 
     >>> stamps({"cat/1.png": Member("cat/1.png", b"not really")})
     {'cat/1.png': '10 7d27afd0'}
