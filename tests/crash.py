@@ -1,13 +1,13 @@
 """Kill a command at each of its steps in the file system, resume it, and compare the files.
 
-  python -m tests.crash                 every command, once for each different state of the disk
-  python -m tests.crash train distill   some of them
+  python -m tests.crash                 every command, once for each distinct state of the disk
+  python -m tests.crash train distill   only these commands
   python -m tests.crash --all           before and after each step, and in the resumed commands too
 
-A command runs in a forked process, and dies before or after a step or in the middle of a write
-(tests/crash_watch.py), without any cleanup. Then the same command is run again, with --resume if
-there are settings to resume from, and the folder must equal that of an undisturbed run, byte for
-byte. To make that possible, the clock advances by a thousandth of a second at every reading.
+A command runs in a forked process and dies without any cleanup, before or after a step or in the
+middle of a write (tests/crash_watch.py). Then the same command is run again, with --resume if there
+are settings to resume from. Afterwards the folder must equal that of an undisturbed run, byte for
+byte. To make this possible, the clock advances by a thousandth of a second whenever it is read.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.crash_watch import DIED, Watch, content, digest
 
 SMALL = ["--limit", "20", "--batch-size", "10", "--epochs"]
 FEW = ["--labelled", "digits", "--labels", "20", "--model", "softmax_regression", "--epochs", "1"]
-# A command that is run first, undisturbed, and the one that is killed. TEACHER is a finished run.
+# A command that runs first, undisturbed, and the command to kill. TEACHER is a finished run.
 COMMANDS = {
     "train": ([], ["train", "--model", "softmax_regression", *SMALL, "2"]),
     "longer": (
@@ -62,7 +62,7 @@ FIGURES = (
 
 
 class Drawn:
-    """Replaces a figure, for speed: the numbers that it shows."""
+    """Stands in for a figure, for speed: it saves only the numbers that the figure would show."""
 
     def __init__(self, *given):
         self.given = given
@@ -85,7 +85,7 @@ def forked(argv, root, *, watched=True, deadly=None, store=None, sabotage=None, 
                 clock = itertools.count(0, 2**-10)
                 time.perf_counter = lambda: next(clock)
                 os.getpid = lambda: 1
-                os.fsync = lambda number: None  # only a power cut would show
+                os.fsync = lambda number: None  # only a power failure would show the difference
                 for module, figure in () if draw else FIGURES:
                     setattr(module, figure, Drawn)
                 augmentation_search.usable_cores = lambda: 0
@@ -111,7 +111,7 @@ def forked(argv, root, *, watched=True, deadly=None, store=None, sabotage=None, 
 
 
 def next_command(argv, root):
-    """What a user runs after a kill: the command resumed, or again if nothing had started."""
+    """What a user runs next: the command with --resume, or as before if nothing was saved."""
     if argv[0] == "search-augmentation" or "--resume" in argv:
         return argv
     resumed = [*argv, "--resume"]
@@ -126,7 +126,7 @@ def next_command(argv, root):
 
 
 def compare(expected, found):
-    """The differences in words; an empty list if the folders are equal."""
+    """Describe the differences in words; the list is empty if the folders are equal."""
     left, right = dict(expected), dict(found)
     told = [f"{name} is missing" for name in left if name not in right]
     told += [f"{name} is left over" for name in right if name not in left]
@@ -140,10 +140,10 @@ def restore(state, root):
 
 
 def crash(name, place, every=False, one_in=1, sabotage=None, draw=False):
-    """Kill a command at its points; returns the faults, and the numbers of deaths and of states.
+    """Kill a command at its points; returns the faults, and how many deaths and states there were.
 
-    every: kill at all points, also those of resumed commands; otherwise at one point per state, or
-    for one state in `one_in`.
+    every: kill at all points, including those of resumed commands. Otherwise, kill at one point per
+    state, for one state out of every `one_in`.
     """
     place = place.resolve()
     root, store, begun = place / "run", place / "states", place / "begun"
@@ -152,7 +152,7 @@ def crash(name, place, every=False, one_in=1, sabotage=None, draw=False):
     first, argv = ([teacher if w == "TEACHER" else w for w in words] for words in COMMANDS[name])
     argv += ["--out", str(root)]
     how = {"sabotage": sabotage, "draw": draw}
-    # Once, before all forks; some images are enough.
+    # Import the command and choose the images once, before all forks; 30 per split are enough.
     import_module(f"minivision.cli.{argv[0].replace('-', '_')}")
     with one_blas_thread():
         pass
@@ -172,11 +172,11 @@ def crash(name, place, every=False, one_in=1, sabotage=None, draw=False):
     code, points, said = forked(argv, root, store=store, **how)
     if code or (wrong := compare(expected, content(root))):
         return [f"undisturbed: {said.splitlines()[-1] if code else '; '.join(wrong)}"], 0, 0
-    # Each entry is a state, the command that begins there, and the points it passes.
+    # Each entry is a state, the command that starts from it, and the points that it passes.
     waiting = [(begun, argv, points)]
     while waiting:
         state, killed, points = waiting.pop(0)
-        for k, (where, left) in enumerate(points):  # and dies at one of them
+        for k, (where, left) in enumerate(points):  # the command dies at one of these points
             new = left not in tried
             tried.add(left)
             if not (new or (every and state is begun)) or len(tried) % one_in:

@@ -1,6 +1,6 @@
-"""Wrong ways to write a run's folder, for tests/crash.py: each must be caught by it.
+"""Wrong ways to write a run's folder, each of which tests/crash.py must catch.
 
-Each entry changes the package in the process it is called in.
+Each function changes the package in the process that calls it.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from minivision.training import checkpoint, loop, plain_json, run
 
 
 def result_before_pictures():
-    """A run with a result counts as finished, and never gets the pictures."""
+    """A run with a result counts as finished, so it never gets its pictures."""
     waiting, save_figure, write_result = [], plots.save_figure, run.Run.write_result
 
     def write_and_draw(self, result):
@@ -27,18 +27,18 @@ def result_before_pictures():
 
 
 def written_in_place():
-    """A kill in the middle of a write leaves half a file."""
+    """If the process is killed in the middle of a write, half a file is left."""
     for module in (weights, run, plain_json, plots):
         module.write_atomically = lambda path, data: Path(path).write_bytes(data)
 
 
 def nothing_cleared():
-    """Files of killed writes stay."""
+    """Files that a killed process did not finish writing are never removed."""
     run.UNFINISHED = ".something-else"
 
 
 def checkpoint_before_record():
-    """A kill between the two loses the record of an epoch."""
+    """If the process is killed between the two writes, the record of an epoch is lost."""
     waiting, log, save = [], run.Run.log, loop.save_checkpoint
 
     def save_and_log(*arguments):
@@ -50,7 +50,7 @@ def checkpoint_before_record():
 
 
 def written_unwatched():
-    """A library in Rust writes the checkpoint, which no function of Python sees."""
+    """A library written in Rust saves the checkpoint, unnoticed by any Python function."""
     checkpoint.save_weights = lambda path, arrays, metadata: safetensors.numpy.save_file(
         arrays, path, metadata
     )

@@ -1,9 +1,10 @@
 """A process watches its own steps in the file system, and dies at one of them.
 
-A step opens a file for writing, writes to it, renames, removes, makes a folder or flushes to the
-disk. The functions that take such steps call `Watch.point` before and after each step and, of a
-write, between its two halves. That no step is overlooked is checked at every point: the folder has
-to be what it was at the point before, or something wrote to it in a way that is not watched.
+A step opens a file for writing, writes to it, renames or removes something, makes a folder, or
+flushes data to the disk. The functions that take such steps call `Watch.point` before and after
+each step and, in a write, between its two halves. To make sure that no step is overlooked, every
+point that does not follow a step checks that the folder is the same as at the previous point. If it
+is not, something wrote to it without being watched.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import shutil
 from pathlib import Path
 
 DIED = 99
-PATHS = (  # functions of os that take steps, and how many paths they are given
+PATHS = (  # functions in os that take steps, and how many paths they are given
     ("mkdir", 1), ("rmdir", 1), ("unlink", 1), ("remove", 1), ("truncate", 1), ("replace", 2),
     ("rename", 2), ("link", 2), ("symlink", 2), ("open", 1), ("fsync", 1), ("ftruncate", 1),
 )  # fmt: skip
@@ -28,15 +29,15 @@ class UnwatchedError(Exception):
 
 
 def named(path):
-    """A path with stars in place of random names."""
+    """The path with an asterisk in place of a random name."""
     return re.sub(r"\.unfinished-\w+", ".unfinished-*", str(path))
 
 
 def content(root):
     """Every folder and file below a folder, with the bytes of the files.
 
-    Kills before settings.json is there leave one unfinished file each; equal ones count as one, or
-    there would be no end of states.
+    A process that is killed before settings.json exists leaves an unfinished file. Equal ones count
+    as one; otherwise there would be no end of states.
     """
     return sorted(
         {
@@ -51,7 +52,7 @@ def digest(state):
 
 
 class Watch:
-    """The points of a process: it dies at point `deadly`, or else keeps a copy of each state."""
+    """The points that a process passes; it dies at `deadly`, or else keeps a copy of each state."""
 
     def __init__(self, root, deadly, store):
         self.root, self.deadly, self.store = root, deadly, store
@@ -77,7 +78,7 @@ class Watch:
                 shutil.copytree(self.root, copy)
 
     def inside(self, file):
-        """The path of a file, by its path or number, if it is the folder or in it; else None."""
+        """The path of a file given by path or number, if it is in the folder; else None."""
         path = os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else os.fsdecode(file)
         path = Path(os.path.abspath(path))
         return path if path == self.root or self.root in path.parents else None
@@ -97,7 +98,7 @@ class Watch:
         return take_step
 
     def open(self, file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, **more):
-        """As `open`, but all that is written to a file in the folder passes `point`."""
+        """Like `open`, but everything that is written to a file in the folder passes `point`."""
         if isinstance(file, int) or not set(mode) & set("wax+") or not self.inside(file):
             return self.real_open(file, mode, buffering, encoding, errors, newline, **more)
         watch, name = self, named(Path(file).name)

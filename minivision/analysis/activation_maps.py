@@ -1,8 +1,9 @@
 """Where in the image is the evidence for a class? Class activation maps, and Grad-CAM.
 
-The maps of the last convolution still have positions, and are few enough to be weighted one by one.
-If a network only averages them, its last layer has the weight of each; in any other network, the
-gradient gives one. The weighted sum of the maps, stretched over the image, shows the evidence.
+The feature maps of the last convolution still have positions, and there are few enough of them to
+weight each one. If the network only averages the maps before its last layer, that layer's weights
+are the ones we need; in any other network, the gradient supplies them. The weighted sum of the
+maps, stretched over the image, shows the evidence.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ RESHAPES = {"reshape", "flatten"}
 
 
 class Evidence(NamedTuple):
-    """The maps (N, F, OH, OW) of a layer, and their weights (N, F) for the class."""
+    """A layer's feature maps (N, F, OH, OW), and their weights (N, F) for the class."""
 
     layer: str
     maps: np.ndarray
@@ -39,18 +40,18 @@ class Evidence(NamedTuple):
 def grad_cam(
     model: Module, images: Array, layer: str | None = None, classes: Classes = None
 ) -> np.ndarray:
-    """Where a layer's maps are evidence for a class, stretched over the image.
+    """Where a layer's feature maps contain evidence for a class, stretched over the image.
 
-    images (N, C, H, W) -> (N, H, W), not negative, on the host
+    images (N, C, H, W) -> (N, H, W), non-negative, on the host
 
         α_f = mean over i, j of ∂s/∂A_f[i, j]        L = max(Σ_f α_f A_f, 0)
 
     A: the maps of `layer`, by default those of the last convolution after its ReLU. s: the logit
-    of the class; classes as in `saliency`. The numbers have no absolute scale: compare positions
-    in one image only. With global average pooling it is the class activation map, clipped at 0
-    and divided by the number of positions. The model is left as it was.
+    of the class; classes as in `saliency`. The values have no absolute scale, so compare positions
+    only within one image. In a network with global average pooling, L is the class activation map,
+    clipped at 0 and divided by the number of positions. The model is left unchanged.
 
-    Raises ValueError for an unknown layer, one without maps, and classes that do not exist.
+    Raises ValueError if the layer is unknown or has no maps, or if a class does not exist.
     Selvaraju et al. 2017, §3.
     """
     evidence = grad_cam_evidence(model, images, layer, classes)
@@ -84,13 +85,13 @@ def grad_cam_evidence(
 
 
 def class_activation_map(model: Module, images: Array, classes: Classes = None) -> np.ndarray:
-    """Where the evidence for and against a class is, in a network that averages its last maps.
+    """Evidence for and against a class at each position, if the network averages its last maps.
 
     images (N, C, H, W) -> (N, H, W), stretched from Σ_f w[k, f] A_f, on the host
 
-    A: the maps that are averaged; w: the weight of the one linear layer after them. Before
-    stretching, the mean of the map over its positions is the logit without the bias: the network's
-    own sum, split up by position. The model is left as it was.
+    A: the maps that are averaged; w: the weight of the single linear layer that follows. Before
+    stretching, the mean of the result over all positions is the logit without its bias: it is the
+    network's own sum, broken down by position. The model is left unchanged.
 
     Raises ValueError if anything but global average pooling and one linear layer follows the maps;
     use `grad_cam` then. Zhou et al. 2016, §2.
@@ -117,7 +118,7 @@ def class_activation_evidence(model: Module, images: Array, classes: Classes = N
 
 
 def last_maps(calls: list[Call]) -> str | None:
-    """The last layer with the last convolution's maps: after its ReLU, before pooling; or None."""
+    """The last layer that returns maps of the last convolution's shape, before pooling; or None."""
     maps = [call for call in calls if call.result.ndim == 4 and call.result.shape[2:] != (1, 1)]
     made = [call for call in maps if call.result.node.name in CONVOLUTIONS]
     if not made:
@@ -126,7 +127,7 @@ def last_maps(calls: list[Call]) -> str | None:
 
 
 def averaged_maps(calls: list[Call]) -> tuple[Call, Linear] | None:
-    """The layer whose maps are averaged and the linear layer after it, from the graph; or None."""
+    """The layer whose maps are averaged and the linear layer that follows, or None."""
     head = calls[-1].layer
     below = calls[-1].result.node.parents[0]
     while below is not None and below.name in RESHAPES:
@@ -144,8 +145,9 @@ def averaged_maps(calls: list[Call]) -> tuple[Call, Linear] | None:
 def stretched(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Maps (N, OH, OW) -> (N, H, W), interpolated between the centres of their positions.
 
-    The maps are stretched over the whole image, as in the papers. If convolutions do not pad, the
-    units are really a little further inside; `receptive_fields` gives their exact positions.
+    The maps are stretched over the whole image, as in the papers. If the convolutions are not
+    padded, the units are in fact a little further from the edge; `receptive_fields` gives their
+    exact positions.
     """
     H, W = size
     large = [cv2.resize(each, (W, H), interpolation=cv2.INTER_LINEAR) for each in maps]

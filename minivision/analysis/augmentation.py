@@ -1,4 +1,4 @@
-"""What augmentation does to an image: a sheet of pictures, each with its random values above it."""
+"""What augmentation does to an image: a sheet of copies, each with its random values above it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from matplotlib.figure import Figure
 from minivision.transforms import Compose, PixelMap, Projection, RandAugment
 from minivision.transforms.randaugment import PRESETS, Step
 
-SIZE, COLUMNS = 1.6, 6  # inches of one picture; pictures in a row
+SIZE, COLUMNS = 1.6, 6  # inches per picture; pictures per row
 MAGNITUDES = (0.0, 7.5, 15.0, 22.5, 30.0)
 
 
 def plot_augmented(
     image: np.ndarray, transform: Any, count: int, seed: int = 0, *, histograms: bool = False
 ) -> Figure:
-    """The image uint8 (H, W, C), then `count` changed copies, each with its random values.
+    """Draw the image uint8 (H, W, C) and `count` augmented copies, each with its random values.
 
-    transform: an image transform, or a Compose of some. Copy i is drawn from
+    transform: an image transform, or a Compose of several. Copy i uses the generator
     `np.random.default_rng((seed, i))`, whatever the count.
-    histograms: show under each picture how many of its bytes have each value, from 0 to 255.
+    histograms: below each picture, draw a histogram of its bytes, from 0 to 255.
     """
     if count < 1:
         raise ValueError(f"plot_augmented: count is {count}; expected at least one copy")
@@ -42,9 +42,9 @@ def plot_augmented(
 
 
 def plot_magnitudes(image: np.ndarray, preset: str = "monotone") -> Figure:
-    """A row for every operation that has a strength, a column for every magnitude of MAGNITUDES.
+    """Draw a row for each operation that has a strength, and a column for each of MAGNITUDES.
 
-    If an amount may have either sign, the picture shows the positive one.
+    If the sign of an amount is random, the picture shows the positive one.
     """
     pictures, titles = [], []
     for name, operation in PRESETS[preset].items():

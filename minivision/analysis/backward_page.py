@@ -1,12 +1,12 @@
-"""The backward pass, step by step: a page with a slider over the graph, showing all numbers.
+"""The backward pass, step by step: a web page that shows the graph, all numbers, and a slider.
 
 `story` runs the backward pass of a Tensor with `backward_steps` and records what a reader wants
-to see at each step: dy, the gradients that the backward function returns, which inputs receive
-them (the first is assigned, later ones are added), and how many bytes are alive. `backward_page`
-puts the story into `backward_page.html`, a single file that works offline.
+to see at each step: dy, the gradients that the backward function returns, the inputs that receive
+them (the first gradient is assigned, later ones are added), and how many bytes are still in use.
+`backward_page` inserts the story into `backward_page.html`, a single file that works offline.
 
-Touching a number shows which outputs depend on it: ∂y[i]/∂x[j] is entry j of what the backward
-function returns for a dy that is 1 at i and 0 elsewhere.
+Touching a number shows which outputs depend on it: ∂y[i]/∂x[j] is entry j of the gradient that the
+backward function returns for a dy that is 1 at i and 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from minivision.tensor import Tensor
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 GRADIENT = re.compile(r"(^|  |, )d[^ ]+ = ")
-MOST_NODES, MOST_NUMBERS = 40, 200  # nodes on a page, and entries of one array
+MOST_NODES, MOST_NUMBERS = 40, 200  # nodes on a page, and entries in one array
 
 
 def backward_page(text: str, given: Mapping[str, Tensor]) -> str:
-    """The page (HTML) of an expression, with these Tensors for its names.
+    """The HTML page for an expression whose names stand for the `given` Tensors.
 
     Raises ValueError if the text is not an expression, if the result is not a scalar or depends on
-    nothing that requires a gradient, and if there is more than a page can show.
+    nothing that requires a gradient, or if there is more than a page can show.
     """
     data = json.dumps({"expression": text, **story(Evaluation(text, given))}, ensure_ascii=False)
     page = TEMPLATE.read_text(encoding="utf-8")
@@ -45,7 +45,8 @@ def backward_page(text: str, given: Mapping[str, Tensor]) -> str:
 def story(evaluation: Evaluation) -> dict[str, Any]:
     """The nodes of the graph with their values, and the steps of the backward pass, as plain data.
 
-    It frees the graph, so it works only once per evaluation, and adds to the leaves' gradients.
+    This frees the graph, so it works only once per evaluation. It also adds to the gradients of
+    the leaves.
     """
     last = evaluation.value
     nodes = graph_nodes(last)
@@ -78,7 +79,7 @@ def story(evaluation: Evaluation) -> dict[str, Any]:
     ]
     order = iter(sorted(parents_of, key=lambda node: -node.number))
     for _, dy, gradients in backward_steps(last):
-        node = next(node for node in order if node in waiting)  # the others got no gradient
+        node = next(node for node in order if node in waiting)  # others received no gradient
         del waiting[node], kept[node]
         arrivals = []
         for i, (parent, dx) in enumerate(zip(parents_of[node], gradients, strict=True)):
@@ -108,7 +109,7 @@ def story(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def slopes(node: Node) -> list[Any]:
-    """For each input j of a node: for each of its entries, [[i, ∂y[i]/∂x[j]], …] where not 0."""
+    """For each entry j of each input x of a node: the nonzero slopes [[i, ∂y[i]/∂x[j]], …]."""
     if node.backward is None:
         return []
     one = np.zeros(node.shape, node.dtype)
@@ -123,7 +124,7 @@ def slopes(node: Node) -> list[Any]:
 
 
 def formula(node: Node) -> str:
-    """The line of the function's docstring with its gradient, or else its first line.
+    """The line of the function's docstring that gives the gradient, or else its first line.
 
     >>> x = Tensor([1.0], requires_grad=True)
     >>> formula(functional.exp(x).node)
@@ -135,12 +136,12 @@ def formula(node: Node) -> str:
 
 
 def arrays_of(node: Node) -> dict[int, int]:
-    """The arrays that are kept alive for a gradient: {the memory's owner: bytes}."""
+    """The arrays that are kept alive for a gradient: {owner of the memory: bytes}."""
     return {owner(array): _base(array).nbytes for array in kept_arrays(node)}
 
 
 def owner(array: Array) -> int:
-    """An id for the memory of an array, the same for all views of one array."""
+    """An id for the memory of an array; all views of one array have the same id."""
     return id(_base(array))
 
 
@@ -164,7 +165,7 @@ def _base(array: Array) -> Array:
 
 
 def _bytes(kept: dict, given: set, waiting: dict, leaves: dict) -> dict[str, int]:
-    """Bytes alive: kept for gradients (except given arrays), waiting gradients, leaf gradients."""
+    """Bytes in use: arrays kept for gradients (unless given), waiting and leaf gradients."""
     unique = {array: count for arrays in kept.values() for array, count in arrays.items()}
     return {
         "kept": sum(count for array, count in unique.items() if array not in given),

@@ -1,4 +1,4 @@
-"""Several ways of training in one picture: one curve per variant, in one panel."""
+"""Several ways of training in one picture, with one curve per variant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from minivision.analysis.names import readable
 from minivision.analysis.plots import PALE
 
-# Okabe and Ito's colours, with line styles that distinguish the curves in grey print, too.
+# Okabe and Ito's colours, with line styles that distinguish the curves in black and white as well.
 STYLES = (
     ("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"),
     ("#56B4E9", "--"), ("#000000", "-"),
@@ -23,7 +23,7 @@ def plot_comparison(
     title: str,
     ylabel: str = "validation accuracy",
 ) -> Figure:
-    """Shares (0 to 1) after each epoch, one curve per name; None values are skipped.
+    """Draw values from 0 to 1 over the epochs, one curve per name; None values are skipped.
 
     >>> plot_comparison({"old": [0.5, None, 0.7]}, "a title").axes[0].get_ylabel()
     'validation accuracy'
@@ -52,9 +52,10 @@ def plot_comparison(
 def plot_two_tasks(
     accuracies: Mapping[str, tuple[float, float]], before: float, title: str
 ) -> Figure:
-    """Old against new accuracy (0 to 1), one point per variant; up and to the right is better.
+    """Plot accuracy on the old task against accuracy on the new one, one point per variant.
 
-    before: the old task's accuracy before training, drawn as a line.
+    Points further up and to the right are better.
+    before: the accuracy on the old task before training, drawn as a line.
 
     >>> plot_two_tasks({"fine-tuning": (0.5, 0.9)}, 0.95, "a title").axes[0].get_ylabel()
     'old task'

@@ -1,7 +1,7 @@
 """Which classes are mistaken for which, and the images with the most confident mistakes.
 
-A confusion matrix counts mistakes. Looking at the worst of each kind often reveals more: a wrong
-label, a wrong crop, or two classes that nobody could tell apart.
+A confusion matrix counts mistakes. Looking at the worst mistakes of each kind often reveals more: a
+wrong label, a bad crop, or two classes that nobody could tell apart.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from minivision.training.metrics import confusion_matrix
 
 
 class ConfusedPair(NamedTuple):
-    """Images of the class `true` that were predicted as `predicted`; `mistakes` is their number.
+    """Images of class `true` that were classified as `predicted`; `mistakes` is their number.
 
-    images: their indices in the dataset, the most confident mistake first; confidence: the
-    probability of the wrong class for each.
+    images: their indices in the dataset, the most confident mistake first; confidence: for each of
+    them, the probability of the wrong class.
     """
 
     true: int
@@ -29,10 +29,10 @@ class ConfusedPair(NamedTuple):
 
 
 def confused_pairs(logits: np.ndarray, labels: np.ndarray, pairs: int = 5) -> list[ConfusedPair]:
-    """The pairs of classes with the most mistakes, most first; at most `pairs` of them.
+    """The pairs of classes that are confused most often, in descending order; at most `pairs`.
 
-    logits (N, K), labels (N,), as `predict_logits` returns them. A pair has a direction: a 4 read
-    as a 9 and a 9 read as a 4 are different pairs. Ties are sorted by the smaller true class.
+    logits (N, K), labels (N,), as `predict_logits` returns them. The direction matters: 4s read as
+    9s and 9s read as 4s are two different pairs. In a tie, the smaller true class comes first.
     Raises ValueError if the shapes of the arrays do not match.
 
     >>> logits = np.array([[0.0, 1.0], [0.0, 3.0], [2.0, 0.0]])

@@ -1,4 +1,4 @@
-"""A contact sheet: queries on the left, and next to each the images found, nearest first."""
+"""A contact sheet: each query on the left, followed by the images found for it, nearest first."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from minivision.analysis.names import readable
 
 SIZE, COLUMNS = 1.3, 6  # inches per picture; found images per row
-LONGEST = 240  # pixels of a picture's longer side, on the sheet
+LONGEST = 240  # pixels along a picture's longer side, on the sheet
 LETTERS = 20
 
 
 class Found(NamedTuple):
-    """An image uint8 (H, W, C) that was found, its name, and its distance from the query."""
+    """An image uint8 (H, W, C) that a search found, its name, and its distance from the query."""
 
     image: np.ndarray
     name: str
@@ -27,7 +27,7 @@ class Found(NamedTuple):
 def plot_contact_sheet(
     queries: Sequence[tuple[np.ndarray, str]], answers: Sequence[Sequence[Found]]
 ) -> Figure:
-    """Each query (image, name) with the images found for it, in as many rows of six as needed."""
+    """Draw each query (image, name) and the images found for it, six per row."""
     if not queries or len(queries) != len(answers) or not all(answers):
         raise ValueError(
             f"plot_contact_sheet: queries has {len(queries)} entries and answers {len(answers)}; "
@@ -59,7 +59,7 @@ def plot_contact_sheet(
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
-    """The image (H, W, C), shrunk if it is larger than on the sheet; a grey one as (H, W)."""
+    """The image (H, W, C), shrunk to fit the sheet if necessary; a grey one as (H, W)."""
     H, W, C = image.shape
     scale = min(1, LONGEST / max(H, W))
     if scale < 1:
@@ -69,7 +69,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 
 
 def end_of(name: str) -> str:
-    """The end of a name, which distinguishes files of one folder.
+    """The end of a name, which is where the names of files in one folder differ.
 
     >>> end_of("holidays/2019/beach/0042.jpg")
     '…2019/beach/0042.jpg'

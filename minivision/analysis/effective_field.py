@@ -1,9 +1,10 @@
-"""The effective receptive field: how much each pixel that a unit can see changes the unit.
+"""The effective receptive field: how strongly each pixel that a unit can see affects the unit.
 
-A unit sees a box, but not all of it equally: a pixel in the middle reaches it along many paths, one
-at the edge along few. The gradient of the unit with respect to the image measures this. (Luo, Li,
-Urtasun & Zemel 2016, "Understanding the effective receptive field in deep convolutional neural
-networks", find that it is bell-shaped and smaller than the box.)
+A unit sees a box, but not every pixel of it equally: a pixel in the middle reaches the unit along
+many paths, a pixel at the edge along few. The gradient of the unit with respect to the image
+measures this. (Luo, Li, Urtasun & Zemel 2016, "Understanding the effective receptive field in deep
+convolutional neural networks", find that the effective field is bell-shaped and smaller than the
+box.)
 """
 
 from __future__ import annotations
@@ -32,21 +33,23 @@ def layer_field(fields: dict[str, ReceptiveField], layer: str) -> ReceptiveField
 def effective_field(
     model: Module, layer: str, row: int, column: int, images: Array, *, rng: np.random.Generator
 ) -> np.ndarray:
-    """The share of every pixel in the gradient of a layer's units at one position.
+    """The share of each pixel in the gradient of a layer's units at one position.
 
     images (N, C, H, W) -> (H, W), which sums to 1
 
         share[i, j] = Σ_n Σ_c |∂u_n/∂x[n, c, i, j]|, divided by its sum over all pixels
         u_n = Σ_f ±y[n, f, row, column]
 
-    The signs are drawn again for each image, so that filters do not always cancel each other. The
-    result depends on the images and on the weights; average over several images. The model runs in
-    evaluation mode and is left as it was.
+    The signs are drawn anew for each image, so that the same filters do not cancel each other in
+    all of them. The result depends on the images and on the weights, so average over several
+    images. The model runs in evaluation mode and is left unchanged.
 
-    Raises ValueError for an unknown layer or unit, and if no pixel changes the unit.
+    Raises ValueError if the layer or unit is unknown, or if no pixel affects the unit.
     """
     shape = images.shape
-    layer_field(receptive_fields(model, shape[1:]), layer).box(row, column)  # they must exist
+    layer_field(receptive_fields(model, shape[1:]), layer).box(
+        row, column
+    )  # raise an error if there is none
     x = Tensor(images_like(model, shape, images), requires_grad=True)
     with borrowed(model, trainable=False):
         y = next(call.result for call in watched(model, x) if call.name == layer)
@@ -64,7 +67,7 @@ def effective_field(
 
 
 def effective_size(shares: np.ndarray, share: float = 0.9) -> float:
-    """The side of a square with as many pixels as it takes to reach this share, largest first.
+    """How many of the largest shares add up to `share`, as the side of a square of that area.
 
     >>> effective_size(np.full((4, 4), 1 / 16), share=1.0)
     4.0
@@ -80,10 +83,10 @@ def plot_receptive_field(
     column: int,
     shares: np.ndarray | None = None,
 ) -> Figure:
-    """The box that a unit sees, drawn on an image; next to it, how much each pixel changes it.
+    """Draw the box that a unit sees on an image, and how strongly each pixel affects the unit.
 
-    image: (H, W), (H, W, 1) or (H, W, 3), uint8, as large as the network's input; shares (H, W)
-    from `effective_field`, or None. The part of the box outside the image is padding.
+    image: (H, W), (H, W, 1) or (H, W, 3), uint8, the size of the network's input; shares (H, W)
+    from `effective_field`, or None. Anything in the box that lies outside the image is padding.
     """
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[2] == 1:
@@ -114,7 +117,7 @@ def plot_receptive_field(
 
 
 def _frame(axes: Axes, box: Box, H: int, W: int) -> None:
-    """Draw the box, a grey background where it leaves the image, and the edge of the image."""
+    """Draw the box, a grey background where it extends beyond the image, and the image's edge."""
     top, left, bottom, right = box
     height, width = bottom + 1 - top, right + 1 - left
     corner = (left - 0.5, top - 0.5)

@@ -1,8 +1,8 @@
-"""A map of the images as the network sees them: the inputs of its last layer, drawn in the plane.
+"""A map of the images as the network sees them: the inputs to its last layer, drawn in the plane.
 
-The layer before the last describes an image by some hundred numbers, and the last one separates
-the classes linearly in that space. Principal components are the directions in which these
-numbers vary most; two of them make a map on which similar images are close together.
+The second-to-last layer describes an image by a hundred numbers or so, and the last layer separates
+the classes linearly in that space. Principal components are the directions in which these numbers
+vary most; two of them make a map on which similar images are close together.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from minivision.tensor import Tensor
 
 
 class Embedding(NamedTuple):
-    """points (N, D); shares (D,): how much of the features' variance each direction has."""
+    """points (N, D); shares (D,): the fraction of the features' variance along each direction."""
 
     points: np.ndarray
     shares: np.ndarray
@@ -34,14 +34,14 @@ def embedding(
 
     images (N, C, H, W) -> points (N, D), shares (D,), D = components
 
-    layer: its outputs are flattened. By default they are the inputs of the last layer: the
-    outputs of the one before it, or the averages of its maps.
+    layer: the layer whose outputs to use, flattened. By default, use the inputs to the last layer:
+    the outputs of the layer before it, or the averages of that layer's maps.
 
-    The sign of a component is arbitrary: it is chosen so that the feature with the largest weight
-    has a positive one. The shares say how much the map shows; if it shows a third of the variance,
-    its distances are misleading.
+    The sign of a component is arbitrary; we choose it so that the largest of its weights in
+    absolute value is positive. The shares tell how much of the variance the map shows; if it is
+    only a third, distances on the map are misleading.
 
-    Raises ValueError for an unknown layer, and for more components than images or features allow.
+    Raises ValueError if the layer is unknown, or for more components than images or features.
     Pearson 1901.
     """
     sizes("embedding", "images", images, "N C H W")
@@ -67,13 +67,13 @@ def embedding(
 
 
 def layer_before_the_last(model: Module, image_shape: tuple[int, ...]) -> tuple[str, bool]:
-    """The layer whose outputs the last one receives, and whether its maps are averaged first."""
+    """The layer that feeds the last one, and whether its maps are averaged first."""
     with borrowed(model, trainable=False):
         empty = images_like(model, (0, *image_shape))
         calls = watched(model, Tensor(empty, requires_grad=True))
     if len(calls) < 2:
         raise ValueError(
-            "embedding: model has only one layer; expected at least 2, since the inputs of the "
+            "embedding: model has only one layer; expected at least 2, since the inputs to the "
             "last one are drawn"
         )
     head = averaged_maps(calls)

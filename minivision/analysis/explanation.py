@@ -1,7 +1,8 @@
 """One page about one prediction: the image, the scores, and four views of what they are based on.
 
-`explain` computes, `plot_explanation` draws. Each picture alone can mislead: saliency is noisy,
-Grad-CAM is coarse, an occluding patch is itself visible to the network. Trust what they agree on.
+`explain` does the computing, `plot_explanation` the drawing. Any one of the pictures can mislead:
+saliency is noisy, Grad-CAM is coarse, and an occluding patch is itself visible to the network.
+Trust what they agree on.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from minivision.functional.inputs import sizes
 from minivision.nn import Module
 from minivision.tensor import Tensor
 
-MAPS = 8  # feature maps that are drawn
+MAPS = 8  # number of feature maps drawn
 STEPS = 14  # a patch takes about this many steps along a side, and is about four steps long
 
 
 class Explanation(NamedTuple):
-    """A network's prediction for one image, and the evidence for it: see `explain`."""
+    """A network's prediction for one image, and the evidence for it; see `explain`."""
 
     x: np.ndarray
     probabilities: np.ndarray
@@ -46,7 +47,7 @@ class Explanation(NamedTuple):
     occlusion: Occlusion
 
     def grad_cam(self) -> np.ndarray | None:
-        """As `activation_maps.grad_cam`; None for a network without convolutions."""
+        """The map that `activation_maps.grad_cam` returns; None if there is no convolution."""
         if self.evidence is None:
             return None
         return stretched(np.maximum(self.evidence.total(), 0), self.x.shape[1:])[0]
@@ -57,8 +58,9 @@ def explain(
 ) -> Explanation:
     """Explain a network's prediction for one preprocessed image x (C, H, W), on the host.
 
-    class_index: None for the likeliest; layer: as in `grad_cam`; `evidence` is None for a network
-    without convolutions. The model is left as it was. Raises ValueError as the four functions do.
+    class_index: the class to explain, or None for the likeliest; layer: as in `grad_cam`. In the
+    result, `evidence` is None if the network has no convolutions. The model is left unchanged.
+    Raises the ValueErrors of the functions that it calls.
     """
     C, H, W = sizes("explain", "x", x, "C H W")
     images = np.asarray(x)[None]
@@ -116,8 +118,8 @@ def plot_explanation(
 def draw_heat(axes: Axes, picture: np.ndarray, heat: np.ndarray) -> None:
     """Draw heat (H, W) over a faded picture: red for positive values, blue for negative ones.
 
-    picture: uint8 (H, W) or (H, W, 3). The largest absolute value is opaque, 0 is transparent; a
-    heat that is 0 everywhere draws nothing.
+    picture: uint8 (H, W) or (H, W, 3). The largest absolute value is opaque, and 0 is transparent.
+    If all values are 0, no heat is drawn.
     """
     grey = picture if picture.ndim == 2 else picture.mean(axis=2)
     axes.imshow(255 - (255 - grey) * 0.3, cmap="gray", vmin=0, vmax=255)
@@ -129,7 +131,7 @@ def draw_heat(axes: Axes, picture: np.ndarray, heat: np.ndarray) -> None:
 
 
 def as_picture(x: np.ndarray) -> np.ndarray:
-    """A network's input (C, H, W), from black to white: uint8 (H, W, 3) if C is 3, else (H, W)."""
+    """A network's input (C, H, W) as uint8, stretched from black to white: (H, W, 3) or (H, W)."""
     seen = np.moveaxis(x, 0, -1) if len(x) == 3 else x.mean(axis=0)
     span = max(float(np.ptp(seen)), np.finfo(np.float32).tiny)
     return np.round(255 * ((seen - seen.min()) / span)).astype(np.uint8)
@@ -143,7 +145,7 @@ def _picture(axes: Axes, picture: np.ndarray, title: str) -> None:
 
 
 def _bars(axes: Axes, e: Explanation, classes: Sequence[str]) -> None:
-    """The three likeliest classes, and the one that is explained."""
+    """Draw the probabilities of the three likeliest classes, and of the one that is explained."""
     shown = list(np.argsort(-e.probabilities, kind="stable")[:3])
     shown += [] if e.class_index in shown else [e.class_index]
     for place, k in enumerate(shown):
@@ -158,7 +160,7 @@ def _bars(axes: Axes, e: Explanation, classes: Sequence[str]) -> None:
 
 
 def _maps(part: Figure, evidence: Evidence, name: str) -> None:
-    """The maps with the largest contributions for or against the class, with their values."""
+    """Draw the maps that contribute most for or against the class, with their contributions."""
     spoken = evidence.weights[0] * evidence.maps[0].sum(axis=(1, 2))
     loudest = np.argsort(-np.abs(spoken), kind="stable")[:MAPS]
     part.suptitle(

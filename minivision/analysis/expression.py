@@ -1,9 +1,9 @@
-"""A reader's own expression, computed on Tensors: `relu(w * x + b).sum()`.
+"""A reader's own expression, such as `relu(w * x + b).sum()`, evaluated on Tensors.
 
-Python parses the text (`ast`), and the tree is evaluated with Tensors in place of names. Only
-the following is allowed: arithmetic, the functions of minivision.functional, the methods
-of a Tensor, indices, and several lines joined by `;`. Nothing is passed to `eval`, so text from
-an untrusted source is safe.
+Python's `ast` module parses the text, and we evaluate the resulting tree with Tensors in place of
+names. An expression may contain arithmetic, the functions of minivision.functional, the methods of
+a Tensor, indices, and several statements separated by `;`, but nothing else. Nothing is passed to
+`eval`, so text from an untrusted source is safe.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TOO_DEEP = "{:.20}… is nested too deeply; name the parts, as in h = x + x; h +
 
 
 class Evaluation:
-    """The results of an expression: its last value, and every Tensor computed on the way.
+    """The results of an expression: its last value, and every Tensor computed along the way.
 
     >>> x = Tensor([1.0, -2.0], requires_grad=True)
     >>> found = Evaluation("h = 3 * x; (h * h).sum()", {"x": x})
@@ -43,12 +43,12 @@ class Evaluation:
     >>> list(found.names)
     ['x', '3', 'h']
 
-    Raises ValueError for a text that is not an expression, for an unknown name, and for arguments
-    that the functions themselves reject.
+    Raises ValueError if the text is not an expression, if a name is unknown, or if a function
+    rejects its arguments.
     """
 
     def __init__(self, text: str, given: Mapping[str, Tensor]):
-        self.names = dict(given)  # also of intermediate values, and of the numbers in the text
+        self.names = dict(given)  # later also intermediate values and the numbers in the text
         self.met: list[Tensor] = list(given.values())
         value: Any = None
         try:
@@ -70,7 +70,7 @@ class Evaluation:
         self.value = value
 
     def _of(self, tree: ast.expr) -> Any:
-        """The value of a part: a Tensor, or numbers, text and slices for arguments."""
+        """The value of a subexpression: a Tensor, or a number, text or slice for an argument."""
         match tree:
             case ast.Constant(value=bool() | int() | float() | str() | None):
                 return tree.value
@@ -115,7 +115,7 @@ class Evaluation:
         raise ValueError(f"{name} has no value; give one after the expression, as in {name}=2")
 
     def _function(self, called: ast.expr) -> Callable:
-        """The function that a call names: one of the engine's, or a method of a Tensor."""
+        """The function named in a call: one of the engine's, or a method of a Tensor."""
         if isinstance(called, ast.Attribute):
             owner = self._of(called.value)
             if isinstance(owner, Tensor) and called.attr in METHODS:
@@ -133,7 +133,7 @@ class Evaluation:
         return FUNCTIONS[name]
 
     def _tensor(self, value: Any) -> Any:
-        """The value to store for a name: a number becomes a Tensor, too."""
+        """The value to store under a name; a number becomes a Tensor."""
         return Tensor(np.float32(value)) if isinstance(value, int | float) else value
 
     def _number(self, value: Any, other: Any) -> Any:
@@ -156,10 +156,10 @@ class Evaluation:
 
 
 def _lines(text: str) -> list[ast.stmt]:
-    """The statements in the text, as Python parses them."""
+    """Parse the text into Python statements."""
     try:
         return ast.parse(text.strip()).body
     except SyntaxError as error:
         raise ValueError(f"{text!r} is not an expression: {error.msg}") from error
-    except MemoryError as error:  # which Python's parser raises for deep nesting
+    except MemoryError as error:  # raised by Python's parser if the nesting is deep
         raise ValueError(TOO_DEEP.format(text)) from error

@@ -1,7 +1,7 @@
 """A picture of the graph: every operation that led to a loss, and the leaves it started from.
 
-The graph is just nodes that know their parents, so following `node.parents` from the last
-node finds all of it. Draw before backward(), which frees the graph.
+The graph is nothing but nodes that know their parents, so following `node.parents` from the last
+node finds all of them. Draw the graph before calling backward(), which frees it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_NODES = 200
 
 
 def graph_nodes(last: Tensor) -> list[Node]:
-    """The node of a Tensor and all nodes it was computed from, in order of creation.
+    """A Tensor's node and all the nodes it was computed from, in order of creation.
 
     >>> from minivision import functional
     >>> x = Tensor([1.0], requires_grad=True)
@@ -62,12 +62,12 @@ def plot_graph(
     names: Mapping[str, Tensor] | None = None,
     notes: Mapping[Tensor, str] | None = None,
 ) -> Figure:
-    """Draw the graph behind a Tensor: operations grey, leaves white, time from left to right.
+    """Draw the graph behind a Tensor, from left to right: operations in grey, leaves in white.
 
-    names: what to call leaves, for example `dict(model.named_parameters())`.
+    names: names for the leaves, for example `dict(model.named_parameters())`.
     notes: a few words to write below a Tensor's box, for example its gradient.
 
-    Raises ValueError for a Tensor without a graph, or with more than 200 nodes.
+    Raises ValueError if the Tensor has no graph, or if the graph has more than 200 nodes.
     """
     nodes = graph_nodes(last)
     if not 1 < len(nodes) <= MOST_NODES:
@@ -112,7 +112,7 @@ def plot_graph(
 
 
 def places(nodes: list[Node]) -> dict[Node, tuple[int, int]]:
-    """(column, row) of every node: a column later than its parents, operations in the top row."""
+    """(column, row) of each node: to the right of its parents, with operations in the top row."""
     column: dict[Node, int] = {}
     for node in nodes:
         parents = [column[parent] for parent in node.parents if parent is not None]
@@ -124,7 +124,7 @@ def places(nodes: list[Node]) -> dict[Node, tuple[int, int]]:
     at: dict[Node, tuple[int, int]] = {}
     filled: dict[int, int] = {}
 
-    def position(node: Node) -> tuple[bool, int]:  # leaves in the order of the signature
+    def position(node: Node) -> tuple[bool, int]:  # leaves in the order of the function's arguments
         return not node.parents, 0 if node.parents else first_use[node].parents.index(node)
 
     for node in sorted(nodes, key=position):

@@ -1,9 +1,9 @@
-"""Where does a classifier see the object? A box around its evidence, and how well it fits.
+"""Where does a classifier see the object? A box around the evidence, and how well the box fits.
 
-A network trained only on what is in its images, never where, can still localize: its class
-activation map is cut off at a threshold, and a box is drawn around the rest. How well that box
-overlaps the true one shows whether the evidence is on the whole object, on a part of it, or next to
-it.
+A network that was trained only on what its images show, never on where, can still localize objects:
+threshold the class activation map, and draw a box around the largest region that remains. How much
+this box overlaps the true one shows whether the evidence comes from the whole object, from a part
+of it, or from the surroundings.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from minivision.functional.inputs import sizes
 
 
 def boxes_around_evidence(maps: Array, share: float = 0.2) -> np.ndarray:
-    """A box around the strongest part of each map: maps (N, H, W) -> boxes int64 (N, 4).
+    """Draw a box around the strongest evidence in each map: maps (N, H, W) -> boxes int64 (N, 4).
 
-    Pixels that reach `share` of the way from the map's smallest value to its largest count. Of
-    their connected parts (pixels that share a side or a corner) the largest is taken, and
-    its box is x0, y0, x1, y1, with x1 and y1 excluded. A map that is the same everywhere shows
-    nothing and gives the whole image.
+    Each map is thresholded at minimum + share · (maximum - minimum). The box x0, y0, x1, y1, with
+    x1 and y1 excluded, encloses the largest connected component of the pixels that reach this
+    threshold (pixels are connected if they share a side or a corner). If all values of a map are
+    the same, there is no evidence, and the box is the whole image.
 
-    A share of the maximum would not do, because maps may be negative; the authors' code also
-    subtracts the minimum. A small share gives large boxes. (Zhou et al. 2016, §3.2: share 0.2.)
+    A fraction of the maximum alone would not work as a threshold, because maps may be negative;
+    the authors' code also subtracts the minimum. The smaller the share, the larger the boxes. (Zhou
+    et al. 2016, §3.2, use 0.2.)
 
     >>> heat = np.zeros((1, 5, 6))
     >>> heat[0, 1:3, 2:6] = 1
@@ -51,10 +52,11 @@ def boxes_around_evidence(maps: Array, share: float = 0.2) -> np.ndarray:
 
 
 def box_overlap(boxes: Any, others: Any) -> np.ndarray:
-    """Intersection over union of boxes, pair by pair: (N, 4), (N, 4) -> (N,).
+    """Intersection over union of pairs of boxes: (N, 4), (N, 4) -> (N,).
 
-    The area that two boxes share, divided by the area that they cover together: 1 if they are the
-    same, 0 if they do not overlap. A found box usually counts as correct from 0.5 up.
+    This is the area that two boxes share, divided by the area that they cover together: 1 if they
+    are the same, 0 if they do not overlap. A predicted box usually counts as correct if its
+    intersection over union with the true box is at least 0.5.
 
     >>> box_overlap([[0, 0, 2, 2]], [[1, 0, 3, 2]])  # 2 pixels of 6
     array([0.33333333])

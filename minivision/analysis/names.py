@@ -1,4 +1,4 @@
-"""Names of classes and files in figures: in any script, and shortened to fit.
+"""Class and file names in figures: drawn in any script, and shortened to fit.
 
 You can skip this file on a first reading.
 """
@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
 
-NOTED: set[str] = set()  # missing letters that a note was already printed about
+NOTED: set[str] = set()  # missing letters already mentioned in a note
 
 
 def readable(name: str) -> str:
-    """The name with ? for bytes that are not UTF-8, which old file systems may contain.
+    """The name with ? in place of bytes that are not UTF-8, as in names from old file systems.
 
     >>> readable("caf\\udce9")
     'caf?'
@@ -27,7 +27,7 @@ def readable(name: str) -> str:
 
 
 def shortened(name: str, length: int) -> str:
-    """The readable name, or its beginning and an ellipsis.
+    """The readable name, cut to this length with an ellipsis if it is longer.
 
     >>> shortened("chrysanthemum", 8)
     'chrysan…'
@@ -39,7 +39,7 @@ def shortened(name: str, length: int) -> str:
 def draw_in_any_script(figure: Figure, draw: Callable[[], None]) -> None:
     """Call draw(); if the usual font lacks letters, call it again with fonts that have them.
 
-    Letters that no installed font has are drawn as boxes, and named once on stderr.
+    Letters that no installed font has are drawn as boxes, and listed once on stderr.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -70,16 +70,16 @@ def draw_in_any_script(figure: Figure, draw: Callable[[], None]) -> None:
 
 
 def fonts_for(letters: Collection[str]) -> tuple[list[str], set[str]]:
-    """The usual fonts, plus fonts for the letters they lack; and the letters that no font has."""
+    """The usual fonts and fonts for letters that they lack, and the letters that no font has."""
     families = list(rcParams["font.family"])
     lacking = set(letters) - letters_of(findfont(FontProperties()))
     for font in fontManager.ttflist:
         if not lacking:
             break
-        if font.name.startswith("Last Resort"):  # boxes with the name of a script
+        if font.name.startswith("Last Resort"):  # it draws boxes with the name of a script
             continue
         found = lacking & letters_of(font.fname)
-        # A font may have empty glyphs; it would hide another font that draws them.
+        # A font with empty glyphs for these letters would hide a font that draws them.
         if found and all(has_ink(font.fname, letter) for letter in found):
             families.append(font.name)
             lacking -= found
@@ -95,7 +95,7 @@ def letters_of(path: str) -> set[str]:
 
 
 def has_ink(path: str, letter: str) -> bool:
-    """Whether a font's glyph of a letter is not empty."""
+    """Whether a font's glyph for a letter is not empty."""
     font = get_font(path)
     font.set_size(12, 72)
     return font.load_char(ord(letter)).height > 0

@@ -1,8 +1,8 @@
-"""Cover a part of the image and predict again: which part can the network not do without?
+"""Cover part of the image and predict again: which parts can the network not do without?
 
 This needs no gradient and no knowledge of the layers: a patch slides over the image, and the
-network predicts at every position. If the probability of the class falls, the patch covers
-something that the prediction depends on.
+network makes a prediction for each position of the patch. If the probability of the class falls,
+the patch covers something that the prediction depends on.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from minivision.functional.inputs import pair, sizes
 from minivision.nn import Module
 from minivision.tensor import Tensor
 
-BATCH = 64  # covered copies of the image in one pass
+BATCH = 64  # covered copies of the image per forward pass
 
 
 class Occlusion(NamedTuple):
-    """The probability of a class with a patch at every position, and without one.
+    """The probability of a class for each position of the patch, and without a patch.
 
     probabilities (OH, OW): the patch's first row and column are rows[i] and columns[j] of the
     image, (H, W) = image_size; whole: the probability without a patch.
@@ -40,8 +40,9 @@ class Occlusion(NamedTuple):
     def importance(self) -> np.ndarray:
         """How far the probability falls when a pixel is covered: (H, W).
 
-        For each pixel, the mean of whole - probability over the patches that cover it; negative
-        if the network is surer with the pixel covered, 0 if no patch covers it.
+        For each pixel, this is the mean of whole - probability over the patches that cover it. It
+        is negative if the network is more confident with the pixel covered, and 0 if no patch
+        covers the pixel.
         """
         fall, patches = np.zeros(self.image_size), np.zeros(self.image_size)
         for i, row in enumerate(self.rows):
@@ -60,18 +61,19 @@ def occlusion(
     class_index: int | None = None,
     fill: float | np.ndarray = 0.0,
 ) -> Occlusion:
-    """The probability of a class while a grey patch covers the image at one position after another.
+    """The probability of a class as a grey patch covers the image at one position after another.
 
     image (C, H, W) -> Occlusion, with (OH, OW) probabilities
 
-    patch: its sides in pixels; stride: how far it moves. The last position is at the edge, even
-    if the stride would miss it, so if the stride is not larger than the patch, every pixel is
-    covered. class_index: None for the likeliest class of the whole image. fill: the value of the
-    patch, one number or one per channel; 0 is the mean colour of standardised images, grey. A patch
-    is itself visible to the network: if training images have none, it may look like a class.
+    patch: its sides in pixels; stride: how far it moves. The last position is always at the edge,
+    even if the stride would miss it, so every pixel is covered unless the stride is larger than the
+    patch. class_index: the class, or None for the likeliest one without a patch. fill: the value of
+    the patch, one number or one per channel; 0 is the mean colour of standardised images, grey. The
+    patch is itself visible to the network, which never saw one in training and may mistake it for
+    a feature of some class.
 
-    The model runs in evaluation mode and is left as it was. Raises ValueError for a patch that does
-    not fit into the image, and for a class that does not exist. Zeiler & Fergus 2014, §4.2.
+    The model runs in evaluation mode and is left unchanged. Raises ValueError if the patch does
+    not fit in the image, or if the class does not exist. Zeiler & Fergus 2014, §4.2.
     """
     C, H, W = sizes("occlusion", "image", image, "C H W")
     PH, PW = pair("occlusion", "patch", patch, least=1)
@@ -106,7 +108,7 @@ def occlusion(
 
 
 def covered_by(patch: tuple[int, int], row: int, column: int) -> tuple[slice, slice]:
-    """The rows and columns under a patch that starts here."""
+    """The rows and columns covered by a patch that starts at this row and column."""
     return slice(row, row + patch[0]), slice(column, column + patch[1])
 
 

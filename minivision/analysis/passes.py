@@ -1,8 +1,8 @@
 """Observe a forward pass: what the layers of a network return for an image, step by step.
 
-A network is whatever its forward() does, so nothing about it is guessed from its attributes. An
-image is sent through, or an empty batch, which costs nothing: all sizes are real, no
-number is computed, and the graph lists every operation. The model is left as it was.
+A network is whatever its forward() does, so we do not guess anything from its attributes. Instead
+we run it on an image, or on an empty batch if only the sizes matter: every shape is real, almost
+nothing is computed, and the graph lists every operation. The model is left unchanged.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Call(NamedTuple):
 
 
 def watched(model: Module, x: Tensor) -> list[Call]:
-    """Call the model and list its layers in the order in which they finished.
+    """Call the model and list its layers in the order in which they finish.
 
-    A module that only passes on what its last part returned (a Sequential) is left out. A layer
-    that is called again is listed again, as "name, call 2".
+    A module that only returns the result of its last submodule (a Sequential) is left out. A layer
+    that is called a second time is listed a second time, as "name, call 2".
     """
     names = {id(module): name for name, module in model.named_modules()}
     times: dict[str, int] = {}
@@ -68,8 +68,8 @@ def watched(model: Module, x: Tensor) -> list[Call]:
 def borrowed(model: Module, training: bool = False, trainable: bool = True) -> Iterator[None]:
     """Put a model into training or evaluation mode, and restore it afterwards.
 
-    trainable=False: no weight requires a gradient. Modes, running statistics and the keys of
-    random layers are restored.
+    trainable=False: inside the block, no weight requires a gradient. Afterwards, the modes, the
+    running statistics and the keys of random layers are as before.
     """
     modes = [(module, module.training) for module in model.modules()]
     keys = [(module, module.key) for module in model.modules() if module.random]
@@ -94,10 +94,10 @@ def borrowed(model: Module, training: bool = False, trainable: bool = True) -> I
 
 
 def image_shape(function: str, model: Module, input_size: Size) -> tuple[int, int, int]:
-    """(C, H, W) of the images: as given, with the channels that the first layer expects.
+    """The shape (C, H, W) of the images; if C is not given, the model determines it.
 
     input_size: a number for square images, (H, W), (C, H, W), or None for the model's own size.
-    Raises ValueError if that is not known.
+    Raises ValueError if it is none of these, or if it is None but the model has no size of its own.
     """
     usual: tuple[int, int, int] | None = getattr(model, "input_shape", None)
     if input_size is None and usual is not None:
@@ -123,21 +123,21 @@ def images_like(model: Module, shape: tuple[int, ...], images: Array | None = No
 
 
 def places(shape: tuple[int, ...]) -> tuple[int, int]:
-    """(H, W) of maps (N, C, H, W); any other shape has no positions, which counts as one."""
+    """(H, W) of maps (N, C, H, W), or (1, 1) for any other shape, which has no positions."""
     return (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
 
 
 def window_of(node: Node, before: tuple[int, ...]) -> Window:
-    """The window through which an operation's result looks at its input, of this shape.
+    """The window through which an operation sees its input, whose shape is `before`.
 
-    Raises ValueError if it is unknown or not the same at all positions.
+    Raises ValueError if the window is unknown, or not the same size at all positions.
     """
     if node.window is not None:
         return node.window
     (H, W), units = places(before), places(node.shape)
-    if units == (1, 1):  # as flatten, linear and global pooling make it
+    if units == (1, 1):  # as after flatten, linear and global pooling
         return Window((H, W))
-    if (H, W) == (1, 1):  # vectors reshaped to maps, or one number for all positions
+    if (H, W) == (1, 1):  # vectors reshaped to maps, or one number used at all positions
         return Window((1, 1), stride=(0, 0))
     if node.name == "adaptive_avg_pool2d":
         if H % units[0] or W % units[1]:

@@ -1,8 +1,8 @@
 """The figures of a run: learning curves, the confusion matrix, images and predictions.
 
-Every function returns a `matplotlib.figure.Figure` without showing it; `save_figure` writes it as
+Every function returns a `matplotlib.figure.Figure` without showing it; `save_figure` writes it as a
 PNG. No function uses pyplot, so there is no global state, no window, and no need for a display.
-Colours are from Okabe and Ito's palette, which colour-blind readers can tell apart.
+The colours are from Okabe and Ito's palette, which colour-blind readers can tell apart.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from minivision.nn.weights import write_atomically
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#666666", "#E8E8E8"
 DPI = 150  # dots per inch of the saved PNG
 
-# Each split has a colour and a marker, so that they differ in grey print, too.
+# Each split has its own colour and marker, so that the curves also differ in black-and-white print.
 SPLITS = {"train": (BLUE, "o", "training"), "validation": (VERMILION, "s", "validation")}
 
 
 def plot_history(records: Sequence[Mapping[str, Any]], title: str | None = None) -> Figure:
-    """Loss and accuracy of every epoch, training and validation, side by side.
+    """Plot the training and validation loss over the epochs, and the accuracies next to it.
 
-    `records` are those of `Run.history()`: dictionaries with "epoch" and any of "train_loss",
+    `records` come from `Run.history()`: dictionaries with "epoch" and any of "train_loss",
     "validation_loss", "train_accuracy", "validation_accuracy" (0 to 1, drawn in percent). Missing
-    and None values are skipped; a panel without any value is not drawn.
+    and None values are skipped; a panel without values is not drawn.
 
     Raises ValueError if there is nothing to draw.
 
@@ -62,8 +62,8 @@ def plot_history(records: Sequence[Mapping[str, Any]], title: str | None = None)
     ):
         for split, (colour, marker, label) in SPLITS.items():
             if (quantity, split) in curves:
-                # A line through the known values only: if one epoch in five was validated,
-                # gaps would leave no line at all. A single epoch makes no line, so it needs its
+                # Connect the known values only: if only one epoch in five was validated, gaps
+                # would leave no line at all. A single epoch makes no line, so it needs its
                 # marker; many markers would run together.
                 known = ~np.isnan(curves[quantity, split])
                 x, y = epochs[known], curves[quantity, split][known]
@@ -78,8 +78,8 @@ def plot_history(records: Sequence[Mapping[str, Any]], title: str | None = None)
             axes.set_ylim(min(low, 0.0), high + 0.05 * abs(high))
         else:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-            # At least ten percentage points high, so that a tiny change looks tiny. One more
-            # point beyond 0 and 100 % keeps markers whole.
+            # The axis spans at least ten percentage points, so that a tiny change looks tiny. It
+            # extends one point beyond 0 and 100 %, so that markers are not cut off.
             widen = max(0.0, 0.05 - (high - low) / 2)
             axes.set_ylim(max(low - widen, -0.01), min(high + widen, 1.01))
         axes.grid(color=PALE, linewidth=0.8)
@@ -90,13 +90,14 @@ def plot_history(records: Sequence[Mapping[str, Any]], title: str | None = None)
 
 
 def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """The confusion matrix: one row per true class, one column per predicted class.
+    """Draw the confusion matrix: one row per true class, one column per predicted class.
 
     matrix (K, K) of counts, classes (K,) their names -> Figure
 
-    Errors are coloured by their number; the correct predictions on the diagonal stay grey, because
-    they would outshine every error. Beyond 30 classes the counts no longer fit, and a colour bar
-    replaces them. Raises ValueError if sizes differ or there are no classes.
+    The colour of a cell shows how many errors it counts. The diagonal, which counts the correct
+    predictions, stays grey, because it would outshine every error. With more than 30 classes the
+    counts no longer fit, and a colour bar replaces them. Raises ValueError if the sizes differ or
+    there are no classes.
     """
     matrix = np.asarray(matrix)
     K = len(classes)
@@ -111,7 +112,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     bar_width = 0.0 if K <= 30 else 1.2
     figure = Figure(figsize=(side + bar_width, side), layout="constrained")
     axes = figure.subplots()
-    # Only the lower three quarters of the colour scale are used, so that black counts are readable.
+    # Use only the lower three quarters of the colour scale, so that the black counts are readable.
     oranges = colormaps["Oranges"].with_extremes(bad=PALE)
     errors = np.ma.masked_array(matrix, mask=diagonal)
     picture = axes.imshow(errors, cmap=oranges, vmin=0, vmax=most / 0.75)
@@ -145,12 +146,12 @@ def plot_images(
     titles: Sequence[str] | None = None,
     columns: int = 8,
 ) -> Figure:
-    """A sheet of images, row by row, each with a title if there are titles.
+    """Draw a sheet of images, row by row, with a title above each if titles are given.
 
-    images: a list, or one array, of (H, W, 3), (H, W, 1) or (H, W); sizes may differ -> Figure
+    images: a list or an array of images (H, W, 3), (H, W, 1) or (H, W); sizes may differ -> Figure
 
-    uint8 is drawn as it is. Floating-point images have no standard range, so each is stretched
-    separately: its smallest number becomes black, its largest white (a constant one is mid-grey).
+    uint8 images are drawn unchanged. Floating-point images have no standard range, so each one is
+    stretched: its smallest value becomes black, its largest white (a constant image is mid-grey).
     """
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"plot_images: {len(images)} images but {len(titles)} titles")
@@ -178,12 +179,12 @@ def plot_predictions(
     classes: Sequence[str],
     names: Sequence[str],
 ) -> Figure:
-    """One row per image: the picture, the network's input, its three likeliest classes.
+    """Draw one row per image: the picture, the network's input, and its three likeliest classes.
 
     originals: N images as in `plot_images`; fed (N, C, H, W) with C = 1 or 3, stretched from black
     to white as in `plot_images`; probabilities (N, K); classes (K,); names (N,) -> Figure
 
-    The middle picture is worth a look: it shows a wrong crop, scale or colour order at once.
+    The middle picture is worth a look: it reveals a wrong crop, scale or colour order at once.
     """
     probabilities = np.asarray(probabilities)
     N, K = len(originals), len(classes)
@@ -221,7 +222,7 @@ def plot_predictions(
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG at 150 dots per inch, on white; a crash leaves no partial file.
+    """Write a figure as a PNG at 150 dots per inch, on white; a crash leaves no partial file.
 
     Raises ValueError if the path does not end in .png, OSError if it cannot be written.
     """
@@ -258,7 +259,7 @@ def _show(axes: Axes, where: str, image: np.ndarray) -> None:
 
 
 def _stretched(where: str, image: np.ndarray) -> np.ndarray:
-    """The image as uint8, its smallest number 0 and its largest 255.
+    """The image as uint8, stretched so that its smallest value is 0 and its largest 255.
 
     >>> _stretched("plot_images", np.array([[-1.0, 0.0, 3.0]]))
     array([[  0,  64, 255]], dtype=uint8)

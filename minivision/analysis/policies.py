@@ -1,7 +1,7 @@
 """The results of a search over augmentation policies, as a figure.
 
-Every picture shows differences from "none", the candidate without augmentation, in percentage
-points of validation accuracy: blue if the policy helped, orange if it harmed.
+Every figure shows differences in validation accuracy from "none", the candidate without
+augmentation, in percentage points: blue if the policy helped, orange if it did harm.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HARM_TO_HELP = LinearSegmentedColormap.from_list("harm to help", [VERMILION, "wh
 
 
 def standard_error(accuracy: float, images: int) -> float:
-    """How far an accuracy p on n images may be off by chance: √(p(1-p)/n).
+    """The standard error of an accuracy p measured on n images: √(p(1-p)/n).
 
     >>> round(standard_error(0.8, 400), 3)
     0.02
@@ -34,9 +34,10 @@ def standard_error(accuracy: float, images: int) -> float:
 def plot_search(
     policies: Sequence[Any], names: Sequence[str], accuracies: Sequence[float], images: int
 ) -> Figure:
-    """A map over N and M if the policies are RandAugment's, otherwise one bar per policy.
+    """Draw a map over N and M if the policies are RandAugment's, otherwise one bar per policy.
 
-    The first policy is "none"; the accuracies, 0 to 1, are those on `images` validation images.
+    The first policy is "none"; the accuracies, from 0 to 1, were measured on `images` validation
+    images.
     """
     if not len(policies) == len(names) == len(accuracies) >= 2:
         raise ValueError(

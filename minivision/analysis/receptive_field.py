@@ -2,7 +2,7 @@
 
 Three numbers describe all units of a layer: the size r of the field, the jump j between the
 fields of neighbouring units, and the centre c of the first unit's field, in pixels from the edge.
-They start with the image itself, r = 1, j = 1, c = 1/2, and every window changes them by
+For the image itself, r = 1, j = 1 and c = 1/2, and every window updates them by
 
     r ← r + (k - 1)·d·j        c ← c + ((k - 1)·d/2 - p)·j        j ← j·s
 
@@ -35,7 +35,7 @@ ONE_PLACE = Window((1, 1))
 
 
 class Box(NamedTuple):
-    """Rows top to bottom and columns left to right of an image, counted from 0, all included."""
+    """Rows top to bottom and columns left to right of an image, counted from 0 and inclusive."""
 
     top: int
     left: int
@@ -43,7 +43,7 @@ class Box(NamedTuple):
     right: int
 
     def padding(self, H: int, W: int) -> dict[str, int]:
-        """How many rows or columns are outside an image of this size, for each side."""
+        """How many rows or columns of the box lie outside an image of this size, on each side."""
         height, width = self.bottom + 1 - self.top, self.right + 1 - self.left
         outside = {
             "above": min(-self.top, height),
@@ -58,8 +58,9 @@ class Box(NamedTuple):
 class ReceptiveField:
     """What the units of a layer see; every pair is (vertical, horizontal), in pixels.
 
-    units: how many there are; size, jump, start: r, j, c; window: how this layer looks at its
-    inputs; below: the layers (or operations) that compute them, empty for the image itself.
+    units: how many there are; size, jump, start: r, j, c; window: the window through which this
+    layer sees its inputs; below: the layers (or operations) that compute these inputs, empty for
+    the image itself.
     """
 
     name: str
@@ -70,10 +71,10 @@ class ReceptiveField:
     start: tuple[float, float] = (0.5, 0.5)
     window: Window = ONE_PLACE
     below: tuple[ReceptiveField, ...] = field(default=(), repr=False)
-    number: int = field(default=0, repr=False)  # when it was computed
+    number: int = field(default=0, repr=False)  # the order of computation
 
     def box(self, row: int, column: int) -> Box:
-        """The box that a unit sees, by the formula: its centre is c + unit·j, its size is r."""
+        """The box that a unit sees: by the formula, its centre is c + unit·j and its size is r."""
         self._check(row, column)
         centres = [c + u * j for c, u, j in zip(self.start, (row, column), self.jump, strict=True)]
         top, left = (int(c - r / 2) for c, r in zip(centres, self.size, strict=True))
@@ -82,8 +83,8 @@ class ReceptiveField:
     def pixels(self, row: int, column: int) -> tuple[list[int], list[int]]:
         """The rows and columns of the image that a unit really sees, found layer by layer.
 
-        They are those of the box without the padding, and without the gaps that strides and
-        dilations leave.
+        These are the rows and columns of the box, except for padding and for the gaps that strides
+        and dilations leave.
         """
         self._check(row, column)
         seen: dict[ReceptiveField, tuple[set[int], set[int]]] = {self: ({row}, {column})}
@@ -123,15 +124,15 @@ class ReceptiveField:
 
 
 def receptive_fields(model: Module, input_size: Size = None) -> dict[str, ReceptiveField]:
-    """The receptive field of every layer, by the layer's name, in the order of the forward pass.
+    """Map the name of every layer to its receptive field, in the order of the forward pass.
 
-    input_size: of the images, a number, (H, W) or (C, H, W); by default the model's own. After a
-    Flatten or a Linear layer there are no positions: the one unit sees everything. The model runs
-    in evaluation mode, in which batch normalisation does not look at other positions.
+    input_size: the size of the images, a number, (H, W) or (C, H, W); by default the model's own.
+    After a Flatten or a Linear layer there are no positions: every unit sees everything. The model
+    runs in evaluation mode, in which batch normalisation does not look at other positions.
 
-    Raises ValueError for images that the model cannot take, if one layer has windows of different
-    sizes (adaptive pooling that does not divide evenly), if paths of different strides meet,
-    and for functions that move positions around.
+    Raises ValueError if the model does not accept images of this size, if one layer has windows of
+    different sizes (adaptive pooling that does not divide evenly), if paths with different strides
+    meet, or if a function moves positions around.
 
     >>> from minivision.models import lenet5
     >>> fields = receptive_fields(lenet5())
@@ -143,7 +144,7 @@ def receptive_fields(model: Module, input_size: Size = None) -> dict[str, Recept
     with borrowed(model):
         calls = watched(model, x)
     fields = {x.node: ReceptiveField("the image", "image", (H, W), number=x.node.number)}
-    # All nodes first, because what a forward() computes between its layers counts, too.
+    # Go through all nodes, because operations between the layers count as well.
     nodes = {node for call in calls for node in graph_nodes(call.result)}
     for node in sorted(nodes, key=lambda node: node.number):
         paths = [
@@ -161,7 +162,7 @@ def receptive_fields(model: Module, input_size: Size = None) -> dict[str, Recept
 
 
 def _through(node: Node, shape: tuple[int, ...], below: ReceptiveField) -> ReceptiveField:
-    """The field of an operation's result through one of its inputs (of this shape)."""
+    """The receptive field of an operation through one of its inputs, whose shape is given."""
     window = window_of(node, shape)
     (KH, KW), (SH, SW), (PH, PW), (DH, DW) = window
     (RH, RW), (JH, JW), (y, x) = below.size, below.jump, below.start
@@ -180,7 +181,7 @@ def _through(node: Node, shape: tuple[int, ...], below: ReceptiveField) -> Recep
 
 
 def _joined(paths: list[ReceptiveField]) -> ReceptiveField:
-    """The field of paths that meet, as in a residual network: the box around all their boxes."""
+    """The field where paths meet, as in a residual network: the box around all of their boxes."""
     if len(paths) == 1:
         return paths[0]
     first = paths[0]

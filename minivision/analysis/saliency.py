@@ -1,9 +1,9 @@
 """Feature maps and saliency: the outputs of any layer, and which pixels change a class's score.
 
-A trained network can be examined in three ways without taking it apart. Its first filters are small
-images themselves. The outputs of any layer can be drawn, map by map. And the gradient that trains
-the weights can be continued one step further, down to the pixels: it shows which of them the score
-of a class is most sensitive to.
+A trained network can be examined in three ways without taking it apart. The filters of its first
+layer are small images themselves. The outputs of any layer can be drawn, map by map. And the
+gradient that trains the weights can be carried one step further, down to the pixels: it shows which
+of them a class's score is most sensitive to.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def saliency(model: Module, images: Array, classes: Classes = None) -> np.ndarra
 
         saliency[n, i, j] = max over c of |∂s_n/∂x[n, c, i, j]|,  s_n = logits[n, classes[n]]
 
-    classes: one for all images, one for each, or None for each image's likeliest. The score is the
-    logit, not the probability, which also rises when the other classes lose. The model runs
-    in evaluation mode and is left as it was.
+    classes: one class for all images, one per image, or None for each image's likeliest. The score
+    is the logit, not the probability, which also rises when other logits fall. The model runs in
+    evaluation mode and is left unchanged.
 
-    Raises ValueError for images without four axes and for classes that do not exist.
+    Raises ValueError if the images do not have four axes, or if a class does not exist.
     Simonyan, Vedaldi & Zisserman 2013, §3.
 
     >>> from minivision.nn import Flatten, Linear, Sequential
@@ -53,9 +53,9 @@ def saliency(model: Module, images: Array, classes: Classes = None) -> np.ndarra
 def feature_maps(model: Module, images: Array, layer: str) -> np.ndarray:
     """The outputs of the layer with this name, as an array on the host.
 
-    images (N, C, H, W) -> (N, F, OH, OW) for a layer with maps, (N, O) after them
+    images (N, C, H, W) -> (N, F, OH, OW) for a layer with feature maps, (N, O) for a later one
 
-    Raises ValueError for an unknown layer; the message lists the existing ones.
+    Raises ValueError if the layer is unknown; the message lists the existing ones.
     """
     N, _, H, W = sizes("feature_maps", "images", images, "N C H W")
     found, few = [], images_at_once(H, W)
@@ -70,9 +70,9 @@ def feature_maps(model: Module, images: Array, layer: str) -> np.ndarray:
 def first_layer_filters(model: Module) -> np.ndarray:
     """The filters of the first convolution as pictures: (F, KH, KW, C), on the host.
 
-    Drawn with C = 1 or 3, they show what the network looks for first: after training on
-    photographs, edges in all directions and opponent colours. Deeper filters look at
-    maps, not at pixels, and cannot be drawn like this.
+    If C is 1 or 3 they can be drawn, and show what the network looks for first: after training on
+    photographs, edges in all directions and opponent colours. Filters of deeper layers look at
+    feature maps instead of pixels, and cannot be drawn like this.
 
     Raises ValueError if there is no convolution.
     """
@@ -96,10 +96,10 @@ def called(function: str, calls: list[Call], layer: str) -> Call:
 
 
 def score_backward(function: str, logits: Tensor, classes: Classes) -> np.ndarray:
-    """Run backward from one logit of each image; returns the classes (N,).
+    """Run a backward pass from one logit per image; returns the classes (N,).
 
-    In evaluation mode images are independent, so one backward pass is enough for all: dy is 1 at
-    the class of each image and 0 elsewhere.
+    In evaluation mode the images are independent, so one backward pass is enough for all of them:
+    dy is 1 at the class of each image and 0 elsewhere.
     """
     chosen = class_of_each(function, logits, classes)
     dy = np.zeros(logits.shape, logits.dtype)
@@ -109,7 +109,7 @@ def score_backward(function: str, logits: Tensor, classes: Classes) -> np.ndarra
 
 
 def class_of_each(function: str, logits: Tensor, classes: Classes) -> np.ndarray:
-    """The chosen class of each image, (N,); None means the likeliest."""
+    """The class chosen for each image, (N,); None chooses the likeliest."""
     N, K = sizes(function, "the model's output", logits, "N K")
     if classes is None:
         return to_host(logits.data).argmax(axis=1)

@@ -1,7 +1,8 @@
-"""A table of a network: for every layer its output, its weights, its work and its memory.
+"""A table that describes a network: the output, parameters, work and memory of every layer.
 
-Sizes and work are read from the graph of a pass with an empty batch. Memory is measured on a real
-forward pass in training mode: what the backward functions hold, each block of memory once.
+Sizes and work are read from the graph of a forward pass with an empty batch. Memory is measured on
+a real forward pass in training mode: the arrays that the backward functions hold, counting each
+block of memory once.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from minivision.backend import Array, is_array
 from minivision.nn import Module, Parameter
 from minivision.tensor import Tensor
 
-# The axis of a weight's shape at which the inputs of one unit begin: (F, C/groups, KH, KW), (O, I),
-# (OH, OW, F, C, KH, KW).
+# In the shape of a weight, the axis from which on the sizes count the inputs to one unit:
+# (F, C/groups, KH, KW), (O, I), (OH, OW, F, C, KH, KW).
 INPUTS_FROM = {"conv2d": 1, "linear": 1, "locally_connected2d": 3}
 
 
@@ -43,7 +44,7 @@ class Row(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The rows, and the images they were counted for; printing it prints the table."""
+    """The rows, and the images they were counted for; print it to see the table."""
 
     rows: list[Row]
     input_shape: tuple[int, int, int]
@@ -85,19 +86,19 @@ class Summary(NamedTuple):
 
 
 def summary(model: Module, input_size: Size = None, images: int = 1) -> Summary:
-    """Count a model's layers, in the order of its forward pass.
+    """Count the parameters, work and memory of each layer, in the order of the forward pass.
 
-    input_size: of the images, a number, (H, W) or (C, H, W); by default the model's own.
+    input_size: the size of the images, a number, (H, W) or (C, H, W); by default the model's own.
 
     Parameters are the numbers in a layer's Parameters; shared ones count for the first layer that
-    uses them. Multiply-adds are those of convolutions and linear layers only: every output takes
+    uses them. Multiply-adds are counted for convolutions and linear layers only: every output takes
     one per weight that it uses (including padding, and weights that are always zero); biases,
     activations, pooling and normalisation are left out, as usual. Bytes kept are measured with
-    random images in training mode: the arrays that the backward functions of a layer hold and that
-    no earlier layer has kept, without the weights, which are in memory anyway. A batch of N
-    keeps about N times as much as one image; a frozen layer keeps less, or nothing.
+    random images in training mode: the arrays that the backward functions of a layer hold, unless
+    an earlier layer holds them too, and without the weights, which are in memory anyway. A batch of
+    N images keeps about N times as much as one image; a frozen layer keeps less, or nothing.
 
-    Raises ValueError for images that the model cannot take.
+    Raises ValueError if the model does not accept images of this size.
 
     >>> from minivision.nn import Conv2d, ReLU, Sequential
     >>> print(summary(Sequential(Conv2d(1, 2, 3), ReLU()), (4, 5)))
@@ -138,7 +139,7 @@ def summary(model: Module, input_size: Size = None, images: int = 1) -> Summary:
 
 
 def _by_layer(calls: list[Call]) -> Iterator[list[Node]]:
-    """The operations of every layer: those in the graph up to its result, each listed once."""
+    """For each layer, the operations in the graph up to its result that no earlier layer has."""
     nodes = sorted(
         {node for call in calls for node in graph_nodes(call.result)}, key=lambda node: node.number
     )
@@ -162,13 +163,13 @@ def _multiply_adds(node: Node) -> int:
 
 
 def _kept(node: Node, blocks: dict[int, Any]) -> int:
-    """Bytes of memory that a backward function holds and `blocks` lacks; adds them to `blocks`."""
+    """Bytes that a backward function holds in blocks not yet in `blocks`; adds these blocks."""
     count = 0
     for array in kept_arrays(node):
         block = _block(array)
         if id(block) not in blocks:
             blocks[id(block)] = block
-            # A reused block of bytes may be a little longer than the array in it.
+            # A reused block may be a few bytes longer than the array in it.
             count += block.nbytes if block.dtype == array.dtype else array.nbytes
     return count
 

@@ -1,8 +1,8 @@
-"""The command line: one file per command, each readable as an example of the packages below.
+"""The command line: one file per command, each of which shows how to use the other packages.
 
-`COMMANDS` names them. Only the module of the requested command is imported, so `--help`
-is fast. User errors, whose messages are written in the packages, are printed as one
-line, and the command ends with exit code 2.
+`COMMANDS` lists the commands. Only the module of the requested command is imported, so `--help` is
+fast. A user error is printed as one line, with the message that the package raised, and the command
+ends with exit code 2.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ import cv2
 from minivision import __version__
 
 COMMANDS = {
-    "train": "train a network on a dataset and keep the run in a folder",
+    "train": "train a network on a dataset and save the run in a folder",
     "evaluate": "measure a trained run on its test set",
     "predict": "classify image files with a trained run",
-    "transfer": "give an old network a new task that has few images",
+    "transfer": "adapt a trained network to a new task that has few images",
     "distill": "train a small network to imitate a large one",
-    "forget-less": "teach an old network a new task without losing the old one",
+    "forget-less": "teach a trained network a new task without losing the old one",
     "pseudo-label": "learn from few labels and many unlabelled images",
     "self-train": "let a network label images for its successor",
-    "explain": "draw what a prediction is based on, one page per image",
+    "explain": "show what a prediction is based on, one page per image",
     "summary": "count a network's parameters, multiply-adds and memory",
     "receptive-field": "show which pixels a unit of a network can see",
     "augment": "show what RandAugment does to an image",
-    "search-augmentation": "try augmentations on a dataset and keep the best",
-    "search-images": "find the images in a folder that look like a picture",
+    "search-augmentation": "try augmentation policies on a dataset and keep the best",
+    "search-images": "find the images in a folder that look like a given picture",
     "convert-weights": "convert PyTorch weights (.pth) to safetensors",
     "backward": "step through the backward pass of your own expression",
     "gradcheck": "check every gradient numerically",
 }
 
 ABOUT = """\
-minivision is a computer-vision course that runs. Begin with
+minivision is a computer-vision course that runs. Start with
 
   minivision train                     LeNet-5 learns to read 1,257 real handwritten digits
-  minivision evaluate runs/NAME        how good is it, and what does it confuse?
-  minivision predict runs/NAME a.png   read a picture of your own
+  minivision evaluate runs/NAME        how good is it, and which digits does it confuse?
+  minivision predict runs/NAME a.png   let it read a picture of your own
 
 minivision COMMAND --help explains a command."""
 
 
 class Stopped(BaseException):
-    """The system wants the command to end: SIGTERM, as batch systems send it, or SIGHUP."""
+    """The system wants the command to end: SIGTERM, which batch systems send, or SIGHUP."""
 
 
 # Errors that a command reports as one line with exit code 2: mistakes that the packages explain,
-# and limits of the machine or of a library, reached in the middle of the work.
+# and limits of the machine or of a library that are reached while the command is running.
 EXPLAINED = (ValueError, OSError, FloatingPointError)
 LIMITS = (ArithmeticError, MemoryError, RecursionError, cv2.error)
 
@@ -87,12 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 0
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without █ shows ? instead
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks █ shows ? instead
         sys.stdout.reconfigure(errors="replace")
     try:
         with stopped_by_signals():
             return arguments.run(arguments) or 0
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
         sys.stderr.close()
         return 0
     except (*EXPLAINED, *LIMITS) as error:
@@ -118,7 +118,9 @@ def stopped_by_signals() -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         raise Stopped(number)
 
-    if threading.current_thread() is not threading.main_thread():  # only it gets signals
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only the main thread receives signals
         yield
         return
     numbers = [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]

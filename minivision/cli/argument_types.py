@@ -1,4 +1,4 @@
-"""Argument types: how argparse converts and checks a word of the command line."""
+"""Argument types: how argparse converts and checks a value on the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def positive(kind: type, zero: bool = False) -> Any:
-    """An argument type: a number above 0, or also zero."""
+    """An argument type: a number above 0, or 0 as well if `zero`."""
     expected = "a number, 0 or more" if zero else "a number above 0"
 
     def parse(text: str) -> Any:
@@ -23,7 +23,7 @@ def positive(kind: type, zero: bool = False) -> Any:
 
 
 def whole(text: str) -> int:
-    """An argument type: a whole number, zero or more."""
+    """An argument type: a whole number, 0 or more."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)

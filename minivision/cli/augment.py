@@ -1,14 +1,14 @@
-"""Show what augmentation does to an image: a sheet of changed copies with their random values.
+"""Show what augmentation does to an image: a sheet of augmented copies with their random values.
 
   minivision augment cat.jpg                             RandAugment: 2 operations, magnitude 9
   minivision augment cat.jpg --policy flip+crop+jitter   the policy of `train --augment`
   minivision augment cat.jpg --histogram                 also how often each brightness occurs
-  minivision augment cat.jpg --count 3 --magnitude 20    more, and stronger
+  minivision augment cat.jpg --count 3 --magnitude 20    more operations, and stronger ones
   minivision augment cat.jpg --preset noisy_student --magnitude 27
   minivision augment cat.jpg --sweep                     every operation from magnitude 0 to 30
   minivision augment --describe --magnitude 9            what a magnitude means, in numbers
 
-The same seed draws the same copies. Train with them: `minivision train --augment POLICY`.
+The same seed gives the same copies. To train with a policy: `minivision train --augment POLICY`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=2, help="operations per image (default: 2)")
     parser.add_argument("--magnitude", type=float, default=9, help="0 to 30 (default: 9)")
     parser.add_argument(
-        "--preset", choices=PRESETS, default="monotone", help="the strengths (default: monotone)"
+        "--preset", choices=PRESETS, default="monotone", help="the operations (default: monotone)"
     )
     parser.add_argument("--fill", type=int, default=128, help="fill value (default: 128)")
     parser.add_argument("--copies", type=int, default=17, help="number of copies (default: 17)")
@@ -77,13 +77,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _transform(policy: str | None, size: tuple[int, int], randaugment: RandAugment) -> Compose:
-    """The transform that the command line specifies, for one image at a time."""
+    """The transform specified on the command line, for one image at a time."""
     if policy is None:
         return Compose([randaugment])
     steps, mixer = read_policy("--policy", policy, (*size, 3))
     if mixer:
         raise ValueError(
-            f"--policy: {mixer} mixes the images of a batch, but there is only one image; leave it "
+            f"--policy: {mixer} mixes the images in a batch, but there is only one image; leave it "
             f"out here, and use it in training: minivision train --augment {policy}"
         )
     return Compose(steps)

@@ -5,10 +5,11 @@
   minivision backward "conv2d(image, kernel).sum()" image=random(1,1,6,6) kernel=random(1,1,3,3)
   minivision backward "cross_entropy(relu(x @ w), [0, 2])" x=random(2,4) w=random(4,3)
 
-An expression is written as in Python: arithmetic, @, the functions of minivision.functional, the
-methods of a Tensor, and named values, separated by `;`. Its result must be one number. A
-value is a number, a list, ones(SHAPE) or random(SHAPE). The page shows every number of every step;
-touch one to see what it feeds. It opens in any browser, online or offline.
+Write the expression as in Python. It may use arithmetic, @, the functions of minivision.functional,
+the methods of a Tensor, and several statements separated by `;`. Its result must be a single
+number. A value is a number, a list, ones(SHAPE) or random(SHAPE). The page shows every number at
+every step; touch one to see which results depend on it. The page opens in any browser, even
+offline.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from minivision.analysis.backward_page import backward_page
 from minivision.cli.argument_types import whole
 from minivision.nn.weights import write_atomically
 
-LARGEST = 1_000_000  # numbers in an input
+LARGEST = 1_000_000  # the most numbers in one input
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def in_words(grad: np.ndarray | None) -> str:
-    """A small gradient in full, the shape of a large one, or what None means.
+    """The numbers in a small gradient, the shape of a large one, or the meaning of None.
 
     >>> in_words(np.float32([[1, 0.5]])), in_words(np.zeros((1, 6, 6)))
     ('[[1.0, 0.5]]', 'of shape (1, 6, 6), on the page')
@@ -64,7 +65,7 @@ def in_words(grad: np.ndarray | None) -> str:
 
 
 def tensors_of(values: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:
-    """Texts such as "x=[1,2]" as Tensors that require gradients.
+    """Turn strings such as "x=[1,2]" into Tensors that require gradients.
 
     >>> tensors_of(["w=0.5", "x=ones(2)"], np.random.default_rng(0))["x"].numpy()
     array([1., 1.], dtype=float32)
@@ -83,7 +84,7 @@ def tensors_of(values: Sequence[str], rng: np.random.Generator) -> dict[str, Ten
 
 
 def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
-    """The float32 array for a text such as 2, [1,2], ones(3) or random(2,2)."""
+    """The float32 array for a string such as 2, [1,2], ones(3) or random(2,2)."""
     made = re.fullmatch(r"(random|ones)\(([\d, ]*)\)", value)
     if made:
         shape = tuple(int(n) for n in made[2].replace(",", " ").split())
@@ -97,7 +98,7 @@ def array_of(name: str, value: str, rng: np.random.Generator) -> np.ndarray:
         return rng.normal(size=shape).astype(np.float32)
     try:
         array = np.asarray(ast.literal_eval(value), np.float32)
-    # Python's parser raises MemoryError for a text that is nested too deeply.
+    # Python's parser raises MemoryError if the text is nested too deeply.
     except (
         ValueError,
         SyntaxError,

@@ -1,9 +1,9 @@
-"""Shared code of the commands that compare ways of training: one folder, with one run per variant.
+"""Code shared by the commands that compare ways of training: one folder, with one run per variant.
 
-The folder's settings.json has the options of the command. Each variant is a function of the
-command; it has its own folder inside, with the metrics and the checkpoint of its training and,
-once it is done, the network and its result. So a stopped command continues with --resume:
-finished variants are read, and the interrupted one continues at its last epoch.
+The folder's settings.json has the options of the command. Each variant is a function in the
+command's file, and has its own subfolder with the metrics and the checkpoint of its training and,
+once it is done, the network and its result. So a command that was stopped continues with --resume:
+finished variants are read from disk, and the interrupted one continues from its last epoch.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ OLD = {
     "run_folder": "RUN, the folder of the run to start from",
     "dataset": "--dataset NAME|PATH, the images to learn",
 }
-# One way of training: variant(run) -> the trained model and its history, continuing from the state
-# in the run. Its docstring says what it does.
+# One way of training: variant(run) -> the trained model and its history. Training continues from
+# the state saved in the run. The docstring says what the variant does, and is printed.
 Variant = Callable[[Run], tuple[Any, History]]
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser, old: str) -> None:
-    """The options that all these commands have; old says what role the RUN plays."""
+    """Add the options that all these commands have; `old` says whose run RUN is."""
     add = parser.add_argument
     add("run_folder", type=Path, nargs="?", metavar="RUN", help=f"the run of {old}")
     add(
@@ -69,12 +69,12 @@ def add_shared_arguments(parser: argparse.ArgumentParser, old: str) -> None:
     add("--epochs", type=positive(int), help="passes over the images (default: 20)")
     add("--batch-size", type=positive(int), help="images per step (default: 32)")
     add("--lr", type=positive(float), help="initial learning rate")
-    add("--limit", type=positive(int), help="use only N training images, spread over all classes")
+    add("--limit", type=positive(int), help="use only N training images, from all classes")
     add_folder_arguments(parser)
 
 
 def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options for the results folder, the seed, the device and unreadable files."""
+    """Add the options for the results folder, the seed, the device and unreadable files."""
     add = parser.add_argument
     add("--seed", type=whole, help="random seed (default: 0)")
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
@@ -92,17 +92,17 @@ def open_folder(
     defaults: Mapping[str, Any],
     needed: Mapping[str, str],
 ) -> Run:
-    """The results folder with the given options, or, with --resume, with those it was begun with.
+    """The results folder with the given options or, with --resume, with its original options.
 
-    defaults: the default of every option that affects the results. needed: the required options,
-    each with its description; the folder is named after the last.
+    defaults: the default value of every option that affects the results. needed: the required
+    options, each with its description; the folder is named after the last of them.
     """
     given = {name: getattr(arguments, name) for name in defaults}
     for name in PLACES:
         if given.get(name) is not None and given[name] not in DATASETS:
             given[name] = str(Path(given[name]).resolve())
     for name in ("augment", "unlabelled_augment"):
-        if str(given.get(name)).endswith(".json"):  # so it can be found from another folder
+        if str(given.get(name)).endswith(".json"):  # so that it can be found from any folder
             given[name] = str(Path(given[name]).resolve())
     if arguments.resume:
         folder = Run.open(to_resume(arguments.out))
@@ -131,9 +131,9 @@ def open_folder(
 
 
 def begin(folder: Run, arguments: argparse.Namespace, settings: RunSettings) -> Run:
-    """Create the folder, once all options have been checked; a resumed one already exists.
+    """Create the folder once all options have been checked; a resumed one already exists.
 
-    It records the same images as the settings of its runs.
+    The folder's settings record the same images as the settings of its runs.
     """
     if arguments.resume:
         return folder
@@ -151,11 +151,11 @@ def images_of(
 ) -> Images:
     """The images for new results, or those recorded by resumed results or by the source's run.
 
-    source: the run of the network to begin from. If it was trained on the same dataset, it decides
-    which images are for training, because its test images must stay test images.
+    source: the run of the network to start from. If it was trained on the same dataset, its split
+    is used again, because its test images must stay test images.
     """
     options = folder.settings
-    if "images" in options:  # rows of one table are measured on the same test images
+    if "images" in options:  # all rows of a table must be measured on the same test images
         begun = Recorded(dataset, model, channels, options["images"], options["skipped"])
         return run_images(begun, folder.path, unchanged=PARTS)
     if source is not None:
@@ -179,10 +179,10 @@ def new_task(
     model: str | None = None,
     augment: str = "none",
 ) -> tuple[Splits, RunSettings]:
-    """The new images, and the settings of a run that trains the source's network on them.
+    """The new images, and the settings for a run that trains the source's network on them.
 
     Images get the size, the number of channels and the standardisation that the network expects.
-    model: a network other than the source's; augment: a policy, as for --augment.
+    model: use this network instead of the source's; augment: a policy, as for --augment.
     """
     options, then = folder.settings, source[1]
     model = model or then.model
@@ -218,7 +218,8 @@ def trainer(
 ) -> Callable[..., History]:
     """`fit` with the arguments that all variants of a command share.
 
-    A variant calls fit(model, batches, loss, optimizer, run=run), with its own epochs or schedule.
+    A variant calls fit(model, batches, loss, optimizer, run=run), and may pass epochs or a schedule
+    of its own.
     """
     epochs = settings.epochs
     return partial(
@@ -228,13 +229,13 @@ def trainer(
 
 
 def accuracy_on(dataset: Any, settings: RunSettings) -> Callable[[Any], dict[str, float]]:
-    """validate(model) on these images, without augmentation."""
+    """A function validate(model) that measures accuracy on these images, without augmentation."""
     batches = loader(dataset, settings, "dataset")
     return lambda model: evaluate(model, batches)
 
 
 def keep_model(run: Run, model: Any) -> None:
-    """Save the trained network where `evaluate` and `predict` look for it."""
+    """Save the trained network where `evaluate` and `predict` will look for it."""
     save_model(run.checkpoint_path, model)
 
 
@@ -251,9 +252,9 @@ def compare(
 ) -> dict[str, dict[str, Any]]:
     """Train and measure every unfinished variant; write result.json and comparison.png.
 
-    settings: of the variants' runs. measure(model) -> a row of the table.
-    known: further rows, measured before, such as the old network's.
-    tests: the test sets; their classes without images are named under the table.
+    settings: the settings of the variants' runs. measure(model) -> a row of the table.
+    known: additional rows that have already been measured, such as the old network's.
+    tests: the test sets; classes for which they have no images are named below the table.
     keep(run, model) writes the trained model into the variant's folder.
     """
     results, curves = {name: dict(row) for name, row in (known or {}).items()}, {}
@@ -277,7 +278,7 @@ def compare(
     folder.write_result(results)
     print()
     print_table(results, tests)
-    # If the labels are of other classes, there is no validation, and so no curve.
+    # If the labels belong to other classes, there is no validation and therefore no curve.
     if any(value is not None for curve in curves.values() for value in curve):
         picture = folder.path / "comparison.png"
         plots.save_figure(plot_comparison(curves, title), picture)
@@ -286,7 +287,7 @@ def compare(
 
 
 def print_table(results: Mapping[str, Mapping[str, Any]], tests: Sequence[Any]) -> None:
-    """Print the table, and the classes that its accuracies say nothing about."""
+    """Print the table, and the classes without test images, which its accuracies do not cover."""
     print(table(results))
     for dataset in tests:
         if untested(dataset):
@@ -294,7 +295,7 @@ def print_table(results: Mapping[str, Mapping[str, Any]], tests: Sequence[Any]) 
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The results as text, one line per variant; shares in percent, a missing entry as a hyphen.
+    """The results as text, one line per variant: fractions in percent, missing entries as hyphens.
 
     >>> print(table({"frozen": {"test_accuracy": 0.5, "trained_parameters": 1000}}))
                                   test accuracy  trained parameters
@@ -313,7 +314,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    if value is None or value != value:  # NaN: a share of nothing
+    if value is None or value != value:  # NaN: a fraction of no images
         return "-"
     if name.endswith(("accuracy", "agreement")):
         return f"{value:.2%}"

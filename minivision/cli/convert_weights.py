@@ -2,9 +2,9 @@
 
   minivision convert-weights vgg16.pth vgg16.safetensors --model vgg16
 
-A .pth file is a pickle, which can run code when it is opened. Only weights are read from it, by
-PyTorch itself, which must be installed for this. With --model, names and shapes are compared with
-those of a network. The network then loads the weights by name:
+A .pth file is a pickle, which can run code when it is opened. So PyTorch itself, which must be
+installed for this command, opens the file and reads nothing but weights. With --model, their names
+and shapes are compared with those of a network. The network can then load the weights by name:
 
   from minivision.models import vgg16
   from minivision.nn import skip_init
@@ -14,7 +14,7 @@ those of a network. The network then loads the weights by name:
       model = vgg16()
   model.load_state_dict(load_weights("vgg16.safetensors")[0])
 
-Exit code 1 means that the file was written, but does not fit the network.
+Exit code 1 means that the file was written, but its weights do not fit the network.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from minivision.models import MODELS
 from minivision.nn import Module
 from minivision.nn.weights import save_weights
 
-NAMED = 6  # names in one line
-# Keys under which training programs store the weights, and the prefix that DataParallel adds.
+NAMED = 6  # the most names in one line
+# Keys under which training scripts store the weights, and the prefix that DataParallel adds.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 PARALLEL = "module."
 
@@ -60,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read_pth(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a state_dict that torch.save wrote; 8-bit floats and bfloat16 become float32.
+    """The arrays in a state_dict that torch.save wrote; 8-bit floats and bfloat16 become float32.
 
-    Raises OSError if the file cannot be read, ValueError if PyTorch is missing or the file
-    holds anything but named tensors.
+    Raises OSError if the file cannot be read, and ValueError if PyTorch is missing or the file
+    contains anything but named tensors.
     """
     try:
         path.open("rb").close()
@@ -79,7 +79,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
             f"'{path.stem}.safetensors')\""
         ) from None
     try:
-        # PyTorch warns about pickles that it did not write; they are refused below.
+        # PyTorch warns about pickles that it did not write; they are rejected below.
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -88,7 +88,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
             "because that could run code. Save only the weights: "
             "torch.save(model.state_dict(), 'weights.pth')"
         ) from error
-    except Exception as error:  # other files make its reader fail in many ways
+    except Exception as error:  # PyTorch's reader fails in many ways on other files
         raise ValueError(
             f"{path} is damaged or not a PyTorch file: {' '.join(str(error).split())}"
         ) from error
@@ -113,13 +113,13 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
             tensor = tensor.float()
         try:
             arrays[str(name)] = tensor.detach().numpy()
-        except (RuntimeError, TypeError) as error:  # sparse and quantised ones
+        except (RuntimeError, TypeError) as error:  # sparse and quantised tensors
             raise ValueError(f"{path}: {name} is not a plain array: {error}") from error
     return arrays
 
 
 def report(arrays: Mapping[str, np.ndarray], model: Module, name: str) -> int:
-    """Print which arrays fit the network's; returns 0 if all of them do, else 1."""
+    """Print which arrays match the network's; returns 0 if all of them do, else 1."""
     expected = {key: array.shape for key, array in model.state_dict().items()}
     shared = [key for key in expected if key in arrays]
     fitting = [key for key in shared if arrays[key].shape == expected[key]]
@@ -127,7 +127,7 @@ def report(arrays: Mapping[str, np.ndarray], model: Module, name: str) -> int:
     faults = {
         "missing": [key for key in expected if key not in arrays],
         f"not in {name}": [key for key in arrays if key not in expected],
-        "with another shape": [
+        "with a different shape": [
             f"{key} is {arrays[key].shape}, expected {expected[key]}"
             for key in shared
             if key not in fitting

@@ -1,18 +1,18 @@
 """Train a small network, the student, to imitate a large one, the teacher.
 
-The teacher's outputs say more about an image than its label: what else it might have been. A
-temperature above 1 makes that visible, and the student learns it, with or without labels. The
-same student trained on labels alone is the baseline, and all three networks are compared: size,
-work, time and accuracy.
+The teacher's outputs say more about an image than its label does: they also say which other classes
+it resembles. A temperature above 1 brings this out, and the student learns it, with or without
+labels. As a baseline, the same student is trained on labels alone. The command compares all three
+networks in size, work, time and accuracy.
 
   minivision train --dataset mnist --model lenet5                  a teacher, runs/lenet5-mnist-1
   minivision distill runs/lenet5-mnist-1 --student lenet5_lecture
   minivision distill runs/lenet5-mnist-1 --student lenet5_lecture --no-labels --limit 2000
   minivision distill runs/lenet5-mnist-1 --student lenet5_lecture --temperature 8 --alpha 0.5
 
-The teacher sees each image once, as it is; the student may see it augmented. If the images have
-other classes than the teacher, distil with --no-labels: the student then predicts the teacher's
-classes, and `minivision transfer` gives it the new ones.
+The teacher sees each image once, without augmentation; the student may see it augmented. If the
+classes of the images are not the teacher's, distil with --no-labels: the student then predicts the
+teacher's classes, and `minivision transfer` can teach it the new ones.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "no_labels": False, "augment": "none",
 }  # fmt: skip
 USUAL_ALPHA = 0.1
-TIMED = 30  # images, timed one at a time; the median is reported
+TIMED = 30  # images timed one at a time, of which the median is reported
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--alpha", type=float, help="weight of the labels, 0 to 1 (default: 0.1)")
     add(
         "--no-labels", action="store_true", default=None,
-        help="learn from the teacher's outputs alone; labels are used only for measuring",
+        help="learn from the teacher's outputs alone; use labels only to measure accuracy",
     )  # fmt: skip
     add("--augment", metavar="POLICY", help=f"names joined by +, from {', '.join(STEPS)}")
     parser.epilog = EXPLAINED
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> None:
     fit = trainer(settings, device, validate)
 
     def labels_alone(run: Run) -> tuple[Module, History]:
-        """train the student on the labels, the baseline"""
+        """train the student on the labels alone, as a baseline"""
         student, loss = build_model(settings), watched(classification_loss, len(known))
         return student, fit(student, images, loss, Adam(student.parameters(), lr), run=run)
 
@@ -160,7 +160,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def ratio_in_words(ratio: float, what: str) -> str:
-    """How much the student needs of something, compared with the teacher.
+    """How much of something the student needs, compared with the teacher.
 
     >>> ratio_in_words(0.123, "parameters"), ratio_in_words(7.86, "milliseconds")
     ('12% of the parameters', '7.9 times as many milliseconds')
@@ -169,7 +169,7 @@ def ratio_in_words(ratio: float, what: str) -> str:
 
 
 def cost(model: Any) -> dict[str, Any]:
-    """Parameters, multiply-adds per image, and the median time for one image alone, on the CPU."""
+    """Parameters, multiply-adds per image, and the median time for a single image on the CPU."""
     counted, times = summary(model), []
     image = Tensor(np.zeros((1, *counted.input_shape), np.float32))
     model.to("cpu").eval()

@@ -2,8 +2,8 @@
 
   minivision evaluate runs/lenet5-digits-1
 
-The dataset and the preprocessing are the run's own. If the run used your own images, it measures
-with those set aside for testing, and says which of them are missing, changed or new.
+The dataset and the preprocessing are those of the run. If the run used your own images, the command
+uses the ones that were set aside for testing, and says which of them are missing, changed or new.
 """
 
 from __future__ import annotations

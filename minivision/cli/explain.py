@@ -1,12 +1,13 @@
-"""What is a prediction based on? Draws a page of pictures for each image file.
+"""What is a prediction based on? Draw a page of pictures for each image file.
 
   minivision explain runs/lenet5-digits-1 seven.png
   minivision explain runs/lenet5-digits-1 seven.png --class 1 --out why_not_one.png
 
 The images are prepared as in `predict`. The page shows the network's input and its likeliest
-classes; which pixels change the score (saliency); where the last convolution supports the class
-(Grad-CAM); how the probability changes when a patch covers a part (occlusion); and the feature
-maps of that layer that matter most. Without --out it is written into the run's folder.
+classes, the pixels that change the score (saliency), where the last convolution finds evidence for
+the class (Grad-CAM), how the probability changes when a patch covers part of the image (occlusion),
+and the feature maps of that convolution that matter most. Without --out, the page is written into
+the run's folder.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def class_number(classes: Sequence[str], asked: str | None) -> int | None:
-    """The number of a class given by its name, or by its number if no class has that name."""
+    """The number of a class, given by its name, or by its number if no class is called that."""
     if asked is None:
         return None
     if asked in classes:
@@ -84,7 +85,7 @@ def class_number(classes: Sequence[str], asked: str | None) -> int | None:
 
 
 def in_words(probabilities: np.ndarray, whole: float, name: str) -> str:
-    """Describe the effect of covering the image in words.
+    """Describe in words how covering parts of the image changes the probability.
 
     >>> in_words(np.array([[0.9, 0.25]]), 0.95, "ring")
     'a patch changes the probability of ring from 95.0% to between 25.0% and 90.0%'

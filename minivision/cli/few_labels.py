@@ -1,8 +1,8 @@
-"""Shared code of the commands with few labels: labelled and unlabelled images, and transforms.
+"""Code shared by the commands for few labels: labelled and unlabelled images, and transforms.
 
-There are two ways to say which images have labels: your own folders (--labelled, --unlabelled), or
-a built-in dataset with all labels but a few put aside (--labels). The second shows how often
-pseudo-labels are right.
+There are two ways to say which images have labels. Either give two folders of your own (--labelled,
+--unlabelled), or use a built-in dataset and hide all but a few of its labels (--labels); the hidden
+labels then show how often pseudo-labels are right.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from minivision.transforms import Compose, RandAugment, from_description
 class FewLabels(NamedTuple):
     """The images of a command, and the transforms for them."""
 
-    splits: Splits  # with the labelled images as the training part
+    splits: Splits  # the training split has the labelled images
     unlabelled: Any
     truth: np.ndarray | None  # labels (M,) of the unlabelled images, if they are known
     settings: RunSettings
@@ -83,7 +83,7 @@ SHARED: dict[str, Any] = {
 
 
 def ask(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]) -> Run:
-    """The folder of results; ValueError unless the options say which images have no labels."""
+    """The results folder; ValueError unless the options say which images have no labels."""
     if not arguments.resume and (arguments.unlabelled is None) == (arguments.labels is None):
         raise ValueError(
             "give either --unlabelled FOLDER (your own images) or --labels N (keep N labels and "
@@ -98,7 +98,7 @@ def ask(arguments: argparse.Namespace, command: str, defaults: Mapping[str, Any]
 
 
 def few_labels(folder: Run) -> FewLabels:
-    """The images named in the folder's settings, and weak and strong augmentation for them."""
+    """The images named in the folder's settings, with weak and strong augmentation for them."""
     settings = folder.settings
     images = images_of(folder, settings["labelled"], settings["model"])
     splits = images.splits

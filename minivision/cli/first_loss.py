@@ -1,8 +1,9 @@
 """Check the first loss: an untrained network should not be sure of anything.
 
 A network that gives each of K classes the probability 1/K has a cross-entropy of log K. Random
-scores of a usual size cost a little more. A first loss far above that means that wrong classes get
-probabilities of almost 1, and the first steps must undo that, if they do not make it worse.
+scores of the usual size make it a little larger. If the first loss is far above log K, some wrong
+classes have probabilities of almost 1, and the first training steps have to correct this, or else
+make it worse.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from minivision.tensor import Tensor
 from minivision.training import Batch
 from minivision.training.loop import Loss
 
-# The right class got exp(-10), or 1/22,000, of its fair share of 1/K. For 2 to 100 classes of drawn
-# shapes, the small networks start up to 6.3 above log K; with bytes from 0 to 255 instead of
-# standardised pixels 11 to 640 above it, unless batch normalization hides the mistake.
+# At this margin the correct class has exp(-10), or 1/22,000, of its fair share of 1/K. On drawn
+# shapes with 2 to 100 classes, the small networks start at most 6.3 above log K. With bytes from 0
+# to 255 instead of standardised pixels, they start 11 to 640 above it, unless batch normalization
+# hides the mistake.
 FAR = 10
 
 
 def watched(loss: Loss, classes: int) -> Loss:
-    """The same loss, with a printed note if a run's first loss is far above log K.
+    """The same loss, except that a note is printed if a run's first loss is far above log K.
 
-    The loss is unchanged. A resumed run starts with a later batch, so it prints nothing. Losses
-    other than cross-entropy are not compared: log K says nothing about them.
+    The values of the loss do not change. A resumed run starts from a later batch, so it prints
+    nothing. Losses other than cross-entropy are not checked, because log K means nothing for them.
     """
 
     def look_and_pass_on(model: Module, batch: Batch) -> tuple[Tensor, Mapping[str, Any]]:
@@ -43,7 +45,7 @@ def watched(loss: Loss, classes: int) -> Loss:
 
 
 def tell(loss: float, classes: int) -> None:
-    """Print the note if it is needed; for an infinite loss, `fit` raises a more detailed error.
+    """Print the note if necessary; if the loss is infinite, `fit` raises a more detailed error.
 
     >>> tell(2.9, 10)
     >>> tell(135.0, 4)  # doctest: +ELLIPSIS

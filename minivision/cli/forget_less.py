@@ -1,16 +1,17 @@
-"""Teach an old network a new task without losing the old one.
+"""Teach a trained network a new task without losing the old one.
 
 Training on new images alone pulls the weights away from what the old task needs. Learning without
-forgetting records the old network's outputs for the new images before anything changes, and trains
-its old head to keep them while a new head learns. It is compared with three baselines: training
-the new head alone, plain fine-tuning, and training jointly with the old images.
+forgetting records the old network's outputs for the new images before any weight changes, and then
+trains the old head to keep producing them while a new head learns the new task. The command
+compares this method with three baselines: training only the new head, plain fine-tuning, and
+training jointly with the old images.
 
-  minivision train --dataset my_birds                                 an old network
+  minivision train --dataset my_birds                                 the old network
   minivision forget-less runs/lenet5-my_birds-1 --dataset my_beetles  both, in one network
   minivision forget-less … --old-weight 3                             give the old task more weight
 
-The old images are needed to measure what was forgotten, and for joint training. If they are
-gone, both are left out. Each task has its own head:
+The old images are needed only for joint training and to measure how much was forgotten. If they are
+no longer available, these two steps are skipped. Each task has its own head. To use the old one:
 minivision predict runs/NAME/learning-without-forgetting/old IMAGE.
 """
 
@@ -109,15 +110,15 @@ def run(arguments: argparse.Namespace) -> None:
         return model, history
 
     def feature_extraction(run: Run) -> tuple[MultiHead, History]:
-        """train a new head and nothing else"""
+        """train the new head and nothing else"""
         return train(new_model(), lwf_loss({}), epochs + warm_up, 0, run)
 
     def fine_tuning(run: Run) -> tuple[MultiHead, History]:
-        """train the backbone and a new head, without regard to the old task"""
+        """train the backbone and the new head, with no regard for the old task"""
         return train(new_model(), lwf_loss({}), warm_up, epochs, run)
 
     def learning_without_forgetting(run: Run) -> tuple[MultiHead, History]:
-        """train the backbone and both heads, with the recorded old outputs"""
+        """train the backbone and both heads, using the recorded outputs of the old network"""
         model = new_model()
         outputs = {"old": record_responses(model.task("old"), images)}
         loss = lwf_loss(outputs, options["temperature"], options["old_weight"])
@@ -133,7 +134,7 @@ def run(arguments: argparse.Namespace) -> None:
         both = JointBatches([loader(old_splits.train, as_new, "training"), images])
 
         def joint_training(run: Run) -> tuple[MultiHead, History]:
-            """train the backbone and both heads, with the old images"""
+            """train the backbone and both heads, using the old images as well"""
             model, N = new_model(), epochs + warm_up
             rule = optimizer(model, settings)
             return model, fit(
@@ -181,14 +182,14 @@ def optimizer(part: Any, settings: RunSettings) -> SGD:
 
 
 def as_training(preprocessing: dict[str, Any]) -> dict[str, Any]:
-    """The same preprocessing, without augmentation in training."""
+    """The same preprocessing, but without augmentation in training."""
     return preprocessing | {"training": preprocessing["dataset"]}
 
 
 def old_images(run: Run, settings: RunSettings) -> Splits | None:
-    """The old task's images, or None, with a note, if they can no longer be read.
+    """The old task's images; if they can no longer be read, print a note and return None.
 
-    Raises ValueError if they can be read, but are not those that the old network was trained on.
+    Raises ValueError if they can be read, but are not the ones that the old network was trained on.
     """
     try:
         return run_images(settings, run.path, unchanged=TRAINED).splits

@@ -3,9 +3,9 @@
   minivision gradcheck                     every function, 20 random geometries each
   minivision gradcheck conv2d tanh -n 200
 
-Each function is run in float64 on random shapes; its gradient is compared with central differences
-along random directions, with a random incoming gradient. The page in functional/ is checked; a row
-such as "conv2d (fast)" compares its fast form with the page.
+Each function is run in float64 on random shapes, and its gradient is compared with central
+differences along random directions, for a random upstream gradient. This checks the implementation
+in functional/. A row such as "conv2d (fast)" compares the faster implementation in fast/ with it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The images of a command: checked before training, split into parts, and found again later.
+"""The images for a command: checked before training, split, and found again later.
 
-A run on your own images records which images it used (datasets/fingerprint.py). `evaluate`
-measures with the recorded test images, even if files have been added or removed since, and a
-resumed run refuses to train on other images than it began with.
+A run on your own images records which images it used (datasets/fingerprint.py). `evaluate` uses
+the recorded test images, even if files have been added or removed since, and a resumed run refuses
+to train on images other than the ones it started with.
 """
 
 from __future__ import annotations
@@ -21,31 +21,32 @@ from minivision.datasets.file_dataset import File
 from minivision.datasets.fingerprint import NAMED, Changes, changes, fingerprint, stamps
 from minivision.training.settings import RunSettings
 
-# Up to this many bytes of images are decoded once before training, which takes less than a minute,
-# and identified by their contents. Images of a larger dataset are identified by their sizes.
+# If a dataset has at most this many bytes, its images are decoded once before training, which takes
+# less than a minute, and identified by their contents; otherwise, by their sizes.
 CHECKED_BYTES = 2_000_000_000
-TRAINED = ("train", "validation")  # the parts that decide what a run learns
+TRAINED = ("train", "validation")  # the splits that affect what a run learns
 NAMES = {"train": "training", "validation": "validation", "test": "test"}
 
 
 class Images(NamedTuple):
-    """The parts of a dataset, and its record in a run's settings (None for a built-in dataset)."""
+    """The splits of a dataset, and its record in a run's settings (None if it is built in)."""
 
     splits: Splits
-    skipped: dict[str, str]  # names of the files left out -> what is wrong with them
+    skipped: dict[str, str]  # name of a file left out -> what is wrong with it
     record: dict[str, Any] | None
 
 
 def new_images(
     dataset: str, model: str, skip_unreadable: bool, channels: int | None = None
 ) -> Images:
-    """The dataset for a new run; the images of a path get the size that the network expects.
+    """The dataset for a new run; images in a path are resized to what the network expects.
 
-    The images of a path are decoded once, first. Without `skip_unreadable`, a ValueError names
-    unreadable ones (if the dataset is too large for that, training names the first that it
-    meets). With it they are left out.
+    The images in a path are first decoded once. If some are unreadable, they are left out with
+    `skip_unreadable`; without it, a ValueError names them. (If the dataset is too large for this,
+    training names the first unreadable image that it comes across.)
 
-    channels: of an old network's images; ValueError if a built-in dataset has another number.
+    channels: the number that an old network expects; ValueError if a built-in dataset has a
+        different one.
     """
     size = input_size(model)
     if dataset in DATASETS:
@@ -71,7 +72,7 @@ def new_images(
 def found_files(
     images: Iterable[str], left_out: Mapping[str, int], classes: Sequence[str] = ()
 ) -> str:
-    """What was found, by file type, so that files that are not read are noticed.
+    """What was found, by file type, so that the user notices files that are not read.
 
     >>> found_files(["cat/1.jpg", "cat/2.JPG", "dog/1.png"], {".heic": 12}, ["cat", "dog"])
     '3 images (2 .jpg, 1 .png) of 2 classes: cat, dog; not read: 12 .heic'
@@ -85,7 +86,7 @@ def found_files(
 
 
 class Recorded(NamedTuple):
-    """The entries about images in a run's settings, with the names of `RunSettings`."""
+    """The entries about images in a run's settings, named as in `RunSettings`."""
 
     dataset: str
     model: str
@@ -98,10 +99,10 @@ class Recorded(NamedTuple):
 def run_images(
     settings: RunSettings | Recorded, run: Path, unchanged: Sequence[str] = ()
 ) -> Images:
-    """The images that a run's settings name and record; a line is printed if some have changed.
+    """The images that a run's settings name and record; prints a note if test images have changed.
 
-    unchanged: the parts that must not have changed, such as TRAINED, because they will be trained
-        on; ChangedImagesError names the first few images that are missing, changed or new.
+    unchanged: the splits that must not have changed, such as TRAINED, because the run will train on
+        them; ChangedImagesError names the first few images that are missing, changed or new.
 
     Test images that are missing or changed are left out, and new ones are not used.
     """
@@ -128,7 +129,7 @@ def run_images(
     if any(found):
         print(
             f"note: of the {len(record['test'])} test images of {run}, {len(missing)} are missing "
-            f"and {len(changed)} have changed, which are left out; {len(new)} are new and not used "
+            f"and {len(changed)} have changed and are left out; {len(new)} are new and not used "
             f"({found})"
         )
     usable = folders.images().keys() - set(changed)
@@ -139,7 +140,7 @@ def run_images(
 
 
 def untested(dataset: Any) -> list[str]:
-    """The classes without an image in a test set: its accuracy says nothing about them.
+    """The classes without images in a test set, about which its accuracy says nothing.
 
     >>> from minivision.datasets import ArrayDataset
     >>> cats = ArrayDataset(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 0]), ("cat", "dog"))
@@ -151,28 +152,28 @@ def untested(dataset: Any) -> list[str]:
 
 
 def beside_accuracy(untested: Sequence[str]) -> str:
-    """The note after a test accuracy that names the classes without an image, or nothing."""
+    """The note after a test accuracy that names the classes without test images, if any."""
     return f" (no test image of {', '.join(untested)})" if untested else ""
 
 
 class ChangedImagesError(ValueError):
-    """A run would train on other images than it began with."""
+    """A run would train on images other than the ones it started with."""
 
 
 def named_splits(dataset: str, channels: int | None) -> Splits:
-    """The parts of a built-in dataset."""
+    """The splits of a built-in dataset, after checking the number of channels."""
     splits = load_dataset(dataset)
     found = splits.train[0][0].shape[2]
     if channels not in (None, found):
         raise ValueError(
-            f"the images of {dataset} have {found} channels, but the network was trained on "
-            f"images with {channels} (1: grey, 3: red, green and blue)"
+            f"the images of {dataset} have {found} channel{'s' if found > 1 else ''}, but the "
+            f"network was trained on images with {channels} (1: grey, 3: red, green and blue)"
         )
     return splits
 
 
 def checked(folders: ClassFolders, dataset: str, skip_unreadable: bool) -> dict[str, str]:
-    """The unreadable images, to be left out; without `skip_unreadable`, they raise ValueError."""
+    """The unreadable images, to be left out; ValueError names them unless `skip_unreadable`."""
     broken = folders.unreadable()
     if broken and not skip_unreadable:
         named = [f"{name} {reason}" for name, reason in broken.items()][:NAMED]
@@ -186,7 +187,7 @@ def checked(folders: ClassFolders, dataset: str, skip_unreadable: bool) -> dict[
 
 
 def refuse_other_classes(settings: RunSettings | Recorded, now: Sequence[str], run: Path) -> None:
-    """ValueError if the dataset no longer has the classes that the run was trained on."""
+    """Raise ValueError if the dataset no longer has the classes that the run was trained on."""
     then = settings.classes
     if then not in (None, list(now)):
         raise ValueError(
@@ -196,7 +197,7 @@ def refuse_other_classes(settings: RunSettings | Recorded, now: Sequence[str], r
 
 
 def changes_of(folders: ClassFolders, settings: RunSettings | Recorded, part: str) -> Changes:
-    """How a part's images differ from the recorded ones, including new ones that belong to it."""
+    """How a split's images differ from the recorded ones, including new ones that belong to it."""
     record = settings.images or {}
     elsewhere = {name for other in PARTS if other != part for name in record[other]}
     elsewhere |= set(settings.skipped or ())
@@ -209,7 +210,7 @@ def changes_of(folders: ClassFolders, settings: RunSettings | Recorded, part: st
 
 
 def refuse_changes(found: Changes, what: str, run: Path) -> None:
-    """Raise ChangedImagesError if images that a run trains on have changed since it began."""
+    """Raise ChangedImagesError if images that a run trains on have changed since it started."""
     if any(found):
         raise ChangedImagesError(
             f"{what} are not those that {run} started with ({found}); restore them, or start a "

@@ -1,6 +1,6 @@
-"""How a run learns: its first weights, loss, optimizer and schedule.
+"""How a run learns: its initial weights, loss, optimizer and schedule.
 
-Each function turns entries of a run's settings into an argument of `fit`.
+Each function turns entries in a run's settings into an argument for `fit`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from minivision.training.loop import Loss
 from minivision.training.settings import CHOICES, PLATEAU, RunSettings
 
 # Initial learning rates, by prefix of the network's name; the longest match counts. Larger networks
-# need smaller steps: the first step of Adam moves every weight by the learning rate, and so the sum
-# of a unit with thousands of inputs by thousands of times as much.
+# need smaller steps: Adam's first step changes every weight by the learning rate, so the sum in a
+# unit with thousands of inputs may change by thousands of times as much.
 LEARNING_RATES = {
     "": {"adam": 2e-3, "sgd": 5e-3},
     "vgg_small": {"adam": 2e-4, "sgd": 1e-3},
@@ -37,23 +37,24 @@ LEARNING_RATES = {
     "vgg1": {"adam": 1e-4, "sgd": 1e-3},
 }
 MOMENTUM = 0.9
-# Networks whose page has a paper's initialization, for a million images: here they start He-normal.
+# In models/, these networks have the initialization of a paper that used a million training images.
+# Here they start from He-normal weights instead.
 STARTS = dict.fromkeys(("alexnet", "alexnet_caffenet", "alexnet_two_tower"), "he")
 
 
 def start_of(model: str) -> str:
-    """How this network's weights are drawn, unless the command line says otherwise."""
+    """How this network's weights are initialized unless the command line says otherwise."""
     return STARTS.get(model, "paper")
 
 
 def learning_rate(model: str, optimizer: str) -> float:
-    """The initial learning rate of this network, unless the command line gives one."""
+    """The initial learning rate for this network unless the command line gives one."""
     family = max(filter(model.startswith, LEARNING_RATES), key=len)
     return LEARNING_RATES[family][optimizer]
 
 
 def add_learning_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `train` about how the network learns; None means not given."""
+    """Add the options of `train` for how the network learns; None means not given."""
     add = parser.add_argument
     add(
         "--lr", type=positive(float),
@@ -63,24 +64,24 @@ def add_learning_arguments(parser: argparse.ArgumentParser) -> None:
     add("--optimizer", choices=["adam", "sgd"], help="(default: adam)")
     add(
         "--momentum", type=positive(float, zero=True),
-        help="of sgd: the share of the last step added to the next, below 1 (default: 0.9)",
+        help="for sgd: the fraction of the last step added to the next, below 1 (default: 0.9)",
     )  # fmt: skip
     add(
         "--weight-decay", type=positive(float, zero=True),
-        help="add this times the weight to the gradient, which pulls the weights of layers towards "
-        "0; biases and normalization, which hardly overfit, do not decay (default: adam none; sgd "
-        "0.0005, including biases and normalization)",
+        help="add this times the weight to its gradient, which pulls weights towards 0; biases and "
+        "normalization parameters, which hardly overfit, do not decay (default: none for adam; for "
+        "sgd 0.0005, including biases and normalization)",
     )  # fmt: skip
     add(
         "--schedule", choices=CHOICES["schedule"],
-        help="of the learning rate: cosine falls to 0 along half a wave; constant; step divides by "
-        "10 after each third of the epochs; plateau divides by 10 whenever the validation loss has "
-        "had no new best for 4 epochs (default: cosine)",
+        help="for the learning rate: cosine falls to 0 along half a wave; constant never changes; "
+        "step divides by 10 after each third of the epochs; plateau divides by 10 whenever the "
+        "validation loss has not reached a new minimum for 4 epochs (default: cosine)",
     )  # fmt: skip
     add(
         "--class-weights", choices=["balanced"],
-        help="rare classes count as much as frequent ones: cross-entropy's terms are weighted by 1 "
-        "/ the frequency in the training images, with mean 1 (not in validation and test)",
+        help="let rare classes count as much as frequent ones: weight each term of cross-entropy "
+        "by 1 / the class's frequency in training, scaled to mean 1 (not in validation and test)",
     )  # fmt: skip
     add(
         "--patience", type=positive(int),
@@ -89,12 +90,12 @@ def add_learning_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--weights", type=Path, metavar="FILE",
-        help="start from these weights instead of random ones: a .safetensors of convert-weights, "
-        "or a run; the last layer starts fresh if the number of classes differs",
+        help="start from these weights instead of random ones: a run, or a .safetensors file from "
+        "convert-weights; the last layer starts fresh if the number of classes differs",
     )  # fmt: skip
     add(
         "--start", choices=["he", "paper"],
-        help="initial weights: paper, as on the network's page in models/ (AlexNet: its paper's "
+        help="initial weights: paper, as in the network's file in models/ (AlexNet: its paper's "
         "N(0, 0.01²); VGG: torchvision's; most others: He's); or he, He-normal in every layer "
         f"(default: he for {', '.join(STARTS)}; else paper)",
     )  # fmt: skip
@@ -103,10 +104,11 @@ def add_learning_arguments(parser: argparse.ArgumentParser) -> None:
 def begin_from(model: Module, file: str) -> str:
     """Load a network's weights from a file; returns what happened to its last layer, for printing.
 
-    file: a safetensors file of `convert-weights`, or a run's checkpoint. If its number of classes
-        differs, the last layer keeps the weights it was drawn with: a new head.
+    file: a safetensors file from `convert-weights`, or a run's checkpoint. If its number of classes
+        differs, the last layer keeps its random initial weights: it is a new head.
 
-    Raises ValueError if the weights are another network's, OSError if they cannot be read.
+    Raises ValueError if the weights belong to a different network, and OSError if they cannot be
+    read.
     """
     own, weights = model.state_dict(), weights_in(file)
     try:
@@ -122,18 +124,18 @@ def begin_from(model: Module, file: str) -> str:
         model.load_state_dict(weights)
     except ValueError as error:
         raise ValueError(
-            f"--weights: {file} has the weights of another network: {error}"
+            f"--weights: {file} has the weights of a different network: {error}"
         ) from error
-    return "starts fresh, for other classes" if renewed else "is kept"
+    return "starts fresh, for different classes" if renewed else "is kept"
 
 
 def weights_file(path: Path) -> str:
-    """The absolute path of the file given by --weights: itself, or the checkpoint of a run."""
+    """The absolute path of the weights given by --weights: a file, or the checkpoint of a run."""
     return str((path / "checkpoint.safetensors" if path.is_dir() else path).resolve())
 
 
 def sha256(file: str) -> str:
-    """The SHA-256 of a file, used to recognise it later."""
+    """The SHA-256 of a file, by which we recognise it later."""
     try:
         return sha256_of(Path(file))
     except OSError as error:
@@ -152,12 +154,12 @@ def load_first_weights(model: Module, settings: RunSettings) -> None:
 
 
 def check_beginning(settings: RunSettings, labels: np.ndarray) -> None:
-    """Before a run has a folder, reject settings that would fail when training starts."""
+    """Reject settings that would fail at the start of training, before a folder is created."""
     model = build_model(settings, drawn=False)
     if settings.class_weights and getattr(model, "loss", cross_entropy) is not cross_entropy:
         raise ValueError(
             f"--class-weights is for cross-entropy, but {settings.model} is trained with the loss "
-            "of its paper; choose another --model, or leave the option out"
+            "in its paper; choose a different --model, or leave the option out"
         )
     make_loss(settings, labels)
     if settings.weights is not None:
@@ -167,7 +169,7 @@ def check_beginning(settings: RunSettings, labels: np.ndarray) -> None:
 def make_loss(settings: RunSettings, labels: np.ndarray) -> Loss:
     """The network's own loss, or cross-entropy that counts rare classes as much as frequent ones.
 
-    labels: of the training images.
+    labels: the labels of the training images.
     """
     if settings.class_weights is None:
         return classification_loss
@@ -175,9 +177,10 @@ def make_loss(settings: RunSettings, labels: np.ndarray) -> Loss:
 
 
 def balanced(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Weights (K) of the classes: 1 / frequency, scaled to a mean of 1.
+    """The weights (K,) of the classes: 1 / frequency, scaled to a mean of 1.
 
-    Ten times as many cats as dogs make an error on a cat cost a tenth of one on a dog.
+    If there are ten times as many cats as dogs, an error on a cat costs a tenth as much as an error
+    on a dog.
 
     >>> balanced(np.array([0, 0, 0, 1]), ("cat", "dog"))
     array([0.5, 1.5])
@@ -192,14 +195,14 @@ def balanced(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
 
 
 def make_optimizer(settings: RunSettings, model: Module) -> Optimizer:
-    """Adam or SGD; weight decay set by an option leaves out biases and normalization."""
+    """Adam or SGD; with --weight-decay, biases and normalization parameters do not decay."""
     parameters: Any = model.parameters()
     if settings.weight_decay is not None:
         parameters = decay_groups(model, settings.weight_decay)
     if settings.optimizer == "adam":
         return Adam(parameters, settings.lr)
     momentum = MOMENTUM if settings.momentum is None else settings.momentum
-    # Without --weight-decay all parameters decay a little, as in earlier versions.
+    # Without --weight-decay, SGD decays all parameters a little, as in earlier versions.
     return SGD(parameters, settings.lr, momentum, weight_decay=5e-4, nesterov=True)
 
 

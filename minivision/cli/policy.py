@@ -1,29 +1,29 @@
 """Augmentation policies for `--augment` and `--policy`: names joined by plus signs, or a file.
 
   flip+crop+jitter     one after the other, each drawn again for every image
-  flip+crop+cutmix     the last mixes the images of a batch, and their labels
-  best.json            the result of `minivision search-augmentation`, or any description as JSON
+  flip+crop+cutmix     cutmix mixes the images in a batch, and their labels
+  best.json            the result of `minivision search-augmentation`, or any transform as JSON
 
 What each name does, and how strongly (an eighth means an eighth of the shorter side):
 
-  flip            mirrored left and right, half of the time
-  vertical-flip   mirrored top and bottom, half of the time
-  crop            padded with black by an eighth, and cropped to its size at a random place
+  flip            flipped left to right, half of the time
+  vertical-flip   flipped upside down, half of the time
+  crop            padded with black by an eighth, and cropped to its size at a random position
   translate       moved by up to an eighth: another name for what crop does
-  rotate          turned by up to 15 degrees
+  rotate          rotated by up to 15 degrees
   shear           slanted along x and along y, by up to a fifth of a pixel for each pixel
-  affine          turned by up to 10 degrees, moved by up to a tenth, magnified by 0.9 to 1.1 and
+  affine          rotated by up to 10 degrees, moved by up to a tenth, magnified by 0.9 to 1.1 and
                   slanted by up to a tenth, in one map
-  perspective     seen from the side: each corner moves inwards, by up to 15 % of the sides
+  perspective     seen at an angle: each corner moves inwards, by up to 15 % of the sides
   elastic         stretched like rubber: displacements of strength 8, smoothed over 4 pixels
   brightness      every byte times 0.6 to 1.4
   jitter          brightness, contrast and saturation times 0.6 to 1.4, in any order
-  pca-colour      another light: all pixels moved by one colour, drawn along ImageNet's principal
-                  components with AlexNet's sigma of 0.1, some 3 of 255 levels; for RGB only
-  cutout          a square of half the shorter side covered (240 pixels at most), with middle grey,
-                  or with black if the images are grey
-  randaugment     two operations of RandAugment, of magnitude 9 out of 30
-  cutmix          a box of another image pasted in; labels mixed in proportion to the area
+  pca-colour      different light: one colour is added to all pixels, drawn along ImageNet's
+                  principal components with AlexNet's sigma of 0.1, about 3 of 255 levels; RGB only
+  cutout          a square, half as long as the shorter side (240 pixels at most), covered with
+                  middle grey, or with black if the images are grey
+  randaugment     two RandAugment operations of magnitude 9 (out of 30)
+  cutmix          a box from another image pasted in; labels mixed in proportion to the area
   mixup           two images blended, and their labels
 """
 
@@ -62,10 +62,10 @@ def affine(shape: Shape) -> RandomAffine:
 
 
 def cutout(shape: Shape) -> OperationSequence:
-    """The operation of Noisy Student's RandAugment, which covers 4M pixels around a place.
+    """Cutout from Noisy Student's RandAugment, which covers 4M pixels around a random position.
 
-    The batch transform `Cutout` runs after the images are standardised. This one is a step like
-    the others: every command can use it, and `minivision augment` can show it.
+    The batch transform `Cutout` runs after the images are standardised, but this transform is a
+    step like all the others: every command can use it, and `minivision augment` can show it.
     """
     magnitude = min(min(shape[:2]) / 4 / 4, 30)
     fill = 0 if shape[2] == 1 else 128
@@ -76,7 +76,7 @@ def eighth(shape: Shape) -> int:
     return max(1, min(shape[:2]) // 8)
 
 
-# Each entry makes its transform for images of shape (H, W, C).
+# Each entry creates its transform for images of shape (H, W, C).
 STEPS: dict[str, Callable[[Shape], Any]] = {
     "flip": lambda shape: RandomHorizontalFlip(),
     "vertical-flip": lambda shape: RandomVerticalFlip(),
@@ -99,13 +99,13 @@ EXPLAINED = __doc__  # printed at the end of --help
 
 
 class Policy(NamedTuple):
-    """Transforms of single images, and the name of a batch mixer in MIXERS, or None."""
+    """Transforms for single images, and the name of a batch mixer in MIXERS, or None."""
 
     steps: list[Any]
     mixer: str | None = None
 
     def without_mixer(self, option: str) -> list[Any]:
-        """The transforms; ValueError if labels would be mixed, which only `train` can do."""
+        """The transforms; ValueError if there is a mixer, which only `train` can use."""
         if self.mixer:
             raise ValueError(f"{option}: {self.mixer} mixes labels; use it with minivision train")
         return self.steps
@@ -149,7 +149,7 @@ def _read_file(option: str, path: Path) -> list[Any]:
         content = parse_json(f"{option}: {path}", path.read_bytes())
     except OSError as error:
         raise ValueError(f"{option}: {path} cannot be read as JSON: {error.strerror}") from error
-    # The file of a search has other entries besides its policy.
+    # The file written by a search has other entries besides the policy.
     described = content.get("policy", content) if isinstance(content, dict) else content
     try:
         transform = from_description(described)

@@ -2,9 +2,9 @@
 
   minivision predict runs/lenet5-digits-1 seven.png photo_of_a_three.jpg
 
-Images may have any size, and show dark ink on light paper or light on dark: each is prepared as
-the run's training images were. The result is drawn in the terminal and, next to the
-original and the likeliest classes, in predictions.png in the run's folder.
+Images may have any size, and digits may be dark on light or light on dark: each image is prepared
+in the same way as the run's training images. The network's input is drawn in the terminal and also
+in predictions.png in the run's folder, next to the original and the likeliest classes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minivision.functional import softmax
 from minivision.transforms import from_description
 
 SHADES = " .:-=+*#%@"
-MOST_DRAWN = 24  # rows of a picture that is still readable
+MOST_DRAWN = 24  # more rows would make the picture unreadable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,10 +1,11 @@
 """Learn from few labels and many unlabelled images: the network's own predictions serve as labels.
 
 The network predicts the class of an unlabelled image, and then trains on its prediction as if it
-were a label. This moves the border between classes to where there are few images; it also
-reinforces errors, which with very few labels may outweigh the gain. FixMatch labels a weakly
-augmented image, only if it is confident, and trains on a strongly augmented one. The baselines,
-trained on labels alone with either augmentation and as many updates, are always included.
+were a label. This moves the boundaries between classes to where there are few images, but it also
+reinforces errors, which may outweigh the gain if there are very few labels. In FixMatch, the
+network labels a weakly augmented image, but only if it is confident, and trains on a strongly
+augmented version of the same image. Two baselines are always included: they train on labels alone,
+with weak or strong augmentation and the same number of updates.
 
   minivision pseudo-label --labelled mnist --labels 100       60,000 digits, 100 with labels
   minivision pseudo-label --labelled my_few --unlabelled my_many
@@ -76,13 +77,13 @@ def run(arguments: argparse.Namespace) -> None:
         return train(batches, pseudo_label_loss(0), run)
 
     def pseudo_labels(run: Run) -> tuple[Any, History]:
-        """train on all its own predictions too, with a growing weight (Lee 2013)"""
+        """train on all of its own predictions too, with growing weight (Lee 2013)"""
         batches = pseudo_label_batches(labelled(data.weak), unlabelled)
         alpha = ramp(updates // 5, updates)
         return train(batches, pseudo_label_loss(alpha, truth=data.truth), run)
 
     def fixmatch(run: Run) -> tuple[Any, History]:
-        """train on its confident predictions too, for strongly augmented images (Sohn 2020)"""
+        """train on its confident predictions too, with strong augmentation (Sohn 2020)"""
         batches = pseudo_label_batches(labelled(data.weak), unlabelled, data.strong)
         model, history = train(batches, pseudo_label_loss(1.0, threshold, data.truth), run)
         if history[-1].get("mask_rate") == 0:
@@ -104,4 +105,4 @@ def run(arguments: argparse.Namespace) -> None:
     }
     title = f"{settings.model}, {len(splits.train):,} labels"
     compare(folder, variants, settings, measure, title, tests=[splits.test])
-    print(f"each is a run; try: minivision predict {folder.path}/fixmatch IMAGE")
+    print(f"each is saved as a run; try: minivision predict {folder.path}/fixmatch IMAGE")

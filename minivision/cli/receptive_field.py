@@ -1,18 +1,19 @@
-"""Which pixels can a unit of a network see? Prints the receptive field of every layer.
+"""Which pixels can a unit of a network see? Print the receptive field of every layer.
 
   minivision receptive-field lenet5
   minivision receptive-field lenet5 --layer features.3 --unit 0 0
   minivision receptive-field runs/lenet5-digits-1 --layer features.3 --image 7.png --out field.png
 
-MODEL is the name of a network or the folder of a training run. The table has, for every layer, the
-number of units (per map), how many pixels one of them sees, the distance in pixels between the
-fields of neighbouring units, and the centre of the first unit's field, in pixels from the edge
-(the centre of the first pixel is 0.5). One number is for both directions, two are
-vertical x horizontal. After a Flatten or Linear layer a unit has no position and sees everything.
+MODEL is the name of a network or the folder of a training run. For every layer, the table lists the
+number of units (per feature map), how many pixels one unit sees, the distance in pixels between the
+fields of neighbouring units, and the centre of the first unit's field, in pixels from the edge (the
+centre of the first pixel is 0.5). A single number applies to both directions; two numbers are
+vertical x horizontal. After a Flatten or Linear layer, a unit has no position and sees everything.
 
-With --layer and --unit it prints which box of the image that unit sees, and how much of the box is
-padding; with --out it draws the box on an image, and next to it the effective field: how much each
-pixel changes the unit, from the gradient. An untrained network gets random weights for this.
+With --layer and --unit, the command prints which box of the image the unit sees, and how much of
+the box is padding. With --out, it draws the box on an image and, next to it, the effective field:
+how strongly each pixel affects the unit, according to the gradient. For this, a network given by
+name gets random weights.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def network_input(
 ) -> np.ndarray:
     """Turn an image uint8 (h, w, C) into the network's input, float32 (C, H, W).
 
-    With a run, by its preprocessing; without, resized, with mean 0 and standard deviation 1.
+    If there is a run, we use its preprocessing. Otherwise the image is resized and standardised to
+    mean 0 and standard deviation 1.
     """
     if settings is not None:
         return from_description(settings.preprocessing["image"])(image)
@@ -91,15 +93,15 @@ def network_input(
 
 
 def from_black_to_white(x: np.ndarray) -> np.ndarray:
-    """A network's input (C, H, W) as a picture uint8 (H, W, C), or (H, W) if C is not 3."""
+    """A network's input (C, H, W) as a picture uint8: (H, W, 3), or (H, W) if C is not 3."""
     grey = np.moveaxis(x, 0, -1) if len(x) == 3 else x.mean(axis=0)
     span = max(float(np.ptp(grey)), 1e-6)
     return np.round(255 * (grey - grey.min()) / span).astype(np.uint8)
 
 
 def in_a_table(fields: dict[str, ReceptiveField]) -> str:
-    """The table, with one line per layer."""
-    head = ("layer", "kind", "units", "sees", "apart", "first middle")
+    """The table of receptive fields, with one line per layer."""
+    head = ("layer", "kind", "units", "sees", "apart", "first centre")
     rows = [
         (name, f.kind, *(_pair(p) for p in (f.units, f.size, f.jump, f.start)))
         for name, f in fields.items()

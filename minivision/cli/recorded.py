@@ -1,7 +1,7 @@
 """Check the options and results in a command's folder when they are read again.
 
-People edit these files. An error names a missing entry, or one of the wrong type, before
-anything is trained or printed with it.
+People edit these files. If an entry is missing or has the wrong type, an error names it before it
+is used to train or print anything.
 
 You can skip this file on a first reading.
 """
@@ -28,7 +28,7 @@ LISTS: dict[str, Any] = {"curve": int | float | None, "untested_classes": str}  
 
 
 def check_options(file: Path, options: Mapping[str, Any], names: list[str]) -> None:
-    """ValueError if the command line would not accept one of these options of a settings.json."""
+    """Raise ValueError if the command line would not accept an option in a settings.json."""
     for name in names:
         value, least = options[name], None
         kind: Any = str
@@ -50,7 +50,7 @@ def check_options(file: Path, options: Mapping[str, Any], names: list[str]) -> N
 
 
 def result_of(run: Run, *needed: str) -> dict[str, Any]:
-    """The result.json of a finished run; ValueError names an entry that is not a result."""
+    """The result.json of a finished run; ValueError names an entry that is not valid."""
     found = run.read_result()
     for name in (*needed, *found):
         value, kind = found.get(name), LISTS.get(name, int | float | None)

@@ -1,17 +1,18 @@
-"""Search for the augmentation that helps on your data: train with several, keep the best.
+"""Search for the augmentation that helps on your data: train with several and keep the best.
 
   minivision search-augmentation --out searches/digits       13 policies for the bundled digits
   minivision search-augmentation --dataset my_photos --out searches/photos --epochs 20
   minivision search-augmentation --space sequences --budget 20 --out searches/sequences
   minivision train --augment searches/digits/best.json      use the best policy
 
-Each candidate is a new network with the same initial weights, trained on the training images and
+Each candidate is a policy, with which a new network is trained from the same initial weights and
 scored on the validation images; the test images are not used. Candidate 0 has only the baseline
-augmentation, which all share. --space grid tries RandAugment with N = 1, 2, 3 operations and
-magnitude M = 3, 6, 9, 15; --space sequences tries random lists of operations with magnitudes.
+augmentation, which all candidates share. --space grid tries RandAugment with N = 1, 2, 3 operations
+and magnitude M = 3, 6, 9, 15; --space sequences tries random lists of operations with magnitudes.
 
-A search takes as long as its trainings; start with --limit and few epochs. To resume one, run the
-same command again. Small differences may be chance: see the standard error under the table.
+Every candidate takes a full training run, so start with --limit and few epochs. To resume a search,
+run the same command again. Small differences may be due to chance: see the standard error below the
+table.
 
 The folder holds settings.json, candidates.jsonl (one line per candidate), best.json and search.png.
 """
@@ -75,18 +76,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget",
         type=positive(int),
         default=13,
-        help="number of trainings, with the baseline (default: 13)",
+        help="number of training runs, including the baseline (default: 13)",
     )
     add("--space", choices=SPACES, default="grid", help="the policies to try (default: grid)")
     add("--model", default="lenet5", help=f"{', '.join(MODELS)} (default: lenet5)")
-    add("--epochs", type=positive(int), help="epochs per training (default: 20; large sets: 5)")
+    add("--epochs", type=positive(int), help="epochs per candidate (default: 20; large sets: 5)")
     add("--batch-size", type=positive(int), help="images per step (default: 32; large sets: 64)")
     add("--lr", type=positive(float), help="initial learning rate of Adam (default: as in train)")
-    add("--limit", type=positive(int), help="use only N training images, spread over all classes")
+    add("--limit", type=positive(int), help="use only N training images, from all classes")
     add(
         "--baseline", metavar="POLICY",
         help=f"augmentation of every candidate: none, or some of {', '.join(STEPS)}, joined by + "
-        "(default: flip+crop; crop for grey images, because digits must not be mirrored)",
+        "(default: flip+crop, or crop for grey images, because digits must not be flipped)",
     )  # fmt: skip
     add("--seed", type=whole, default=0, help="random seed (default: 0)")
     add(
@@ -96,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="cpu", help="cpu (default), gpu, gpu:N or auto")
     add(
         "--processes", type=positive(int),
-        help="trainings at once (default: one per core; on a GPU one after the other)",
+        help="candidates trained at the same time (default: one per core; on a GPU 1)",
     )  # fmt: skip
     parser.epilog = EXPLAINED
 
@@ -117,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     fill = BLACK if settings["channels"] == 1 else MIDDLE_GREY
     print(
         f"{arguments.model} on {len(trial.train):,} training images of {arguments.dataset}; "
-        f"{arguments.budget} trainings of {trial.epochs} epochs, scored on "
+        f"{arguments.budget} candidates, trained for {trial.epochs} epochs each and scored on "
         f"{len(trial.validation):,} validation images"
     )
     try:
@@ -139,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def images_of(arguments: argparse.Namespace) -> Images:
-    """The images of a new search, or those of the search in --out; changed ones are refused."""
+    """The images for a new search, or those of the search in --out, which must not have changed."""
     dataset, model, file = arguments.dataset, arguments.model, arguments.out / "settings.json"
     if dataset not in DATASETS and file.exists():
         begun = read_object(file)
@@ -157,7 +158,7 @@ def images_of(arguments: argparse.Namespace) -> Images:
 def make_trial(
     arguments: argparse.Namespace, splits: Splits, device: str
 ) -> tuple[Trial, dict[str, Any]]:
-    """The trial that scores a policy, and all settings that affect the score, as plain JSON."""
+    """The trial that scores policies, and all settings that affect a score, as plain JSON."""
     usual = DEFAULTS.get(arguments.dataset, USUAL)
     train = splits.train
     if arguments.limit is not None:
@@ -194,7 +195,7 @@ def make_trial(
     }
     if start_of(arguments.model) != "paper":
         settings["start"] = start_of(arguments.model)
-    if device != "cpu":  # a GPU rounds differently
+    if device != "cpu":  # because a GPU rounds differently
         settings["device"] = "gpu"
     return trial, settings
 
@@ -206,7 +207,7 @@ def in_memory(dataset: Any) -> ArrayDataset:
 
 
 def print_table(found: Sequence[Candidate], images: int) -> None:
-    """Print the candidates from best to worst, and how much of a difference may be chance."""
+    """Print the candidates from best to worst, and the standard error of their accuracies."""
     none = found[0].score
     print("rank  policy                                    validation  vs none")
     ranked = sorted(found, key=lambda candidate: (-candidate.score, candidate.number))
@@ -239,7 +240,7 @@ def save(
         "validation_accuracy": best.score,
         "validation_accuracy_of_none": found[0].score,
         "policy": describe(Compose([*trial.baseline, *added])),
-        "how_to_use": f"{command}; or in Python: from_description(json.load(file)['policy']) of "
+        "how_to_use": f"{command}; or in Python: from_description(json.load(file)['policy']) from "
         "minivision.transforms, before the other transforms of the training images",
     }
     write_atomically(file, json.dumps(content, indent=2).encode() + b"\n")
@@ -249,8 +250,8 @@ def save(
     )
     save_figure(figure, arguments.out / "search.png")
     if best.number == 0:
-        print("no policy was better than none, with this network, budget and seed")
+        print("with this network, budget and seed, no policy was better than none")
     else:
-        print(f"best: {names[best.number]}; it was chosen by this table, so expect less of it "
-              "on the test images")  # fmt: skip
+        print(f"best: {names[best.number]}; since it was chosen by its validation accuracy, expect "
+              "a lower test accuracy")  # fmt: skip
     print(f"see {arguments.out / 'search.png'}; try: {command}")

@@ -1,4 +1,4 @@
-"""Search a folder of your own images for those that look like a picture.
+"""Search a folder of your own images for those that look like a given picture.
 
   minivision search-images photos beach.jpg               the 12 most similar, by both parts
   minivision search-images photos beach.jpg --k 5         fewer
@@ -6,16 +6,16 @@
   minivision search-images photos wall.jpg --parts global texture of the whole image only
   minivision search-images photos a.png b.png --run runs/vgg_small-cifar10-1
 
-No training and no labels are needed: the corners of an image with their surroundings are its local
-part, its local binary patterns the global part. Both use grey levels only, without colour
-and without knowing what an image shows. With --run, a network that you have trained describes the
-images instead, by its last convolution (local) and its last layer but one (global); it finds what
-its training made it tell apart.
+No training and no labels are needed. The description of an image has two parts: the local part
+consists of its corners and their surroundings, the global part of its local binary patterns. Both
+use grey levels only, and know nothing about colour or about what the image shows. With --run, a
+network that you have trained describes the images instead, by its last convolution (local) and its
+second-to-last layer (global); it distinguishes what its training taught it to distinguish.
 
-The folder is searched with all folders in it, and images may have any size. Their descriptions are
-kept there in a file (.minivision-classic.safetensors, or -deep), so the next search only reads
-new and changed images; you may delete it at any time. The images found are printed with their
-distances, which are comparable within one search only, and drawn on a sheet.
+The search includes all subfolders, and images may have any size. Their descriptions are kept in a
+file in the folder (.minivision-classic.safetensors, or -deep), so the next search reads only new
+and changed images; you may delete this file at any time. The command prints the images found with
+their distances, which are comparable only within one search, and draws them on a sheet.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--k", type=int, default=12, help="images per query (default: 12)")
     parser.add_argument(
-        "--parts", choices=LOCAL_WEIGHTS, default="both", help="what to compare (default: both)"
+        "--parts", choices=LOCAL_WEIGHTS, default="both", help="parts to compare (default: both)"
     )
     parser.add_argument(
         "--out",
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PNG",
         help="the sheet (default: found.png)",
     )
-    parser.add_argument("--device", default="auto", help="of the network: cpu, gpu, gpu:N or auto")
+    parser.add_argument("--device", default="auto", help="for the network: cpu, gpu, gpu:N or auto")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _features(arguments: argparse.Namespace) -> Any:
-    """The features that describe an image: classic ones, or those of a run's network."""
+    """The features that describe an image: classic ones, or those from a run's network."""
     if arguments.network is None:
         return ClassicFeatures()
     device = resolve_device(arguments.device)
@@ -118,7 +118,7 @@ def _features(arguments: argparse.Namespace) -> Any:
 
 
 def _report(folder: Path, index: FolderIndex) -> None:
-    """Print how many images there are, and which files are not images."""
+    """Print how many images there are, and which files were skipped."""
     found = found_files(index.names, other_files(folder))
     print(f"{folder}: {found}; {index.described} of the images are new or changed")
     skipped = [f"  {name} {reason}" for name, reason in index.skipped.items()]

@@ -1,9 +1,9 @@
 """Self-training with a noisy student: a network labels images for its successor, again and again.
 
-A teacher learns from the labelled images and labels the others. A student, equal or larger, learns
-from both with noise: augmentation, dropout, stochastic depth. It becomes the teacher of the next.
-The same chain without noise is trained for comparison; the first line of each is the network
-trained on labels alone.
+A teacher learns from the labelled images and labels the others. A student, of the same size or
+larger, learns from both kinds of images, with noise: augmentation, dropout, stochastic depth. This
+student becomes the teacher of the next. The same chain is trained without noise for comparison. The
+first line for each chain is its first teacher, which is trained on labels alone.
 
   minivision self-train --labelled mnist --labels 100 --iterations 3
   minivision self-train --labelled my_few --unlabelled my_many --student vgg_small
@@ -55,17 +55,17 @@ DEFAULTS: dict[str, Any] = SHARED | {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser)
     add = parser.add_argument
-    add("--student", help="the students' network (default: the teacher's, --model)")
+    add("--student", help="the students' network (default: the same as the teacher's, --model)")
     add("--iterations", type=positive(int), help="number of students in a row (default: 2)")
     add("--floor", type=float, help="confidence threshold of pseudo-labels, 0 to 1 (default: 0.3)")
     add(
         "--hard-labels", action="store_true", default=None,
-        help="learn the teacher's predicted classes instead of its probabilities",
+        help="learn from the teacher's predicted classes instead of its probabilities",
     )  # fmt: skip
     add(
         "--unlabelled-augment", metavar="POLICY",
-        help="augmentation of the unlabelled images a student sees; none: the paper's ablation "
-        "(default: that of the labelled ones, with RandAugment)",
+        help="augmentation of the unlabelled images that a student sees; none is the paper's "
+        "ablation (default: the same as for labelled images, plus RandAugment)",
     )  # fmt: skip
     add("--per-class", type=positive(int), help="pseudo-labels per class (default: the mean)")
     add(
@@ -140,7 +140,8 @@ def run(arguments: argparse.Namespace) -> None:
     folder.write_result(rows)
     print()
     print_table(rows, [data.splits.test])
-    print(f"each student is a run; try: minivision predict {folder.path}/student-with-noise IMAGE")
+    print("each student is saved as a run; try: "
+          f"minivision predict {folder.path}/student-with-noise IMAGE")  # fmt: skip
 
 
 def robustness(data: FewLabels, model: Any) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""From settings to objects: build the dataset, the network and the transforms of a run.
+"""From settings to objects: build the dataset, the network and the transforms for a run.
 
-`train` makes the settings; `evaluate` and `predict` rebuild the same objects from the run's
-settings.json, so that a network's input is always prepared as in training.
+`train` creates the settings. `evaluate` and `predict` rebuild the same objects from the run's
+settings.json, so that a network's input is always prepared as it was in training.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ from minivision.transforms import (
 from minivision.transforms.handwriting import extents
 
 LOOKED_AT = 10_000  # images used for the mean and the standard deviation of a training set
-AT_ONCE = 100  # of them in memory
+AT_ONCE = 100  # images in memory at a time
 
 
 def new_network(name: str, classes: int, channels: int, start: str = "paper") -> Any:
-    """The network of this name, with weights drawn from the current generator.
+    """The network with this name, its weights drawn from the current generator.
 
-    start: "paper", as its page in models/ draws them; or "he", He-normal in every layer, with
-        biases of 0. Most pages draw He-normal: then both give exactly the same weights.
+    start: "paper", as in the network's file in models/; or "he", He-normal in every layer, with
+        biases of 0. Most files in models/ use He-normal, and then both give exactly the same
+        weights.
     """
     require_one_of("model", name, MODELS)
     if start == "paper":
@@ -57,26 +58,26 @@ def new_network(name: str, classes: int, channels: int, start: str = "paper") ->
 
 
 def build_model(settings: RunSettings, drawn: bool = True) -> Any:
-    """The untrained network named in a run's settings; if not drawn, its weights must be loaded."""
+    """The untrained network named in a run's settings; without `drawn`, it has no weights yet."""
     with manual_seed(settings.seed) if drawn else skip_init():
         return new_network(settings.model, len(settings.classes), settings.channels, settings.start)
 
 
 def input_size(model: str) -> tuple[int, int]:
-    """The size (H, W) of the images that the network of this name expects."""
+    """The size (H, W) of the images that the network with this name expects."""
     require_one_of("model", model, MODELS)
     H, W = undrawn(model).input_shape[1:]
     return H, W
 
 
 def undrawn(model: str) -> Any:
-    """The network of this name without weights, to read its attributes."""
+    """The network with this name but without weights, for reading its attributes."""
     with skip_init():
         return MODELS[model]()
 
 
 class PixelStatistics(NamedTuple):
-    """A training set's mean and standard deviation per channel (0 to 1), and extent of digits."""
+    """A training set's mean and standard deviation per channel (0 to 1), and its digits' extent."""
 
     mean: np.ndarray  # (C,)
     std: np.ndarray  # (C,)
@@ -84,10 +85,10 @@ class PixelStatistics(NamedTuple):
 
 
 def pixel_statistics(dataset: Any) -> PixelStatistics:
-    """The statistics of 10,000 images, spread over a dataset, with a few in memory at a time.
+    """The statistics of 10,000 images, spread over a dataset, with only a few in memory at a time.
 
-    They come from exact counts of the 256 values of a byte, so the batch size makes no
-    difference.
+    They are computed from exact counts of each of the 256 byte values, so it makes no difference
+    how many images are in memory.
     """
     indices = np.arange(len(dataset))[:: -(-len(dataset) // LOOKED_AT)]
     counts, found = np.zeros(()), []
@@ -107,11 +108,11 @@ def preprocessing(
 ) -> dict[str, Any]:
     """How images become the network's input, as plain JSON for settings.json.
 
-    "dataset": the dataset's images; "training": the same, augmented first; "image": any picture,
-    for `predict`. Pixels are standardised by the training set's mean and standard deviation, over
-    at most 10,000 of its images; a model whose paper gives a range of pixels uses that range, and
-    small images get a black border. old: the standardisation of an old network's images, to be
-    used for its new ones, too.
+    "dataset" is for the dataset's images; "training" is the same, after augmentation; "image" is
+    for any picture, in `predict`. Pixels are standardised by the mean and standard deviation of at
+    most 10,000 training images. If a model's paper specifies a range for the pixels, that range is
+    used instead; small images get a black border. old: the standardisation of a trained network's
+    old images, to be used for the new ones as well.
     """
     mean, std, extent = pixel_statistics(splits.train)
     mean, std = mean.round(4), std.round(4)
@@ -161,7 +162,7 @@ def open_run(path: str | Path) -> tuple[Run, RunSettings]:
 
 
 def to_resume(out: Path | None) -> Path:
-    """The folder given by --out, which --resume needs; an error if there is no run in it."""
+    """The folder given by --out, which --resume needs; ValueError if there is no run in it."""
     if out is None:
         raise ValueError("--resume needs --out FOLDER, the run to continue")
     if not out.is_file() and not (out / "settings.json").exists():
@@ -196,23 +197,23 @@ def save_picture(figure: Any, out: Path | None, usual: Path) -> None:
     try:
         save_figure(figure, out or usual)
     except OSError as error:
-        if out is not None or isinstance(error, FileExistsError):  # a device, say, in its place
+        if out is not None or isinstance(error, FileExistsError):  # such as a device in its place
             raise
-        print(f"the picture was not saved: {error}; choose another place with --out FILE.png")
+        print(f"the picture was not saved: {error}; choose a different path with --out FILE.png")
     else:
         print(f"see {out or usual}")
 
 
 def versions() -> dict[str, str]:
-    """The versions of the libraries that compute a run, for its settings."""
+    """The versions of the libraries that affect a run, for its settings."""
     libraries = ("minivision", "numpy", "opencv-python-headless", "simplejpeg")
     return {"python": python_version(), **{name: version(name) for name in libraries}}
 
 
 def same_version(path: Path, begun: Mapping[str, str]) -> None:
-    """ValueError if a resumed run was begun by another minor version, such as 0.1 instead of 0.2.
+    """Raise ValueError if a run was started by a different minor version (0.1 instead of 0.2).
 
-    begun: the versions that its settings record.
+    begun: the versions recorded in its settings.
     """
     if not isinstance(begun, dict):
         raise ValueError(f"{path / 'settings.json'}: 'versions' is {begun!r:.60}; expected a dict")
@@ -227,7 +228,7 @@ def same_version(path: Path, begun: Mapping[str, str]) -> None:
 
 
 def note_versions(begun: Mapping[str, str]) -> None:
-    """Print a note if a run is resumed with other library versions than it was begun with."""
+    """Print a note if a run is resumed with different library versions."""
     now = {name: number for name, number in versions().items() if name != "python"}
     other = [name for name in now if begun.get(name, now[name]) != now[name]]
     if other:
@@ -236,18 +237,18 @@ def note_versions(begun: Mapping[str, str]) -> None:
 
 
 def same_options(path: Path, given: Mapping[str, Any], begun: Mapping[str, Any]) -> None:
-    """ValueError if a given option differs from the run's; None means not given."""
+    """Raise ValueError if a given option differs from the run's; None means not given."""
     for name, value in given.items():
         if value is not None and value != begun[name]:
             option = "RUN" if name == "run_folder" else f"--{name.replace('_', '-')}"
             raise ValueError(
                 f"{option} is {in_words(value)}, but for {path} it was {in_words(begun[name])}; "
-                "leave it out to continue with --resume, or start again in another folder"
+                "leave it out to continue with --resume, or start again in a new folder"
             )
 
 
 def in_words(value: Any) -> Any:
-    """An option's value in words; for a switch it is None, True or False."""
+    """Describe an option's value in words; a switch is None, True or False."""
     if value is None or value is False:
         return "not given"
     return "given" if value is True else value

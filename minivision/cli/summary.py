@@ -1,12 +1,13 @@
-"""Summarise a network: the outputs of its layers, their weights, work and memory.
+"""Summarise a network: the output, parameters, work and memory of each layer.
 
   minivision summary lenet5
   minivision summary runs/lenet5-digits-1
   minivision summary lenet5 --images 64
 
 MODEL is the name of a network or the folder of a training run. Parameters are the numbers that
-training changes; multiply-adds are those of convolutions and linear layers, for one image; bytes
-kept is what a layer holds from the forward to the backward pass, measured on a real forward pass.
+training changes. Multiply-adds are counted for one image, in convolutions and linear layers. Bytes
+kept are what a layer holds from the forward pass to the backward pass, measured on a real forward
+pass.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from minivision.training.settings import RunSettings
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add MODEL and --input-size, which `receptive-field` has too."""
+    """Add MODEL and --input-size, which `receptive-field` also uses."""
     parser.add_argument("model", metavar="MODEL", help=f"{', '.join(MODELS)}, or a run's folder")
     parser.add_argument(
-        "--input-size", type=positive(int), nargs="+", metavar="N", help="of the images: one "
+        "--input-size", type=positive(int), nargs="+", metavar="N", help="size of the images: one "
         "number for squares, or height and width (default: the size the network was designed for)",
     )  # fmt: skip
 
@@ -55,7 +56,7 @@ def size_of(arguments: argparse.Namespace) -> tuple[int, ...] | None:
 
 
 def find_model(name: str, seed: int | None = None) -> tuple[Network, RunSettings | None]:
-    """A network by its name, weights from this seed or all 0; or a run's network and settings."""
+    """A network by name, with weights from this seed or all 0; or a run's network and settings."""
     if name in MODELS:
         with skip_init() if seed is None else manual_seed(seed):
             return MODELS[name](), None

@@ -1,4 +1,4 @@
-"""Train a network on a dataset and keep everything about the run in one folder.
+"""Train a network on a dataset and save everything about the run in one folder.
 
   minivision train                                    LeNet-5 on the bundled digits, 20 s
   minivision train --dataset mnist --seed 1           60,000 digits (MINIVISION_DATA or download)
@@ -6,13 +6,14 @@
   minivision train --dataset my_photos.tar.gz         the same in one file
   minivision train --dataset cifar10 --augment flip+crop+randaugment   never the same image twice
   minivision train --weights vgg16.safetensors --model vgg16 --dataset my_photos   not from scratch
-  minivision train --epochs 100 --patience 10         until it stops improving
+  minivision train --epochs 100 --patience 10         stop when the validation loss stops improving
   minivision train --out runs/mine --resume           continue a run that was stopped
-  minivision train --out runs/mine --resume --epochs 40    more epochs for a finished run
+  minivision train --out runs/mine --resume --epochs 40    train a finished run for more epochs
 
-The folder holds settings.json, metrics.jsonl (one line per epoch), checkpoint.safetensors,
-result.json (the test set, used once, at the end), curves.png and confusion.png. With --patience the
-checkpoint also has the weights of the best epoch, which are the ones that are tested and used.
+The folder contains settings.json, metrics.jsonl (one line per epoch), checkpoint.safetensors,
+result.json (measured on the test set, which is used once, at the end), curves.png and
+confusion.png. With --patience, the checkpoint also has the weights of the best epoch, and these are
+the weights that are tested and used.
 """
 
 from __future__ import annotations
@@ -80,11 +81,11 @@ from minivision.transforms import RandomTranslate
 
 
 class Defaults(NamedTuple):
-    """The default options for a dataset."""
+    """The default options for training on a dataset."""
 
     epochs: int
     batch_size: int
-    shift: int  # random shifts in pixels, the one augmentation that suits every digit
+    shift: int  # random shifts in pixels, the one augmentation that suits all digits
 
 
 DEFAULTS = {
@@ -115,17 +116,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_learning_arguments(parser)
     add(
         "--shift", type=whole,
-        help="random shifts in pixels (default: digits 2, mnist 1, else 0; with --augment 0)",
+        help="shift images at random by up to N pixels (default: 2 for digits and 1 for mnist if "
+        "there is no --augment, otherwise 0)",
     )  # fmt: skip
     add(
         "--augment", metavar="POLICY",
-        help=f"names joined by +, from {', '.join(NAMES)}; or a search-augmentation file (below)",
+        help=f"names joined by +, from {', '.join(NAMES)} (see below); or a file from "
+        "search-augmentation",
     )  # fmt: skip
     add("--device", default="auto", help="cpu, gpu, gpu:N or auto (default)")
     add("--seed", type=whole, help="random seed (default: 0)")
     add("--out", type=Path, help="the run's folder (default: runs/MODEL-DATASET-N)")
     add("--resume", action="store_true", help="continue the run in --out, with its settings")
-    add("--limit", type=positive(int), help="use only N training images, spread over all classes")
+    add("--limit", type=positive(int), help="use only N training images, from all classes")
     add("--workers", type=whole, help="threads that prepare images (default: 0)")
     add(
         "--skip-unreadable", action="store_true", default=None,
@@ -158,16 +161,17 @@ def run(arguments: argparse.Namespace) -> None:
         name = f"{arguments.model}-{Path(arguments.dataset).resolve().name}"
         folder = Run.create(arguments.out or next_run_path(name), settings.plain())
     with folder.locked():
-        if settings.epochs != folder.settings["epochs"]:  # a finished run that continues
+        if settings.epochs != folder.settings["epochs"]:  # a finished run gets more epochs
             folder.rewrite_settings(settings.plain())
-        folder.result_path.unlink(missing_ok=True)  # of fewer epochs
+        folder.result_path.unlink(missing_ok=True)  # it is the result after fewer epochs
         train(folder, settings, splits, device)
 
 
 def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
-    """The run in --out and its settings, with a larger number of epochs if --epochs gives one.
+    """The run in --out and its settings, with more epochs if --epochs asks for them.
 
-    None for a finished run, after printing its result. Any options given must match the run's.
+    If the run is finished, its result is printed, and None is returned instead of the settings. Any
+    options given must match the run's.
     """
     folder, settings = open_run(to_resume(arguments.out))
     same_version(folder.path, settings.versions)
@@ -175,7 +179,7 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
     epochs, found = arguments.epochs, {}
     if folder.result_path.exists():
         found = result_of(folder, "test_accuracy")
-    # A kill may have left new settings next to the result of fewer epochs.
+    # If the process was killed, the result may still be that of fewer epochs than the settings say.
     early = found.get("stopped_early", False)
     finished = early or found.get("epochs") == settings.epochs
     given = {name: getattr(arguments, name) for name in DECIDED}
@@ -195,8 +199,8 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
                 "with more patience"
             )
         settings = replace(settings, epochs=epochs)
-    elif finished:  # the test set is used once
-        with suppress(OSError), folder.locked():  # which cleans up after a kill
+    elif finished:  # the test set is used only once
+        with suppress(OSError), folder.locked():  # locking cleans up after a killed process
             pass
         absent = beside_accuracy(found.get("untested_classes", []))
         print(f"{folder.path} is finished: test accuracy {found['test_accuracy']:.2%}{absent}")
@@ -207,7 +211,7 @@ def resumed(arguments: argparse.Namespace) -> tuple[Run, RunSettings | None]:
 
 
 def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> None:
-    """The lesson of this file: data, model, optimizer, fit, and one look at the test set."""
+    """The heart of this file: data, model, optimizer, fit, and one look at the test set."""
     classes, epochs, K = settings.classes, settings.epochs, len(settings.classes)
     training = training_images(settings, splits)
     model, stopping = build_model(settings), make_stopping(settings)
@@ -249,7 +253,8 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
     title = f"{settings.model} on {Path(settings.dataset).name}"
     plots.save_figure(plots.plot_history(history, title), folder.path / "curves.png")
     plots.save_figure(plots.plot_confusion(confusion, classes), folder.path / "confusion.png")
-    # Last, because a run with a result counts as finished; one killed before can be resumed.
+    # Write the result last: a run that has one counts as finished, and a run that was killed
+    # earlier can be resumed.
     folder.write_result({**test, **found, "training_seconds": seconds})
     print(
         f"test accuracy {test['test_accuracy']:.2%} on {test['test_images']:,} images it has never "
@@ -259,7 +264,7 @@ def train(folder: Run, settings: RunSettings, splits: Splits, device: str) -> No
 
 
 def training_images(settings: RunSettings, splits: Splits) -> Any:
-    """The images to train on: all of the training part, or as many as --limit allows."""
+    """The images to train on: the whole training split, or as many images as --limit allows."""
     if settings.limit is None:
         return splits.train
     return stratified_split(splits.train, (min(settings.limit, len(splits.train)),))[0]
@@ -277,9 +282,9 @@ def test_result(model: Any, batches: Any, classes: list[str]) -> dict[str, Any]:
 
 
 def make_settings(arguments: argparse.Namespace, images: Images) -> RunSettings:
-    """Everything needed to repeat the run."""
+    """The settings that are needed to repeat the run."""
     usual = DEFAULTS.get(arguments.dataset, USUAL)
-    # A policy given by the user replaces the usual shift.
+    # A policy given by the user replaces the default shift.
     shift = 0 if arguments.augment else usual.shift
     if arguments.shift is not None:
         shift = arguments.shift
@@ -323,5 +328,5 @@ def make_settings(arguments: argparse.Namespace, images: Images) -> RunSettings:
 
 
 def absolute(dataset: str) -> str:
-    """A dataset's name unchanged; a path made absolute."""
+    """The name of a built-in dataset unchanged, or a path made absolute."""
     return dataset if dataset in DATASETS else str(Path(dataset).resolve())

@@ -1,15 +1,16 @@
-"""Give an old network a new task that has few images.
+"""Adapt a trained network to a new task that has few images.
 
-What a network has learned about images helps with other classes, too. Its old head is removed, and
-a new one is trained: alone, on the frozen backbone, or together with the backbone at a low learning
-rate. The baseline is the same network trained from scratch, with as many updates.
+What a network has learned about images also helps with other classes. Its old head is removed, and
+a new one is trained: either alone, on the frozen backbone, or together with the backbone at a low
+learning rate. The baseline is the same network, trained from scratch with the same number of
+updates.
 
-  minivision train --dataset mnist                          an old network, runs/lenet5-mnist-1
+  minivision train --dataset mnist                          the old network, runs/lenet5-mnist-1
   minivision transfer runs/lenet5-mnist-1 --dataset my_letters
   minivision transfer runs/lenet5-mnist-1 --dataset my_letters --layers 3 --hidden 64
 
---layers says how many fully connected layers to remove: the last is the most specific to the old
-classes, and if old and new classes have little in common, removing more may help.
+--layers says how many fully connected layers to remove. The last layer is the most specific to the
+old classes; if the old and new classes have little in common, removing more layers may help.
 """
 
 from __future__ import annotations
@@ -60,12 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--layers", type=positive(int), help="fully connected layers to remove (default: 1)")
     add(
-        "--hidden", type=positive(int), help="units of an adaptation layer (default: no such layer)"
+        "--hidden",
+        type=positive(int),
+        help="units in an adaptation layer (default: no such layer)",
     )
     add(
         "--backbone-rate",
         type=positive(float),
-        help="fine-tuned: the backbone's share of --lr (default: 0.1)",
+        help="fine-tuned: the backbone's learning rate, as a fraction of --lr (default: 0.1)",
     )
     add("--layer-decay", type=positive(float), help="fine-tuned: factor per layer (default: 1)")
     add("--augment", metavar="POLICY", help=f"names joined by +, from {', '.join(STEPS)}")
@@ -82,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     lr, seed = options["lr"], options["seed"]
     old_run, old, network = load_run(options["run_folder"])
     hidden = [options["hidden"]] if options["hidden"] else []
-    cut(network, options["layers"])  # raise now if it cannot be cut there
+    cut(network, options["layers"])  # raises an error now if the network cannot be cut there
     # A network that was transferred before already has a backbone and a head.
     layers = options["layers"] if old.head is None else old.head["layers"]
     splits, settings = new_task(
@@ -100,13 +103,13 @@ def run(arguments: argparse.Namespace) -> None:
     fit = trainer(settings, device, validate)
 
     def headed(network: Any, layers: int) -> BackboneAndHead:
-        with manual_seed(seed, 1):  # other numbers than the backbone's
+        with manual_seed(seed, 1):  # random numbers other than the backbone's
             model = with_new_head(network, K, layers=layers, hidden=hidden)
         model.to(device)
         return model
 
     def scratch(run: Run) -> tuple[BackboneAndHead, History]:
-        """train the same network from scratch, the baseline"""
+        """train the same network from scratch, as a baseline"""
         model = headed(build_model(settings), layers)
         loss, rule = watched(classification_loss, K), Adam(model.parameters(), lr)
         return model, fit(model, images, loss, rule, run=run)
@@ -141,4 +144,6 @@ def run(arguments: argparse.Namespace) -> None:
         variants = {name: variants[name] for name in ("scratch", options["approach"])}
     title = f"{old.model} on {Path(options['dataset']).name}"
     compare(folder, variants, settings, measure, title, tests=[splits.test])
-    print(f"each is a run; try: minivision predict {folder.path}/{list(variants)[-1]} IMAGE")
+    print(
+        f"each is saved as a run; try: minivision predict {folder.path}/{list(variants)[-1]} IMAGE"
+    )

@@ -1,10 +1,10 @@
-"""Datasets: images and labels on the host, from the first file to the network's input batches.
+"""Datasets: images and labels on the host, from files on disk to batches for a network.
 
 In reading order: `dataset` defines what a dataset is; `splits` divides it into training, validation
-and test parts, and `only_classes` selects some classes; `digits` and `shapes` need no download.
-`idx`, `download`, `mnist` and `fashion_mnist` load published datasets; `images`, `file_dataset`,
-`class_folders`, `folder`, `unlabelled` and `archive` load your own, and `cifar` uses them too.
-`loader` makes batches from any of them.
+and test sets, and `only_classes` selects some of its classes; `digits` and `shapes` need no
+download. `idx`, `download`, `mnist` and `fashion_mnist` load published datasets. `images`,
+`file_dataset`, `class_folders`, `folder`, `unlabelled` and `archive` load your own images, and
+`cifar` uses these files too. `loader` makes batches from any dataset.
 
 >>> train, validation, test = load_dataset("digits")
 >>> images, labels = next(iter(DataLoader(train, batch_size=64, shuffle=True)))
@@ -33,7 +33,7 @@ from minivision.datasets.shapes import ShapeDataset, shapes
 from minivision.datasets.splits import Splits, stratified_indices, stratified_split
 from minivision.datasets.unlabelled import WithoutLabels, image_files, unlabelled_folder
 
-# The named datasets. Each is called with data_dir=None or a folder.
+# The built-in datasets. Each function is called with data_dir=None or a folder.
 DATASETS: dict[str, Callable[..., Splits]] = {
     "digits": digits,
     "shapes": shapes,
@@ -52,13 +52,13 @@ def load_dataset(
     channels: int = 3,
     skip: Iterable[str] = (),
 ) -> Splits:
-    """The splits of a named dataset, or of a folder or tar of class folders.
+    """Load the splits of a built-in dataset, or of a folder or tar archive of class folders.
 
-    data_dir: for a name; the folder to search first, before $MINIVISION_DATA and the cache.
+    data_dir: for a built-in dataset, the folder to search before $MINIVISION_DATA and the cache.
     size, channels, skip: for a path; see `ClassFolders.splits`.
 
-    Raises ValueError for an unknown name, a path without a size, or a name with a size. (For a
-    folder with the name of a dataset, write "./digits".)
+    Raises ValueError if the name is unknown, if a path comes without a size, or if a built-in
+    dataset comes with one. (If your folder has the name of a built-in dataset, write "./digits".)
     """
     if name_or_path in DATASETS:
         if size is not None:
@@ -77,7 +77,7 @@ def load_dataset(
 
 
 def open_class_folders(path: str | Path) -> ClassFolders:
-    """The class folders in a folder or tar, to list unreadable files and to split.
+    """Open a folder or tar of class folders, for listing its unreadable files and splitting it.
 
     Raises ValueError if the path is neither, and whatever `open_archive` raises.
     """

@@ -1,9 +1,9 @@
 """Class folders in a tar archive, compressed or not, without unpacking it.
 
-A compressed file can only be read from start to end. So we do that once and keep the members we
-want in memory, as they are in the archive: a JPEG stays a JPEG until its image is needed. Nothing
-is ever written, but a member that would be dangerous to unpack is still an error: an archive with
-such a member cannot be trusted.
+A compressed file can only be read from start to end. So we read it once and keep the members that
+we want in memory, just as they are stored: a JPEG stays a JPEG until its image is needed. We never
+write anything to disk, but a member that would be dangerous to unpack is still an error, because an
+archive with such a member cannot be trusted.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from minivision.datasets.image_formats import may_be_image
 from minivision.datasets.images import MAX_BYTES
 from minivision.datasets.splits import Splits
 
-# The first bytes of a compressed file, and its reader.
+# The first bytes of each kind of compressed file, and its reader.
 COMPRESSIONS: dict[bytes, Callable] = {
     b"\x1f\x8b": gzip.open,
     b"\xfd7zXZ\0": lzma.open,
     b"BZh": bz2.open,
 }
-# How many bytes of one archive may be kept in memory.
+# The most bytes of one archive to keep in memory.
 MAX_ARCHIVE = 4_000_000_000
 # A long name is stored in a separate member before its own; tarfile reads all of it.
 EXTENSIONS = (
@@ -46,9 +46,9 @@ FIRST_BYTES = 64  # enough to see whether a file is an image
 def image_archive(
     path: str | Path, size: tuple[int, int], channels: int = 3, skip: Iterable[str] = ()
 ) -> Splits:
-    """The splits of a tar of class folders; see `ClassFolders.splits`, and `read_members`.
+    """The splits of a tar of class folders; see `ClassFolders.splits` and `read_members`.
 
-    They equal those of a folder with the same files.
+    They are the same as those of a folder with the same files.
     """
     return open_archive(path).splits(size, channels, skip)
 
@@ -69,12 +69,12 @@ def read_members(
     wanted: Callable[[str], bool],
     begins_well: Callable[[bytes], bool] = lambda start: True,
 ) -> dict[str, bytes | None]:
-    """The members of a tar archive, from path to content; None is a folder.
+    """The members of a tar archive: a dict from path to content, which is None for a folder.
 
-    Members without a `wanted` name are dropped, and only the first bytes are kept of those that do
-    not begin well. Hidden members are ignored. Raises ValueError, with the path, for a file that
-    is not a tar, is damaged or truncated, or is too large for memory, and for a member with ".."
-    or an absolute path, a link, a device or a sparse file.
+    Members without a `wanted` name are dropped. If a member does not begin as an image should, only
+    its first bytes are kept. Hidden members are ignored. Raises ValueError, naming the path, if the
+    file is not a tar, is damaged or truncated, or is too large for memory, and if a member has ".."
+    in its path or an absolute path, or is a link, a device or a sparse file.
     """
     members: dict[str, bytes | None] = {}
     total = 0
@@ -100,7 +100,7 @@ def read_members(
                             check_sizes(path, member, total)
                             start += content.read()
                         members["/".join(parts)] = start
-            # Compressed data end with a checksum: read to the end, so that it is verified.
+            # Compressed data end with a checksum. Reading to the end verifies it.
             while stream.read(1 << 20):
                 pass
     except EOFError as error:
@@ -111,7 +111,7 @@ def read_members(
 
 
 class StrictHeader(tarfile.TarInfo):
-    """A strict member header: tarfile alone would treat a broken one as the end of the archive."""
+    """A strict member header; tarfile alone takes a broken one for the end of the archive."""
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> StrictHeader:
@@ -125,12 +125,12 @@ class StrictHeader(tarfile.TarInfo):
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
                 raise
             raise tarfile.ReadError(
-                f"it is damaged, truncated or of another format ({error})"
+                f"it is damaged or truncated, or has a different format ({error})"
             ) from error
 
 
 def checked_parts(path: Path, member: tarfile.TarInfo) -> tuple[str, ...]:
-    """The parts of a member's path; ValueError for a member unsuitable for an image collection."""
+    """The parts of a member's path; ValueError if the member has no place among images."""
     place = PurePosixPath(member.name)
     if place.is_absolute():
         fault = "has an absolute path"
@@ -148,7 +148,7 @@ def checked_parts(path: Path, member: tarfile.TarInfo) -> tuple[str, ...]:
 
 
 def check_sizes(path: Path, member: tarfile.TarInfo, total: int) -> None:
-    """Raise ValueError if a member, or all members together, would fill the memory."""
+    """Raise ValueError if a member, or all members together, would take up too much memory."""
     if member.size > MAX_BYTES:
         raise ValueError(
             f"{path}: the member {member.name} has {member.size:,} bytes; "
@@ -162,7 +162,7 @@ def check_sizes(path: Path, member: tarfile.TarInfo, total: int) -> None:
 
 
 def decompressed(file: Any) -> Any:
-    """The file, or a decompressor for it, chosen by its first bytes."""
+    """The file, or a decompressor for it; the first bytes of the file decide."""
     start = file.read(6)
     file.seek(0)
     if start.startswith(b"PK"):
@@ -174,7 +174,7 @@ def decompressed(file: Any) -> Any:
 
 
 def progress(file: Any, path: Path) -> Any:
-    """The file, with a progress bar on the terminal if reading takes more than two seconds."""
+    """The file, with a progress bar in the terminal if reading takes more than two seconds."""
     length = path.stat().st_size
     description = f"reading {path.name}"
     return tqdm.wrapattr(

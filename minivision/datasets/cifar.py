@@ -1,10 +1,11 @@
-"""CIFAR-10: 60,000 colour photographs of 32x32 pixels, of ten kinds of animals and vehicles.
+"""CIFAR-10: 60,000 colour photographs of 32x32 pixels, showing ten kinds of animals and vehicles.
 
 Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images", chapter 3. Of the 50,000
-for training we set a fixed 5,000 aside for validation; 10,000 are for testing. They were published
-in several forms: we read the binary one, whose records are a byte for the label and 3072 bytes of
-pixels, first all reds, then all greens, then all blues. A third form, of JPEG files, is smaller and
-slightly different, because JPEG loses detail: label results on it "CIFAR-10 (JPEG)".
+training images we set a fixed 5,000 aside for validation; the other 10,000 are for testing. The
+dataset was published in several forms. We read the binary version, in which a record is one byte
+for the label and 3072 bytes of pixels: first all reds, then all greens, then all blues. A version
+made of JPEG files is smaller but slightly different, because JPEG loses detail, so label results on
+it "CIFAR-10 (JPEG)".
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ def cifar10(data_dir: str | Path | None = None) -> Splits:
     """CIFAR-10 as uint8 (32, 32, 3): 45,000 images train, 5,000 validation, 10,000 test.
 
     We look for `cifar-10-binary.tar.gz`, or the six files in it, in each folder and in its
-    sub-folders `cifar10` and `cifar-10-batches-bin`. The archive is verified by its checksum,
-    unpacked files by their lengths and the number of images of each class.
+    subfolders `cifar10` and `cifar-10-batches-bin`. The archive is verified by its checksum,
+    unpacked files by their lengths and the number of images in each class.
 
-    Raises ValueError, with the path, for a file that is damaged or has other content, and OSError
+    Raises ValueError, naming the path, if a file is damaged or has different content, and OSError
     if one is missing and cannot be downloaded.
     """
     files = unpacked_files(data_dir) or archived_files(data_dir)
@@ -58,7 +59,7 @@ def cifar10(data_dir: str | Path | None = None) -> Splits:
 
 
 def unpacked_files(data_dir: str | Path | None) -> dict[str, bytes] | None:
-    """The six files from the first folder that has one of them, or None."""
+    """The six files from the first folder that has any of them, or None."""
     for place in search_folders("cifar10", data_dir):
         for folder in (place, place / "cifar-10-batches-bin"):
             paths = [folder / name for name in FILES]
@@ -67,14 +68,14 @@ def unpacked_files(data_dir: str | Path | None) -> dict[str, bytes] | None:
                 return {str(path): path.read_bytes() for path in paths}
             if len(missing) < len(paths):
                 raise FileNotFoundError(
-                    f"cifar10: {folder} has some of the files of CIFAR-10, but lacks "
+                    f"cifar10: {folder} has some of CIFAR-10's files, but lacks "
                     + ", ".join(missing)
                 )
     return None
 
 
 def archived_files(data_dir: str | Path | None) -> dict[str, bytes]:
-    """The six files in the archive, which is read without unpacking it."""
+    """The six files in the archive, read without unpacking it to disk."""
     path = find_file("cifar10", ARCHIVE, data_dir)
     if path is None:
         refuse_pickles(data_dir)
@@ -86,7 +87,7 @@ def archived_files(data_dir: str | Path | None) -> dict[str, bytes]:
 
 
 def refuse_pickles(data_dir: str | Path | None) -> None:
-    """Raise FileNotFoundError, with advice, if only the Python version of CIFAR-10 is here."""
+    """Raise FileNotFoundError, with advice, if only the Python version of CIFAR-10 is found."""
     for folder in search_folders("cifar10", data_dir):
         for name in ("cifar-10-python.tar.gz", "cifar-10-batches-py"):
             if (folder / name).exists():
@@ -99,7 +100,7 @@ def refuse_pickles(data_dir: str | Path | None) -> None:
 def parse_records(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The images uint8 (N, 32, 32, 3) and labels int64 (N,) in the bytes of one file.
 
-    Raises ValueError for a wrong length or labels above 9; `name` is the file's name in errors.
+    Raises ValueError if the length is wrong or a label is above 9; error messages use `name`.
     """
     N, expected = RECORDS, RECORDS * (1 + 3 * 32 * 32)
     if len(data) != expected:
@@ -116,7 +117,7 @@ def parse_records(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dataset_of(records: list[tuple[np.ndarray, np.ndarray]], name: str) -> ArrayDataset:
-    """The records of some files as one dataset; every class must have equally many images."""
+    """The records of several files as one dataset, after checking that the classes are balanced."""
     images, labels = (np.concatenate(arrays) for arrays in zip(*records, strict=True))
     counts = np.bincount(labels, minlength=len(CLASSES))
     if counts.min() != counts.max():
@@ -131,8 +132,8 @@ def cifar10_jpeg(data_dir: str | Path | None = None) -> Splits:
     """CIFAR-10 (JPEG) as uint8 (32, 32, 3): 45,000 images train, 5,000 validation, 10,000 test.
 
     We look for `cifar10-jpeg.tar.xz`, a tar of class folders, in each folder and in its
-    sub-folder `cifar10-jpeg`; it cannot be downloaded. All images are decoded at once, 184 MB,
-    because every epoch needs all of them.
+    subfolder `cifar10-jpeg`; it cannot be downloaded. All images are decoded in advance, which
+    takes 184 MB, because every epoch needs all of them.
     """
     folders = search_folders("cifar10-jpeg", data_dir)
     for folder in folders:

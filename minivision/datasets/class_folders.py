@@ -1,10 +1,10 @@
-"""Class folders: image files in one folder per class, as a dataset divided into splits.
+"""Class folders: a dataset, divided into splits, from image files in one folder per class.
 
     CLASS/*.png      or      train/CLASS/*.jpg, test/CLASS/…, validation/CLASS/…
 
-The sorted names of the folders are the classes; folders in a class folder belong to that class.
-`folder` and `archive` list the files; this file interprets them. Images are resized to one size,
-because a batch is one array.
+The sorted names of these folders are the classes. A folder inside a class folder belongs to that
+class. `folder` and `archive` list the files, and the code below finds the classes and splits. All
+images are resized to one size, because a batch is one array.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ SUFFIXES = (
     ".avif", ".ppm", ".pgm", ".pbm",
 )  # fmt: skip
 PARTS = ("train", "validation", "test")
-# Common names for the folders of the parts, in upper or lower case.
+# Common names for the folders of the splits; upper or lower case makes no difference.
 PART_NAMES = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "validation": "validation", "valid": "validation", "val": "validation",
 }  # fmt: skip
-# Files of named datasets, by a part of their names.
+# Substrings of file names that identify a built-in dataset.
 KNOWN_FILES = {
     "idx1-ubyte": "--dataset mnist or fashion_mnist",
     "data_batch_": "--dataset cifar10",
@@ -44,13 +44,13 @@ KNOWN_FILES = {
 
 
 class ClassFolders:
-    """Files in class folders: the unreadable images, the files left out, the splits.
+    """Files in class folders: which are unreadable, which are left out, and how they are split.
 
-    where: the function to name in errors; root: the path of the files, also for errors.
-    files: maps names relative to root, such as "train/cat/1.jpg", to files, images or others.
-    folders: names of folders, which may be empty.
+    where: the function to name in error messages; root: the path of the files, also for messages.
+    files: maps names relative to root, such as "train/cat/1.jpg", to files, images or not.
+    folders: the names of all folders, since some may be empty.
 
-    A single folder that contains everything else, as in many archives, is skipped.
+    If everything is inside a single outer folder, as in many archives, that folder is ignored.
 
     >>> import cv2
     >>> grey = cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()
@@ -74,7 +74,7 @@ class ClassFolders:
         self.files = {name.removeprefix(at): file for name, file in files.items()}
         self.folders = {name.removeprefix(at) for name in self.folders if name.startswith(at)}
         self.places = self.places_of_parts()
-        # The names of the images in each class folder of each part, such as "train/cat/".
+        # The names of the images in each class folder of each split, such as "train/cat/".
         self.names: dict[str, list[str]] = {}
         for name in sorted(filter(is_image, self.files), key=in_order):
             at = next((at for at in self.places.values() if name.startswith(at)), "")
@@ -82,7 +82,7 @@ class ClassFolders:
                 self.names.setdefault(f"{at}{self.class_of(name)}/", []).append(name)
 
     def wrapper(self, files: Mapping[str, File]) -> str:
-        """The folder, or nested folders, that contain everything, such as "pets/"; or ""."""
+        """The folder or nested folders around everything else, such as "pets/", or ""."""
         at = ""
         while len(inner := self.folders_in(at)) == 1 and inner[0].lower() not in PART_NAMES:
             beside = any(is_image(name) for name in files if not name[len(at) :].count("/"))
@@ -93,16 +93,16 @@ class ClassFolders:
         return at
 
     def unreadable(self) -> dict[str, str]:
-        """The unusable image files: maps their names to what is wrong.
+        """Map the names of the image files that cannot be read to what is wrong with them.
 
-        Every file is decoded, so that no bad file can stop training later.
+        Every file is decoded now, so that no bad file can stop training later.
         """
         images = self.images()
         found = dict(zip(images, faults(list(images.values())), strict=True))
         return {name: fault for name, fault in found.items() if fault is not None}
 
     def total_bytes(self) -> int:
-        """The total size of all image files in bytes, which `unreadable` has to read."""
+        """The total size in bytes of all the image files, which `unreadable` has to read."""
         return sum(
             len(file.data) if isinstance(file, Member) else file.stat().st_size
             for file in self.images().values()
@@ -110,7 +110,7 @@ class ClassFolders:
         )
 
     def images(self) -> dict[str, File]:
-        """The image files of all splits, by name, in the order of parts, classes and names."""
+        """The image files of all splits by name, ordered by split, class and name."""
         return {
             name: self.files[name]
             for at in self.places.values()
@@ -120,7 +120,7 @@ class ClassFolders:
         }
 
     def left_out(self) -> dict[str, int]:
-        """How many files are unused, by kind: their extension, or images outside class folders."""
+        """Count the unused files by kind: their extension, or images outside class folders."""
         others = self.files.keys() - self.images().keys()
         kinds = Counter(
             "outside class folders" if is_image(name) else kind_of(name) for name in others
@@ -136,11 +136,11 @@ class ClassFolders:
     ) -> Splits:
         """The splits, with images uint8 (H, W, C) of one `size` (H, W), without files in `skip`.
 
-        dealt: the names of the images of each part, to reproduce an earlier split; the default is
-            `deal(skip)`.
+        dealt: the names of the images in each split, to reproduce an earlier division; the default
+            is `deal(skip)`.
 
-        Raises ValueError, with the path, if there are fewer than two classes, a class without
-        images, a class unknown to `train`, or too few images for three parts.
+        Raises ValueError, naming the path, if there are fewer than two classes, if a class has no
+        images or does not occur in `train`, or if there are too few images for three splits.
         """
         check_size(self.where, "size", size)
         if channels not in (1, 3):
@@ -157,11 +157,11 @@ class ClassFolders:
         return Splits(**datasets)
 
     def deal(self, skip: Iterable[str] = ()) -> dict[str, list[str]]:
-        """The names of the images of each part, sorted by class and name, without those in `skip`.
+        """The names of the images in each split, sorted by class and name, without those in `skip`.
 
-        If there is a folder `train`, the folders `test` and `validation` are the other parts. A
-        part without a folder is dealt from the training images, by their names: about a fifth for
-        testing, about a tenth for validation (`deal_by_name`).
+        If there is a folder `train`, the folders `test` and `validation` are the other splits. For
+        a split without a folder of its own, images are taken from the training images according to
+        their names: about a fifth for testing, about a tenth for validation (`deal_by_name`).
         """
         found = {part: self.checked_names(part, set(skip)) for part in self.places}
         at = self.places["train"]
@@ -176,9 +176,10 @@ class ClassFolders:
         return {part: found[part] for part in PARTS}
 
     def deal_by_count(self, skip: Iterable[str] = ()) -> dict[str, list[str]]:
-        """The parts with exactly their share of every class, for images that never change.
+        """Give each split exactly its share of every class, for collections that never change.
 
-        A new image moves others. Version 0.1 dealt all folders this way, and its runs still use it.
+        Adding an image may move others to a different split. Version 0.1 divided all folders in
+        this way, so its runs still need it.
         """
         found = {part: self.checked_names(part, set(skip)) for part in self.places}
         names, cut = found["train"], self.cut()
@@ -192,27 +193,27 @@ class ClassFolders:
         return {part: found[part] for part in PARTS}
 
     def part_of(self, name: str) -> str:
-        """The part that the image of this name belongs to, regardless of the other images."""
+        """The split that the image with this name belongs to, whatever other images there are."""
         at = self.places["train"]
         if not name.startswith(at):
             return PART_NAMES[name.split("/")[0].lower()]
         return part_by_name(name.removeprefix(at), self.cut())
 
     def class_of(self, name: str) -> str:
-        """The class of the image of this name: the first folder, or the first in its part."""
+        """The class of the image with this name: its first folder, or the first in its split."""
         first, second, *_ = name.split("/")
         return first if self.places["train"] == "" else second
 
     def is_direct(self, name: str) -> bool:
-        """Whether an image is in its class folder itself, not in a folder inside it."""
+        """Whether an image is directly in its class folder, not in a folder inside it."""
         return name.count("/") == self.places["train"].count("/") + 1
 
     def cut(self) -> list[str]:
-        """The parts without a folder of their own."""
+        """The splits without a folder of their own."""
         return [part for part in SHARES if part not in self.places]
 
     def places_of_parts(self) -> dict[str, str]:
-        """The folder of each part that has one, such as "Train/"; {"train": ""} if none has."""
+        """The folder of each split that has one, such as "Train/"; {"train": ""} if none has."""
         names = self.folders_in("")
         part_of = {name: PART_NAMES.get(name.lower()) for name in names}
         if not names or (None in part_of.values() and not set(names) & set(PARTS)):
@@ -243,7 +244,7 @@ class ClassFolders:
         return tuple(classes)
 
     def checked_names(self, part: str, skipped: set[str]) -> list[str]:
-        """The names of the images in a part's class folders, sorted; every class has some."""
+        """The sorted names of the images in a split's class folders; ValueError if one is empty."""
         at, classes = self.places[part], self.class_names()
         names: list[str] = []
         place = self.root / at
@@ -258,10 +259,11 @@ class ClassFolders:
             if not found:
                 others = [name for name in self.files if name.startswith(f"{at}{c}/")]
                 only = in_words(Counter(map(kind_of, others)))
+                reason = f", only {only}" if only else ""
                 if inside:
-                    only = f"{len(inside)} that are left out"
+                    reason = f" to use, because all {len(inside)} are left out"
                 raise ValueError(
-                    f"{self.where}: {place / c} has no images{only and f', only {only}'}; "
+                    f"{self.where}: {place / c} has no images{reason}; "
                     f"expected files that end in {', '.join(SUFFIXES)}"
                 )
             names += found
@@ -281,7 +283,7 @@ def in_order(name: str) -> list[str]:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file name is that of an image."""
+    """Whether a file name has the extension of an image."""
     return name.lower().endswith(SUFFIXES)
 
 
@@ -291,7 +293,7 @@ def kind_of(name: str) -> str:
 
 
 def in_words(kinds: Mapping[str, int]) -> str:
-    """How many files there are of each kind.
+    """The number of files of each kind, as text.
 
     >>> in_words({".jpg": 1200, ".png": 3})
     '1,200 .jpg, 3 .png'

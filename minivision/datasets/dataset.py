@@ -1,8 +1,8 @@
-"""What a dataset is, a dataset in memory, and a view of some of its examples.
+"""What a dataset is, datasets that are held in memory, and views of some of their examples.
 
-A dataset has a length, returns `dataset[i] -> (image, label)` with the image uint8 (H, W, C) and
-the label an int, and has the names of its classes. Randomness, floats and batches belong to the
-transforms and the DataLoader.
+A dataset has a length and the names of its classes, and `dataset[i]` returns an image uint8
+(H, W, C) and its label, an int. Randomness, floats and batches are left to the transforms and the
+DataLoader.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import numpy as np
 
 
 class Dataset(Protocol):
-    """The interface of every dataset; nothing has to inherit from this class.
+    """The interface of every dataset; a dataset does not have to inherit from this class.
 
-    `labels` is int64 (N,), and `classes[label]` the name of a label. `batch` returns several
-    examples at once. `in_memory` says that this is a single indexing operation, without file reads.
+    `labels` is int64 (N,), and `classes[label]` is the name of a label. `batch` returns several
+    examples at once; if `in_memory` is true, it does so by one indexing operation, without reading
+    files.
     """
 
     classes: tuple[str, ...]
@@ -35,9 +36,9 @@ class Dataset(Protocol):
 class ArrayDataset:
     """Images uint8 (N, H, W, C) and labels (N,) in memory.
 
-    Labels may be any integers from 0 to len(classes) - 1 and are stored as int64. The arrays are
-    returned as read-only views, so that no user of an image can change the data for others.
-    Raises ValueError if arrays, labels and classes do not fit together.
+    Labels may be of any integer type, from 0 to len(classes) - 1, and are stored as int64. Images
+    are returned as read-only views, so that nobody can change the data by accident. Raises
+    ValueError if images, labels and classes do not fit together.
 
     >>> data = ArrayDataset(np.zeros((2, 4, 5, 1), np.uint8), np.array([1, 0]), ("cat", "dog"))
     >>> image, label = data[0]
@@ -67,15 +68,15 @@ class ArrayDataset:
         return self.images[index], int(self.labels[index])
 
     def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Copies of the images uint8 (B, H, W, C) and labels int64 (B,) at the given indices."""
+        """Copies of the images uint8 (B, H, W, C) and labels int64 (B,) at these indices."""
         return self.images[indices], self.labels[indices]
 
 
 class Subset:
     """Some examples of a dataset, in the order of `indices`; a view, so no image is copied.
 
-    An index may be repeated (as in a bootstrap sample). Raises ValueError unless the indices are
-    integers from 0 to len(dataset) - 1.
+    An index may occur more than once (as in a bootstrap sample). Raises ValueError unless the
+    indices are integers from 0 to len(dataset) - 1.
 
     >>> data = ArrayDataset(np.zeros((3, 4, 5, 1), np.uint8), np.array([1, 0, 1]), ("cat", "dog"))
     >>> dogs = Subset(data, np.flatnonzero(data.labels == 1))
@@ -85,7 +86,7 @@ class Subset:
 
     def __init__(self, dataset: Any, indices: np.ndarray):
         indices = np.asarray(indices)
-        # NumPy makes an empty list float64, but it is a valid subset.
+        # NumPy turns an empty list into float64, but an empty subset is valid.
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
             hint = " (for a mask, use np.flatnonzero(mask))" if indices.dtype == bool else ""
             raise ValueError(
@@ -108,7 +109,7 @@ class Subset:
 
     @property
     def images(self) -> np.ndarray:
-        """The images uint8 (M, H, W, C) of these examples, gathered at each call."""
+        """The images uint8 (M, H, W, C) of these examples, copied on each access."""
         return self.batch(np.arange(len(self)))[0]
 
     def __len__(self) -> int:
@@ -125,7 +126,7 @@ class Subset:
 
 def check_classes(name: str, classes: Any) -> tuple[str, ...]:
     """The names of the classes as a tuple; ValueError unless they are distinct strings."""
-    # A single string would otherwise be read as a sequence of one-letter names.
+    # Otherwise a single string would pass for a sequence of one-letter names.
     classes = (classes,) if isinstance(classes, str) else tuple(classes)
     if len(set(classes)) != len(classes) or not all(isinstance(c, str) for c in classes):
         raise ValueError(f"{name}: classes is {classes!r}; expected distinct strings")

@@ -1,8 +1,9 @@
 """The default dataset: 1,797 real handwritten digits that come with scikit-learn.
 
-They need no download, so every lesson runs on a train, without internet access. They were written
-by 43 people on a tablet and reduced to 8x8 pixels of 17 grey levels (Alpaydin and Kaynak 1998, UCI
-"Optical Recognition of Handwritten Digits", its test part). We enlarge them to MNIST's 28x28.
+They need no download, so the lessons run even without internet access. The digits were written by
+43 people on a tablet and reduced to 8x8 pixels with 17 grey levels (Alpaydin and Kaynak 1998, the
+test set of UCI's "Optical Recognition of Handwritten Digits"). We enlarge them to 28x28 pixels, the
+size of MNIST's.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from minivision.datasets.splits import Splits, stratified_split
 def digits(data_dir: str | Path | None = None) -> Splits:
     """The 1,797 digits as uint8 (28, 28, 1), bright on dark: 1,257 train, 180 validation, 360 test.
 
-    The split is stratified and always the same, so results of different runs can be compared.
-    `data_dir` exists so that all datasets are called the same way; nothing is read from it.
+    The split is stratified and always the same, so the results of different runs are comparable.
+    `data_dir` is unused; it exists so that all datasets are called in the same way.
 
     >>> train, validation, test = digits()
     >>> len(train), len(validation), len(test), train[0][0].shape
@@ -36,11 +37,11 @@ def digits(data_dir: str | Path | None = None) -> Splits:
 
 
 def enlarge(image: np.ndarray) -> np.ndarray:
-    """A digit (8, 8) of values 0 to 16 -> uint8 (28, 28, 1) of values 0 to 255.
+    """A digit (8, 8) with values from 0 to 16 -> uint8 (28, 28, 1) with values from 0 to 255.
 
-    A dark frame of one pixel makes it 10x10, so that strokes end smoothly at the border; cubic
-    interpolation enlarges that three times; one pixel is cut off on every side. The digit occupies
-    the middle 24x24 pixels.
+    We add a dark frame of one pixel, which makes 10x10, so that strokes end smoothly at the border.
+    Cubic interpolation enlarges the result three times to 30x30, and we cut off one pixel on each
+    side. The digit occupies the middle 24x24 pixels.
     """
     framed = np.pad(image, 1).astype(np.float32) * (255 / 16)
     large = cv2.resize(framed, (30, 30), interpolation=cv2.INTER_CUBIC)

@@ -1,8 +1,9 @@
 """Find the files of a dataset on this machine, and download those that are missing.
 
 We look in `data_dir`, in the folder named by the environment variable MINIVISION_DATA, and in the
-user's cache; then we download into the cache. A local copy is valid if its *content* is, however
-it was compressed. An invalid one is reported, never skipped or replaced.
+user's cache; if a file is in none of these, we download it into the cache. A local copy is valid if
+its *content* is right, however it was compressed. An invalid copy is reported, and never skipped or
+replaced.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from pathlib import Path
 
 from minivision.datasets.idx import decompress
 
-TORCHVISION = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw"}  # where it puts files
-MAX_CONTENT = 100_000_000  # bytes, uncompressed; twice the size of the largest of these files
+TORCHVISION = {
+    "mnist": "MNIST/raw",
+    "fashion-mnist": "FashionMNIST/raw",
+}  # where torchvision puts files
+MAX_CONTENT = 100_000_000  # bytes, uncompressed: twice the size of the largest file
 
 
 @dataclass(frozen=True)
 class RemoteFile:
     """A file of a dataset: where it is published, and the checksums that identify it.
 
-    `sha256` is that of the file as downloaded, `md5` that of its uncompressed content, or None if
-    only the published file itself will do.
+    `sha256` is the checksum of the file as downloaded. `md5` is that of its uncompressed content,
+    or None if only the published file itself is acceptable.
     """
 
     name: str
@@ -34,12 +38,12 @@ class RemoteFile:
 
 
 def load_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> bytes:
-    """The uncompressed content of a file of a collection such as "mnist", checked.
+    """The uncompressed content of a file in a collection such as "mnist", after checking it.
 
-    In each folder it may be COLLECTION/NAME or NAME, with or without the extension .gz, with the
-    name used by other distributors, or in the folders that torchvision makes. It is valid if it is
-    the published file or has the same content.
-    Raises ValueError, with the path, for a file that is damaged or has other content, and OSError
+    In each folder the file may be COLLECTION/NAME or NAME, with or without the extension .gz, under
+    the name that other distributors use, or in the folders that torchvision creates. It is valid if
+    it is the published file or has the same content.
+    Raises ValueError, naming the path, if the file is damaged or has different content, and OSError
     if there is no such file and it cannot be downloaded.
     """
     path = find_file(collection, file, data_dir)
@@ -55,13 +59,13 @@ def load_file(collection: str, file: RemoteFile, data_dir: str | Path | None = N
         raise ValueError(
             f"{path} is not the {file.name} of {collection}: its uncompressed content has the MD5 "
             f"checksum {md5}; expected {file.md5}. Replace it, or move it into a folder of its own "
-            "if it belongs to another collection"
+            "if it belongs to a different collection"
         )
     return content
 
 
 def check_published(path: Path, file: RemoteFile) -> None:
-    """Raise ValueError unless a file is, byte for byte, the published one."""
+    """Raise ValueError unless a file is byte for byte the published one."""
     sha256 = sha256_of(path)
     if sha256 != file.sha256:
         raise ValueError(
@@ -77,7 +81,7 @@ def sha256_of(path: Path) -> str:
 
 
 def find_file(collection: str, file: RemoteFile, data_dir: str | Path | None = None) -> Path | None:
-    """The first file of that name in the folders we search, or None. Its content is not read."""
+    """The first file with that name in the folders we search, or None; its content is not read."""
     plain = file.name.removesuffix(".gz")
     dotted = plain.replace("-idx", ".idx")  # such as train-images.idx3-ubyte
     for folder in search_folders(collection, data_dir):
@@ -88,10 +92,11 @@ def find_file(collection: str, file: RemoteFile, data_dir: str | Path | None = N
 
 
 def search_folders(collection: str, data_dir: str | Path | None = None) -> list[Path]:
-    """Where the files of a collection may be on this machine, in search order.
+    """The folders on this machine that may have the files of a collection, in search order.
 
-    The files of a collection such as "fashion-mnist" may be in a folder `fashion-mnist` or
-    `fashion_mnist`, in torchvision's `FashionMNIST/raw`, or in the folder itself.
+    In each folder that we search, the files of a collection such as "fashion-mnist" may be in a
+    subfolder `fashion-mnist` or `fashion_mnist`, in torchvision's `FashionMNIST/raw`, or in the
+    folder itself.
     """
     usual = (collection, collection.replace("-", "_"), TORCHVISION.get(collection, "."), ".")
     names = dict.fromkeys(usual)
@@ -101,9 +106,9 @@ def search_folders(collection: str, data_dir: str | Path | None = None) -> list[
 
 
 def given_folders(data_dir: str | Path | None = None) -> list[Path]:
-    """The folders the user named: `data_dir`, then $MINIVISION_DATA.
+    """The folders that the user named: `data_dir`, then $MINIVISION_DATA.
 
-    Raises ValueError if one of them does not exist: looking elsewhere would hide a typo.
+    Raises ValueError if one of them does not exist, because looking elsewhere would hide a typo.
     """
     named = [("data_dir", data_dir), ("$MINIVISION_DATA", os.environ.get("MINIVISION_DATA"))]
     folders = []
@@ -125,8 +130,8 @@ def cache_folder() -> Path:
 def download(collection: str, file: RemoteFile) -> Path:
     """Download a file into the user's cache and return its path there.
 
-    A failed download is retried twice; the file appears in the cache only if its checksum is
-    right. Raises ValueError for a wrong checksum, and OSError if the server cannot be reached.
+    A failed download is retried twice, and the file is added to the cache only if its checksum is
+    right. Raises ValueError if it is wrong, and OSError if the server cannot be reached.
     """
     import pooch
 

@@ -1,7 +1,8 @@
-"""Fashion-MNIST: 70,000 grey images of clothes, in MNIST's size and file format.
+"""Fashion-MNIST: 70,000 grey images of clothes, with the size and file format of MNIST.
 
 Xiao, Rasul and Vollgraf 2017, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
-Learning Algorithms". It was made because MNIST had become too easy to tell methods apart.
+Learning Algorithms". They made it because MNIST had become too easy to tell good methods from
+better ones.
 """
 
 from __future__ import annotations

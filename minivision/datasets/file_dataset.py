@@ -1,6 +1,6 @@
-"""A dataset of image files, which are read on demand.
+"""A dataset of image files that are read on demand, so that it may be larger than memory.
 
-So it may be larger than memory. The files are on disk or, still compressed, in memory.
+The files are on disk or, still compressed, in memory.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ File = Path | Member
 class FileDataset:
     """Image files and their labels (N,); `[i]` reads a file and resizes it to `size` (H, W).
 
-    A file is a path, or a `Member` of an archive. If the size is None every image keeps its own,
-    for a transform that crops it, such as RandomResizedCrop; then images can only be read one by
-    one, and `batch` raises an error. Raises what `read_image` raises, when an image is read.
+    A file is a path, or a `Member` of an archive. If `size` is None, every image keeps its own
+    size, as needed for a transform such as RandomResizedCrop. Images can then be read only one at a
+    time, and `batch` raises ValueError. Reading an image raises whatever `read_image` raises.
     """
 
     in_memory = False
@@ -75,7 +75,7 @@ class FileDataset:
         return self.resize(image) if self.resize else image, int(self.labels[index])
 
     def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The images uint8 (B, H, W, C) and labels (B,) at the given indices, read one by one."""
+        """The images uint8 (B, H, W, C) and labels (B,) at these indices, read one by one."""
         if self.resize is None:
             raise ValueError(
                 "FileDataset: size is None, and images of different sizes do not fit in one array; "
@@ -90,12 +90,12 @@ class FileDataset:
 
 
 def bytes_of(file: File) -> bytes:
-    """The bytes of a file of either kind."""
+    """The bytes of a file, whether it is a path or a Member."""
     return file.data if isinstance(file, Member) else read_bytes(file)
 
 
 def faults(files: Sequence[File]) -> list[str | None]:
-    """What is wrong with each image file, found by decoding it; None if nothing is."""
+    """Decode each image file to find out what is wrong with it; None if nothing is."""
     with ThreadPool(THREADS) as pool:
         found = pool.imap(fault_of, files, chunksize=16)
         told, total = "checking images", len(files)
@@ -103,7 +103,7 @@ def faults(files: Sequence[File]) -> list[str | None]:
 
 
 def fault_of(file: File) -> str | None:
-    """What is wrong with an image file, as the end of an error message, or None."""
+    """What is wrong with an image file, without the file's name; None if nothing is."""
     try:
         image_from_bytes(bytes_of(file), str(file))
     except (ValueError, OSError) as error:
@@ -112,6 +112,6 @@ def fault_of(file: File) -> str | None:
 
 
 def decoded(dataset: Any) -> ArrayDataset:
-    """All images of a dataset, decoded once into memory: N·H·W·C bytes, but fast batches."""
+    """Decode all images of a dataset into memory: N·H·W·C bytes, in return for fast batches."""
     images, labels = dataset.batch(np.arange(len(dataset)))
     return ArrayDataset(images, labels, dataset.classes)

@@ -1,7 +1,7 @@
 """The images used by a run: names, sizes and checksums, so that no change goes unnoticed.
 
-Training on a test image makes the accuracy too good, and nothing else would reveal it. So a run on
-a folder or an archive of images stores this in its settings:
+If a test image finds its way into training, the test accuracy is too good, and nothing else would
+reveal this. So a run on a folder or an archive of images stores the following in its settings:
 
     {"count": 180, "digest": "1b4f…", "archive_sha256": null,
      "train": {"cat/1.png": "5120 9f3a2b1c", …}, "validation": {…}, "test": {…}}
@@ -25,7 +25,7 @@ NAMED = 5  # images listed in one message
 
 
 def stamps(files: Mapping[str, File], contents: bool = True) -> dict[str, str]:
-    """For each image, its size in bytes and, if `contents`, the CRC-32 of its bytes.
+    """The stamp of each image: its size in bytes and, if `contents`, the CRC-32 of its bytes.
 
     >>> stamps({"cat/1.png": Member("cat/1.png", b"not really")})
     {'cat/1.png': '10 7d27afd0'}
@@ -35,7 +35,7 @@ def stamps(files: Mapping[str, File], contents: bool = True) -> dict[str, str]:
 
 
 def stamp(file: File, contents: bool) -> str:
-    """The stamp of one image file; an unreadable file's differs from all others."""
+    """The stamp of one image file; an unreadable file gets a stamp that no other file has."""
     try:
         if not contents:
             return str(len(file.data) if isinstance(file, Member) else file.stat().st_size)
@@ -46,7 +46,7 @@ def stamp(file: File, contents: bool) -> str:
 
 
 def fingerprint(path: str | Path, parts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """The record of the images at a path: the stamps of each part, their number and digest."""
+    """The record of the images at a path: their number, their digest, and the stamps by split."""
     archive = None
     if Path(path).is_file():
         archive = sha256_of(Path(path))
@@ -55,13 +55,13 @@ def fingerprint(path: str | Path, parts: Mapping[str, Mapping[str, str]]) -> dic
 
 
 def digest(parts: Mapping[str, Mapping[str, str]]) -> str:
-    """The SHA-256 of all names and stamps, sorted, and of the parts they belong to."""
+    """The SHA-256 of all names and stamps, in sorted order, with the splits they belong to."""
     lines = sorted("\0".join((n, s, part)) + "\n" for part in parts for n, s in parts[part].items())
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def check_fingerprint(where: str | Path, record: Any) -> None:
-    """Raise ValueError if the record was not made by `fingerprint`; None means no record."""
+    """Raise ValueError if the record was not made by `fingerprint`; None is accepted."""
     if record is None:
         return
     parts: dict[str, Any] = (
@@ -70,7 +70,7 @@ def check_fingerprint(where: str | Path, record: Any) -> None:
     whole = parts and all(isinstance(part, dict) for part in parts.values())
     try:
         whole = whole and digest(parts) == record.get("digest")
-    except (TypeError, UnicodeError):  # no texts, or no names that a file can have
+    except (TypeError, UnicodeError):  # not strings, or not valid file names
         whole = False
     if not whole:
         raise ValueError(

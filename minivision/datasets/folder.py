@@ -1,8 +1,8 @@
-"""Your own images: a folder on disk with one folder for each class.
+"""Your own images: a folder on disk that contains one folder per class.
 
     PATH/CLASS/*.png      or      PATH/train/CLASS/*.jpg, PATH/test/…, PATH/validation/…
 
-Only names are listed here; the images are read on demand.
+The code below only lists names; the images are read on demand.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def image_folder(
 
 
 def open_folder(path: str | Path) -> ClassFolders:
-    """The class folders in a folder, with the names of all files."""
+    """Open a folder of class folders, and list the names of all files in it."""
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"image_folder: there is no folder {path}")
@@ -34,9 +34,9 @@ def open_folder(path: str | Path) -> ClassFolders:
 
 
 def list_folder(path: Path) -> tuple[dict[str, Path], list[str]]:
-    """The files in and below a folder, by name, and the names of the folders.
+    """The files in a folder and its subfolders by name, and the names of the subfolders.
 
-    Hidden names are left out, and so are links that lead back to a folder containing them.
+    Hidden files and folders are left out, and so are links that lead back to a folder above them.
     """
 
     def refuse(error: OSError) -> None:
@@ -53,5 +53,5 @@ def list_folder(path: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def leads_back(folder: Path) -> bool:
-    """Whether a folder is a link to one of its own parents: following it would never end."""
+    """Whether a folder is a link to one of its own parents, so that following it never ends."""
     return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-MEGABYTE = 1 << 20  # how much is decompressed at a time
+MEGABYTE = 1 << 20  # decompress this much at a time
 # Type code -> the dtype of the numbers: ">" is big-endian, the digit counts bytes.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -29,10 +29,10 @@ def read_idx(path: str | Path) -> np.ndarray:
 
 
 def parse_idx(data: bytes, name: str = "the data") -> np.ndarray:
-    """The array in the bytes of an IDX file, plain or compressed; `name` is its name in errors.
+    """The array in the bytes of an IDX file, plain or compressed; error messages use `name`.
 
-    Raises ValueError for another format, an unknown type, and a length that contradicts the header.
-    At most one byte more is decompressed than the header states.
+    Raises ValueError if the format is a different one, the type is unknown, or the length
+    contradicts the header. At most one byte more than the header states is decompressed.
 
     >>> parse_idx(bytes([0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 3, 7, 8, 9]))
     array([[7, 8, 9]], dtype=uint8)
@@ -56,7 +56,7 @@ def parse_idx(data: bytes, name: str = "the data") -> np.ndarray:
         )
     shape = tuple(np.frombuffer(header, ">u4", axes, offset=4).tolist())
     dtype = np.dtype(TYPES[code])
-    # math.prod, because Python's integers do not overflow if the header is wrong.
+    # We use math.prod because Python's integers cannot overflow, whatever the header says.
     expected = size + math.prod(shape) * dtype.itemsize
     content = decompress(data, name, at_most=expected + 1)
     if len(content) != expected:
@@ -76,8 +76,8 @@ def parse_idx(data: bytes, name: str = "the data") -> np.ndarray:
 def decompress(data: bytes, name: str, at_most: int) -> bytes:
     """The content of a file that may be gzip-compressed, or its first `at_most` bytes.
 
-    Raises ValueError if the compressed data are damaged or end too early. Anything after the first
-    `at_most` bytes is ignored.
+    Raises ValueError if the compressed data are damaged or end too early. Everything after the
+    first `at_most` bytes is ignored.
     """
     if data[:2] != b"\x1f\x8b":
         return data[:at_most]

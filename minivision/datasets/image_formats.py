@@ -1,8 +1,9 @@
-"""Is an image file complete? What PNG, JPEG and BMP headers state, and whether it is true.
+"""Is an image file complete? Compare what a PNG, JPEG or BMP header states with the file.
 
-All three state their size in a header; a file that was truncated, overwritten or given another
-header no longer has as many pixels as it states. `image_size` checks only the structure, which is
-fast; `check_png_pixels` and `check_bmp_pixels` count the pixels. Pillow identifies other formats.
+All three formats state the size of the image in a header. If a file was truncated or overwritten,
+or was given a different header, it no longer has as many pixels as it states. `image_size` checks
+only the structure, which is fast; `check_png_pixels` and `check_bmp_pixels` count the pixels.
+Pillow identifies other formats.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from collections.abc import Iterator
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-# Pillow's warnings concern either harmless faults or faults that raise an error later.
+# Pillow warns only about faults that are harmless or that raise an error later.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
-# The first bytes of a file of each format.
+# The first bytes of a file in each format.
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
 BMP = b"BM"
@@ -47,9 +48,9 @@ AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 ORIENTATION = 0x0112  # the EXIF tag that says how a camera was held
 
-MEGABYTE = 1 << 20  # how much is decompressed at a time
-PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # numbers for each pixel, by the colour type
-# An interlaced PNG is seven small images: the first column and row of each, and its steps.
+MEGABYTE = 1 << 20  # decompress this much at a time
+PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # numbers per pixel, by colour type
+# An interlaced PNG consists of seven small images: the first column and row of each, and its steps.
 ADAM7 = (
     (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
     (0, 1, 1, 2),
@@ -60,7 +61,7 @@ RLE8, RLE4 = 1, 2  # two ways of compressing a BMP
 
 
 def orientation(data: bytes) -> int:
-    """How a camera was held, 1 to 8, as recorded in a JPEG or PNG; 1, upright, if it was not."""
+    """How the camera was held, from 1 to 8, according to a JPEG or PNG; 1 (upright) by default."""
     for notes in exif_notes(data):
         exif = Image.Exif()
         try:
@@ -86,8 +87,8 @@ def exif_notes(data: bytes) -> Iterator[bytes]:
 def image_size(data: bytes) -> tuple[int, int]:
     """The size (H, W) stated in an image file, after checking that the file is complete.
 
-    Raises ValueError with the end of an error message that begins with the file's name, and
-    struct.error if the file ends within a header.
+    Raises ValueError with a message to which the caller prepends the file's name, and struct.error
+    if the file ends within a header.
     """
     if not data:
         raise ValueError("is empty")
@@ -103,9 +104,10 @@ def image_size(data: bytes) -> tuple[int, int]:
 
 
 def opened(data: bytes) -> Image.Image:
-    """An image of another format, identified by Pillow, with its pixels still to be decoded.
+    """Let Pillow open an image in another format, without decoding its pixels yet.
 
-    Raises ValueError, as the end of an error message, that says what the file is instead.
+    If Pillow cannot, raises ValueError with a message that says what kind of file it is, and to
+    which the caller prepends the file's name.
     """
     try:
         return Image.open(io.BytesIO(data), formats=list(OTHER_FORMATS))
@@ -131,7 +133,7 @@ def check_strips(image: Image.Image) -> None:
 
 
 def may_be_image(start: bytes) -> bool:
-    """Whether a file that begins with these (at least 12) bytes may be an image that we read."""
+    """Whether a file that begins with these bytes (at least 12) may be an image we can read."""
     return start.startswith((PNG, JPEG, BMP)) or any(
         begins(start, pattern) for pattern in OTHER_FORMATS.values()
     )
@@ -155,7 +157,7 @@ def png_size(data: bytes) -> tuple[int, int]:
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """A PNG is a list of chunks (length, type, data, checksum): IHDR first, IEND last.
 
-    The type of each, and where its data begin and end.
+    Yields the type of each chunk, and where its data begin and end.
     """
     kind, end = b"", len(PNG) - 4
     while kind != b"IEND":
@@ -173,7 +175,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def check_png_pixels(data: bytes) -> None:
-    """Raise ValueError if a PNG's compressed pixels are broken, too few or too many."""
+    """Raise ValueError if a PNG's compressed pixels are damaged, too few or too many."""
     expected, found = png_pixel_bytes(data), 0
     inflate = zlib.decompressobj()
     try:
@@ -212,10 +214,11 @@ def png_pixel_bytes(data: bytes) -> int:
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
-    """The size in a JPEG that has all scans and an end marker.
+    """The size in a JPEG, after checking that it has all its scans and an end marker.
 
-    A block of 8 x 8 pixels is 64 numbers for each component (brightness, two colours). A scan has
-    some of them; a progressive JPEG even has them bit by bit, the lowest bit, 0, last.
+    A block of 8 x 8 pixels is stored as 64 numbers for each component (brightness and two colours).
+    A scan has some of these numbers. In a progressive JPEG it may even have only some of their
+    bits, and the lowest bit, bit 0, comes last.
     """
     size = None
     missing: dict[int, int] = {}  # how many of the 64 numbers still lack their last bit
@@ -239,9 +242,10 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """A JPEG is a list of segments (FF, marker, length, data), and FF D9 at its end.
+    """A JPEG is a list of segments (FF, marker, length, data) that ends with FF D9.
 
-    The marker of each, and where its data begin and end. A segment DA is followed by a scan.
+    Yields the marker of each segment, and where its data begin and end. After a segment with
+    marker DA comes a scan.
     """
     end = 2
     while True:
@@ -267,7 +271,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def bmp_size(data: bytes) -> tuple[int, int]:
-    """The size in a BMP, which begins with its length; negative height: the top row is first."""
+    """The size in a BMP, after checking the file's length; negative height means top row first."""
     (length,) = struct.unpack_from("<I", data, 2)
     (header,) = struct.unpack_from("<I", data, 14)
     W, H = struct.unpack_from("<HH" if header == OLD_BMP_HEADER else "<ii", data, 18)
@@ -277,7 +281,7 @@ def bmp_size(data: bytes) -> tuple[int, int]:
 
 
 def check_bmp_pixels(data: bytes) -> None:
-    """Raise ValueError if a BMP has fewer or more rows of pixels than it states."""
+    """Raise ValueError if a BMP has fewer or more rows of pixels than its header states."""
     H, W = bmp_size(data)
     length, _, at, header = struct.unpack_from("<IIII", data, 2)
     if header == OLD_BMP_HEADER:
@@ -301,17 +305,18 @@ def check_bmp_pixels(data: bytes) -> None:
             raise ValueError(
                 f"is damaged: a pixel has colour {largest}, but it has only {colours} colours"
             )
-    # The newest kind of header may have a colour profile after the pixels.
+    # With the newest kind of header, a colour profile may follow the pixels.
     profile = struct.unpack_from("<I", data, 130)[0] if header >= 124 else 0
     if (length or len(data)) - profile - at - row * H >= max(row, 4):
         raise ValueError(f"is damaged: it has more than the {H} rows of {row} bytes it states")
 
 
 def check_bmp_runs(data: bytes, at: int, bits: int, H: int, W: int) -> None:
-    """Raise ValueError if the runs of a compressed BMP (count, colour) do not fill its rows.
+    """Raise ValueError if the runs of a compressed BMP do not fill its rows.
 
-    A count of 0 is a command: 0 ends a row, 1 the image, 2 skips columns and rows, and a larger
-    number says how many single colours follow.
+    A run is a pair (count, colour). If the count is 0, the second byte is a command: 0 ends the
+    row, 1 ends the image, 2 skips columns and rows, and a larger number says how many single
+    colours follow.
     """
     x = y = 0
     while y < H and x <= W and at + 2 <= len(data) and data[at : at + 2] != b"\0\1":

@@ -1,10 +1,10 @@
 """Read an image file, and reject broken ones.
 
-OpenCV's `imread` returns None for a missing file and a full-size image for half a photograph, and
-allocates unbounded memory for a lying header; a network would silently train on the result. So we
-check the bytes first: PNG, JPEG and BMP state their size and their end in plain structures. Then
-there must be as many pixels as the header says, and a JPEG is decoded strictly. Other formats are
-read by Pillow.
+OpenCV's `imread` returns None for a missing file, returns a full-size image for half a photograph,
+and allocates unbounded memory if a header lies; a network would silently train on the result. So we
+check the bytes first: PNG, JPEG and BMP files have a simple structure that tells where they end and
+how large the image is. Then we make sure that there are as many pixels as the header says, and
+decode JPEGs strictly. Pillow reads the other formats.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from minivision.datasets.image_formats import (
     png_transparent_grey,
 )
 
-# About 8,000 x 8,000; three bytes each. A larger image in a training set is a mistake.
+# About 8,000 x 8,000, of three bytes each. A larger image in a training set is a mistake.
 MAX_PIXELS = 64_000_000
-MAX_BYTES = 8 * MAX_PIXELS  # the most pixels, each of four 16-bit numbers, not compressed
+MAX_BYTES = 8 * MAX_PIXELS  # uncompressed pixels of four 16-bit numbers each
 DARK = 4096  # 12-bit values, as many scanners write them, look black if read as 16-bit
 
-# EXIF orientations, and what turns the image upright: whether to transpose it, and then a flip,
-# upside down (0), left to right (1), or both (-1).
+# For each EXIF orientation, how to turn the image upright: whether to transpose it, and then
+# whether to flip it upside down (0), left to right (1), or both (-1).
 TURNS = {
     2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1),
     8: (True, 0),
@@ -45,12 +45,13 @@ TURNS = {
 def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
     """The image in a file: uint8 (H, W, 3) in RGB, or (H, W, 1) grey.
 
-    PNG, JPEG, BMP, WebP, TIFF, GIF, AVIF or PPM, whatever the file name's extension; the
-    first image if there are several. 16 bits are scaled to 8; transparent parts become white; a
-    photograph is turned upright by its EXIF tag. Grey is 0.299 R + 0.587 G + 0.114 B, rounded.
+    The file may be a PNG, JPEG, BMP, WebP, TIFF, GIF, AVIF or PPM, whatever its extension; if it
+    has several images, the first is returned. 16 bits are scaled to 8, transparent areas become
+    white, and a photograph is turned upright according to its EXIF tag. Grey is
+    0.299 R + 0.587 G + 0.114 B, rounded.
 
-    Raises FileNotFoundError if there is no file, and ValueError, with the path, if it is empty, of
-    another format, truncated, damaged, or larger than 64 million pixels.
+    Raises FileNotFoundError if there is no such file, and ValueError, naming the path, if the file
+    is empty, truncated, damaged, or in a different format, or has more than 64 million pixels.
     """
     if channels not in (1, 3):
         raise ValueError(f"read_image: channels is {channels!r}; expected 3 (RGB) or 1 (grey)")
@@ -58,7 +59,7 @@ def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
 
 
 def image_from_bytes(data: bytes, name: str, channels: int = 3) -> np.ndarray:
-    """The image in the bytes of a file, as in `read_image`; `name` is its name in errors."""
+    """The image in the bytes of a file, as in `read_image`; error messages use `name`."""
     try:
         check_image_bytes(data)
         image = decode(data)
@@ -87,9 +88,9 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def check_image_bytes(data: bytes) -> None:
-    """Raise ValueError, with the end of an error message, if a file is incomplete or too large.
+    """Raise ValueError, without the file's name, if an image file is incomplete or too large.
 
-    This checks the structure of the file without decoding pixels, so it is fast.
+    This checks the structure of the file without decoding any pixels, so it is fast.
     """
     H, W = image_size(data)
     if H * W > MAX_PIXELS:
@@ -99,7 +100,7 @@ def check_image_bytes(data: bytes) -> None:
 def decode(data: bytes) -> np.ndarray:
     """The image in the bytes of a file, uint8 (H, W, 3) in RGB.
 
-    Raises ValueError, as the end of an error message, if pixels are missing.
+    Raises ValueError, without the file's name, if pixels are missing.
     """
     if data.startswith(JPEG):
         return decode_jpeg(data)
@@ -112,7 +113,7 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def decode_png(data: bytes) -> np.ndarray:
-    """The image in a PNG, which may have 16 bits and transparent parts."""
+    """The image in a PNG, which may have 16 bits and transparency."""
     check_png_pixels(data)
     # Any other flag would silently drop 16 bits and transparency.
     image = decode_by_opencv(data, cv2.IMREAD_UNCHANGED)
@@ -138,7 +139,7 @@ def decode_by_opencv(data: bytes, flag: int) -> np.ndarray:
 
 
 def decode_other(data: bytes) -> np.ndarray:
-    """The image in a file of another format: the first one, if it has several."""
+    """The image in a file of any other format; if it has several, the first one."""
     with opened(data) as image:
         try:
             image.load()
@@ -180,7 +181,7 @@ def on_white(image: np.ndarray) -> np.ndarray:
 
 
 def decode_jpeg(data: bytes) -> np.ndarray:
-    """The image in a JPEG, upright: decoded by OpenCV, which by itself only warns of damage."""
+    """The upright image in a JPEG, decoded so that damage raises an error, not just a warning."""
     try:
         image = simplejpeg.decode_jpeg(data, "RGB", strict=True)
     except ValueError as error:
@@ -194,7 +195,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
 
 
 def upright(image: np.ndarray, data: bytes) -> np.ndarray:
-    """The image turned upright by the EXIF tag in the bytes of its file."""
+    """The image turned upright according to the EXIF tag in its file's bytes."""
     transposed, flip = TURNS.get(orientation(data), (False, None))
     if transposed:
         image = cv2.transpose(image)

@@ -1,10 +1,11 @@
 """The DataLoader: shuffled, augmented batches that are the same however they are computed.
 
-Randomness is keyed, not stored as state: the order depends on (seed, epoch), the augmentation of an
-image on (seed, epoch, index). So batches are the same for any number of threads and after a resume.
-Arrays without augmentation are prepared one batch at a time; everything else image by image,
-optionally in threads. Threads help with files and large images, where OpenCV releases the GIL for
-long; on 28x28 digits nearly all time holds it, and workers=0 is as fast.
+Random choices depend on keys, not on a stored state: the order of the images depends on
+(seed, epoch), and the augmentation of an image on (seed, epoch, index). So the batches are the same
+for any number of threads, and after resuming a run. Arrays without augmentation are prepared one
+batch at a time; everything else is prepared image by image, optionally in threads. Threads help
+with files and large images, because OpenCV releases the GIL for long stretches. With 28x28 digits
+the GIL is held nearly all the time, and workers=0 is just as fast.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from minivision.random import Key, keyed
 from minivision.transforms.checks import kind_of
 from minivision.transforms.pipeline import ToArray
 
-HostBatch = tuple[np.ndarray, ...]  # images, labels and, with_indices, indices
+HostBatch = tuple[np.ndarray, ...]  # images and labels, and also indices if with_indices
 
 
 class DataLoader:
@@ -29,17 +30,18 @@ class DataLoader:
 
     dataset: anything with `len` and `[i] -> (image, label)`.
     batch_size: examples per batch; the last one may be smaller, or is dropped by `drop_last`.
-    shuffle: a new order in every epoch; otherwise the order of the dataset.
+    shuffle: use a new order in every epoch instead of the order of the dataset.
     seed: for the order and for random transforms, 0 or more.
-    transform: called as transform(image, rng); must return float32 (C, H, W). Default ToArray.
-    workers: threads that prepare batches ahead; 0 prepares each on demand, in the caller's thread.
-        Arrays without per-image transforms are always prepared in the caller's thread. OpenCV's
-        own threads are switched off when ours are used (cv2.setNumThreads(0)).
+    transform: called as transform(image, rng); must return float32 (C, H, W). Default: ToArray().
+    workers: threads that prepare batches ahead of time; with 0, each batch is prepared on demand in
+        the caller's thread, as are arrays without per-image transforms in any case. When our
+        threads are used, OpenCV's own are switched off (cv2.setNumThreads(0)).
     with_indices: also yield the indices of the images in the dataset, int64 (N,), so that a loss
         can look up recorded outputs for them.
 
-    `loader(epoch)` is an iterable with a length, always the same for one epoch. In your own loop,
-    `for images, labels in loader`, each pass is the next epoch; the first is epoch 0.
+    `loader(epoch)` is an iterable with a length; for the same epoch it always yields the same
+    batches. In your own loop, `for images, labels in loader`, each pass is the next epoch, starting
+    from epoch 0.
 
     >>> from minivision.datasets.dataset import ArrayDataset
     >>> data = ArrayDataset(np.zeros((5, 8, 9, 1), np.uint8), np.arange(5) % 2, ("even", "odd"))
@@ -94,7 +96,7 @@ class DataLoader:
 
 
 class Epoch:
-    """The batches of one epoch. It can be iterated several times, with the same result."""
+    """The batches of one epoch. Iterating again yields the same batches."""
 
     def __init__(self, loader: DataLoader, epoch: int):
         check_whole("epoch", epoch, 0)
@@ -110,7 +112,7 @@ class Epoch:
         return ((*batch, i) for batch, i in zip(self.batches(), self.index_batches(), strict=True))
 
     def batches(self) -> Iterator[HostBatch]:
-        """Images and labels, prepared in the fastest way."""
+        """Yield images and labels, prepared in the fastest way."""
         loader = self.loader
         in_memory = getattr(loader.dataset, "in_memory", False)
         takes_batches = getattr(loader.transform, "takes_batches", False)
@@ -121,7 +123,7 @@ class Epoch:
         return self.prepare_in_threads()
 
     def index_batches(self) -> list[np.ndarray]:
-        """The indices in the dataset of the examples of each batch."""
+        """For each batch, the indices of its examples in the dataset."""
         N, B = len(self.loader.dataset), self.loader.batch_size
         order = np.arange(N)
         if self.loader.shuffle:
@@ -129,7 +131,7 @@ class Epoch:
         return [order[k * B : (k + 1) * B] for k in range(len(self))]
 
     def prepare_at_once(self, indices: np.ndarray) -> HostBatch:
-        """One indexing operation and one transform for the whole batch."""
+        """Prepare the whole batch by one indexing operation and one transform."""
         images, labels = self.loader.dataset.batch(indices)
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu":
@@ -139,7 +141,7 @@ class Epoch:
         return check_arrays(self.loader.transform(images), 4), labels
 
     def prepare_one_by_one(self, indices: np.ndarray) -> HostBatch:
-        """Each image with its own random generator."""
+        """Prepare each image separately, with its own random generator."""
         images: list[np.ndarray] = []
         labels: list[int] = []
         for index in indices.tolist():
@@ -155,14 +157,14 @@ class Epoch:
         return np.stack(images), np.array(labels, np.int64)
 
     def prepare_image(self, index: int) -> tuple[np.ndarray, int]:
-        """One image float32 (C, H, W) and its label. Errors name the index."""
+        """One image float32 (C, H, W) and its label. Error messages name the index."""
         transform = self.loader.transform
         try:
             image, label = self.loader.dataset[index]
             if not isinstance(label, int | np.integer) or isinstance(label, bool):
                 raise ValueError(f"its label is {label!r:.60}; expected an integer")
             rng = None
-            # A transform that does not say whether it is random may be.
+            # If a transform does not say whether it is random, we assume that it is.
             if getattr(transform, "random", True):
                 rng = keyed(Key.IMAGE, self.loader.seed, self.epoch, index)
             return check_arrays(transform(image, rng), 3), int(label)
@@ -176,7 +178,7 @@ class Epoch:
             ) from error
 
     def prepare_in_threads(self) -> Iterator[HostBatch]:
-        """The same batches in the same order, a few of them prepared ahead in threads."""
+        """The same batches in the same order, with a few of them prepared ahead in threads."""
         workers = self.loader.workers
         cv2.setNumThreads(0)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="minivision-loader")
@@ -184,7 +186,7 @@ class Epoch:
         try:
             for indices in self.index_batches():
                 ahead.append(pool.submit(self.prepare_one_by_one, indices))
-                # Two batches per thread keep it busy, and bound the memory.
+                # Two batches per thread keep the threads busy and limit the memory.
                 if len(ahead) == 2 * workers:
                     yield ahead.popleft().result()
             while ahead:

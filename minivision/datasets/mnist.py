@@ -1,8 +1,8 @@
-"""MNIST: 70,000 handwritten digits of 28x28 grey pixels, the drosophila of machine learning.
+"""MNIST: 70,000 handwritten digits of 28x28 grey pixels, the fruit fly of machine learning.
 
 LeCun, Bottou, Bengio and Haffner 1998, §III. 60,000 images are for training (we set a fixed 5,000
-of them aside for validation), and 10,000 are for testing. They are in four IDX files; any other
-collection in four such files can be loaded by the same function.
+of them aside for validation), and 10,000 are for testing. The dataset consists of four IDX files;
+any other collection of four such files can be loaded by the same function.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def load_idx_collection(
     validation: int,
     data_dir: str | Path | None = None,
 ) -> Splits:
-    """The splits of a collection of four IDX files, in the order of `FILES`.
+    """The splits of a collection of four IDX files, given in the order of `FILES`.
 
-    A fixed choice of `validation` training images becomes the validation set.
+    The validation set is a fixed choice of `validation` training images.
     """
     arrays = [parse_idx(load_file(collection, file, data_dir), file.name) for file in files]
     train_images, train_labels, test_images, test_labels = arrays

@@ -11,9 +11,9 @@ from minivision.datasets.dataset import Subset
 
 
 class OnlyClasses(Subset):
-    """The examples of these classes, labelled 0, 1, … in the given order.
+    """The examples of these classes, relabelled 0, 1, … in the given order.
 
-    classes: names, such as ("cat", "dog"). Raises ValueError for unknown or repeated ones.
+    classes: names, such as ("cat", "dog"). Raises ValueError if one is unknown or repeated.
 
     >>> from minivision.datasets import digits
     >>> odd = OnlyClasses(digits().test, "13579")
@@ -32,7 +32,9 @@ class OnlyClasses(Subset):
             )
         numbers = np.full(len(known), -1)
         numbers[[known.index(name) for name in classes]] = np.arange(len(classes))
-        self.numbers = numbers  # maps a label of the dataset to ours, or -1 for the rest
+        self.numbers = (
+            numbers  # maps a label of the dataset to ours, or to -1 if its class is not selected
+        )
         super().__init__(dataset, np.flatnonzero(numbers[dataset.labels] >= 0))
         self.classes = classes
 

@@ -1,9 +1,9 @@
-"""Squares, discs, triangles, stars and rings, as many as you like and wherever you like.
+"""Squares, discs, triangles, stars and rings: as many as you like, and wherever you like.
 
 Real photographs differ in everything at once. Here we control the position, size, brightness and
-clutter of every image, so we can change one while the others stay the same: does a network find a
-shape at a position where it never saw one? And because we draw the shapes, we know exactly, to the
-pixel, where they are.
+clutter of every image, so we can change one of them while the others stay the same. Does a network
+recognise a shape at a position where it has never seen one? And because we draw the shapes, we know
+to the pixel where they are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from minivision.transforms.checks import check_count, check_size
 
 CLASSES = ("square", "disc", "triangle", "star", "ring")
 # The corners of the shapes that have any, on a circle of radius 1: angles in degrees, and radii.
-# The inner corners of a star are where its sides cross if it is drawn in one stroke.
+# The inner corners of a star are the points where its sides cross when it is drawn in one stroke.
 CORNERS = {
     "square": (np.arange(4) * 90 + 45, np.ones(4)),
     "triangle": (np.arange(3) * 120 + 90, np.ones(3)),
@@ -37,22 +37,22 @@ Range = tuple[float, float]
 class ShapeDataset(ArrayDataset):
     """Images uint8 (N, H, W, 3) of one shape each, their labels, and `boxes` int64 (N, 4).
 
-    A box is x0, y0, x1, y1 in pixels, x to the right and y down, the ends not included: the whole
-    shape is in `image[y0:y1, x0:x1]`, and x1 - x0 is its width.
+    A box is x0, y0, x1, y1 in pixels, with x to the right and y down, and x1 and y1 excluded: the
+    whole shape is in `image[y0:y1, x0:x1]`, and x1 - x0 is its width.
 
-    Each of these is drawn uniformly from its range (low, high), separately for every image:
+    Each of the following is drawn uniformly from its range (low, high), separately for every image:
 
-    position: of the centre, drawn separately for x (fraction of the width) and y (of the height).
-        Near 0 and 1 a shape extends over the border; its box ends there.
+    position: the centre's x as a fraction of the width, and its y as a fraction of the height,
+        drawn separately. Near 0 and 1 a shape extends beyond the border, but its box ends there.
     scale: the diameter of the circle around the shape, as a fraction of the shorter side.
     angle: in degrees, counter-clockwise.
-    brightness: of the strongest of the shape's three colours, as a fraction of white.
+    brightness: the value of the shape's strongest colour channel, as a fraction of white.
     background: the grey of the background, as a fraction of white.
     clutter: the number of strokes in the background, behind the shape; both ends are included.
 
-    Image i is of class i % 5 and depends only on `seed`, i and the ranges; changing one range
-    changes nothing else about it. `first` is the i of the first image, so that several disjoint
-    parts can be taken from one endless collection. Raises ValueError for invalid ranges.
+    Image i has class i % 5 and depends only on `seed`, i and the ranges; changing one range changes
+    nothing else about the image. The first image is number `first`, so that several disjoint
+    datasets can be taken from one endless sequence. Raises ValueError if a range is invalid.
 
     >>> data = ShapeDataset(10, size=(24, 32), clutter=(0, 0))
     >>> data.images.shape, data.classes[data.labels[3]], data.boxes.shape
@@ -95,7 +95,7 @@ class ShapeDataset(ArrayDataset):
             tint = rng.uniform(0.2, 1, 3)
             colour = 255 * rng.uniform(*brightness) * tint / tint.max()
             grey = round(255 * rng.uniform(*background))
-            # The clutter is drawn last, so that shapes are the same with and without it.
+            # Draw the clutter last, so that the shapes are the same with and without it.
             ground = draw_clutter(size, grey, clutter, rng)
             share = coverage[:, :, None] / 255
             images[n] = np.rint(share * colour + (1 - share) * ground)
@@ -113,8 +113,8 @@ def draw_shape(
     """
     H, W = size
     fine = np.zeros((H * FINER, W * FINER), np.uint8)
-    # OpenCV takes integers, here in sixteenths, and its coordinates put a pixel's centre where ours
-    # put its corner.
+    # OpenCV takes integers, here in sixteenths of a pixel, and its (0, 0) is the centre of the
+    # first pixel, whereas ours is its corner.
     middle = np.rint((np.asarray(centre) * FINER - 0.5) * 16).astype(int)
     if kind in CORNERS:
         degrees, radii = CORNERS[kind]
@@ -133,7 +133,7 @@ def draw_shape(
 def draw_clutter(
     size: tuple[int, int], grey: int, clutter: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
-    """A grey background uint8 (H, W, 3) with strokes of any colour across it."""
+    """A grey background uint8 (H, W, 3) with strokes in random colours across it."""
     H, W = size
     ground = np.full((H, W, 3), grey, np.uint8)
     low, high = clutter
@@ -162,7 +162,8 @@ def check_range(argument: str, limits: Any, least: float, most: float, meaning: 
 def shapes(data_dir: str | Path | None = None) -> Splits:
     """The shapes as uint8 (32, 32, 3): 2,000 images train, 500 validation, 500 test, with boxes.
 
-    They are always the same. `data_dir` exists so that all datasets are called the same way.
+    The images are always the same. `data_dir` is unused; it exists so that all datasets are called
+    in the same way.
 
     >>> train, validation, test = shapes()
     >>> len(train), len(validation), len(test), train.boxes.shape

@@ -1,9 +1,9 @@
-"""Divide a dataset into parts in which every class has its share.
+"""Divide a dataset into splits that each have their share of every class.
 
-We choose settings on the validation part and use the test part once. Both say little if a class is
-missing by bad luck, so each part gets its share of every class (it is *stratified*). A published
-dataset never changes, so its parts can have exact sizes. Your own folder grows: its images are
-dealt by their names, so that a test image stays a test image.
+We choose settings on the validation set and use the test set only once. Neither tells us much if a
+class is missing by bad luck, so each split gets its share of every class: the splits are
+*stratified*. A published dataset never changes, so its splits can have exact sizes. Your own folder
+grows, so its images are assigned by their names, and a test image stays a test image.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from minivision.datasets.dataset import Subset
 
 
 class Splits(NamedTuple):
-    """The three parts of a dataset. Every part is a dataset with the same classes."""
+    """The three splits of a dataset. Each split is itself a dataset, with the same classes."""
 
     train: Any
     validation: Any
@@ -29,7 +29,7 @@ class Splits(NamedTuple):
 
 
 def stratified_split(dataset: Any, sizes: Sequence[float], seed: int = 0) -> tuple[Subset, ...]:
-    """Views of disjoint parts of a dataset, of the given sizes; see `stratified_indices`."""
+    """Disjoint subsets of a dataset, as views, with the given sizes; see `stratified_indices`."""
     parts = stratified_indices(dataset.labels, sizes, seed)
     return tuple(Subset(dataset, indices) for indices in parts)
 
@@ -37,20 +37,20 @@ def stratified_split(dataset: Any, sizes: Sequence[float], seed: int = 0) -> tup
 def stratified_indices(
     labels: np.ndarray, sizes: Sequence[float], seed: int = 0
 ) -> tuple[np.ndarray, ...]:
-    """Disjoint index arrays, one per size, in which every class is in proportion.
+    """Disjoint arrays of indices, one per size, with every class in proportion.
 
     labels: int (N,).
-    sizes: numbers of examples (integers, kept exactly) or fractions of N (floats). They may leave
-        a remainder, which belongs to no part; fractions are rounded so that the total size of the
-        parts is rounded correctly too.
-    seed: the same labels, sizes and seed give the same parts.
+    sizes: numbers of examples (integers, which are kept exactly) or fractions of N (floats). If
+        they leave a remainder, it belongs to no split; fractions are rounded so that the total size
+        of the splits is rounded correctly too.
+    seed: the same labels, sizes and seed give the same splits.
 
     The examples of each class are spread evenly over the line from 0 to 1: after a shuffle, the
     r-th of the N_c examples of class c is at (r + u_c) / N_c, with one random offset u_c per class.
-    From left to right, any stretch of the line has every class in proportion; the parts are
-    successive stretches. (Statisticians call this systematic sampling.)
+    Any interval of the line then contains every class in proportion, and the splits are successive
+    intervals from left to right. (Statisticians call this systematic sampling.)
 
-    Raises ValueError for sizes that are negative, of mixed types, or too large in total.
+    Raises ValueError if the sizes are negative, of mixed types, or too large in total.
 
     >>> train, test = stratified_indices(np.array([0, 1, 1, 0, 1, 1, 1, 1, 0]), (6, 3))
     >>> np.bincount(np.array([0, 1, 1, 0, 1, 1, 1, 1, 0])[test])
@@ -68,16 +68,16 @@ def stratified_indices(
         members = rng.permutation(np.flatnonzero(labels == c))
         position[members] = (np.arange(len(members)) + rng.random()) / len(members)
     order = np.argsort(position, kind="stable")
-    # Sorted, so that a part keeps the order of the dataset.
+    # Sort the indices, so that a split keeps the order of the dataset.
     return tuple(np.sort(order[a:b]) for a, b in pairwise(cuts))
 
 
-# The share of each part in a folder of images; the rest is for training.
+# The share of each split in a folder of images; the rest is for training.
 SHARES = {"test": 0.2, "validation": 0.1}
 
 
 def place_of(name: str) -> float:
-    """A number from 0 to 1 computed from an image's name CLASS/FILE, uniformly distributed.
+    """A position from 0 to 1, computed from an image's name CLASS/FILE and uniformly distributed.
 
     >>> round(place_of("cat/1.png"), 3)
     0.415
@@ -87,10 +87,12 @@ def place_of(name: str) -> float:
 
 
 def part_by_name(name: str, parts: Collection[str] = tuple(SHARES)) -> str:
-    """The part of the image CLASS/FILE: that of `parts` whose stretch contains its place, or train.
+    """The split that the image CLASS/FILE is assigned to: one of `parts`, or "train".
 
-    Only its own name matters, so adding, removing or renaming an image moves no other. The price is
-    that the parts have their shares of every class only on average.
+    Each split but "train" has an interval as long as its share, and gets the images whose
+    `place_of` falls inside. Only an image's own name matters, so adding, removing or renaming other
+    images never moves it. The price is that the splits have their shares of every class only on
+    average.
 
     >>> part_by_name("cat/1.png"), part_by_name("cat/2.png")
     ('train', 'train')
@@ -106,11 +108,12 @@ def part_by_name(name: str, parts: Collection[str] = tuple(SHARES)) -> str:
 def deal_by_name(
     names: Sequence[str], parts: Collection[str] = tuple(SHARES)
 ) -> dict[str, list[str]]:
-    """Deal images CLASS/FILE to "train" and to `parts`, each by `part_by_name`.
+    """Assign images CLASS/FILE to "train" and to `parts`, using `part_by_name`.
 
-    In a very small folder, by chance, a class may have no image for training, or a part may have no
-    image at all. Only then is an image moved: the one whose place is the last of its class, or the
-    first of all. Raises ValueError if there are too few images even for that.
+    In a very small folder it may happen that a class has no image for training, or that a split has
+    no image at all. Only then is an image moved: the one with the largest `place_of` in its class,
+    or the one with the smallest of all. Raises ValueError if there are too few images even for
+    that.
     """
     class_of = {name: name.split("/")[0] for name in names}
     part_of = {name: part_by_name(name, parts) for name in names}
@@ -145,7 +148,7 @@ def whole_sizes(sizes: Sequence[float], N: int) -> list[int]:
         )
     if any(not size >= 0 for size in sizes):
         raise ValueError(f"stratified_split: sizes is {sizes}; expected non-negative sizes")
-    # Fractions such as 0.7 + 0.2 + 0.1 add up to one only up to rounding.
+    # Because of rounding errors, fractions such as 0.7 + 0.2 + 0.1 may not add up to exactly one.
     if sum(sizes) > (1 + 1e-9 if fractions else N):
         raise ValueError(
             f"stratified_split: sizes is {sizes}, which sum to {sum(sizes)}; expected at most "

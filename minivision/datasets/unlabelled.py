@@ -13,11 +13,11 @@ from minivision.datasets.file_dataset import FileDataset, faults
 from minivision.datasets.folder import list_folder
 
 UNKNOWN = "unknown"
-HIDDEN = -1  # the label of an image whose label must not be read
+HIDDEN = -1  # stands for a label that must not be used
 
 
 def image_files(folder: str | Path) -> list[Path]:
-    """The image files in and below a folder, sorted, without hidden ones.
+    """The sorted image files in a folder and its subfolders, without hidden ones.
 
     Raises FileNotFoundError if there is no such folder.
     """
@@ -29,7 +29,7 @@ def image_files(folder: str | Path) -> list[Path]:
 
 
 def other_files(folder: str | Path) -> dict[str, int]:
-    """How many files in and below a folder are not images, by extension."""
+    """Count the files in a folder and its subfolders that are not images, by extension."""
     files, _ = list_folder(Path(folder))
     return dict(sorted(Counter(kind_of(name) for name in files if not is_image(name)).items()))
 
@@ -37,10 +37,11 @@ def other_files(folder: str | Path) -> dict[str, int]:
 def unlabelled_folder(
     folder: str | Path, size: tuple[int, int], channels: int = 3, skip_unreadable: bool = False
 ) -> tuple[FileDataset, dict[str, str]]:
-    """All images in and below a folder, resized to (H, W), as a dataset of one class "unknown".
+    """The images in a folder and its subfolders as a dataset with the single class "unknown".
 
-    Also returns the files left out, as a dict from names to what is wrong. Raises ValueError if
-    there is no image or, without skip_unreadable, if one cannot be read.
+    The images are resized to (H, W). Also returns a dict from the names of the files left out to
+    what is wrong with them. Raises ValueError if there is no image or, without skip_unreadable, if
+    an image cannot be read.
     """
     folder, good, broken = Path(folder), [], {}
     paths = image_files(folder)

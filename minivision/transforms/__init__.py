@@ -1,14 +1,15 @@
 """Image transforms: uint8 images (H, W, C) in, then float32 arrays (C, H, W) for the network.
 
-In reading order: `pipeline` defines what a transform is, chains several and makes the final array;
-`checks` has the error messages; `resampling` reads an image between its pixels, `pixel_maps`
+In reading order: `pipeline` defines what a transform is, chains several and makes the final array,
+and `checks` has the error messages. `resampling` reads an image between its pixels, `pixel_maps`
 defines how images, points, masks and boxes follow a map, and `geometry` to `windows` (shifts,
-flips, rotations, perspective, elastic distortion, crops) are such maps; `handwriting` frames a
-photographed digit like the training images; `crops` makes five or ten crops of an image; `light`
-and `tables` have plain functions that change the light, `color` and `jitter` draw such changes;
-`nearest` moves whole pixels; `randaugment` draws from all of these, `policy` is a fixed list of
-them; `mixing` and `erasing` change a whole batch. This file adds the table of transform names, by
-which a run's preprocessing is saved as plain JSON in its settings and rebuilt for later use.
+flips, rotations, perspective, elastic distortion, crops) are such maps. `handwriting` frames a
+photographed digit like the training images, and `crops` takes five or ten crops from an image.
+`light` and `tables` have plain functions that change the light, `color` and `jitter` draw such
+changes at random, and `nearest` moves whole pixels. `randaugment` draws from all of these, whereas
+`policy` applies a fixed list of them. `mixing` and `erasing` change a whole batch. The table of
+names below makes it possible to save a run's preprocessing as plain JSON in its settings, and to
+rebuild it later.
 
 >>> import json
 >>> transform = Compose([Resize((32, 32)), ToArray()])
@@ -58,7 +59,7 @@ from minivision.transforms.random_warps import RandomAffine, RandomPerspective, 
 from minivision.transforms.warps import Affine, Rotate, Warp
 from minivision.transforms.windows import CenterCrop, RandomResizedCrop
 
-# The only names allowed in a description, so that a settings file cannot run other code.
+# The only names allowed in a description, so that a settings file cannot run any other code.
 TRANSFORMS: dict[str, Any] = {
     "ToArray": ToArray,
     "Normalize": Normalize,
@@ -91,9 +92,9 @@ TRANSFORMS: dict[str, Any] = {
 
 
 def describe(transform: Any) -> list | dict:
-    """The transform as plain JSON: a dict of name and settings, or a list for a Compose.
+    """The transform as plain JSON: a dict with its name and settings, or a list for a Compose.
 
-    Raises ValueError for a transform that is not in the table `TRANSFORMS`.
+    Raises ValueError if the transform is not in the table `TRANSFORMS`.
     """
     if isinstance(transform, Compose):
         return [describe(step) for step in transform.transforms]
@@ -112,8 +113,8 @@ def describe(transform: Any) -> list | dict:
 def from_description(description: list | dict) -> Any:
     """Rebuild a transform from the output of `describe`.
 
-    Raises ValueError for an unknown name, an unknown or missing setting, or a value of the wrong
-    type.
+    Raises ValueError if a name is unknown, if a setting is unknown or missing, or if a value has
+    the wrong type.
     """
     if isinstance(description, list):
         return Compose([from_description(step) for step in description])

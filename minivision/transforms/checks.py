@@ -1,7 +1,7 @@
 """Error messages for invalid transform arguments.
 
-Each check names the transform, the argument, the value and what was expected. They are collected
-here so that they do not interrupt the arithmetic of the other files.
+Each message names the transform, the argument, its value and what was expected. The checks are
+collected here so that they do not interrupt the arithmetic in the other files.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 
 from minivision.errors import kind
 
-LARGEST = 1e9  # limit for numbers: beyond it, floats cannot distinguish nearby pixels or angles
-MAX_PIXELS = 64_000_000  # of an image, the same limit as for image files
+LARGEST = 1e9  # limit for numbers, beyond which floats cannot tell nearby pixels or angles apart
+MAX_PIXELS = 64_000_000  # in one image, the same limit as for image files
 
 
 def check_image(name: str, image: Any) -> None:
-    """Raise ValueError unless `image` is a uint8 image (H, W, C), C one of 1, 3, 4."""
+    """Raise ValueError unless `image` is a uint8 image (H, W, C) with C = 1, 3 or 4."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise ValueError(
             f"{name}: image is {kind_of(image)}; expected a uint8 NumPy array (H, W, C) "
@@ -42,7 +42,7 @@ def check_batch(name: str, images: Any) -> None:
 
 
 def check_light(name: str, image: Any) -> None:
-    """Raise ValueError unless `image` is uint8 (H, W, C), grey or colour without transparency."""
+    """Raise ValueError unless `image` is uint8 (H, W, C), grey or colour, without transparency."""
     check_image(name, image)
     if image.shape[2] == 4:
         raise ValueError(
@@ -61,7 +61,7 @@ def check_factor(name: str, factor: Any, argument: str = "factor") -> None:
 
 
 def needed_rng(name: str, rng: Any) -> np.random.Generator:
-    """The generator; a ValueError if it is missing explains that random transforms need one."""
+    """The generator; if it is missing, a ValueError explains that random transforms need one."""
     if not isinstance(rng, np.random.Generator):
         came = "None" if rng is None else kind_of(rng)
         raise ValueError(
@@ -88,13 +88,13 @@ def check_size(name: str, argument: str, size: object) -> None:
 
 
 def check_count(name: str, argument: str, count: object) -> None:
-    """Raise ValueError unless `count` is an integer from zero up."""
+    """Raise ValueError unless `count` is a non-negative integer."""
     if not isinstance(count, int | np.integer) or count < 0:
         raise ValueError(f"{name}: {argument} is {count!r}; expected an integer >= 0")
 
 
 def check_fill(name: str, fill: object) -> None:
-    """Raise ValueError unless `fill`, the value of pixels from outside the image, is a byte."""
+    """Raise ValueError unless `fill`, the value of pixels outside the image, is a byte."""
     if not isinstance(fill, int | np.integer) or not 0 <= fill <= 255:
         raise ValueError(f"{name}: fill is {fill!r}; expected an integer from 0 to 255")
 
@@ -118,7 +118,7 @@ def numbers_of(value: Any) -> np.ndarray:
 
 
 def kind_of(value: Any) -> str:
-    """The kind of a value, for an error message.
+    """Describe the kind of a value, for an error message.
 
     >>> kind_of(np.zeros((3, 4), np.float32)), kind_of("cat")
     ('float32 (3, 4)', 'a str')

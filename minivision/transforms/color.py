@@ -1,8 +1,9 @@
-"""PCA colour: change the light of an image along the directions in which real light varies.
+"""PCA colour: change the light in an image along the directions in which real light varies.
 
-The colours of natural images vary most from dark to bright, less from blue to yellow, least
-between green and magenta. These are the principal components of the pixels. Each image is shifted
-along them at random, more along those that vary more. (Krizhevsky et al. 2012, §4.1.)
+The colours of natural images vary most from dark to bright, less from blue to yellow, and least
+between green and magenta. These directions are the principal components of the pixels. Each image
+is shifted along them at random, and further along those that vary more. (Krizhevsky et al. 2012,
+§4.1.)
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from minivision.transforms.checks import check_finite, check_image, needed_rng
 from minivision.transforms.pipeline import Transform
 
-# For ImageNet, with pixels from 0 to 1; the components are the columns of the second table.
+# ImageNet's values, for pixels from 0 to 1; the components are the columns of the second table.
 EIGENVALUES = (0.2175, 0.0188, 0.0045)
 EIGENVECTORS = (
     (-0.5675, 0.7192, 0.4009),
@@ -36,17 +37,17 @@ class ColorShift:
 
 @dataclass(frozen=True)
 class PCAColor(Transform):
-    """Add one colour, drawn along the principal components, to all pixels of an image.
+    """Add one random colour, drawn along the principal components, to all pixels of an image.
 
         pixel + [p₁ p₂ p₃] [α₁λ₁, α₂λ₂, α₃λ₃]ᵀ        α_i ~ N(0, σ²), drawn once for each image
 
     p_i, λ_i: eigenvectors and eigenvalues of the covariance of red, green and blue, for pixels
-    from 0 to 1; the default is ImageNet's, `color_components` finds those of other images. The
-    paper multiplies by the eigenvalue, the variance along p_i; some libraries use its root.
-    The result is rounded and clipped to 0 and 255.
+    from 0 to 1. The defaults are ImageNet's; use `color_components` to compute them for other
+    images. The paper multiplies by the eigenvalue, the variance along p_i; some libraries multiply
+    by its square root. The result is rounded and clipped to the range from 0 to 255.
 
-    sigma: σ, the paper's 0.1.
-    eigenvectors: three rows, red, green and blue; each column is a component.
+    sigma: σ, 0.1 in the paper.
+    eigenvectors: three rows, for red, green and blue; each column is a component.
     """
 
     sigma: float = 0.1
@@ -84,11 +85,11 @@ class PCAColor(Transform):
 
 
 def color_components(images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The eigenvalues (3,) and eigenvectors (3, 3) of the colours of images, for `PCAColor`.
+    """The eigenvalues (3,) and eigenvectors (3, 3) of the colours in some images, for `PCAColor`.
 
-    images: uint8 (H, W, 3), of any sizes; every pixel counts once. The variances are for pixels
-    from 0 to 1, largest first; column i of the second array is the i-th component, with its
-    largest entry positive.
+    images: uint8 (H, W, 3), of any sizes; every pixel counts once. The eigenvalues, for pixels from
+    0 to 1, are sorted from largest to smallest. Column i of the second array is the i-th component,
+    with the sign that makes its largest entry positive.
 
     >>> grey = np.array([[[0, 0, 0], [255, 255, 255]]], np.uint8)
     >>> values, vectors = color_components([grey])
@@ -106,7 +107,7 @@ def color_components(images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarr
         raise ValueError("color_components: images is empty; expected at least one image")
     mean = total / count
     values, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
-    # eigh sorts the smallest first. Rounding may make a variance of 0 slightly negative.
+    # eigh returns the smallest first. Rounding may make a variance of 0 slightly negative.
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     largest = vectors[abs(vectors).argmax(axis=0), range(3)]
     return values, vectors * np.sign(largest)

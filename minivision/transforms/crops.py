@@ -1,8 +1,9 @@
-"""Five crops and ten: five views of the same image, and the mirror image of each.
+"""Five crops or ten: five views of the same image, and the mirror image of each view.
 
-A network that was trained on random crops sees more of an image, and is right more often, if its
-predictions for several crops are averaged (Krizhevsky et al. 2012, §4.1); `training/ten_crops.py`
-does so. One image becomes several here, so these are functions, not transforms of a pipeline.
+If a network was trained on random crops, averaging its predictions for several crops lets it see
+more of an image and be right more often (Krizhevsky et al. 2012, §4.1); `training/ten_crops.py`
+does this. Since they turn one image into several, the following are plain functions, not transforms
+for a pipeline.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from minivision.transforms.checks import check_image, check_size
 
 
 def crop_offsets(image_size: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
-    """The top left corners (y, x) of five crops: four corners from left to right, then the centre.
+    """The top left corners (y, x) of five crops: in the image's four corners, then in the centre.
 
     If the centre falls between two pixels, the upper or left one is used.
 

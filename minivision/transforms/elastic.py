@@ -1,7 +1,7 @@
 """Elastic distortion: stretch an image like rubber, in a random direction at every point.
 
-No rotation or shear turns one person's 4 into another's: their strokes curve differently. For years
-this was the best augmentation for MNIST (Simard, Steinkraus & Platt 2003).
+No rotation or shear turns one person's 4 into another's, because their strokes curve differently.
+For years elastic distortion was the best augmentation for MNIST (Simard, Steinkraus & Platt 2003).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from minivision.transforms.pixel_maps import (
 )
 from minivision.transforms.resampling import check_reading, inside, read
 
-STEPS = 300  # at most, in the search for a point
+STEPS = 300  # the most steps in the search for a point
 WIDEST = 1000  # σ in pixels; the filter is several times as wide
 
 
 @dataclass(frozen=True)
 class Displacement:
-    """An elastic displacement, determined by the size, the seed and two settings."""
+    """An elastic displacement, determined by an image size, a seed and two settings."""
 
     source: tuple[int, int]
     size: tuple[int, int]
@@ -37,7 +37,7 @@ class Displacement:
     seed: int
 
     def field(self) -> tuple[np.ndarray, np.ndarray]:
-        """The offsets dx and dy, float64 (H, W), at which each pixel of the result is read."""
+        """The offsets dx and dy, float64 (H, W), from each pixel of the result to its source."""
         noise = np.random.default_rng(self.seed).uniform(-1, 1, (2, *self.size))
         dx, dy = (
             cv2.GaussianBlur(n, (0, 0), float(self.sigma), borderType=cv2.BORDER_CONSTANT)
@@ -48,15 +48,16 @@ class Displacement:
 
 @dataclass(frozen=True)
 class ElasticDistortion(GeometricTransform):
-    """Read each pixel (x, y) of the result at (x, y) + α·G_σ * noise, noise from U(-1, 1).
+    """Read each pixel (x, y) of the result at (x, y) + α·G_σ * noise, with noise from U(-1, 1).
 
-    G_σ is a Gaussian that smooths the noise over about σ pixels, so that neighbours move together,
-    along each axis by about α / (7σ) pixels. The paper uses α = 34 and σ = 4 for digits. From about
-    α = 2σ² some images fold: the same source pixel appears several times.
+    G_σ is a Gaussian that smooths the noise over about σ pixels, so that neighbouring pixels move
+    together, by about α / (7σ) pixels along each axis. The paper uses α = 34 and σ = 4 for digits.
+    From about α = 2σ² on, some images fold over: the same source pixel appears several times.
 
-    What is drawn is the inverse map, so moving points requires a search: a point p moves to the q
-    with q + d(q) = p, to 1/1000 pixel. If the image folds there are several such q, and one of them
-    is found; if none is found, ValueError is raised.
+    The displacement d that is drawn leads from the result back to the image, so moving points
+    requires a search: a point p moves to the point q with q + d(q) = p, found to within 1/1000
+    pixel. If the image folds over, there are several such points q, and the search returns one of
+    them. If it finds none, ValueError is raised.
     """
 
     alpha: float = 34.0
@@ -99,7 +100,7 @@ class ElasticDistortion(GeometricTransform):
             miss = points - (moved + between(field, moved))
             if abs(miss).max(initial=0) < 1e-3:
                 return moved
-            # Half a step: a full step would overshoot in compressed parts of the image.
+            # Take half a step; a full step would overshoot where the image is compressed.
             moved = moved + miss / 2
         raise ValueError(
             f"ElasticDistortion: some of the points were not found in the result in {STEPS} steps, "
@@ -108,7 +109,7 @@ class ElasticDistortion(GeometricTransform):
         )
 
     def apply_boxes(self, boxes: np.ndarray, parameters: Displacement) -> np.ndarray:
-        """The boxes around the moved outlines, which bend; otherwise like any other transform."""
+        """The boxes around the moved outlines, which are no longer straight, clipped as usual."""
         boxes = check_rows("ElasticDistortion", "boxes", boxes, "(x0, y0, x1, y1)", 4)
         along = np.linspace(0, 1, max(parameters.source) + 1)
         zero, one = np.zeros_like(along), np.ones_like(along)
@@ -121,7 +122,7 @@ class ElasticDistortion(GeometricTransform):
 
 
 def between(field: tuple[np.ndarray, np.ndarray], points: np.ndarray) -> np.ndarray:
-    """The displacement (P, 2) at points between pixels; outside, that of the nearest edge."""
+    """The displacement (P, 2) at points between pixels; outside the image, at the nearest edge."""
     H, W = field[0].shape
     x, y = inside(points[:, 0], W, "edge"), inside(points[:, 1], H, "edge")
     left, top = np.floor(x).astype(int).clip(0, W - 1), np.floor(y).astype(int).clip(0, H - 1)

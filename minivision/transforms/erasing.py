@@ -1,7 +1,7 @@
 """Cutout: cover a part of every image, so that the network cannot rely on any single part.
 
-Like mixing.py it works on whole batches, after the images have become arrays, in NumPy or CuPy:
-`fit(..., batch_transform=Cutout(16))`.
+Like CutMix and Mixup in mixing.py, it works on whole batches, after the images have become NumPy or
+CuPy arrays: `fit(..., batch_transform=Cutout(16))`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from minivision.transforms.mixing import Box
 
 
 class ErasedBatch(NamedTuple):
-    """Images (N, C, H, W) with a box filled in each, their unchanged targets, the boxes."""
+    """Images (N, C, H, W) with a filled box in each, their unchanged targets, and the boxes."""
 
     images: Array
     targets: Any
@@ -28,9 +28,10 @@ class ErasedBatch(NamedTuple):
 class Cutout:
     """Fill a square at a random position in each image, so that no part can be relied on.
 
-    size: the square's side in pixels; its centre may be any pixel, and it is clipped at the border.
-    fill: its value; 0 is the mean grey of standardised images. (DeVries & Taylor 2017; at one time
-        their published code used this number for half the side.)
+    size: the square's side in pixels. The centre may be any pixel; the square is clipped at the
+        border. (DeVries & Taylor 2017; in a version of their published code, this number was half
+        the side.)
+    fill: the value of the square; 0 is the mean grey of standardised images.
     """
 
     size: int
@@ -41,7 +42,7 @@ class Cutout:
             raise ValueError(f"Cutout: size is {self.size!r}; expected an integer >= 1")
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> list[Box]:
-        """A box for each image of a batch of this shape (N, C, H, W)."""
+        """A random box for each image in a batch of this shape (N, C, H, W)."""
         rng = needed_rng("Cutout", rng)
         return [_square_around(shape[2:], self.size, rng) for _ in range(shape[0])]
 

@@ -1,7 +1,7 @@
 """Vertical flips and quarter turns: every pixel keeps its value and only changes its position.
 
-Not every image survives it. A photograph of a cat may be mirrored, but is rarely upside down, and
-a 6 turned by 180 degrees is a 9.
+Not every image keeps its meaning. A cat may look left or right in a photograph, but is rarely
+upside down, and a 6 rotated by 180 degrees is a 9.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minivision.transforms.pixel_maps import (
 
 @dataclass(frozen=True)
 class RandomVerticalFlip(GeometricTransform):
-    """Mirror top and bottom with probability p: y -> (H-1) - y."""
+    """Flip the image upside down with probability p: y -> (H-1) - y."""
 
     p: float = 0.5
 
@@ -45,9 +45,9 @@ class RandomVerticalFlip(GeometricTransform):
 
 @dataclass(frozen=True)
 class Rotate90(GeometricTransform):
-    """Rotate by quarter turns, counter-clockwise like `np.rot90`; negative numbers are clockwise.
+    """Rotate by quarter turns, counter-clockwise like `np.rot90`, or clockwise if negative.
 
-    After an odd number of turns an image (H, W) is (W, H).
+    An odd number of turns makes an image (H, W) into one of size (W, H).
 
     >>> Rotate90()(np.array([[[1], [2], [3]]], np.uint8))[:, 0, 0]
     array([3, 2, 1], dtype=uint8)

@@ -1,7 +1,7 @@
-"""A matrix from points: three pairs define an affine map, four a perspective.
+"""Matrices from points: three pairs of points define an affine map, four a perspective.
 
-Photograph a page from the side: its four corners, and where they ought to be, determine the map to
-a front view. Three corners are enough if parallels stay parallel.
+If a page was photographed at an angle, its four corners and the positions where they belong
+determine the map to a front view. Three corners are enough if parallel lines stay parallel.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from minivision.transforms.resampling import check_reading
 from minivision.transforms.warps import as_rows
 
 Points = Sequence[Sequence[float]]
-TOO_THIN = 1e8  # a condition number; a triangle 1,000 pixels long and 1/50,000 pixel high
+TOO_THIN = 1e8  # condition number of a triangle 1,000 pixels long and 1/50,000 pixel high
 
 
 def affine_from_points(source: Points | np.ndarray, target: Points | np.ndarray) -> np.ndarray:
-    """The matrix (3, 3) of the affine map that moves three points (3, 2) onto three others.
+    """The matrix (3, 3) of the affine map that takes three points (3, 2) to three others.
 
     Each pair (x, y) -> (u, v) gives two of six equations:
 
         a x + b y + c = u        d x + e y + f = v
 
-    Raises ValueError for points on one line; the error message gives their condition number.
+    Raises ValueError if the points are on one line; the message gives the condition number.
 
     >>> shear = affine_from_points([[0, 0], [2, 0], [0, 2]], [[0, 0], [2, 0], [1, 2]])
     >>> shear.round(9) + 0
@@ -39,7 +39,7 @@ def affine_from_points(source: Points | np.ndarray, target: Points | np.ndarray)
     """
     source = check_points("affine_from_points", "source", source, 3)
     target = check_points("affine_from_points", "target", target, 3)
-    centre = source.mean(axis=0)  # relative to it, numbers are small, and so are rounding errors
+    centre = source.mean(axis=0)  # coordinates relative to it are small, and so are rounding errors
     rows = np.column_stack([source - centre, np.ones(3)])
     matrix = np.eye(3)
     matrix[:2] = np.linalg.solve(rows, target).T
@@ -47,14 +47,15 @@ def affine_from_points(source: Points | np.ndarray, target: Points | np.ndarray)
 
 
 def perspective_from_points(source: Points | np.ndarray, target: Points | np.ndarray) -> np.ndarray:
-    """The matrix (3, 3) of the perspective that moves four points (4, 2) onto four others.
+    """The matrix (3, 3) of the perspective that takes four points (4, 2) to four others.
 
     Each pair (x, y) -> (u, v) gives two of eight equations for a … h; the last entry is 1:
 
         u = (a x + b y + c) / (g x + h y + 1)        v = (d x + e y + f) / (g x + h y + 1)
 
-    multiplied by the denominator. Raises ValueError if three points are on a line, or if the source
-    and target points go round in different orders. Equals cv2.getPerspectiveTransform.
+    Multiplying by the denominator makes them linear. The result equals that of
+    cv2.getPerspectiveTransform. Raises ValueError if three points are on a line, or if the source
+    and target points are in different orders around their quadrilaterals.
     """
     source = check_points("perspective_from_points", "source", source, 4)
     target = check_points("perspective_from_points", "target", target, 4)
@@ -74,17 +75,17 @@ def perspective_from_points(source: Points | np.ndarray, target: Points | np.nda
         ]
         right += [u, v]
     matrix = np.append(np.linalg.solve(rows, right), 1).reshape(3, 3) @ moved_by(-centre)
-    # Of all multiples of the matrix, take the one that ends in 1, or in -1 if the point (0, 0) is
-    # beyond the horizon.
+    # Any multiple of the matrix is the same map. Take the one whose last entry is 1, or -1 if the
+    # point (0, 0) is beyond the horizon.
     return matrix / (abs(matrix[2, 2]) or 1)
 
 
 @dataclass(frozen=True)
 class Perspective(GeometricTransform):
-    """Move four points (4, 2) of the image onto four of the result, and all others with them.
+    """Move four points (4, 2) of the image to four given positions, and all other points with them.
 
     To straighten a page, let `source` be its corners (x, y) in the photograph and `target` the
-    corners of the result, whose `size` is (H, W); None means the image's own size.
+    corners of the result, whose `size` is (H, W); None means the same size as the image.
     """
 
     source: Points
@@ -110,7 +111,8 @@ class Perspective(GeometricTransform):
 def turns(points: np.ndarray) -> np.ndarray:
     """For each three of four points, whether they are in clockwise order.
 
-    A map that keeps all four before the horizon reverses all of these orders, or none.
+    A map that keeps all four points in front of the horizon reverses either all of these orders or
+    none of them.
     """
     triangles = [np.column_stack([points[list(t)], np.ones(3)]) for t in combinations(range(4), 3)]
     return np.linalg.det(triangles) > 0
@@ -124,7 +126,7 @@ def moved_by(shift: np.ndarray) -> np.ndarray:
 
 
 def check_points(name: str, argument: str, points: Any, count: int) -> np.ndarray:
-    """The points as float64; ValueError if they are not (count, 2), or three are on a line."""
+    """The points as float64; ValueError unless they are (count, 2), with no three on a line."""
     array = numbers_of(points)
     if array.shape != (count, 2) or not np.isfinite(array).all():
         raise ValueError(

@@ -1,6 +1,7 @@
 """Geometric transforms: resize, pad, translate and scale an image and its annotations.
 
-Each of them moves the pixel at (x, y) to (a x + b, c y + d): its parameters are a `PixelMap`.
+Each of these transforms moves the pixel at (x, y) to (a x + b, c y + d), and its parameters are a
+`PixelMap`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from minivision.transforms.resampling import with_channels
 
 @dataclass(frozen=True)
 class Resize(GeometricTransform):
-    """Change the size to (H, W). Shrinking averages the pixels of each area (INTER_AREA).
+    """Change the size to (H, W). When shrinking, average the pixels in each area (INTER_AREA).
 
-    The corners of the image stay corners, so a pixel centre moves x -> (x + ½) W'/W - ½.
-    Bilinear interpolation alone would skip pixels when shrinking, and alias.
+    The corners of the image stay corners, so a pixel centre moves x -> (x + ½) W'/W - ½. When
+    shrinking, bilinear interpolation alone would skip pixels and cause aliasing.
 
     >>> Resize((14, 20))(np.zeros((28, 28, 1), np.uint8)).shape
     (14, 20, 1)
@@ -41,8 +42,8 @@ class Resize(GeometricTransform):
         check_source("Resize", image, parameters)
         H, W, _ = image.shape
         OH, OW = parameters.size
-        # First the axes that shrink, then those that grow: INTER_AREA averages only if no axis
-        # grows.
+        # Resize first the axes that shrink and then those that grow, because INTER_AREA averages
+        # only if no axis grows.
         resized = cv2.resize(image, (min(W, OW), min(H, OH)), interpolation=cv2.INTER_AREA)
         resized = cv2.resize(resized, (OW, OH), interpolation=cv2.INTER_LINEAR)
         return with_channels(resized, image)
@@ -52,7 +53,7 @@ class Resize(GeometricTransform):
 class Pad(GeometricTransform):
     """Centre the image on a larger canvas (H, W); the border is `fill`.
 
-    If the border cannot be equal on both sides, the right or lower one is a pixel wider.
+    If the border cannot be equally wide on both sides, it is a pixel wider on the right or below.
 
     >>> Pad((1, 4))(np.array([[[7]]], np.uint8))[0, :, 0]
     array([0, 7, 0, 0], dtype=uint8)
@@ -101,8 +102,8 @@ class Translate(GeometricTransform):
 class Scale(GeometricTransform):
     """Magnify the image by `factor` about its true centre, on a canvas of the same size.
 
-    With the centre c = (W-1)/2: x -> c + factor (x - c), and likewise y. Below 1 a border of
-    `fill` appears. Far below 1 fine detail aliases, because the interpolation is bilinear.
+    With the centre c = (W-1)/2: x -> c + factor (x - c), and likewise for y. If the factor is below
+    1, a border of `fill` appears; if it is far below 1, bilinear interpolation causes aliasing.
     """
 
     factor: float

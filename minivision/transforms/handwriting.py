@@ -1,8 +1,8 @@
 """Frame a photographed or scanned digit like the training images.
 
-A network trained on bright 20-pixel digits in the middle of a dark 28x28 image cannot read a large
-black digit in the corner of a white page. So we frame it as the makers of MNIST framed their scans:
-cut out the ink, scale it into a box, put its centre of mass in the middle.
+A network trained on bright 20-pixel digits in the middle of dark 28x28 images cannot read a large
+black digit in the corner of a white page. So we frame the digit as the makers of MNIST framed their
+scans: cut out the ink, scale it to fit a box, and put its centre of mass in the middle.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from minivision.transforms.checks import check_count, check_image, check_size
 
 @dataclass(frozen=True)
 class FrameDigit:
-    """Any grey image of one digit, uint8 (H, W, 1) -> `size` (H, W), bright ink on black.
+    """Turn a grey image of one digit, uint8 (H, W, 1), into bright ink on black of `size` (H, W).
 
-    The paper is the median grey of the border; whatever differs from it, darker or brighter, is
-    ink. For an image that already has the right size, only the polarity is corrected. Others are
-    cropped to their ink, scaled so that its longer side measures `extent` pixels, and placed on
-    black with the centre of mass in the middle (LeCun et al. 1998, §III-A).
+    We take the median grey of the border for the colour of the paper; whatever is darker or
+    brighter is ink. If an image already has the right size, we only make sure that the ink is
+    bright. Any other image is cropped to its ink, scaled so that the longer side of the ink is
+    `extent` pixels long, and placed on black with its centre of mass in the middle (LeCun et al.
+    1998, §III-A).
 
     Raises ValueError if the image has only one grey level.
     """
@@ -49,12 +50,12 @@ class FrameDigit:
         if image.shape[:2] == self.size:
             bright_on_dark = ink.any() and image[ink > 128].mean() > image[ink < 128].mean()
             return image.copy() if bright_on_dark else 255 - image
-        ys, xs = np.nonzero(without_specks(ink > 64))  # a quarter of full ink: more than noise
+        ys, xs = np.nonzero(without_specks(ink > 64))  # a quarter of full ink is more than noise
         cut = ink[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
         return self.lay_down(cut)[:, :, None]
 
     def lay_down(self, ink: np.ndarray) -> np.ndarray:
-        """Scale the cropped ink and place it on black, as far inside as the image allows."""
+        """Scale the cropped ink and place it on black, shifted if necessary so that it fits."""
         factor = self.extent / max(ink.shape)
         H, W = (max(1, round(n * factor)) for n in ink.shape)
         shrinks = factor < 1
@@ -72,7 +73,7 @@ class FrameDigit:
 
 
 def ink_of(image: np.ndarray) -> np.ndarray:
-    """How much each pixel differs from the paper, (H, W) from 0 to 255 at the darkest ink.
+    """How much each pixel differs from the paper: (H, W), from 0 to 255 for the strongest ink.
 
     >>> page = np.full((5, 5, 1), 250, np.uint8)
     >>> page[2, 2] = 30
@@ -93,7 +94,7 @@ def ink_of(image: np.ndarray) -> np.ndarray:
 
 
 def without_specks(ink: np.ndarray) -> np.ndarray:
-    """A mask (H, W) without dust: connected parts that are far smaller than the largest."""
+    """A mask (H, W) without specks: connected components far smaller than the largest."""
     count, parts, sizes, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8))
     areas = sizes[:, cv2.CC_STAT_AREA]
     areas[0] = 0  # the background
@@ -101,7 +102,7 @@ def without_specks(ink: np.ndarray) -> np.ndarray:
 
 
 def extents(images: np.ndarray) -> list[int]:
-    """The longer side of the area brighter than 64 in each of the images uint8 (N, H, W, 1).
+    """For each image uint8 (N, H, W, 1), the longer side of the area brighter than 64.
 
     Images without such pixels are skipped.
 

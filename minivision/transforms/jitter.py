@@ -1,7 +1,7 @@
 """Colour jitter: small random changes of brightness, contrast and saturation.
 
-It shows the same object at noon, at dusk and through a cheap lens. This is one of the oldest colour
-augmentations (Howard 2013, arXiv 1312.5402), and most training recipes still use it.
+Colour jitter shows the same object at noon, at dusk and through a cheap lens. It is one of the
+oldest colour augmentations (Howard 2013, arXiv 1312.5402), and most training recipes still use it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CHANGES = {"brightness": brightness, "contrast": contrast, "saturation": color}
 
 
 class Change(NamedTuple):
-    """One step of a jitter: the name of what changes, and the factor."""
+    """One step of a colour jitter: the name of the property that changes, and the factor."""
 
     name: str
     factor: float
@@ -33,9 +33,10 @@ class Change(NamedTuple):
 class ColorJitter(Transform):
     """Draw a factor for each of brightness, contrast and saturation, and an order for the three.
 
-    Each argument is a range (low, high) of factors, drawn uniformly: 1 leaves the image unchanged,
-    (0.6, 1.4) is a usual range, and None means no change. The factors are those of `light`:
-    brightness multiplies, contrast moves away from the mean grey, saturation from grey.
+    Each argument is a range (low, high), from which a factor is drawn uniformly, or None for no
+    change. A factor of 1 leaves the image unchanged, and (0.6, 1.4) is a common range. The factors
+    have the same meaning as in `light`: brightness multiplies every byte, contrast moves it away
+    from the mean grey, and saturation moves it away from the pixel's own grey.
 
     >>> jitter = ColorJitter(brightness=(0.6, 1.4), contrast=(0.6, 1.4))
     >>> [change.name for change in jitter.draw((32, 32), np.random.default_rng(0))]

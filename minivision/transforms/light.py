@@ -1,13 +1,15 @@
 """Brightness, contrast, colour and sharpness: interpolate from a duller image, or extrapolate.
 
-Each of the four blends the image with a degenerate version of it: black, one grey, no colours, or
-blurred. A factor of 0 gives the degenerate image, 1 the image itself; more than 1 exaggerates.
+Each of the four operations blends the image I with a degenerate version D of it, which is black,
+uniformly grey, colourless, or blurred. A factor f of 0 gives the degenerate image and 1 the image
+itself; a factor above 1 exaggerates.
 
     blend = D + f·(I - D)        brightness: D = 0       contrast: D = the mean grey everywhere
                                  color: D = grey         sharpness: D = smooth(I)
 
-The results equal those of Pillow's ImageEnhance: computed in float32, clipped to 0 and 255, not
-rounded. Images are uint8 (H, W, 3), or (H, W, 1), which has no colour to lose.
+The results equal those of Pillow's ImageEnhance: they are computed in float32 and clipped to the
+range from 0 to 255, and then fractions are dropped, not rounded. Images are uint8 (H, W, 3), or
+(H, W, 1), which have no colour to lose.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
 
 
 def brightness(image: np.ndarray, factor: float) -> np.ndarray:
-    """Darker below 1, lighter above: every byte times the factor.
+    """Multiply every byte by the factor: below 1 the image gets darker, above 1 brighter.
 
-    Byte arithmetic without clipping wraps around: 200 + 100 is 44. Here values stop at 255.
+    Byte arithmetic without clipping would wrap around: 200 + 100 is 44. Here values stop at 255.
 
     >>> brightness(np.array([[[100, 200, 0]]], np.uint8), 1.5)
     array([[[150, 255,   0]]], dtype=uint8)
@@ -37,7 +39,7 @@ def brightness(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def contrast(image: np.ndarray, factor: float) -> np.ndarray:
-    """Flatter below 1, stronger above: move away from the mean grey, which is rounded to a byte."""
+    """Move bytes towards the mean grey (factor below 1) or away; the mean is rounded to a byte."""
     check_light("contrast", image)
     check_factor("contrast", factor)
     mean = np.uint8(_grey_bytes(image).mean() + 0.5)
@@ -45,21 +47,21 @@ def contrast(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def color(image: np.ndarray, factor: float) -> np.ndarray:
-    """Paler below 1, more saturated above; a grey image does not change."""
+    """Make colours paler (factor below 1) or more saturated; a grey image does not change."""
     check_light("color", image)
     check_factor("color", factor)
     return blend(_grey_bytes(image)[:, :, None], image, factor)
 
 
 def sharpness(image: np.ndarray, factor: float) -> np.ndarray:
-    """Softer below 1, sharper above; the outermost pixels do not change."""
+    """Make the image softer (factor below 1) or sharper; the outermost pixels do not change."""
     check_light("sharpness", image)
     check_factor("sharpness", factor)
     return blend(smooth(image), image, factor)
 
 
 def grayscale(image: np.ndarray) -> np.ndarray:
-    """The image without colour, with the same channels: L = 0.299 R + 0.587 G + 0.114 B.
+    """The image without colour, as many channels as before: L = 0.299 R + 0.587 G + 0.114 B.
 
     >>> grayscale(np.array([[[255, 0, 0], [0, 255, 0]]], np.uint8))
     array([[[ 76,  76,  76],
@@ -70,18 +72,20 @@ def grayscale(image: np.ndarray) -> np.ndarray:
 
 
 def smooth(image: np.ndarray) -> np.ndarray:
-    """A 3x3 mean in which the pixel itself counts five times; the outermost pixels are copied."""
+    """The 3x3 mean, with five times the weight on the pixel itself; outermost pixels are copied."""
     check_light("smooth", image)
     y = image.copy()
-    means = cv2.filter2D(image, cv2.CV_32F, SMOOTH).reshape(image.shape)  # cv2 drops one channel
+    means = cv2.filter2D(image, cv2.CV_32F, SMOOTH).reshape(
+        image.shape
+    )  # cv2 drops a single channel
     y[1:-1, 1:-1] = (means[1:-1, 1:-1] + np.float32(0.5)).astype(np.uint8)
     return y
 
 
 def _grey_bytes(image: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, C) -> uint8 (H, W), with the weights in units of 1/65536, rounded.
+    """uint8 (H, W, C) -> uint8 (H, W), rounded; the weights are multiples of 1/65536.
 
-    No sum reaches 2**24, so float32 holds each of them exactly.
+    No sum reaches 2**24, so float32 represents each of them exactly.
     """
     if image.shape[2] == 1:
         return image[:, :, 0]
@@ -90,7 +94,7 @@ def _grey_bytes(image: np.ndarray) -> np.ndarray:
 
 
 def blend(degenerate: Any, image: np.ndarray, factor: float) -> np.ndarray:
-    """degenerate + factor·(image - degenerate), as bytes; a smaller degenerate is broadcast."""
+    """degenerate + factor·(image - degenerate) as bytes; the degenerate image is broadcast."""
     start = degenerate.astype(np.float32)
     mixed = image - start
     mixed *= np.float32(factor)
@@ -99,5 +103,5 @@ def blend(degenerate: Any, image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Each byte's new value from a table: uint8 (256,), or (256, C), a column for each channel."""
+    """Look up each byte's new value in a table: uint8 (256,), or (256, C), a column per channel."""
     return cv2.LUT(image, table.reshape(1, 256, -1)).reshape(image.shape)

@@ -1,10 +1,11 @@
-"""CutMix and Mixup: mix every image of a batch, and its label, with another one.
+"""CutMix and Mixup: mix every image in a batch, and its label, with another image and its label.
 
-An image that is a quarter cat and three quarters dog has a soft label that says so: the classifier
-is trained between the training images. These work on whole batches, after the images have become
-arrays, in NumPy or CuPy: `fit(..., batch_transform=CutMix(classes=10))`.
+An image that is a quarter cat and three quarters dog gets a soft label that says so. In this way
+the classifier also learns from images between the training images. Both transforms work on whole
+batches, after the images have become NumPy or CuPy arrays:
+`fit(..., batch_transform=CutMix(classes=10))`.
 
-As with the transforms of single images, `draw` chooses the parameters and `apply` uses them. Each
+As with transforms for single images, `draw` chooses the parameters and `apply` uses them. Each
 batch has one λ, one box and one permutation, as in the authors' code.
 """
 
@@ -22,7 +23,7 @@ from minivision.transforms.checks import check_batch, needed_rng
 
 
 class Box(NamedTuple):
-    """Rows top to bottom - 1 and columns left to right - 1 of an image."""
+    """The rows from top to bottom - 1 and the columns from left to right - 1 of an image."""
 
     top: int
     left: int
@@ -35,15 +36,15 @@ class Box(NamedTuple):
 
 
 class Mixing(NamedTuple):
-    """The draw for a batch: the share λ of the images themselves, their partners, the box."""
+    """The random choices for a batch: the images' own share λ, their partners, and the box."""
 
     lam: float
-    permutation: np.ndarray  # (N,), image n is mixed with image permutation[n]
-    box: Box | None = None  # the area of the partner's pixels; None if all pixels are mixed
+    permutation: np.ndarray  # (N,); image n is mixed with image permutation[n]
+    box: Box | None = None  # where the pixels are the partner's; None if all pixels are mixed
 
 
 class MixedBatch(NamedTuple):
-    """Images (N, C, H, W), targets (N, K) whose rows sum to 1, and the draw."""
+    """Images (N, C, H, W), targets (N, K) whose rows sum to 1, and the random choices."""
 
     images: Array
     targets: Array
@@ -54,7 +55,7 @@ class MixedBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class _Mixer:
-    """The common part of Mixup and CutMix: settings, λ and partners, apply after draw."""
+    """What Mixup and CutMix share: the settings, drawing λ and partners, and the call."""
 
     classes: int
     alpha: float = 1.0
@@ -64,7 +65,7 @@ class _Mixer:
         _check_settings(self)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> Mixing:
-        """What to mix in a batch of this shape (N, C, H, W)."""
+        """Choose what to mix in a batch of this shape (N, C, H, W)."""
         name = type(self).__name__
         rng = needed_rng(name, rng)
         if len(shape) != 4:
@@ -86,12 +87,12 @@ class _Mixer:
 
 @dataclass(frozen=True)
 class Mixup(_Mixer):
-    """Blend every image and its label with those of another: x̃ = λ·x + (1 - λ)·x[partner].
+    """Blend every image with another, and their labels too: x̃ = λ·x + (1 - λ)·x[partner].
 
-    λ ~ Beta(α, α); α = 1 is uniform from 0 to 1. (Zhang et al. 2018, §2.)
+    λ ~ Beta(α, α); with α = 1, λ is uniform from 0 to 1. (Zhang et al. 2018, §2.)
 
-    classes: how many there are; labels become rows of probabilities.
-    probability: of mixing a batch at all.
+    classes: the number of classes; labels become rows of probabilities.
+    probability: the probability that a batch is mixed at all.
     """
 
     def apply(self, images: Array, targets: Any, mixing: Mixing) -> MixedBatch:
@@ -105,16 +106,17 @@ class Mixup(_Mixer):
 
 @dataclass(frozen=True)
 class CutMix(_Mixer):
-    """Replace a box of every image with that of another image; labels are weighted by area.
+    """Replace a box in every image with the same box of another image; labels are mixed by area.
 
         x̃ = M·x + (1 - M)·x[partner]      ỹ = λ·y + (1 - λ)·y[partner]      λ = mean of M
 
-    λ ~ Beta(α, α) sets the box: its sides are √(1-λ) of the image's, its centre is any pixel. It
-    is clipped at the border, and λ is then recomputed from its area. (Yun et al. 2019, §3.1, with
-    α = 1; this follows the authors' code, whose boxes have even sides.)
+    λ ~ Beta(α, α) determines the size of the box: its sides are √(1-λ) times the image's. Its
+    centre is any pixel. The box is clipped at the border, and λ is then recomputed from its area.
+    (Yun et al. 2019, §3.1, with α = 1. We follow the authors' code, whose boxes have even sides.)
 
-    classes: how many there are; labels become rows of probabilities.
-    probability: of mixing a batch at all; the authors use 0.5 for CIFAR and 1 for ImageNet.
+    classes: the number of classes; labels become rows of probabilities.
+    probability: the probability that a batch is mixed at all; the authors use 0.5 for CIFAR and 1
+        for ImageNet.
 
     >>> images, labels = np.zeros((4, 3, 8, 8), np.float32), np.arange(4)
     >>> mixed = CutMix(classes=4)(images, labels, np.random.default_rng(0))
@@ -123,7 +125,7 @@ class CutMix(_Mixer):
     """
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> Mixing:
-        """λ, partners and box for a batch of this shape (N, C, H, W)."""
+        """Choose λ, the partners and the box for a batch of this shape (N, C, H, W)."""
         lam, permutation, _ = super().draw(shape, rng)
         if lam == 1:
             return Mixing(lam, permutation)
@@ -145,7 +147,7 @@ class CutMix(_Mixer):
 
 
 def _box_around(size: tuple[int, ...], half_height: int, half_width: int, rng: Any) -> Box:
-    """A box of twice these halves around a random pixel, clipped at the border."""
+    """A box around a random pixel, extending this far in each direction, clipped at the border."""
     H, W = size
     y, x = int(rng.integers(H)), int(rng.integers(W))
     return Box(
@@ -161,7 +163,7 @@ def _mixed_targets(p: Array, mixing: Mixing) -> Array:
 
 
 def _probabilities(name: str, images: Array, targets: Any, classes: int) -> Array:
-    """Targets as float32 rows (N, K); labels on the host become rows with one 1."""
+    """Targets as float32 rows (N, K); labels, which are on the host, become one-hot rows."""
     check_batch(name, images)
     N = images.shape[0]
     if getattr(targets, "ndim", None) == 2:
@@ -184,7 +186,7 @@ def _probabilities(name: str, images: Array, targets: Any, classes: int) -> Arra
 
 
 def _check_rows(name: str, p: Array) -> None:
-    """Raise if a row of p (N, K) is not a distribution; values are checked on the host only."""
+    """Raise if a row of p (N, K) is not a distribution; values are checked only on the host."""
     if p.dtype.kind != "f":
         raise TypeError(f"{name}: targets is {p.dtype}; expected probabilities as floats")
     if not isinstance(p, np.ndarray):

@@ -1,13 +1,13 @@
-"""Shear, translate and rotate with the nearest pixel: pixels are moved but never blended.
+"""Shear, translate and rotate by nearest-neighbour sampling: pixels are moved but never blended.
 
-For every pixel (x, y) of the result a matrix gives its source position in the image:
+For every pixel (x, y) of the result, a matrix gives the source position in the image:
 
-    x' = a·x + b·y + c        y' = d·x + e·y + f        of pixel centres, at x + 0.5, y + 0.5
+    x' = a·x + b·y + c        y' = d·x + e·y + f        with pixel centres at x + 0.5, y + 0.5
 
-It is computed as in Pillow, in integer multiples of 1/65536 pixel, so that a tie between two pixels
-is resolved the same way everywhere. Pixels from outside are `fill`. The signs are Pillow's (a
-positive translation moves the content left); `Translate` and `Scale` of geometry.py follow
-OpenCV's, and blend.
+As in Pillow, the position is computed in integer multiples of 1/65536 pixel, so that a tie between
+two pixels is resolved in the same way on every machine. Pixels from outside the image are `fill`.
+The signs are Pillow's too: a positive translation moves the content left. `Translate` and `Scale`
+in geometry.py use OpenCV's signs, and blend pixels.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import numpy as np
 
 from minivision.transforms.checks import check_fill, check_finite, check_image
 
-ONE = 65536  # a pixel, in fixed point
+ONE = 65536  # one pixel in fixed-point arithmetic
 LARGEST = 32767  # what OpenCV can address
 Matrix = tuple[float, float, float, float, float, float]
 
 
 def shear_x(image: np.ndarray, factor: float, fill: int = 0) -> np.ndarray:
-    """Row y moves left by factor·y pixels; the top row stays."""
+    """Move each row y left by factor·y pixels; the top row stays in place."""
     return _moved("shear_x", image, (1, factor, 0, 0, 1, 0), fill)
 
 
 def shear_y(image: np.ndarray, factor: float, fill: int = 0) -> np.ndarray:
-    """Column x moves up by factor·x pixels; the leftmost column stays."""
+    """Move each column x up by factor·x pixels; the leftmost column stays in place."""
     return _moved("shear_y", image, (1, 0, 0, factor, 1, 0), fill)
 
 
@@ -58,7 +58,7 @@ def rotate(image: np.ndarray, degrees: float, fill: int = 0) -> np.ndarray:
 
 
 def affine_nearest(image: np.ndarray, matrix: Matrix, fill: int = 0) -> np.ndarray:
-    """The image (H, W, C) seen through (a, b, c, d, e, f), which maps the result to the image.
+    """The image (H, W, C) moved by (a, b, c, d, e, f), which maps the result to the image.
 
     >>> image = np.arange(4, dtype=np.uint8).reshape(1, 4, 1)
     >>> affine_nearest(image, (1, 0, 1, 0, 1, 0), fill=9).ravel()
@@ -82,7 +82,7 @@ def _moved(name: str, image: np.ndarray, matrix: Matrix, fill: int) -> np.ndarra
     source_y = _fixed(f + d / 2 + e / 2) + _fixed(d) * x + _fixed(e) * y >> 16
     np.clip(source_x, -1, W, out=places[..., 0], casting="unsafe")
     np.clip(source_y, -1, H, out=places[..., 1], casting="unsafe")
-    # OpenCV only fetches the pixels at these integer positions; it does not interpolate.
+    # At integer positions OpenCV only fetches pixels; it does not interpolate.
     moved = cv2.remap(  # type: ignore[call-overload]
         image, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
         borderValue=(fill,) * 4,

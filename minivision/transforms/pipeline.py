@@ -1,8 +1,8 @@
 """What a transform is, how several are chained, and the last two steps before the network.
 
 An image is uint8 (H, W, C), RGB or grey, until `ToArray` converts it to float32 (C, H, W). A random
-transform has two parts: `draw` chooses its parameters, `apply` uses them. So the parameters can be
-printed, and applied again to the image's mask or points.
+transform has two methods: `draw` chooses the parameters and `apply` uses them. So the parameters
+can be printed, and applied again to a mask or to points that belong to the image.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ class Transform:
     """A step from image to image, uint8 (H, W, C) -> uint8 (H', W', C), that may be random.
 
     A subclass defines `draw` and `apply`, and sets `random = True` if `draw` uses its `rng`.
-    It never writes into its input. Called with an image, it draws and applies.
+    A transform never modifies its input. Calling it draws parameters and applies them to an image.
     """
 
     random: ClassVar[bool] = False
-    # Whether it accepts a whole batch (N, H, W, C) instead of one image; used by the loader.
+    # Whether the transform accepts a whole batch (N, H, W, C); used by the DataLoader.
     takes_batches: ClassVar[bool] = False
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator | None = None) -> Any:
-        """The parameters for one image of the given size (H, W): a small frozen dataclass."""
+        """Choose the parameters for one image of this size (H, W): a small frozen dataclass."""
         raise NotImplementedError(f"{type(self).__name__} has no draw method")
 
     def apply(self, image: np.ndarray, parameters: Any) -> np.ndarray:
-        """The image changed by the parameters; the same parameters give the same result."""
+        """The transformed image; the same parameters always give the same result."""
         raise NotImplementedError(f"{type(self).__name__} has no apply method")
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -43,7 +43,7 @@ class Transform:
 
 @dataclass
 class Compose:
-    """Apply transforms one after another; each draws from the same `rng`, in order.
+    """Apply transforms one after another, all drawing from the same `rng`.
 
     Raises ValueError if one of them is not a transform.
 
@@ -81,9 +81,10 @@ class Compose:
 
 @dataclass
 class ToArray:
-    """Bytes to numbers: uint8 (H, W, C) -> float32 (C, H, W), 0..255 -> 0..1.
+    """Convert bytes to floats: uint8 (H, W, C) -> float32 (C, H, W), 0..255 -> 0..1.
 
-    A batch (N, H, W, C) -> (N, C, H, W) at once. `torchvision` calls this step ToTensor.
+    A whole batch is accepted too: (N, H, W, C) -> (N, C, H, W). torchvision calls this step
+    ToTensor.
 
     >>> ToArray()(np.full((2, 3, 1), 255, np.uint8))
     array([[[1., 1., 1.],
@@ -108,7 +109,7 @@ class ToArray:
 class Normalize:
     """Shift and scale each channel: y = (x - mean) / std, on float32 (C, H, W) or (N, C, H, W).
 
-    `mean` and `std` are one number or one per channel, in the units of `ToArray` (0..1).
+    `mean` and `std` are one number, or one per channel, in the units of `ToArray` (0..1).
 
     >>> Normalize(0.5, 0.25)(np.ones((1, 1, 2), np.float32))
     array([[[2., 2.]]], dtype=float32)

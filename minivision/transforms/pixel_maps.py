@@ -1,12 +1,13 @@
 """Pixel maps: what geometric transforms draw, and how images, points, masks and boxes follow.
 
-Pixel centres are at integers: the first is 0, the last W-1, and the true centre of an image is
-((W-1)/2, (H-1)/2). A map is a 3x3 matrix; with it
+Pixel centres are at integers: the first is at 0 and the last at W-1, so the true centre of an image
+is ((W-1)/2, (H-1)/2). A map is given by a 3x3 matrix and moves a point like this:
 
     (u, v, w) = matrix · (x, y, 1)        (x, y) -> (u/w, v/w)
 
-If its last row is 0 0 1, w is 1 and the map is affine: lines stay lines, parallels stay parallel,
-and lengths along parallels keep their ratio. Any other last row makes a perspective.
+If the last row of the matrix is 0 0 1, then w is 1 and the map is affine: lines stay lines,
+parallels stay parallel, and the ratio of lengths along parallels does not change. With any other
+last row, the map is a perspective.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from minivision.transforms.resampling import Rows, places, read_nearest, warp
 class PixelMap:
     """The map x -> scale_x x + shift_x, y -> scale_y y + shift_y, onto a new (H, W) canvas.
 
-    `source` is the size (H, W) of the images it was drawn for.
+    `source` is the size (H, W) of the images that the map was drawn for.
 
     >>> PixelMap((28, 28), (28, 28), shift_x=3.0).matrix
     ((1.0, 0.0, 3.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -50,7 +51,7 @@ class PixelMap:
 
 @dataclass(frozen=True)
 class Projection:
-    """A map given by any matrix: rotated, sheared or in perspective, onto a new (H, W) canvas."""
+    """A map given by any matrix (rotation, shear, perspective, …), onto a new (H, W) canvas."""
 
     source: tuple[int, int]
     size: tuple[int, int]
@@ -65,11 +66,11 @@ class GeometricTransform(Transform):
     fill: int = 0
 
     def places(self, parameters: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The source position x, y of each pixel of the result, two arrays (OH, OW)."""
+        """The source position of each pixel of the result, as two arrays x and y (OH, OW)."""
         return places(parameters.matrix, parameters.size)
 
     def apply(self, image: np.ndarray, parameters: Any) -> np.ndarray:
-        """The moved image; `border` and `fill` determine pixels from outside it."""
+        """The moved image; `border` and `fill` determine the pixels from outside the image."""
         check_source(type(self).__name__, image, parameters)
         return warp(
             image,
@@ -81,9 +82,10 @@ class GeometricTransform(Transform):
         )
 
     def apply_points(self, points: np.ndarray, parameters: Any) -> np.ndarray:
-        """Where the points (P, 2), each (x, y) in pixels, are in the result: float64 (P, 2).
+        """The positions in the result, float64 (P, 2), of points (x, y) in pixels, (P, 2).
 
-        Raises ValueError for a point beyond the horizon of a perspective, which has no image.
+        Raises ValueError if a point is beyond the horizon of a perspective, because it is not
+        mapped anywhere.
         """
         points = check_rows(type(self).__name__, "points", points, "(x, y)", 2)
         matrix = np.array(parameters.matrix, np.float64)
@@ -98,30 +100,30 @@ class GeometricTransform(Transform):
         return moved[:, :2] / w
 
     def apply_mask(self, mask: np.ndarray, parameters: Any, *, fill: int = 0) -> np.ndarray:
-        """Move a mask (H, W) of integers, taking the nearest pixels: no label is invented.
+        """Move a mask (H, W) of integers, taking the nearest pixels, so that no label is invented.
 
-        Pixels from outside are `fill`, whatever the border of the image.
+        Pixels from outside the mask are `fill`, whatever `border` is.
         """
         check_mask(type(self).__name__, mask, parameters, fill)
         return read_nearest(mask, *self.places(parameters), fill)
 
     def apply_boxes(self, boxes: np.ndarray, parameters: Any) -> np.ndarray:
-        """The boxes around the moved corners of boxes, clipped to the result: float64 (B, 4).
+        """Boxes around the moved corners of the given boxes, clipped to the result: float64 (B, 4).
 
-        A box is (x0, y0, x1, y1) between pixels, as in `datasets.shapes`: the image extends from
-        (0, 0) to (W, H), so the edges of the pixel at x are x and x + 1. A box that has left the
-        image, or was empty before, becomes four zeros.
+        The edges (x0, y0, x1, y1) of a box lie between pixels, as in `datasets.shapes`: the image
+        extends from (0, 0) to (W, H), and the edges of pixel x are x and x + 1. A box that has left
+        the image, or was empty before, becomes four zeros.
         """
         name = type(self).__name__
         boxes = check_rows(name, "boxes", boxes, "(x0, y0, x1, y1)", 4)
         corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]].reshape(-1, 2)
-        # The edge 0 is at position -½, left of the first pixel's centre.
+        # Edge 0 is at position -½, left of the first pixel's centre.
         moved = self.apply_points(corners - 0.5, parameters) + 0.5
         return boxes_around(moved.reshape(-1, 4, 2), parameters.size, empty_boxes(boxes))
 
 
 def boxes_around(points: np.ndarray, size: tuple[int, int], empty: np.ndarray) -> np.ndarray:
-    """The box (B, 4) around each row of points (B, P, 2), clipped; zeros if nothing is left."""
+    """The box (B, 4) around each row of points (B, P, 2), clipped; zeros if nothing remains."""
     H, W = size
     ends = points.min(axis=1), points.max(axis=1)
     boxes = np.concatenate([end.clip(0, (W, H)) for end in ends], axis=1)
@@ -135,7 +137,7 @@ def empty_boxes(boxes: np.ndarray) -> np.ndarray:
 
 
 def check_rows(name: str, argument: str, rows: Any, meaning: str, length: int) -> np.ndarray:
-    """The rows as float64 (., length); ValueError if they are not numbers of that shape."""
+    """The rows as float64 (., length); ValueError if they are not finite numbers of that shape."""
     array = numbers_of(rows)
     if array.ndim != 2 or array.shape[1] != length or not np.isfinite(array).all():
         infinite = array.size and not np.isfinite(array).all()
@@ -148,7 +150,7 @@ def check_rows(name: str, argument: str, rows: Any, meaning: str, length: int) -
 
 
 def check_source(name: str, image: np.ndarray, parameters: Any) -> None:
-    """Raise if the parameters were drawn for images of another size."""
+    """Raise ValueError if the parameters were drawn for images of a different size."""
     check_image(name, image)
     if image.shape[:2] != parameters.source:
         raise ValueError(
@@ -158,7 +160,7 @@ def check_source(name: str, image: np.ndarray, parameters: Any) -> None:
 
 
 def check_mask(name: str, mask: Any, parameters: Any, fill: Any) -> None:
-    """Raise ValueError unless `mask` has integers of this size, of a dtype that can hold `fill`."""
+    """Raise ValueError unless `mask` has the right size and an integer dtype that holds `fill`."""
     if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "iub" or mask.ndim != 2:
         raise ValueError(
             f"{name}: mask is {kind_of(mask)}; expected integers (H, W), one label per pixel"

@@ -1,8 +1,9 @@
 """A fixed augmentation policy: the same operations, magnitudes and order for every image.
 
-RandAugment draws new operations for each image. Here they are fixed; only the signs (left or right,
-lighter or darker) are drawn, and whether an operation is applied at all. A search over policies
-tries such sequences; the operations and the meaning of a magnitude are RandAugment's.
+RandAugment draws new operations for each image. Here the operations are fixed; only their signs
+(left or right, lighter or darker) and whether they are applied at all are random. A search over
+policies tries sequences of this kind. The operations and the meaning of a magnitude are
+RandAugment's.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from minivision.transforms.randaugment import (
 
 @dataclass(frozen=True)
 class OperationSequence(Transform):
-    """Apply the operations in order, each with this probability.
+    """Apply the operations in order, each with the given probability.
 
-    operations: pairs of a name in `PRESETS[preset]` and a magnitude, 0 to 30 (ignored by an
-        operation without a strength, such as equalize).
-    probability: of each operation, drawn independently. At 1 the network never sees the original
-        images, at 0 nothing happens.
-    fill: the bytes of pixels from outside the image.
+    operations: pairs of a name in `PRESETS[preset]` and a magnitude from 0 to 30 (ignored by
+        operations without a strength, such as equalize).
+    probability: the probability of each operation, independently of the others. At 1 the network
+        never sees the original images; at 0 it sees nothing else.
+    fill: the byte value of pixels from outside the image.
 
     >>> policy = OperationSequence([("rotate", 15), ("equalize", 0), ("color", 20)])
     >>> print(policy.draw((32, 32), np.random.default_rng(0)))
@@ -81,7 +82,7 @@ class OperationSequence(Transform):
         return apply_steps("OperationSequence", image, parameters, self.preset, self.fill)
 
     def describe(self, size: tuple[int, int] = (32, 32)) -> str:
-        """One line per operation: its strength on images (H, W).
+        """One line per operation, with its strength on images of size (H, W).
 
         >>> print(OperationSequence([("rotate", 15), ("equalize", 0)]).describe())
         rotate         ±15 degrees
@@ -92,7 +93,7 @@ class OperationSequence(Transform):
 
 
 def _pairs(operations: object) -> Sequence[Sequence]:
-    """The operations; raises if they are not pairs."""
+    """The operations, after checking that they are pairs."""
     listed = isinstance(operations, list | tuple)
     if not listed or not all(isinstance(p, list | tuple) and len(p) == 2 for p in operations):  # type: ignore[attr-defined]
         raise ValueError(

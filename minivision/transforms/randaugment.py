@@ -1,13 +1,14 @@
-"""RandAugment: N random operations, all of the same magnitude M. Two numbers, no search.
+"""RandAugment: N random operations, all of the same magnitude M. Two numbers replace a search.
 
 For each image, N operations are drawn uniformly from a list, with replacement. (Cubuk et al.
 2020.) The meaning of M differs between libraries; here two tables define it.
 
-    "monotone"       14 operations, the paper's. M is from 0 to 30: at 0, operations with a strength
-                     do nothing, and more is always stronger. The ranges are torchvision's, except
-                     that the threshold of solarize starts at 256, where it does nothing.
-    "noisy_student"  16 operations with the strengths of the code behind Noisy Student (Xie et al.
-                     2020), where M is usually 27. Posterize and solarize get weaker with M, and
+    "monotone"       The paper's 14 operations. M is from 0 to 30: at 0, operations that have a
+                     strength do nothing, and a larger M is always stronger. The ranges are
+                     torchvision's, except that the threshold of solarize starts from 256, where
+                     solarize does nothing.
+    "noisy_student"  16 operations with the strengths in the code behind Noisy Student (Xie et al.
+                     2020), where M is usually 27. Posterize and solarize get weaker as M grows, and
                      the four blends do nothing at M = 5.
 """
 
@@ -26,7 +27,7 @@ from minivision.transforms.pipeline import Transform
 
 
 class Step(NamedTuple):
-    """One drawn operation: its name, its amount, and for cutout its position (y, x)."""
+    """One operation as drawn: its name, its amount, and for cutout its position (y, x)."""
 
     name: str
     amount: float | None = None
@@ -51,7 +52,7 @@ class Operation(NamedTuple):
 
     change: Change
     amount: Callable[[float, int], float] | None = None  # magnitude, height or width -> amount
-    sign: str = ""  # "±": the amount or its negative; "1 ±": 1 more or 1 less by the amount
+    sign: str = ""  # "±": the amount or its negative; "1 ±": 1 plus or minus the amount
     unit: str = ""
     along: int = 1  # the axis whose length is passed to amount: 0 height, 1 width
 
@@ -78,7 +79,7 @@ def _cut_out(image: np.ndarray, step: Step, fill: int) -> np.ndarray:
 
 
 def _contrast_of_the_code(image: np.ndarray, step: Any, fill: int) -> np.ndarray:
-    """Contrast about the number of pixels / 256, which Noisy Student's code uses as the mean."""
+    """Contrast about (number of pixels) / 256, which Noisy Student's code uses as the mean."""
     H, W, _ = image.shape
     return light.blend(np.full_like(image, min(H * W // 256, 255)), image, step.amount)
 
@@ -109,7 +110,7 @@ NOISY_STUDENT = {
     "equalize": Operation(_alone(tables.equalize)),
     "invert": Operation(_alone(tables.invert)),
     "rotate": Operation(_moved(nearest.rotate), lambda M, _: 3 * M, "±", "degrees"),
-    # From M = 20 the code's shift by 8 - bits would be negative; here all 8 bits are kept.
+    # From M = 20 on, the shift by 8 - bits in their code would be negative; we keep all 8 bits.
     "posterize": Operation(_by(tables.posterize), lambda M, _: min(int(0.4 * M), 8), "", "bits"),
     "solarize": Operation(_by(tables.solarize), lambda M, _: int(25.6 * M), "", "and above"),
     "color": Operation(_by(light.color), lambda M, _: 0.1 + 0.18 * M),
@@ -133,10 +134,10 @@ MOST = 100  # operations per image
 
 @dataclass(frozen=True)
 class RandAugment(Transform):
-    """Apply `count` operations (N) of `magnitude` M, drawn separately for every image.
+    """Apply N = `count` operations of magnitude M = `magnitude`, drawn separately for every image.
 
     preset: the table of operations, "monotone" or "noisy_student"; see above.
-    fill: the bytes of pixels from outside the image.
+    fill: the byte value of pixels from outside the image.
 
     >>> steps = RandAugment(2, 9).draw((32, 32), np.random.default_rng(2))
     >>> print(steps)
@@ -174,7 +175,7 @@ class RandAugment(Transform):
         return apply_steps("RandAugment", image, parameters, self.preset, self.fill)
 
     def describe(self, size: tuple[int, int] = (32, 32)) -> str:
-        """One line per operation: its strength at this magnitude on images (H, W).
+        """One line per operation, with its strength at this magnitude on images of size (H, W).
 
         >>> print(RandAugment(2, 15).describe().splitlines()[3])
         rotate         ±15 degrees
@@ -186,7 +187,7 @@ class RandAugment(Transform):
 def draw_step(
     name: str, magnitude: float, preset: str, size: tuple[int, int], rng: np.random.Generator
 ) -> Step:
-    """Draw the sign, and for cutout the position, of an operation for an image of size (H, W)."""
+    """Draw an operation's sign, and for cutout its position, for an image of size (H, W)."""
     operation = PRESETS[preset][name]
     if operation.amount is None:
         return Step(name)
@@ -218,7 +219,7 @@ def apply_steps(
 def strength(
     table: dict[str, Operation], name: str, magnitude: float, size: tuple[int, int]
 ) -> str:
-    """One line with an operation and its strength at this magnitude on images (H, W)."""
+    """One line with an operation and its strength at this magnitude on images of size (H, W)."""
     operation, words = table[name], ""
     if operation.amount is not None:
         amount = operation.amount(magnitude, size[operation.along])

@@ -1,7 +1,7 @@
 """Random geometry: shift, scale, flip and crop at random, for more varied training images.
 
-Each transform draws a `PixelMap` from an explicit generator and applies it; the same map can be
-applied again, to a mask or to points.
+Each transform draws a `PixelMap` from an explicit generator and applies it to the image; the same
+map can then be applied to a mask or to points.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from minivision.transforms.resampling import with_channels
 
 @dataclass(frozen=True)
 class RandomTranslate(GeometricTransform):
-    """Move the image by whole pixels, dx and dy each uniform from -pixels to +pixels."""
+    """Move the image by whole pixels, with dx and dy uniform from -pixels to +pixels."""
 
     pixels: int
     fill: int = 0
@@ -74,7 +74,7 @@ class RandomScale(GeometricTransform):
 
 @dataclass(frozen=True)
 class RandomHorizontalFlip(GeometricTransform):
-    """Mirror left and right with probability p: x -> (W-1) - x. Unsuitable for digits and text."""
+    """Flip left to right with probability p: x -> (W-1) - x. Unsuitable for digits and text."""
 
     p: float = 0.5
 
@@ -91,7 +91,7 @@ class RandomHorizontalFlip(GeometricTransform):
 
     def apply(self, image: np.ndarray, parameters: PixelMap) -> np.ndarray:
         check_source("RandomHorizontalFlip", image, parameters)
-        # On large images OpenCV is twenty times faster than a copy of image[:, ::-1].
+        # On large images OpenCV is twenty times faster than copying image[:, ::-1].
         mirrored = parameters.scale_x < 0
         return with_channels(cv2.flip(image, 1), image) if mirrored else image.copy()
 
@@ -100,7 +100,7 @@ class RandomHorizontalFlip(GeometricTransform):
 class RandomCrop(GeometricTransform):
     """Pad with `fill` on all sides, then cut out a window of size (H, W) at a random position.
 
-    With the image's own size and a padding of 4 this is the standard augmentation for CIFAR-10
+    With the image's own size and a padding of 4, this is the standard augmentation for CIFAR-10
     (He et al. 2016, §4.2).
     """
 

@@ -36,12 +36,12 @@ class RandomRotation(GeometricTransform):
 
 @dataclass(frozen=True)
 class RandomAffine(GeometricTransform):
-    """A random `Affine` map; every number is drawn uniformly and independently.
+    """A random `Affine` map, for which each number is drawn uniformly and independently.
 
-    degrees: from -degrees to +degrees.
-    translate: in pixels, along x and along y from -translate to +translate.
-    scale: from low to high.
-    shear: along x and along y from -shear to +shear, below 1.
+    degrees: the angle is from -degrees to +degrees.
+    translate: the shifts along x and y, in pixels, are from -translate to +translate.
+    scale: a pair (low, high); the scale is from low to high.
+    shear: the shears along x and y are from -shear to +shear, which must be below 1.
     """
 
     degrees: float = 0.0
@@ -79,11 +79,11 @@ class RandomAffine(GeometricTransform):
 
 @dataclass(frozen=True)
 class RandomPerspective(GeometricTransform):
-    """View the image at an angle: each corner moves inwards by a random amount.
+    """View the image at an angle, by moving each corner inwards by a random amount.
 
-    distortion: along x a corner moves by a uniform fraction, up to distortion / 2, of the width,
-        and along y of the height. Below 2/3 the four corners stay convex, and no horizon crosses
-        the image.
+    distortion: a corner moves along x by a fraction of the width, and along y by a fraction of the
+        height, each drawn uniformly from 0 to distortion / 2. If distortion is below 2/3, the
+        quadrilateral stays convex, and no horizon crosses the image.
     """
 
     distortion: float = 0.5

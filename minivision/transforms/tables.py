@@ -1,7 +1,8 @@
 """Operations that depend only on a pixel's value: each is a table of 256 new values.
 
-Some tables are the same for every image (invert, posterize, solarize, gamma). Two are computed from
-the image's own histogram, channel by channel: autocontrast stretches it, equalize flattens it.
+Some tables are the same for every image: invert, posterize, solarize and gamma. The other two are
+computed from the image's own histogram, channel by channel: autocontrast stretches the histogram,
+equalize flattens it.
 
 The results equal those of Pillow's ImageOps; OpenCV's equalizeHist is a different algorithm. Images
 are uint8 (H, W, 3) or (H, W, 1).
@@ -24,7 +25,7 @@ def invert(image: np.ndarray) -> np.ndarray:
 
 
 def posterize(image: np.ndarray, bits: int) -> np.ndarray:
-    """Keep the highest bits of every byte, 0 to 8; 8 keeps all.
+    """Keep only the highest 0 to 8 bits of every byte; 8 keeps all of them.
 
     >>> posterize(np.array([[[255, 100, 31]]], np.uint8), 3)
     array([[[224,  96,   0]]], dtype=uint8)
@@ -37,7 +38,7 @@ def posterize(image: np.ndarray, bits: int) -> np.ndarray:
 
 
 def solarize(image: np.ndarray, threshold: float) -> np.ndarray:
-    """Invert values from the threshold up: 256 changes nothing, 0 inverts everything."""
+    """Invert values that reach the threshold: 256 changes nothing, 0 inverts everything."""
     check_light("solarize", image)
     check_factor("solarize", threshold, "threshold")
     return look_up(image, np.where(threshold > VALUES, VALUES, 255 - VALUES))
@@ -55,7 +56,7 @@ def solarize_add(image: np.ndarray, addition: int) -> np.ndarray:
 
 
 def gamma(image: np.ndarray, exponent: float) -> np.ndarray:
-    """255·(v / 255)^γ, rounded: below 1 lightens the shadows, above 1 darkens them."""
+    """255·(v / 255)^γ, rounded: an exponent below 1 lightens the shadows, above 1 darkens them."""
     check_light("gamma", image)
     check_factor("gamma", exponent, "exponent")
     return look_up(image, np.rint(255 * (VALUES / 255) ** exponent).astype(np.uint8))
@@ -68,7 +69,7 @@ def autocontrast(image: np.ndarray) -> np.ndarray:
 
 
 def equalize(image: np.ndarray) -> np.ndarray:
-    """Spread every channel's values so that about as many pixels have each."""
+    """Spread out the values of each channel, so that they are about equally frequent."""
     check_light("equalize", image)
     return _by_channel(image, _flattened)
 

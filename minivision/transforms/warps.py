@@ -1,8 +1,8 @@
-"""Rotate, shear, and change the perspective: maps whose matrix is chosen, not drawn.
+"""Rotate, shear, and change the perspective: maps whose matrix is chosen, not drawn at random.
 
-All of them interpolate. `border` says what is beyond the image: "constant" is `fill`, "edge" its
-outermost pixels, "reflect" its mirror image. `interpolation` is "bilinear" or "nearest".
-(transforms/nearest.py has moves that agree with Pillow's to the byte.)
+All of these maps interpolate. `border` says what lies beyond the image: "constant" is `fill`,
+"edge" repeats the outermost pixels, and "reflect" is a mirror image. `interpolation` is "bilinear"
+or "nearest". (The operations in transforms/nearest.py agree with Pillow's byte for byte.)
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from minivision.transforms.resampling import Rows, check_reading
 class Rotate(GeometricTransform):
     """Rotate counter-clockwise about the true centre ((W-1)/2, (H-1)/2), keeping the canvas size.
 
-    About (W/2, H/2), a common mistake, a rotation by 180 degrees would also move the image by one
-    pixel.
+    It is a common mistake to rotate about (W/2, H/2) instead: a rotation by 180 degrees would then
+    also move the image by one pixel.
 
     >>> Rotate(90)(np.array([[[1], [2]], [[3], [4]]], np.uint8))[:, :, 0]
     array([[2, 4],
@@ -45,14 +45,14 @@ class Rotate(GeometricTransform):
 
 @dataclass(frozen=True)
 class Affine(GeometricTransform):
-    """Shear, magnify, rotate about the true centre, move: all affine maps but one-axis stretches.
+    """Shear, magnify, rotate about the true centre, and move the image, in this order.
 
         (x, y) -> c + t + scale · R(degrees) · [1 k_x; k_y 1] · ((x, y) - c)
 
-    degrees: counter-clockwise.
+    degrees: the angle, counter-clockwise.
     translate: t = (dx, dy) in pixels, to the right and down.
-    shear: (k_x, k_y): a row moves k_x to the right for each pixel it is below the centre, a
-        column k_y down for each pixel it is to the right of it.
+    shear: (k_x, k_y). A row moves k_x pixels to the right for each pixel that it is below the
+        centre; a column moves k_y pixels down for each pixel that it is to the right of the centre.
     """
 
     degrees: float = 0.0
@@ -91,12 +91,12 @@ class Affine(GeometricTransform):
 
 @dataclass(frozen=True)
 class Warp(GeometricTransform):
-    """Move the pixels by any 3x3 matrix of pixel centres, from the image to the result.
+    """Move the pixel centres by any 3x3 matrix, which maps the image to the result.
 
-    E.g. a matrix from `affine_from_points`, or an OpenCV warpAffine matrix with the row (0, 0, 1)
-    appended.
+    The matrix may come from `affine_from_points`, for example, or be an OpenCV warpAffine matrix
+    with the row (0, 0, 1) appended.
 
-    size: (H, W) of the result; None means the image's own.
+    size: (H, W) of the result; None means the same size as the image.
     """
 
     matrix: Rows
@@ -128,13 +128,13 @@ class Warp(GeometricTransform):
 
 
 def rotation(degrees: float) -> np.ndarray:
-    """The matrix (2, 2) of a rotation, counter-clockwise as seen, since y points down.
+    """The matrix (2, 2) of a rotation that looks counter-clockwise, given that y points down.
 
     >>> rotation(90) @ [1, 0]
     array([ 0., -1.])
     """
     angle = math.radians(degrees % 360)
-    # At quarter turns, rounding errors would otherwise blend neighbouring pixels.
+    # Round, because at quarter turns rounding errors would otherwise blend neighbouring pixels.
     cos, sin = round(math.cos(angle), 15), round(math.sin(angle), 15)
     return np.array([[cos, sin], [-sin, cos]])
 
@@ -152,5 +152,5 @@ def linear_about_centre(
 
 
 def as_rows(matrix: np.ndarray) -> Rows:
-    """A matrix as plain tuples, with -0 turned into 0."""
+    """The matrix as plain tuples, with -0 replaced by 0."""
     return tuple(tuple(row) for row in (np.asarray(matrix) + 0.0).tolist())

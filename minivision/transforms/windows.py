@@ -1,7 +1,7 @@
-"""Windows cut out of an image: its centre, or a part of random size, resized to a given size.
+"""Windows cut out of an image: its centre, or a window of random size, resized to a given size.
 
-Networks have been trained on random windows of photographs since GoogLeNet: an object is seen large
-and small, whole and in part. They are tested on the centre.
+Since GoogLeNet, networks have been trained on random windows of photographs, so that they see
+objects large and small, whole and in part. They are tested on the centre.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from minivision.transforms.checks import check_size, needed_rng, numbers_of
 from minivision.transforms.geometry import Resize
 from minivision.transforms.pixel_maps import GeometricTransform, PixelMap, check_source
 
-TRIES = 10  # windows that are drawn before the centre is used
+TRIES = 10  # windows to draw before falling back on the centre
 
 
 @dataclass(frozen=True)
 class CenterCrop(GeometricTransform):
-    """Cut out the centre (H, W); an odd remainder leaves an extra row or column below or right.
+    """Cut out the centre (H, W); an odd margin is larger below or on the right.
 
-    Raises ValueError if the image is smaller.
+    Raises ValueError if the image is smaller than the crop.
 
     >>> CenterCrop((1, 2))(np.array([[[1], [2], [3], [4], [5]]], np.uint8))[0, :, 0]
     array([2, 3], dtype=uint8)
@@ -55,12 +55,12 @@ class CenterCrop(GeometricTransform):
 
 @dataclass(frozen=True)
 class RandomResizedCrop(GeometricTransform):
-    """A window of random area and shape anywhere in the image, resized to (H, W).
+    """Cut out a window of random area and shape anywhere in the image, and resize it to (H, W).
 
-    Its area is uniform in the range `scale`, as a fraction of the image's; the logarithm of
-    width / height is uniform between those of `ratio`. A window that does not fit is drawn again;
-    after ten tries it is the largest central one with an allowed shape. (Szegedy et al. 2015, §6,
-    with PyTorch's numbers.) It is resized as in `Resize`.
+    The window's area, as a fraction of the image's, is uniform in the range `scale`; the logarithm
+    of width / height is uniform in the range whose ends are the logarithms of `ratio`. If a window
+    does not fit, a new one is drawn; after ten tries, we use the largest central window with an
+    allowed shape. (Szegedy et al. 2015, §6, with PyTorch's ranges.) It is resized as in `Resize`.
     """
 
     size: tuple[int, int]

@@ -82,7 +82,7 @@ def test_evaluate_leaves_out_and_names_changed_test_images(copy, capsys):
     first, second = list(settings(copy / "run")["images"]["test"])[:2]
     shutil.copy(copy / "photos" / first, copy / "photos" / second)
     _, said = evaluate(capsys, copy / "run")
-    assert "0 are missing and 1 have changed, which are left out; 0 are new and not used" in said
+    assert "0 are missing and 1 have changed and are left out; 0 are new and not used" in said
     assert f"(changed: {second})" in said
 
 

@@ -93,7 +93,7 @@ def test_convert_weights_names_what_does_not_fit_and_writes_the_file(
         "8 of the 10 arrays of lenet5 have the right shape",
         "  missing: features.0.bias",
         "  not in lenet5: fc.weight",
-        "  with another shape: classifier.4.weight is (7, 84), expected (10, 84)",
+        "  with a different shape: classifier.4.weight is (7, 84), expected (10, 84)",
     ]
     assert target.exists()
 

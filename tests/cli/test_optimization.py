@@ -210,7 +210,7 @@ def test_begin_from_gives_another_number_of_classes_a_new_head(elsewhere):
     model = optimization.build_model(settings)
     drawn = model.state_dict()
     said = begin_from(model, str(elsewhere / "network.safetensors"))
-    assert said == "starts fresh, for other classes"
+    assert said == "starts fresh, for different classes"
     theirs, _ = load_weights(elsewhere / "network.safetensors")
     for name, array in model.state_dict().items():
         source = drawn if name.startswith("classifier.4.") else theirs

@@ -1,7 +1,8 @@
-"""Commands that are stopped, killed, or resumed with something changed.
+"""Commands that are stopped, killed, or resumed after something has changed.
 
-Three matrices: commands stopped at a point and resumed; commands killed by the system; commands
-that refuse to resume because of a change. Then what happens to files that are lost or left over.
+There are three tables of cases: commands that are stopped at some point and resumed, commands that
+the system kills, and commands that refuse to resume because of a change. The last section is about
+files that are lost or left over.
 """
 
 import itertools
@@ -40,20 +41,20 @@ COMMANDS = (
 
 
 def resume(line, folder):
-    """The command line that continues what this one began; a search is just called again."""
+    """The command line that continues what this one started; a search is simply run again."""
     if line[0] == "search-augmentation":
         return [*line, "--out", str(folder)]
     return [line[0], "--resume", "--out", str(folder)]
 
 
 def candidates(folder):
-    """The lines of a search in their order, without the times."""
+    """The candidates of a search in order, without the times."""
     lines = map(json.loads, (folder / "candidates.jsonl").read_text().splitlines())
     return sorted(({**line, "seconds": 0} for line in lines), key=lambda line: line["candidate"])
 
 
 def outcome(folder):
-    """All weights of a folder and its result, without measured times."""
+    """All weights in a folder and its result, without measured times."""
     if (folder / "candidates.jsonl").exists():
         return candidates(folder)
     clocks = ("training_seconds", "milliseconds")
@@ -81,7 +82,7 @@ def outcome(folder):
 def test_commands_stopped_after_every_epoch_end_with_the_same_bits(
     done, lines, tmp_path, monkeypatch, name
 ):
-    """Each epoch is the last one before an interruption, until nothing is left to do."""
+    """The command is stopped after every epoch and resumed, until it has nothing left to do."""
     expected, save, stops = outcome(done(name)), loop.save_checkpoint, itertools.count()
 
     def save_and_stop(*arguments):
@@ -109,7 +110,7 @@ def test_commands_stopped_after_every_epoch_end_with_the_same_bits(
 def test_commands_stopped_once_end_with_the_same_bits(
     done, lines, tmp_path, monkeypatch, name, method, count
 ):
-    """Before an epoch is logged, or before a result is written."""
+    """The command is stopped once, before an epoch is logged or before a result is written."""
     expected, original, calls = outcome(done(name)), getattr(Run, method), itertools.count(1)
 
     def stopping(*arguments):
@@ -151,7 +152,7 @@ KILLED = {
 
 @pytest.mark.parametrize("name", KILLED)
 def test_commands_killed_by_the_system_end_with_the_same_bits(place, tmp_path, name):
-    """kill -9 in the middle of an epoch, and then the command that resumes it."""
+    """The command is killed by kill -9 in the middle of an epoch, and then resumed."""
     line, moments = KILLED[name]
     places = {"OLD": str(place / "old"), "HIGH": str(place / "high")}
     line = [places.get(word, word) for word in line]
@@ -189,14 +190,17 @@ def test_commands_killed_by_the_system_end_with_the_same_bits(place, tmp_path, n
 
 
 def changes():
-    """(command, change, fragments): an option, or entries of settings.json (None: removed)."""
+    """(command, change, fragments); a change is an option, or entries for settings.json.
+
+    If an entry is None, it is removed.
+    """
     for command in COMMANDS:
         search = command == "search-augmentation"
         data = "--labelled" if command in ("pseudo-label", "self-train") else "--dataset"
         was = "it was digits" if command == "train" else "it was /"
         seven = ("search: seed is 7", "with 0") if search else ("--seed is 7", "it was 0")
         yield command, "--seed 7", seven
-        if not search:  # which would have to read MNIST first
+        if not search:  # a search would have to read MNIST first
             yield command, f"{data} mnist", (f"{data} is mnist", was)
             yield command, {"seed": 7}, ("settings.json", "'seed'", "edited")
             yield command, {"epochs": None}, ("settings.json", "'epochs'")
@@ -301,12 +305,12 @@ def test_commands_resumed_accept_their_own_options(done, lines, capsys):
         assert files(folder).keys() == before.keys()
 
 
-# ── lost, left over, and of another time ─────────────────────────────────────────────────────
+# ── lost, left over, and out of date ─────────────────────────────────────────────────────────
 
 
 @pytest.fixture
 def unfinished(done, tmp_path):
-    """unfinished(name) is a copy of the folder of this call without its last results."""
+    """unfinished(name) copies the folder that a command wrote, without its last results."""
 
     def copied(name):
         shutil.copytree(done(name), tmp_path / name)
@@ -359,7 +363,7 @@ def test_train_names_an_older_checkpoint_and_a_way_to_the_same_weights(
 
 
 def test_train_resumed_counts_the_epochs_of_the_checkpoint(unfinished, lines, capsys):
-    """A kill may leave the record of one epoch more."""
+    """If a run is killed, it may have one record more than the checkpoint has epochs."""
     run = unfinished("train")
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 5}\n')
@@ -476,7 +480,7 @@ def test_train_removes_a_lock_that_a_kill_left_in_a_finished_run(unfinished, lin
 
 
 def test_train_resumes_a_run_that_was_killed_while_it_was_lengthened(unfinished, lines, capsys):
-    """The settings are new already, and the result is that of fewer epochs."""
+    """The settings are already the new ones, but the result is still that of fewer epochs."""
     run = unfinished("train")
     printed(capsys, *resume(lines["train"], run))
     said = settings(run)

@@ -212,7 +212,7 @@ def test_archive_does_not_take_a_broken_header_for_the_end(tmp_path):
 
 def test_archive_refuses_other_files(tmp_path):
     (tmp_path / "letter.tar").write_text("Dear Sir or Madam, " * 100)
-    with refused(ValueError, "letter.tar", "tar archive", "another format"):
+    with refused(ValueError, "letter.tar", "tar archive", "different format"):
         load_dataset(tmp_path / "letter.tar", size=(9, 8))
     (tmp_path / "photos.zip").write_bytes(b"PK\x03\x04 and more")
     with refused(ValueError, "photos.zip", "ZIP", "unpack"):

@@ -1,4 +1,4 @@
-"""Targets: whole commands, in a folder with runs, images and a policy, some of them changed."""
+"""Targets: whole commands, run in a folder with runs, images and a policy, some of them changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.fuzz.mutations import CHARACTERS, changed_bytes, changed_json, json_t
 NETWORK = "--model softmax_regression --epochs 1"
 FEW = f"--labelled photos --unlabelled photos {NETWORK}"
 RUN = "train --model softmax_regression --dataset photos --epochs 2 --limit 8 --out"
-# The command that wrote each folder, and commands that read it after it was edited.
+# For each folder, the command that writes it, and commands that read it after it was edited.
 FOLDERS = {
     "run": (
         f"{RUN} run",
@@ -61,7 +61,7 @@ FOLDERS = {
 
 @cache
 def template() -> dict[str, bytes]:
-    """The files of a folder in which commands can work, by name; paths are relative."""
+    """The files in a folder where commands can work, by name; paths are relative."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -78,14 +78,14 @@ def template() -> dict[str, bytes]:
         finally:
             os.chdir(before)
     for name, data in files.items():
-        if name.endswith((".json", ".jsonl")):  # remove what differs between processes
+        if name.endswith((".json", ".jsonl")):  # replace what differs between processes
             plain = data.replace(f"{Path(folder).resolve()}/".encode(), b"")
             files[name] = re.sub(rb'(seconds": )[\d.]+', rb"\g<1>0.5", plain)
     return files
 
 
 def unpack(folder: Path, *parts: str) -> None:
-    """Write the template's files to a folder; only those below `parts`, if given."""
+    """Write the template's files to a folder, or only those below `parts` if any are given."""
     for name, data in template().items():
         if not parts or name.split("/")[0] in parts:
             path = folder / name
@@ -94,7 +94,7 @@ def unpack(folder: Path, *parts: str) -> None:
 
 
 def run(argv: list[str]) -> None:
-    """Run a command in this process; ValueError if it refuses its input, with exit code 2."""
+    """Run a command in this process; ValueError if it rejects its input with exit code 2."""
     download.cache_folder = lambda: Path("cache")  # in the folder of the case
     printed, errors = io.StringIO(), io.StringIO()
     with redirect_stdout(printed), redirect_stderr(errors):
@@ -145,7 +145,7 @@ def run_folder(rng: Random) -> Edited:
 
 
 def modest(rng: Random, edited: Any) -> Any:
-    """Settings that request little work (any amount would be done), with fewer digests."""
+    """Limit the work that the settings ask for, since it would all be done; drop some digests."""
     if isinstance(edited, dict):
         for name in ("epochs", "iterations", "ratio", "warm_up"):
             if isinstance(edited.get(name), int):
@@ -195,7 +195,7 @@ WORDS = (
     "run/settings.json", "missing", "missing/x.png", "/dev/null", "x\0y", "y" * 300, "lenet5",
     "resnet20", "softmax_regression", "gpu", "gpu:9", "cat", "new.png", *NUMBERS[:6],
 )  # fmt: skip
-# Options that determine how long a command works: large values would be obeyed.
+# Options that determine how long a command takes; it would obey large values.
 WORK = (
     "--epochs", "--iterations", "--budget", "--copies", "--count", "--warm-up", "-n", "--k",
     "--geometries", "--images", "--input-size", "--hidden", "--ratio", "--processes",

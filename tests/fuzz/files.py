@@ -29,7 +29,7 @@ from tests.fuzz.mutations import changed_bytes
 
 @cache
 def zeros() -> bytes:
-    """A gzip file of 1.5 GB of zeros: 15 parts, one after another."""
+    """A gzip file that contains 1.5 GB of zeros, in 15 parts one after another."""
     return gzip.compress(bytes(100_000_000), mtime=0) * 15
 
 
@@ -82,7 +82,7 @@ def check_cifar(made: bytes, folder: Path) -> None:
 
 @cache
 def image_files() -> list[bytes]:
-    """A file of each kind that Pillow and OpenCV write."""
+    """One file of each kind that Pillow and OpenCV can write."""
     colour, grey = photograph(17, 23), photograph(17, 23)[:, :, 0]
     palette = Image.fromarray(colour).quantize(32)
     clear = np.dstack([colour, grey])
@@ -119,7 +119,7 @@ def make_image(rng: Random) -> bytes:
         return large_png()
     if not data.startswith(SIGNATURE) or rng.random() < 0.3:
         return changed_bytes(rng, data, other)
-    chunks = []  # of a PNG: the type and content of each
+    chunks = []  # the type and content of each chunk in a PNG
     at = len(SIGNATURE)
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -164,7 +164,7 @@ def check_image(made: bytes, folder: Path) -> None:
 
 @cache
 def archives() -> list[bytes]:
-    """A tar of class folders in each format, with short names and with long ones."""
+    """Tars of class folders in each format, with short names and with long ones."""
     found = []
     for kind in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         for long in (False, True):
@@ -226,7 +226,7 @@ def check_tar(made: bytes, folder: Path) -> None:
     path.write_bytes(made)
     images = open_archive(path).images()
     try:
-        with tarfile.open(path) as tar:  # of members with the same name the last counts
+        with tarfile.open(path) as tar:  # if members have the same name, the last one counts
             expected = {
                 "/".join(PurePosixPath(member.name).parts): tar.extractfile(member).read()
                 for member in tar
@@ -241,7 +241,7 @@ def check_tar(made: bytes, folder: Path) -> None:
 
 
 def image_bytes(data: bytes) -> int:
-    """The size of the image that a file states, in bytes, with four 16-bit numbers per pixel."""
+    """The size in bytes of the image that a file states, with four 16-bit numbers per pixel."""
     try:
         W, H = Image.open(io.BytesIO(data)).size
     except Exception:  # Pillow raises many kinds

@@ -1,6 +1,6 @@
 """Run cases in a separate process with limits on time, memory, files and the network.
 
-Linux only, because the limits are those of the operating system.
+This works only on Linux, because the operating system enforces the limits.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from random import Random
 from typing import Any, NamedTuple
 
 MEMORY = 1_000_000_000  # bytes that a case may take beyond its decoded input
-SECONDS = 10.0  # CPU time; the elapsed time may be CLOCK times as long on a busy machine
+SECONDS = 10.0  # of CPU time; on a busy machine the elapsed time may be CLOCK times as long
 CLOCK = 12
 NO_MEMORY = re.compile("MemoryError|nsufficient memory|bad_alloc|nable to allocate")
 
 
 class Target(NamedTuple):
-    """What is fuzzed: `make` draws an input, `check` feeds it to the code in a folder.
+    """What is fuzzed: `make` draws an input, and `check` runs the code on it in a folder.
 
-    check returns if the result is right, and raises ValueError or OSError for an error message,
-    AssertionError for a wrong result. named: what an error message must contain, such as the
-    file's name. decoded: the size in bytes of the decoded input.
+    check returns normally if the result is right. It raises ValueError or OSError if the code
+    reports an error, and AssertionError if the result is wrong. named: what an error message must
+    contain, such as the file's name. decoded: the size in bytes of the decoded input.
     """
 
     weight: float  # its share of the cases
@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
 
 
 class TooLongError(BaseException):
-    """A case computes for too long."""
+    """A case takes too long."""
 
 
 class OutsideError(BaseException):
@@ -61,7 +61,7 @@ def outcomes(
 ) -> Iterator[Outcome]:
     """The outcomes of the cases with these numbers, in order.
 
-    A case that kills the process, or hangs, is a finding; a new process runs the others.
+    If a case kills its process, or hangs, it is a finding; a new process runs the remaining cases.
     """
     left = list(numbers)
     memory = Path("/dev/shm")  # files here are not written to disk
@@ -87,7 +87,7 @@ def _in_processes(
                 os.close(out)
                 with os.fdopen(into, "w") as file:
                     _work(name, target, left, seed, seconds, root, file)
-            finally:  # in any case, this process must not continue like its parent
+            finally:  # whatever happens, this process must not continue like its parent
                 os._exit(0)
         os.close(into)
         try:
@@ -117,7 +117,7 @@ def _work(
 ) -> None:
     """Run the cases in this process, which cannot be used for anything else afterwards."""
     sys.dont_write_bytecode = True
-    quiet = os.open(os.devnull, os.O_WRONLY)  # C libraries print
+    quiet = os.open(os.devnull, os.O_WRONLY)  # C libraries print messages
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     guard = _Guard()

@@ -59,7 +59,7 @@ def _change(rng: Random, data: bytes, other: bytes) -> bytes:
 
 
 def changed_text(rng: Random, text: str, words: Sequence[str]) -> str:
-    """The text after one to three changes of its words and symbols; `words` may be inserted."""
+    """The text after one to three changes to its words and symbols; `words` may be inserted."""
     for _ in range(rng.choice((1, 1, 2, 3))):
         parts = re.findall(r"\w+|.", text, re.DOTALL) or [""]
         at, to = rng.randrange(len(parts)), rng.randrange(len(parts))
@@ -84,7 +84,7 @@ def changed_text(rng: Random, text: str, words: Sequence[str]) -> str:
 
 
 def exchanged_words(rng: Random, text: str, words: Sequence[str]) -> str:
-    """The text with a few of its names and numbers replaced by others, but the same symbols."""
+    """The text with a few names and numbers replaced by others, but with the same symbols."""
 
     def other(word: re.Match) -> str:
         alike = [w for w in words if w.isidentifier() == word[0].isidentifier()]
@@ -94,7 +94,7 @@ def exchanged_words(rng: Random, text: str, words: Sequence[str]) -> str:
 
 
 def changed_json(rng: Random, value: Any, words: Sequence[str] = ()) -> Any:
-    """A copy of plain JSON after one to three changes of its entries."""
+    """A copy of plain JSON data after one to three changes to its entries."""
     value = copy.deepcopy(value)
     for _ in range(rng.choice((1, 1, 2, 3))):
         places = list(_places(value))
@@ -124,7 +124,7 @@ def changed_json(rng: Random, value: Any, words: Sequence[str] = ()) -> Any:
 
 
 def json_text(rng: Random, value: Any) -> bytes:
-    """The value as JSON; sometimes with damaged text, or nested too deeply to be read."""
+    """The value as JSON, sometimes with damaged text, or nested too deeply to be read."""
     text = json.dumps(value).encode()
     if rng.random() < 0.1:
         return changed_bytes(rng, text)

@@ -1,4 +1,4 @@
-"""Targets: the files with weights that minivision itself writes."""
+"""Targets: the weight files and checkpoints that minivision itself writes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_weights(rng: Random) -> bytes:
     header = json.loads(data[8 : 8 + old])
     if rng.random() < 0.8:
         header["__metadata__"].pop("minivision.crc32")
-    if rng.random() < 0.3:  # another dtype of the same size, and another shape
+    if rng.random() < 0.3:  # a different dtype of the same size, and a different shape
         entry = rng.choice([header[name] for name in header if name != "__metadata__"])
         entry["dtype"] = rng.choice(ALIKE[entry["dtype"]])
         rng.shuffle(entry["shape"])

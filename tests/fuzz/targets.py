@@ -1,7 +1,7 @@
 """The targets, and their shares of the cases in percent.
 
-A target makes valid inputs and changes them. In many cases the checksum of a changed input is
-corrected, so that the code after the check is tested too.
+A target makes valid inputs and changes them. In many cases it corrects the checksum of a changed
+input, so that the code after the check is tested as well.
 """
 
 from tests.fuzz import commands, files, saved, texts

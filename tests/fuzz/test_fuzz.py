@@ -1,4 +1,4 @@
-"""2,000 cases in every run of the tests, and checks that the harness can find faults.
+"""2,000 cases whenever the tests are run, and checks that the harness can find faults.
 
 Each test runs in its own Python process: the harness forks, and a process with threads should not.
 """
@@ -27,7 +27,7 @@ def test_fuzz_finds_nothing_in_2000_cases():
     assert ended.stdout.endswith("cases, 0 findings\n")
     rows = [line.split() for line in ended.stdout.splitlines()[1:-1]]
     assert len(rows) == 10
-    # A target whose inputs are all accepted, or all refused, tests only half of the code.
+    # A target whose inputs are all accepted, or all rejected, tests only half of the code.
     assert all(int(cell.replace(",", "")) > 0 for row in rows for cell in row[1:4]), ended.stdout
 
 
@@ -49,7 +49,7 @@ def test_fuzz_repeats_a_case_in_every_run_and_part():
 
 
 HIDDEN = "try: bytearray(2 << 30)\nexcept MemoryError as error: raise ValueError('case') from error"
-# A fault of a reader in one case of three, and what the harness must say about it.
+# A fault that a reader has in one case out of three, and what the harness must say about it.
 SABOTAGE = {
     'raise KeyError("shape")': "KeyError: 'shape'",
     "assert made == 5": "AssertionError",

@@ -23,7 +23,7 @@ from tests.fuzz.mutations import changed_json, changed_text, exchanged_words, js
 
 @cache
 def policies() -> list[Any]:
-    """The descriptions of all steps that a policy can have."""
+    """Descriptions of all the steps that a policy can have."""
     return [describe(make((16, 16, 3))) for make in STEPS.values()]
 
 

@@ -1,6 +1,7 @@
-"""Learning without forgetting: its loss by hand, what each stage trains, and its baselines.
+"""Learning without forgetting: the loss by hand, what each stage trains, and the baselines.
 
-`old_weight=0` and no step 4 are the baselines of the paper, so they are tested to the bit.
+With `old_weight=0`, or without step 4, the method becomes one of the paper's baselines, so these
+cases are compared bit for bit.
 """
 
 from functools import partial
@@ -32,7 +33,7 @@ DRAWS = Compose([RandomTranslate(1), ToArray()])
 
 
 def two_tasks(seed=0, dropout=0.25):
-    """An old network of 4 classes, and a fresh head for the 3 stripes."""
+    """An old network for 4 classes, with a fresh head for 3 kinds of stripes."""
     manual_seed(11)
     return with_new_task(network(seed, 4, dropout), 3)
 
@@ -47,7 +48,7 @@ def learned(
     model, *, epochs=2, warm_up=1, optimizer=MOMENTUM, old_outputs=None, batches=None, run=None,
     schedule=None, validate=None, **settings,
 ):  # fmt: skip
-    """Steps 1, 3 and 4 as on the page; returns the records of the last stage."""
+    """Take steps 1, 3 and 4 as in the method's file; returns the records of the last stage."""
     batches = loader() if batches is None else batches
     *old, new = model.heads
     if old_outputs is None:
@@ -68,12 +69,12 @@ def learned(
 
 
 def parts(model):
-    """The weights of the backbone, of the old head and of the new one, to the bit."""
+    """The bytes of the weights in the backbone, in the old head and in the new one."""
     return weights(model.backbone), weights(model.heads["old"]), weights(model.heads["new"])
 
 
 class TwoAnswers(nn.Module):
-    """A "network" whose logits of both tasks are its input, side by side."""
+    """A "network" whose input already consists of the logits for both tasks, side by side."""
 
     def forward(self, x):
         return {"old": x[:, :4], "new": x[:, 4:]}
@@ -104,7 +105,7 @@ def test_lwf_loss_of_one_image_equals_values_by_hand():
     N=st.integers(1, 4), T=st.floats(0.5, 8), old_weight=st.floats(0, 5), seed=seeds
 )  # fmt: skip
 def test_lwf_loss_equals_the_papers_formula_without_a_factor_t_squared(N, T, old_weight, seed):
-    """y' = y^(1/T) / Σ y^(1/T) of probabilities, as the paper writes it; dz = λ(ŷ' - y')/(T·N)."""
+    """y' = y^(1/T) / Σ y^(1/T), from probabilities y as in the paper; dz = λ(ŷ' - y')/(T·N)."""
     rng = np.random.default_rng(seed)
     z, table = 2 * rng.normal(size=(N, 7)), 2 * rng.normal(size=(N + 3, 4))
     labels, rows = rng.integers(0, 3, N + 3), rng.permutation(N + 3)[:N]
@@ -176,20 +177,20 @@ def test_learning_without_forgetting_warm_up_trains_only_the_new_head():
     backbone, old, new = parts(model)
     history = learned(model, epochs=0, warm_up=3)
     after = parts(model)
-    assert after[:2] == (backbone, old)  # weights and running statistics, to the bit
+    assert after[:2] == (backbone, old)  # weights and running statistics, bit for bit
     assert all(array != new[name] for name, array in after[2].items())
     assert [record["epoch"] for record in history] == [1, 2, 3]
 
 
 def test_learning_without_forgetting_warm_up_keeps_the_outputs_of_the_old_head():
-    """A head of several layers may have dropout and running statistics; both stay off."""
+    """A head with several layers may have dropout and running statistics; both stay off."""
     manual_seed(0)
     old = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 4), nn.BatchNorm1d(4))
     model = MultiHead(two_tasks().backbone, {"old": old, "new": two_tasks().heads["new"]})
     before = weights(old)
     history = learned(model, epochs=0, warm_up=2)
     assert weights(old) == before
-    # The old task's loss is at its minimum, and the same in each epoch: nothing is random or moves.
+    # The old task's loss is at its minimum in every epoch: nothing changes, and nothing is random.
     assert history["old_loss"][0] == pytest.approx(history["old_loss"][1], rel=1e-6)
     least = F.entropy(record_responses(model.task("old"), loader()) / np.float32(2)).item()
     assert history["old_loss"][0] == pytest.approx(least, rel=1e-5)
@@ -222,7 +223,7 @@ def test_learning_without_forgetting_equals_training_with_the_papers_loss():
 
 
 def test_learning_without_forgetting_keeps_the_old_outputs_better_than_fine_tuning():
-    """Far better than fine-tuning, which is the same without the old loss."""
+    """The old outputs change far less than in fine-tuning, which only lacks the old task's loss."""
     moved = []
     for old_weight in (0, 3):
         model = two_tasks(dropout=0.0)
@@ -237,7 +238,7 @@ def test_learning_without_forgetting_keeps_the_old_outputs_better_than_fine_tuni
 
 
 def fine_tuned_by_hand(model, transform=None):
-    """Warm-up and training with the new task's cross-entropy only, the old head left out."""
+    """Warm-up and training with only the new task's cross-entropy, without the old head."""
 
     def cross_entropy(network, batch):
         return F.cross_entropy(network(batch.images)["new"], batch.targets)
@@ -262,7 +263,7 @@ def test_learning_without_forgetting_with_weight_0_is_fine_tuning_to_the_bit(tra
 
 @pytest.mark.parametrize("rule", [MOMENTUM, partial(Adam, weight_decay=0.1)])
 def test_learning_without_forgetting_with_weight_0_keeps_the_old_head_to_the_bit(rule):
-    """Weight decay and momentum do not change it either."""
+    """Not even weight decay or momentum changes the old head."""
     model = two_tasks()
     _, old, _ = parts(model)
     learned(model, old_weight=0, optimizer=rule)

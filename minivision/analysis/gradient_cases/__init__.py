@@ -1,9 +1,9 @@
-"""A random example for every differentiable function, to check its gradient on.
+"""Random examples for every differentiable function, on which to check its gradient.
 
-`CASES` has one `draw(rng)` for each name in `minivision.functional`: it draws a geometry (never
-square, strides that do not divide evenly, groups, padding) and returns a call and its float64
-inputs. The inputs avoid kinks and ties, where a gradient is one-sided. `minivision gradcheck` and
-the tests use the same table, so a new function without a case is noticed.
+`CASES` has one function `draw(rng)` for each name in `minivision.functional`. It draws a geometry
+(never square, with groups, padding, and strides that do not divide evenly) and returns a call and
+its float64 inputs. The inputs avoid kinks and ties, where a gradient is one-sided. `minivision
+gradcheck` and the tests use the same table, so a new function without a case is noticed.
 """
 
 from __future__ import annotations
@@ -94,12 +94,13 @@ class Row(NamedTuple):
 def check_all(
     geometries: int = 10, seed: int = 0, names: Iterable[str] | None = None
 ) -> Iterator[Row]:
-    """Check functions of CASES (all, or those named) on random geometries, one row per function.
+    """Check functions in CASES (all, or those named) on random geometries, one row per function.
 
-    The page of a function is checked numerically. If it has a fast form, a second row, "conv2d
-    (fast)", compares that with the page. The random geometries of a function depend only on the
-    seed and its name. Raises GradientError, naming the function and the geometry's number, at
-    the first wrong gradient.
+    The implementation in minivision/functional, the function's page, is checked numerically. If
+    minivision/fast has a faster implementation, a fast form, a second row such as "conv2d (fast)"
+    compares it with the page. A function's random geometries depend only on the seed and on its
+    name. Raises GradientError at the first wrong gradient; the message names the function and the
+    number of the geometry.
     """
     for name in CASES if names is None else names:
         rng = np.random.default_rng([seed, *name.encode()])
@@ -120,7 +121,7 @@ def check_all(
 def _checked(
     row: Row, number: int, seed: int, check: Callable, function: Callable, inputs: list, rng: Rng
 ) -> Row:
-    """The row after checking one more geometry."""
+    """Check one more geometry and return the updated row."""
     start = perf_counter()
     try:
         found = check(function, inputs, rng=rng)
@@ -136,6 +137,6 @@ def _batch_innermost(x: Array) -> Array:
 
 
 def _is_fast(name: str, function: Callable, inputs: list) -> bool:
-    """Whether the gradient is computed by a file other than the function's page."""
+    """Whether the gradient is computed by a fast form instead of the function's page."""
     y = function(*[Tensor(x, requires_grad=True) for x in inputs])
     return y.node.backward.__module__ != getattr(F, name).__module__

@@ -1,4 +1,4 @@
-"""Random shapes, windows and numbers at which a gradient can be checked.
+"""Random shapes, windows and values for checking gradients.
 
 Sizes differ from one another, so that swapped axes are noticed; kinks and ties are avoided,
 because a gradient is one-sided there.
@@ -29,7 +29,7 @@ def away_from_zero(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def all_different(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
-    """Entries that differ by at least 0.01 from one another, so that no two tie for the maximum."""
+    """Entries that differ from one another by at least 0.01, so that no two tie for the maximum."""
     size = int(np.prod(shape))
     return 0.01 * (rng.permutation(size) - size / 2).reshape(shape)
 
@@ -60,7 +60,7 @@ def window(rng: Rng, most_padding: Callable[[int, int], int]) -> tuple[tuple, tu
     for least in rng.permutation([1, 2]):  # KH and KW differ in most draws
         kernel, dilation = int(rng.integers(least, 4)), int(rng.integers(1, 3))
         padding = int(rng.integers(0, most_padding(kernel, dilation) + 1))
-        # Large enough for one window, with at least one tap on a pixel and not on the border.
+        # Large enough for one window, with at least one tap on a pixel instead of the padding.
         fitting = max(dilation * (kernel - 1) + 1 - 2 * padding, dilation)
         images.append(fitting + int(rng.integers(0, 5)))
         kernels.append(kernel)

@@ -97,7 +97,7 @@ def locally_connected_case(rng: Rng) -> Case:
 
 
 def local_response_norm_case(rng: Rng) -> Case:
-    """With α about 1: at the paper's 1e-4 a window that is off by one hardly shows."""
+    """With α near 1: at the paper's 1e-4, a window that is off by one would hardly be noticed."""
     size, alpha = int(rng.choice([1, 3, 5, 7])), float(rng.uniform(0.5, 1.5))
     beta, k = float(rng.uniform(0.5, 1.5)), float(rng.uniform(1.0, 2.0))
     over = bool(rng.random() < 0.5)
@@ -120,7 +120,7 @@ def batch_norm_case(rng: Rng) -> Case:
         return F.batch_norm(x, weight, bias, running, training)
 
     x = rng.normal(size=size)
-    # Where a channel's values nearly agree, the function is too curved for the step of gradcheck.
+    # If a channel's values are nearly equal, the function is too curved for gradcheck's step size.
     x[0] += x.var(axis=(0, *range(2, x.ndim)), keepdims=True)[0] < 0.001
     inputs = [x, rng.uniform(0.5, 2.0, C), rng.normal(size=C)]
     return function, inputs if rng.random() < 0.8 else inputs[:1]
