@@ -1,9 +1,9 @@
 """The default dataset: 1,797 real handwritten digits that come with scikit-learn.
 
 They need no download, so the lessons run even without internet access. The digits were written by
-43 people on a tablet and reduced to 8x8 pixels with 17 grey levels (Alpaydin and Kaynak 1998, the
-test set of UCI's "Optical Recognition of Handwritten Digits"). We enlarge them to 28x28 pixels, the
-size of MNIST's.
+13 people on printed forms, scanned, and reduced to 8x8 pixels with 17 grey levels (Alpaydin and
+Kaynak 1998, the test set of UCI's "Optical Recognition of Handwritten Digits"). We enlarge them to
+28x28 pixels, the size of MNIST's.
 """
 
 from __future__ import annotations
