@@ -5,7 +5,7 @@ whose kernel is as large as the maps computes the same inner products, with the 
 image of the training size nothing changes. On a larger image the kernel slides, and each position
 of the output scores a different part of the image. This is far cheaper than cropping out the parts
 one by one, since neighbouring parts share their maps. (Simonyan & Zisserman 2014, §3.2; the idea
-comes from OverFeat, Sermanet et al. 2014.)
+is from OverFeat: Sermanet et al. 2014.)
 """
 
 from __future__ import annotations
