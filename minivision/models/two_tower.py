@@ -3,8 +3,7 @@
 The graphics cards of the time had 3 GB of memory, too little for the network and its activations.
 So each of two cards held half of the filters and half of the hidden units, and used the other
 card's maps in only a few layers, because sending them is slow. (Krizhevsky, Sutskever & Hinton
-2012, §3.5.) On
-one card, a convolution in two groups does the same, as in `alexnet`.
+2012, §3.5.) On one card, a convolution in two groups does the same, as in `alexnet`.
 
     conv1, conv2, conv4, conv5   nothing crosses: a tower sees the image, or its own maps
     conv3, fc6, fc7              each tower sends everything to the other
