@@ -212,7 +212,7 @@ SABOTAGE = {
         "a thousandth too large": on(0, a_thousandth_too_large),
     },
     "max_pool2d": {
-        "the pixel beside the largest": on(0, off_by_one_pixel),
+        "the pixel next to the largest": on(0, off_by_one_pixel),
         "shared like an average": on(0, lambda dx, dy, xs, y: np.full_like(dx, dx.mean())),
         "a pixel that wins twice counted once": on(
             0, lambda dx, dy, xs, y: np.where(dx != 0, dy.flat[0], 0)

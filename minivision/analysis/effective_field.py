@@ -40,7 +40,7 @@ def effective_field(
         share[i, j] = Σ_n Σ_c |∂u_n/∂x[n, c, i, j]|, divided by its sum over all pixels
         u_n = Σ_f ±y[n, f, row, column]
 
-    The signs are drawn anew for each image, so that the same filters do not cancel each other in
+    New signs are drawn for each image, so that the same filters do not cancel each other in
     all of them. The result depends on the images and on the weights, so average over several
     images. The model runs in evaluation mode and is left unchanged.
 

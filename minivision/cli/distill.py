@@ -59,7 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "no_labels": False, "augment": "none",
 }  # fmt: skip
 USUAL_ALPHA = 0.1
-TIMED = 30  # images timed one at a time, of which the median is reported
+TIMED = 30  # images timed one at a time; the median is reported
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

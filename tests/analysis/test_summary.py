@@ -137,7 +137,7 @@ def test_summary_of_a_frozen_network_has_the_same_work_and_keeps_nothing():
 
 
 def test_summary_counts_kept_bytes_as_by_hand():
-    """A convolution keeps its input, ReLU its output, max pooling both, of which one is new."""
+    """A convolution keeps its input, ReLU its output, max pooling both (one of them is new)."""
     model = Sequential(
         conv(2, 3, 3), ReLU(), MaxPool2d(2), Dropout(0.5), AvgPool2d(2), Flatten(), Linear(30, 4)
     )

@@ -63,7 +63,7 @@ def broken_place(place, trained, tmp_path_factory):
 
     digits            the run `trained`
     digit.png         one that it can read; white.png, broken.png: two that it cannot
-    half_empty        two class folders, of which 6 has no images
+    half_empty        two class folders; 6 has no images
     empty, unreadable folders without an image, or with one that cannot be read
     lecture           the run `old`, whose settings name another network
     cut_settings, cut_checkpoint     the run `old` with a truncated file

@@ -38,7 +38,7 @@ def test_module_html_numbers_lines_as_in_the_file():
     page = module_html(text, lambda path: None)
     assert 'id="L4"' in page
     assert 'id="L11"' in page
-    assert 'id="L5"' not in page  # the docstring stands beside the code, not in it
+    assert 'id="L5"' not in page  # the docstring is next to the code, not in it
     assert '<pre class="equation">y = 2x</pre>' in page
 
 

@@ -55,7 +55,7 @@ def test_effect_can_be_computed_from_its_record(specification):
 
 
 def rows(gains):
-    """Two ways, at two rates, of which the choosing seed prefers the second."""
+    """Two variants at two learning rates; the choosing seed prefers the second rate."""
     made = []
     for way in ("a", "b"):
         for lr, score in ((0.1, 0.5), (0.2, 0.6)):

@@ -73,7 +73,7 @@ class FirstBatches:
 
 def short_fit(model, batches, loss, optimizer, epochs, *, device="not told", **options):
     """Replaces `fit`: two batches of one epoch, on the device that the lesson is given."""
-    assert device == "gpu:0", f"the lesson is told gpu:0, and fit {device}"
+    assert device == "gpu:0", f"the lesson got gpu:0, but fit got {device}"
     history = fit(
         model, lambda epoch: FirstBatches(batches(epoch)), loss, optimizer, min(epochs, 1),
         device=device, **options,
@@ -123,7 +123,7 @@ def run(short, monkeypatch, tmp_path):
             runpy.run_path(str(lesson), run_name="__main__")
         finally:
             sys.modules.pop("lesson", None)
-        assert computed or ON_CUPY, "the lesson is told gpu:0, and computes on the host"
+        assert computed or ON_CUPY, "the lesson got gpu:0, but computes on the host"
 
     with mpl.rc_context():
         plt.switch_backend("Agg")
