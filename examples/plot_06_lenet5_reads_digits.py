@@ -103,7 +103,7 @@ print(
 # Three networks go by this name. ``lenet5`` pads the image by two pixels on each side, so that the
 # first convolution gets 32x32 pixels, as in 1998. ``lenet5_lecture`` is the version in many lecture
 # notes: Conv-Pool-Conv-Pool-FC-FC, without padding and with one hidden layer. The third is the
-# original network from LeCun et al. 1998, ``lenet5_original``, to which we come back at the end.
+# original network from LeCun et al. 1998, ``lenet5_original``, to which we return at the end.
 #
 # =================  =====================  =====================  ================================
 # part               ``lenet5``             ``lenet5_lecture``     LeCun et al. 1998
@@ -269,7 +269,7 @@ wrong = predictions != labels
 print(f"of the {wrong.sum()} errors, {wrong[unsure].sum()} are among these twelve")
 
 # %%
-# So the probability is useful: a machine that sorts letters can pass the doubtful ones on to a
+# So the probability is useful: a machine that sorts mail can pass the doubtful ones on to a
 # human and avoid many of its errors. But see what happens with images unlike those that the network
 # learned from.
 #
@@ -353,18 +353,18 @@ axes.spines[["top", "right"]].set_visible(False)
 # shifts that it saw. The dotted line is a control: hardly any ink has left the image, so you could
 # still read the digits.
 #
-# Each of the two networks was trained once, with one seed, so this is a demonstration. The tables
-# of results repeat such comparisons with several seeds.
+# Each of the two networks was trained once, with one seed, so this is a demonstration. The results
+# pages report such comparisons over several seeds.
 #
-# The network of 1998
-# -------------------
+# The original network
+# --------------------
 # Now for the original network. Three of its ideas have gone out of use, but each is worth a look.
 # First, the maps of its second convolution do not see all six previous maps, but only those listed
 # in a *table*. This saves computation, and it forces different maps to find different things.
 # Second, its sub-sampling layers have a trained weight and bias for every map. Third, the network
 # does not output scores. Its last layer, F6, has 84 units because 84 = 7·12, and it learns to
 # *draw* the digit in 7x12 pixels. The network predicts the digit whose ideal picture is nearest to
-# this drawing. (We drew our own ideal pictures; the paper shows its pictures in a figure.)
+# this drawing. (The paper gives its ideal pictures only as a figure, so we drew our own.)
 #
 # We train it twice. The first time we use the loss from the paper, which is essentially the squared
 # distance between F6 and the ideal picture of the right digit as long as that distance is large.
@@ -388,7 +388,7 @@ for name, loss in (("paper's loss", lenet_original.map_loss), ("cross-entropy", 
     print(f"{name:<14} {original.parameter_count():,} parameters,",
           f"test accuracy {accuracy(logits_1998, labels):.2%}")  # fmt: skip
     with no_grad():
-        f6 = original.classifier[:2](original.features(x).flatten())  # with its squashing
+        f6 = original.classifier[:2](original.features(x).flatten())  # including its squashing function
     drawings[name] = f6.numpy().reshape(10, 12, 7)
 
 figure, grid = plt.subplots(4, 10, figsize=(8.6, 5.8), layout="constrained",
@@ -429,7 +429,7 @@ near = np.sort(distances[np.triu_indices(10, 1)])
 print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 
 # %%
-# Similar digits have similar ideal pictures: the drawing of a doubtful 3 lies somewhere between a 3
+# Similar digits have similar ideal pictures: the drawing of an ambiguous 3 lies somewhere between a 3
 # and an 8, and a program that reads whole words can use that. Softmax, which pushes one score up
 # and all others down, ignores which digits look alike.
 #
@@ -444,7 +444,7 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 # ``train`` creates a folder under ``runs/`` for the settings, a log with one line per epoch, the
 # weights and the learning curves, and prints its name. ``predict`` first makes your picture look
 # like the training images: it finds the ink, whether dark or bright, scales it, and moves it to the
-# centre. After this lesson you know why.
+# centre. By now you know why.
 #
 # Three things to try
 # -------------------
@@ -453,8 +453,8 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 # 2. Replace ``transforms.RandomTranslate(2)`` with ``transforms.RandomTranslate(4)``. Expect the
 #    blue curve to stay high up to about four pixels, and its left end to drop a little: the same
 #    network has more to learn in the same eight epochs.
-# 3. Train on inverted images as well: put a transform first that returns ``255 - image`` with
-#    probability one half:
+# 3. Train on inverted images as well: begin the pipeline with a transform that, with probability
+#    one half, returns ``255 - image``:
 #
 #    .. code-block:: python
 #

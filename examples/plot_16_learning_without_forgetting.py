@@ -215,7 +215,7 @@ print(f"largest difference from (ŷ' - y')/(T·N): {np.abs(z.grad - by_hand).max
 #
 # Recorded measurements
 # ---------------------
-# ``examples/measure_forgetting.py`` has compared the methods on MNIST, with 25,000 old and 10,000
+# ``examples/measure_forgetting.py`` compares the methods on MNIST, with 25,000 old and 10,000
 # new images, and on CIFAR-10 (JPEG), with five old and five new classes. On each data set all
 # methods use the same learning rate: the one at which fine-tuning is best on the *new* validation
 # images, because in practice there are no old ones. Each line ends with the differences from

@@ -1,7 +1,7 @@
 """Divide a dataset into splits that each have their share of every class.
 
 We choose settings on the validation set and use the test set only once. Neither tells us much if a
-class is missing by bad luck, so each split gets its share of every class: the splits are
+class happens to be missing, so each split gets its share of every class: the splits are
 *stratified*. A published dataset never changes, so its splits can have exact sizes. Your own folder
 grows, so its images are assigned by their names, and a test image stays a test image.
 """
@@ -40,7 +40,7 @@ def stratified_indices(
     """Disjoint arrays of indices, one per size, with every class in proportion.
 
     labels: int (N,).
-    sizes: numbers of examples (integers, which are kept exactly) or fractions of N (floats). If
+    sizes: numbers of examples (integers, which are honoured exactly) or fractions of N (floats). If
         they leave a remainder, it belongs to no split; fractions are rounded so that the total size
         of the splits is rounded correctly too.
     seed: the same labels, sizes and seed give the same splits.
@@ -110,10 +110,10 @@ def deal_by_name(
 ) -> dict[str, list[str]]:
     """Assign images CLASS/FILE to "train" and to `parts`, using `part_by_name`.
 
-    In a very small folder it may happen that a class has no image for training, or that a split has
-    no image at all. Only then is an image moved: the one with the largest `place_of` in its class,
-    or the one with the smallest of all. Raises ValueError if there are too few images even for
-    that.
+    In a very small folder, a class may end up without a training image, or a split without any
+    image. Only then is an image moved: to training, the one with the largest `place_of` in its
+    class; to an empty split, the one with the smallest `place_of` that can be spared. Raises
+    ValueError if there are too few images even for that.
     """
     class_of = {name: name.split("/")[0] for name in names}
     part_of = {name: part_by_name(name, parts) for name in names}

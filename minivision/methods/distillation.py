@@ -12,7 +12,7 @@ it is used at T = 1:
     fit(student, loader, distillation(teacher, temperature=4, alpha=0.1), optimizer, epochs)
 
 With α = 0 the labels are not read, so unlabelled images will do (`hide_labels(loader)`). The soft
-term keeps its factor T², so the learning rate need not change. With α = 1 the teacher is not used.
+term still has its factor T², so the same learning rate works. With α = 1 the teacher is not used.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class Module:
             parameter.grad = None
 
     def requires_grad_(self, wanted: bool = True) -> Module:
-        """Set requires_grad of every parameter; `freeze` does more than this."""
+        """Set requires_grad on every parameter; `freeze` does more than this."""
         for parameter in self.parameters():
             parameter.requires_grad = wanted
         return self
