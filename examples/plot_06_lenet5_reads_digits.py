@@ -388,7 +388,7 @@ for name, loss in (("paper's loss", lenet_original.map_loss), ("cross-entropy", 
     print(f"{name:<14} {original.parameter_count():,} parameters,",
           f"test accuracy {accuracy(logits_1998, labels):.2%}")  # fmt: skip
     with no_grad():
-        f6 = original.classifier[:2](original.features(x).flatten())  # including its squashing function
+        f6 = original.classifier[:2](original.features(x).flatten())  # squashing included
     drawings[name] = f6.numpy().reshape(10, 12, 7)
 
 figure, grid = plt.subplots(4, 10, figsize=(8.6, 5.8), layout="constrained",
@@ -429,8 +429,8 @@ near = np.sort(distances[np.triu_indices(10, 1)])
 print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 
 # %%
-# Similar digits have similar ideal pictures: the drawing of an ambiguous 3 lies somewhere between a 3
-# and an 8, and a program that reads whole words can use that. Softmax, which pushes one score up
+# Similar digits have similar ideal pictures: the drawing of an ambiguous 3 lies somewhere between a
+# 3 and an 8, and a program that reads whole words can use that. Softmax, which pushes one score up
 # and all others down, ignores which digits look alike.
 #
 # The same on the command line

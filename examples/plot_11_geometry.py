@@ -47,8 +47,8 @@ def show(pictures, width=9.4, height=2.5):
 # so ``np.rot90(image, -1)`` turns the image to the right; ``Rotate90`` counts in the same
 # direction. A *flip* reverses one axis. If you reverse both axes, you do not get a flip but a
 # rotation by 180 degrees. The notes of the lecture course that this project accompanies do this and
-# call it a "flip". Text in the image would make the difference obvious; here the way the
-# roofs lean shows it.
+# call it a "flip". Text in the image would make the difference obvious; here the way the roofs lean
+# shows it.
 
 photo = transforms.Resize((214, 320))(load_sample_image("china.jpg"))
 rng = np.random.default_rng(0)
@@ -378,9 +378,9 @@ axes.spines[["top", "right"]].set_visible(False)
 #
 # Three things to try
 # -------------------
-# 1. Rotate the photograph through a full circle in two ways: apply ``transforms.Rotate(180)`` twice, and
-#    ``transforms.Rotate(30)`` twelve times. Expect no difference from the original in the first
-#    case, and a blurred disc in the second.
+# 1. Rotate the photograph through a full circle in two ways: apply ``transforms.Rotate(180)``
+#    twice, and ``transforms.Rotate(30)`` twelve times. Expect no difference from the original in
+#    the first case, and a blurred disc in the second.
 # 2. Straighten the page with two corners swapped in ``seen``. What would such a map have to do?
 #    Expect an error: the outline of the page would cross itself, and the map would have to send a
 #    line of points between the corners, its horizon, to infinity. No photograph of a page looks
