@@ -10,12 +10,10 @@ Every value has a *node*. The node remembers its parents, the nodes of the value
 from, and its *backward function*, which multiplies dy by the derivatives of one function and
 returns one dx per parent. All nodes, from the loss back to the *leaves* (weights and inputs), form
 the *graph*. Nodes are numbered as they are made. If we visit them in descending order, we reach
-each node after all the functions that used its value, so its dy is already complete. A simple loop
-is enough; no recursion is needed.
+each node after all the functions that used its value, so its dy is complete. A loop is enough.
 
 A node holds no array except its gradient, and a backward function keeps only arrays. So there are
-no reference cycles, and memory is freed as soon as a loss is dropped. Use a graph in one thread
-only.
+no reference cycles, and memory is freed as soon as a loss is dropped. Use each graph in one thread.
 """
 
 from __future__ import annotations

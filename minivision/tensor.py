@@ -1,8 +1,8 @@
 """Tensor: an array that remembers how it was computed, and `record`, which adds it to the graph.
 
 A Tensor holds an array and a node of the graph. A function of the engine computes a value, defines
-an inner `backward(dy)` and passes both to `record`. Backward functions compute with arrays, not
-with Tensors, so there are only first-order gradients; this keeps the code easy to read.
+an inner `backward(dy)` and passes both to `record`. Backward functions compute with arrays, so
+there are only first-order gradients; this keeps the code easy to read.
 """
 
 from __future__ import annotations

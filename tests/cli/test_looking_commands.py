@@ -28,7 +28,7 @@ def test_receptive_field_prints_a_table_of_every_layer(capsys):
     out = printed(capsys, "receptive-field", "lenet5_lecture").splitlines()
     assert out[0] == "lenet5_lecture on images of 28x28"
     assert [line.split() for line in out[1:6]] == [
-        ["layer", "kind", "units", "sees", "apart", "first", "middle"],
+        ["layer", "kind", "units", "sees", "apart", "first", "centre"],
         ["features.0", "Conv2d", "24", "5", "1", "2.5"],
         ["features.1", "ReLU", "24", "5", "1", "2.5"],
         ["features.2", "MaxPool2d", "12", "6", "2", "3"],

@@ -353,7 +353,7 @@ def test_train_names_an_older_checkpoint_and_a_way_to_the_same_weights(
     (run / "result.json").unlink()
     shutil.copy(tmp_path / "2", run / "checkpoint.safetensors")
     refuses(
-        capsys, resume(lines["train"], run), "metrics.jsonl has 4 epochs", "of epoch 2",
+        capsys, resume(lines["train"], run), "metrics.jsonl has 4 epochs", "from epoch 2",
         "the lines after epoch 2",
     )  # fmt: skip
     kept = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
