@@ -96,8 +96,7 @@ class Tensor:
     def backward(self, gradient: Array | None = None, *, retain_graph: bool = False) -> None:
         """Add dy·∂self/∂leaf to `.grad` of every leaf that requires it, and free the graph.
 
-        gradient: dy, an array with the shape of this Tensor; 1 by default if it is a scalar.
-        retain_graph: do not free the graph.
+        gradient: dy, of the shape of this Tensor; 1 for a scalar. retain_graph: keep the graph.
         """
         # Run all steps. A deque of length 0 drops each one as soon as it is done.
         deque(backward_steps(self, gradient, retain_graph=retain_graph), maxlen=0)
