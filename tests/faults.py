@@ -1,6 +1,6 @@
 """Thirty faults that a programmer could make: does a test notice each of them?
 
-    python -m tests.faults              all of them; about a quarter of an hour
+    python -m tests.faults              all of them, in a few minutes
     python -m tests.faults CutMix       those whose description contains this
 
 Mutation testing covers the engine. In methods/, training/, transforms/ and datasets/ the faults are

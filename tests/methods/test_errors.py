@@ -165,7 +165,7 @@ class SaysNothing:
     (lambda: pseudo_label_loss(1.0, 1.2), ValueError, "pseudo_label_loss: threshold", "1.2"),
     (lambda: pseudo_label_loss(1.0, -0.1), ValueError, "pseudo_label_loss: threshold", "-0.1"),
     (lambda: pseudo_label_loss(1.0, NAN), ValueError, "pseudo_label_loss: threshold", "nan"),
-    (lambda: ramp(7, 5), ValueError, "ramp: first", "7", "5"),
+    (lambda: ramp(7, 5), ValueError, "ramp: first is 7", "last 5"),
     (
         lambda: pseudo_labels.trained(pseudo_labels.network(), truth=np.zeros(5, int)),
         ValueError, "looked_up: responses", "5",
@@ -198,7 +198,7 @@ class SaysNothing:
         ValueError, "self_train: the head", "4", "3 classes",
     ),
     # The search for a policy
-    (lambda: few_candidates(length_of, 1), ValueError, "search: budget", "1", "2"),
+    (lambda: few_candidates(length_of, 1), ValueError, "search: budget is 1", "2"),
     (
         lambda: search(RandomSequences(), length_of, 2, processes=-1),
         ValueError, "search: processes", "-1", "0",
@@ -224,12 +224,21 @@ class SaysNothing:
     (lambda: patch_descriptors(photo(0), [(3, 3)], 0.5), ValueError, "descriptors: patch", "0.5"),
     (lambda: patch_descriptors(photo(0), [(3, 3)], -4), ValueError, "descriptors: patch", "-4"),
     (lambda: ClassicFeatures()([]), ValueError, "ClassicFeatures: images", "empty"),
-    (lambda: ClassicFeatures()([np.zeros((2, 30, 1), np.uint8)]), ValueError, "2x30", "3x3"),
-    (lambda: ClassicFeatures()([np.zeros((20, 30), np.uint8)]), ValueError, "(20, 30)", "(H, W"),
-    (lambda: ClassicFeatures()([np.zeros((20, 30, 3))]), ValueError, "float64", "uint8"),
+    (
+        lambda: ClassicFeatures()([np.zeros((2, 30, 1), np.uint8)]),
+        ValueError, "lbp_codes: image", "2x30", "3x3",
+    ),
+    (
+        lambda: ClassicFeatures()([np.zeros((20, 30), np.uint8)]),
+        ValueError, "ClassicFeatures: image", "(20, 30)", "(H, W, C)",
+    ),
+    (
+        lambda: ClassicFeatures()([np.zeros((20, 30, 3))]),
+        ValueError, "ClassicFeatures: image", "float64", "uint8",
+    ),
     (
         lambda: ClassicFeatures()([np.zeros((20, 30, 4), np.uint8)]),
-        ValueError, "(20, 30, 4)", "alpha",
+        ValueError, "ClassicFeatures: image", "(20, 30, 4)", "alpha",
     ),
     (
         lambda: DeepFeatures(softmax_regression(), ToArray()),
