@@ -169,7 +169,8 @@ def refuse_expression(text, x=(1.0, 2.0), requires_grad=True):
     # Confused pairs, embedding, explanation.
     (lambda: confused_pairs(np.eye(3), np.arange(2)),
      ValueError, "confused_pairs: logits", "(3, 3)", "(2,)"),
-    (lambda: confused_pairs(np.eye(3), np.array([0, 1, 3])), ValueError, "labels", "0 to 3", "3 classes"),
+    (lambda: confused_pairs(np.eye(3), np.array([0, 1, 3])),
+     ValueError, "labels", "0 to 3", "3 classes"),
     (lambda: confused_pairs(np.eye(3), np.arange(3), pairs=0),
      ValueError, "confused_pairs: pairs", "0", "at least 1"),
     (lambda: embedding(LENET, DIGITS, 0), ValueError, "embedding: components", "0", "1 to 3", "84"),
