@@ -71,7 +71,7 @@ class FirstBatches:
         return islice(self.batches, BATCHES)
 
 
-def short_fit(model, batches, loss, optimizer, epochs, *, device="not told", **options):
+def short_fit(model, batches, loss, optimizer, epochs, *, device="no device", **options):
     """Replaces `fit`: two batches of one epoch, on the device that the lesson is given."""
     assert device == "gpu:0", f"the lesson got gpu:0, but fit got {device}"
     history = fit(
@@ -169,8 +169,8 @@ TRAINS = "fit(model, batches, classification_loss, SGD(model.parameters(), 0.1),
     ("text", "complaint"),
     [
         ("evaluate(model, batches)\n", "computes on the host"),
-        (TRAINS.format(', device="cpu"'), "and fit cpu"),
-        (TRAINS.format(""), "and fit not told"),
+        (TRAINS.format(', device="cpu"'), "fit got cpu"),
+        (TRAINS.format(""), "fit got no device"),
         (
             TRAINS.format(', device="gpu:0"') + "np.exp(model.classifier[0].weight.data)",
             "support ufuncs",
