@@ -1,4 +1,4 @@
-"""What the measuring scripts share: the choice of a setting, and networks trained on photographs.
+"""What the measuring scripts share: the choice of a setting, and networks trained on a few images.
 
 A setting of a variant, usually the learning rate, is chosen by the accuracy on validation images,
 with seeds that are used for nothing else. If the best setting is at an end of those tried, the next
@@ -89,8 +89,10 @@ class Experiment:
 
         best = best_setting(ladder, start, score)
         rows = [self.row(key, measure, setting, best, seed) for seed in self.seeds]
-        tests = {n: [row[n] for row in rows] for n in rows[0] if n.endswith("_accuracy")}
-        said = "  ".join(f"{n[:-9]} {np.mean(v):.2%}" for n, v in tests.items() if None not in v)
+        parts = [part for part in ("train", "validation", "test") if f"{part}_accuracy" in rows[0]]
+        said = "  ".join(
+            f"{p} {np.mean([row[f'{p}_accuracy'] for row in rows]):.2%}" for p in parts
+        )
         print(f"{' '.join(map(str, key.values()))}: {setting} {best:g}, {said}", flush=True)
         return best, rows
 
@@ -111,17 +113,17 @@ def work_of(model, updates, images):
     }
 
 
-class Photographs:
-    """CIFAR-10 (JPEG), and a network trained on a few thousand of its images."""
+class Images:
+    """A dataset, and networks trained on a few thousand of its images."""
 
-    def __init__(self, device):
-        self.device, self.splits = device, load_dataset("cifar10-jpeg")
+    def __init__(self, name, device):
+        self.device, self.splits = device, load_dataset(name)
         pixels = self.splits.train.images / np.float32(255)
-        mean, std = (
+        self.mean, self.std = (
             getattr(pixels, name)(axis=(0, 1, 2), dtype=np.float64).round(4)
             for name in ("mean", "std")
         )
-        self.numbers = [ToArray(), Normalize(mean, std)]
+        self.numbers = [ToArray(), Normalize(self.mean, self.std)]
 
     def trained(self, build, rate, seed, *, images, epochs, augmentation=(), batches=None,
                 optimizer=momentum_sgd, batch_size=64):  # fmt: skip

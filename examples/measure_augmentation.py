@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from experiment import CHOOSING, Experiment, Photographs, best_setting
+from experiment import CHOOSING, Experiment, Images, best_setting
 
 from minivision.models.network import Network
 from minivision.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, ReLU, Sequential
@@ -101,7 +101,7 @@ def search(experiment, measure):
 def main():
     parts = {"methods": methods, "search": search}
     experiment = Experiment(__doc__, "augmentation", parts)
-    photographs = Photographs(experiment.device)
+    photographs = Images("cifar10-jpeg", experiment.device)
     measure = partial(photographs.trained, network, images=IMAGES, optimizer=Adam)
     for part in experiment.only:
         parts[part](experiment, measure)

@@ -1,11 +1,12 @@
-"""What single choices in AlexNet and VGG contribute, on a few thousand images from CIFAR-10 (JPEG).
+"""What single choices in AlexNet and VGG contribute, on a few thousand images.
 
     python examples/measure_network_choices.py [--only NAME ...] [--seeds 0 1 2 3 4]
 
 Each comparison in COMPARISONS changes one thing in a small network. Its images, epochs, optimizer
 and augmentation are the same for all variants; the learning rate of each is chosen as experiment.py
 says. An architecture can be judged only if it has been trained long enough: so each variant is also
-trained twice as long, with a choosing seed.
+trained twice as long, with a choosing seed. The images are from CIFAR-10 (JPEG), unless they are
+digits.
 
     vgg            the small VGG and the small AlexNet, both with batch normalization after every
                    convolution; a step of one takes as many multiply-adds as a step of the other
@@ -13,15 +14,17 @@ trained twice as long, with a choosing seed.
                    normalization before all of them, as today; and with neither
     kernels        one 7x7 convolution or three 3x3 ones, with batch normalization
     dropout        between the fully connected layers of AlexNet with batch normalization
+    digits         dropout in a network of two hidden layers of 800 units: 0.2 at its input, 0.5
+                   in the hidden layers (MNIST)
     LRN in VGG     VGG's A, and A-LRN with k = 2, as in the paper, and k = 1
 
 Writes docs/results/network_choices.json.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
-from experiment import CHOOSING, Experiment, Photographs
+from experiment import CHOOSING, Experiment, Images
 
 from minivision.models import alexnet_small, vgg_small
 from minivision.models.network import Network
@@ -30,6 +33,7 @@ from minivision.nn import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
     Conv2d,
+    Dropout,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
@@ -49,6 +53,7 @@ class Comparison(NamedTuple):
     start: float  # the learning rate that is tried first
     training: dict[str, Any]
     twice: bool = True  # also train each variant twice as long
+    data: str = "cifar10-jpeg"
 
 
 def batch_normalized(dropout=0.0):
@@ -69,6 +74,14 @@ def middle(kernels, channels=24):
         layers += [convolution, BatchNorm2d(channels), ReLU()]
     layers += [MaxPool2d(2), AdaptiveAvgPool2d(4)]
     return Network(Sequential(*layers), Sequential(Linear(channels * 16, 10)), (3, 32, 32))
+
+
+def hidden_layers(at_input=0.0, hidden=0.0, units=800):
+    """A network of two hidden layers, with dropout."""
+    layers = [Dropout(at_input), Linear(28 * 28, units), ReLU()]
+    layers += [Dropout(hidden), Linear(units, units), ReLU()]
+    layers += [Dropout(hidden), Linear(units, 10)]
+    return Network(Sequential(), Sequential(*layers), (1, 28, 28))
 
 
 def narrow(configuration, k=2.0):
@@ -108,6 +121,13 @@ COMPARISONS = {
         {"images": 1_000, "epochs": 70},
         twice=False,
     ),
+    "digits": Comparison(
+        {"none": hidden_layers, "0.2 and 0.5": partial(hidden_layers, 0.2, 0.5)},
+        0.03,
+        {"images": 3_000, "epochs": 60},
+        twice=False,
+        data="mnist",
+    ),
     "LRN in VGG": Comparison(
         {
             "A": partial(narrow, "A"),
@@ -122,11 +142,12 @@ COMPARISONS = {
 
 def main():
     experiment = Experiment(__doc__, "network_choices", COMPARISONS)
-    photographs = Photographs(experiment.device)
+    data = cache(partial(Images, device=experiment.device))
     for name in experiment.only:
         comparison = COMPARISONS[name]
+        train = data(comparison.data).trained
         for variant, build in comparison.variants.items():
-            trained = partial(photographs.trained, build, **comparison.training)
+            trained = partial(train, build, **comparison.training)
             key = {"comparison": name, "variant": variant, "trained": "once"}
             rate, _ = experiment.compare(key, trained, comparison.start)
             if comparison.twice:
