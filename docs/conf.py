@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "extensions"))
-sys.path.insert(0, str(HERE.parent))
+for folder in (HERE / "extensions", HERE.parent / "examples", HERE.parent):
+    sys.path.insert(0, str(folder))
 
 project = "minivision"
 author = "the minivision authors"
@@ -56,7 +56,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "course",
     "filename_pattern": r"/plot_\d\d_",
     "ignore_pattern": r"^(?!plot_\d\d_)",
-    "copyfile_regex": r"lesson\.py$",  # for readers who download a lesson; not a page
+    "copyfile_regex": r"(lesson|effects)\.py$",  # for readers who download a lesson; not pages
     "within_subsection_order": "FileNameSortKey",
     "capture_repr": (),  # a lesson prints what it shows
     "show_memory": False,

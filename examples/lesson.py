@@ -1,27 +1,26 @@
 """What the lessons share: colours, recorded results, and the choice of device.
 
 This is not a lesson, but every lesson imports from it, so a lesson that you download needs this
-file in the same folder.
+file and effects.py in the same folder.
 """
 
 import argparse
 import json
-from pathlib import Path
+import textwrap
 
-import minivision
+from effects import DOCS, RESULTS, conditions, effect, told
+
 from minivision.backend import resolve_device, to_device, to_host
 
 __all__ = [
     "BLUE", "VERMILION", "GREEN", "YELLOW", "PURPLE", "GREY", "PALE",
-    "device", "to_device", "to_host", "recorded_rows",
+    "device", "to_device", "to_host", "recorded_rows", "show_claim",
 ]  # fmt: skip
 
 # Five colours from Okabe and Ito's palette, which colour-blind readers can tell apart; two greys.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 YELLOW, PURPLE = "#E69F00", "#CC79A7"
 GREY, PALE = "#666666", "#E8E8E8"
-
-RESULTS = Path(minivision.__file__).resolve().parent.parent / "docs" / "results"
 
 
 def recorded_rows(name):
@@ -31,6 +30,22 @@ def recorded_rows(name):
         print(f"{path} is missing; clone the repository to get it")
         return []
     return json.loads(path.read_text("utf-8"))
+
+
+def show_claim(number):
+    """Print what the page of claims says about the effects of one claim."""
+    path = DOCS / "claims.json"
+    if not path.exists():
+        print(f"{path} is missing; clone the repository to get it")
+        return
+    claim = json.loads(path.read_text("utf-8"))[number - 1]
+    print(f"Claim {number}: {claim['claim']}")
+    for one in claim.get("effects", []):
+        said = [f"{one['effect']}: {told(effect(one))}", conditions(one), one.get("in_the_paper")]
+        for text, indent in zip(said, (2, 6, 6), strict=True):
+            for line in textwrap.wrap(text or "", 100, initial_indent=" " * indent,
+                                      subsequent_indent=" " * (indent + 2)):  # fmt: skip
+                print(line)
 
 
 parser = argparse.ArgumentParser()

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from effects import effect, read, told
+from effects import by_chance, conditions, effect, read, told
 from rows import grouped, names, one_number, provenance
 from sphinx.util.docutils import SphinxDirective
 
@@ -85,11 +85,10 @@ def measured(name, rawtext, text, lineno, inliner, options=None, content=None):
 class Claims(SphinxDirective):
     def run(self):
         self.env.note_dependency(str(DOCS / "claims.json"))
-        counts, body = Counter(), []
+        counts, everything, body = Counter(), [], []
         for claim in json.loads((DOCS / "claims.json").read_text("utf-8")):
             found = [(one, effect(one)) for one in claim.get("effects", [])]
-            for _, one in found:
-                counts[one.verdict if one else "not recorded"] += 1
+            everything += [one for _, one in found]
             counts["shown"] += not found
             lessons = nodes.paragraph()
             for number in claim["lessons"]:
@@ -97,10 +96,12 @@ class Claims(SphinxDirective):
             where = self.effects(found) if found else [self.shown(claim)]
             body.append([str(claim["number"]), claim["claim"], [lessons], where])
         shown = counts.pop("shown")
+        counts.update(one.verdict if one else "not recorded" for one in everything)
         verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
         summary = nodes.paragraph(
             text=f"{shown} of the {len(body)} claims are shown in a lesson. For the others, "
-            f"{counts.total()} effects were measured: {verdicts}."
+            f"{counts.total()} effects were measured: {verdicts}. If no effect were real, "
+            f"chance alone would decide about {by_chance(everything):.1f} of them."
         )
         return [summary, table(["#", "claim", "lesson", "what was measured"], body, ["claims"])]
 
@@ -118,6 +119,9 @@ class Claims(SphinxDirective):
             anchor = record_id(specification["file"])
             line += self.link(specification["effect"], "measured/index.html", anchor)
             line += nodes.Text(f": {told(one)}")
+            details = [conditions(specification), specification.get("in_the_paper", "")]
+            text = ". ".join(filter(None, details))
+            line += nodes.inline(text, text, classes=["conditions"])
             yield line
 
     def shown(self, claim):
