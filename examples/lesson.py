@@ -8,13 +8,13 @@ import argparse
 import json
 import textwrap
 
-from effects import DOCS, RESULTS, conditions, effect, told
+from effects import CHOOSING, DOCS, RESULTS, conditions, effect, told, variant
 
 from minivision.backend import resolve_device, to_device, to_host
 
 __all__ = [
     "BLUE", "VERMILION", "GREEN", "YELLOW", "PURPLE", "GREY", "PALE",
-    "device", "to_device", "to_host", "recorded_rows", "show_claim",
+    "device", "to_device", "to_host", "CHOOSING", "recorded_rows", "chosen_rows", "show_claim",
 ]  # fmt: skip
 
 # Five colours from Okabe and Ito's palette, which colour-blind readers can tell apart; two greys.
@@ -32,8 +32,13 @@ def recorded_rows(name):
     return json.loads(path.read_text("utf-8"))
 
 
-def show_claim(number):
-    """Print what the page of claims says about the effects of one claim."""
+def chosen_rows(rows, setting="lr", by="validation_accuracy", **where):
+    """The rows with these entries, at the setting that was best with the choosing seeds."""
+    return variant(rows, where, {"setting": setting, "by": by}).rows
+
+
+def show_claim(number, about=""):
+    """Print what the page of claims says about the effects of one claim that name `about`."""
     path = DOCS / "claims.json"
     if not path.exists():
         print(f"{path} is missing; clone the repository to get it")
@@ -41,6 +46,8 @@ def show_claim(number):
     claim = json.loads(path.read_text("utf-8"))[number - 1]
     print(f"Claim {number}: {claim['claim']}")
     for one in claim.get("effects", []):
+        if about not in one["effect"]:
+            continue
         said = [f"{one['effect']}: {told(effect(one))}", conditions(one), one.get("in_the_paper")]
         for text, indent in zip(said, (2, 6, 6), strict=True):
             for line in textwrap.wrap(text or "", 100, initial_indent=" " * indent,

@@ -33,9 +33,10 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, to_device
 # Drawing is easy, seeing is not
 # ------------------------------
 # Computer graphics goes from a scene to an image: once you know the size of a ball and its
-# distance, you can compute the pixels. Vision goes the other way, from the image to the scene. But
-# many different scenes produce the same image. Here are three balls of different sizes at different
-# distances, as a camera photographs them.
+# distance, you can compute the pixels. This is called *rendering*; it is synthesis. Vision is
+# analysis: it goes the other way, from the image to the scene. But many different scenes produce
+# the same image. Here are three balls of different sizes at different distances, rendered as a
+# camera would photograph them.
 
 
 def photograph(radius, distance, side=120):
@@ -63,9 +64,22 @@ print("largest difference between the three pictures:",
 # %%
 # The three pictures are identical, pixel by pixel. Neither a program nor an eye can tell from such
 # an image alone which scene it shows. Any answer is a *guess* based on experience, and that is what
-# perception is, in animals and in machines. There are several questions that you can ask about an
-# image: is something there (detection), where is it (localisation), which pixels belong to it
-# (segmentation), and what is it (classification)? This course is about the last one.
+# perception is, in animals and in machines.
+#
+# Kinds of perception
+# -------------------
+# There is a kind of perception for each of the senses: we see, hear, touch, smell and taste.
+# Machines perceive, too, through cameras, microphones and other sensors. Vision starts from light,
+# and even within vision there are several kinds of perception, because you can ask several
+# questions about one image:
+#
+# * is something there? (detection)
+# * where is it? (localisation)
+# * which pixels belong to it? (segmentation)
+# * how far away is it, and how does it move? (depth and motion)
+# * what is it? (classification, or recognition)
+#
+# This course is about the last question.
 #
 # Our own guesses
 # ---------------
