@@ -31,7 +31,7 @@ from minivision import datasets, methods, models, transforms
 from minivision.analysis.policies import standard_error
 from minivision.transforms.randaugment import MONOTONE, NOISY_STUDENT, Step
 
-from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
+from lesson import BLUE, CHOOSING, GREY, PALE, VERMILION, device, recorded_rows, show_claim
 
 # %%
 # Fourteen operations
@@ -233,56 +233,39 @@ print(policy.describe(), policy.draw((96, 96), np.random.default_rng(0)), sep="\
 #
 # Did the search help on the test images?
 # ---------------------------------------
-# ``examples/measure_augmentation_search.py`` runs both searches on 2,000 CIFAR-10 images. It then
-# trains again with new seeds: with none, with the best policy of each search (which may be none),
-# and, as a control, with the first policy of the grid, which was not chosen for its score. All runs
-# include flips and crops. Each run uses the test images once.
+# ``examples/measure_augmentation.py`` searches N and M on 2,000 CIFAR-10 images, with nothing else
+# done to the images. Every pair is trained with two seeds, for 20 epochs, and the search goes on
+# until the best pair is not at the edge of those tried. Then the best pair is trained with five new
+# seeds, and so are two others: no augmentation, and N = 2 and M = 9, which nobody chose. Only these
+# runs use the test images, once each.
 
-rows = recorded_rows("augmentation_search.json")
-tests = [row for row in rows if row["kind"] == "test"]
-searches = [row for row in rows if row["kind"] == "search"]
-for space in dict.fromkeys(row["space"] for row in searches):
-    tried = [row for row in searches if row["space"] == space]
-    best = next(row for row in tried if row["best"])
-    print(f"search over the {space}: {len(tried)} candidates, validation accuracy of none "
-          f"{tried[0]['validation_accuracy']:.1%}, of the best ({best['name']}) "
-          f"{best['validation_accuracy']:.1%}")  # fmt: skip
-plain = {row["seed"]: row["test_accuracy"] for row in tests if not row["policy"]}
-for name in dict.fromkeys(row["name"] for row in tests):
-    accuracy = {row["seed"]: row["test_accuracy"] for row in tests if row["name"] == name}
-    gain = np.array([accuracy[seed] - plain[seed] for seed in accuracy if seed in plain])
-    words = f"{name:<22} test {np.mean(list(accuracy.values())):.1%} ({len(accuracy)} seeds)"
-    if name != "none" and len(gain) > 2:
-        spread = gain.std(ddof=1) / len(gain) ** 0.5
-        verdict = "more than" if abs(gain.mean()) > 2 * spread else "within"
-        words += (
-            f", gain over none {gain.mean():+.1%}: {verdict} two standard errors of {spread:.1%}"
-        )
-    print(words)
-if not tests:
-    print("not recorded yet: python examples/measure_augmentation_search.py")
-
-if searches:
-    figure, axes = plt.subplots(figsize=(6.8, 0.9 + 0.22 * len(searches)), layout="constrained")
-    ranked = sorted(searches, key=lambda row: (row["space"], row["validation_accuracy"]))
-    for place, row in enumerate(ranked):
-        colour = GREY if not row["policy"] else BLUE if row["space"] == "grid" else VERMILION
-        error = standard_error(row["validation_accuracy"], row["validation_images"])
-        axes.errorbar(100 * row["validation_accuracy"], place, xerr=100 * error, fmt="o",
-                      color=colour, markersize=4)  # fmt: skip
-    axes.set_yticks(range(len(ranked)), [row["name"] for row in ranked], fontsize=8)
-    axes.set(xlabel="validation accuracy (%), ± one standard error",
-             title="grid blue, sequences orange, none grey")  # fmt: skip
-    axes.grid(axis="x", color=PALE)
-    axes.spines[["top", "right"]].set_visible(False)
+rows = [row for row in recorded_rows("augmentation.json") if row["part"] == "search"]
+tried = [row for row in rows if row["policy"] == "searched" and row["seed"] in CHOOSING]
+figure, axes = plt.subplots(figsize=(6.0, 3.4), layout="constrained")
+for count, colour, style in zip(
+    (1, 2, 3), (BLUE, VERMILION, GREY), ("o-", "s--", "^:"), strict=True
+):
+    mine = [row for row in tried if row["count"] == count]
+    magnitudes = sorted({row["magnitude"] for row in mine})
+    means = [np.mean([row["validation_accuracy"] for row in mine if row["magnitude"] == M])
+             for M in magnitudes]  # fmt: skip
+    axes.plot(magnitudes, means, style, color=colour, label=f"N = {count}")
+    print(f"N = {count}: " + ", ".join(
+        f"M = {M} {mean:.1%}" for M, mean in zip(magnitudes, means, strict=True)))  # fmt: skip
+none = [row["validation_accuracy"] for row in rows
+        if row["policy"] == "none" and row["seed"] in CHOOSING]  # fmt: skip
+if none:
+    axes.axhline(np.mean(none), color=GREY, linewidth=1, label="none")
+axes.set(xlabel="magnitude M", title="validation accuracy, mean of two seeds")
+axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+axes.grid(color=PALE)
+axes.spines[["top", "right"]].set_visible(False)
+axes.legend(frameon=False)
+show_claim(38)
+show_claim(39)
 
 # %%
-# Whatever the numbers are, ask three questions about them. Does the best policy beat *none* by more
-# than two standard errors? Does it also beat the unselected policy? If not, the search itself has
-# gained nothing. And how much of the gain on the validation images is left on the test images? A
-# gain that does not show here may appear with a larger network and longer training: an augmented
-# training set is harder to learn, and a small network trained for few steps may not benefit from
-# it.
+# SEARCH_TEXT
 #
 # The same on the command line
 # ----------------------------

@@ -14,7 +14,7 @@ does not.*
 
 **You will be able to**
 
-* write down the five steps of self-training with a noisy student,
+* write down the steps of self-training with a noisy student,
 * say what each kind of noise does, and what a student can still learn without noise,
 * separate the effect of the unlabelled images from the effect of the noise.
 """
@@ -33,18 +33,26 @@ from minivision.methods.noisy_student import labelled_by
 from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
 
 # %%
-# Five steps
-# ----------
-# 1. Train a teacher on the labelled images, with noise.
-# 2. Let the teacher label the unlabelled images. The images are clean, and the teacher is in
-#    evaluation mode.
-# 3. Keep the images whose labels the teacher is confident about, the same number for every class.
-# 4. Train a student, of equal or larger size, on the labelled and the kept images, with noise.
-# 5. Make the student the new teacher, and go back to step 2.
+# Four steps or five
+# ------------------
+# The paper (Xie, Luong, Hovy & Le 2020, Algorithm 1) has four steps. In the lecture course that
+# this project accompanies there are five, because making a bigger student is one of them:
 #
-# This is Algorithm 1 of Xie, Luong, Hovy & Le (2020). The teacher sees an easy image, and the
-# student has to predict the same for a hard version of it. That asymmetry is the core of the
-# method. First we look at the hard images:
+# .. code-block:: none
+#
+#    the paper                                   the lecture
+#    1 train a teacher on the labelled images,   1 train a teacher on the labelled images
+#      with noise
+#    2 label the unlabelled images with the      2 label the unlabelled images with the teacher
+#      teacher, without noise
+#    3 train an equal or larger student on       3 make a bigger student
+#      both sets of images, with noise           4 train it on both sets of images, with noise
+#    4 make the student the teacher; go to 2     5 make the student the teacher, and repeat
+#
+# Between steps 2 and 3, the paper also *filters and balances* (its section 2): it keeps the images
+# whose labels the teacher is confident about, the same number for every class. The teacher sees an
+# easy image, and the student has to predict the same for a hard version of it. That asymmetry is
+# the core of the method. First we look at the hard images:
 
 splits = datasets.load_dataset("digits")
 labelled, rest = datasets.stratified_split(splits.train, (50, 1_207), seed=0)
@@ -187,7 +195,7 @@ panels[0].set_ylabel("test accuracy")
 #
 # Which images are kept
 # ---------------------
-# Step 3 uses the teacher's confidence. Images whose confidence is below a threshold, the *floor*,
+# Filtering uses the teacher's confidence. Images whose confidence is below a threshold, the *floor*,
 # are left out, and the same number of images is kept for each class: if the teacher assigned few
 # images to a class, some of them are used twice.
 

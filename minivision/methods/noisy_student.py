@@ -2,14 +2,14 @@
 
     1. train a teacher on the labelled images, with noise
     2. let the teacher, in evaluation mode, label the unlabelled images, without noise
-    3. keep the confident labels, the same number for each class       `filter_and_balance`
-    4. train a student at least as large as the teacher on all of these images, with noise
-    5. make the student the new teacher, and return to step 2
+       (keep the confident labels, the same number for each class)    `filter_and_balance`
+    3. train a student at least as large as the teacher on all of these images, with noise
+    4. make the student the new teacher, and return to step 2
 
-(Xie, Luong, Hovy & Le 2020, Algorithm 1.) The noise is augmentation, dropout and stochastic depth.
-Without noise, the student could reproduce the teacher's labels perfectly and learn little. Part of
-the improvement may come from the noise alone, so compare each student with the first teacher, which
-is trained with noise too.
+(Xie, Luong, Hovy & Le 2020, Algorithm 1; filtering and balancing are in §2.) The noise is
+augmentation, dropout and stochastic depth. Without noise, the student could reproduce the teacher's
+labels perfectly and learn little. Part of the improvement may come from the noise alone, so compare
+each student with the first teacher, which is trained with noise too.
 """
 
 from __future__ import annotations
@@ -107,15 +107,15 @@ def self_train(
             generation = Generation(number, model, batches, loss)
         else:
             p = labelled_by(teacher, images)  # step 2
-            chosen = choose(p)  # step 3
+            chosen = choose(p)  # §2
             targets = p if soft else one_hot(p)
             pseudo = hide_labels(unlabelled)
             pseudo.dataset = Subset(pseudo.dataset, chosen)
             batches = JointBatches([labelled, pseudo], steps)
             loss = self_training_loss(targets[chosen], weighting)
             generation = Generation(number, model, batches, loss, targets, chosen)
-        yield generation  # steps 1 and 4: the caller trains it
-        teacher = model  # step 5
+        yield generation  # steps 1 and 3: the caller trains it
+        teacher = model  # step 4
 
 
 def without_noise(model: Module) -> Module:
@@ -139,7 +139,7 @@ def filter_and_balance(
     allow_missing: bool = False,
     classes: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """Step 3: choose the images to train on. Returns indices (n·K,), perhaps with repetitions.
+    """Choose the images to train on (§2). Returns indices (n·K,), perhaps with repetitions.
 
     p (M, K): probabilities. An image is assigned to its most likely class if the probability of
         that class is at least `floor`, the confidence threshold, from 0 to 1.
