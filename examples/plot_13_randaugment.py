@@ -242,9 +242,7 @@ print(policy.describe(), policy.draw((96, 96), np.random.default_rng(0)), sep="\
 rows = [row for row in recorded_rows("augmentation.json") if row["part"] == "search"]
 tried = [row for row in rows if row["policy"] == "searched" and row["seed"] in CHOOSING]
 figure, axes = plt.subplots(figsize=(6.0, 3.4), layout="constrained")
-for count, colour, style in zip(
-    (1, 2, 3), (BLUE, VERMILION, GREY), ("o-", "s--", "^:"), strict=True
-):
+for count, colour, style in ((1, BLUE, "o-"), (2, VERMILION, "s--"), (3, GREY, "^:")):
     mine = [row for row in tried if row["count"] == count]
     magnitudes = sorted({row["magnitude"] for row in mine})
     means = [np.mean([row["validation_accuracy"] for row in mine if row["magnitude"] == M])

@@ -198,11 +198,11 @@ for axes in (left, right):
 #
 # Recorded measurements
 # ---------------------
-# ``examples/measure_pseudo_labels.py`` compares both methods with the labelled images alone, on MNIST
-# with 20,000 unlabelled images. Lee's method trains one hidden layer for 4,000 updates; FixMatch
-# trains LeNet-5 for 600. Each stands beside the same network with the same updates. FixMatch stands
-# beside the labelled images under *strong* augmentation, because its gain over training without
-# augmentation might come from the augmentation itself.
+# ``examples/measure_pseudo_labels.py`` compares both methods with training on the labelled images
+# alone, on MNIST with 20,000 unlabelled images. With Lee's method, one hidden layer is trained for
+# 4,000 updates; with FixMatch, LeNet-5 is trained for 600. The baseline always has the same network
+# and as many updates. FixMatch's baseline also sees *strong* augmentation, because the gain over
+# training without augmentation might come from the augmentation itself.
 
 show_claim(53)
 

@@ -30,7 +30,7 @@ from minivision import Tensor, datasets, methods, models, nn, optim, training, t
 from minivision import functional as F
 from minivision.methods.noisy_student import labelled_by
 
-from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows
+from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, show_claim
 
 # %%
 # Four steps or five
@@ -195,9 +195,9 @@ panels[0].set_ylabel("test accuracy")
 #
 # Which images are kept
 # ---------------------
-# Filtering uses the teacher's confidence. Images whose confidence is below a threshold, the *floor*,
-# are left out, and the same number of images is kept for each class: if the teacher assigned few
-# images to a class, some of them are used twice.
+# Filtering uses the teacher's confidence. Images whose confidence is below a threshold, the
+# *floor*, are left out, and the same number of images is kept for each class: if the teacher
+# assigned few images to a class, some of them are used twice.
 
 teacher = chains["with noise"][0][0]
 p = labelled_by(teacher, datasets.DataLoader(datasets.WithoutLabels(rest), 250, transform=clean))
@@ -275,45 +275,19 @@ for data in dict.fromkeys(r["data"] for r in rows):
             print()
 
 # %%
-# We can now ask four questions. Each is answered by a mean difference in test accuracy between runs
-# with the same seeds, with its standard error. A difference is *clear* if it exceeds two standard
-# errors:
+# The page of claims compares these networks, seed by seed:
 
-QUESTIONS = {
-    "last student minus its teacher": ("noise", "noise", 0),
-    "noise minus no noise": ("noise", "no noise", -1),
-    "noise minus labels alone, same noise": ("noise", "noise, labels alone as long", -1),
-    "hard labels minus labels alone": ("hard labels", "noise, labels alone as long", -1),
-}
-for data in dict.fromkeys(r["data"] for r in rows):
-    for question, (name, other, place) in QUESTIONS.items():
-        mine, theirs = recorded(data, name), recorded(data, other)
-        mine, theirs = mine[max(mine)], theirs[sorted(theirs)[place]]
-        seeds = sorted(set(mine) & set(theirs))
-        if len(seeds) < 3:
-            continue
-        gains = 100 * np.array([mine[s]["test_accuracy"] - theirs[s]["test_accuracy"]
-                                for s in seeds])  # fmt: skip
-        error = gains.std(ddof=1) / len(seeds) ** 0.5
-        seen = "a clear gain" if gains.mean() > 2 * error else "not clear"
-        if gains.mean() < -2 * error:
-            seen = "a clear loss"
-        print(f"{data:<13} {question:<40} {gains.mean():+.1f} ± {error:.1f} points, {seen}")
-if not rows:
-    print("docs/results/noisy_student.json is missing; examples/measure_noisy_student.py writes it")
+show_claim(54)
+show_claim(55)
 
 # %%
-# On digits, noise matters: the students trained with it are far better than those trained without
-# it. The third and fourth lines above compare the last student with a network trained on the labels
-# alone, with the same noise and as many updates, and so show what the unlabelled images contribute.
-# With soft labels, they contribute nothing measurable; with hard labels, they account for a
-# substantial part of the gain.
+# NOISY_TEXT
 #
-# On photographs, the same recipe makes the students *worse*. RandAugment of this strength is too
-# hard for such a small network in so few updates: the teacher trained with noise is worse than the
-# one trained without, so its students learn from worse labels. (The upper bound is low, too,
-# because it had only 300 updates.) The paper's networks are large and are trained for hundreds of
-# epochs. The noise has to suit the network: choose its magnitude M on validation images.
+# In the paper, three rounds with ever larger networks, 300 million unlabelled photographs and the
+# whole of ImageNet reach 88.4 % (top-1). The students also became more robust: on ImageNet-A,
+# photographs that other networks get wrong, accuracy rose from 61.0 to 83.7 %, and on ImageNet-C,
+# blurred, noisy and otherwise spoilt photographs, the mean corruption error fell from 45.7 to 28.3.
+# Our altered test images measure robustness in the same spirit.
 #
 # The following command compares both chains on your own images:
 #
