@@ -18,7 +18,7 @@ for other classes, provided that it has learned enough.*
 * say when transfer helps, by how much, and where to cut the network.
 """
 
-# sphinx_gallery_thumbnail_number = 4
+# sphinx_gallery_thumbnail_number = 5
 
 import time
 
@@ -83,8 +83,35 @@ def trained():
 # -----------------
 # The last layer turns 84 numbers into scores for the digits 0 to 4, so it is useless for other
 # classes. The layers before it, the *backbone*, compute features; the rest, the *head*, decides on
-# a class. Where does the backbone end? That is up to us: `cut` removes as many fully connected
-# layers as we choose, and copies nothing.
+# a class. A convolutional network is the backbone of many tasks besides classification, because
+# different heads can use the same features:
+
+TASKS = {
+    "the digits 5 to 9": "a new linear layer (this lesson)",
+    "old and new classes at once": "two heads (lesson 16)",
+    "images that look alike": "nearest neighbours (lesson 19)",
+    "where the object is": "a weighted sum of the maps (lesson 20)",
+}
+figure, axes = plt.subplots(figsize=(8.6, 3.0), layout="constrained")
+axes.imshow(old[0].images[0].squeeze(), cmap="gray", extent=(0, 1.2, 0.9, 2.1))
+for i, height in enumerate((2.2, 1.7, 1.2)):  # the maps shrink from layer to layer
+    left, bottom = 1.9 + 0.7 * i, 1.5 - height / 2
+    axes.add_patch(plt.Rectangle((left, bottom), 0.45, height, color=BLUE, alpha=0.5 + 0.2 * i))
+axes.text(2.85, 2.85, "backbone", ha="center", color=BLUE, weight="bold")
+axes.text(4.35, 1.5, "features", ha="center", va="center")
+for y, (task, head) in zip((2.7, 1.9, 1.1, 0.3), TASKS.items(), strict=True):
+    axes.annotate("", (5.6, y), (4.85, 1.5), arrowprops={"arrowstyle": "->", "color": GREY})
+    axes.text(5.7, y + 0.13, task, va="center", color=VERMILION)
+    axes.text(5.7, y - 0.2, head, va="center", color=GREY, fontsize=8)
+for start, end in ((1.25, 1.85), (3.8, 3.95)):
+    axes.annotate("", (end, 1.5), (start, 1.5), arrowprops={"arrowstyle": "->", "color": GREY})
+axes.text(5.7, 3.2, "heads", color=VERMILION, weight="bold")
+axes.set(xlim=(-0.1, 8.8), ylim=(-0.1, 3.4), aspect="equal")
+axes.set_axis_off()
+
+# %%
+# Where does the backbone end? That is up to us: `cut` removes as many fully connected layers as we
+# choose, and copies nothing.
 
 for layers in (1, 2, 3):
     backbone, head, features = models.cut(source, layers)
