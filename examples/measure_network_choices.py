@@ -56,9 +56,9 @@ class Comparison(NamedTuple):
     data: str = "cifar10-jpeg"
 
 
-def batch_normalized(dropout=0.0):
+def batch_normalized(classes=10, dropout=0.0):
     """The small AlexNet with batch normalization between each convolution and its ReLU."""
-    plain, features = alexnet_small(normalization=None, dropout=dropout), []
+    plain, features = alexnet_small(classes, normalization=None, dropout=dropout), []
     for part in plain.features:
         features.append(part)
         if isinstance(part, Conv2d):
@@ -116,7 +116,7 @@ COMPARISONS = {
         {"images": 4_000, "epochs": 24},
     ),
     "dropout": Comparison(
-        {"none": batch_normalized, "0.5": partial(batch_normalized, 0.5)},
+        {"none": batch_normalized, "0.5": partial(batch_normalized, dropout=0.5)},
         0.03,
         {"images": 1_000, "epochs": 70},
         twice=False,
