@@ -271,7 +271,8 @@ def conditions(specification, rows=None):
     parts = []
     if one.best or other.best:
         names = ", ".join(names_of(specification.get("choose") or specification["than_choose"]))
-        parts.append((names, [", ".join(f"{value:g}" for value in s.best) for s in (one, other)]))
+        best = [", ".join(f"{value:g}" for value in side.best) for side in (one, other)]
+        parts.append((names, filter(None, best)))
     for column, said, unit in (
         ("updates", "updates", "{:,.0f}"),
         ("train_accuracy", "training accuracy", "{:.1%}"),

@@ -89,10 +89,9 @@ class Experiment:
 
         best = best_setting(ladder, start, score)
         rows = [self.row(key, measure, setting, best, seed) for seed in self.seeds]
-        parts = [part for part in ("train", "validation", "test") if f"{part}_accuracy" in rows[0]]
-        said = "  ".join(
-            f"{p} {np.mean([row[f'{p}_accuracy'] for row in rows]):.2%}" for p in parts
-        )
+        columns = [f"{part}_accuracy" for part in ("train", "validation", "test")]
+        columns = [name for name in columns if all(name in row for row in rows)]
+        said = "  ".join(f"{n[:-9]} {np.mean([row[n] for row in rows]):.2%}" for n in columns)
         print(f"{' '.join(map(str, key.values()))}: {setting} {best:g}, {said}", flush=True)
         return best, rows
 

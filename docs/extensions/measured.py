@@ -68,7 +68,9 @@ class Record(SphinxDirective):
             raise self.error(f"{name}: no row has {', '.join(by + show)}")
         header = [text.replace("_", " ").replace("/", " at ") for text in [*by, *show]]
         said = provenance(name, rows)
-        anchor = nodes.target(ids=[record_id(name)])
+        shown = self.env.temp_data.setdefault("records", set())  # on this page
+        anchor = nodes.target(ids=[] if name in shown else [record_id(name)])
+        shown.add(name)
         return [anchor, table([*header, "seeds"], body), nodes.caption(said, said)]
 
 
