@@ -1,42 +1,38 @@
 """What a small student learns from a large teacher's outputs, on MNIST: Hinton's tables, smaller.
 
-    python examples/measure_distillation.py [--only PART ...] [--seeds 0 1 2] [--device auto]
+    python examples/measure_distillation.py [--only PART ...] [--seeds 0 1 2 3 4]
 
 The teacher has two hidden layers of 1,200 units with dropout, and is trained on all training
-images; the students have two hidden layers without dropout. The measurements have these parts
-(recorded names call the teacher's outputs "answers"):
+images; the students have two hidden layers without dropout.
 
-    temperature   a student of 2 x 100 units, 1,800 images: labels alone; outputs alone at several
-                  temperatures T; both, with several weights; outputs for other images (control)
-    unlabelled    the same student, T = 4, with more and more images, which need no labels
-    omitted       a student of 2 x 300 units that sees no 3, or only 7s and 8s, with labels or with
-                  outputs, before and after its biases are corrected
-    other classes a LeNet-5 that knows 0 to 4 produces outputs for images of 5 to 9; a new network
-                  learns to imitate them, and its backbone gets a new head from a few labels
+    temperature    a student of 2 x 100 units, 1,800 images: labels alone; outputs alone at several
+                   temperatures T; both, with several weights; outputs for other images (control)
+    unlabelled     the same student, trained longer, with T = 4 and more and more images, which need
+                   no labels; beside it, 1,800 labels alone
+    weak teacher   a teacher trained on 500 images. The same student learns 500 others from the
+                   teacher's outputs (T = 8) and from labels, which have the weight alpha
+    omitted        a student of 2 x 300 units that sees no 3, or only 7s and 8s, with labels or with
+                   outputs, before and after its biases are corrected. One rate, which was not tuned
+    other classes  a LeNet-5 that knows 0 to 4 produces outputs for images of 5 to 9; a new network
+                   learns to imitate them, and its backbone gets a new head from a few labels
+    sizes          parameters, multiply-adds and time of teacher and student
 
-If a learning rate is chosen, it is the one in RATES with the best accuracy on the validation images
-with the seed CHOOSING. Only the runs with the given seeds use the test images, once each; a seed
-determines the images, the initial weights and the order of the images. The teachers are saved in
-runs/, so an interrupted script does not train them again. Finished rows are kept. Writes
-docs/results/distillation.json.
+Learning rates are chosen as experiment.py says; with three seeds for the weak teacher, whose alpha
+they choose as well, and for the heads of other classes. A seed determines the images, the initial
+weights and the order of the images, and the weak teacher. The large teacher is saved in runs/, so
+an interrupted script does not train it again. Writes docs/results/distillation.json.
 """
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-import argparse
 import time
-from functools import partial
-from pathlib import Path
+from functools import cache, partial
 
 import numpy as np
-from recording import RESULTS, ROOT, Table
+from experiment import CHOOSING, Experiment, work_of
+from recording import ROOT
 
 from minivision import manual_seed
 from minivision.analysis.summary import summary
 from minivision.autograd import no_grad
-from minivision.backend import resolve_device, to_device
 from minivision.datasets import DataLoader, OnlyClasses, Subset, load_dataset, stratified_split
 from minivision.methods import RecordedBatches, bias_for_share, distillation, record_responses
 from minivision.models import lenet5, with_new_head
@@ -48,225 +44,258 @@ from minivision.tensor import Tensor
 from minivision.training import Run, classification_loss, evaluate, fit, predict_logits
 from minivision.transforms import Compose, Normalize, ToArray
 
-RESULT = RESULTS / "distillation.json"
-CHOOSING = 100  # the seed that chooses a rate; its runs never see the test images
-RATES = (0.001, 0.003)
-BATCH_SIZE = 64
 NUMBERS = Compose([ToArray(), Normalize((0.1307,), (0.3081,))])
-TEACHER, TEACHER_EPOCHS, TEACHER_RATE = (1200, 1200), 10, 0.001
+TEACHER, STUDENT, WIDE, EPOCHS = (1200, 1200), (100, 100), (300, 300), 10
+
+TEMPERATURES, WEIGHTS = (1, 2, 4, 8, 20), (0.1, 0.5, 0.9)
+VARIANTS = {"labels": {"alpha": 1}} | {f"T={T}": {"temperature": T} for T in TEMPERATURES}
+VARIANTS |= {f"T=8, alpha {a}": {"temperature": 8, "alpha": a} for a in WEIGHTS}
+VARIANTS |= {"T=8, shuffled outputs": {"temperature": 8}}
+IMAGES, UPDATES = 1_800, 1_200
+MORE, LONGER = (1_800, 10_000, 55_000), 6_000
+
+WEAK_IMAGES, WEAK_EPOCHS = 500, 60
+ALPHAS = {"outputs": (0,), "outputs and labels": (0.1, 0.3, 0.5, 0.7, 0.9), "labels": (1,)}
+
+SEEN = {"no 3": ("012456789", 4), "only 7 and 8": ("78", 8)}  # the digits, and the temperature
+OMITTED_UPDATES = 3_000
+
+BACKBONES = ("fresh", "shuffled outputs", "imitates the teacher", "teacher's own")
+LABELS, IMITATION_UPDATES, HEAD_UPDATES = (2, 10), 2_000, 300
 
 
-def layers(units, classes=10, dropout=0.0):
+def layers(units, dropout=0.0):
     """Fully connected hidden layers with these units; pixels are dropped with 0.4 of the chance."""
     parts, inputs = [Dropout(0.4 * dropout)] if dropout else [], 28 * 28
     for width in units:
         parts += [Linear(inputs, width), ReLU()]
         parts += [Dropout(dropout)] if dropout else []
         inputs = width
-    return Network(Sequential(), Sequential(*parts, Linear(inputs, classes)), (1, 28, 28))
+    return Network(Sequential(), Sequential(*parts, Linear(inputs, 10)), (1, 28, 28))
 
 
-def batches(dataset, seed=0, shuffle=True):
-    size = BATCH_SIZE if shuffle else 500
+def batches(images, seed=None):
+    """Batches of 64 in the order that a seed determines, or of 500 in the order of the dataset."""
+    shuffle = seed is not None
     return DataLoader(
-        dataset, size, shuffle=shuffle, seed=seed, transform=NUMBERS, with_indices=True
-    )
+        images, 64 if shuffle else 500, shuffle=shuffle, seed=seed or 0, transform=NUMBERS,
+        with_indices=True,
+    )  # fmt: skip
 
 
-def teacher_of(name, network, dataset, epochs):
-    """A trained teacher, kept in runs/."""
-    with manual_seed(CHOOSING):
-        model = network()
-    path = ROOT / "runs" / f"teacher-{name}"
-    run = (
-        Run.open(path) if (path / "settings.json").exists() else Run.create(path, {"teacher": name})
-    )
-    rule = Adam(model.parameters(), TEACHER_RATE)
-    options = {"schedule": cosine(epochs), "seed": CHOOSING, "run": run, "device": device}
-    fit(model, batches(dataset, CHOOSING), classification_loss, rule, epochs, **options)
-    return model
+def scores(model, images, seed):
+    """The accuracy on the training and validation images, and for most seeds on test images."""
+    parts = {"train": images, "validation": OnlyClasses(splits.validation, images.classes)}
+    if seed not in CHOOSING:
+        parts["test"] = OnlyClasses(splits.test, images.classes)
+    return {
+        f"{name}_accuracy": evaluate(model, batches(part))["accuracy"]
+        for name, part in parts.items()
+    }
 
 
-def accuracy(model, dataset):
-    return evaluate(model, batches(dataset, shuffle=False))["accuracy"]
+def trained(build, images, loss, rate, seed, epochs, run=None):
+    """A trained network, and its row."""
+    with manual_seed(seed):
+        model = build()
+    loader, rule = batches(images, seed), Adam(model.parameters(), rate)
+    row = work_of(model, epochs * len(loader), epochs * len(images))
+    fit(
+        model, loader, loss, rule, epochs,
+        schedule=cosine(epochs), seed=seed, run=run, device=experiment.device,
+    )  # fmt: skip
+    return model, row | scores(model, images, seed)
 
 
-def agreement(model, answers, dataset):
-    """How often a student predicts the same class as the teacher."""
-    logits, _ = predict_logits(model, batches(dataset, shuffle=False))
-    return float((logits.argmax(axis=1) == answers.argmax(axis=1)).mean())
+def student_of(outputs, build, images, rate, seed, updates, *, temperature=1, alpha=0):
+    """A student that learned a teacher's outputs for its images, their labels, or both."""
+    epochs = -(-updates // len(batches(images, seed)))
+    return trained(build, images, distillation(outputs, temperature, alpha), rate, seed, epochs)
 
 
-def epochs_for(steps, images):
-    return -(-steps // -(-images // BATCH_SIZE))
-
-
-def learned(student, images, seed, rate, steps, *, answers=None, alpha=0.0, **settings):
-    """The student after this many steps on labels, on the teacher's outputs, or on both."""
-    epochs = epochs_for(steps, len(images))
-    rule = Adam(student.parameters(), rate)
-    loss = classification_loss
-    if answers is not None:
-        loss = distillation(answers, alpha=alpha, **settings)
-    options = {"schedule": cosine(epochs), "seed": seed, "device": device}
-    fit(student, batches(images, seed), loss, rule, epochs, **options)
-    return student
+def timed(measure, *arguments):
+    """A row with its seconds."""
+    begun = time.perf_counter()
+    row = measure(*arguments)
+    return row | {"seconds": round(time.perf_counter() - begun, 1)}
 
 
 # ── temperature, and unlabelled images ───────────────────────────────────────────────────────────
 
-STUDENT, STEPS, IMAGES = (100, 100), 1_200, 1_800
-VARIANTS = {"labels": {}} | {f"T={T}": {"temperature": T} for T in (1, 2, 4, 8, 20)}
-VARIANTS |= {f"T=8, alpha {a}": {"temperature": 8, "alpha": a} for a in (0.1, 0.5, 0.9)}
-VARIANTS |= {"T=8, shuffled answers": {"temperature": 8}}
-MORE = (1_800, 10_000, 55_000)
-LONGER = 6_000
+
+@cache
+def teacher():
+    """The large teacher, and its row."""
+    path = ROOT / "runs" / "teacher-mnist"
+    run = Run.open(path) if path.exists() else Run.create(path, {"units": TEACHER})
+    build = partial(layers, TEACHER, dropout=0.5)
+    loss, seed = classification_loss, CHOOSING[0]
+    model, row = trained(build, splits.train, loss, 0.001, seed, EPOCHS, run)
+    return model, row | scores(model, splits.train, seed=None)
 
 
-def of_temperature(variant, rate, seed):
-    begun = time.perf_counter()
-    (images,) = stratified_split(splits.train, (IMAGES,), seed=seed)
-    with manual_seed(seed):
-        student = layers(STUDENT)
-    settings = dict(VARIANTS[variant])
-    if variant != "labels":
-        settings["answers"] = answers_of("train")[images.indices]
-        if "shuffled" in variant:
-            rng = np.random.default_rng(seed)
-            settings["answers"] = rng.permutation(settings["answers"])
-    learned(student, images, seed, rate, STEPS, **settings)
-    return scores(student, seed) | {
-        "images": IMAGES, "steps": STEPS, "units": STUDENT,
-        "seconds": round(time.perf_counter() - begun, 1),
-    }  # fmt: skip
+@cache
+def outputs_for(part):
+    """The teacher's logits for every image of a part."""
+    return record_responses(teacher()[0], batches(getattr(splits, part)))
 
 
-def of_unlabelled(count, rate, seed):
-    begun = time.perf_counter()
-    count = min(count, len(splits.train))
-    (images,) = stratified_split(splits.train, (count,), seed=seed)
-    with manual_seed(seed):
-        student = layers(STUDENT)
-    answers = answers_of("train")[images.indices]
-    learned(student, images, seed, rate, LONGER, answers=answers, temperature=4)
-    return scores(student, seed) | {
-        "images": count, "steps": LONGER, "seconds": round(time.perf_counter() - begun, 1),
-    }  # fmt: skip
-
-
-def scores(student, seed):
-    row = {"validation_accuracy": accuracy(student, splits.validation)}
-    if seed != CHOOSING:
-        row["test_accuracy"] = accuracy(student, splits.test)
-        row["test_agreement"] = agreement(student, answers_of("test"), splits.test)
+def of_temperature(variant, images, updates, rate, seed):
+    (train,) = stratified_split(splits.train, (images,), seed=seed)
+    outputs, build = outputs_for("train")[train.indices], partial(layers, STUDENT)
+    if "shuffled" in variant:
+        outputs = np.random.default_rng(seed).permutation(outputs)
+    student, row = student_of(outputs, build, train, rate, seed, updates, **VARIANTS[variant])
+    if seed not in CHOOSING:  # how often the student predicts the same class as the teacher
+        logits, _ = predict_logits(student, batches(splits.test))
+        same = logits.argmax(axis=1) == outputs_for("test").argmax(axis=1)
+        row["test_agreement"] = float(same.mean())
     return row
 
 
-def chosen(part, variant, measure, seeds):
-    """The rows of a variant at the rate that is best with the choosing seed."""
-    key = {"part": part, "variant": variant}
+def compare_students(part, variant, images, updates):
+    key = {"part": part, "variant": variant, "images": images}
+    experiment.compare(key, partial(timed, of_temperature, variant, images, updates), 0.003)
 
-    def row(rate, seed):
-        return table.row(key | {"lr": rate, "seed": seed}, partial(measure, variant, rate, seed))
 
-    tried = {rate: row(rate, CHOOSING) for rate in RATES}
-    rate = max(RATES, key=lambda rate: tried[rate]["validation_accuracy"])
-    return [row(rate, seed) for seed in seeds]
+def temperature():
+    experiment.table.row({"part": "teacher"}, partial(timed, lambda: teacher()[1]))
+    for variant in VARIANTS:
+        compare_students("temperature", variant, IMAGES, UPDATES)
+
+
+def unlabelled():
+    compare_students("unlabelled", "labels", IMAGES, LONGER)
+    for images in MORE:
+        compare_students("unlabelled", "T=4", images, LONGER)
+
+
+# ── a teacher with errors of its own ─────────────────────────────────────────────────────────────
+
+
+@cache
+def weak_teacher(seed):
+    """The student's images of a seed, a teacher's outputs for them, and the row of the teacher."""
+    images, others = stratified_split(splits.train, (WEAK_IMAGES, WEAK_IMAGES), seed=seed)
+    build = partial(layers, TEACHER, dropout=0.5)
+    model, row = trained(build, images, classification_loss, 0.001, seed, WEAK_EPOCHS)
+    return others, record_responses(model, batches(others)), row
+
+
+def of_alpha(alpha, rate, seed):
+    images, outputs, _ = weak_teacher(seed)
+    build, settings = partial(layers, STUDENT), {"temperature": 8, "alpha": alpha}
+    return student_of(outputs, build, images, rate, seed, UPDATES, **settings)[1]
+
+
+def weak():
+    for seed in (*CHOOSING, *experiment.seeds):
+        key = {"part": "weak teacher", "variant": "teacher", "seed": seed}
+        experiment.table.row(key, partial(timed, lambda seed: weak_teacher(seed)[-1], seed))
+    for variant, alphas in ALPHAS.items():
+        for alpha in alphas:
+            key = {"part": "weak teacher", "variant": variant, "alpha": alpha}
+            experiment.compare(key, partial(timed, of_alpha, alpha), 0.003, choosing=3)
 
 
 # ── a digit that the student never saw ───────────────────────────────────────────────────────────
 
-SEEN = {"no 3": ("012456789", 4), "only 7 and 8": ("78", 8)}
-WIDE, OMITTED_RATE, OMITTED_STEPS = (300, 300), 0.001, 3_000
-
 
 def of_omitted(which, source, seed):
-    """A student that saw some of the digits, and its biases corrected by counting predictions.
+    """A student that saw some of the digits, before and after its biases are corrected.
 
-    The correction uses the validation images without their labels: it makes the student predict
-    each digit as often as it occurs, which is assumed to be known.
+    The correction counts predictions for the validation images without their labels: each digit is
+    to be predicted as often as it occurs, which is assumed to be known.
     """
-    begun = time.perf_counter()
     seen, T = SEEN[which]
-    keep = np.flatnonzero(np.isin(splits.train.labels, [int(digit) for digit in seen]))
-    images = Subset(splits.train, keep)
-    with manual_seed(seed):
-        student = layers(WIDE)
-    settings = (
-        {} if source == "labels" else {"answers": answers_of("train")[keep], "temperature": T}
-    )
-    learned(student, images, seed, OMITTED_RATE, OMITTED_STEPS, **settings)
-    omitted = [k for k in range(10) if str(k) not in seen]
-    found = {"before": of_digits(student, omitted)}
-    bias = student.classifier[-1].bias
+    digits = [int(digit) for digit in seen]
+    keep = np.flatnonzero(np.isin(splits.train.labels, digits))
+    images, outputs = Subset(splits.train, keep), outputs_for("train")[keep]
+    build, settings = partial(layers, WIDE), {"temperature": T, "alpha": int(source == "labels")}
+    student, row = student_of(outputs, build, images, 0.001, seed, OMITTED_UPDATES, **settings)
     # Few classes too few: raise those; few classes too many: lower these, in turns.
-    turned = omitted if len(omitted) < 5 else [k for k in range(10) if k not in omitted]
+    omitted = [k for k in range(10) if k not in digits]
+    turned = min(omitted, digits, key=len)
     shares = np.bincount(splits.train.labels, minlength=10) / len(splits.train)
-    logits, _ = predict_logits(student, batches(splits.validation, shuffle=False))
-    total = np.zeros(10, logits.dtype)
+    logits, _ = predict_logits(student, batches(splits.validation))
+    bias = np.zeros(10, logits.dtype)
     for _ in range(5):
         for k in turned:
-            total[k] += bias_for_share(logits + total, k, shares[k])
-    bias.data = bias.data + to_device(total, device)
-    found["corrected"] = of_digits(student, omitted)
-    row = {f"{when}_{name}": value for when, d in found.items() for name, value in d.items()}
-    return row | {
-        "temperature": T, "steps": OMITTED_STEPS, "units": WIDE, "lr": OMITTED_RATE,
-        "bias_added": {str(k): round(float(total[k]), 3) for k in turned},
-        "seconds": round(time.perf_counter() - begun, 1),
-    }  # fmt: skip
+            bias[k] += bias_for_share(logits + bias, k, shares[k])
+    row["bias_added"] = {str(k): round(float(bias[k]), 3) for k in turned}
+    logits, labels = predict_logits(student, batches(splits.test))
+    for when, added in (("before", 0), ("corrected", bias)):
+        right = (logits + added).argmax(axis=1) == labels
+        row[f"{when}_test_accuracy"] = float(right.mean())
+        row[f"{when}_omitted_accuracy"] = float(right[np.isin(labels, omitted)].mean())
+    return row
 
 
-def of_digits(student, digits):
-    logits, labels = predict_logits(student, batches(splits.test, shuffle=False))
-    right = logits.argmax(axis=1) == labels
-    return {
-        "test_accuracy": float(right.mean()),
-        "omitted_accuracy": float(right[np.isin(labels, digits)].mean()),
-    }
+def omitted():
+    for which in SEEN:
+        for source in ("labels", "outputs"):
+            for seed in experiment.seeds:
+                key = {"part": "omitted", "which": which, "source": source, "seed": seed}
+                experiment.table.row(key, partial(timed, of_omitted, which, source, seed))
 
 
 # ── a teacher whose classes are others ───────────────────────────────────────────────────────────
 
-BODIES = ("fresh", "shuffled answers", "imitates the teacher", "teacher's own")
-LABELS, IMITATION_STEPS, HEAD_STEPS = (2, 10), 2_000, 300
+
+@cache
+def knows_0_to_4():
+    """A LeNet-5 for the digits 0 to 4, and its row."""
+    low = OnlyClasses(splits.train, "01234")
+    return trained(partial(lenet5, 5), low, classification_loss, 0.001, CHOOSING[0], 2)
 
 
-def of_other_classes(body, count, seed):
-    """A new head for 5 to 9 from `count` labels per class, on a frozen body without any label."""
-    begun = time.perf_counter()
-    train, test = (OnlyClasses(part, "56789") for part in (splits.train, splits.test))
-    with manual_seed(seed):
-        model = lenet5(5)
-    if body == "teacher's own":
-        model = knows_0_to_4()
-    elif body != "fresh":
-        answers = record_responses(knows_0_to_4(), batches(train, shuffle=False))
-        if body == "shuffled answers":
-            answers = np.random.default_rng(seed).permutation(answers)
-        learned(model, train, seed, 0.002, IMITATION_STEPS, answers=answers, temperature=4)
-    few = [np.flatnonzero(train.labels == k) for k in range(5)]
-    rng = np.random.default_rng((seed, count))
-    few = Subset(train, np.concatenate([rng.choice(mine, count, replace=False) for mine in few]))
+@cache
+def without_labels(backbone, seed):
+    """A network that has seen no label of 5 to 9, and its row."""
+    if backbone == "teacher's own":
+        return knows_0_to_4()
+    if backbone == "fresh":
+        with manual_seed(seed):
+            model = lenet5(5)
+        return model.to(experiment.device), work_of(model, 0, 0)
+    high, build = OnlyClasses(splits.train, "56789"), partial(lenet5, 5)
+    outputs = record_responses(knows_0_to_4()[0], batches(high))
+    if backbone == "shuffled outputs":
+        outputs = np.random.default_rng(seed).permutation(outputs)
+    return student_of(outputs, build, high, 0.002, seed, IMITATION_UPDATES, temperature=4)
+
+
+def of_other_classes(backbone, labels, rate, seed):
+    """A new head for 5 to 9, from a few labels per class, on a frozen backbone."""
+    model, row = without_labels(backbone, seed)
+    high, rng = OnlyClasses(splits.train, "56789"), np.random.default_rng((seed, labels))
+    of_class = [np.flatnonzero(high.labels == k) for k in range(5)]
+    few = Subset(high, np.concatenate([rng.choice(m, labels, replace=False) for m in of_class]))
     with manual_seed(seed, 1):
         model = with_new_head(model, 5, layers=2)
-    epochs = epochs_for(HEAD_STEPS, len(few))
-    features = RecordedBatches(
-        record_responses(model.backbone, batches(few, seed)), batches(few, seed)
-    )
-    rule = Adam(model.head.parameters(), 0.003)
-    options = {"schedule": cosine(epochs), "seed": seed, "device": device}
-    fit(model.head, features, classification_loss, rule, epochs, **options)
-    return {
-        "test_accuracy": accuracy(model, test), "steps": IMITATION_STEPS,
-        "seconds": round(time.perf_counter() - begun, 1),
-    }  # fmt: skip
+    loader = batches(few, seed)
+    features = RecordedBatches(record_responses(model.backbone, loader), loader)
+    epochs = -(-HEAD_UPDATES // len(loader))
+    fit(
+        model.head, features, classification_loss, Adam(model.head.parameters(), rate), epochs,
+        schedule=cosine(epochs), seed=seed, device=experiment.device,
+    )  # fmt: skip
+    updates = row["updates"] + epochs * len(loader)
+    return row | {"updates": updates} | scores(model, few, seed)
+
+
+def other_classes():
+    for labels in LABELS:
+        for backbone in BACKBONES:
+            key = {"part": "other classes", "backbone": backbone, "labels": labels}
+            measure = partial(timed, of_other_classes, backbone, labels)
+            experiment.compare(key, measure, 0.003, choosing=3)
 
 
 # ── teacher and student side by side ─────────────────────────────────────────────────────────────
 
 
-def side_by_side(model, name):
+def side_by_side(model):
     """Size, work and time of a network; the time of one image, alone, is a median of 200."""
     counted, times = summary(model), []
     image = Tensor(np.zeros((1, 1, 28, 28), np.float32))
@@ -283,70 +312,22 @@ def side_by_side(model, name):
     }
 
 
-PARTS = ("temperature", "unlabelled", "omitted", "other classes", "sizes")
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-parser.add_argument("--device", default="auto")
-parser.add_argument("--result", type=Path, default=RESULT, help="the file of rows")
-arguments = parser.parse_args()
-device = resolve_device(arguments.device)
-if CHOOSING in arguments.seeds:
-    parser.error(f"the seed {CHOOSING} is for choosing the rate")
-
-table, kept = Table(arguments.result), {}
-splits = load_dataset("mnist")
+def sizes():
+    for name, units in (("teacher", TEACHER), ("student", STUDENT)):
+        key = {"part": "sizes", "network": name}
+        experiment.table.row(key, partial(side_by_side, layers(units)))
 
 
-def teacher():
-    if "teacher" not in kept:
-        network = partial(layers, TEACHER, dropout=0.5)
-        kept["teacher"] = teacher_of("mnist", network, splits.train, TEACHER_EPOCHS)
-    return kept["teacher"]
+PARTS = {
+    "temperature": temperature,
+    "unlabelled": unlabelled,
+    "weak teacher": weak,
+    "omitted": omitted,
+    "other classes": other_classes,
+    "sizes": sizes,
+}
 
-
-def knows_0_to_4():
-    if "0 to 4" not in kept:
-        dataset = OnlyClasses(splits.train, "01234")
-        kept["0 to 4"] = teacher_of("mnist-0-to-4", partial(lenet5, 5), dataset, 2)
-    return kept["0 to 4"]
-
-
-def answers_of(part):
-    """The teacher's logits for every image of a part."""
-    if part not in kept:
-        kept[part] = record_responses(teacher(), batches(getattr(splits, part), shuffle=False))
-    return kept[part]
-
-
-def measure_teacher():
-    return {
-        "test_accuracy": accuracy(teacher(), splits.test),
-        "validation_accuracy": accuracy(teacher(), splits.validation),
-        "units": TEACHER, "epochs": TEACHER_EPOCHS, "dropout": 0.5,
-    }  # fmt: skip
-
-
-table.row({"part": "teacher"}, measure_teacher)
-if "temperature" in arguments.only:
-    for variant in VARIANTS:
-        chosen("temperature", variant, of_temperature, arguments.seeds)
-if "unlabelled" in arguments.only:
-    for count in MORE:
-        chosen("unlabelled", count, of_unlabelled, arguments.seeds)
-if "omitted" in arguments.only:
-    for which in SEEN:
-        for source in ("labels", "answers"):
-            for seed in arguments.seeds:
-                key = {"part": "omitted", "which": which, "source": source, "seed": seed}
-                table.row(key, partial(of_omitted, which, source, seed))
-if "other classes" in arguments.only:
-    for count in LABELS:
-        for body in BODIES:
-            for seed in arguments.seeds:
-                key = {"part": "other classes", "body": body, "labels": count, "seed": seed}
-                table.row(key, partial(of_other_classes, body, count, seed))
-if "sizes" in arguments.only:
-    for name, model in (("teacher", teacher()), ("student", layers(STUDENT))):
-        table.row({"part": "sizes", "network": name}, partial(side_by_side, model, name))
-print(arguments.result)
+if __name__ == "__main__":
+    experiment, splits = Experiment(__doc__, "distillation", PARTS), load_dataset("mnist")
+    for part in experiment.only:
+        PARTS[part]()

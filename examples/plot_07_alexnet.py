@@ -27,19 +27,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from minivision import (
-    Tensor,
-    datasets,
-    manual_seed,
-    models,
-    nn,
-    no_grad,
-    optim,
-    training,
-    transforms,
-)  # fmt: skip
+from minivision import Tensor, datasets, manual_seed, models, nn, no_grad, training, transforms
 from minivision import functional as F
 from minivision.analysis.summary import summary
+from minivision.optim import Adam
 
 from lesson import (
     BLUE,
@@ -145,7 +136,7 @@ training.fit(
     small,
     datasets.DataLoader(train, 50, shuffle=True, transform=prepare),
     training.classification_loss,
-    optim.Adam(small.parameters(), lr=2e-3),
+    Adam(small.parameters(), lr=2e-3),
     epochs=4,
     device=device,
 )
