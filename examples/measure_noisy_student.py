@@ -1,89 +1,88 @@
 """What a chain of students gains from unlabelled images, with and without noise.
 
-    python examples/measure_noisy_student.py [--data mnist cifar10-jpeg] [--only CHAIN ...]
-                                             [--seeds 0 1 2] [--device auto]
+    python examples/measure_noisy_student.py [--only DATA ...] [--seeds 0 1 2 3 4]
 
-DATA lists the data sets, each with its numbers of labelled and unlabelled images; CHAINS lists how
-the networks are trained. A chain is a teacher and two wider students, trained with or without
-noise, on soft or hard labels. For comparison there are two single networks of the student's size:
-one trained on the labelled images alone, with the same noise and as many updates as the whole
-chain, and one trained on all of these images with their labels. The noise consists of a shift,
-RandAugment(2, 9), dropout and stochastic depth. Each chain uses the learning rate in RATES at which
-its last network has the best accuracy on the validation images with the seed CHOOSING (excluding
-rates at which the chain stops because a class gets no pseudo-labels). Only the given seeds use the
-test images: unchanged, shifted by 3 pixels in both directions, darkened to 0.4 of their brightness,
-and rotated by 20 degrees. A seed determines the labelled images, the initial weights and the order
-of the images. There is one row per network; finished rows are kept. Writes
-docs/results/noisy_student.json.
+A teacher is trained on the labelled images, and each student on these and on 10,000 images that
+the network before it has labelled. DATA lists the data sets, CHAINS the ways to train:
+
+    mnist         100 labels; two students that are wider than the teacher. The noise is a shift,
+                  RandAugment(2, 9), dropout and stochastic depth
+    cifar10-jpeg  2,000 labels; one student as wide as the teacher. The noise is a flip, a crop and
+                  RandAugment(1, 5), none of it inside the network: so it can be removed from the
+                  unlabelled images only, as in the paper's ablation (Xie et al. 2020, §4.1)
+
+Next to each chain stands its last network, trained on the labelled images alone, with the same
+noise and as many updates as the whole chain. All networks of a chain have the same learning rate;
+it is chosen as experiment.py says, by the validation accuracy of the last one. Networks with
+counted seeds see the test images as they are, shifted by 3 pixels in both directions, darkened to
+0.4 of their brightness, and rotated by 20 degrees. There is one row per network; its updates, work
+and seconds include those of the networks before it. Writes docs/results/noisy_student.json.
 """
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-import argparse
 import time
-from functools import cache, partial
-from pathlib import Path
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
-import numpy as np
-from recording import RESULTS, Table
+from experiment import CHOOSING, Experiment, Images, work_of
 
-from minivision.backend import resolve_device
 from minivision.cli.self_train import CHANGES
-from minivision.datasets import (
-    DataLoader,
-    Subset,
-    WithoutLabels,
-    load_dataset,
-    stratified_split,
-)
+from minivision.datasets import DataLoader, WithoutLabels, stratified_split
 from minivision.methods import filter_and_balance, self_train, without_noise
 from minivision.models.network import Network
 from minivision.models.resnet import Block
 from minivision.nn import BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, ReLU, Sequential
 from minivision.optim import Adam, cosine
 from minivision.training import evaluate, fit
-from minivision.transforms import Compose, Normalize, RandAugment, RandomTranslate, ToArray
+from minivision.transforms import (
+    Compose,
+    RandAugment,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomTranslate,
+)
 
-RESULT = RESULTS / "noisy_student.json"
-CHOOSING = 100  # the runs that choose a rate never see the test images
-RATES = (0.005, 0.015)
-STEPS, EPOCHS, BATCH, RATIO, FLOOR = 300, 5, 32, 3, 0.3
-NARROW, WIDE = 12, 18  # filters of the teacher's first layer, and of the students'
-
-
-class Data(NamedTuple):
-    """A data set: its numbers of labels and of unlabelled images, and its pixels' statistics."""
-
-    labels: int
-    unlabelled: int
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+UNLABELLED, BATCH = 10_000, 25  # an update uses a batch of labelled and one of unlabelled images
+EPOCHS = 10  # each has a tenth of the steps
 
 
 class Chain(NamedTuple):
-    """The widths of a chain's networks, how they are trained, and on which labels."""
+    """Which images have noise, and which labels the students learn from, if there are any."""
 
-    widths: tuple[int, ...] = (NARROW, WIDE, WIDE)
-    noise: bool = True
+    noise: tuple[str, ...] = ("labelled", "unlabelled")
     soft: bool = True
-    updates: int = 1  # as many times STEPS for each network
-    all_labels: bool = False
+    students: bool = True
 
 
-DATA = {
-    "mnist": Data(100, 20_000, (0.1307,), (0.3081,)),
-    "cifar10-jpeg": Data(2_000, 10_000, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-}
+class Data(NamedTuple):
+    """The images, the networks, how long each is trained, and the noise."""
+
+    labels: int
+    widths: tuple[int, ...]  # filters of each network's first layer, the teacher's first
+    steps: int
+    augmentation: tuple[Any, ...]
+    in_network: bool  # whether dropout and stochastic depth are part of the noise
+    choosing: int  # seeds that choose the learning rate
+    chains: tuple[str, ...]
+
+
 CHAINS = {
     "noise": Chain(),
-    "no noise": Chain(noise=False),
+    "no noise": Chain(noise=()),
+    "noise on labelled images only": Chain(noise=("labelled",)),
     "hard labels": Chain(soft=False),
-    "noise, labels alone as long": Chain((WIDE,), updates=3),
-    "all labels": Chain((WIDE,), all_labels=True),
+    "labels alone, as long": Chain(students=False),
 }
+DATA = {
+    "mnist": Data(
+        100, (8, 12, 12), 400, (RandomTranslate(2), RandAugment(2, 9)), True, 3,
+        ("noise", "no noise", "hard labels", "labels alone, as long"),
+    ),
+    "cifar10-jpeg": Data(
+        2_000, (12, 12), 1_800,
+        (RandomHorizontalFlip(), RandomCrop((32, 32), padding=4), RandAugment(1, 5)), False, 1,
+        ("noise", "noise on labelled images only", "labels alone, as long"),
+    ),
+}  # fmt: skip
 
 
 def residual_network(shape, width):
@@ -103,96 +102,77 @@ def residual_network(shape, width):
     )
 
 
-def measured(clean, part, choosing, model):
-    """The accuracies of one network; test images only once nothing is left to choose."""
-    found = {"validation_accuracy": accuracy(model, part.validation, clean)}
-    if not choosing:
-        for name, changes in CHANGES.items():
-            changed = Compose([*changes, *clean.transforms])
-            found[f"{name}_accuracy"] = accuracy(model, part.test, changed)
-    return found
+def trained(images, data, chain, device, rate, seed):
+    """The networks of a chain, one after the other: one row each."""
+    begun, train = time.perf_counter(), images.splits.train
+    few, rest = stratified_split(train, (data.labels, UNLABELLED), seed=seed)
+    clean = Compose(images.numbers)
+
+    def network(width):
+        H, W, C = train[0][0].shape
+        model = residual_network((C, H, W), width)
+        return model if data.in_network and chain.noise else without_noise(model)
+
+    def loader(name, part):
+        changes = data.augmentation if name in chain.noise else ()
+        transform = Compose([*changes, *images.numbers])
+        return DataLoader(part, BATCH, shuffle=True, seed=seed, transform=transform)
+
+    widths = data.widths if chain.students else data.widths[-1:]
+    steps = data.steps * len(data.widths) // len(widths)
+    generations = self_train(
+        [partial(network, width) for width in widths],
+        loader("labelled", few),
+        loader("unlabelled", WithoutLabels(rest)),
+        clean,
+        steps=steps // EPOCHS,
+        soft=chain.soft,
+        choose=partial(filter_and_balance, allow_missing=True, classes=train.classes),
+    )
+    rows = []
+    for generation in generations:
+        model = generation.model
+        fit(
+            model, generation.batches, generation.loss, Adam(model.parameters(), rate), EPOCHS,
+            schedule=cosine(EPOCHS), seed=seed, device=device,
+        )  # fmt: skip
+        seen = steps * BATCH * (2 if generation.number else 1)
+        row = {"labels": data.labels, "unlabelled": UNLABELLED}
+        row |= generation.report(rest.labels) | work_of(model, steps, seen)
+        for column in ("updates", "images_seen", "work"):
+            row[column] += rows[-1][column] if rows else 0
+        row["train_accuracy"] = accuracy(model, few, clean)
+        row["validation_accuracy"] = accuracy(model, images.splits.validation, clean)
+        if seed not in CHOOSING:
+            for name, changes in CHANGES.items():
+                changed = Compose([*changes, *images.numbers])
+                row[f"{name}_accuracy"] = accuracy(model, images.splits.test, changed)
+        rows.append(row | {"seconds": round(time.perf_counter() - begun, 1)})
+    return rows
 
 
 def accuracy(model, images, transform):
     return evaluate(model, DataLoader(images, 500, transform=transform))["accuracy"]
 
 
-@cache
-def chain(data, name, rate, seed):
-    """Train the networks of a chain, one after the other; one row per network."""
-    begun, of, way, splits = time.perf_counter(), DATA[data], CHAINS[name], splits_of(data)
-    numbers = [ToArray(), Normalize(of.mean, of.deviation)]
-    few, many = stratified_split(splits.train, (of.labels, of.unlabelled), seed=seed)
-    rest = Subset(splits.train, many.indices)
-    everything = Subset(splits.train, np.concatenate([few.indices, many.indices]))
-    clean = Compose(numbers)
-    H, W, C = splits.train[0][0].shape
-    shown, batch = clean, BATCH * (1 + RATIO) if way.all_labels else BATCH
-    networks = [partial(residual_network, (C, H, W), width) for width in way.widths]
-    if way.noise:
-        shown = Compose([RandomTranslate(2), RandAugment(2, 9), *numbers])
-    else:
-        networks = [lambda build=build: without_noise(build()) for build in networks]
-    loader = partial(DataLoader, shuffle=True, seed=seed, transform=shown)
-    generations = self_train(
-        networks,
-        loader(everything if way.all_labels else few, batch),
-        loader(WithoutLabels(rest), RATIO * batch),
-        clean,
-        steps=STEPS * way.updates // EPOCHS,
-        soft=way.soft,
-        choose=partial(filter_and_balance, floor=FLOOR, classes=splits.train.classes),
-    )
-    found = []
-    for generation in generations:
-        model, schedule = generation.model, cosine(EPOCHS)
-        rule = Adam(model.parameters(), rate)
-        fit(
-            model, generation.batches, generation.loss, rule, EPOCHS,
-            schedule=schedule, seed=seed, device=device,
-        )  # fmt: skip
-        record = generation.report(rest.labels) | measured(clean, splits, seed == CHOOSING, model)
-        found.append(record | {"labels": of.labels, "unlabelled": of.unlabelled})
-    seconds = round((time.perf_counter() - begun) / len(found), 1)
-    return [row | {"steps": STEPS * way.updates, "seconds": seconds} for row in found]
+def compare(name):
+    """All chains of a data set. The networks before the last one get their rows first."""
+    images, data = Images(name, experiment.device), DATA[name]
+    for chain in data.chains:
+        key = {"data": name, "chain": chain}
+
+        def last_network(rate, seed, chain=chain, key=key):
+            rows = trained(images, data, CHAINS[chain], experiment.device, rate, seed)
+            for row in rows[:-1]:
+                found = {"lr": rate, "seed": seed, "generation": row["generation"]}
+                experiment.table.row(key | found, row.copy)
+            return rows[-1]
+
+        last = len(data.widths) - 1 if CHAINS[chain].students else 0
+        experiment.compare(key | {"generation": last}, last_network, 0.003, choosing=data.choosing)
 
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
-parser.add_argument("--only", nargs="+", choices=CHAINS, default=list(CHAINS))
-parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-parser.add_argument("--device", default="auto")
-parser.add_argument("--result", type=Path, default=RESULT, help="the file of rows")
-arguments = parser.parse_args()
-device, splits_of = resolve_device(arguments.device), cache(load_dataset)
-if CHOOSING in arguments.seeds:
-    parser.error(f"the seed {CHOOSING} is for choosing the rate")
-
-table = Table(arguments.result)
-for data in arguments.data:
-    for name in arguments.only:
-        last = len(CHAINS[name].widths) - 1
-
-        def rows(rate, seed, data=data, name=name, last=last):
-            """The rows of a chain's networks, the last one at the end."""
-            of = {"data": data, "chain": name, "lr": rate, "seed": seed}
-            return [
-                table.row(of | {"generation": g}, lambda g=g: chain(data, name, rate, seed)[g])
-                for g in range(last + 1)
-            ]
-
-        def validated(rate, rows=rows, name=name, data=data):
-            """The criterion for a rate; 0 if the chain stopped for lack of pseudo-labels."""
-            try:
-                return rows(rate, CHOOSING)[-1]["validation_accuracy"]
-            except ValueError as error:
-                print(f"{data} {name}, rate {rate:g}: {error}", flush=True)
-                return 0.0
-
-        tried = {rate: validated(rate) for rate in RATES}
-        best = max(RATES, key=lambda rate: tried[rate])
-        found = [[row["test_accuracy"] for row in rows(best, s)] for s in arguments.seeds]
-        for g, of_seeds in enumerate(zip(*found, strict=True)):
-            spread = f" ± {np.std(of_seeds, ddof=1):.2%}" if len(of_seeds) > 1 else ""
-            print(f"{data} {name}, rate {best:g}, network {g}: {np.mean(of_seeds):.2%}{spread}")
-print(arguments.result)
+if __name__ == "__main__":
+    experiment = Experiment(__doc__, "noisy_student", DATA)
+    for name in experiment.only:
+        compare(name)
