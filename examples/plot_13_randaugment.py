@@ -236,7 +236,7 @@ print(policy.describe(), policy.draw((96, 96), np.random.default_rng(0)), sep="\
 # ``examples/measure_augmentation.py`` searches N and M on 2,000 CIFAR-10 images, with nothing else
 # done to the images. Every pair is trained with two seeds, for 20 epochs, and the search goes on
 # until the best pair is not at the edge of those tried. Then the best pair is trained with five new
-# seeds, and so are two others: no augmentation, and N = 2 and M = 9, which nobody chose. Only these
+# seeds, and so are two others: no augmentation, and the pair at which the search began. Only these
 # runs use the test images, once each.
 
 rows = [row for row in recorded_rows("augmentation.json") if row["part"] == "search"]
