@@ -108,7 +108,7 @@ def work_of(model, updates, images):
         "multiply_adds": multiply_adds,
         "updates": updates,
         "images_seen": images,
-        "work": round(3 * multiply_adds * images / 1e12, 4),
+        "work": round(3 * multiply_adds * images / 1e12, 6),
     }
 
 
