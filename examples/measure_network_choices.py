@@ -41,9 +41,6 @@ from minivision.nn import (
     Sequential,
 )
 from minivision.optim import Adam
-from minivision.transforms import RandomCrop, RandomHorizontalFlip
-
-FLIPS_AND_CROPS = (RandomHorizontalFlip(), RandomCrop((32, 32), padding=4))
 
 
 class Comparison(NamedTuple):
@@ -99,7 +96,7 @@ COMPARISONS = {
     "vgg": Comparison(
         {"AlexNet": batch_normalized, "VGG": small_vgg},
         0.003,
-        {"images": 4_000, "epochs": 14, "optimizer": Adam, "augmentation": FLIPS_AND_CROPS},
+        {"images": 3_000, "epochs": 16, "optimizer": Adam},
     ),
     "normalization": Comparison(
         {
