@@ -305,8 +305,8 @@ axes.spines[["top", "right"]].set_visible(False)
 # task without classes. Each position in the feature maps of its last convolution describes a window
 # of the image, and the mean over all positions is the local part. The input of its last fully
 # connected layer is the global part. ``DeepFeatures`` returns the two parts in the same form as
-# ``ClassicFeatures``, and the rest of the procedure does not change. LeNet-5 is trained
-# on half of the training digits; the other half is the index.
+# ``ClassicFeatures``, and the rest of the procedure does not change. LeNet-5 is trained on half of
+# the training digits; the other half is the index.
 
 train, validation, test = datasets.load_dataset("digits")
 prepare = transforms.Compose(
