@@ -31,7 +31,7 @@ from minivision.nn.initializers import glorot_uniform, he_normal, normal
 from minivision.training import classification_loss, fit
 from minivision.transforms import Compose, Normalize, ToArray
 
-IMAGES, BATCH_SIZE, LONGEST, ERROR = 2_500, 64, 40, 0.25
+IMAGES, BATCH_SIZE, LONGEST, ERROR = 2_500, 64, 30, 0.25
 LADDER = tuple(0.00025 * 2**step for step in range(12))  # up to 0.512
 ACTIVATIONS = {"relu": (ReLU, he_normal), "tanh": (Tanh, glorot_uniform)}
 STARTS = {"2012": 0.002, "today": 0.016}  # and the learning rate that is tried first
