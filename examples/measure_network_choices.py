@@ -44,7 +44,6 @@ from minivision.nn import (
 from minivision.optim import Adam
 from minivision.transforms import RandomCrop, RandomHorizontalFlip
 
-
 FLIPS_AND_CROPS = (RandomHorizontalFlip(), RandomCrop((32, 32), padding=4))
 
 

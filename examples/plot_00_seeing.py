@@ -33,8 +33,8 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, to_device
 # Drawing is easy, seeing is not
 # ------------------------------
 # Computer graphics goes from a scene to an image: once you know the size of a ball and its
-# distance, you can compute the pixels. This is called *rendering*; it is synthesis. Vision is
-# analysis: it goes the other way, from the image to the scene. But many different scenes produce
+# distance, you can compute the pixels. This is *synthesis*, and it is called rendering. Vision is
+# *analysis*: it goes the other way, from the image to the scene. But many different scenes produce
 # the same image. Here are three balls of different sizes at different distances, rendered as a
 # camera would photograph them.
 
@@ -68,10 +68,9 @@ print("largest difference between the three pictures:",
 #
 # Kinds of perception
 # -------------------
-# There is a kind of perception for each of the senses: we see, hear, touch, smell and taste.
-# Machines perceive, too, through cameras, microphones and other sensors. Vision starts from light,
-# and even within vision there are several kinds of perception, because you can ask several
-# questions about one image:
+# Each of our senses gives us a kind of perception: sight, hearing, touch, smell and taste. Machines
+# perceive, too, through cameras, microphones and other sensors. Vision itself can answer several
+# kinds of question about one image:
 #
 # * is something there? (detection)
 # * where is it? (localisation)

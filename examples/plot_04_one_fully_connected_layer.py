@@ -43,9 +43,9 @@ from lesson import BLUE, GREY, PALE, VERMILION, device, recorded_rows, to_device
 #
 # The class with the highest score is the prediction, and softmax turns the ten scores into
 # probabilities. Such a layer is called *fully connected*. Used as a classifier on its own, it is
-# called softmax regression. Each of its scores is a *perceptron*, the artificial neuron of the
-# 1950s, which said yes if its sum was positive and no otherwise. A network of several fully
-# connected layers is still called a *multilayer perceptron*.
+# called softmax regression. Each score is computed like a *perceptron*, the artificial neuron
+# of the 1950s, which said yes if its weighted sum was positive and no otherwise. Several fully
+# connected layers with a nonlinearity between them are still called a *multilayer perceptron*.
 
 train, validation, test = datasets.load_dataset("digits")
 mean, std = train.images.mean() / 255, train.images.std() / 255

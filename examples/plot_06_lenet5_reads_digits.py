@@ -435,14 +435,14 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 #
 # What came next
 # --------------
-# LeNet-5 is the oldest of the three networks in this course. The ideas of the other two are largely
-# the same; what grew is the number of layers and weights, and of the images to learn from.
+# LeNet-5 is the oldest of the three classic networks in this course. The other two have largely the
+# same design, with more layers, more weights and more training images.
 #
 # .. code-block:: none
 #
 #    1998   LeNet-5             60 thousand weights   reads digits on cheques
-#    2012   AlexNet, lesson 7    61 million weights   wins ILSVRC 2012: 1,000 classes of photographs
-#    2014   VGG-16, lesson 9    138 million weights   second in ILSVRC 2014
+#    2012   AlexNet, lesson 7    61 million weights   wins ILSVRC 2012: photographs in 1,000 classes
+#    2014   VGG-16, lesson 9    138 million weights   second in ILSVRC 2014 (classification)
 #
 # The same on the command line
 # ----------------------------

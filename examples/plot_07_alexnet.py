@@ -2,11 +2,10 @@
 7 · AlexNet
 ===========
 
-**Which of AlexNet's ideas helped, and by how much?**
+**What is new in AlexNet, and which of its ideas can we see helping?**
 
 *In 2012 one network won the ImageNet contest by a margin that changed the field. Here you take it
-apart: each of its ideas needs only a few lines of code, and most have been measured, whether or not
-they helped.*
+apart: each of its ideas needs only a few lines of code, and three of them we measure ourselves.*
 
 **Prerequisites:** lessons 2 (gradients), 5 (convolution) and 6 (LeNet-5).
 
@@ -99,16 +98,16 @@ figure.suptitle("Convolutions (blue) do the work, fully connected layers (orange
 #
 # Photographs, and many of them
 # -----------------------------
-# The contest that AlexNet won, ILSVRC 2012, had 1.2 million training photographs. A committee of
-# seven such networks missed the right class among its first five guesses in 15.3 % of the test
-# photographs; the runner-up missed it in 26.2 %. Fourteen years lie between LeNet-5 and AlexNet,
-# and two more until VGG (lesson 9). The ideas had changed little; the data, the GPUs and the size
-# of the networks had grown.
+# The contest that AlexNet won, ILSVRC 2012, had 1.2 million training photographs. An ensemble of
+# seven networks won it: the right class was not among its first five guesses for 15.3 % of the test
+# photographs, compared with 26.2 % for the runner-up. Fourteen years lie between LeNet-5 and
+# AlexNet, and two more until VGG (lesson 9). The basic design had changed little; the data, the
+# GPUs and the networks had grown.
 #
 # Can we train an AlexNet here? ``alexnet_small`` has the same layers with fewer maps and smaller
 # filters, for images of 32x32 pixels. Two photographs come with scikit-learn. We cut small windows
-# from the left parts of both, and train the network to say from which photograph a window is; the
-# test windows are from the right parts, which it has not seen.
+# from the left parts of both, and train the network to say which photograph a window comes from.
+# The test windows come from the right parts, which it has not seen.
 
 photographs = {
     name: transforms.Resize((214, 320))(load_sample_image(f"{name}.jpg"))
@@ -131,7 +130,7 @@ train, test = windows((0, 190), 300, seed=0), windows((190, 320), 100, seed=1)
 mean, std = train.images.mean((0, 1, 2)) / 255, train.images.std((0, 1, 2)) / 255
 prepare = transforms.Compose([transforms.ToArray(), transforms.Normalize(mean, std)])
 manual_seed(0)
-small = models.alexnet_small(2, normalization="batch_norm")
+small = models.alexnet_small(2)
 training.fit(
     small,
     datasets.DataLoader(train, 50, shuffle=True, transform=prepare),
@@ -144,18 +143,18 @@ found = training.evaluate(small, datasets.DataLoader(test, 100, transform=prepar
 print(f"{small.parameter_count():,} parameters; test accuracy {found['accuracy']:.1%}")
 
 # %%
-# Two photographs are no contest. With photographs of your own, one folder per class, or with
-# CIFAR-10, whose 50,000 photographs have 32x32 pixels, it is one command:
+# Two photographs are not much of a test. With photographs of your own, one folder per class, or
+# with CIFAR-10, whose 50,000 photographs have 32x32 pixels, it is one command:
 #
 # .. code-block:: none
 #
 #    minivision train --dataset my_photos --model alexnet_small
 #    minivision train --dataset cifar10 --model alexnet_small
 #
-# Most of the ideas below were measured on a few thousand images from CIFAR-10 or MNIST, by adding
-# one of them to a small network or removing it. The lines that we print are those of the page of
-# claims. Each variant has the learning rate that suits it best, chosen on validation images with a
-# seed that is not used again, and each verdict follows rules that were fixed beforehand.
+# Three of the ideas below were measured on a few thousand images from CIFAR-10 or MNIST: ReLU,
+# batch normalisation in the place of LRN, and dropout. The lines that we print for them are those
+# of the page of claims, which explains how to read them. Each variant has the learning rate that
+# suits it best, chosen with a seed whose other results do not count.
 #
 # ReLU instead of tanh
 # --------------------
@@ -219,10 +218,11 @@ for axes in (left, right):
 #
 # The paper's Figure 1 shows a network of four layers on CIFAR-10 that reaches a training error of
 # 25 % six times as fast with ReLU as with tanh. We repeat it on 2,500 images
-# (``examples/measure_activation.py``), with no regularization and a constant learning rate, the
-# fastest for each activation. There are two starts. In 2012 the mean was subtracted from the
-# pixels, which were not divided by anything, and all weights began with a standard deviation of
-# 0.01. Today pixels are standardised, and the weights begin as He or Glorot proposed.
+# (``examples/measure_activation.py``), with no regularisation and a constant learning rate, the
+# fastest for each activation. We compare two set-ups, that of 2012 and that of today. In 2012 the
+# mean was subtracted from the pixels but they were not rescaled, and we draw all weights with a
+# standard deviation of 0.01, as for the paper's large network. Today pixels are standardised, and
+# the weights are drawn as He or Glorot proposed.
 
 rows = recorded_rows("activation.json")
 CURVES = {"tanh": (VERMILION, "s--"), "relu": (BLUE, "o-")}
@@ -369,9 +369,9 @@ for name, layer in (
 # %%
 # So batch normalisation keeps every channel in a range where the next layer can learn. This has a
 # price: in training, the output for one image depends on the other images in the batch, and
-# inference needs running means and variances from training. It is placed between a convolution and
-# its ReLU, in all five layers, whereas LRN follows two of the ReLUs. (LRN has an α of 0.1, because
-# the pixels are standardised.)
+# inference needs running means and variances from training. In the networks compared here, batch
+# normalisation is placed between each of the five convolutions and its ReLU, whereas LRN follows
+# two of the ReLUs. (LRN has an α of 0.1, because the pixels are standardised.)
 
 show_claim(20)
 
@@ -386,7 +386,7 @@ show_claim(20)
 # more, and a strong activation at the edge of one window can count in the next window, too. The
 # paper reports that this reduced the top-1 and top-5 errors by 0.4 and 0.3 points. We did not try
 # to repeat that: in networks as small as ours the accuracy varies by about a point from seed to
-# seed, so some twenty runs of each kind would be needed to see an effect of 0.4 points.
+# seed, so about fifty runs of each kind would be needed to see an effect of 0.4 points.
 
 row = Tensor(np.array([0, 1, 0, 0, 5, 0, 2, 0, 0], np.float64).reshape(1, 1, 1, 9))
 print("a row of units      ", row.numpy().ravel().astype(int))
@@ -524,11 +524,12 @@ except ValueError as error:
 # %%
 # Dropout
 # -------
-# In each training step, *dropout* switches off every hidden unit with probability one half, so that
-# no unit can rely on another. It is meant to reduce overfitting, so it can be judged only where a
-# network without it learns its training images by heart. We have two such networks. In the first,
-# two hidden layers of 800 units each read 3,000 digits. The second is a convolutional network with
-# batch normalisation, trained on 1,000 photographs.
+# In each training step, *dropout* switches off each unit of the hidden fully connected layers with
+# probability one half, so that no unit can rely on another. It is meant to reduce overfitting, so
+# it can be judged only where a network without it learns its training images by heart. We have two
+# such networks. The first has two hidden layers of 800 units and is trained on 3,000 digits; it
+# drops a fifth of the pixels, too. The second is a convolutional network with batch normalisation,
+# trained on 1,000 photographs.
 
 show_claim(14, "dropout")
 

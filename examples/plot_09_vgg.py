@@ -52,11 +52,11 @@ from lesson import (
 # -------------------------
 # AlexNet mixes 11x11, 5x5 and 3x3 filters, strided convolutions, overlapping pooling and local
 # response normalisation (LRN). Two years later, VGG (Simonyan & Zisserman 2014) came second in the
-# same contest, ILSVRC 2014. It uses only 3x3 convolutions with padding 1 and 2x2 pooling, and asks
-# one question: what does depth contribute? The paper answers it with six networks of five blocks
-# each. They differ mainly in the number of convolutions per block; in addition, A-LRN adds LRN to
-# A, and C has some 1x1 convolutions. ``CONFIGURATIONS`` is the paper's Table 1. We count the
-# parameters and multiply-adds of each network without drawing any weights.
+# classification task of ILSVRC 2014. It uses 3x3 convolutions with padding 1 almost exclusively,
+# and 2x2 pooling, and asks one question: what does depth contribute? The paper answers it with six
+# networks of five blocks each. They differ mainly in the number of convolutions per block; in
+# addition, A-LRN adds LRN to A, and C has some 1x1 convolutions. ``CONFIGURATIONS`` is the paper's
+# Table 1. We count the parameters and multiply-adds of each network without drawing any weights.
 
 with nn.skip_init():
     tables = {
@@ -268,8 +268,7 @@ for name, kernels in (("three 3x3", [3, 3, 3]), ("one 7x7", [7])):
 
 # %%
 # Which of the two learns better? We put both into the middle of a network with batch normalisation
-# and trained it on photographs (``examples/measure_network_choices.py``). How to read the lines is
-# explained on the page of claims: each verdict follows rules that were fixed beforehand.
+# and trained it on photographs (``examples/measure_network_choices.py``):
 
 show_claim(26)
 
@@ -289,15 +288,17 @@ show_claim(26)
 #    top-1   29.6     29.7   28.7   27.3   25.6   25.5
 #    top-5   10.4     10.5    9.9    8.8    8.1    8.0
 #
-# LRN does not help. Depth does, from 11 to 16 layers, and then the gain runs out. C and D have
-# equally many layers, but three of C's filters are 1x1: it also matters that the filters see their
-# neighbourhood. (C, D and E were trained with images of varying scale.)
+# LRN does not help. Depth does, up to 16 layers, and then the gain runs out; but part of the step
+# from B to C is due to the training images, whose scale varied for C, D and E. C and D have equally
+# many layers, but three of C's convolutions have 1x1 filters: it also matters that the filters see
+# their neighbourhood.
 #
 # Is VGG better than AlexNet?
 # ---------------------------
 # On ImageNet VGG makes fewer errors than AlexNet, but a prediction takes about twenty times as many
-# multiply-adds. To separate the two, we trained a small VGG and a small AlexNet that need about the
-# same number of multiply-adds. Both have batch normalisation after every convolution.
+# multiply-adds. To separate the effect of the architecture from that of the extra work, we trained
+# a small VGG and a small AlexNet that need about the same number of multiply-adds. Both have batch
+# normalisation after every convolution.
 
 show_claim(24)
 

@@ -235,9 +235,9 @@ print(policy.describe(), policy.draw((96, 96), np.random.default_rng(0)), sep="\
 # ---------------------------------------
 # ``examples/measure_augmentation_search.py`` searches N and M on 2,000 CIFAR-10 images, with no
 # other augmentation. Every pair is trained with two seeds, for 20 epochs, and the search goes on
-# until the best pair is not at the edge of those tried. Then the best pair is trained with five new
-# seeds, and so are no augmentation and the pair at which the search began. Only these runs use the
-# test images, once each.
+# until the best pair is not at the edge of those tried. Then networks are trained with five new
+# seeds each: with the best pair, with the pair at which the search began (N = 1, M = 5), and
+# without augmentation. Only these networks see the test images, once each.
 
 rows = recorded_rows("augmentation_search.json")
 tried = [row for row in rows if row["policy"] == "searched" and row["seed"] in CHOOSING]
@@ -263,11 +263,11 @@ show_claim(38)
 show_claim(39)
 
 # %%
-# The landscape is orderly. With a larger M the accuracy rises and then falls, and with more
-# operations it falls earlier: N and M both make the images harder. The line "none" is far below
-# nearly all pairs. So most of the gain comes from augmenting at all, and the search adds little to
-# what the pair at which it began had gained already. That is the argument of the paper: with two
-# numbers that both mean "harder", a coarse grid is enough.
+# With a larger M the accuracy rises and then falls, and with two or three operations it peaks
+# earlier than with one: N and M both make the images harder. The line "none" is far below nearly
+# all pairs. So most of the gain comes from augmenting at all, and the search adds little to what
+# the pair at which it began had gained already. That is the argument of the paper: with two numbers
+# that both mean "harder", a coarse grid is enough.
 #
 # Ask three questions about any search. Does the best policy beat *none* on test images? Does it
 # also beat a policy that was not selected? How much of the gain on the validation images is left on

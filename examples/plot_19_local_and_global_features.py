@@ -301,12 +301,12 @@ axes.spines[["top", "right"]].set_visible(False)
 # %%
 # The same two parts from a network
 # ---------------------------------
-# A trained network provides both parts, too: the backbone of a classifier (lesson 14) also serves a
-# task without classes. Each position in the feature maps of its last convolution describes a window
-# of the image, and the mean over all positions is the local part. The input of its last fully
-# connected layer is the global part. ``DeepFeatures`` returns the two parts in the same form as
-# ``ClassicFeatures``, and the rest of the procedure does not change. LeNet-5 is trained on half of
-# the training digits; the other half is the index.
+# A trained network provides both parts, too: a trained classifier serves as a backbone (lesson 14)
+# for a task other than classification. Each position in the feature maps of its last convolution
+# describes a window of the image, and the mean over all positions is the local part. The input of
+# its last fully connected layer is the global part. ``DeepFeatures`` returns the two parts in the
+# same form as ``ClassicFeatures``, and the rest of the procedure does not change. LeNet-5 is
+# trained on half of the training digits; the other half is the index.
 
 train, validation, test = datasets.load_dataset("digits")
 prepare = transforms.Compose(
