@@ -1,16 +1,16 @@
-"""Effects computed from the records in docs/results, and the rules that decide about each.
+"""Effects computed from the records in docs/results, and the rules by which each is judged.
 
 An effect is the mean difference between two variants, paired by seed. The setting of each variant
-was chosen by its validation accuracy, with seeds that are used for nothing else. An effect that
-passes the rules below is
+was chosen with seeds that do not count, usually by validation accuracy; `choose` in its
+specification names the exceptions. An effect that passes the rules below is
 
     seen        if it lies above zero by more than the half-width of its 95 % interval
     opposite    if it lies below zero by more than that
     not seen    otherwise; an effect larger than |mean| + half-width is excluded
 
 and one that does not pass them cannot be decided at this size. The half-width is t(0.975, n - 1)
-standard errors for n seeds: 2.78 of them for five seeds. Two standard errors of three seeds would
-give a verdict in 18 % of all cases without any effect.
+standard errors for n seeds: 2.78 of them for five seeds. With three seeds, a threshold of two
+standard errors would give a verdict in 18 % of cases even if there were no effect.
 """
 
 import json
@@ -33,7 +33,7 @@ CHANCE = 0.05  # the share of effects of zero that get a verdict
 
 
 class Effect(NamedTuple):
-    """A mean difference, its standard error, the number of seeds, and what speaks against it."""
+    """A mean difference, its standard error, the number of seeds, and the objection to it."""
 
     mean: float
     error: float
@@ -167,7 +167,7 @@ def not_fitted(without, column):
     accuracy = without.mean(column)
     if accuracy is None or accuracy < FITTED:
         said = "not recorded" if accuracy is None else f"{100 * accuracy:.0f} %"
-        return f"without it, the training accuracy is {said}, and {100 * FITTED:.0f} % are needed"
+        return f"without it, the training accuracy is {said}, but {100 * FITTED:.0f} % is needed"
     return ""
 
 

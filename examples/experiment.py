@@ -1,10 +1,11 @@
 """What the measuring scripts share: the choice of a setting, and networks trained on a few images.
 
 A setting of a variant, usually the learning rate, is chosen by the accuracy on validation images,
-with seeds that are used for nothing else. If the best setting is at an end of those tried, the next
-one is tried, too. Then the variant is trained with other seeds, and only those networks see the
-test images, once each. Every run is one row of a file in docs/results; a row that exists is not
-measured again, so an interrupted script goes on where it stopped.
+with the *choosing* seeds (100 to 102), which never count towards an effect. If the best setting is
+at an end of those tried, the next one on the ladder is tried, too. Then the variant is trained with
+the *counted* seeds (0 to 4), and only those networks see the test images, once each. Every run is
+one row of a file in docs/results; a row that exists is not measured again, so an interrupted script
+resumes where it stopped.
 """
 
 import os
@@ -128,8 +129,8 @@ class Images:
                 optimizer=momentum_sgd, batch_size=64):  # fmt: skip
         """A row: build() trained on some images. A seed determines images, weights and order.
 
-        augmentation: transforms of single images; batches: one of whole batches, as CutMix.
-        The learning rate falls along half a cosine. A run that diverges has an accuracy of 0.
+        augmentation: transforms of single images; batches: one of whole batches, such as CutMix.
+        The learning rate falls to 0 along half a cosine. A run that diverges has an accuracy of 0.
         """
         begun = time.perf_counter()
         (train,) = stratified_split(self.splits.train, (images,), seed=seed)

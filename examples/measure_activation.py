@@ -1,19 +1,20 @@
-"""ReLU against tanh as in 2012: epochs until a network misses only 25 % of its training images.
+"""ReLU compared with tanh, as in 2012: epochs until the training error is 25 %.
 
     python examples/measure_activation.py [--only START ...] [--seeds 0 1 2 3 4]
 
 Krizhevsky et al. 2012 (Fig. 1) count the epochs that a network of four layers needs for a training
 error of 25 % on CIFAR-10, without regularization, each activation at its fastest learning rate. We
-do the same on 2,500 images (JPEG), with SGD of momentum 0.9 and batches of 64, and two starts:
+do the same on 2,500 images (JPEG), with SGD with momentum 0.9 and batches of 64, and two starts:
 
     2012    pixels minus their mean, not divided; all weights from N(0, 0.01²)
     today   standardized pixels; He's weights for ReLU, Glorot's for tanh
 
 A run ends when an epoch, measured while the network learns, has at most 25 % errors; a run that
-does not get there counts as LONGEST epochs. Within the last epoch we interpolate. The learning rate
-is the one with the fewest epochs with a choosing seed; it climbs as experiment.py says. A row also
-records the share of units that sit in a flat part of the activation after the first epoch: a tanh
-above 0.95 or below -0.95, a ReLU at 0. Writes docs/results/activation.json.
+does not reach it counts as LONGEST epochs. Within the last epoch we interpolate. The learning rate
+that needs the fewest epochs with a choosing seed is used; the search is described in experiment.py.
+A row also records the share of units in a flat part of the activation after the first epoch: an
+output of tanh above 0.95 or below -0.95, an output of ReLU of 0. Writes
+docs/results/activation.json.
 """
 
 import time

@@ -4,7 +4,7 @@
 
 One small network, with three convolutions and batch normalization, is trained for 40 epochs of Adam
 with each entry of METHODS. In this time the network without augmentation fits its training images.
-The learning rate is chosen as experiment.py says. Writes docs/results/augmentation.json.
+The learning rate is chosen as described in experiment.py. Writes docs/results/augmentation.json.
 """
 
 from functools import partial

@@ -3,10 +3,10 @@
     python examples/measure_augmentation_search.py [--seeds 0 1 2 3 4]
 
 The network of measure_augmentation.py is trained for 20 epochs with RandAugment, at one learning
-rate and with no other augmentation. N and M are chosen by validation accuracy, with two seeds: M
-climbs for each N, and N climbs by its best M, until the best pair is not at an end. The best pair
-is then trained with new seeds, and so are no augmentation and the pair at which the search begins.
-Writes docs/results/augmentation_search.json.
+rate and with no other augmentation. N and M are chosen by validation accuracy, with two seeds: for
+each N, M is moved to a better neighbour until none is better; N is then moved in the same way. Then
+networks are trained with new seeds: with the best pair, with the pair at which the search begins,
+and without augmentation. Writes docs/results/augmentation_search.json.
 """
 
 from functools import partial

@@ -7,10 +7,10 @@ training images into thirds. A small network is trained on 8,000 images from the
 for 6 epochs with Adam: on the images as they are, or with every image darkened or lightened by a
 random factor from 0.15 to 1.1, drawn each time.
 
-The learning rate is chosen as experiment.py says, by the accuracy on the *bright* validation
-images: dark images are not used for any choice. A network with a counted seed then sees the bright
-test images multiplied by each factor in FACTORS, and all three thirds as they were taken. Writes
-docs/results/brightness_gap.json.
+The learning rate is chosen as described in experiment.py, by the accuracy on the *bright*
+validation images: dark images are not used for any choice. A network with a counted seed then sees
+the bright test images multiplied by each factor in FACTORS, and all three thirds as they were
+taken. Writes docs/results/brightness_gap.json.
 """
 
 from functools import partial

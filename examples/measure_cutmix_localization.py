@@ -3,8 +3,9 @@
     python examples/measure_cutmix_localization.py [--only SCENE ...] [--seeds 0 1 2 3 4]
 
 A small network with global average pooling is trained on 2,000 images of the five shapes, for 80
-epochs with Adam, with CutMix in every second batch and without; it is never told where the shapes
-are. In this time both networks learn their images. There are two scenes:
+epochs with Adam, without CutMix and with CutMix applied to each batch with probability one half.
+The positions of the shapes are not used in training. In this time both networks learn their images.
+There are two scenes:
 
     spotted  every shape has a spot of 4x4 pixels whose colour gives the class away: a small part of
              the object that suffices to recognise it, like the face of a cat
@@ -14,9 +15,9 @@ The class activation map for the true class is thresholded at a fraction of the 
 smallest to its largest value, and the box around the largest connected component is compared with
 the true box (Zhou et al. 2016, §3.2). Two numbers are recorded: the mean overlap (intersection over
 union), and the fraction of boxes with an overlap of at least one half. The learning rate is chosen
-as experiment.py says, by *accuracy*. Each network with a counted seed uses the threshold in SHARES
-with the best mean overlap on the validation images; the results with the paper's 0.2 are recorded
-as well. Writes docs/results/cutmix_localization.json.
+as described in experiment.py, by *accuracy*. Each network with a counted seed uses the threshold in
+SHARES with the best mean overlap on the validation images; the results with the paper's 0.2 are
+recorded as well. Writes docs/results/cutmix_localization.json.
 """
 
 from functools import partial

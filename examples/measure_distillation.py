@@ -2,13 +2,13 @@
 
     python examples/measure_distillation.py [--only PART ...] [--seeds 0 1 2 3 4]
 
-The teacher has two hidden layers of 1,200 units with dropout, and is trained on all training
+The large teacher has two hidden layers of 1,200 units with dropout, and is trained on all training
 images; the students have two hidden layers without dropout.
 
     temperature    a student of 2 x 100 units, 1,800 images: labels alone; outputs alone at several
                    temperatures T; both, with several weights; outputs for other images (control)
     unlabelled     the same student, trained longer, with T = 4 and more and more images, which need
-                   no labels; beside it, 1,800 labels alone
+                   no labels; for comparison, 1,800 labels alone
     weak teacher   a teacher trained on 500 images. The same student learns 500 others from the
                    teacher's outputs (T = 8) and from labels, which have the weight alpha
     omitted        a student of 2 x 300 units that sees no 3, or only 7s and 8s, with labels or with
@@ -17,8 +17,8 @@ images; the students have two hidden layers without dropout.
                    learns to imitate them, and its backbone gets a new head from a few labels
     sizes          parameters, multiply-adds and time of teacher and student
 
-Learning rates are chosen as experiment.py says; with three seeds for the weak teacher, whose alpha
-they choose as well, and for the heads of other classes. A seed determines the images, the initial
+Learning rates are chosen as described in experiment.py. For the weak teacher (together with alpha)
+and for the heads of other classes, three seeds are used. A seed determines the images, the initial
 weights and the order of the images, and the weak teacher. The large teacher is saved in runs/, so
 an interrupted script does not train it again. Writes docs/results/distillation.json.
 """

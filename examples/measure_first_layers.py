@@ -3,9 +3,9 @@
     python examples/measure_first_layers.py [--only KIND ...] [--seeds 0 1 2 3 4]
 
 The three networks differ only in the first layer (see models/softmax_regression.py). It has 6 maps
-of 24x24 units, and is followed by ReLU, 2x2 max pooling and one fully connected layer. Training is
-30 epochs of Adam with batches of 50 and half a cosine. The learning rate is chosen as experiment.py
-says, with three seeds. Writes docs/results/first_layers.json.
+of 24x24 units, and is followed by ReLU, 2x2 max pooling and one fully connected layer. Each is
+trained for 30 epochs of Adam with batches of 50 and half a cosine. The learning rate is chosen as
+described in experiment.py, with three seeds. Writes docs/results/first_layers.json.
 """
 
 from functools import partial

@@ -7,10 +7,10 @@ images of that half alone. METHODS lists the ways to train it; all of them make 
 updates. The images are from MNIST (LeNet-5) or CIFAR-10 (JPEG; the small VGG).
 
 All methods use the same learning rate: the one at which fine-tuning is best on the new task's
-validation images, chosen as experiment.py says. The old task's images are not used for the choice,
-because in practice they are no longer available. On MNIST the methods in SWEPT are measured at all
-RATES. A seed determines the images, the initial weights and the order of the images.
-Writes docs/results/forgetting.json.
+validation images, chosen as described in experiment.py. The old task's images are not used for the
+choice, because in practice they are no longer available. On MNIST the methods in SWEPT are measured
+at all RATES. A seed determines the images, the initial weights and the order of the images. Writes
+docs/results/forgetting.json.
 """
 
 import time

@@ -11,9 +11,9 @@ the network before it has labelled. DATA lists the data sets, CHAINS the ways to
                   RandAugment(1, 5), none of it inside the network: so it can be removed from the
                   unlabelled images only, as in the paper's ablation (Xie et al. 2020, §4.1)
 
-Next to each chain stands its last network, trained on the labelled images alone, with the same
-noise and as many updates as the whole chain. All networks of a chain have the same learning rate;
-it is chosen as experiment.py says, by the validation accuracy of the last one. Networks with
+For comparison, the last network is also trained on the labelled images alone, with the same noise
+and as many updates as the whole chain. All networks of a chain have the same learning rate; it is
+chosen as described in experiment.py, by the validation accuracy of the last one. Networks with
 counted seeds see the test images as they are, shifted by 3 pixels in both directions, darkened to
 0.4 of their brightness, and rotated by 20 degrees. There is one row per network; its updates, work
 and seconds include those of the networks before it. Writes docs/results/noisy_student.json.

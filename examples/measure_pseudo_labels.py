@@ -5,13 +5,15 @@
     lee       one hidden layer of 1,000 units, with dropout of 0.2 at the input and 0.5 in the
               hidden layer; 4,000 updates, each with 32 labelled and 256 unlabelled images. The
               weight of the pseudo-labels rises from 0 to 3 between 20 and 80 % of the updates
-    fixmatch  LeNet-5; 600 updates, each with 32 labelled and 64 unlabelled images, which are
-              shifted by up to two pixels (weak) or then changed by RandAugment(2, 9), too (strong)
+    fixmatch  LeNet-5; 600 updates, each with 32 labelled and 64 unlabelled images, shifted
+              by up to two pixels (weak augmentation); for strong augmentation, RandAugment(2, 9)
+              follows the shift
 
-Each part stands beside the labelled images alone: the same network, updates and augmentation. There
-are 20,000 unlabelled images. The learning rate is chosen as experiment.py says, with three seeds
-and 600 labels, and then used for every number of labels. A seed determines the labelled images, the
-initial weights and the order of the images. Writes docs/results/pseudo_labels.json.
+Each part is compared with training on the labelled images alone: the same network and number of
+updates, with strong augmentation in the part fixmatch. There are 20,000 unlabelled images. The
+learning rate is chosen as described in experiment.py, with three seeds and 600 labels, and then
+used for every number of labels. A seed determines the labelled images, the initial weights and the
+order of the images. Writes docs/results/pseudo_labels.json.
 """
 
 import time

@@ -5,8 +5,8 @@
 Both networks are trained on the 55,000 training digits, once on the digits as they are and once
 with random shifts by up to 3 pixels: 2 epochs of Adam with batches of 64 and half a cosine, at a
 rate that was fixed beforehand. Nothing is chosen. The accuracy for a shift of s pixels is the mean
-over shifts to the left, right, top and bottom; scaling magnifies the digit about the centre of the
-image. Writes docs/results/shift_and_scale.json.
+over shifts to the left, right, up and down; scaling enlarges or shrinks the digit about the centre
+of the image. Writes docs/results/shift_and_scale.json.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""What a trained network is worth for a new task, depending on how many labels the task has.
+"""How much a trained network helps with a new task, depending on how many labels the task has.
 
     python examples/measure_transfer.py [--only PART ...] [--seeds 0 1 2 3 4]
 
@@ -8,13 +8,14 @@
     head      the first again with 10 labels per class: adaptation layers (Oquab et al.)
     photos    CIFAR-10 (JPEG), seven classes -> the other three
     features  the small AlexNet and the small VGG of measure_network_choices.py as sources of frozen
-              features for the other three classes; both learn 4,000 images of the seven
+              features for the other three classes; both are trained on 4,000 of the seven
     labels    LeNet-5 on 5,000 digits, some of them with a wrong label
 
 All approaches of a part make the same number of updates. The learning rate of each is chosen as
-experiment.py says, with three seeds for every number of labels. A seed determines the weights of
-the source network, the images and their order. A frozen backbone sees each image only once, because
-its features are cached. Writes docs/results/transfer.json.
+described in experiment.py, with three seeds for every number of labels; in the part labels it is
+fixed. A seed determines the weights of the source network, the images and their order. A frozen
+backbone sees each image only once, because its features are cached. Writes
+docs/results/transfer.json.
 """
 
 import time
