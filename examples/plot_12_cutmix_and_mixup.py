@@ -271,7 +271,7 @@ grid[1].legend(frameon=False, loc="center right", fontsize=9)
 # was best on the validation images (``examples/measure_augmentation.py``). In this time the network
 # without augmentation learns its images by heart.
 
-rows = recorded_rows("augmentation.json")
+rows = [row for row in recorded_rows("augmentation.json") if row["part"] == "methods"]
 measured = {
     name: chosen_rows(rows, method=name) for name in dict.fromkeys(row["method"] for row in rows)
 }
