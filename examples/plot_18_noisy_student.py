@@ -281,8 +281,6 @@ show_claim(54)
 show_claim(55)
 
 # %%
-# NOISY_TEXT
-#
 # In the paper, three rounds with ever larger networks, 300 million unlabelled photographs and the
 # whole of ImageNet reach 88.4 % (top-1). The students also became more robust: on ImageNet-A,
 # photographs that other networks get wrong, accuracy rose from 61.0 to 83.7 %, and on ImageNet-C,
