@@ -254,7 +254,7 @@ def told(found):
     """
     if found is None:
         return "not recorded"
-    digits = 1 if found.half_width >= 0.1 else 2
+    digits = 1 if found.half_width >= 0.3 else 2
     size = f"{found.mean:+.{digits}f} ± {found.half_width:.{digits}f} {found.unit}"
     words = f"{size}, {found.seeds} seeds: {found.verdict}"
     if found.verdict == "not seen":

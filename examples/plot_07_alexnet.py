@@ -248,7 +248,9 @@ panels[0].legend(frameon=False)
 show_claim(14, "ReLU")
 
 # %%
-# ACTIVATION_TEXT
+# Look at two things: how many epochs each network needs, and how many of its units are in a flat
+# part of their activation. Large inputs push tanh into its flat ends, where no gradient passes; a
+# start that keeps the sums small takes much of ReLU's advantage away.
 #
 # Neighbours that inhibit each other
 # ----------------------------------

@@ -30,12 +30,12 @@ from minivision.nn import Flatten, Linear, Sequential, Tanh
 
 from lesson import (
     BLUE,
-    CHOOSING,
     GREEN,
     GREY,
     PALE,
     PURPLE,
     VERMILION,
+    chosen_rows,
     device,
     recorded_rows,
     show_claim,
@@ -210,22 +210,22 @@ show_claim(53)
 # What decides whether Lee's pseudo-labels help? For each seed, we print how many of them are right
 # at the end of training, and what they gained.
 
-rows = [row for row in recorded_rows("pseudo_labels.json") if row.get("part") == "lee"]
-for labels in sorted({row["labels"] for row in rows}):
+rows = recorded_rows("pseudo_labels.json")
+for labels in (100, 600, 3_000):
     alone, taught = (
-        {row["seed"]: row for row in rows if (row["way"], row["labels"]) == (way, labels)}
+        {row["seed"]: row for row in chosen_rows(rows, part="lee", way=way, labels=labels)}
         for way in ("labels alone", "pseudo-labels")
     )
-    for seed in sorted(alone.keys() & taught.keys() - set(CHOOSING)):
+    for seed in sorted(alone.keys() & taught.keys()):
         gain = taught[seed]["test_accuracy"] - alone[seed]["test_accuracy"]
         right = taught[seed]["pseudo_label_accuracy"][-1]
         print(f"{labels:>5} labels, seed {seed}: {right:.1%} right, gain {100 * gain:+.1f} points")
 
 # %%
-# With 100 labels, the result depends on which hundred digits are labelled. A network whose guesses
-# are mostly right teaches itself to be right more often; if it confuses two digits, it learns the
-# confusion, too, and becomes sure of it. With more labels nearly all pseudo-labels are right, but
-# then the labelled images alone already teach most of what there is to learn, and little is left to
+# A network whose guesses are mostly right teaches itself to be right more often; if it confuses two
+# digits, it learns the confusion, too, and becomes sure of it. The fewer labels there are, the more
+# depends on which digits they are. With many labels nearly all pseudo-labels are right, but then
+# the labelled images alone already teach most of what there is to learn, and little is left to
 # gain.
 #
 # The following command compares all methods on your own images:
