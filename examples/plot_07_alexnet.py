@@ -250,7 +250,7 @@ show_claim(14, "ReLU")
 # %%
 # Look at two things: how many epochs each network needs, and how many of its units are in a flat
 # part of their activation. Large inputs push tanh into its flat ends, where no gradient passes; a
-# start that keeps the sums small takes much of ReLU's advantage away.
+# start that keeps the sums small avoids this.
 #
 # Neighbours that inhibit each other
 # ----------------------------------
