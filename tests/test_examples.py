@@ -149,7 +149,7 @@ def test_lesson_takes_from_lesson_py_what_all_share(lesson):
         ('from lesson import BLUE, device\nplt.plot(x, "o", color=BLUE, mec="#56B4E9")', set()),
     ],
 )
-def test_made_again_finds_what_lesson_py_has(text, found):
+def test_lesson_that_makes_again_what_lesson_py_has_is_found(text, found):
     assert made_again(text) == found
 
 
