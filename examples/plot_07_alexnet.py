@@ -18,7 +18,7 @@ apart: each of its ideas needs only a few lines of code, and three of them we me
 * say what the two towers exchange, and why it is so little.
 """
 
-# sphinx_gallery_thumbnail_number = 8
+# sphinx_gallery_thumbnail_number = 5
 
 import math
 
