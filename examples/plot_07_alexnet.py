@@ -226,8 +226,11 @@ for axes in (left, right):
 
 rows = recorded_rows("activation.json")
 CURVES = {"tanh": (VERMILION, "s--"), "relu": (BLUE, "o-")}
-figure, panels = plt.subplots(1, 2, figsize=(8.8, 3.3), layout="constrained", sharey=True)
-for axes, start in zip(panels, ("2012", "today"), strict=True):
+starts = list(dict.fromkeys(row["start"] for row in rows)) or ["2012"]
+figure, grid = plt.subplots(1, len(starts), figsize=(4.4 * len(starts), 3.3), layout="constrained",
+                            sharey=True, squeeze=False)  # fmt: skip
+panels = grid[0]
+for axes, start in zip(panels, starts, strict=True):
     for activation, (colour, style) in CURVES.items():
         found = chosen_rows(rows, by="score", start=start, activation=activation)
         axes.plot([], [], style[1:], color=colour, label=activation)
