@@ -375,9 +375,9 @@ for name, layer in (
 # %%
 # So batch normalisation keeps every channel in a range where the next layer can learn. This has a
 # price: in training, the output for one image depends on the other images in the batch, and
-# inference needs running means and variances from training. In the networks compared here, batch
-# normalisation is placed between each of the five convolutions and its ReLU, whereas LRN follows
-# two of the ReLUs. (LRN has an α of 0.1, because the pixels are standardised.)
+# inference needs running means and variances from training. Today it is usually placed between a
+# convolution and its ReLU. In this first comparison it only takes LRN's two places, after the ReLU.
+# (LRN has an α of 0.1, because the pixels are standardised.)
 
 show_claim(20)
 
@@ -532,10 +532,8 @@ except ValueError as error:
 # -------
 # In each training step, *dropout* switches off each unit of the hidden fully connected layers with
 # probability one half, so that no unit can rely on another. It is meant to reduce overfitting, so
-# it can be judged only where a network without it learns its training images by heart. We have two
-# such networks. The first has two hidden layers of 800 units and is trained on 3,000 digits; it
-# drops a fifth of the pixels, too. The second is a convolutional network with batch normalisation,
-# trained on 1,000 photographs.
+# it can be judged only where a network without it learns its training images by heart. Ours has two
+# hidden layers of 800 units and is trained on 3,000 digits; it drops a fifth of the pixels, too.
 
 show_claim(14, "dropout")
 

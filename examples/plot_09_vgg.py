@@ -267,8 +267,8 @@ for name, kernels in (("three 3x3", [3, 3, 3]), ("one 7x7", [7])):
     print(f"{name:<10} box of 49 pixels, 90 % of the gradient on {effective_size(share) ** 2:.0f}")
 
 # %%
-# Which of the two learns better? We put both into the middle of a network with batch normalisation
-# and trained it on photographs (``examples/measure_network_choices.py``):
+# Which of the two learns better? In a first experiment we put both into the middle of a small
+# network and trained it on photographs for 6 epochs:
 
 show_claim(26)
 
@@ -296,9 +296,9 @@ show_claim(26)
 # Is VGG better than AlexNet?
 # ---------------------------
 # On ImageNet VGG makes fewer errors than AlexNet, but a prediction takes about twenty times as many
-# multiply-adds. To separate the effect of the architecture from that of the extra work, we trained
-# a small VGG and a small AlexNet that need about the same number of multiply-adds. Both have batch
-# normalisation after every convolution.
+# multiply-adds. To separate the effect of the architecture from that of the extra work, a first
+# experiment gave a small VGG and a small AlexNet the same number of multiply-adds in training. That
+# was too short for either: 3 epochs for VGG and 7 for AlexNet.
 
 show_claim(24)
 
