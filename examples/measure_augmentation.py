@@ -40,7 +40,6 @@ METHODS = {
     "RandAugment": Method((RandAugment(1, 5),)),
     "flips and crops": Method(FLIPS_AND_CROPS),
     "flips, crops, CutMix": Method(FLIPS_AND_CROPS, CutMix(classes=10)),
-    "flips, crops, RandAugment": Method((*FLIPS_AND_CROPS, RandAugment(1, 5))),
     "Mixup": Method((), Mixup(classes=10)),
 }
 

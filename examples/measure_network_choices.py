@@ -10,13 +10,12 @@ digits.
 
     vgg            the small VGG and the small AlexNet, both with batch normalization after every
                    convolution; a step of one takes as many multiply-adds as a step of the other
-    normalization  AlexNet with LRN after two of its ReLUs, as in the paper; with batch
-                   normalization before all of them, as today; and with neither
+    normalization  AlexNet with half as many maps and units: with LRN after two of its ReLUs, as in
+                   the paper; with batch normalization before all convolutional ones, as today,
+                   without dropout and with it; and with neither
     kernels        one 7x7 convolution or three 3x3 ones, with batch normalization
-    dropout        between the fully connected layers of AlexNet with batch normalization
     digits         dropout in a network of two hidden layers of 800 units: 0.2 at its input, 0.5
                    in the hidden layers (MNIST)
-    LRN in VGG     VGG's A, and A-LRN with k = 2, as in the paper, and k = 1
 
 Writes docs/results/network_choices.json.
 """
@@ -28,14 +27,12 @@ from experiment import CHOOSING, Experiment, Images
 
 from minivision.models import alexnet_small, vgg_small
 from minivision.models.network import Network
-from minivision.models.vgg import vgg_network
 from minivision.nn import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
     Conv2d,
     Dropout,
     Linear,
-    LocalResponseNorm,
     MaxPool2d,
     ReLU,
     Sequential,
@@ -56,14 +53,14 @@ class Comparison(NamedTuple):
     data: str = "cifar10-jpeg"
 
 
-def batch_normalized(classes=10, dropout=0.0):
+def batch_normalized(classes=10, **options):
     """The small AlexNet with batch normalization between each convolution and its ReLU."""
-    plain, features = alexnet_small(classes, normalization=None, dropout=dropout), []
-    for part in plain.features:
+    without, features = alexnet_small(classes, normalization=None, **options), []
+    for part in without.features:
         features.append(part)
         if isinstance(part, Conv2d):
             features.append(BatchNorm2d(part.weight.shape[0]))
-    return Network(Sequential(*features), plain.classifier, plain.input_shape)
+    return Network(Sequential(*features), without.classifier, without.input_shape)
 
 
 def middle(kernels, channels=24):
@@ -84,42 +81,28 @@ def hidden_layers(at_input=0.0, hidden=0.0, units=800):
     return Network(Sequential(), Sequential(*layers), (1, 28, 28))
 
 
-def narrow(configuration, k=2.0):
-    """VGG's A or A-LRN with few maps; with the constant k in its LRN."""
-    model = vgg_network(configuration, classes=10, widths=(16, 32, 64, 128, 128), head="average")
-    for part in model.features:
-        if isinstance(part, LocalResponseNorm):
-            part.k = k
-    return Network(model.features, model.classifier, (3, 32, 32))
-
-
 small_vgg = partial(vgg_small, widths=(16, 32, 64), batch_norm=True)
-plain = partial(alexnet_small, dropout=0.0)
+narrow = {"width": 0.5, "dropout": 0.0}
 COMPARISONS = {
     "vgg": Comparison(
-        {"AlexNet": batch_normalized, "VGG": small_vgg},
+        {"AlexNet": partial(batch_normalized, dropout=0.0), "VGG": small_vgg},
         0.003,
         {"images": 4_000, "epochs": 28, "optimizer": Adam, "augmentation": FLIPS_AND_CROPS},
     ),
     "normalization": Comparison(
         {
-            "none": partial(plain, normalization=None),
-            "LRN": partial(plain, normalization="lrn", alpha=0.1),
-            "batch norm": batch_normalized,
+            "none": partial(alexnet_small, normalization=None, **narrow),
+            "LRN": partial(alexnet_small, normalization="lrn", alpha=0.1, **narrow),
+            "batch norm": partial(batch_normalized, **narrow),
+            "batch norm, dropout": partial(batch_normalized, width=0.5, dropout=0.5),
         },
         0.03,
-        {"images": 4_000, "epochs": 12},
+        {"images": 1_000, "epochs": 60},
     ),
     "kernels": Comparison(
         {"three 3x3": partial(middle, (3, 3, 3)), "one 7x7": partial(middle, (7,))},
         0.03,
-        {"images": 4_000, "epochs": 24},
-    ),
-    "dropout": Comparison(
-        {"none": batch_normalized, "0.5": partial(batch_normalized, dropout=0.5)},
-        0.03,
-        {"images": 1_000, "epochs": 70},
-        twice=False,
+        {"images": 1_500, "epochs": 40},
     ),
     "digits": Comparison(
         {"none": hidden_layers, "0.2 and 0.5": partial(hidden_layers, 0.2, 0.5)},
@@ -127,15 +110,6 @@ COMPARISONS = {
         {"images": 3_000, "epochs": 60},
         twice=False,
         data="mnist",
-    ),
-    "LRN in VGG": Comparison(
-        {
-            "A": partial(narrow, "A"),
-            "A-LRN": partial(narrow, "A-LRN"),
-            "A-LRN, k = 1": partial(narrow, "A-LRN", k=1.0),
-        },
-        0.03,
-        {"images": 4_000, "epochs": 12},
     ),
 }
 

@@ -78,7 +78,7 @@ DATA = {
         ("noise", "no noise", "hard labels", "labels alone, as long"),
     ),
     "cifar10-jpeg": Data(
-        2_000, (12, 12), 1_800,
+        2_000, (8, 8), 1_200,
         (RandomHorizontalFlip(), RandomCrop((32, 32), padding=4), RandAugment(1, 5)), False, 1,
         ("noise", "noise on labelled images only", "labels alone, as long"),
     ),

@@ -61,7 +61,7 @@ PARTS = {
         {"labels alone": {}, "pseudo-labels": {"weight": ramp(800, 3_200, 3.0)}},
     ),
     "fixmatch": Part(
-        lenet5, 600, 64, (600, 100),
+        lenet5, 600, 64, (100,),
         {
             "labels alone": {"labelled": STRONG},
             "FixMatch": {"labelled": WEAK, "unlabelled": WEAK, "strong": STRONG,
