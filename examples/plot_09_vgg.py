@@ -288,10 +288,12 @@ show_claim(26)
 #    top-1   29.6     29.7   28.7   27.3   25.6   25.5
 #    top-5   10.4     10.5    9.9    8.8    8.1    8.0
 #
-# LRN does not help. Depth does, up to 16 layers, and then the gain runs out; but part of the step
-# from B to C is due to the training images, whose scale varied for C, D and E. C and D have equally
-# many layers, but three of C's convolutions have 1x1 filters: it also matters that the filters see
-# their neighbourhood.
+# LRN does not help: the difference is a tenth of a point. (We did not try to measure that again. In
+# networks as small as ours the accuracy varies by about a point from seed to seed, so several
+# hundred runs of each kind would be needed.) Depth does help, up to 16 layers, and then the gain
+# runs out; but part of the step from B to C is due to the training images, whose scale varied for
+# C, D and E. C and D have equally many layers, but three of C's convolutions have 1x1 filters: it
+# also matters that the filters see their neighbourhood.
 #
 # Is VGG better than AlexNet?
 # ---------------------------
