@@ -33,14 +33,12 @@ class Method(NamedTuple):
     batches: Any = None
 
 
-FLIPS_AND_CROPS = (RandomHorizontalFlip(), RandomCrop((32, 32), padding=4))
 METHODS = {
     "none": Method(),
     "CutMix": Method((), CutMix(classes=10)),
-    "RandAugment": Method((RandAugment(1, 5),)),
-    "flips and crops": Method(FLIPS_AND_CROPS),
-    "flips, crops, CutMix": Method(FLIPS_AND_CROPS, CutMix(classes=10)),
     "Mixup": Method((), Mixup(classes=10)),
+    "RandAugment": Method((RandAugment(1, 5),)),
+    "flips and crops": Method((RandomHorizontalFlip(), RandomCrop((32, 32), padding=4))),
 }
 
 
