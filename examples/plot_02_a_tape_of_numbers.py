@@ -434,6 +434,8 @@ except ValueError as error:
 #    error, since every shape is right, but a dashed curve that is one and a half times as high.
 #    Keep the broken function for lesson 3.
 #
+# **Write it yourself:** ``minivision exercise start backward``, and then ``add`` and ``multiply``.
+#
 # **Next lesson:** :doc:`3 · Is the gradient right? <plot_03_is_the_gradient_right>`
 
 plt.show()

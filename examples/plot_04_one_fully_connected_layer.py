@@ -317,6 +317,9 @@ figure.suptitle("MNIST, shifted and scaled: mean and standard deviation over 3 s
 #    accuracy on unshifted ones. Expect about the accuracy of the layer trained with shifts, which
 #    has lost its advantage over the mean images.
 #
+# **Write it yourself:** ``minivision exercise start softmax``, and then ``cross_entropy`` and
+# ``matmul``.
+#
 # **Next lesson:** :doc:`5 · Convolution <plot_05_convolution>`
 
 plt.show()

@@ -256,6 +256,9 @@ axes.spines[["top", "right", "left"]].set_visible(False)
 #    well? Expect the mirrored maps to agree. A filter ignores quarter turns if it looks the same
 #    from all four sides, like a bright centre on a dark background.
 #
+# **Write it yourself:** ``minivision exercise start im2col``, and then ``conv2d`` and
+# ``conv2d_backward``.
+#
 # **Next lesson:** :doc:`6 · LeNet-5 reads digits <plot_06_lenet5_reads_digits>`
 
 plt.show()

@@ -478,6 +478,8 @@ print(f"ideal pictures are {near[0]:.1f} to {near[-1]:.1f} apart")
 #    Expect the accuracy on inverted digits to rise nearly to that on the others. If you want a
 #    network to ignore something, you have to show it examples.
 #
+# **Write it yourself:** ``minivision exercise start max_pool2d``, and then ``sgd``.
+#
 # **Next lesson:** 7 · AlexNet
 
 plt.show()

@@ -614,6 +614,9 @@ figure.suptitle("Ten crops (smaller than the paper's, so that the frames can be 
 #    then with ``activation="tanh"``, too. Expect both to learn as well: this task is so easy that
 #    it cannot tell you which of them is better.
 #
+# **Write it yourself:** ``minivision exercise start relu``, and then ``local_response_norm``,
+# ``batch_norm`` and ``dropout``.
+#
 # **Next lesson:** :doc:`8 · Receptive fields <plot_08_receptive_fields>`
 
 plt.show()

@@ -338,6 +338,8 @@ for name, f in receptive_fields(models.lenet5()).items():
 #    same? Use 5x5 filters with padding 2 in the stacks, let ``DEPTHS`` end at 8, and compare with
 #    the numbers above. Expect a larger side: fewer but longer steps spread further.
 #
+# **Write it yourself:** ``minivision exercise start receptive_field``.
+#
 # **Next lesson:** 9 · VGG
 
 plt.show()

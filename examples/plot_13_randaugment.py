@@ -293,6 +293,8 @@ show_claim(39)
 # 3. Run the search with other seeds and count how often each pair wins. Expect several winners:
 #    on 180 validation images the pairs differ by less than the noise.
 #
+# **Write it yourself:** ``minivision exercise start posterize``.
+#
 # **Next lesson:** 14 · Transfer learning
 
 plt.show()

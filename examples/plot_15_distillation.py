@@ -609,6 +609,8 @@ else:
 #    learning. With plain SGD, leaving out T² has exactly this effect. Adam divides each gradient by
 #    its usual size, so with α = 0 it would hardly notice a missing T².
 #
+# **Write it yourself:** ``minivision exercise start distillation_loss``.
+#
 # **Next lesson:** 16 · Learning without forgetting
 
 plt.show()

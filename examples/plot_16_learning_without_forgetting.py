@@ -344,6 +344,8 @@ for rate in sorted({r["lr"] for r in rows if r["task"] == "mnist" and "lr" in r}
 #    first task again. Expect the first task to suffer most: the outputs recorded for it come from a
 #    network that has already changed once.
 #
+# **Write it yourself:** ``minivision exercise start lwf_loss``.
+#
 # **Next lesson:** 17 · Pseudo-labels
 
 plt.show()

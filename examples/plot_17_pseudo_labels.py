@@ -243,6 +243,8 @@ for labels in (100, 600, 3_000):
 # 3. Use 10 labels instead of 50. Expect pseudo-labels to suffer most: a network that is mostly
 #    wrong teaches itself its own errors.
 #
+# **Write it yourself:** ``minivision exercise start pseudo_label_loss``.
+#
 # **Next lesson:** 18 · Noisy student
 
 plt.show()

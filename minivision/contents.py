@@ -150,12 +150,23 @@ CHAPTERS = [
         room="analysis/",
     ),
     chapter(
+        "Exercises",
+        "What a learner writes, and how a mistake is found and named.",
+        "exercises/exercise exercises/examples exercises/outcomes exercises/judge backward add "
+        "multiply softmax cross_entropy matmul im2col conv2d conv2d_backward max_pool2d sgd relu "
+        "local_response_norm batch_norm dropout receptive_field cutmix posterize "
+        "distillation_loss lwf_loss pseudo_label_loss",
+        "exercises/__init__ exercises/checking exercises/grading exercises/training "
+        "exercises/plans exercises/demonstrations __init__",
+        room="exercises/tasks/",
+    ),
+    chapter(
         "The commands",
         "All of this from the command line.",
         "cli/train cli/evaluate cli/predict cli/explain cli/summary cli/receptive_field "
         "cli/gradcheck cli/backward cli/augment cli/transfer cli/distill cli/forget_less "
         "cli/pseudo_label cli/self_train cli/search_augmentation cli/search_images "
-        "cli/convert_weights",
+        "cli/convert_weights cli/exercise",
         "__main__ cli/__init__ cli/setup cli/argument_types cli/optimization cli/images cli/policy "
         "cli/first_loss cli/comparison cli/few_labels cli/recorded",
     ),

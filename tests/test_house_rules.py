@@ -24,7 +24,8 @@ SOURCES = {str(p.relative_to(PACKAGE)): p.read_text("utf-8") for p in sorted(PAC
 ROOMS = [
     "contents", "backend", "random", "errors", "windows", "fast", "autograd", "anomaly", "tensor",
     "functional", "gradcheck_fast", "gradcheck", "transforms", "datasets", "nn", "optim",
-    "minivision", "models", "distributed", "training", "analysis", "methods", "cli", "__main__",
+    "minivision", "models", "distributed", "training", "analysis", "methods", "exercises", "cli",
+    "__main__",
 ]  # fmt: skip
 DATA = {
     "transforms": {"backend", "errors", "transforms"},

@@ -15,6 +15,7 @@ THUMBNAILS = re.compile(r"\.\. raw:: html\n\n *<div id='sg-tag-list'.*(?=\.\. to
 QUESTION = re.compile(r"^=+\n\n(\*\*[^*]+\*\*\n)", re.M)
 TRY = "Three things to try\n-------------------\n"
 NEXT = re.compile(r"^\*\*Next lesson:\*\* (.*)$", re.M)
+AFTER = re.compile(r"^\*\*(Write it yourself|Next lesson):\*\*", re.M)  # what follows the tasks
 
 
 class Head(NamedTuple):
@@ -85,7 +86,7 @@ def things_to_try(text):
     >>> things_to_try(TRY + "1. Set it to 2. Does it\\n   grow? Expect a 4.\\n")
     [('Set it to 2. Does it\\n   grow?', 'Expect a 4.')]
     """
-    _, _, tasks = NEXT.split(text)[0].partition(TRY)
+    tasks = AFTER.split(text.partition(TRY)[2])[0]
     found = re.findall(r"^\d\. (.*?)(?=^\d\. |\Z)", tasks, re.M | re.S)
     parts = (re.split(r"\b(?=Expect\b)", task, maxsplit=1) for task in found)
     return [(question.rstrip(), answer.rstrip()) for question, answer in parts]
@@ -96,7 +97,7 @@ def fold_answers(text):
     before, heading, after = text.partition(TRY)
     if not heading:
         return text
-    end = NEXT.search(after)
+    end = AFTER.search(after)
     folded = []
     for number, (question, answer) in enumerate(things_to_try(text), 1):
         answer = " ".join(answer.split())

@@ -9,7 +9,6 @@
     :alt: what the picture shows
     :page: a.html                show a page that is now in that folder, in a frame titled :alt:
     :hidden:                     run it and show nothing (or only the picture)
-    :needs: hypothesis           run it only if this package is installed; else show only the code
     :markdown:                   its output becomes part of the page; the code is not shown
     ```
 
@@ -19,7 +18,6 @@ The build fails if a snippet without `:error:` fails, or if one with `:error:` d
 import base64
 import hashlib
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,7 +40,6 @@ class Run(SphinxDirective):
         "command": directives.flag,
         "hidden": directives.flag,
         "markdown": directives.flag,
-        "needs": directives.unchanged_required,
         "picture": directives.unchanged_required,
         "page": directives.unchanged_required,
         "alt": directives.unchanged_required,
@@ -54,8 +51,6 @@ class Run(SphinxDirective):
         vars(self.env).setdefault("pages_with_snippets", set()).add(self.env.docname)
         code = "\n".join(self.content)
         error = self.options.get("error")
-        if "needs" in self.options and find_spec(self.options["needs"]) is None:
-            return [block(code, "python", False)]
         try:
             if "command" in self.options:
                 shown = [("console", each_command(page, code, error))]

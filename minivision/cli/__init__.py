@@ -40,6 +40,7 @@ COMMANDS = {
     "convert-weights": "convert PyTorch weights (.pth) to safetensors",
     "backward": "step through the backward pass of your own expression",
     "gradcheck": "check every gradient numerically",
+    "exercise": "write a part of the framework yourself, and have it checked",
 }
 
 ABOUT = """\
