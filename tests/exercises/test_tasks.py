@@ -90,7 +90,7 @@ def test_page_of_an_exercise_exists(name):
 
 
 @each
-def test_laws_hold_for_the_solution_and_fail_for_a_mistake(name):
+def test_broken_laws_finds_none_for_the_solution_and_each_for_a_mistake(name):
     task = exercise(name)
     for law in task.laws:
         assert all(law.holds(task.solution, e.arguments()) for e in in_float64(task)), law.says
