@@ -688,6 +688,9 @@ for level, check in enumerate(CHECKS):
 #    ``dx[:, :, 1::2, 1::2] = dy``. Expect a network that reads more than nine digits out of ten,
 #    and a ``gradcheck`` that rejects the function.
 #
+# **Write it yourself:** ``minivision exercise start conv2d_backward``, which recognises the first
+# three exhibits.
+#
 # **Next lesson:** :doc:`4 · One fully connected layer <plot_04_one_fully_connected_layer>`
 
 plt.show()

@@ -184,6 +184,6 @@ def shown(name: str, value: Any) -> list[str]:
     if not isinstance(value, np.ndarray) or value.ndim == 0:
         number = isinstance(value, float | np.floating | np.ndarray)
         return [f"  {name} = {float(value):.6g}" if number else f"  {name} = {value}"]
-    text = np.array2string(value, precision=4, suppress_small=True, threshold=200)
+    text = np.array2string(value + 0, precision=4, suppress_small=True, threshold=200)
     lines = [f"      {line}" for line in text.split("\n") if line.strip()]
     return [f"  {name} {value.shape}", *lines]
