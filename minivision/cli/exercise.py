@@ -79,7 +79,8 @@ def start(arguments: argparse.Namespace) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(task.starting_file(), "utf-8")
     print(f"{task.statement}\n\nWrite it in {path}, then run\n")
-    print(f"    minivision exercise check {task.name}")
+    where = "" if arguments.folder == Path("exercises") else f" --folder {arguments.folder}"
+    print(f"    minivision exercise check {task.name}{where}")
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -98,6 +99,8 @@ def hint(arguments: argparse.Namespace) -> None:
     seen = read_progress(arguments.folder).get(task.name, {}).get("hints", 0)
     number = min(seen + 1, len(task.hints))
     print(f"Hint {number} of {len(task.hints)}: {task.hints[number - 1]}")
+    if number == len(task.hints):
+        print("That was the last hint.")
     remember(arguments, hints=number)
 
 
@@ -107,8 +110,10 @@ def train(arguments: argparse.Namespace) -> None:
     from minivision.exercises.training import compared_with_the_engine
 
     task, path = exercise(arguments.name), file_of(arguments)
-    if not path.exists():
-        raise ValueError(f"{path} does not exist; `minivision exercise start {task.name}` first")
+    if not check_file(path, task.name, arguments.seconds, arguments.gigabytes).right:
+        raise ValueError(
+            f"{task.name} is not right yet; run `minivision exercise check {task.name}` first"
+        )
     mine = load_function(path, task)
     if task.name in PLANS:
         compared_with_the_engine(task.name, PLANS[task.name](mine))

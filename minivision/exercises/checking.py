@@ -40,7 +40,7 @@ def check_file(
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(path.resolve()), name, str(result),
              str(gigabytes)],
-            cwd=folder, env=os.environ | _path_of_minivision(), start_new_session=True,
+            cwd=folder, env=os.environ | _surroundings(place), start_new_session=True,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         try:
@@ -80,9 +80,11 @@ def load_function(path: Path, task: Exercise) -> Function:
     return function
 
 
-def _path_of_minivision() -> dict[str, str]:
+def _surroundings(place: str) -> dict[str, str]:
+    """The process finds minivision, and Hypothesis leaves nothing in the working folder."""
     here = str(Path(__file__).parent.parent.parent)
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    return {"PYTHONPATH": path, "HYPOTHESIS_STORAGE_DIRECTORY": place}
 
 
 def _stop(process: subprocess.Popen) -> None:

@@ -19,6 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 Function = Callable[..., Any]
+DTYPE = """\
+The results have the dtype of the arguments, and some examples are float32. np.zeros(shape) is
+float64; write np.zeros(shape, x.dtype).
+
+"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Mistake:
 class Law:
     """Something that is true of every right solution; `holds` is given a function and its inputs.
 
-    says: the law, to complete "It is not true that …".
+    says: the law, to complete "This should hold for your function: …".
     """
 
     says: str
@@ -66,6 +71,7 @@ class Exercise:
     hints: tuple[str, ...]
     gradients: tuple[str, ...] = ()
     laws: tuple[Law, ...] = ()
+    keeps_dtype: bool = True  # the result has the dtype of the arguments
 
     @property
     def name(self) -> str:
@@ -88,7 +94,7 @@ class Exercise:
         docstring = textwrap.indent(inspect.cleandoc(self.solution.__doc__ or ""), "    ").strip()
         signature = f"def {self.name}{inspect.signature(self.solution)}:"
         return (
-            f'"""{self.statement}\n\n'
+            f'"""{self.statement}\n\n{DTYPE if self.keeps_dtype else ""}'
             f"Lesson {self.lesson}. Check your function with\n\n"
             f"    minivision exercise check {self.name}\n\n"
             f"and ask for a hint with `minivision exercise hint {self.name}`.\n"

@@ -75,8 +75,14 @@ def _judged(exercise: Exercise, function: Function) -> Verdict:
         named = constant_result(exercise, function) or ""
         lines += ["", f"Your function {named}."] if named else []
         broken = broken_laws(exercise, function)
-        lines += ["", *[f"It is not true that {law}." for law in broken]] if broken else []
-    lines += ["", "The smallest example that shows it:", *described(exercise, example, found)]
+        if broken:
+            lines += ["", "This should hold for your function, but does not:"]
+            lines += [f"  {law}." for law in broken]
+    lines += [
+        "",
+        "The smallest example on which it is wrong:",
+        *described(exercise, example, found),
+    ]
     return Verdict(name, False, "\n".join(lines), named)
 
 

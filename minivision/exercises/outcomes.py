@@ -32,7 +32,7 @@ def outcomes(exercise: Exercise, function: Function, example: Example) -> Iterat
     result = function(*inputs)
     unchanged(exercise.arguments, inputs, example.arguments())
     if result is None or result is NotImplemented or result is ...:
-        raise NotImplementedError(f"{exercise.name} returns {result}")
+        raise NotImplementedError(f"{exercise.name} returns {result}; did you forget `return`?")
     if not exercise.gradients:
         yield from zip(exercise.returns, several(exercise.returns, result), strict=True)
         return
@@ -52,7 +52,7 @@ def several(names: tuple[str, ...], result: Any) -> tuple[Any, ...]:
     if len(names) == 1:
         return (result,)
     if not isinstance(result, tuple | list) or len(result) != len(names):
-        raise ValueError(f"the result is {kind(result)}; expected {', '.join(names)}")
+        raise ValueError(f"the result is {kind(result)}; expected `return {', '.join(names)}`")
     return tuple(result)
 
 
@@ -101,8 +101,6 @@ def difference(name: str, expected: Any, got: Any, dtype: type) -> str:
             return f"{name} is {kind(got)}; expected an array of shape {expected.shape}"
         if got.shape != expected.shape:
             return f"{name} has shape {got.shape}; expected {expected.shape}"
-        if got.dtype != expected.dtype:
-            return f"{name} is {got.dtype}; expected {expected.dtype}"
     elif np.shape(got) != ():
         return f"{name} is {kind(got)}; expected a number"
     try:
@@ -111,7 +109,15 @@ def difference(name: str, expected: Any, got: Any, dtype: type) -> str:
         return f"{name} is {kind(got)}; expected a number"
     largest = np.abs(ours[np.isfinite(ours)]).max(initial=1)
     close = np.allclose(theirs, ours, rtol=0, atol=TOLERANCE[dtype] * largest, equal_nan=True)
-    return "" if close else f"{name} has wrong numbers"
+    if not close:
+        return f"{name} has wrong numbers"
+    if isinstance(expected, np.ndarray) and expected.ndim and got.dtype != expected.dtype:
+        return (
+            f"the numbers of {name} are right, but they are {got.dtype}; expected "
+            f"{expected.dtype}. (np.zeros and np.empty give float64 unless you pass x.dtype, and "
+            "so does a NumPy number times an array; float(…) makes it a plain number)"
+        )
+    return ""
 
 
 @np.errstate(all="ignore")

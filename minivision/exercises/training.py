@@ -111,8 +111,10 @@ def compared(what: str, yours: Function, engines: Function) -> None:
     """Run the same experiment with both functions, and print what they return, and their times."""
     print(what)
     for whose, run in (("yours", yours), ("the engine's", engines)):
+        print(f"  {whose}", flush=True)
         begun = time.perf_counter()
-        print(f"  {whose:<14} {run()}   {time.perf_counter() - begun:5.1f} s", flush=True)
+        print(f"    {run()}   {time.perf_counter() - begun:5.1f} s", flush=True)
+    print("(Rounding, and other random draws, change the accuracy a little.)")
 
 
 def learn(model: Module, batches: Any, loss: Callable[..., Any]) -> Module:

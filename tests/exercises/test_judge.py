@@ -42,7 +42,7 @@ NOT_RIGHT = {
     "another shape": (lambda x: (x.ravel(), lambda dy: dy), "", ["y has shape", "expected"]),
     "another dtype": (
         lambda x: (np.maximum(x, 0).astype(np.float64), lambda dy: dy * (x > 0)),
-        "", ["y is float64", "expected float32"],
+        "", ["are right", "float64", "expected float32"],
     ),
     "exception": (lambda x: 1 / 0, "", ["raises ZeroDivisionError", "division by zero"]),
     "exception in backward": (

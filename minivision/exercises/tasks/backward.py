@@ -68,6 +68,7 @@ EXERCISE = Exercise(
     page="autograd.py",
     inputs=st.sampled_from(GRAPHS).flatmap(with_slopes),
     returns=("gradients",),
+    keeps_dtype=False,
     mistakes=(
         Mistake(
             "the nodes are visited in the order in which they were computed",

@@ -93,6 +93,12 @@ EXERCISE = Exercise(
     gradients=("dx", "dweight", "dbias"),
     mistakes=(
         Mistake(
+            "each image is normalized on its own, over all of its channels",
+            "over, gamma, beta = (0, 2, 3),",
+            "over, gamma, beta = (1, 2, 3),",
+            "How many means does a batch of two images with three channels have?",
+        ),
+        Mistake(
             "the mean and the variance are treated as constants in the backward pass",
             "        dx = dy - dy.mean(axis=over, keepdims=True)\n"
             "        dx = dx - normed * (dy * normed).mean(axis=over, keepdims=True)\n",

@@ -82,6 +82,12 @@ EXERCISE = Exercise(
     returns=("mixed_images", "mixed_targets"),
     mistakes=(
         Mistake(
+            "the first row of the box may be negative",
+            "max(row - half_height, 0)",
+            "(row - half_height)",
+            "Which row is images[:, :, -1]?",
+        ),
+        Mistake(
             "the targets are mixed with the λ that was drawn",
             "    lam = 1 - (bottom - top) * (right - left) / (H * W)\n",
             "",

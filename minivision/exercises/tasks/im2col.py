@@ -130,7 +130,7 @@ EXERCISE = Exercise(
             "What does a window see if it reaches beyond the image?",
         ),
         Mistake(
-            "the border is only at the top and on the left",
+            "the border is only at the top and on the left, or counts only once in OH and OW",
             "(padding, padding), (padding, padding)",
             "(padding, 0), (padding, 0)",
             "How many sides does an image have?",

@@ -65,6 +65,7 @@ EXERCISE = Exercise(
     page="transforms/tables.py",
     inputs=inputs(),
     returns=("image",),
+    keeps_dtype=False,
     mistakes=(
         Mistake(
             "the lowest bits are kept, and the highest are dropped",

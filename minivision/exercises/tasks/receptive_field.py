@@ -60,6 +60,7 @@ EXERCISE = Exercise(
     page="analysis/receptive_field.py",
     inputs=st.tuples(st.lists(layer, min_size=1, max_size=4)),
     returns=("size", "jump"),
+    keeps_dtype=False,
     mistakes=(
         Mistake(
             "the jump is updated before the size",
