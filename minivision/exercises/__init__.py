@@ -10,6 +10,7 @@ On the command line, `minivision exercise` lists the exercises and explains the 
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 
 from minivision.exercises.exercise import Exercise, Function
@@ -25,7 +26,9 @@ EXERCISES = (
 def exercise(name: str) -> Exercise:
     """The exercise with this name."""
     if name not in EXERCISES:
-        raise ValueError(f"there is no exercise {name!r}; expected one of {', '.join(EXERCISES)}")
+        close = get_close_matches(name, EXERCISES, 1)
+        hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(EXERCISES)}"
+        raise ValueError(f"there is no exercise {name!r}; {hint}")
     return import_module(f"minivision.exercises.tasks.{name}").EXERCISE
 
 

@@ -197,6 +197,12 @@ EXERCISE = Exercise(
             "are there?",
         ),
         Mistake(
+            "in dx, neighbouring windows are one pixel apart, whatever the stride",
+            "dpadded[n, :, rows, columns] += ",
+            "dpadded[n, :, i : i + KH, j : j + KW] += ",
+            "Where does window i begin if windows are `stride` pixels apart?",
+        ),
+        Mistake(
             "neighbouring windows are one pixel apart, whatever the stride",
             "top, left = i * stride, j * stride",
             "top, left = i, j",
