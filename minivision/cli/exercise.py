@@ -27,6 +27,7 @@ from typing import Any
 from minivision.cli.argument_types import positive
 from minivision.exercises import EXERCISES, exercise
 from minivision.exercises.checking import GIGABYTES, SECONDS, check_file, load_function
+from minivision.nn.weights import write_atomically
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -155,13 +156,16 @@ def read_progress(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return json.loads(path.read_text("utf-8"))
+        done = json.loads(path.read_text("utf-8"))
     except ValueError:
-        raise ValueError(f"{path} is damaged; delete it to start with no progress") from None
+        done = None
+    if not isinstance(done, dict):
+        raise ValueError(f"{path} is damaged; delete it to start with no progress")
+    return done
 
 
 def remember(arguments: argparse.Namespace, **state: Any) -> None:
     done = read_progress(arguments.folder)
     done[arguments.name] = done.get(arguments.name, {}) | state
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    (arguments.folder / "progress.json").write_text(json.dumps(done, indent=2) + "\n", "utf-8")
+    write_atomically(arguments.folder / "progress.json", json.dumps(done, indent=2).encode())

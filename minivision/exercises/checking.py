@@ -66,7 +66,11 @@ def load_function(path: Path, task: Exercise) -> Function:
     sys.path.insert(0, str(path.parent))  # so that it can import the learner's other files
     names: dict[str, Any] = {"__name__": task.name, "__file__": str(path)}
     try:
-        exec(compile(path.read_text("utf-8"), str(path), "exec"), names)
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path.name} is not a text file in UTF-8") from None
+    try:
+        exec(compile(text, str(path), "exec"), names)
     except SyntaxError as error:
         raise ValueError(f"{path.name}, line {error.lineno}: {error.msg}") from None
     except Exception as error:

@@ -65,7 +65,7 @@ def drawn(exercise: Exercise) -> list[Example]:
         examples.append(example)
         return False
 
-    # Hypothesis varies what it has drawn before, so we begin anew a few times.
+    # Hypothesis varies what it has drawn before, so we start afresh a few times.
     for seed in range(STARTS):
         with suppress(NoSuchExample):
             find(strategy(exercise), keep, settings=_settings(EXAMPLES // STARTS),

@@ -90,9 +90,10 @@ def test_exercise_start_never_overwrites_a_file(tmp_path, capsys):
     assert (tmp_path / "exercises" / "relu.py").read_text("utf-8") == RIGHT
 
 
-def test_exercise_names_a_damaged_record_of_progress(tmp_path, capsys):
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_exercise_names_a_damaged_record_of_progress(text, tmp_path, capsys):
     (tmp_path / "exercises").mkdir()
-    (tmp_path / "exercises" / "progress.json").write_text("{", "utf-8")
+    (tmp_path / "exercises" / "progress.json").write_text(text, "utf-8")
     code, _, err = run(capsys)
     assert code == 2
     assert "progress.json is damaged" in err

@@ -50,6 +50,12 @@ def test_check_file_lets_a_file_import_another_one(tmp_path):
     assert check_file(tmp_path / "relu.py", "relu").right
 
 
+def test_check_file_names_a_file_that_is_not_text(tmp_path):
+    (tmp_path / "relu.py").write_bytes(b"\xff\xfe")
+    verdict = check_file(tmp_path / "relu.py", "relu")
+    assert "not a text file" in verdict.text
+
+
 def test_check_file_says_how_to_begin(tmp_path):
     with refused(ValueError, "relu.py", "exercise start relu"):
         check_file(tmp_path / "relu.py", "relu")

@@ -74,6 +74,15 @@ def test_judge_says_what_is_wrong(name):
     assert all(fragment in verdict.text for fragment in fragments), verdict.text
 
 
+def test_judge_says_that_a_result_changes_from_call_to_call():
+    rng = np.random.default_rng(0)
+    seldom = judge(
+        RELU, lambda x: (np.maximum(x, 0) + (rng.random() < 0.05), lambda dy: dy * (x > 0))
+    )
+    assert not seldom.right
+    assert "changes from call to call" in seldom.text
+
+
 def test_judge_shows_the_smallest_example_of_an_unknown_mistake():
     verdict = judge(RELU, only_above_two)
     assert "x (1, 1)\n      [[2.]]" in verdict.text

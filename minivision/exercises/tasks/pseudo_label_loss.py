@@ -94,7 +94,7 @@ EXERCISE = Exercise(
             "all pseudo-labels are accepted",
             "p.max(axis=1, keepdims=True) >= threshold",
             "np.full((N, 1), True)",
-            "What should happen to an image of which the network is unsure?",
+            "What should happen to an image that the network is unsure about?",
         ),
         Mistake(
             "the images below the threshold are accepted",
